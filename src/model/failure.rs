@@ -1,0 +1,93 @@
+//! Failure as data: what went wrong, whether trying again can help, and whose it is to mend.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+/// Whether another attempt can succeed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, schemars::JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Class {
+    /// Another attempt may succeed.
+    Retry,
+    /// Every attempt would fail the same way.
+    Fatal,
+    /// Somebody asked for it to stop.
+    Cancelled,
+}
+
+/// Who can mend it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, schemars::JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Blame {
+    /// The uploaded object.
+    Input,
+    /// The workflow or template.
+    Definition,
+    /// Storage, network, machine.
+    Infrastructure,
+    /// Reelmill itself.
+    Bug,
+}
+
+/// Why something did not succeed; stored with the attempt, shown to people, sent in notifications.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
+pub struct Failure {
+    /// Stable code with an entry in `docs/errors.md`, such as `MEDIA0001`.
+    pub code: String,
+    /// Whether another attempt can help.
+    pub class: Class,
+    /// Who can mend it.
+    pub blame: Blame,
+    /// One sentence for people, with a hint where there is one.
+    pub message: String,
+    /// Causes, outermost first; the worker's last lines of stderr come last.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub chain: Vec<String>,
+}
+
+impl Failure {
+    /// A failure without a chain.
+    pub fn new(code: &str, class: Class, blame: Blame, message: impl Into<String>) -> Self {
+        Self { code: code.to_owned(), class, blame, message: message.into(), chain: Vec::new() }
+    }
+
+    /// A fatal failure of the uploaded object.
+    pub fn input(code: &str, message: impl Into<String>) -> Self {
+        Self::new(code, Class::Fatal, Blame::Input, message)
+    }
+
+    /// A fatal failure of the workflow or template.
+    pub fn definition(code: &str, message: impl Into<String>) -> Self {
+        Self::new(code, Class::Fatal, Blame::Definition, message)
+    }
+
+    /// A passing failure of the surroundings.
+    pub fn infrastructure(code: &str, message: impl Into<String>) -> Self {
+        Self::new(code, Class::Retry, Blame::Infrastructure, message)
+    }
+
+    /// A failure that only a change of Reelmill's code mends.
+    pub fn bug(code: &str, message: impl Into<String>) -> Self {
+        Self::new(code, Class::Fatal, Blame::Bug, message)
+    }
+
+    /// The same failure with the sources of `error` as its chain.
+    #[must_use]
+    pub fn caused_by(mut self, error: &(dyn std::error::Error + 'static)) -> Self {
+        let mut next = Some(error);
+        while let Some(e) = next {
+            self.chain.push(e.to_string());
+            next = e.source();
+        }
+        self
+    }
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.code, self.message)
+    }
+}
+
+impl std::error::Error for Failure {}

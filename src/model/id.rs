@@ -1,0 +1,72 @@
+//! Identifiers: UUID version 7, so that they sort by creation time.
+
+use std::fmt;
+use std::str::FromStr;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+use super::Timestamp;
+
+macro_rules! id {
+    ($(#[$doc:meta])* $name:ident) => {
+        $(#[$doc])*
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+        #[serde(transparent)]
+        pub struct $name(pub Uuid);
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                self.0.fmt(f)
+            }
+        }
+
+        impl FromStr for $name {
+            type Err = uuid::Error;
+            fn from_str(s: &str) -> Result<Self, Self::Err> {
+                s.parse().map(Self)
+            }
+        }
+    };
+}
+
+id!(
+    /// One run of a workflow.
+    ExecutionId
+);
+id!(
+    /// One activity of one execution; it may take several attempts.
+    JobId
+);
+
+/// Where new identifiers come from.
+pub trait Ids: Send + Sync {
+    /// A new identifier whose time part is `now`.
+    fn next(&self, now: Timestamp) -> Uuid;
+}
+
+/// Identifiers with the operating system's randomness.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct RandomIds;
+
+impl Ids for RandomIds {
+    fn next(&self, now: Timestamp) -> Uuid {
+        let micros = u64::try_from(now.0).unwrap_or(0);
+        let nanos = u32::try_from(micros % 1_000_000).unwrap_or(0) * 1_000;
+        Uuid::new_v7(uuid::Timestamp::from_unix(uuid::NoContext, micros / 1_000_000, nanos))
+    }
+}
+
+/// Identifiers that count up from one: for tests and simulations.
+#[derive(Debug, Default)]
+pub struct SequentialIds(AtomicU64);
+
+impl Ids for SequentialIds {
+    fn next(&self, now: Timestamp) -> Uuid {
+        let n = self.0.fetch_add(1, Ordering::SeqCst) + 1;
+        let mut tail = [0_u8; 10];
+        tail[2..].copy_from_slice(&n.to_be_bytes());
+        uuid::Builder::from_unix_timestamp_millis(u64::try_from(now.0 / 1_000).unwrap_or(0), &tail).into_uuid()
+    }
+}

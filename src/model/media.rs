@@ -1,0 +1,228 @@
+//! What a media file holds: the typed answer of `analysis` and of `reelmill probe --json`.
+//!
+//! Terms follow ffprobe's `-show_format -show_streams`; units stand last in the names.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+/// A media file: its container and its streams.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
+pub struct MediaInfo {
+    /// The container.
+    pub format: Format,
+    /// Video streams; attached pictures (cover art) are not among them.
+    pub video: Vec<VideoStream>,
+    /// Audio streams.
+    pub audio: Vec<AudioStream>,
+    /// Subtitle streams.
+    pub subtitles: Vec<SubtitleStream>,
+    /// Attached pictures (cover art).
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub pictures: Vec<Picture>,
+    /// Chapters.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub chapters: Vec<Chapter>,
+    /// Loudness of the main audio stream to EBU R 128, where it was asked for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub loudness: Option<Loudness>,
+}
+
+/// The container.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
+pub struct Format {
+    /// libav's name of the demuxer: `mov,mp4,m4a,3gp,3g2,mj2`.
+    pub name: String,
+    /// Duration in seconds: what the packets say where header and packets disagree.
+    pub duration_s: Option<f64>,
+    /// Size in bytes.
+    pub size_bytes: u64,
+    /// Average bit rate in bit/s.
+    pub bit_rate: Option<u64>,
+    /// Start time in seconds.
+    pub start_time_s: Option<f64>,
+    /// Container metadata (title, creation time, …).
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub tags: BTreeMap<String, String>,
+}
+
+/// A rational number, such as a frame rate or an aspect ratio.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
+pub struct Ratio {
+    /// Numerator.
+    pub num: i32,
+    /// Denominator, above zero.
+    pub den: i32,
+}
+
+impl Ratio {
+    /// The quotient; zero where the denominator is zero.
+    #[must_use]
+    pub fn value(self) -> f64 {
+        if self.den == 0 { 0.0 } else { f64::from(self.num) / f64::from(self.den) }
+    }
+}
+
+/// Kinds of high dynamic range.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Hdr {
+    /// PQ (SMPTE ST 2084) with static metadata or none.
+    Hdr10,
+    /// PQ with dynamic metadata (SMPTE ST 2094-40).
+    Hdr10Plus,
+    /// Hybrid log-gamma (ARIB STD-B67).
+    Hlg,
+    /// Dolby Vision.
+    DolbyVision,
+}
+
+/// A video stream.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
+pub struct VideoStream {
+    /// Index of the stream in its file.
+    pub index: u32,
+    /// Codec: `h264`.
+    pub codec: String,
+    /// Profile: `High`.
+    pub profile: Option<String>,
+    /// Level as the codec counts it (H.264 level 4.1 is 41).
+    pub level: Option<i32>,
+    /// Width in pixels as shown: after rotation, before the sample aspect ratio.
+    pub width: u32,
+    /// Height in pixels as shown: after rotation.
+    pub height: u32,
+    /// Width in pixels as coded, before rotation.
+    pub coded_width: u32,
+    /// Height in pixels as coded, before rotation.
+    pub coded_height: u32,
+    /// The smaller of width and height.
+    pub short_side: u32,
+    /// The larger of width and height.
+    pub long_side: u32,
+    /// Clockwise turn to show it upright, in degrees: 0, 90, 180 or 270.
+    pub rotation: u16,
+    /// Sample (pixel) aspect ratio; 1:1 where unknown.
+    pub sample_aspect_ratio: Option<Ratio>,
+    /// Average frame rate in frames per second.
+    pub frame_rate: f64,
+    /// The same as a fraction.
+    pub frame_rate_ratio: Option<Ratio>,
+    /// Whether the distances between frames vary.
+    pub variable_frame_rate: bool,
+    /// Pixel format: `yuv420p`.
+    pub pixel_format: Option<String>,
+    /// Bits per component.
+    pub bit_depth: Option<u8>,
+    /// `tv` or `pc`.
+    pub color_range: Option<String>,
+    /// Matrix coefficients: `bt709`.
+    pub color_space: Option<String>,
+    /// Transfer characteristics: `bt709`.
+    pub color_transfer: Option<String>,
+    /// Primaries: `bt709`.
+    pub color_primaries: Option<String>,
+    /// Kind of high dynamic range; absent for standard range.
+    pub hdr: Option<Hdr>,
+    /// Whether frames are coded as two fields.
+    pub interlaced: bool,
+    /// `progressive`, `tt`, `bb`, `tb`, `bt`.
+    pub field_order: Option<String>,
+    /// Bit rate in bit/s.
+    pub bit_rate: Option<u64>,
+    /// Duration in seconds.
+    pub duration_s: Option<f64>,
+    /// Number of frames, where it is known without decoding.
+    pub frames: Option<u64>,
+    /// BCP 47 or ISO 639 language.
+    pub language: Option<String>,
+    /// Title.
+    pub title: Option<String>,
+    /// Whether players choose it by default.
+    pub default: bool,
+    /// Whether it has an alpha channel.
+    pub alpha: bool,
+}
+
+/// An audio stream.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
+pub struct AudioStream {
+    /// Index of the stream in its file.
+    pub index: u32,
+    /// Codec: `aac`.
+    pub codec: String,
+    /// Profile: `LC`.
+    pub profile: Option<String>,
+    /// Samples per second.
+    pub sample_rate: u32,
+    /// Number of channels.
+    pub channels: u16,
+    /// Channel layout: `stereo`, `5.1`.
+    pub layout: Option<String>,
+    /// Sample format: `fltp`.
+    pub sample_format: Option<String>,
+    /// Bit rate in bit/s.
+    pub bit_rate: Option<u64>,
+    /// Duration in seconds.
+    pub duration_s: Option<f64>,
+    /// BCP 47 or ISO 639 language.
+    pub language: Option<String>,
+    /// Title.
+    pub title: Option<String>,
+    /// Whether players choose it by default.
+    pub default: bool,
+}
+
+/// A subtitle stream.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
+pub struct SubtitleStream {
+    /// Index of the stream in its file.
+    pub index: u32,
+    /// Codec: `subrip`.
+    pub codec: String,
+    /// Whether it is text (not pictures).
+    pub text: bool,
+    /// BCP 47 or ISO 639 language.
+    pub language: Option<String>,
+    /// Title.
+    pub title: Option<String>,
+    /// Whether players choose it by default.
+    pub default: bool,
+    /// Whether players always show it.
+    pub forced: bool,
+}
+
+/// An attached picture.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
+pub struct Picture {
+    /// Index of the stream in its file.
+    pub index: u32,
+    /// Codec: `mjpeg`.
+    pub codec: String,
+    /// Width in pixels.
+    pub width: u32,
+    /// Height in pixels.
+    pub height: u32,
+}
+
+/// A chapter.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
+pub struct Chapter {
+    /// Start in seconds.
+    pub start_s: f64,
+    /// End in seconds.
+    pub end_s: f64,
+    /// Title.
+    pub title: Option<String>,
+}
+
+/// Loudness to EBU R 128.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
+pub struct Loudness {
+    /// Integrated loudness in LUFS; absent for silence.
+    pub integrated_lufs: Option<f64>,
+    /// Loudness range in LU.
+    pub range_lu: Option<f64>,
+    /// True peak in dBTP.
+    pub true_peak_dbtp: Option<f64>,
+}

@@ -1,0 +1,241 @@
+//! The plan: a workflow checked, expanded and frozen, stored with every execution that it started.
+//!
+//! **Invariant**: an acyclic graph; edges run from what is needed to what needs it; names are unique. Expressions are
+//! still text here: `workflow` has checked them and resolves them when their values are known.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use petgraph::graph::{DiGraph, NodeIndex};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use super::ExecutionState;
+
+/// A frozen workflow.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Plan {
+    /// Name of the workflow.
+    pub workflow: String,
+    /// Digest of the text it was made from (hex), to tell versions apart.
+    pub digest: String,
+    /// Activities and what they need.
+    pub graph: DiGraph<Activity, Need>,
+    /// Where outputs go; expressions.
+    pub output: OutputTarget,
+    /// Who is told.
+    #[serde(default)]
+    pub notify: Vec<NotifyTarget>,
+    /// Declared parameters and their defaults.
+    #[serde(default)]
+    pub params: BTreeMap<String, Param>,
+}
+
+impl Plan {
+    /// The activity of that name.
+    #[must_use]
+    pub fn find(&self, name: &str) -> Option<NodeIndex> {
+        self.graph.node_indices().find(|&i| self.graph[i].name == name)
+    }
+
+    /// Activities in an order in which each comes after what it needs.
+    #[must_use]
+    pub fn in_order(&self) -> Vec<NodeIndex> {
+        petgraph::algo::toposort(&self.graph, None).unwrap_or_else(|_| self.graph.node_indices().collect())
+    }
+}
+
+/// One activity of a plan.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Activity {
+    /// Unique name: `poster`, or `rungs.h264-720p` for an element of `for_each`.
+    pub name: String,
+    /// The name it was expanded from: `rungs`.
+    pub group: Option<String>,
+    /// The element it was expanded for.
+    pub each: Option<Value>,
+    /// What it does.
+    pub kind: ActivityKind,
+    /// Its parameters as written under its type key, template applied, `each` filled in; other expressions still in it.
+    pub spec: Value,
+    /// What it reads.
+    pub input: ActivityInput,
+    /// Condition (CEL), where there is one.
+    pub when: Option<String>,
+    /// Activities whose failure `when` asks about (`failed(x)`): their failing does not skip this one.
+    #[serde(default)]
+    pub handles: Vec<String>,
+    /// Queue of its job.
+    pub queue: String,
+    /// 1–10, 10 first.
+    pub priority: u8,
+    /// Wall-clock limit of one attempt.
+    pub timeout: Duration,
+    /// When and how often to try again.
+    pub retry: RetryPolicy,
+    /// Whether its failure fails the execution.
+    pub on_failure: OnFailure,
+}
+
+/// Types of activities.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, schemars::JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum ActivityKind {
+    /// Media information.
+    Analysis,
+    /// Re-encode.
+    Transcode,
+    /// Container conversion.
+    Remux,
+    /// Pictures.
+    Snapshot,
+    /// Re-encode with pictures laid over.
+    Watermark,
+    /// Adaptive streaming.
+    Package,
+}
+
+impl ActivityKind {
+    /// Every type.
+    pub const ALL: &[Self] =
+        &[Self::Analysis, Self::Transcode, Self::Remux, Self::Snapshot, Self::Watermark, Self::Package];
+
+    /// The type key in YAML.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Analysis => "analysis",
+            Self::Transcode => "transcode",
+            Self::Remux => "remux",
+            Self::Snapshot => "snapshot",
+            Self::Watermark => "watermark",
+            Self::Package => "package",
+        }
+    }
+}
+
+/// What an activity reads.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ActivityInput {
+    /// The uploaded object.
+    Object,
+    /// Media outputs of these activities (expanded names, in order). More than one only for `package`.
+    Activities(Vec<String>),
+}
+
+/// Why one activity waits for another.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Need {
+    /// It reads its output.
+    Input,
+    /// It refers to its result, or `needs` it.
+    Order,
+}
+
+/// What the failure of an activity means for its execution.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum OnFailure {
+    /// What needs it is skipped and the execution fails.
+    #[default]
+    Fail,
+    /// It counts as satisfied.
+    Continue,
+}
+
+/// When and how often to try again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RetryPolicy {
+    /// Attempts in all, at least 1.
+    pub attempts: u32,
+    /// Wait before the second attempt; doubles with each.
+    pub backoff: Duration,
+    /// Longest wait.
+    pub max: Duration,
+}
+
+impl Default for RetryPolicy {
+    fn default() -> Self {
+        Self { attempts: 3, backoff: Duration::from_secs(10), max: Duration::from_secs(300) }
+    }
+}
+
+/// Where outputs go. Both are strings with `${…}`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OutputTarget {
+    /// Bucket.
+    pub bucket: String,
+    /// What every key begins with.
+    pub prefix: String,
+}
+
+/// A receiver of notifications.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NotifyTarget {
+    /// Where to.
+    pub to: NotifyChannel,
+    /// On which states of the execution.
+    pub on: Vec<NotifyOn>,
+}
+
+/// Channels of notifications.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum NotifyChannel {
+    /// An SQS queue, by URL.
+    Sqs(String),
+}
+
+/// What can be told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum NotifyOn {
+    /// The execution began.
+    Started,
+    /// It succeeded.
+    Succeeded,
+    /// It failed.
+    Failed,
+    /// It was cancelled.
+    Cancelled,
+}
+
+impl NotifyOn {
+    /// What reaching `state` tells.
+    #[must_use]
+    pub const fn of(state: ExecutionState) -> Option<Self> {
+        match state {
+            ExecutionState::Pending => None,
+            ExecutionState::Running => Some(Self::Started),
+            ExecutionState::Succeeded => Some(Self::Succeeded),
+            ExecutionState::Failed => Some(Self::Failed),
+            ExecutionState::Cancelled => Some(Self::Cancelled),
+        }
+    }
+}
+
+/// A declared parameter.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Param {
+    /// Its type.
+    #[serde(rename = "type")]
+    pub kind: ParamType,
+    /// Value where none is given; absent: it must be given.
+    pub default: Option<Value>,
+}
+
+/// Types of parameters.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum ParamType {
+    /// Text.
+    String,
+    /// Whole number.
+    Int,
+    /// Number.
+    Float,
+    /// `true` or `false`.
+    Bool,
+}

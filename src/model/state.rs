@@ -1,0 +1,82 @@
+//! The names of the states. What may follow what is `engine`'s.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+macro_rules! states {
+    ($(#[$doc:meta])* $name:ident { $($(#[$vdoc:meta])* $variant:ident = $text:literal),+ $(,)? } ended: $($ended:ident)|+) => {
+        $(#[$doc])*
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, schemars::JsonSchema)]
+        pub enum $name { $($(#[$vdoc])* #[serde(rename = $text)] $variant),+ }
+
+        impl $name {
+            /// Every state, in the order of a life.
+            pub const ALL: &[Self] = &[$(Self::$variant),+];
+
+            /// The name in stores, logs and interfaces.
+            #[must_use]
+            pub const fn as_str(self) -> &'static str {
+                match self { $(Self::$variant => $text),+ }
+            }
+
+            /// The state of that name.
+            #[must_use]
+            pub fn parse(text: &str) -> Option<Self> {
+                match text { $($text => Some(Self::$variant),)+ _ => None }
+            }
+
+            /// Whether nothing follows without somebody asking for it.
+            #[must_use]
+            pub const fn is_ended(self) -> bool {
+                matches!(self, $(Self::$ended)|+)
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.pad(self.as_str())
+            }
+        }
+    };
+}
+
+states! {
+    /// The state of one activity's job.
+    JobState {
+        /// What it needs has not ended.
+        Waiting = "waiting",
+        /// In its queue.
+        Queued = "queued",
+        /// An attempt holds its lease.
+        Running = "running",
+        /// An attempt failed; the next one waits for its time.
+        Retrying = "retrying",
+        /// Done, outputs published.
+        Succeeded = "succeeded",
+        /// Out of attempts, or a failure that no attempt mends.
+        Failed = "failed",
+        /// Not needed, or something it needs failed.
+        Skipped = "skipped",
+        /// Stopped on request.
+        Cancelled = "cancelled",
+    }
+    ended: Succeeded | Failed | Skipped | Cancelled
+}
+
+states! {
+    /// The state of one execution.
+    ExecutionState {
+        /// Created; nothing stepped yet.
+        Pending = "pending",
+        /// Some activity has not ended.
+        Running = "running",
+        /// Every activity ended and none failed without `on_failure: continue`.
+        Succeeded = "succeeded",
+        /// Every activity ended and one failed.
+        Failed = "failed",
+        /// Stopped on request.
+        Cancelled = "cancelled",
+    }
+    ended: Succeeded | Failed | Cancelled
+}

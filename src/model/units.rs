@@ -1,0 +1,117 @@
+//! Numbers with units as people write them: `2.5M`, `128k`, `100GiB`, `10s`, `2h`, `10%`.
+
+use std::time::Duration;
+
+/// A duration: `500ms`, `10s`, `5m`, `2h`, `30d`, sums such as `1h30m`, and a bare number for seconds.
+///
+/// # Errors
+/// A sentence that says what was expected.
+pub fn parse_duration(text: &str) -> Result<Duration, String> {
+    let bad = || format!("`{text}` is not a duration: write a number and a unit, like 500ms, 10s, 5m, 2h or 30d");
+    let mut rest = text.trim();
+    if rest.is_empty() {
+        return Err(bad());
+    }
+    if let Ok(seconds) = rest.parse::<f64>() {
+        return Duration::try_from_secs_f64(seconds).map_err(|_| bad());
+    }
+    let mut total = 0.0;
+    while !rest.is_empty() {
+        let digits = rest.find(|c: char| !c.is_ascii_digit() && c != '.').ok_or_else(bad)?;
+        let number: f64 = rest[..digits].parse().map_err(|_| bad())?;
+        rest = &rest[digits..];
+        let letters = rest.find(|c: char| !c.is_ascii_alphabetic()).unwrap_or(rest.len());
+        let seconds = match &rest[..letters] {
+            "ms" => 0.001,
+            "s" => 1.0,
+            "m" | "min" => 60.0,
+            "h" => 3_600.0,
+            "d" => 86_400.0,
+            _ => return Err(bad()),
+        };
+        total += number * seconds;
+        rest = rest[letters..].trim_start();
+    }
+    Duration::try_from_secs_f64(total).map_err(|_| bad())
+}
+
+/// A size in bytes: `1KiB`, `16MiB`, `100GiB`, `1kB`, `2MB`, and a bare number for bytes.
+///
+/// # Errors
+/// A sentence that says what was expected.
+pub fn parse_bytes(text: &str) -> Result<u64, String> {
+    scaled(text, |unit| {
+        Some(match unit {
+            "" | "B" => 1.0,
+            "k" | "kB" | "KB" => 1e3,
+            "M" | "MB" => 1e6,
+            "G" | "GB" => 1e9,
+            "T" | "TB" => 1e12,
+            "Ki" | "KiB" => 1024.0,
+            "Mi" | "MiB" => 1024.0 * 1024.0,
+            "Gi" | "GiB" => 1024.0 * 1024.0 * 1024.0,
+            "Ti" | "TiB" => 1024.0 * 1024.0 * 1024.0 * 1024.0,
+            _ => return None,
+        })
+    })
+    .ok_or_else(|| format!("`{text}` is not a size: write a number and a unit, like 1KiB, 16MiB or 100GiB"))
+}
+
+/// A bit rate in bit/s: `128k`, `2.5M`, and a bare number for bit/s.
+///
+/// # Errors
+/// A sentence that says what was expected.
+pub fn parse_bitrate(text: &str) -> Result<u64, String> {
+    scaled(text, |unit| {
+        Some(match unit {
+            "" => 1.0,
+            "k" | "K" => 1e3,
+            "M" | "m" => 1e6,
+            "G" => 1e9,
+            _ => return None,
+        })
+    })
+    .ok_or_else(|| format!("`{text}` is not a bit rate: write a number and k or M, like 128k or 2.5M"))
+}
+
+/// A share in per cent: `10%` → 0.1.
+///
+/// # Errors
+/// A sentence that says what was expected.
+pub fn parse_percent(text: &str) -> Result<f64, String> {
+    text.trim()
+        .strip_suffix('%')
+        .and_then(|n| n.trim().parse::<f64>().ok())
+        .filter(|p| (0.0..=100.0).contains(p))
+        .map(|p| p / 100.0)
+        .ok_or_else(|| format!("`{text}` is not a share: write a number from 0 to 100 and %, like 10%"))
+}
+
+#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "checked to be within 0..=2^53")]
+fn scaled(text: &str, unit: impl Fn(&str) -> Option<f64>) -> Option<u64> {
+    let text = text.trim();
+    let digits = text.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(text.len());
+    let number: f64 = text[..digits].parse().ok()?;
+    let value = (number * unit(text[digits..].trim())?).round();
+    (0.0..=9_007_199_254_740_992.0).contains(&value).then_some(value as u64)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn units_read_as_written() {
+        assert_eq!(parse_duration("1h30m"), Ok(Duration::from_secs(5_400)));
+        assert_eq!(parse_duration("500ms"), Ok(Duration::from_millis(500)));
+        assert_eq!(parse_duration("2"), Ok(Duration::from_secs(2)));
+        assert_eq!(parse_bytes("16MiB"), Ok(16 << 20));
+        assert_eq!(parse_bitrate("2.5M"), Ok(2_500_000));
+        assert_eq!(parse_percent("10%"), Ok(0.1));
+        for bad in ["", "s", "10x", "-1s", "1s2", "1e400s"] {
+            assert!(parse_duration(bad).is_err(), "{bad}");
+        }
+        assert!(parse_bytes("1QiB").is_err());
+        assert!(parse_percent("110%").is_err());
+    }
+}

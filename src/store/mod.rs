@@ -1,0 +1,391 @@
+//! The store: the only place that speaks SQL. One trait of semantic operations, each one transaction.
+//!
+//! **Invariant**: state, log, queue and outbox of an execution change together or not at all; every operation may be
+//! repeated after a crash that hid its answer; rows affected are checked; times are arguments.
+//!
+//! Deliberately absent: deciding. What an operation does to an execution is `engine::step`'s answer, which the store
+//! asks for inside its transaction and writes down.
+
+pub mod sqlite;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use crate::engine::{Execution, LogEntry, LogEvent};
+use crate::model::plan::{NotifyTarget, Plan};
+use crate::model::{
+    ExecutionId, ExecutionState, Failure, InputObject, JobId, JobState, ObjectEvent, ObjectLocation, OutputObject,
+    Timestamp,
+};
+
+/// A store, shared.
+pub type SharedStore = Arc<dyn Store>;
+
+/// Why an operation was not carried out.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// The database cannot be opened.
+    #[error("STORE0001: cannot open the store {path}")]
+    Open {
+        /// What was opened.
+        path: String,
+        /// The database's word.
+        #[source]
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
+    /// A statement failed: disk full, I/O error, connection lost.
+    #[error("STORE0002: the store could not {operation}")]
+    Database {
+        /// What was being done.
+        operation: &'static str,
+        /// The database's word.
+        #[source]
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
+    /// Another daemon has the database.
+    #[error("STORE0003: {path} is in use by another reelmill; stop it, or give this one its own --data")]
+    InUse {
+        /// The database.
+        path: String,
+    },
+    /// It was written by a later version.
+    #[error("STORE0004: the store has schema version {found}, this reelmill knows up to {known}; use the newer version")]
+    TooNew {
+        /// Its version.
+        found: u32,
+        /// The last one known.
+        known: u32,
+    },
+    /// A stored value does not decode.
+    #[error("STORE0005: a stored {what} cannot be read")]
+    Corrupt {
+        /// What it is.
+        what: &'static str,
+        /// Why.
+        #[source]
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
+    /// No such execution, job or notification.
+    #[error("STORE0006: there is no {what} {id}")]
+    NotFound {
+        /// What was looked for.
+        what: &'static str,
+        /// Its identifier.
+        id: String,
+    },
+    /// The attempt no longer holds its lease: another has taken over, or the activity has ended.
+    #[error("STORE0007: attempt {attempt} of job {job} no longer holds its lease")]
+    Stale {
+        /// The job.
+        job: JobId,
+        /// The attempt that came too late.
+        attempt: u32,
+    },
+    /// The engine says the input does not fit the state.
+    #[error("STORE0008: {0}")]
+    Illegal(String),
+    /// The store has been closed.
+    #[error("STORE0009: the store is closed")]
+    Closed,
+}
+
+/// An execution to create.
+#[derive(Clone, Debug)]
+pub struct NewExecution {
+    /// Its identifier.
+    pub id: ExecutionId,
+    /// One job identifier per activity, in the order of the plan's node indices.
+    pub jobs: Vec<JobId>,
+    /// The frozen plan.
+    pub plan: Arc<Plan>,
+    /// What it works on.
+    pub input: InputObject,
+    /// Values of all declared parameters.
+    pub params: BTreeMap<String, Value>,
+    /// Opaque text of the user's (≤ 1024 bytes), repeated in notifications.
+    pub user_data: Option<String>,
+    /// What started it, for the log: `event s3`, `by hand`.
+    pub cause: String,
+}
+
+/// What became of a match between an event and a workflow; kept in the ledger.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MatchDecision {
+    /// The workflow.
+    pub workflow: String,
+    /// Whether it starts.
+    pub matched: bool,
+    /// Why, or why not: the glob, the size, disabled.
+    pub reason: String,
+}
+
+/// What recording an event did.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum EventOutcome {
+    /// It is new; these executions were created with it.
+    Recorded(Vec<ExecutionId>),
+    /// The same upload was recorded before; nothing was done.
+    Duplicate,
+}
+
+/// A ledger entry.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct EventRecord {
+    /// When it was recorded.
+    pub at: Timestamp,
+    /// The event, absent for a message that no shape fits.
+    pub event: Option<ObjectEvent>,
+    /// What each workflow made of it.
+    pub decisions: Vec<MatchDecision>,
+    /// Executions it started.
+    pub executions: Vec<ExecutionId>,
+    /// Later deliveries of the same upload.
+    pub duplicates: u32,
+    /// Why no shape fits, for such a message.
+    pub unreadable: Option<String>,
+    /// The message as received (at most 4 KiB of it), for such a message.
+    pub body: Option<String>,
+}
+
+/// A job handed to a worker.
+#[derive(Clone, Debug)]
+pub struct Claim {
+    /// The job.
+    pub job: JobId,
+    /// Its execution.
+    pub execution: ExecutionId,
+    /// Node index of its activity in the plan.
+    pub activity: usize,
+    /// The fencing token: every later word about this claim carries it.
+    pub attempt: u32,
+    /// The plan.
+    pub plan: Arc<Plan>,
+    /// What the execution works on.
+    pub input: InputObject,
+    /// Parameters.
+    pub params: BTreeMap<String, Value>,
+    /// When the execution was created.
+    pub created_at: Timestamp,
+    /// The state right after the claim: results of what is upstream are in it.
+    pub state: Execution,
+}
+
+/// How far a running job is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Progress {
+    /// Share done, 0–1, where it is known.
+    pub fraction: Option<f64>,
+    /// Media seconds made per second.
+    pub speed: Option<f64>,
+    /// Media time reached, in milliseconds.
+    pub position_ms: Option<u64>,
+}
+
+/// Answer to a heartbeat.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Heartbeat {
+    /// Go on; the lease runs from now.
+    Continue,
+    /// Stop: cancellation was asked for.
+    Stop,
+    /// The lease is somebody else's: stop and publish nothing.
+    Lost,
+}
+
+/// Which executions to list, newest first.
+#[derive(Clone, Debug, Default)]
+pub struct ExecutionFilter {
+    /// Only of this workflow.
+    pub workflow: Option<String>,
+    /// Only in this state.
+    pub state: Option<ExecutionState>,
+    /// Only created at or after.
+    pub since: Option<Timestamp>,
+    /// Only older than this one (cursor).
+    pub before: Option<ExecutionId>,
+    /// At most so many.
+    pub limit: u32,
+}
+
+/// An execution in a list.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ExecutionSummary {
+    /// Its identifier.
+    pub id: ExecutionId,
+    /// Its workflow.
+    pub workflow: String,
+    /// Its state.
+    pub state: ExecutionState,
+    /// What it works on.
+    pub input: InputObject,
+    /// When it was created.
+    pub created_at: Timestamp,
+    /// When it ended.
+    pub ended_at: Option<Timestamp>,
+}
+
+/// An execution, whole.
+#[derive(Clone, Debug)]
+pub struct ExecutionRecord {
+    /// The head.
+    pub summary: ExecutionSummary,
+    /// The plan.
+    pub plan: Arc<Plan>,
+    /// Parameters.
+    pub params: BTreeMap<String, Value>,
+    /// The user's text.
+    pub user_data: Option<String>,
+    /// State of every activity, in the order of the plan's node indices.
+    pub state: Execution,
+    /// Jobs, in the same order.
+    pub jobs: Vec<JobRecord>,
+}
+
+/// A job: an activity's row in the queue.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct JobRecord {
+    /// Its identifier.
+    pub id: JobId,
+    /// Activity name.
+    pub activity: String,
+    /// State.
+    pub state: JobState,
+    /// Attempts so far.
+    pub attempts: u32,
+    /// First claim.
+    pub started_at: Option<Timestamp>,
+    /// End.
+    pub ended_at: Option<Timestamp>,
+    /// How far it is, while it runs.
+    pub progress: Option<Progress>,
+}
+
+/// A notification waiting in the outbox.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Notification {
+    /// Row.
+    pub id: i64,
+    /// Its execution; notifications of one execution are delivered in order.
+    pub execution: ExecutionId,
+    /// Receiver.
+    pub target: NotifyTarget,
+    /// State of the execution that it tells.
+    pub state: ExecutionState,
+    /// When that state was reached.
+    pub at: Timestamp,
+    /// Deliveries tried so far.
+    pub attempts: u32,
+}
+
+/// Something in the store changed: a hint to look again, never the only word.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Hint {
+    /// A job was queued.
+    Queue,
+    /// A notification was queued.
+    Outbox,
+    /// An execution changed or its log grew.
+    Execution(ExecutionId),
+}
+
+/// Operations of the daemon. Each is one transaction: after a crash it happened wholly or not at all.
+#[async_trait]
+pub trait Store: Send + Sync {
+    /// Writes an event to the ledger together with the executions it starts. The identity
+    /// ([`ObjectEvent::identity`], or `identity` where the intake paired two events) is unique: a second delivery only
+    /// counts as a duplicate. Crash before: the message is delivered again. Crash after: it is a duplicate.
+    async fn record_event(
+        &self,
+        identity: &str,
+        event: &ObjectEvent,
+        decisions: Vec<MatchDecision>,
+        starts: Vec<NewExecution>,
+        now: Timestamp,
+    ) -> Result<EventOutcome, StoreError>;
+
+    /// Keeps a message that no shape fits, with its reason; the same body is kept once.
+    async fn record_unreadable(&self, body: &str, reason: &str, now: Timestamp) -> Result<(), StoreError>;
+
+    /// Creates an execution without an event. Repeating it with the same identifier changes nothing.
+    async fn start(&self, execution: NewExecution, now: Timestamp) -> Result<(), StoreError>;
+
+    /// Leases the next job to `worker` until `now + lease`: highest priority first, then the order of submission.
+    async fn claim(&self, worker: &str, lease: Duration, now: Timestamp) -> Result<Option<Claim>, StoreError>;
+
+    /// Prolongs a lease and notes progress.
+    async fn heartbeat(
+        &self,
+        job: JobId,
+        attempt: u32,
+        lease: Duration,
+        progress: Option<Progress>,
+        now: Timestamp,
+    ) -> Result<Heartbeat, StoreError>;
+
+    /// Ends an attempt with success, after its outputs were published. [`StoreError::Stale`] for a lost lease.
+    async fn succeed(
+        &self,
+        job: JobId,
+        attempt: u32,
+        result: Value,
+        outputs: Vec<OutputObject>,
+        now: Timestamp,
+    ) -> Result<(), StoreError>;
+
+    /// Ends an attempt with failure; the engine decides whether another follows. [`StoreError::Stale`] for a lost lease.
+    async fn fail(&self, job: JobId, attempt: u32, failure: Failure, now: Timestamp) -> Result<(), StoreError>;
+
+    /// Takes back leases that ran out, and queues retries whose time has come. Answers how many jobs moved, and when
+    /// the next one is due.
+    async fn reap(&self, now: Timestamp) -> Result<(u32, Option<Timestamp>), StoreError>;
+
+    /// Takes back every lease: for a daemon that has the store to itself and has just started. Answers how many.
+    async fn reclaim_all(&self, now: Timestamp) -> Result<u32, StoreError>;
+
+    /// Asks an execution to stop: waiting jobs at once, running ones at their next heartbeat.
+    async fn cancel(&self, execution: ExecutionId, reason: &str, now: Timestamp) -> Result<(), StoreError>;
+
+    /// Starts a failed or cancelled execution again from what did not succeed.
+    async fn retry(&self, execution: ExecutionId, now: Timestamp) -> Result<(), StoreError>;
+
+    /// Adds a line of the worker's to the log. Ignored where the attempt no longer holds its lease.
+    async fn note(&self, job: JobId, attempt: u32, event: LogEvent, now: Timestamp) -> Result<(), StoreError>;
+
+    /// An execution, whole.
+    async fn execution(&self, id: ExecutionId) -> Result<Option<ExecutionRecord>, StoreError>;
+
+    /// A page of executions, newest first.
+    async fn executions(&self, filter: ExecutionFilter) -> Result<Vec<ExecutionSummary>, StoreError>;
+
+    /// Log entries with a sequence above `after`, in order.
+    async fn log(&self, id: ExecutionId, after: u64, limit: u32) -> Result<Vec<LogEntry>, StoreError>;
+
+    /// Ledger entries, newest first; of one object where it is given.
+    async fn events(&self, object: Option<ObjectLocation>, limit: u32) -> Result<Vec<EventRecord>, StoreError>;
+
+    /// Notifications whose time has come: the oldest undelivered one of each (execution, target).
+    async fn due_notifications(&self, limit: u32, now: Timestamp) -> Result<Vec<Notification>, StoreError>;
+
+    /// A notification was received.
+    async fn delivered(&self, id: i64, now: Timestamp) -> Result<(), StoreError>;
+
+    /// A notification was not received: try again at `retry_at`, or set it aside where that is absent.
+    async fn undelivered(
+        &self,
+        id: i64,
+        error: &str,
+        retry_at: Option<Timestamp>,
+        now: Timestamp,
+    ) -> Result<(), StoreError>;
+
+    /// Whether nothing waits, runs or retries, and the outbox is empty.
+    async fn is_idle(&self) -> Result<bool, StoreError>;
+
+    /// Hints from now on.
+    fn hints(&self) -> tokio::sync::broadcast::Receiver<Hint>;
+}

@@ -1,0 +1,97 @@
+//! What supervisor and worker say to each other.
+//!
+//! The worker's standard input is one end of a Unix stream socket pair. On it comes one line of JSON, a [`Job`], with
+//! one descriptor per input attached to its first byte (`SCM_RIGHTS`): a read-only file, or a socket that speaks
+//! [`super::ranges`]. End of input before a job means: not needed, exit 0. The worker answers in NDJSON on standard
+//! output, each line a [`Message`]; [`Message::Hello`] comes before the job is read, so that a warm worker is known to
+//! be whole. Standard error is free text (libav's log), of which the supervisor keeps the end.
+
+use std::path::PathBuf;
+
+use serde::{Deserialize, Serialize};
+
+use crate::model::Failure;
+use crate::model::work::{Report, Work};
+
+/// Version of this protocol; both ends must have the same.
+pub const VERSION: u32 = 1;
+
+/// Longest line in either direction, in bytes.
+pub const MAX_LINE_BYTES: usize = 16 * 1024 * 1024;
+
+/// A job.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Job {
+    /// [`VERSION`] of the supervisor.
+    pub protocol: u32,
+    /// Inputs; descriptors come in the same order.
+    pub inputs: Vec<Input>,
+    /// Empty folder for everything the worker writes; it is the working directory's one subfolder it may use.
+    pub scratch: PathBuf,
+    /// Threads for codecs; 0: as many as there are processors.
+    pub threads: u32,
+    /// What to do.
+    pub work: Work,
+}
+
+/// One input.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Input {
+    /// What kind of descriptor it comes with.
+    pub source: Source,
+    /// Size in bytes.
+    pub size_bytes: u64,
+    /// Extension of the object's name, without dot: a hint for probing, never trusted.
+    pub ext: String,
+}
+
+/// Kinds of descriptors.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Source {
+    /// A file open for reading.
+    File,
+    /// A socket that speaks [`super::ranges`].
+    Ranges,
+}
+
+/// A line of the worker's.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "type", rename_all = "snake_case")]
+pub enum Message {
+    /// Ready for a job.
+    Hello {
+        /// [`VERSION`] of the worker.
+        protocol: u32,
+        /// Version of libavcodec: `59.37.100`.
+        libavcodec: String,
+        /// Encoders this build has, of those Reelmill uses.
+        encoders: Vec<String>,
+    },
+    /// How far it is; at least every second while media flows.
+    Progress {
+        /// Share done, 0–1, where it is known.
+        fraction: Option<f64>,
+        /// Media seconds made per second.
+        speed: Option<f64>,
+        /// Media time reached, in milliseconds.
+        position_ms: Option<u64>,
+    },
+    /// Something the user should read in the execution's log; the job goes on.
+    Warning {
+        /// Stable code.
+        code: String,
+        /// One sentence.
+        message: String,
+    },
+    /// The end: what was made. Outputs may have failed one by one.
+    Done {
+        /// What was made.
+        report: Report,
+    },
+    /// The end: nothing was made.
+    Failed {
+        /// Why.
+        failure: Failure,
+    },
+}
