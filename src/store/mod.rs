@@ -327,6 +327,21 @@ pub trait Store: Send + Sync {
         now: Timestamp,
     ) -> Result<Heartbeat, StoreError>;
 
+    /// Notes where an attempt is about to publish, before the first of these objects becomes visible; so an event that
+    /// one of them causes is recognised ([`Store::lineage`]) however early it comes. [`StoreError::Stale`] for a lost
+    /// lease. A repeated call replaces nothing and adds what is new.
+    async fn begin_publish(
+        &self,
+        job: JobId,
+        attempt: u32,
+        outputs: &[ObjectLocation],
+        now: Timestamp,
+    ) -> Result<(), StoreError>;
+
+    /// Workflows whose executions published this object, directly or through the objects those executions worked on,
+    /// nearest first; at most 32.
+    async fn lineage(&self, object: &ObjectLocation) -> Result<Vec<String>, StoreError>;
+
     /// Ends an attempt with success, after its outputs were published. [`StoreError::Stale`] for a lost lease.
     async fn succeed(
         &self,
