@@ -1,0 +1,100 @@
+//! The worker's end of the protocol: one job in, messages out.
+//!
+//! **Invariant**: a worker does not outlive its supervisor: when the socket on standard input closes, it ends.
+
+use std::io::{IoSliceMut, Write};
+use std::mem::MaybeUninit;
+use std::os::fd::{AsFd, OwnedFd};
+use std::sync::Mutex;
+
+use rustix::net::{RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, recvmsg};
+
+use super::protocol::{Job, MAX_LINE_BYTES, Message};
+
+/// Most descriptors that come with one job.
+pub const MAX_INPUTS: usize = 128;
+
+/// Why no job could be received.
+#[derive(Debug, thiserror::Error)]
+pub enum ReceiveError {
+    /// The socket failed.
+    #[error("cannot read the job")]
+    Socket(#[source] rustix::io::Errno),
+    /// The job is not what this protocol says.
+    #[error("the job cannot be understood: {0}")]
+    Malformed(String),
+}
+
+/// Waits for a job on `socket`; `None` where the supervisor closed it instead.
+pub fn receive_job(socket: impl AsFd) -> Result<Option<(Job, Vec<OwnedFd>)>, ReceiveError> {
+    let mut line = Vec::new();
+    let mut descriptors = Vec::new();
+    let mut chunk = vec![0_u8; 64 * 1024];
+    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(MAX_INPUTS))];
+    while line.last() != Some(&b'\n') {
+        if line.len() > MAX_LINE_BYTES {
+            return Err(ReceiveError::Malformed(format!("longer than {MAX_LINE_BYTES} bytes")));
+        }
+        let mut control = RecvAncillaryBuffer::new(&mut space);
+        let received = match recvmsg(&socket, &mut [IoSliceMut::new(&mut chunk)], &mut control, RecvFlags::CMSG_CLOEXEC)
+        {
+            Err(rustix::io::Errno::INTR) => continue,
+            other => other.map_err(ReceiveError::Socket)?,
+        };
+        for message in control.drain() {
+            if let RecvAncillaryMessage::ScmRights(fds) = message {
+                descriptors.extend(fds);
+            }
+        }
+        if received.bytes == 0 {
+            return if line.is_empty() { Ok(None) } else { Err(ReceiveError::Malformed("cut off".to_owned())) };
+        }
+        line.extend_from_slice(&chunk[..received.bytes]);
+    }
+    let job: Job = serde_json::from_slice(&line).map_err(|e| ReceiveError::Malformed(e.to_string()))?;
+    if job.protocol != super::protocol::VERSION {
+        return Err(ReceiveError::Malformed(format!("protocol {} of another version of Reelmill", job.protocol)));
+    }
+    if job.inputs.len() != descriptors.len() {
+        return Err(ReceiveError::Malformed(format!(
+            "{} inputs with {} descriptors",
+            job.inputs.len(),
+            descriptors.len()
+        )));
+    }
+    Ok(Some((job, descriptors)))
+}
+
+/// Ends this process when the supervisor closes `socket`, which after the job carries nothing more.
+pub fn end_with_supervisor(socket: OwnedFd) {
+    std::thread::spawn(move || {
+        let mut byte = [0_u8; 1];
+        loop {
+            match rustix::io::read(&socket, &mut byte) {
+                Err(rustix::io::Errno::INTR) | Ok(1..) => {}
+                _ => std::process::exit(1),
+            }
+        }
+    });
+}
+
+/// Where messages go; may be shared between threads.
+#[derive(Debug)]
+pub struct Reporter<W: Write + Send> {
+    out: Mutex<W>,
+}
+
+impl<W: Write + Send> Reporter<W> {
+    /// Reports on `out`.
+    pub const fn new(out: W) -> Self {
+        Self { out: Mutex::new(out) }
+    }
+
+    /// Sends one message. A supervisor that does not listen any more is no reason to fail: this process is about to end.
+    pub fn send(&self, message: &Message) {
+        let Ok(mut line) = serde_json::to_vec(message) else { return };
+        line.push(b'\n');
+        let mut out = self.out.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let _ = out.write_all(&line).and_then(|()| out.flush());
+    }
+}
