@@ -1,0 +1,229 @@
+//! What can go wrong with media, and what it is to the user: a code, who can mend it, whether to try again.
+//!
+//! **Invariant**: every variant has one code with an entry in `docs/errors.md`; `Display` never repeats the source of
+//! an error, which follows in the chain. Warnings ([`warning`]) have codes from MEDIA0101 on and never end a job.
+
+use std::path::PathBuf;
+
+use reelmill::model::Failure;
+use reelmill::model::failure::{Blame, Class};
+use thiserror::Error;
+
+/// A media operation that did not succeed.
+#[derive(Debug, Error)]
+pub enum MediaError {
+    /// No demuxer knows the bytes.
+    #[error("the file is not media, or of a kind that is not accepted")]
+    NotMedia(#[source] ffmpeg_next::Error),
+    /// Nothing in it.
+    #[error("the file is empty")]
+    Empty,
+    /// A container without anything to work on.
+    #[error("the file holds no {0}")]
+    NoStreams(&'static str),
+    /// No decoder in this build.
+    #[error("no decoder for the {kind} codec `{codec}` in this build of FFmpeg")]
+    UnsupportedCodec {
+        /// `video`, `audio` or `subtitle`.
+        kind: &'static str,
+        /// libav's name of the codec.
+        codec: String,
+    },
+    /// Nothing of a stream could be decoded.
+    #[error("the {kind} is damaged: {detail}")]
+    Damaged {
+        /// `video` or `audio`.
+        kind: &'static str,
+        /// What was tried.
+        detail: String,
+    },
+    /// Sample encryption without a key.
+    #[error("the media is encrypted")]
+    Encrypted,
+    /// Beyond what the worker takes on.
+    #[error("the file is beyond a limit: {0}")]
+    Limit(String),
+    /// Storage or the supervisor did not give the bytes.
+    #[error("the source could not be read")]
+    SourceUnreadable,
+    /// The build lacks what the job needs.
+    #[error("this build of FFmpeg has no {kind} `{name}`")]
+    Missing {
+        /// `encoder`, `muxer` or `filter`.
+        kind: &'static str,
+        /// libav's name.
+        name: String,
+    },
+    /// A filter graph could not be built or run.
+    #[error("filtering failed in `{graph}`")]
+    Filter {
+        /// The graph as text.
+        graph: String,
+        /// Why.
+        #[source]
+        source: ffmpeg_next::Error,
+    },
+    /// An encoder refused its parameters or a frame.
+    #[error("the encoder `{encoder}` failed")]
+    Encode {
+        /// libav's name.
+        encoder: String,
+        /// Why.
+        #[source]
+        source: ffmpeg_next::Error,
+    },
+    /// A stream that the container cannot hold.
+    #[error("the container {container} cannot hold the {kind} codec `{codec}`: encode it, or choose another container")]
+    NotInContainer {
+        /// Short name of the container.
+        container: &'static str,
+        /// `video` or `audio`.
+        kind: &'static str,
+        /// libav's name of the codec.
+        codec: String,
+    },
+    /// A muxer failed.
+    #[error("writing `{file}` failed")]
+    Mux {
+        /// Name in scratch.
+        file: String,
+        /// Why.
+        #[source]
+        source: ffmpeg_next::Error,
+    },
+    /// An output is not what was asked for.
+    #[error("the output `{file}` is not what was asked for: {problem}")]
+    WrongOutput {
+        /// Name in scratch.
+        file: String,
+        /// Where it differs.
+        problem: String,
+    },
+    /// No room for outputs.
+    #[error("the scratch space is full")]
+    ScratchFull,
+    /// Writing to scratch failed for another reason.
+    #[error("`{}` could not be written", path.display())]
+    Scratch {
+        /// What was written.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: std::io::Error,
+    },
+    /// Parameters that contradict each other or the source.
+    #[error("{0}")]
+    Parameter(String),
+    /// A picture to lay over the video that cannot be used.
+    #[error("the watermark picture (input {input}) cannot be used")]
+    Overlay {
+        /// Index of the input.
+        input: usize,
+        /// Why.
+        #[source]
+        source: Box<MediaError>,
+    },
+    /// A call into libav that cannot fail on sound input.
+    #[error("libav failed to {doing}")]
+    Libav {
+        /// What was being done.
+        doing: &'static str,
+        /// Why.
+        #[source]
+        source: ffmpeg_next::Error,
+    },
+    /// A job that this worker does not understand.
+    #[error("the worker does not understand its job: {0}")]
+    Job(String),
+    /// Code that must not fail did.
+    #[error("the worker failed: {0}")]
+    Panic(String),
+}
+
+impl MediaError {
+    /// Its stable code.
+    #[must_use]
+    pub const fn code(&self) -> &'static str {
+        match self {
+            Self::NotMedia(_) => "MEDIA0001",
+            Self::Empty => "MEDIA0002",
+            Self::NoStreams(_) => "MEDIA0003",
+            Self::UnsupportedCodec { .. } => "MEDIA0004",
+            Self::Damaged { .. } => "MEDIA0005",
+            Self::Encrypted => "MEDIA0006",
+            Self::Limit(_) => "MEDIA0007",
+            Self::SourceUnreadable => "MEDIA0008",
+            Self::Missing { .. } => "MEDIA0009",
+            Self::Filter { .. } => "MEDIA0010",
+            Self::Encode { .. } => "MEDIA0011",
+            Self::NotInContainer { .. } => "MEDIA0012",
+            Self::Mux { .. } => "MEDIA0013",
+            Self::WrongOutput { .. } => "MEDIA0014",
+            Self::ScratchFull => "MEDIA0015",
+            Self::Scratch { .. } => "MEDIA0016",
+            Self::Parameter(_) => "MEDIA0017",
+            Self::Overlay { .. } => "MEDIA0018",
+            Self::Libav { .. } => "MEDIA0019",
+            Self::Job(_) => "MEDIA0020",
+            Self::Panic(_) => "MEDIA0021",
+        }
+    }
+
+    const fn class(&self) -> Class {
+        match self {
+            Self::SourceUnreadable | Self::ScratchFull | Self::Scratch { .. } | Self::WrongOutput { .. } => {
+                Class::Retry
+            }
+            Self::Overlay { source, .. } => source.class(),
+            _ => Class::Fatal,
+        }
+    }
+
+    const fn blame(&self) -> Blame {
+        match self {
+            Self::NotMedia(_)
+            | Self::Empty
+            | Self::NoStreams(_)
+            | Self::UnsupportedCodec { .. }
+            | Self::Damaged { .. }
+            | Self::Encrypted
+            | Self::Limit(_) => Blame::Input,
+            Self::SourceUnreadable | Self::ScratchFull | Self::Scratch { .. } | Self::Missing { .. } => {
+                Blame::Infrastructure
+            }
+            Self::Encode { .. } | Self::NotInContainer { .. } | Self::Parameter(_) => Blame::Definition,
+            Self::Overlay { source, .. } => match source.blame() {
+                Blame::Input => Blame::Definition,
+                other => other,
+            },
+            Self::Filter { .. }
+            | Self::Mux { .. }
+            | Self::WrongOutput { .. }
+            | Self::Libav { .. }
+            | Self::Job(_)
+            | Self::Panic(_) => Blame::Bug,
+        }
+    }
+}
+
+impl From<MediaError> for Failure {
+    fn from(error: MediaError) -> Self {
+        let failure = Self::new(error.code(), error.class(), error.blame(), error.to_string());
+        match std::error::Error::source(&error) {
+            Some(source) => failure.caused_by(source),
+            None => failure,
+        }
+    }
+}
+
+/// Codes of warnings: things the user should know that do not end a job.
+pub mod warning {
+    /// Some packets or frames could not be decoded.
+    pub const DAMAGED: &str = "MEDIA0101";
+    /// A subtitle stream was left out.
+    pub const SUBTITLE_LEFT_OUT: &str = "MEDIA0102";
+    /// A stream that nothing could be decoded of was left out.
+    pub const STREAM_LEFT_OUT: &str = "MEDIA0103";
+    /// HDR could not be tone-mapped with the filters of this build.
+    pub const NO_TONE_MAPPING: &str = "MEDIA0104";
+}

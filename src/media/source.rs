@@ -1,0 +1,274 @@
+//! Opening an input with libav.
+//!
+//! **Invariant**: no path and no URL is ever opened. Bytes come from a descriptor through our own AVIO context; nested
+//! opens (playlists, reference movies, sequences) are refused by callback, and only demuxers that live on one stream
+//! of bytes are allowed at all. Probing is bounded in bytes, media time, packets and wall time.
+#![expect(unsafe_code, reason = "libav's demuxing context has fields that ffmpeg-next does not wrap")]
+
+use std::ffi::{c_char, c_int};
+use std::os::fd::OwnedFd;
+use std::ptr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use ffmpeg_next::ffi;
+use ffmpeg_next::format::context::{Input as Demuxer, StreamIo};
+use ffmpeg_next::util::interrupt;
+use ffmpeg_next::{Dictionary, Error, Packet};
+use reelmill::worker::protocol;
+
+use super::bytes::{Bytes, Reader};
+use super::error::MediaError;
+
+/// Demuxers that may be used, by libav's names.
+const DEMUXERS: &str = "mov,matroska,avi,flv,mpegts,mpeg,asf,ogg,mxf,gxf,nut,rm,dv,wtv,ivf,obu,av1,\
+    h264,hevc,vvc,m4v,mpegvideo,mjpeg,dnxhd,dirac,vc1,\
+    aac,ac3,eac3,ac4,dts,dtshd,truehd,mlp,mp3,flac,wav,w64,aiff,au,caf,amr,amrnb,amrwb,ape,wv,tta,tak,loas,voc,oma,\
+    gif,apng,png_pipe,jpeg_pipe,jpegls_pipe,j2k_pipe,jpegxl_pipe,webp_pipe,tiff_pipe,bmp_pipe,qoi_pipe";
+
+/// Bytes looked at to tell what an input is.
+const PROBE_BYTES: &str = "10000000";
+
+/// Media time looked at, in microseconds.
+const ANALYZE_US: &str = "10000000";
+
+/// Streams a file may have.
+const MAX_STREAMS: &str = "128";
+
+/// Pixels a picture may have: 16384 × 8192.
+pub const MAX_PIXELS: &str = "134217728";
+
+/// Wall time that opening may take; a slow network included.
+const OPEN_LIMIT: Duration = Duration::from_secs(120);
+
+/// Damaged places in a row that a demuxer may step over.
+const MAX_DAMAGED_READS: u32 = 10_000;
+
+/// AVIO buffer, in bytes.
+const BUFFER_BYTES: usize = 64 * 1024;
+
+/// An input that can be opened as often as needed.
+#[derive(Clone, Debug)]
+pub struct Source {
+    bytes: Arc<Bytes>,
+}
+
+impl Source {
+    /// Takes over the descriptor that came with `input`.
+    #[must_use]
+    pub fn new(fd: OwnedFd, input: &protocol::Input) -> Self {
+        Self { bytes: Arc::new(Bytes::new(fd, input)) }
+    }
+
+    /// Size in bytes.
+    #[must_use]
+    pub fn size_bytes(&self) -> u64 {
+        self.bytes.size()
+    }
+
+    /// Opens it at its start and finds its streams.
+    pub fn open(&self) -> Result<Opened, MediaError> {
+        if self.bytes.size() == 0 {
+            return Err(MediaError::Empty);
+        }
+        let io = StreamIo::from_read_seek_with_capacity(Reader::new(Arc::clone(&self.bytes)), BUFFER_BYTES)
+            .map_err(|source| MediaError::Libav { doing: "make an I/O context", source })?;
+        let demuxer = demux(io).map_err(|e| self.blame(e))?;
+        if demuxer.nb_streams() == 0 {
+            return Err(self.blame(Error::InvalidData));
+        }
+        Ok(Opened { demuxer, source: self.clone(), damaged_reads: 0 })
+    }
+
+    fn blame(&self, error: Error) -> MediaError {
+        if self.bytes.failed() {
+            return MediaError::SourceUnreadable;
+        }
+        match error {
+            Error::Exit => MediaError::Limit(format!("it took more than {} s to open", OPEN_LIMIT.as_secs())),
+            Error::Other { errno: ffmpeg_next::error::ENOMEM } => MediaError::Limit("it needs too much memory".into()),
+            other => MediaError::NotMedia(other),
+        }
+    }
+}
+
+/// An opened input: a demuxer whose streams are known.
+pub struct Opened {
+    demuxer: Demuxer,
+    source: Source,
+    damaged_reads: u32,
+}
+
+impl Opened {
+    /// The demuxer.
+    #[must_use]
+    pub const fn demuxer(&self) -> &Demuxer {
+        &self.demuxer
+    }
+
+    /// The demuxer, to change it.
+    pub const fn demuxer_mut(&mut self) -> &mut Demuxer {
+        &mut self.demuxer
+    }
+
+    /// What it was opened from.
+    #[must_use]
+    pub const fn source(&self) -> &Source {
+        &self.source
+    }
+
+    /// Reads the next packet of any stream into `packet`; false at the end. Damaged places are stepped over.
+    pub fn read(&mut self, packet: &mut Packet) -> Result<bool, MediaError> {
+        loop {
+            unref(packet);
+            match packet.read(&mut self.demuxer) {
+                Ok(()) => {
+                    self.damaged_reads = 0;
+                    return Ok(true);
+                }
+                Err(_) if self.source.bytes.failed() => return Err(MediaError::SourceUnreadable),
+                Err(Error::InvalidData | Error::Other { errno: ffmpeg_next::error::EAGAIN })
+                    if self.damaged_reads < MAX_DAMAGED_READS =>
+                {
+                    self.damaged_reads += 1;
+                }
+                // Whatever else a demuxer says (a file cut short, for one) nothing comes after it.
+                Err(_) => return Ok(false),
+            }
+        }
+    }
+
+    /// Goes to the last keyframe at or before `position_us`, microseconds on the container's clock.
+    pub fn seek(&mut self, position_us: i64) -> Result<(), MediaError> {
+        self.damaged_reads = 0;
+        self.demuxer.seek(position_us, ..position_us).map_err(|source| {
+            if self.source.bytes.failed() {
+                MediaError::SourceUnreadable
+            } else {
+                MediaError::Libav { doing: "seek", source }
+            }
+        })
+    }
+}
+
+fn unref(packet: &mut Packet) {
+    use ffmpeg_next::packet::Mut;
+    // SAFETY: a packet of ffmpeg-next is always initialised; unref leaves it empty and valid.
+    unsafe { ffi::av_packet_unref(packet.as_mut_ptr()) };
+}
+
+fn demux(mut io: StreamIo) -> Result<Demuxer, Error> {
+    let opening = Arc::new(AtomicBool::new(true));
+    let deadline = Instant::now() + OPEN_LIMIT;
+    let watched = Arc::clone(&opening);
+    let limit = interrupt::new(Box::new(move || watched.load(Ordering::Relaxed) && Instant::now() > deadline));
+
+    let mut options = Dictionary::new();
+    options.set("format_whitelist", DEMUXERS);
+    options.set("protocol_whitelist", "none");
+    options.set("probesize", PROBE_BYTES);
+    options.set("analyzeduration", ANALYZE_US);
+    options.set("max_streams", MAX_STREAMS);
+
+    // SAFETY: the context is ours until it is wrapped; on failure avformat_open_input frees it and nulls the pointer,
+    // and its I/O context, marked as custom, stays with `io`. The callbacks outlive it: one is a function, the other is
+    // kept by the wrapper.
+    let demuxer = unsafe {
+        let mut context = ffi::avformat_alloc_context();
+        if context.is_null() {
+            return Err(Error::Other { errno: ffmpeg_next::error::ENOMEM });
+        }
+        (*context).pb = io.as_mut_ptr();
+        (*context).flags |= ffi::AVFMT_FLAG_CUSTOM_IO;
+        (*context).interrupt_callback = limit.interrupt;
+        (*context).io_open = Some(refuse_open);
+        let mut raw_options = options.disown();
+        let opened = ffi::avformat_open_input(&raw mut context, ptr::null(), ptr::null_mut(), &raw mut raw_options);
+        drop(Dictionary::own(raw_options));
+        if opened < 0 {
+            return Err(Error::from(opened));
+        }
+        Demuxer::wrap_with_custom_io_and_interrupt(context, io, limit.guard)
+    };
+    let demuxer = find_streams(demuxer)?;
+    opening.store(false, Ordering::Relaxed);
+    Ok(demuxer)
+}
+
+/// Reads the first packets to learn what the headers do not say.
+fn find_streams(mut demuxer: Demuxer) -> Result<Demuxer, Error> {
+    let mut options: Vec<*mut ffi::AVDictionary> = Vec::new();
+    for _ in 0..demuxer.nb_streams() {
+        let mut limits = Dictionary::new();
+        limits.set("max_pixels", MAX_PIXELS);
+        // SAFETY: ownership of the dictionary moves into `options`, which frees it below.
+        options.push(unsafe { limits.disown() });
+    }
+    // SAFETY: one dictionary for each stream there is at the call, as the function wants; each is freed once.
+    let found = unsafe {
+        let found = ffi::avformat_find_stream_info(demuxer.as_mut_ptr(), options.as_mut_ptr());
+        for dictionary in options {
+            drop(Dictionary::own(dictionary));
+        }
+        found
+    };
+    if found < 0 { Err(Error::from(found)) } else { Ok(demuxer) }
+}
+
+/// The `io_open` callback: nothing but what was given is ever opened.
+unsafe extern "C" fn refuse_open(
+    _context: *mut ffi::AVFormatContext,
+    _io: *mut *mut ffi::AVIOContext,
+    _url: *const c_char,
+    _flags: c_int,
+    _options: *mut *mut ffi::AVDictionary,
+) -> c_int {
+    ffi::AVERROR(ffi::EPERM)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::{generate, source_of};
+
+    #[test]
+    fn a_clip_is_opened_read_and_rewound() {
+        let clip = generate(&["-f", "lavfi", "-i", "testsrc2=d=1:r=10:s=64x64", "-c:v", "libx264"], "clip.mp4");
+        let mut opened = source_of(&clip).open().unwrap();
+        assert_eq!(opened.demuxer().nb_streams(), 1);
+        let mut packet = Packet::empty();
+        let mut packets = 0;
+        while opened.read(&mut packet).unwrap() {
+            packets += 1;
+        }
+        assert_eq!(packets, 10);
+        opened.seek(0).unwrap();
+        assert!(opened.read(&mut packet).unwrap());
+    }
+
+    #[test]
+    fn playlists_and_scripts_are_not_media() {
+        let folder = tempfile::tempdir().unwrap();
+        let clip = generate(&["-f", "lavfi", "-i", "sine=d=1"], "clip.wav");
+        for (name, text) in [
+            ("a.m3u8", format!("#EXTM3U\n#EXT-X-TARGETDURATION:1\n#EXTINF:1,\n{}\n", clip.display())),
+            ("a.ffconcat", format!("ffconcat version 1.0\nfile '{}'\n", clip.display())),
+            (
+                "a.sdp",
+                "v=0\no=- 0 0 IN IP4 127.0.0.1\ns=x\nc=IN IP4 127.0.0.1\nt=0 0\nm=video 5004 RTP/AVP 96\n".into(),
+            ),
+        ] {
+            let path = folder.path().join(name);
+            std::fs::write(&path, text).unwrap();
+            let error = source_of(&path).open().map(|_| ()).unwrap_err();
+            assert_eq!(error.code(), "MEDIA0001", "{name}: {error}");
+        }
+    }
+
+    #[test]
+    fn an_empty_file_says_so() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        assert_eq!(source_of(file.path()).open().map(|_| ()).unwrap_err().code(), "MEDIA0002");
+    }
+}
