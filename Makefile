@@ -1,0 +1,48 @@
+# Two commands: `make demo` shows it, `make test` proves it. Both set up what they need first.
+
+MEDIA := $(or $(REELMILL_MEDIA),$(wildcard $(abspath ../shared/media)))
+NEXTEST := $(shell command -v cargo-nextest 2>/dev/null)
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test setup fmt lint unit docs
+
+help: ## this list
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+demo: ## build, start the daemon, upload a clip, watch it become HLS, MP4s and a poster
+	@infra/setup.sh build
+	cargo build --release --locked
+	@infra/demo.sh
+
+test: ## format check, lints, every test, documentation
+	@infra/setup.sh test
+	@$(MAKE) --no-print-directory fmt lint unit docs
+
+setup: ## install what building and testing need (Debian, Ubuntu)
+	@infra/setup.sh test
+
+fmt:
+	cargo fmt --check
+
+lint:
+	cargo clippy --locked --all-targets -- -D warnings
+
+unit: export REELMILL_MOTO := $(CURDIR)/.venv/bin/moto_server
+ifneq ($(MEDIA),)
+unit: export REELMILL_MEDIA := $(MEDIA)
+endif
+unit:
+ifeq ($(MEDIA),)
+	@echo "test: no REELMILL_MEDIA and no ../shared/media: tests over the media corpus are skipped"
+else
+	@echo "test: tests over the media corpus use $(MEDIA)"
+endif
+ifeq ($(NEXTEST),)
+	cargo test --locked
+else
+	cargo nextest run --locked
+	cargo test --locked --doc
+endif
+
+docs:
+	RUSTDOCFLAGS="-D warnings" cargo doc --locked --no-deps --document-private-items

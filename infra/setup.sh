@@ -1,0 +1,140 @@
+#!/usr/bin/env bash
+# Installs what building (`build`) or testing (`test`) Reelmill needs; does nothing where all of it is there.
+# Debian and Ubuntu only; elsewhere it says what to install and exits 2.
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+
+readonly RUST_MIN=1.95
+readonly VENV=.venv
+readonly REQUIREMENTS=infra/requirements.txt
+readonly -a BUILD_PACKAGES=(
+  build-essential pkg-config clang libclang-dev
+  libavcodec-dev libavformat-dev libavfilter-dev libavutil-dev libswscale-dev libswresample-dev
+)
+readonly -a DEMO_PACKAGES=(curl jq)
+readonly -a TEST_PACKAGES=(ffmpeg mediainfo postgresql)
+
+usage() {
+  echo "usage: infra/setup.sh build|test" >&2
+  exit 2
+}
+
+die() {
+  echo "setup: $*" >&2
+  exit 2
+}
+
+as_root() {
+  if [ "$(id -u)" -eq 0 ]; then
+    "$@"
+  elif command -v sudo >/dev/null; then
+    sudo "$@"
+  else
+    die "'$*' needs root, and there is no sudo; run it as root, then try again"
+  fi
+}
+
+missing_packages() {
+  local package
+  for package in "$@"; do
+    dpkg-query -W -f='${db:Status-Status}' "$package" 2>/dev/null | grep -qx installed || echo "$package"
+  done
+}
+
+# Mirrors and networks have bad minutes.
+install_packages() {
+  local attempt
+  local -a apt=(env DEBIAN_FRONTEND=noninteractive apt-get -o Acquire::Retries=3 -o DPkg::Lock::Timeout=120)
+  for attempt in 1 2 3; do
+    if as_root "${apt[@]}" -qq update && as_root "${apt[@]}" -qq install --yes --no-install-recommends "$@"; then
+      return
+    fi
+    echo "setup: apt failed (attempt $attempt of 3)" >&2
+  done
+  die "apt could not install: $*"
+}
+
+other_system() {
+  cat >&2 <<TEXT
+setup: this script installs packages on Debian and Ubuntu only. Here, please install by hand:
+  to build   a C compiler, pkg-config, libclang, and FFmpeg 5.1 to 8 with its headers
+             (libavcodec libavformat libavfilter libavutil libswscale libswresample, with libx264)
+  make demo  curl and jq
+  make test  the ffmpeg and mediainfo commands, PostgreSQL, and Python 3.9 or later with venv
+for example:
+  Fedora     dnf install gcc pkgconf clang-devel ffmpeg-devel curl jq ffmpeg mediainfo postgresql-server python3
+             (FFmpeg with libx264 comes from RPM Fusion)
+  Arch       pacman -S base-devel clang ffmpeg curl jq mediainfo postgresql python
+Then run the cargo commands that the Makefile names.
+TEXT
+  exit 2
+}
+
+check_rust() {
+  command -v cargo >/dev/null || die "Rust $RUST_MIN or later is needed and there is no cargo on the PATH.
+  Install it from https://rustup.rs and open a new shell."
+  local found
+  found=$(rustc --version | awk '{print $2}')
+  [ "$(printf '%s\n' "$RUST_MIN" "${found%%-*}" | sort -V | head -n 1)" = "$RUST_MIN" ] ||
+    die "Rust $RUST_MIN or later is needed; this is $found. Get it with: rustup update stable"
+}
+
+# The first Python that can make a virtual environment: a version manager's may, where the system's lacks a package.
+find_python() {
+  local python
+  for python in python3 /usr/bin/python3; do
+    if "$python" -c 'import ensurepip, sys, venv; sys.exit(sys.version_info < (3, 9))' 2>/dev/null; then
+      echo "$python"
+      return
+    fi
+  done
+}
+
+venv_is_current() {
+  [ -x "$VENV/bin/moto_server" ] && cmp -s "$REQUIREMENTS" "$VENV/requirements.txt"
+}
+
+make_venv() {
+  local python
+  python=$(find_python)
+  [ -n "$python" ] || die "there is no Python 3.9 or later with venv, even after installing python3-venv"
+  echo "setup: installing into $VENV: $(grep -v '^#' "$REQUIREMENTS" | tr '\n' ' ')"
+  rm -rf "$VENV"
+  "$python" -m venv "$VENV"
+  "$VENV/bin/pip" install --quiet --disable-pip-version-check --retries 5 --requirement "$REQUIREMENTS"
+  # The copy comes last: a venv without it is incomplete.
+  cp "$REQUIREMENTS" "$VENV/requirements.txt"
+}
+
+[ $# -eq 1 ] || usage
+wanted=("${BUILD_PACKAGES[@]}" "${DEMO_PACKAGES[@]}")
+case $1 in
+  build) ;;
+  test)
+    wanted+=("${TEST_PACKAGES[@]}")
+    [ -n "$(find_python)" ] || wanted+=(python3-venv)
+    ;;
+  *) usage ;;
+esac
+
+if ! { command -v apt-get && command -v dpkg-query; } >/dev/null; then
+  other_system
+fi
+check_rust
+
+did=nothing
+mapfile -t missing < <(missing_packages "${wanted[@]}")
+if [ ${#missing[@]} -gt 0 ]; then
+  echo "setup: installing with apt: ${missing[*]}"
+  install_packages "${missing[@]}"
+  did=something
+fi
+if [ "$1" = test ] && ! venv_is_current; then
+  make_venv
+  did=something
+fi
+if [ "$did" = nothing ]; then
+  echo "setup: everything to $1 is there"
+else
+  echo "setup: done"
+fi
