@@ -6,11 +6,15 @@
 //!
 //! Deliberately absent: expressions (an [`Evaluate`] is passed in), queues and leases (`store`), the work (`worker`).
 
+mod fold;
 mod log;
+mod ready;
 mod retry;
 mod state;
 mod step;
 
+pub use fold::{ReplayError, replay};
 pub use log::{LogEntry, LogEvent};
-pub use state::{ActivityState, Execution};
-pub use step::{Context, Effect, Evaluate, Input, Step, StepError, replay, step};
+pub use retry::MAX_LOSSES;
+pub use state::{ActivityState, Execution, SkipReason};
+pub use step::{Context, Effect, Evaluate, Facts, Input, Outcome, Signal, Step, StepError, step};

@@ -6,8 +6,6 @@
 //! Deliberately absent: deciding. What an operation does to an execution is `engine::step`'s answer, which the store
 //! asks for inside its transaction and writes down.
 
-pub mod sqlite;
-
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
@@ -54,7 +52,9 @@ pub enum StoreError {
         path: String,
     },
     /// It was written by a later version.
-    #[error("STORE0004: the store has schema version {found}, this reelmill knows up to {known}; use the newer version")]
+    #[error(
+        "STORE0004: the store has schema version {found}, this reelmill knows up to {known}; use the newer version"
+    )]
     TooNew {
         /// Its version.
         found: u32,

@@ -1,0 +1,124 @@
+//! Folding the log: the only code that changes a state.
+//!
+//! **Invariant**: [`super::step`] decides on events and folds them here, so a replayed log cannot differ from the state
+//! that it was written with.
+
+use std::collections::HashMap;
+
+use super::log::{LogEntry, LogEvent};
+use super::state::{ActivityState, Execution};
+use crate::model::plan::Plan;
+use crate::model::{ExecutionState, Timestamp};
+
+/// Why a log does not fold: it was changed by hand, or is of another plan.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("log entry {seq} ({event}) does not fit the state {state}")]
+pub struct ReplayError {
+    /// The entry.
+    pub seq: u64,
+    /// What it says.
+    pub event: String,
+    /// Where it was met.
+    pub state: String,
+}
+
+/// The state that a log tells. Marks may be left out of it.
+pub fn replay<'a>(plan: &Plan, log: impl IntoIterator<Item = &'a LogEntry>) -> Result<Execution, ReplayError> {
+    let names: HashMap<&str, usize> =
+        plan.graph.node_indices().map(|node| (plan.graph[node].name.as_str(), node.index())).collect();
+    let mut state = Execution::new(plan);
+    for entry in log {
+        let fitting = entry.seq >= state.next_seq
+            && match entry.activity.as_deref().map(|name| names.get(name)) {
+                None => fold_execution(&mut state, plan, &entry.event),
+                Some(None) => false,
+                Some(Some(&activity)) => fold_activity(&mut state.activities[activity], &entry.event, entry.at),
+            };
+        if !fitting {
+            return Err(ReplayError {
+                seq: entry.seq,
+                event: entry.event.to_string(),
+                state: format!("{}, {:?}", state.state, entry.activity),
+            });
+        }
+        state.next_seq = entry.seq + 1;
+    }
+    Ok(state)
+}
+
+/// Folds an event of the execution itself; false where it does not fit.
+pub(super) fn fold_execution(state: &mut Execution, plan: &Plan, event: &LogEvent) -> bool {
+    use ExecutionState as E;
+    match (state.state, event) {
+        (E::Pending, LogEvent::Started { .. }) => {
+            state.state = E::Running;
+            state.run = 1;
+        }
+        (E::Running, LogEvent::CancelRequested { reason }) => state.cancel = Some(reason.clone()),
+        (E::Running, LogEvent::Ended { state: end }) if end.is_ended() => state.state = *end,
+        (E::Failed | E::Cancelled, LogEvent::Restarted { activities }) => {
+            state.state = E::Running;
+            state.run += 1;
+            state.cancel = None;
+            for name in activities {
+                let Some(node) = plan.find(name) else { return false };
+                let attempt = state.activities[node.index()].attempt();
+                state.activities[node.index()] = ActivityState::Waiting { attempt };
+            }
+        }
+        (_, event) => return event.is_mark(),
+    }
+    true
+}
+
+/// Folds an event of one activity; false where it does not fit.
+pub(super) fn fold_activity(activity: &mut ActivityState, event: &LogEvent, at: Timestamp) -> bool {
+    use ActivityState as A;
+    let next = match (&*activity, event) {
+        (A::Waiting { attempt }, LogEvent::Queued) => A::Queued { attempt: *attempt, failures: 0, losses: 0 },
+        (A::Retrying { attempt, failures, losses, .. }, LogEvent::Queued) => {
+            A::Queued { attempt: *attempt, failures: *failures, losses: *losses }
+        }
+        (A::Queued { attempt, failures, losses }, LogEvent::Claimed { worker }) => A::Running {
+            attempt: attempt + 1,
+            failures: *failures,
+            losses: *losses,
+            worker: worker.clone(),
+            since: at,
+            stop_requested: false,
+        },
+        (A::Running { attempt, failures, losses, worker, since, .. }, LogEvent::Stopping) => A::Running {
+            attempt: *attempt,
+            failures: *failures,
+            losses: *losses,
+            worker: worker.clone(),
+            since: *since,
+            stop_requested: true,
+        },
+        (A::Running { attempt, failures, losses, .. }, LogEvent::AttemptFailed { failure, retry_at }) => A::Retrying {
+            attempt: *attempt,
+            failures: failures + 1,
+            losses: *losses,
+            until: *retry_at,
+            failure: failure.clone(),
+        },
+        (A::Running { attempt, failures, losses, .. }, LogEvent::AttemptLost { .. }) => {
+            A::Queued { attempt: *attempt, failures: *failures, losses: losses + 1 }
+        }
+        (A::Running { attempt, .. }, LogEvent::Succeeded { result, outputs }) => {
+            A::Succeeded { attempt: *attempt, result: result.clone(), outputs: outputs.clone() }
+        }
+        (A::Waiting { attempt } | A::Running { attempt, .. }, LogEvent::Failed { failure }) => {
+            A::Failed { attempt: *attempt, failure: failure.clone() }
+        }
+        (A::Waiting { attempt }, LogEvent::Skipped { reason }) => {
+            A::Skipped { attempt: *attempt, reason: reason.clone() }
+        }
+        (A::Waiting { .. } | A::Queued { .. } | A::Running { .. } | A::Retrying { .. }, LogEvent::Cancelled) => {
+            A::Cancelled { attempt: activity.attempt() }
+        }
+        (_, event) => return event.is_mark(),
+    };
+    *activity = next;
+    true
+}

@@ -1,0 +1,193 @@
+//! The log of an execution: what happened, in order, for people to read and for [`super::replay`] to fold.
+
+use std::fmt;
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use super::state::SkipReason;
+use crate::model::{ExecutionState, Failure, OutputObject, Timestamp};
+
+/// A line of the log.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct LogEntry {
+    /// Position in the log of its execution, from 1.
+    pub seq: u64,
+    /// When it happened.
+    pub at: Timestamp,
+    /// The activity it is about; absent for the execution itself.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub activity: Option<String>,
+    /// The attempt it is about, where there is one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub attempt: Option<u32>,
+    /// What happened.
+    pub event: LogEvent,
+}
+
+/// What happened. All but the marks change the state.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "type", rename_all = "snake_case")]
+pub enum LogEvent {
+    /// The execution began.
+    Started {
+        /// What started it.
+        cause: String,
+    },
+    /// The execution began again from what did not succeed.
+    Restarted {
+        /// The activities that run again.
+        activities: Vec<String>,
+    },
+    /// Somebody asked for it to stop.
+    CancelRequested {
+        /// Why.
+        reason: String,
+    },
+    /// The execution ended.
+    Ended {
+        /// How.
+        state: ExecutionState,
+    },
+    /// The activity went into its queue.
+    Queued,
+    /// A worker took it.
+    Claimed {
+        /// Which.
+        worker: String,
+    },
+    /// It was asked to stop.
+    Stopping,
+    /// The attempt failed, and another follows.
+    AttemptFailed {
+        /// Why.
+        failure: Failure,
+        /// When it is queued again.
+        retry_at: Timestamp,
+    },
+    /// The attempt was lost with its worker; the activity went back into its queue.
+    AttemptLost {
+        /// What is known about it.
+        reason: String,
+    },
+    /// The activity succeeded.
+    Succeeded {
+        /// Its result.
+        result: Arc<Value>,
+        /// What it published.
+        outputs: Arc<[OutputObject]>,
+    },
+    /// The activity failed.
+    Failed {
+        /// Why.
+        failure: Failure,
+    },
+    /// The activity was skipped.
+    Skipped {
+        /// Why.
+        reason: SkipReason,
+    },
+    /// The activity was stopped on request.
+    Cancelled,
+    /// Mark: how far the attempt is.
+    Progress {
+        /// Share done, 0–1, where it is known.
+        fraction: Option<f64>,
+        /// Media seconds made per second.
+        speed: Option<f64>,
+        /// Media time reached, in milliseconds.
+        position_ms: Option<u64>,
+    },
+    /// Mark: something the user should read; the attempt goes on.
+    Warning {
+        /// Stable code.
+        code: String,
+        /// One sentence.
+        message: String,
+    },
+    /// Mark: anything else worth a line.
+    Note {
+        /// One sentence.
+        message: String,
+    },
+}
+
+impl LogEvent {
+    /// Whether it leaves the state as it is.
+    #[must_use]
+    pub const fn is_mark(&self) -> bool {
+        matches!(self, Self::Progress { .. } | Self::Warning { .. } | Self::Note { .. })
+    }
+}
+
+impl fmt::Display for LogEvent {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Started { cause } => write!(f, "started by {cause}"),
+            Self::Restarted { activities } => write!(f, "started again from {}", activities.join(", ")),
+            Self::CancelRequested { reason } => write!(f, "asked to stop: {reason}"),
+            Self::Ended { state } => write!(f, "{state}"),
+            Self::Queued => f.write_str("queued"),
+            Self::Claimed { worker } => write!(f, "running on {worker}"),
+            Self::Stopping => f.write_str("stopping"),
+            Self::AttemptFailed { failure, retry_at } => write!(f, "failed: {failure}; next attempt at {retry_at}"),
+            Self::AttemptLost { reason } => write!(f, "lost: {reason}; queued again"),
+            Self::Succeeded { outputs, .. } => match outputs.len() {
+                0 => f.write_str("succeeded"),
+                1 => write!(f, "succeeded: {}", outputs[0].location),
+                n => write!(f, "succeeded: {n} objects"),
+            },
+            Self::Failed { failure } => write!(f, "failed: {failure}"),
+            Self::Skipped { reason } => write!(f, "skipped: {reason}"),
+            Self::Cancelled => f.write_str("cancelled"),
+            Self::Progress { fraction, speed, position_ms } => progress(f, *fraction, *speed, *position_ms),
+            Self::Warning { code, message } => write!(f, "warning {code}: {message}"),
+            Self::Note { message } => f.write_str(message),
+        }
+    }
+}
+
+fn progress(
+    f: &mut fmt::Formatter<'_>,
+    fraction: Option<f64>,
+    speed: Option<f64>,
+    position_ms: Option<u64>,
+) -> fmt::Result {
+    f.write_str("working")?;
+    if let Some(fraction) = fraction {
+        write!(f, ", {:.0} %", fraction * 100.0)?;
+    }
+    if let Some(ms) = position_ms {
+        write!(f, ", at {}.{:03} s", ms / 1_000, ms % 1_000)?;
+    }
+    if let Some(speed) = speed {
+        write!(f, ", {speed:.2}x")?;
+    }
+    Ok(())
+}
+
+impl fmt::Display for SkipReason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NeedFailed { activity } => write!(f, "{activity} failed"),
+            Self::NoInput => f.write_str("nothing it reads was made"),
+            Self::When => f.write_str("its condition is false"),
+        }
+    }
+}
+
+/// `2026-11-22T09:00:00.000000Z rungs.h264-720p #2: queued`.
+impl fmt::Display for LogEntry {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.at)?;
+        match &self.activity {
+            Some(activity) => write!(f, " {activity}")?,
+            None => f.write_str(" execution")?,
+        }
+        if let Some(attempt) = self.attempt {
+            write!(f, " #{attempt}")?;
+        }
+        write!(f, ": {}", self.event)
+    }
+}

@@ -1,0 +1,126 @@
+//! What follows the end of an attempt.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::log::LogEvent;
+use super::step::Outcome;
+use crate::model::plan::RetryPolicy;
+use crate::model::{Blame, Class, Failure, Timestamp};
+
+/// Lost attempts after which an activity counts as the cause of the losses and fails with `ENG0001`.
+pub const MAX_LOSSES: u32 = 20;
+
+/// A running attempt, as far as retrying is concerned.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Attempt<'a> {
+    /// Earlier attempts of this run that failed.
+    pub failures: u32,
+    /// Earlier attempts of this run that were lost.
+    pub losses: u32,
+    /// Whether it was asked to stop.
+    pub stop_requested: bool,
+    /// The activity's policy.
+    pub policy: &'a RetryPolicy,
+    /// Differs between attempts: spreads waits that began together.
+    pub salt: u64,
+}
+
+impl Attempt<'_> {
+    /// What follows its end.
+    pub(super) fn ended(&self, outcome: Outcome, now: Timestamp) -> LogEvent {
+        match outcome {
+            Outcome::Succeeded { result, outputs } => {
+                LogEvent::Succeeded { result: Arc::new(result), outputs: outputs.into() }
+            }
+            Outcome::Failed { failure } => self.failed(failure, now),
+            Outcome::Lost { reason } => self.lost(reason),
+        }
+    }
+
+    /// What follows a failure.
+    fn failed(&self, failure: Failure, now: Timestamp) -> LogEvent {
+        if self.stop_requested {
+            return LogEvent::Cancelled;
+        }
+        if failure.class == Class::Cancelled {
+            return self.lost("stopped from outside".to_owned());
+        }
+        let failures = self.failures + 1;
+        let can_help = failure.class == Class::Retry && !matches!(failure.blame, Blame::Input | Blame::Definition);
+        if !can_help || failures >= self.policy.attempts {
+            return LogEvent::Failed { failure };
+        }
+        LogEvent::AttemptFailed { failure, retry_at: now.after(wait(self.policy, failures, self.salt)) }
+    }
+
+    /// What follows a loss. It does not use up an attempt of the policy: the worker was killed, not the work wrong.
+    fn lost(&self, reason: String) -> LogEvent {
+        if self.stop_requested {
+            return LogEvent::Cancelled;
+        }
+        if self.losses + 1 < MAX_LOSSES {
+            return LogEvent::AttemptLost { reason };
+        }
+        let message = format!("{MAX_LOSSES} attempts were lost with their workers, the last one: {reason}");
+        LogEvent::Failed { failure: Failure::bug("ENG0001", message) }
+    }
+}
+
+/// Wait after the `failures`-th failure: doubling, capped, shortened by up to an eighth as `salt` says.
+fn wait(policy: &RetryPolicy, failures: u32, salt: u64) -> Duration {
+    let doubled = 2_u32.saturating_pow(failures.saturating_sub(1));
+    let full = policy.backoff.saturating_mul(doubled).min(policy.max);
+    let spread = u32::try_from(salt.wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 54).unwrap_or(0);
+    full.saturating_sub(full / 8 / 1_024 * spread)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const POLICY: RetryPolicy =
+        RetryPolicy { attempts: 3, backoff: Duration::from_secs(10), max: Duration::from_secs(60) };
+
+    fn attempt(failures: u32, losses: u32) -> Attempt<'static> {
+        Attempt { failures, losses, stop_requested: false, policy: &POLICY, salt: 0 }
+    }
+
+    #[test]
+    fn waits_double_up_to_the_cap_and_spread_by_an_eighth() {
+        let waits: Vec<u64> = (1..=5).map(|n| wait(&POLICY, n, 0).as_secs()).collect();
+        assert_eq!(waits, [10, 20, 40, 60, 60]);
+        assert_eq!(wait(&POLICY, u32::MAX, 0).as_secs(), 60);
+        for salt in 0..1_000 {
+            let wait = wait(&POLICY, 1, salt);
+            assert!(wait > Duration::from_millis(8_740) && wait <= Duration::from_secs(10), "{salt}: {wait:?}");
+        }
+    }
+
+    #[test]
+    fn only_failures_that_another_attempt_can_help_are_retried() {
+        let now = Timestamp(0);
+        let passing = Failure::infrastructure("OBJ0001", "no connection");
+        assert!(matches!(attempt(0, 0).failed(passing.clone(), now), LogEvent::AttemptFailed { .. }));
+        assert!(matches!(attempt(2, 0).failed(passing.clone(), now), LogEvent::Failed { .. }));
+        for failure in [
+            Failure::input("MEDIA0001", "not media"),
+            Failure::new("MEDIA0001", Class::Retry, Blame::Input, "not media"),
+            Failure::new("WF0001", Class::Retry, Blame::Definition, "no such template"),
+            Failure::bug("MEDIA0002", "oops"),
+        ] {
+            assert!(matches!(attempt(0, 0).failed(failure, now), LogEvent::Failed { .. }));
+        }
+        let stopping = Attempt { stop_requested: true, ..attempt(0, 0) };
+        assert_eq!(stopping.failed(passing, now), LogEvent::Cancelled);
+    }
+
+    #[test]
+    fn losses_use_up_no_attempt_but_have_an_end() {
+        assert!(matches!(attempt(2, MAX_LOSSES - 2).lost("killed".into()), LogEvent::AttemptLost { .. }));
+        let LogEvent::Failed { failure } = attempt(0, MAX_LOSSES - 1).lost("killed".into()) else { panic!() };
+        assert_eq!(failure.code, "ENG0001");
+        let stopped = Failure::new("WORKER0001", Class::Cancelled, Blame::Infrastructure, "drained");
+        assert!(matches!(attempt(2, 0).failed(stopped, Timestamp(0)), LogEvent::AttemptLost { .. }));
+    }
+}

@@ -1,0 +1,183 @@
+//! The state of an execution: what folding its log gives.
+
+use std::sync::Arc;
+
+use petgraph::graph::NodeIndex;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use crate::model::plan::Plan;
+use crate::model::{ExecutionState, Failure, JobState, OutputObject, Timestamp};
+
+/// An execution. Cloning is cheap: results and outputs are shared.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Execution {
+    /// Its state.
+    pub state: ExecutionState,
+    /// Which run this is: 0 before the start, then 1, and one more with each retry.
+    pub run: u32,
+    /// Why it is to stop, once somebody asked for it.
+    pub cancel: Option<String>,
+    /// State of each activity, by node index of the plan.
+    pub activities: Vec<ActivityState>,
+    /// Sequence of the next log entry; the first is 1. It grows with every change and so doubles as a version.
+    pub next_seq: u64,
+}
+
+impl Execution {
+    /// An execution of `plan` that has not started.
+    #[must_use]
+    pub fn new(plan: &Plan) -> Self {
+        Self {
+            state: ExecutionState::Pending,
+            run: 0,
+            cancel: None,
+            activities: vec![ActivityState::Waiting { attempt: 0 }; plan.graph.node_count()],
+            next_seq: 1,
+        }
+    }
+
+    /// State of an activity, absent for an index that is not of its plan.
+    #[must_use]
+    pub fn activity(&self, activity: NodeIndex) -> Option<&ActivityState> {
+        self.activities.get(activity.index())
+    }
+}
+
+/// The state of an activity. `attempt` is the number of the last attempt, over all runs; 0 before the first.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "state", rename_all = "snake_case")]
+pub enum ActivityState {
+    /// What it needs has not ended.
+    Waiting {
+        /// Last attempt.
+        attempt: u32,
+    },
+    /// In its queue.
+    Queued {
+        /// Last attempt.
+        attempt: u32,
+        /// Attempts of this run that failed.
+        failures: u32,
+        /// Attempts of this run that were lost with their worker.
+        losses: u32,
+    },
+    /// An attempt holds its lease.
+    Running {
+        /// This attempt.
+        attempt: u32,
+        /// Attempts of this run that failed.
+        failures: u32,
+        /// Attempts of this run that were lost with their worker.
+        losses: u32,
+        /// Who has it.
+        worker: String,
+        /// When it was claimed.
+        since: Timestamp,
+        /// Whether it was asked to stop.
+        stop_requested: bool,
+    },
+    /// An attempt failed; the next one waits for its time.
+    Retrying {
+        /// Last attempt.
+        attempt: u32,
+        /// Attempts of this run that failed.
+        failures: u32,
+        /// Attempts of this run that were lost with their worker.
+        losses: u32,
+        /// When it is queued again.
+        until: Timestamp,
+        /// Why the last attempt failed.
+        failure: Failure,
+    },
+    /// Done, outputs published.
+    Succeeded {
+        /// The attempt that did it.
+        attempt: u32,
+        /// What expressions of later activities see under its name.
+        result: Arc<Value>,
+        /// What it published.
+        outputs: Arc<[OutputObject]>,
+    },
+    /// Out of attempts, or a failure that no attempt mends.
+    Failed {
+        /// Last attempt; 0 where it failed before any.
+        attempt: u32,
+        /// Why.
+        failure: Failure,
+    },
+    /// Not needed, or something it needs failed.
+    Skipped {
+        /// Last attempt, of an earlier run.
+        attempt: u32,
+        /// Why.
+        reason: SkipReason,
+    },
+    /// Stopped on request.
+    Cancelled {
+        /// Last attempt.
+        attempt: u32,
+    },
+}
+
+impl ActivityState {
+    /// Its name.
+    #[must_use]
+    pub const fn name(&self) -> JobState {
+        match self {
+            Self::Waiting { .. } => JobState::Waiting,
+            Self::Queued { .. } => JobState::Queued,
+            Self::Running { .. } => JobState::Running,
+            Self::Retrying { .. } => JobState::Retrying,
+            Self::Succeeded { .. } => JobState::Succeeded,
+            Self::Failed { .. } => JobState::Failed,
+            Self::Skipped { .. } => JobState::Skipped,
+            Self::Cancelled { .. } => JobState::Cancelled,
+        }
+    }
+
+    /// Number of the last attempt, over all runs; 0 before the first.
+    #[must_use]
+    pub const fn attempt(&self) -> u32 {
+        match self {
+            Self::Waiting { attempt }
+            | Self::Queued { attempt, .. }
+            | Self::Running { attempt, .. }
+            | Self::Retrying { attempt, .. }
+            | Self::Succeeded { attempt, .. }
+            | Self::Failed { attempt, .. }
+            | Self::Skipped { attempt, .. }
+            | Self::Cancelled { attempt } => *attempt,
+        }
+    }
+
+    /// Whether nothing follows without somebody asking for it.
+    #[must_use]
+    pub const fn is_ended(&self) -> bool {
+        self.name().is_ended()
+    }
+
+    /// What it published; nothing unless it succeeded.
+    #[must_use]
+    pub fn outputs(&self) -> &[OutputObject] {
+        match self {
+            Self::Succeeded { outputs, .. } => outputs,
+            _ => &[],
+        }
+    }
+}
+
+/// Why an activity was skipped.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "because", rename_all = "snake_case")]
+pub enum SkipReason {
+    /// Something it needs, or something that one needs, failed.
+    NeedFailed {
+        /// Name of the activity that failed.
+        activity: String,
+    },
+    /// None of the activities it reads made anything.
+    NoInput,
+    /// Its `when` is false.
+    When,
+}

@@ -1,0 +1,370 @@
+//! One step: a state and one input give events; the events are folded into the next state and say what is to be done.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use petgraph::graph::NodeIndex;
+use serde_json::Value;
+
+use super::fold::{fold_activity, fold_execution};
+use super::log::{LogEntry, LogEvent};
+use super::ready;
+use super::retry::Attempt;
+use super::state::{ActivityState, Execution};
+use crate::model::plan::{Activity, NotifyOn, OnFailure, Plan};
+use crate::model::{ExecutionId, ExecutionState, Failure, InputObject, JobState, OutputObject, Timestamp};
+
+/// What expressions may ask about besides the state.
+#[derive(Clone, Copy, Debug)]
+pub struct Facts<'a> {
+    /// The execution.
+    pub execution: ExecutionId,
+    /// When it was created.
+    pub created_at: Timestamp,
+    /// What it works on.
+    pub input: &'a InputObject,
+    /// Values of all declared parameters.
+    pub params: &'a BTreeMap<String, Value>,
+}
+
+/// Who answers conditions.
+pub trait Evaluate {
+    /// Whether the `when` of `activity` holds. Everything before it in the plan has ended. An error fails the activity.
+    fn when(&self, plan: &Plan, activity: NodeIndex, state: &Execution, facts: &Facts<'_>) -> Result<bool, Failure>;
+}
+
+/// What stays the same during an execution.
+#[derive(Clone, Copy)]
+pub struct Context<'a> {
+    /// The frozen plan.
+    pub plan: &'a Plan,
+    /// Who answers conditions.
+    pub evaluate: &'a dyn Evaluate,
+    /// What expressions may ask about.
+    pub facts: Facts<'a>,
+}
+
+/// What can happen to an execution.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Input {
+    /// It begins.
+    Start {
+        /// What started it, for the log.
+        cause: String,
+    },
+    /// Somebody asks for it to stop.
+    Cancel {
+        /// Why.
+        reason: String,
+    },
+    /// Somebody asks for it to run again from what did not succeed.
+    Retry,
+    /// Something happened to one of its activities.
+    Activity {
+        /// Which.
+        activity: NodeIndex,
+        /// What.
+        signal: Signal,
+    },
+}
+
+/// What can happen to an activity.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Signal {
+    /// A worker takes it from its queue.
+    Claimed {
+        /// Who.
+        worker: String,
+    },
+    /// An attempt ended.
+    Ended {
+        /// Its number.
+        attempt: u32,
+        /// How.
+        outcome: Outcome,
+    },
+    /// The wait before the next attempt is over.
+    RetryDue,
+}
+
+/// How an attempt ended.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Outcome {
+    /// It succeeded.
+    Succeeded {
+        /// Its result.
+        result: Value,
+        /// What it published.
+        outputs: Vec<OutputObject>,
+    },
+    /// It failed.
+    Failed {
+        /// Why.
+        failure: Failure,
+    },
+    /// It was lost with its worker.
+    Lost {
+        /// What is known about it.
+        reason: String,
+    },
+}
+
+/// What the surroundings have to do about a step, in this order.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Effect {
+    /// Put the activity into its queue.
+    Enqueue {
+        /// Which.
+        activity: NodeIndex,
+    },
+    /// Send [`Input::RetryDue`] when its time has come.
+    EnqueueAt {
+        /// Which.
+        activity: NodeIndex,
+        /// When.
+        at: Timestamp,
+    },
+    /// Tell the attempt to stop.
+    Stop {
+        /// Its activity.
+        activity: NodeIndex,
+    },
+    /// The activity has ended: nothing more comes for it.
+    Settle {
+        /// Which.
+        activity: NodeIndex,
+    },
+    /// The activity, ended in an earlier run, waits again.
+    Reset {
+        /// Which.
+        activity: NodeIndex,
+    },
+    /// Tell who wants to know.
+    Notify(NotifyOn),
+    /// The execution has ended.
+    Ended(ExecutionState),
+}
+
+/// What a step gives.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Step {
+    /// The next state.
+    pub state: Execution,
+    /// What to append to the log; folding it onto the previous state gives the next one.
+    pub log: Vec<LogEntry>,
+    /// What to do.
+    pub effects: Vec<Effect>,
+}
+
+/// Why an input was refused. The state is as it was.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum StepError {
+    /// It does not fit the state.
+    #[error("cannot {input} what is {state}")]
+    Illegal {
+        /// What was asked for, as a verb.
+        input: &'static str,
+        /// The state it met.
+        state: &'static str,
+    },
+    /// It speaks for an attempt that is over.
+    #[error("attempt {attempt} is over")]
+    Stale {
+        /// Which.
+        attempt: u32,
+    },
+    /// The plan has no such activity.
+    #[error("the plan has no activity with index {index}")]
+    UnknownActivity {
+        /// The index.
+        index: usize,
+    },
+}
+
+/// The next state of an execution, what to log, and what to do.
+pub fn step(cx: &Context<'_>, state: &Execution, input: Input, now: Timestamp) -> Result<Step, StepError> {
+    let mut stepping = Stepping { cx, now, state: state.clone(), log: Vec::new(), effects: Vec::new() };
+    let touched = stepping.take(input)?;
+    stepping.settle(touched);
+    Ok(Step { state: stepping.state, log: stepping.log, effects: stepping.effects })
+}
+
+struct Stepping<'a> {
+    cx: &'a Context<'a>,
+    now: Timestamp,
+    state: Execution,
+    log: Vec<LogEntry>,
+    effects: Vec<Effect>,
+}
+
+impl Stepping<'_> {
+    /// Takes the input; answers with the activities that may now be decided on.
+    fn take(&mut self, input: Input) -> Result<BTreeSet<NodeIndex>, StepError> {
+        use ExecutionState as E;
+        match (input, self.state.state) {
+            (Input::Start { cause }, E::Pending) => {
+                self.record(LogEvent::Started { cause });
+                Ok(self.cx.plan.graph.node_indices().collect())
+            }
+            (Input::Cancel { reason }, E::Running) => {
+                self.cancel(reason);
+                Ok(BTreeSet::new())
+            }
+            (Input::Retry, E::Failed | E::Cancelled) => Ok(self.restart()),
+            (Input::Activity { activity, signal }, _) => {
+                let event = self.answer(activity, signal)?;
+                self.record_for(activity, event);
+                Ok(self.after(activity))
+            }
+            (Input::Start { .. }, state) => Err(StepError::Illegal { input: "start", state: state.as_str() }),
+            (Input::Cancel { .. }, state) => Err(StepError::Illegal { input: "cancel", state: state.as_str() }),
+            (Input::Retry, state) => Err(StepError::Illegal { input: "retry", state: state.as_str() }),
+        }
+    }
+
+    /// What a signal means for an activity in its present state.
+    fn answer(&self, node: NodeIndex, signal: Signal) -> Result<LogEvent, StepError> {
+        use ActivityState as A;
+        let current = self.state.activity(node).ok_or(StepError::UnknownActivity { index: node.index() })?;
+        let illegal = |input| StepError::Illegal { input, state: current.name().as_str() };
+        match (current, signal) {
+            (A::Queued { .. }, Signal::Claimed { worker }) => Ok(LogEvent::Claimed { worker }),
+            (A::Retrying { until, .. }, Signal::RetryDue) if *until <= self.now => Ok(LogEvent::Queued),
+            (
+                A::Running { attempt: held, failures, losses, stop_requested, .. },
+                Signal::Ended { attempt, outcome },
+            ) if *held == attempt => {
+                let attempt = Attempt {
+                    failures: *failures,
+                    losses: *losses,
+                    stop_requested: *stop_requested,
+                    policy: &self.cx.plan.graph[node].retry,
+                    salt: self.salt(node, attempt),
+                };
+                Ok(attempt.ended(outcome, self.now))
+            }
+            (_, Signal::Ended { attempt, .. }) => Err(StepError::Stale { attempt }),
+            (_, Signal::Claimed { .. }) => Err(illegal("claim")),
+            (_, Signal::RetryDue) => Err(illegal("queue again")),
+        }
+    }
+
+    /// Differs between attempts of all executions, and is the same in every replay.
+    fn salt(&self, node: NodeIndex, attempt: u32) -> u64 {
+        let (high, low) = self.cx.facts.execution.0.as_u64_pair();
+        high ^ low ^ (node.index() as u64).rotate_left(48) ^ u64::from(attempt).rotate_left(56)
+    }
+
+    /// Stops what has not begun, and asks what runs to stop. A second request changes nothing.
+    fn cancel(&mut self, reason: String) {
+        if self.state.cancel.is_some() {
+            return;
+        }
+        self.record(LogEvent::CancelRequested { reason });
+        for node in self.cx.plan.graph.node_indices() {
+            match self.state.activities[node.index()].name() {
+                JobState::Waiting | JobState::Queued | JobState::Retrying => self.record_for(node, LogEvent::Cancelled),
+                JobState::Running => self.record_for(node, LogEvent::Stopping),
+                JobState::Succeeded | JobState::Failed | JobState::Skipped | JobState::Cancelled => {}
+            }
+        }
+    }
+
+    /// Begins a new run: what failed or was cancelled, and everything after it, waits again.
+    fn restart(&mut self) -> BTreeSet<NodeIndex> {
+        let graph = &self.cx.plan.graph;
+        let mut again = BTreeSet::new();
+        let mut search: Vec<NodeIndex> = graph
+            .node_indices()
+            .filter(|node| matches!(self.state.activities[node.index()].name(), JobState::Failed | JobState::Cancelled))
+            .collect();
+        while let Some(node) = search.pop() {
+            if again.insert(node) {
+                search.extend(graph.neighbors(node));
+            }
+        }
+        let activities = again.iter().map(|&node| graph[node].name.clone()).collect();
+        self.record(LogEvent::Restarted { activities });
+        self.effects.extend(again.iter().map(|&activity| Effect::Reset { activity }));
+        again
+    }
+
+    /// Decides on touched activities that wait, and on what comes after those that thereby end; then on the whole.
+    fn settle(&mut self, mut touched: BTreeSet<NodeIndex>) {
+        while let Some(node) = touched.pop_first() {
+            if self.state.activities[node.index()].name() != JobState::Waiting {
+                continue;
+            }
+            let Some(event) = ready::decide(self.cx, &self.state, node) else { continue };
+            self.record_for(node, event);
+            touched.extend(self.after(node));
+        }
+        let running = self.state.state == ExecutionState::Running;
+        if running && self.state.activities.iter().all(ActivityState::is_ended) {
+            self.record(LogEvent::Ended { state: self.verdict() });
+        }
+    }
+
+    /// What needs the activity, once it has ended.
+    fn after(&self, node: NodeIndex) -> BTreeSet<NodeIndex> {
+        if !self.state.activities[node.index()].is_ended() {
+            return BTreeSet::new();
+        }
+        self.cx.plan.graph.neighbors(node).collect()
+    }
+
+    /// How the execution ended, once every activity has.
+    fn verdict(&self) -> ExecutionState {
+        let states = || self.state.activities.iter().zip(self.cx.plan.graph.node_weights());
+        if states().any(|(state, _)| state.name() == JobState::Cancelled) {
+            return ExecutionState::Cancelled;
+        }
+        let fails = |(state, activity): (&ActivityState, &Activity)| {
+            state.name() == JobState::Failed && activity.on_failure == OnFailure::Fail
+        };
+        if states().any(fails) { ExecutionState::Failed } else { ExecutionState::Succeeded }
+    }
+
+    fn record(&mut self, event: LogEvent) {
+        let fits = fold_execution(&mut self.state, self.cx.plan, &event);
+        debug_assert!(fits, "{event} in {:?}", self.state);
+        match event {
+            LogEvent::Ended { state } => {
+                self.effects.extend(NotifyOn::of(state).map(Effect::Notify));
+                self.effects.push(Effect::Ended(state));
+            }
+            LogEvent::Started { .. } | LogEvent::Restarted { .. } => {
+                self.effects.push(Effect::Notify(NotifyOn::Started));
+            }
+            _ => {}
+        }
+        self.append(None, None, event);
+    }
+
+    fn record_for(&mut self, node: NodeIndex, event: LogEvent) {
+        let state = &mut self.state.activities[node.index()];
+        let fits = fold_activity(state, &event, self.now);
+        debug_assert!(fits, "{event} in {state:?}");
+        let attempt = Some(state.attempt()).filter(|&attempt| attempt > 0);
+        self.effects.extend(effect(node, &event));
+        self.append(Some(self.cx.plan.graph[node].name.clone()), attempt, event);
+    }
+
+    fn append(&mut self, activity: Option<String>, attempt: Option<u32>, event: LogEvent) {
+        let seq = self.state.next_seq;
+        self.state.next_seq += 1;
+        self.log.push(LogEntry { seq, at: self.now, activity, attempt, event });
+    }
+}
+
+/// What an activity's event asks for.
+fn effect(activity: NodeIndex, event: &LogEvent) -> Option<Effect> {
+    match event {
+        LogEvent::Queued | LogEvent::AttemptLost { .. } => Some(Effect::Enqueue { activity }),
+        LogEvent::AttemptFailed { retry_at, .. } => Some(Effect::EnqueueAt { activity, at: *retry_at }),
+        LogEvent::Stopping => Some(Effect::Stop { activity }),
+        LogEvent::Succeeded { .. } | LogEvent::Failed { .. } | LogEvent::Skipped { .. } | LogEvent::Cancelled => {
+            Some(Effect::Settle { activity })
+        }
+        _ => None,
+    }
+}
