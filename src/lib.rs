@@ -7,4 +7,6 @@
 pub mod engine;
 pub mod model;
 pub mod store;
+pub mod template;
 pub mod worker;
+pub mod yaml;

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use super::media::Ratio;
+
 /// A duration: `500ms`, `10s`, `5m`, `2h`, `30d`, sums such as `1h30m`, and a bare number for seconds.
 ///
 /// # Errors
@@ -87,6 +89,30 @@ pub fn parse_percent(text: &str) -> Result<f64, String> {
         .ok_or_else(|| format!("`{text}` is not a share: write a number from 0 to 100 and %, like 10%"))
 }
 
+/// A frame rate in frames per second: `25`, `29.97`, `30000/1001`.
+///
+/// # Errors
+/// A sentence that says what was expected.
+#[expect(clippy::cast_possible_truncation, reason = "checked to be below 1001")]
+pub fn parse_frame_rate(text: &str) -> Result<Ratio, String> {
+    let bad = || format!("`{text}` is not a frame rate: write a number or a fraction, like 25, 29.97 or 30000/1001");
+    if let Some((num, den)) = text.trim().split_once('/') {
+        let (num, den) = (num.trim().parse().map_err(|_| bad())?, den.trim().parse().map_err(|_| bad())?);
+        return if num > 0 && den > 0 { Ok(Ratio { num, den }) } else { Err(bad()) };
+    }
+    let rate: f64 = text.trim().parse().map_err(|_| bad())?;
+    if !(0.001..1_001.0).contains(&rate) {
+        return Err(bad());
+    }
+    // 23.976, 29.97 and 59.94 mean the NTSC rates.
+    let ntsc = (rate.ceil() * 1_000.0 / 1_001.0 - rate).abs() < 0.005 && rate.fract() != 0.0;
+    Ok(match (ntsc, rate.fract() == 0.0) {
+        (true, _) => Ratio { num: rate.ceil() as i32 * 1_000, den: 1_001 },
+        (_, true) => Ratio { num: rate as i32, den: 1 },
+        _ => Ratio { num: (rate * 1_000.0).round() as i32, den: 1_000 },
+    })
+}
+
 #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "checked to be within 0..=2^53")]
 fn scaled(text: &str, unit: impl Fn(&str) -> Option<f64>) -> Option<u64> {
     let text = text.trim();
@@ -108,6 +134,11 @@ mod tests {
         assert_eq!(parse_bytes("16MiB"), Ok(16 << 20));
         assert_eq!(parse_bitrate("2.5M"), Ok(2_500_000));
         assert_eq!(parse_percent("10%"), Ok(0.1));
+        assert_eq!(parse_frame_rate("29.97"), Ok(Ratio { num: 30_000, den: 1_001 }));
+        assert_eq!(parse_frame_rate("25"), Ok(Ratio { num: 25, den: 1 }));
+        assert_eq!(parse_frame_rate("12.5"), Ok(Ratio { num: 12_500, den: 1_000 }));
+        assert_eq!(parse_frame_rate("24000/1001"), Ok(Ratio { num: 24_000, den: 1_001 }));
+        assert!(parse_frame_rate("0").is_err() && parse_frame_rate("1/0").is_err());
         for bad in ["", "s", "10x", "-1s", "1s2", "1e400s"] {
             assert!(parse_duration(bad).is_err(), "{bad}");
         }

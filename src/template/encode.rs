@@ -1,0 +1,310 @@
+//! Parameters of encoding as media work.
+
+use super::names::Files;
+use super::registry::Facts;
+use crate::model::plan::ActivityKind;
+use crate::model::units;
+use crate::model::work::{
+    Audio, AudioCodec, AudioEncode, Clip, Container, Fit, FrameRate, Gop, MediaOutput, Overlay, Package,
+    PackageProtocol, RateControl, Size, Subtitles, Tracks, Video, VideoCodec, VideoEncode,
+};
+use crate::yaml::Node;
+
+/// Constant quality where nothing is said; lower for watermarks, whose source is often a finished rendition.
+const CRF: f32 = 23.0;
+const CRF_WATERMARK: f32 = 20.0;
+
+/// A media file as the parameters ask for it.
+pub(super) fn read(kind: ActivityKind, spec: &Node, file: &str, overlays: Vec<Overlay>) -> MediaOutput {
+    let container = container(spec);
+    let keeps = kind == ActivityKind::Remux;
+    let subtitles = match spec.get("subtitles").and_then(Node::as_str) {
+        Some("keep") => Subtitles::Keep,
+        None if keeps => Subtitles::Keep,
+        _ => Subtitles::None,
+    };
+    MediaOutput {
+        file: file.to_owned(),
+        container,
+        video: video(kind, spec, container),
+        audio: audio(kind, spec, container),
+        subtitles,
+        clip: clip(spec),
+        overlays,
+    }
+}
+
+/// The container that is asked for: by `container`, by the extension of `name`, or MP4.
+pub(super) fn container(spec: &Node) -> Container {
+    let node = spec.get("container");
+    let word = node.and_then(|n| n.get("format").or(Some(n))).and_then(Node::as_str);
+    let by_name = || spec.get("name").and_then(Node::as_str).and_then(|n| n.rsplit_once('.')).map(|(_, ext)| ext);
+    word.and_then(container_named).or_else(|| by_name().and_then(container_named)).unwrap_or(Container::Mp4)
+}
+
+/// The container of that name, which is also its extension.
+pub(super) fn container_named(word: &str) -> Option<Container> {
+    let lower = word.to_ascii_lowercase();
+    CONTAINERS.iter().find(|(name, _)| *name == lower).map(|(_, container)| *container)
+}
+
+/// The extension of a container.
+pub(super) fn extension(container: Container) -> &'static str {
+    CONTAINERS.iter().find(|(_, c)| *c == container).map_or("mp4", |(name, _)| name)
+}
+
+const CONTAINERS: &[(&str, Container)] = &[
+    ("mp4", Container::Mp4),
+    ("mov", Container::Mov),
+    ("mkv", Container::Mkv),
+    ("webm", Container::Webm),
+    ("ts", Container::Ts),
+    ("flv", Container::Flv),
+    ("m4a", Container::M4a),
+    ("mp3", Container::Mp3),
+    ("ogg", Container::Ogg),
+    ("flac", Container::Flac),
+    ("wav", Container::Wav),
+];
+
+/// Whether a container holds audio only.
+pub(super) const fn is_audio_only(container: Container) -> bool {
+    matches!(container, Container::M4a | Container::Mp3 | Container::Ogg | Container::Flac | Container::Wav)
+}
+
+/// The audio codec that a container is made for, among those that can be encoded.
+pub(super) const fn native_audio(container: Container) -> AudioCodec {
+    match container {
+        Container::Mp3 => AudioCodec::Mp3,
+        Container::Webm | Container::Ogg => AudioCodec::Opus,
+        Container::Flac => AudioCodec::Flac,
+        _ => AudioCodec::Aac,
+    }
+}
+
+pub(super) fn audio_codec(spec: &Node) -> AudioCodec {
+    let word = spec.get("audio").and_then(|a| a.get("codec")).and_then(Node::as_str);
+    match word {
+        Some("aac") => AudioCodec::Aac,
+        Some("mp3") => AudioCodec::Mp3,
+        Some("opus") => AudioCodec::Opus,
+        Some("flac") => AudioCodec::Flac,
+        _ => native_audio(container(spec)),
+    }
+}
+
+fn video(kind: ActivityKind, spec: &Node, container: Container) -> Option<Video> {
+    let Some(node) = spec.get("video") else {
+        return match kind {
+            _ if is_audio_only(container) => None,
+            ActivityKind::Remux => Some(Video::Copy),
+            _ => Some(Video::Encode(video_encode(kind, &Node::empty_map(spec.span), spec))),
+        };
+    };
+    match (node.as_str(), node.get("codec").and_then(Node::as_str)) {
+        (Some("none"), _) => None,
+        (Some(_), _) | (_, Some("copy")) => Some(Video::Copy),
+        _ => Some(Video::Encode(video_encode(kind, node, spec))),
+    }
+}
+
+fn video_encode(kind: ActivityKind, node: &Node, spec: &Node) -> VideoEncode {
+    let word = |key| node.get(key).and_then(Node::scalar_text);
+    let if_lower = spec.get("if_source_lower").and_then(|n| n.get("resolution")).and_then(Node::as_str);
+    let crf = if kind == ActivityKind::Watermark { CRF_WATERMARK } else { CRF };
+    VideoEncode {
+        codec: VideoCodec::H264,
+        profile: word("profile"),
+        level: word("level"),
+        preset: word("preset"),
+        tune: word("tune"),
+        rate_control: rate_control(node, crf),
+        gop: node.get("gop").and_then(gop),
+        size: size(node),
+        fit: fit(node),
+        upscale: node.get("upscale").and_then(Node::as_bool).unwrap_or(if_lower == Some("ignore")),
+        frame_rate: frame_rate(node),
+        pixel_format: word("pix_fmt"),
+    }
+}
+
+/// Bits of a rate or a buffer.
+pub(super) fn bits(node: &Node, key: &str) -> Option<u64> {
+    node.get(key).and_then(Node::scalar_text).and_then(|t| units::parse_bitrate(&t).ok())
+}
+
+/// Seconds of a duration.
+pub(super) fn seconds(node: &Node) -> Option<f64> {
+    node.scalar_text().and_then(|t| units::parse_duration(&t).ok()).map(|d| d.as_secs_f64())
+}
+
+/// A count that the shape has held to what `u32` takes.
+pub(super) fn count(node: &Node, key: &str) -> Option<u32> {
+    node.get(key).and_then(Node::as_int).and_then(|n| u32::try_from(n).ok())
+}
+
+#[expect(clippy::cast_possible_truncation, reason = "a quality from 0 to 51")]
+fn rate_control(node: &Node, default_crf: f32) -> RateControl {
+    let (maxrate_bps, bufsize_bits) = (bits(node, "maxrate"), bits(node, "bufsize"));
+    match (node.get("rate_control").and_then(Node::as_str), bits(node, "bitrate")) {
+        (Some("cbr"), Some(bitrate_bps)) => RateControl::Cbr { bitrate_bps, bufsize_bits },
+        (_, Some(bitrate_bps)) => RateControl::Abr { bitrate_bps, maxrate_bps, bufsize_bits },
+        (_, None) => {
+            let crf = node.get("crf").and_then(Node::as_f64).map_or(default_crf, |n| n as f32);
+            RateControl::Crf { crf, maxrate_bps, bufsize_bits }
+        }
+    }
+}
+
+fn gop(node: &Node) -> Option<Gop> {
+    count(node, "frames").map(Gop::Frames).or_else(|| seconds(node).map(Gop::Seconds))
+}
+
+/// The size that a mapping with `width`, `height`, `short_side` or `long_side` asks for.
+pub(super) fn size(node: &Node) -> Size {
+    let side = |key| count(node, key);
+    match (side("short_side"), side("long_side"), side("width"), side("height")) {
+        (Some(side), ..) => Size::ShortSide(side),
+        (_, Some(side), ..) => Size::LongSide(side),
+        (_, _, None, None) => Size::Source,
+        (_, _, width, height) => Size::Box { width, height },
+    }
+}
+
+fn fit(node: &Node) -> Fit {
+    match node.get("fit").and_then(Node::as_str) {
+        Some("crop") => Fit::Crop,
+        Some("pad") => Fit::Pad,
+        Some("none") => Fit::None,
+        _ => Fit::Rescale,
+    }
+}
+
+fn frame_rate(node: &Node) -> FrameRate {
+    let rate = |key| node.get(key).and_then(Node::scalar_text).and_then(|t| units::parse_frame_rate(&t).ok());
+    match (rate("fps"), rate("max_fps")) {
+        (Some(rate), _) => FrameRate::Fixed(rate),
+        (None, Some(rate)) => FrameRate::Max(rate),
+        (None, None) => FrameRate::Source,
+    }
+}
+
+fn audio(kind: ActivityKind, spec: &Node, container: Container) -> Option<Audio> {
+    let keeps = kind == ActivityKind::Remux;
+    let Some(node) = spec.get("audio") else {
+        return Some(if keeps {
+            Audio::Copy { tracks: Tracks::All }
+        } else {
+            Audio::Encode(audio_encode(kind, &Node::empty_map(spec.span), native_audio(container)))
+        });
+    };
+    match (node.as_str(), node.get("codec").and_then(Node::as_str)) {
+        (Some("none"), _) => None,
+        (Some(_), _) => Some(Audio::Copy { tracks: if keeps { Tracks::All } else { Tracks::Main } }),
+        (_, Some("copy")) => Some(Audio::Copy { tracks: tracks(node) }),
+        (_, None) if keeps => Some(Audio::Copy { tracks: tracks(node) }),
+        _ => Some(Audio::Encode(audio_encode(kind, node, audio_codec(spec)))),
+    }
+}
+
+fn audio_encode(kind: ActivityKind, node: &Node, codec: AudioCodec) -> AudioEncode {
+    let default_bps = match codec {
+        AudioCodec::Flac => None,
+        AudioCodec::Mp3 => Some(192_000),
+        AudioCodec::Opus => Some(96_000),
+        AudioCodec::Aac if kind == ActivityKind::Watermark => Some(192_000),
+        AudioCodec::Aac => Some(128_000),
+    };
+    AudioEncode {
+        codec,
+        profile: node.get("profile").and_then(Node::scalar_text),
+        bitrate_bps: bits(node, "bitrate").or(default_bps),
+        sample_rate: count(node, "sample_rate"),
+        channels: node.get("channels").and_then(Node::as_int).and_then(|n| u16::try_from(n).ok()),
+        tracks: tracks(node),
+    }
+}
+
+fn tracks(node: &Node) -> Tracks {
+    let Some(tracks) = node.get("tracks") else { return Tracks::Main };
+    if let Some(language) = tracks.get("language").and_then(Node::scalar_text) {
+        return Tracks::Language(language);
+    }
+    match (count(node, "tracks"), tracks.as_str()) {
+        (Some(index), _) => Tracks::Index(index),
+        (_, Some("all")) => Tracks::All,
+        _ => Tracks::Main,
+    }
+}
+
+fn clip(spec: &Node) -> Option<Clip> {
+    let clip = spec.get("clip")?;
+    let at = |key| clip.get(key).and_then(seconds);
+    let start_s = at("start").unwrap_or(0.0);
+    Some(Clip { start_s, duration_s: at("duration").or_else(|| at("end").map(|end| end - start_s)) })
+}
+
+/// Packaging as the parameters ask for it.
+pub(super) fn package(spec: &Node, files: &Files) -> Package {
+    Package {
+        protocol: PackageProtocol::Hls,
+        segment_s: spec.get("segment").and_then(seconds).unwrap_or(6.0),
+        master: files.main.clone(),
+        renditions: files.renditions.clone(),
+    }
+}
+
+/// What expressions learn of a template with these parameters.
+pub(super) fn facts(parameters: &Node) -> Facts {
+    let output = read(ActivityKind::Transcode, parameters, "", Vec::new());
+    let mut facts = Facts { container: extension(output.container).to_owned(), ..Facts::default() };
+    match output.video {
+        None => {}
+        Some(Video::Copy) => "copy".clone_into(&mut facts.video_codec),
+        Some(Video::Encode(video)) => {
+            "h264".clone_into(&mut facts.video_codec);
+            facts.bitrate = match video.rate_control {
+                RateControl::Crf { maxrate_bps, .. } => maxrate_bps.unwrap_or(0),
+                RateControl::Abr { bitrate_bps, .. } | RateControl::Cbr { bitrate_bps, .. } => bitrate_bps,
+            };
+            (facts.width, facts.height) = shown_size(video.size);
+            facts.short_side = facts.width.min(facts.height);
+            facts.long_side = facts.width.max(facts.height);
+        }
+    }
+    match output.audio {
+        None => {}
+        Some(Audio::Copy { .. }) => "copy".clone_into(&mut facts.audio_codec),
+        Some(Audio::Encode(audio)) => {
+            codec_name(audio.codec).clone_into(&mut facts.audio_codec);
+            facts.audio_bitrate = audio.bitrate_bps.unwrap_or(0);
+        }
+    }
+    facts
+}
+
+/// The name of an audio codec.
+pub(super) const fn codec_name(codec: AudioCodec) -> &'static str {
+    match codec {
+        AudioCodec::Aac => "aac",
+        AudioCodec::Mp3 => "mp3",
+        AudioCodec::Opus => "opus",
+        AudioCodec::Flac => "flac",
+    }
+}
+
+/// Width and height that a 16:9 source gets.
+const fn shown_size(size: Size) -> (u32, u32) {
+    const fn wide(height: u32) -> u32 {
+        (height * 16 / 9).next_multiple_of(2)
+    }
+    const fn high(width: u32) -> u32 {
+        (width * 9 / 16).next_multiple_of(2)
+    }
+    match size {
+        Size::Source | Size::Box { width: None, height: None } => (0, 0),
+        Size::ShortSide(side) | Size::Box { width: None, height: Some(side) } => (wide(side), side),
+        Size::LongSide(side) | Size::Box { width: Some(side), height: None } => (side, high(side)),
+        Size::Box { width: Some(width), height: Some(height) } => (width, height),
+    }
+}

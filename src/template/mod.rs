@@ -1,0 +1,99 @@
+//! Templates and the parameters of media work: presets, custom templates, and how what people write becomes
+//! [`work`](crate::model::work).
+//!
+//! A definition is read twice by the same code: when it is loaded ([`check`] tells everything that is wrong with what is
+//! written as it stands), and when an execution runs, with every `${…}` rendered ([`outputs`]). **Invariant**: pure; what
+//! passes neither is dropped nor changed silently: a key that this version does not carry out is an error.
+//!
+//! Deliberately absent: activities and their order (`workflow`), and how media work is done (`media`).
+
+mod encode;
+mod names;
+mod overlay;
+mod registry;
+mod rules;
+mod shapes;
+mod snapshot;
+mod source;
+
+use crate::model::plan::ActivityKind;
+use crate::model::work;
+use crate::yaml::{self, Kind, Node, Sink, Span};
+
+pub use names::{Files, files};
+pub use registry::{Facts, Missing, Template, Templates};
+pub use shapes::{CODES, activity as activity_shape};
+pub use source::fit;
+
+/// Parameters of an activity as they take effect: its templates laid under what it says itself. What is wrong with either
+/// goes to `sink`; the answer is the best that can be made of them.
+#[must_use]
+pub fn apply(kind: ActivityKind, spec: &Node, templates: &Templates, sink: &mut Sink<'_>) -> Node {
+    let shape = activity_shape(kind);
+    let before = sink.len();
+    yaml::check(spec, &Kind::Map(shape), &CODES, sink);
+    let well_formed = sink.len() == before;
+    let applied = with_templates(kind, spec, templates, sink);
+    if well_formed {
+        rules::check(kind, &applied, sink);
+    }
+    applied
+}
+
+/// Holds rendered parameters against their shape and rules; the first thing that is wrong is the failure.
+pub fn check(kind: ActivityKind, rendered: &Node) -> Result<(), Box<yaml::Diagnostic>> {
+    let mut sink = Sink::new("", "");
+    yaml::check(rendered, &Kind::Map(activity_shape(kind)), &CODES, &mut sink);
+    if sink.is_empty() {
+        rules::check(kind, rendered, &mut sink);
+    }
+    sink.finish().into_iter().find(yaml::Diagnostic::is_error).map_or(Ok(()), |d| Err(Box::new(d)))
+}
+
+/// The work of rendered parameters that [`check`] has passed, and the pictures it lays over the video: their references as
+/// written, in the order of the inputs from `first_overlay`. `files` are the names it writes.
+#[must_use]
+pub fn outputs(kind: ActivityKind, spec: &Node, files: &Files, first_overlay: usize) -> (work::Work, Vec<String>) {
+    match kind {
+        ActivityKind::Analysis => {
+            let loudness = spec.get("loudness").and_then(Node::as_bool).unwrap_or(false);
+            (work::Work::Analysis(work::Analysis { loudness }), Vec::new())
+        }
+        ActivityKind::Snapshot => (pipeline(work::Output::Snapshot(snapshot::read(spec, files))), Vec::new()),
+        ActivityKind::Transcode | ActivityKind::Remux | ActivityKind::Watermark => {
+            let (overlays, images) = overlay::read(kind, spec, first_overlay);
+            (pipeline(work::Output::Media(encode::read(kind, spec, &files.main, overlays))), images)
+        }
+        ActivityKind::Package => (work::Work::Package(encode::package(spec, files)), Vec::new()),
+    }
+}
+
+/// The JSON Schema of template files.
+#[must_use]
+pub fn schema() -> schemars::Schema {
+    yaml::schema(&shapes::TEMPLATE, "Reelmill template")
+}
+
+fn pipeline(output: work::Output) -> work::Work {
+    work::Work::Pipeline(work::Pipeline { outputs: vec![output] })
+}
+
+fn with_templates(kind: ActivityKind, spec: &Node, templates: &Templates, sink: &mut Sink<'_>) -> Node {
+    let mut applied = spec.clone();
+    if let Some((name, span)) = text(spec, "watermark").filter(|_| kind == ActivityKind::Watermark) {
+        let own = applied.without(&["watermark"]);
+        applied = registry::lay_over(own, &name, span, registry::Use::Overlay, templates, sink);
+    }
+    if let Some((name, span)) = text(spec, "template") {
+        let own = applied.without(&["template"]);
+        applied = registry::lay_over(own, &name, span, registry::Use::Encode, templates, sink);
+    }
+    overlay::expand(&mut applied, templates, sink);
+    applied
+}
+
+fn text(spec: &Node, key: &str) -> Option<(String, Span)> {
+    let node = spec.get(key)?;
+    let text = node.scalar_text().filter(|t| !yaml::is_deferred(t))?;
+    Some((text, node.span))
+}

@@ -1,0 +1,56 @@
+//! Names of the files that an activity writes.
+
+use super::{encode, snapshot};
+use crate::model::plan::ActivityKind;
+use crate::yaml::{Node, Value};
+
+/// Names of the files that an activity writes, relative to the output's prefix. A run of `#` stands for a number.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Files {
+    /// The media file, the picture or pictures, or the master playlist; empty for an analysis.
+    pub main: String,
+    /// The WebVTT thumbnails track.
+    pub vtt: Option<String>,
+    /// Folders of a package, one per rendition: everything below them is its own.
+    pub renditions: Vec<String>,
+}
+
+/// Names that an activity's parameters ask for. Where they say nothing: the activity's name with `-` for `.`, and the
+/// extension of what is made. `inputs` are the names of the activities whose outputs a package takes.
+#[must_use]
+pub fn files(kind: ActivityKind, activity: &str, spec: &Node, inputs: &[String]) -> Files {
+    let base = activity.replace('.', "-");
+    let name = spec.get("name").and_then(Node::scalar_text);
+    match kind {
+        ActivityKind::Analysis => Files::default(),
+        ActivityKind::Transcode | ActivityKind::Remux | ActivityKind::Watermark => {
+            let extension = encode::extension(encode::container(spec));
+            Files { main: name.unwrap_or_else(|| format!("{base}.{extension}")), ..Files::default() }
+        }
+        ActivityKind::Snapshot => {
+            let extension = snapshot::extension(snapshot::format(spec));
+            let number = if snapshot::is_series(spec) { "-#####" } else { "" };
+            let main = name.unwrap_or_else(|| format!("{base}{number}.{extension}"));
+            Files { vtt: vtt(spec, &main), main, ..Files::default() }
+        }
+        ActivityKind::Package => {
+            let main = name.unwrap_or_else(|| format!("{base}/master.m3u8"));
+            let folder = main.rsplit_once('/').map_or(String::new(), |(folder, _)| format!("{folder}/"));
+            let renditions = inputs.iter().map(|i| format!("{folder}{}", i.replace('.', "-"))).collect();
+            Files { main, vtt: None, renditions }
+        }
+    }
+}
+
+/// The track's own name, or that of the pictures without their number.
+fn vtt(spec: &Node, pictures: &str) -> Option<String> {
+    match &spec.get("vtt")?.value {
+        Value::Bool(true) => {
+            let stem = pictures.rsplit_once('.').map_or(pictures, |(stem, _)| stem);
+            let stem = stem.replace('#', "");
+            Some(format!("{}.vtt", stem.trim_end_matches(['-', '_', '.'])))
+        }
+        Value::String(name) => Some(name.clone()),
+        _ => None,
+    }
+}

@@ -1,0 +1,328 @@
+//! Which templates there are, and what one of them stands for.
+
+use std::collections::BTreeMap;
+use std::sync::LazyLock;
+
+use serde::Serialize;
+
+use super::shapes::{CODES, PRESET, TEMPLATE};
+use super::{encode, rules};
+use crate::model::plan::ActivityKind;
+use crate::yaml::{self, Budget, Diagnostic, Entry, Kind, Node, ParseCodes, Sink, Span, Value, nearest};
+
+const PARSE: ParseCodes = ParseCodes { syntax: "TPL0001", budget: "TPL0002", duplicate: "TPL0003" };
+const BUDGET: Budget = Budget { bytes: 256 * 1024, nodes: 10_000, depth: 16 };
+
+/// Longest chain of `extends`.
+const MAX_EXTENDS: usize = 16;
+
+/// Keys of a template that are not parameters.
+const ABOUT: &[&str] = &["name", "description", "extends", "locked"];
+
+/// Keys of a template and of an activity that set how it encodes.
+pub(super) const ENCODING: &[&str] = &["container", "video", "audio", "subtitles", "if_source_lower"];
+
+/// A template.
+#[derive(Clone, Debug)]
+pub struct Template {
+    /// Its name.
+    pub name: String,
+    /// What it is for.
+    pub description: Option<String>,
+    /// Whether it comes with Reelmill.
+    pub preset: bool,
+    /// Whether activities may not override its parameters.
+    pub locked: bool,
+    /// Its parameters, what it extends included.
+    pub parameters: Node,
+}
+
+/// What expressions learn of a template by `template(name)`. Sizes are those of a 16:9 source; zero where the template
+/// leaves them to the source.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Facts {
+    /// Shorter side in pixels.
+    pub short_side: u32,
+    /// Longer side in pixels.
+    pub long_side: u32,
+    /// Width in pixels.
+    pub width: u32,
+    /// Height in pixels.
+    pub height: u32,
+    /// Video bit rate in bit/s: the average, or the cap of a constant quality.
+    pub bitrate: u64,
+    /// Audio bit rate in bit/s.
+    pub audio_bitrate: u64,
+    /// Container: `mp4`.
+    pub container: String,
+    /// Video codec; empty without video, `copy` for what is taken as it is.
+    pub video_codec: String,
+    /// Audio codec; empty without audio, `copy` for what is taken as it is.
+    pub audio_codec: String,
+}
+
+/// Why there is no template of a name.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Missing {
+    /// Stable code.
+    pub code: &'static str,
+    /// One sentence.
+    pub message: String,
+    /// What to do about it.
+    pub hint: String,
+}
+
+/// Every template by its name.
+#[derive(Clone, Debug, Default)]
+pub struct Templates {
+    by_name: BTreeMap<String, Template>,
+}
+
+static PRESETS: LazyLock<(Templates, Vec<Diagnostic>)> = LazyLock::new(|| {
+    let text = include_str!("presets.yaml");
+    let mut sink = Sink::new("presets.yaml", text);
+    static SHAPE: Kind = Kind::Named(&Kind::Map(&PRESET));
+    let root = yaml::parse(&mut sink, BUDGET, PARSE).unwrap_or(Node::empty_map(Span::default()));
+    yaml::check(&root, &SHAPE, &CODES, &mut sink);
+    let draft = |e: &Entry| Draft { name: e.key.clone(), span: e.key_span, node: e.value.clone(), file: 0, preset: true };
+    let mut sinks = [sink];
+    let mut templates = Templates::default();
+    templates.add(root.entries().iter().map(draft).collect(), &mut sinks);
+    (templates, sinks.into_iter().flat_map(Sink::finish).collect())
+});
+
+/// A template as written, before what it extends is laid under it.
+struct Draft {
+    name: String,
+    span: Span,
+    node: Node,
+    /// Index of the file it stands in.
+    file: usize,
+    preset: bool,
+}
+
+impl Draft {
+    fn extends(&self) -> Option<&Node> {
+        self.node.get("extends")
+    }
+}
+
+impl Templates {
+    /// The built-in templates.
+    #[must_use]
+    pub fn presets() -> Self {
+        PRESETS.0.clone()
+    }
+
+    /// The built-in templates and those of `files` (name and text of each), with what is wrong with the files. A file with
+    /// errors adds nothing.
+    #[must_use]
+    pub fn load(files: &[(String, String)]) -> (Self, Vec<Diagnostic>) {
+        let mut templates = Self::presets();
+        let mut sinks: Vec<_> = files.iter().map(|(name, text)| Sink::new(name, text)).collect();
+        let mut drafts: Vec<Draft> = Vec::new();
+        for (file, sink) in sinks.iter_mut().enumerate() {
+            let Some(node) = yaml::parse(sink, BUDGET, PARSE) else { continue };
+            yaml::check(&node, &Kind::Map(&TEMPLATE), &CODES, sink);
+            let Some(name) = node.get("name").filter(|_| !sink.has_errors()) else { continue };
+            let (text, span) = (name.scalar_text().unwrap_or_default(), name.span);
+            if let Err(message) = good_name(&text) {
+                sink.error("TPL0004", span, message);
+            } else if templates.by_name.contains_key(&text) || drafts.iter().any(|d| d.name == text) {
+                sink.error("TPL0005", span, format!("there is a template `{text}` already"));
+            } else {
+                drafts.push(Draft { name: text, span, node, file, preset: false });
+            }
+        }
+        templates.add(drafts, &mut sinks);
+        (templates, sinks.into_iter().flat_map(Sink::finish).collect())
+    }
+
+    /// The template of that name.
+    #[must_use]
+    pub fn get(&self, name: &str) -> Option<&Template> {
+        self.by_name.get(name)
+    }
+
+    /// Every template, by name.
+    pub fn iter(&self) -> impl Iterator<Item = &Template> {
+        self.by_name.values()
+    }
+
+    /// The template of that name, or why there is none and which was perhaps meant.
+    pub fn lookup(&self, name: &str) -> Result<&Template, Missing> {
+        self.get(name).ok_or_else(|| self.missing(name))
+    }
+
+    fn missing(&self, name: &str) -> Missing {
+        const COMING: &[&str] = &["h265-", "hevc-", "av1-", "vp9-", "prores-", "nb-", "nbhd-", "gif-", "webp-"];
+        let lower = name.to_lowercase();
+        let known = || self.by_name.keys().map(String::as_str);
+        if let Some(family) = COMING.iter().find(|f| lower.starts_with(**f)) {
+            let twin = format!("h264-{}", &lower[family.len()..]);
+            let instead = nearest(&twin, known()).unwrap_or("h264-720p");
+            return Missing {
+                code: "TPL0007",
+                message: format!("the templates `{family}…` are not available in this version"),
+                hint: format!("`{instead}` is"),
+            };
+        }
+        Missing {
+            code: "TPL0006",
+            message: format!("there is no template `{name}`"),
+            hint: nearest(name, known()).map_or_else(
+                || format!("there are {}", known().collect::<Vec<_>>().join(", ")),
+                |n| format!("did you mean `{n}`?"),
+            ),
+        }
+    }
+
+    /// Adds drafts, each after the one that it extends; `sinks` has one per file.
+    fn add(&mut self, drafts: Vec<Draft>, sinks: &mut [Sink<'_>]) {
+        let mut waiting = drafts;
+        for _ in 0..MAX_EXTENDS {
+            let (ready, later): (Vec<_>, Vec<_>) = waiting.into_iter().partition(|draft| self.is_ready(draft));
+            waiting = later;
+            for draft in ready {
+                let file = draft.file;
+                self.insert(draft, &mut sinks[file]);
+            }
+        }
+        for draft in &waiting {
+            let Some(extends) = draft.extends() else { continue };
+            let base = extends.scalar_text().unwrap_or_default();
+            let sink = &mut sinks[draft.file];
+            if waiting.iter().any(|d| d.name == base) {
+                let message = format!("`{}` extends `{base}`, which extends it, or the chain is too long", draft.name);
+                sink.error("TPL0008", extends.span, message);
+            } else {
+                let missing = self.missing(&base);
+                sink.error(missing.code, extends.span, missing.message).hint(missing.hint);
+            }
+        }
+    }
+
+    fn is_ready(&self, draft: &Draft) -> bool {
+        draft.extends().is_none_or(|e| e.scalar_text().is_some_and(|base| self.by_name.contains_key(&base)))
+    }
+
+    fn insert(&mut self, draft: Draft, sink: &mut Sink<'_>) {
+        let base = draft.extends().and_then(Node::scalar_text).and_then(|base| self.by_name.get(&base));
+        if let Some(base) = base.filter(|b| b.locked) {
+            sink.error("TPL0009", draft.span, format!("`{}` is locked and cannot be extended", base.name));
+            return;
+        }
+        let own = draft.node.clone().without(ABOUT);
+        let parameters = match base {
+            Some(base) => overlay_parameters(own, base.parameters.moved_to(draft.span)),
+            None => own,
+        };
+        let watermark = parameters.get("watermark").is_some();
+        if watermark && ENCODING.iter().any(|k| parameters.get(k).is_some()) {
+            let message = "a template holds parameters of a watermark or of transcoding, not both";
+            sink.error("TPL0010", draft.span, message);
+            return;
+        }
+        if !watermark {
+            rules::check(ActivityKind::Transcode, &parameters, sink);
+        }
+        if sink.has_errors() {
+            return;
+        }
+        let template = Template {
+            description: draft.node.get("description").and_then(Node::scalar_text),
+            locked: draft.node.get("locked").and_then(Node::as_bool).unwrap_or(false),
+            preset: draft.preset,
+            parameters: parameters.moved_to(Span::default()),
+            name: draft.name,
+        };
+        self.by_name.insert(template.name.clone(), template);
+    }
+}
+
+impl Template {
+    /// Whether it is a watermark rather than a way to transcode.
+    #[must_use]
+    pub fn is_watermark(&self) -> bool {
+        self.parameters.get("watermark").is_some()
+    }
+
+    /// What expressions learn of it.
+    #[must_use]
+    pub fn facts(&self) -> Facts {
+        encode::facts(&self.parameters)
+    }
+}
+
+fn good_name(name: &str) -> Result<(), String> {
+    let allowed = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || matches!(c, '-' | '_' | '.');
+    if !name.is_empty() && name.chars().all(allowed) && name.starts_with(|c: char| c.is_ascii_alphanumeric()) {
+        return Ok(());
+    }
+    Err(format!("`{name}` is not a name: use lower case letters, digits, `-`, `_` and `.`"))
+}
+
+/// What a template is used for.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Use {
+    /// How to encode.
+    Encode,
+    /// What to lay over.
+    Overlay,
+}
+
+/// Lays `own` over the template `name`; what comes from the template stands at `span`, where it is named.
+pub(super) fn lay_over(
+    own: Node,
+    name: &str,
+    span: Span,
+    used: Use,
+    templates: &Templates,
+    sink: &mut Sink<'_>,
+) -> Node {
+    let template = match templates.lookup(name) {
+        Ok(template) => template,
+        Err(missing) => {
+            sink.error(missing.code, span, missing.message).hint(missing.hint);
+            return own;
+        }
+    };
+    if template.is_watermark() != (used == Use::Overlay) {
+        let what = if template.is_watermark() { "a watermark" } else { "a way to transcode" };
+        sink.error("TPL0011", span, format!("`{name}` is {what}, which does not fit here"));
+        return own;
+    }
+    let overridable = |key: &str| used == Use::Overlay || ENCODING.contains(&key);
+    if let Some(entry) = own.entries().iter().find(|e| template.locked && overridable(&e.key)) {
+        sink.error("TPL0009", entry.key_span, format!("`{name}` is locked: its parameters cannot be overridden"))
+            .also(span, "the template");
+        return own;
+    }
+    let base = template.parameters.moved_to(span);
+    let base = base.get("watermark").cloned().unwrap_or(base);
+    overlay_parameters(own, base)
+}
+
+/// Keys of `video` of which any one in the upper layer makes those of the lower layer meaningless.
+const GROUPS: &[(&[&str], &[&str])] = &[
+    (&["width", "height", "short_side", "long_side"], &["width", "height", "short_side", "long_side"]),
+    (&["fps", "max_fps"], &["fps", "max_fps"]),
+    (&["crf"], &["rate_control", "crf", "bitrate"]),
+    (&["bitrate", "rate_control"], &["rate_control", "crf", "bitrate", "maxrate", "bufsize"]),
+];
+
+/// `own` laid over `base`, keys that exclude each other replaced together.
+fn overlay_parameters(own: Node, mut base: Node) -> Node {
+    if let (Some(video), Value::Map(entries)) = (own.get("video"), &mut base.value) {
+        for entry in entries.iter_mut().filter(|e| e.key == "video") {
+            let stale = GROUPS.iter().filter(|(set, _)| set.iter().any(|k| video.get(k).is_some()));
+            let stale: Vec<_> = stale.flat_map(|(_, replaced)| replaced.iter().copied()).collect();
+            let below = std::mem::replace(&mut entry.value, Node::empty_map(entry.key_span));
+            entry.value = below.without(&stale);
+        }
+    }
+    own.over(base)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,317 @@
+//! Parameters that do not go together.
+//!
+//! Each rule looks only at what is known: a parameter with `${…}` is judged when it has been rendered.
+
+use super::encode::{self, bits, container, extension, is_audio_only, seconds};
+use super::snapshot;
+use crate::model::plan::ActivityKind;
+use crate::model::work::{AudioCodec, Container};
+use crate::yaml::{Node, Sink, Span, is_deferred};
+
+/// Holds well-formed parameters against the rules of their activity.
+pub(super) fn check(kind: ActivityKind, spec: &Node, sink: &mut Sink<'_>) {
+    match kind {
+        ActivityKind::Analysis | ActivityKind::Package => {}
+        ActivityKind::Snapshot => snapshot_rules(spec, sink),
+        ActivityKind::Transcode | ActivityKind::Remux | ActivityKind::Watermark => media(kind, spec, sink),
+    }
+}
+
+fn media(kind: ActivityKind, spec: &Node, sink: &mut Sink<'_>) {
+    if spec.get("container").is_none_or(|c| !c.has_deferred()) {
+        container_rules(kind, spec, sink);
+    }
+    let known = |key: &str| spec.get(key).filter(|n| !n.has_deferred());
+    if let Some(video) = known("video") {
+        if kind == ActivityKind::Remux {
+            no_encoding(video, "video", sink);
+        }
+        video_rules(video, sink);
+    }
+    if let Some(audio) = known("audio") {
+        if kind == ActivityKind::Remux {
+            no_encoding(audio, "audio", sink);
+        }
+        audio_rules(spec, audio, sink);
+    }
+    if let Some(clip) = known("clip") {
+        clip_rules(clip, sink);
+    }
+    if kind == ActivityKind::Watermark {
+        watermark_rules(spec, sink);
+    }
+    for overlay in spec.get("watermarks").map(Node::elements).unwrap_or_default() {
+        if !overlay.entries().is_empty() && overlay.get("image").is_none() {
+            sink.error("TPL0212", overlay.span, "a watermark has no `image`");
+        }
+    }
+    if let Some(video) = spec.get("video").filter(|_| spec.get("watermarks").is_some()) {
+        must_encode(video, "watermarks are laid over video that is encoded", sink);
+    }
+}
+
+/// Whether the value is the word `none`.
+fn is_none(node: Option<&Node>) -> bool {
+    node.and_then(Node::as_str) == Some("none")
+}
+
+/// Whether packets are taken as they are.
+fn is_copy(node: &Node) -> bool {
+    node.as_str() == Some("copy") || node.get("codec").and_then(Node::as_str) == Some("copy")
+}
+
+fn container_rules(kind: ActivityKind, spec: &Node, sink: &mut Sink<'_>) {
+    let container = container(spec);
+    let name = extension(container);
+    let place = |key: &str| spec.get(key).map_or(spec.span, |n| n.span);
+    let (video, audio) = (spec.get("video"), spec.get("audio"));
+    let no_video = is_none(video) || video.is_none() && is_audio_only(container);
+    if no_video && is_none(audio) {
+        sink.error("TPL0207", place("audio"), "neither video nor audio is left")
+            .hint("leave out `none` for the one to keep");
+    }
+    let encodes_video = video.is_some_and(|v| !is_none(video) && !is_copy(v) && !v.has_deferred());
+    if is_audio_only(container) && video.is_some() && !is_none(video) {
+        sink.error("TPL0203", place("video"), format!("a {name} file holds audio only"))
+            .hint("write `video: none`, or choose a container such as mp4");
+    } else if container == Container::Webm && (encodes_video || video.is_none() && kind != ActivityKind::Remux) {
+        sink.error("TPL0203", place("container"), "a webm file does not hold H.264")
+            .hint("choose mp4, mov, mkv or ts");
+    }
+    let encodes_audio = kind != ActivityKind::Remux && !is_none(audio) && audio.is_none_or(|a| !is_copy(a));
+    let codec = encode::audio_codec(spec);
+    if encodes_audio && audio.is_none_or(|a| !a.has_deferred()) && !holds_audio(container, codec) {
+        let codec = encode::codec_name(codec);
+        let message = format!("a {name} file does not hold {codec} here");
+        sink.error("TPL0203", place("audio"), message).hint(format!("{name} goes with {}", goes_with(container)));
+    }
+    name_rules(spec, container, sink);
+}
+
+const fn holds_audio(container: Container, codec: AudioCodec) -> bool {
+    match container {
+        Container::Mkv => true,
+        Container::Mp4 => matches!(codec, AudioCodec::Aac | AudioCodec::Mp3 | AudioCodec::Opus | AudioCodec::Flac),
+        Container::Mov | Container::Ts | Container::Flv => matches!(codec, AudioCodec::Aac | AudioCodec::Mp3),
+        Container::M4a => matches!(codec, AudioCodec::Aac),
+        Container::Mp3 => matches!(codec, AudioCodec::Mp3),
+        Container::Webm => matches!(codec, AudioCodec::Opus),
+        Container::Ogg => matches!(codec, AudioCodec::Opus | AudioCodec::Flac),
+        Container::Flac => matches!(codec, AudioCodec::Flac),
+        Container::Wav => false,
+    }
+}
+
+fn goes_with(container: Container) -> String {
+    const ALL: &[AudioCodec] = &[AudioCodec::Aac, AudioCodec::Mp3, AudioCodec::Opus, AudioCodec::Flac];
+    let held: Vec<_> = ALL.iter().filter(|&&c| holds_audio(container, c)).map(|&c| encode::codec_name(c)).collect();
+    if held.is_empty() { "`audio: copy` only".to_owned() } else { held.join(", ") }
+}
+
+fn name_rules(spec: &Node, container: Container, sink: &mut Sink<'_>) {
+    let Some(name) = spec.get("name") else { return };
+    let ext = name.as_str().and_then(|n| n.rsplit_once('.')).and_then(|(_, ext)| encode::container_named(ext));
+    let expected = extension(container);
+    if ext.is_some_and(|e| e != container && !(e == Container::M4a && container == Container::Mp4)) {
+        sink.warning("TPL0213", name.span, format!("the name does not end in .{expected}, but the file is one"))
+            .hint(format!("end the name in .{expected}, or set `container`"));
+    }
+}
+
+fn no_encoding(node: &Node, what: &str, sink: &mut Sink<'_>) {
+    let allowed = ["codec", "tracks"];
+    if let Some(entry) = node.entries().iter().find(|e| !allowed.contains(&e.key.as_str())) {
+        sink.error("TPL0204", entry.key_span, format!("`remux` does not encode: `{}` has no meaning", entry.key))
+            .hint("use `transcode`");
+    } else if node.get("codec").is_some_and(|c| c.as_str() != Some("copy")) {
+        sink.error("TPL0204", node.span, format!("`remux` does not encode {what}")).hint("use `transcode`");
+    }
+}
+
+fn must_encode(video: &Node, message: &str, sink: &mut Sink<'_>) {
+    if is_none(Some(video)) || is_copy(video) {
+        sink.error("TPL0204", video.span, message);
+    }
+}
+
+fn video_rules(video: &Node, sink: &mut Sink<'_>) {
+    if is_copy(video) {
+        if let Some(entry) = video.entries().iter().find(|e| e.key != "codec") {
+            let message = format!("video that is copied is not encoded: `{}` has no meaning", entry.key);
+            sink.error("TPL0204", entry.key_span, message);
+        }
+        return;
+    }
+    rate_rules(video, sink);
+    exclusive(video, &["short_side", "long_side"], "TPL0205", sink);
+    exclusive(video, &["short_side", "width"], "TPL0205", sink);
+    exclusive(video, &["short_side", "height"], "TPL0205", sink);
+    exclusive(video, &["long_side", "width"], "TPL0205", sink);
+    exclusive(video, &["long_side", "height"], "TPL0205", sink);
+    exclusive(video, &["fps", "max_fps"], "TPL0206", sink);
+    let boxed = video.get("width").is_some() && video.get("height").is_some();
+    if let Some(fit) = video.get("fit").filter(|f| f.as_str() != Some("rescale") && !boxed) {
+        sink.error("TPL0205", fit.span, "this fit needs both `width` and `height`");
+    }
+    for key in ["width", "height", "short_side", "long_side"] {
+        if let Some(side) = video.get(key).filter(|n| n.as_int().is_some_and(|n| n % 2 != 0)) {
+            sink.error("TPL0205", side.span, format!("`{key}` is odd; H.264 in yuv420p has even sides"));
+        }
+    }
+    let baseline = video.get("profile").is_some_and(|p| p.as_str() == Some("baseline"));
+    if let Some(tune) = video.get("tune").filter(|t| baseline && t.as_str() == Some("animation")) {
+        sink.error("TPL0204", tune.span, "tuning for animation rests on B frames, which profile baseline does not have");
+    }
+}
+
+/// Says that two keys cannot stand together.
+fn exclusive(node: &Node, keys: &[&str; 2], code: &'static str, sink: &mut Sink<'_>) {
+    if let [Some(first), Some(second)] = keys.map(|k| node.entry(k)) {
+        let (first, second) = if first.key_span <= second.key_span { (first, second) } else { (second, first) };
+        sink.error(code, second.key_span, format!("`{}` and `{}` exclude each other", first.key, second.key))
+            .also(first.key_span, "the other");
+    }
+}
+
+fn rate_rules(video: &Node, sink: &mut Sink<'_>) {
+    let control = video.get("rate_control");
+    let word = control.and_then(Node::as_str);
+    let bitrate = video.get("bitrate");
+    match (word, control, bitrate) {
+        (Some("crf"), Some(control), Some(bitrate)) => {
+            sink.error("TPL0202", bitrate.span, "a constant quality has no `bitrate`")
+                .also(control.span, "quality")
+                .hint("`maxrate` and `bufsize` cap it");
+        }
+        (Some(word @ ("abr" | "vbr" | "cbr")), Some(control), None) => {
+            sink.error("TPL0202", control.span, format!("`rate_control: {word}` needs a `bitrate`"));
+        }
+        _ => {}
+    }
+    if word != Some("crf") {
+        exclusive(video, &["crf", "bitrate"], "TPL0202", sink);
+    }
+    if let (Some(control), Some(crf)) = (control.filter(|_| word.is_some_and(|w| w != "crf")), video.get("crf")) {
+        sink.error("TPL0202", crf.span, "`crf` belongs to `rate_control: crf`").also(control.span, "this one");
+    }
+    let (maxrate, bufsize) = (video.get("maxrate"), video.get("bufsize"));
+    if let Some(maxrate) = maxrate.filter(|_| word == Some("cbr")) {
+        sink.error("TPL0202", maxrate.span, "a constant bit rate is its own maximum: `maxrate` has no meaning");
+    }
+    if let Some(bufsize) = bufsize.filter(|_| maxrate.is_none() && word != Some("cbr")) {
+        sink.error("TPL0201", bufsize.span, "`bufsize` has no effect without `maxrate`")
+            .hint("add `maxrate`; half of `bufsize` is usual");
+    }
+    if let (Some(rate), Some(max), Some(node)) = (bits(video, "bitrate"), bits(video, "maxrate"), maxrate)
+        && max < rate
+    {
+        sink.error("TPL0211", node.span, "`maxrate` is below `bitrate`");
+    }
+}
+
+fn audio_rules(spec: &Node, audio: &Node, sink: &mut Sink<'_>) {
+    if audio.entries().is_empty() {
+        return;
+    }
+    if is_copy(audio) {
+        if let Some(entry) = audio.entries().iter().find(|e| !["codec", "tracks"].contains(&e.key.as_str())) {
+            let message = format!("audio that is copied is not encoded: `{}` has no meaning", entry.key);
+            sink.error("TPL0204", entry.key_span, message);
+        }
+        return;
+    }
+    let codec = encode::audio_codec(spec);
+    let name = encode::codec_name(codec);
+    if let Some(bitrate) = audio.get("bitrate") {
+        let most_bps = match codec {
+            AudioCodec::Flac => 0,
+            AudioCodec::Mp3 => 320_000,
+            AudioCodec::Opus => 510_000,
+            AudioCodec::Aac => 1_000_000,
+        };
+        if codec == AudioCodec::Flac {
+            sink.error("TPL0210", bitrate.span, "flac is lossless: it has no `bitrate`");
+        } else if bits(audio, "bitrate").is_some_and(|b| b > most_bps) {
+            sink.error("TPL0210", bitrate.span, format!("{name} goes up to {} kbit/s", most_bps / 1_000));
+        }
+    }
+    if let Some(profile) = audio.get("profile").filter(|_| codec != AudioCodec::Aac) {
+        sink.error("TPL0210", profile.span, format!("`profile` is one of AAC; {name} has none"));
+    }
+    if let Some(channels) = audio.get("channels").filter(|c| codec == AudioCodec::Mp3 && c.as_int() > Some(2)) {
+        sink.error("TPL0210", channels.span, "mp3 has one or two channels");
+    }
+    if let Some(rate) = audio.get("sample_rate") {
+        let fits = match codec {
+            AudioCodec::Mp3 => [22_050, 24_000, 32_000, 44_100, 48_000].as_slice(),
+            AudioCodec::Opus => &[24_000, 48_000],
+            AudioCodec::Aac => &[22_050, 24_000, 32_000, 44_100, 48_000, 64_000, 88_200, 96_000],
+            AudioCodec::Flac => return,
+        };
+        if rate.as_int().is_some_and(|n| !fits.contains(&n)) {
+            let rates: Vec<_> = fits.iter().map(ToString::to_string).collect();
+            sink.error("TPL0210", rate.span, format!("{name} has no such sample rate"))
+                .hint(format!("it has {}", rates.join(", ")));
+        }
+    }
+}
+
+fn clip_rules(clip: &Node, sink: &mut Sink<'_>) {
+    exclusive(clip, &["duration", "end"], "TPL0208", sink);
+    let start = clip.get("start").and_then(seconds).unwrap_or(0.0);
+    if let Some(end) = clip.get("end").filter(|e| seconds(e).is_some_and(|end| end <= start)) {
+        sink.error("TPL0208", end.span, "`end` is not after `start`");
+    }
+}
+
+fn watermark_rules(spec: &Node, sink: &mut Sink<'_>) {
+    if spec.get("image").is_none() {
+        sink.error("TPL0212", spec.span, "`watermark` has no `image`")
+            .hint("`image: s3://bucket/key`, or a key in the bucket of the uploaded object");
+    }
+    if let Some(video) = spec.get("video") {
+        must_encode(video, "a watermark is laid over video that is encoded", sink);
+    }
+}
+
+fn snapshot_rules(spec: &Node, sink: &mut Sink<'_>) {
+    for keys in [["at", "every"], ["at", "count"], ["every", "count"]] {
+        exclusive(spec, &keys, "TPL0208", sink);
+    }
+    for keys in [["short_side", "long_side"], ["short_side", "width"], ["long_side", "width"]] {
+        exclusive(spec, &keys, "TPL0205", sink);
+    }
+    if let (Some(sprite), Some(entry)) = (
+        spec.get("sprite"),
+        ["width", "height", "short_side", "long_side"].iter().find_map(|k| spec.entry(k)),
+    ) {
+        sink.error("TPL0205", entry.key_span, "pictures of a sprite have their size under `sprite`")
+            .also(sprite.span, "the sprite");
+    }
+    if let Some(vtt) = spec.get("vtt").filter(|v| v.as_bool() != Some(false) && !snapshot::is_series(spec)) {
+        sink.error("TPL0208", vtt.span, "a thumbnails track needs several pictures")
+            .hint("say `every: 10s`, or `count`");
+    }
+    if let Some(name) = spec.get("name") {
+        picture_name_rules(spec, name.as_str().unwrap_or_default(), name.span, sink);
+    }
+}
+
+fn picture_name_rules(spec: &Node, name: &str, span: Span, sink: &mut Sink<'_>) {
+    let numbered = name.contains('#');
+    if snapshot::is_series(spec) && !numbered && !is_deferred(name) {
+        sink.error("TPL0209", span, "several pictures need a run of `#` in their name for the number")
+            .hint("like `shot-#####.jpg`");
+    } else if numbered && !snapshot::is_series(spec) {
+        sink.error("TPL0209", span, "one picture has no number: `#` has no meaning in its name");
+    }
+    if name.split('#').filter(|part| !part.is_empty()).count() > 2 {
+        sink.error("TPL0209", span, "a name holds one run of `#`");
+    }
+    let format = spec.get("format").and_then(Node::as_str);
+    if let (Some(format), Some(by_name)) = (format, snapshot::format_of_name(name))
+        && snapshot::format_named(format) != Some(by_name)
+    {
+        sink.warning("TPL0213", span, format!("the name does not end in .{format}, but the pictures are that"));
+    }
+}

@@ -1,0 +1,223 @@
+//! A tree held against a shape: everything that does not fit, at once.
+
+use super::{Choice, Kind, Node, Shape, Sink, Span, Value, is_deferred, nearest};
+use crate::model::units;
+
+/// Codes of what can be wrong with keys and values.
+#[derive(Clone, Copy, Debug)]
+pub struct Codes {
+    /// A key that the shape does not have.
+    pub unknown_key: &'static str,
+    /// A key that must be there is not.
+    pub missing_key: &'static str,
+    /// A value of the wrong kind.
+    pub wrong_kind: &'static str,
+    /// A value out of its range, or not one of its words.
+    pub out_of_range: &'static str,
+    /// Something that the language names and this version does not carry out.
+    pub later: &'static str,
+}
+
+/// Holds `node` against `kind`. A text with `${…}` passes wherever a single value is expected: it is held against its
+/// kind when it has been rendered.
+pub fn check(node: &Node, kind: &Kind, codes: &Codes, sink: &mut Sink<'_>) {
+    Check { codes, sink }.value(node, kind);
+}
+
+struct Check<'a, 's> {
+    codes: &'a Codes,
+    sink: &'a mut Sink<'s>,
+}
+
+impl Check<'_, '_> {
+    fn value(&mut self, node: &Node, kind: &Kind) {
+        if !fits(node, kind) {
+            self.wrong_kind(node, kind);
+            return;
+        }
+        if node.as_str().is_some_and(is_deferred) && !matches!(kind, Kind::Fixed { .. } | Kind::Condition) {
+            return;
+        }
+        match kind {
+            Kind::Bool | Kind::Scalar => {}
+            Kind::Int { min, max } => {
+                let n = node.as_int().unwrap_or_default();
+                self.range(node.span, (*min..=*max).contains(&n), || format!("{n} is not from {min} to {max}"));
+            }
+            Kind::Number { min, max } => {
+                let n = node.as_f64().unwrap_or_default();
+                self.range(node.span, (*min..=*max).contains(&n), || format!("{n} is not from {min} to {max}"));
+            }
+            Kind::Text { max } => self.text(node, *max),
+            Kind::Fixed { max } => self.fixed(node, *max),
+            Kind::Condition => self.condition(node),
+            Kind::Duration { min_s, max_s } => {
+                if let Some(d) = self.parsed(node, units::parse_duration) {
+                    let inside = (*min_s..=*max_s).contains(&d.as_secs_f64());
+                    self.range(node.span, inside, || format!("a duration from {min_s} to {max_s} seconds is expected"));
+                }
+            }
+            Kind::FrameRate { max } => {
+                if let Some(rate) = self.parsed(node, units::parse_frame_rate) {
+                    self.range(node.span, rate.value() <= *max, || format!("{} is above {max}", rate.value()));
+                }
+            }
+            Kind::Percent => drop(self.parsed(node, units::parse_percent)),
+            Kind::Bytes => drop(self.parsed(node, units::parse_bytes)),
+            Kind::Bits { min, max } => {
+                if let Some(n) = self.parsed(node, units::parse_bitrate) {
+                    let inside = (*min..=*max).contains(&n);
+                    self.range(node.span, inside, || format!("{n} is not from {min} to {max}"));
+                }
+            }
+            Kind::Choice(choice) => self.choice(node, choice),
+            Kind::Map(shape) => self.map(node, shape),
+            Kind::Named(kind) => node.entries().iter().for_each(|e| self.value(&e.value, kind)),
+            Kind::List { of, max } => self.list(node, of, *max),
+            Kind::OneOf(kinds) => {
+                if let Some(kind) = kinds.iter().find(|k| accepts(node, k)) {
+                    self.value(node, kind);
+                } else if let Some(kind) = kinds.iter().find(|k| fits(node, k)) {
+                    self.value(node, kind);
+                }
+            }
+        }
+    }
+
+    fn range(&mut self, span: Span, inside: bool, message: impl FnOnce() -> String) {
+        if !inside {
+            self.sink.error(self.codes.out_of_range, span, message());
+        }
+    }
+
+    fn wrong_kind(&mut self, node: &Node, kind: &Kind) {
+        let message = format!("{} is expected here, not {}", kind.expected(), node.kind_name());
+        self.sink.error(self.codes.wrong_kind, node.span, message);
+    }
+
+    fn parsed<T>(&mut self, node: &Node, parse: impl Fn(&str) -> Result<T, String>) -> Option<T> {
+        match parse(&node.scalar_text().unwrap_or_default()) {
+            Ok(value) => Some(value),
+            Err(message) => {
+                self.sink.error(self.codes.wrong_kind, node.span, message);
+                None
+            }
+        }
+    }
+
+    fn text(&mut self, node: &Node, max: usize) {
+        let length = node.scalar_text().map_or(0, |t| t.len());
+        self.range(node.span, length <= max, || format!("the text has {length} bytes; {max} are allowed"));
+        let nul = node.as_str().is_some_and(|t| t.contains('\0'));
+        self.range(node.span, !nul, || "the text holds a NUL".to_owned());
+    }
+
+    fn fixed(&mut self, node: &Node, max: usize) {
+        self.text(node, max);
+        if node.as_str().is_some_and(is_deferred) {
+            let message = "this must be known when the definition is loaded: `${…}` cannot stand here";
+            self.sink.error(self.codes.wrong_kind, node.span, message);
+        }
+    }
+
+    fn condition(&mut self, node: &Node) {
+        if let Some(inner) = node.as_str().filter(|t| is_deferred(t)) {
+            let bare = inner.trim().strip_prefix("${").and_then(|t| t.strip_suffix('}')).unwrap_or("…").to_owned();
+            self.sink
+                .error(self.codes.wrong_kind, node.span, "a condition is an expression as it stands, without `${…}`")
+                .hint(format!("write {bare}"));
+        }
+    }
+
+    fn choice(&mut self, node: &Node, choice: &Choice) {
+        let word = node.scalar_text().unwrap_or_default();
+        if choice.now.contains(&word.as_str()) {
+            return;
+        }
+        if choice.later.contains(&word.as_str()) {
+            self.sink
+                .error(self.codes.later, node.span, format!("`{word}` is not supported by this version"))
+                .hint(format!("it knows {}", choice.now.join(", ")));
+            return;
+        }
+        self.sink
+            .error(self.codes.out_of_range, node.span, format!("`{word}` is not one of {}", choice.now.join(", ")))
+            .hint = nearest(&word, choice.now.iter().copied()).map(|n| format!("did you mean `{n}`?"));
+    }
+
+    fn list(&mut self, node: &Node, of: &Kind, max: usize) {
+        let elements = node.elements();
+        self.range(node.span, elements.len() <= max, || format!("the list has {}; {max} are allowed", elements.len()));
+        for element in elements.iter().take(max) {
+            self.value(element, of);
+        }
+    }
+
+    fn map(&mut self, node: &Node, shape: &Shape) {
+        for entry in node.entries() {
+            match shape.fields.iter().find(|f| f.key == entry.key) {
+                Some(field) if entry.value.value == Value::Null && !field.required => {
+                    if !matches!(field.kind, Kind::Map(_)) {
+                        self.wrong_kind(&Node { span: entry.key_span, value: Value::Null }, &field.kind);
+                    }
+                }
+                Some(field) => self.value(&entry.value, &field.kind),
+                None => self.unknown(&entry.key, entry.key_span, shape),
+            }
+        }
+        for field in shape.fields.iter().filter(|f| f.required && node.entry(f.key).is_none()) {
+            self.sink
+                .error(self.codes.missing_key, node.span, format!("{} has no `{}`", shape.name, field.key))
+                .hint(field.doc);
+        }
+    }
+
+    fn unknown(&mut self, key: &str, span: Span, shape: &Shape) {
+        if let Some((_, instead)) = shape.later.iter().find(|(k, _)| *k == key) {
+            self.sink
+                .error(self.codes.later, span, format!("`{key}` is not supported by this version"))
+                .hint(*instead);
+            return;
+        }
+        let known = || shape.fields.iter().map(|f| f.key);
+        self.sink
+            .error(self.codes.unknown_key, span, format!("{} has no key `{key}`", shape.name))
+            .suggest(nearest(key, known()), || format!("its keys are {}", known().collect::<Vec<_>>().join(", ")));
+    }
+}
+
+/// Whether a value has the form of a kind: whether its content is worth judging by it.
+fn fits(node: &Node, kind: &Kind) -> bool {
+    let text = node.as_str().is_some();
+    let number = node.as_f64().is_some();
+    let deferred = node.as_str().is_some_and(is_deferred);
+    match kind {
+        Kind::Bool => node.as_bool().is_some() || deferred,
+        Kind::Int { .. } => node.as_int().is_some() || deferred,
+        Kind::Number { .. } => number || deferred,
+        Kind::Text { .. } | Kind::Fixed { .. } => text || number,
+        Kind::Condition => text || node.as_bool().is_some(),
+        Kind::Duration { .. } | Kind::Bytes | Kind::Bits { .. } | Kind::FrameRate { .. } => text || number,
+        Kind::Percent => text,
+        Kind::Choice(_) | Kind::Scalar => text || number || node.as_bool().is_some(),
+        Kind::Map(_) | Kind::Named(_) => matches!(node.value, Value::Map(_)),
+        Kind::List { .. } => matches!(node.value, Value::Seq(_)),
+        Kind::OneOf(kinds) => kinds.iter().any(|k| fits(node, k)),
+    }
+}
+
+/// Whether a value has the form of a kind and, for texts with units and words, reads as one: tells the alternatives of
+/// [`Kind::OneOf`] apart.
+fn accepts(node: &Node, kind: &Kind) -> bool {
+    let text = node.scalar_text();
+    let text = text.as_deref().unwrap_or_default();
+    fits(node, kind)
+        && match kind {
+            Kind::Percent => units::parse_percent(text).is_ok(),
+            Kind::Duration { .. } => units::parse_duration(text).is_ok(),
+            Kind::Bytes => units::parse_bytes(text).is_ok(),
+            Kind::Bits { .. } => units::parse_bitrate(text).is_ok(),
+            Kind::Choice(choice) => choice.now.contains(&text) || choice.later.contains(&text),
+            _ => true,
+        }
+}

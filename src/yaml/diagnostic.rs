@@ -1,0 +1,167 @@
+//! What is wrong with a text, and where.
+
+use serde::{Serialize, Serializer};
+
+use super::Span;
+use crate::model::{Failure, failure};
+
+/// How bad it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Severity {
+    /// It cannot be used.
+    Error,
+    /// It can be used, and is likely not what was meant.
+    Warning,
+}
+
+/// One thing that is wrong.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Diagnostic {
+    /// How bad it is.
+    pub severity: Severity,
+    /// Stable code with an entry in `docs/errors.md`, such as `WF0103`.
+    pub code: &'static str,
+    /// One sentence.
+    pub message: String,
+    /// Name of the file.
+    pub file: String,
+    /// The offending text, as bytes of the file.
+    #[serde(serialize_with = "span")]
+    pub span: Span,
+    /// Line of its beginning, from 1.
+    pub line: usize,
+    /// Column of its beginning in characters, from 1.
+    pub column: usize,
+    /// What to do about it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub hint: Option<String>,
+    /// Other places in the same file that have to do with it.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub also: Vec<Label>,
+}
+
+/// Another place, and what it has to do with the diagnostic.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Label {
+    /// The place.
+    #[serde(serialize_with = "span")]
+    pub span: Span,
+    /// What is there.
+    pub message: String,
+}
+
+fn span<S: Serializer>(span: &Span, serializer: S) -> Result<S::Ok, S::Error> {
+    (span.start, span.end).serialize(serializer)
+}
+
+impl Diagnostic {
+    /// Whether it is an error.
+    #[must_use]
+    pub fn is_error(&self) -> bool {
+        self.severity == Severity::Error
+    }
+
+    /// Sets what to do about it.
+    pub fn hint(&mut self, hint: impl Into<String>) -> &mut Self {
+        self.hint = Some(hint.into());
+        self
+    }
+
+    /// Offers the known name nearest to `name`, where there is one; otherwise `otherwise`.
+    pub fn suggest(&mut self, nearest: Option<&str>, otherwise: impl FnOnce() -> String) -> &mut Self {
+        self.hint(nearest.map_or_else(otherwise, |n| format!("did you mean `{n}`?")))
+    }
+
+    /// Points at another place.
+    pub fn also(&mut self, span: Span, message: impl Into<String>) -> &mut Self {
+        self.also.push(Label { span, message: message.into() });
+        self
+    }
+
+    /// The same as a failure of the definition, for values that are known only when an execution runs.
+    #[must_use]
+    pub fn to_failure(&self) -> Failure {
+        let hint = self.hint.as_ref().map(|h| format!(" ({h})")).unwrap_or_default();
+        Failure::new(
+            self.code,
+            failure::Class::Fatal,
+            failure::Blame::Definition,
+            format!("{}{hint}", self.message),
+        )
+    }
+}
+
+/// Collects the diagnostics of one file.
+#[derive(Debug)]
+pub struct Sink<'a> {
+    file: &'a str,
+    text: &'a str,
+    found: Vec<Diagnostic>,
+}
+
+impl<'a> Sink<'a> {
+    /// Nothing wrong so far.
+    #[must_use]
+    pub const fn new(file: &'a str, text: &'a str) -> Self {
+        Self { file, text, found: Vec::new() }
+    }
+
+    /// The text of the file.
+    #[must_use]
+    pub const fn text(&self) -> &'a str {
+        self.text
+    }
+
+    /// Adds an error.
+    pub fn error(&mut self, code: &'static str, span: Span, message: impl Into<String>) -> &mut Diagnostic {
+        self.push(Severity::Error, code, span, message.into())
+    }
+
+    /// Adds a warning.
+    pub fn warning(&mut self, code: &'static str, span: Span, message: impl Into<String>) -> &mut Diagnostic {
+        self.push(Severity::Warning, code, span, message.into())
+    }
+
+    /// Whether an error was found.
+    #[must_use]
+    pub fn has_errors(&self) -> bool {
+        self.found.iter().any(Diagnostic::is_error)
+    }
+
+    /// How many diagnostics were found.
+    #[must_use]
+    pub const fn len(&self) -> usize {
+        self.found.len()
+    }
+
+    /// Whether nothing was found.
+    #[must_use]
+    pub const fn is_empty(&self) -> bool {
+        self.found.is_empty()
+    }
+
+    /// What was found, in the order of the text, each thing once.
+    #[must_use]
+    pub fn finish(self) -> Vec<Diagnostic> {
+        let mut found = self.found;
+        found.sort_by(|a, b| (a.span, a.code, &a.message).cmp(&(b.span, b.code, &b.message)));
+        found.dedup_by(|a, b| (a.span, a.code, &a.message) == (b.span, b.code, &b.message));
+        found
+    }
+
+    fn push(&mut self, severity: Severity, code: &'static str, span: Span, message: String) -> &mut Diagnostic {
+        let (line, column) = position(self.text, span.start);
+        let file = self.file.to_owned();
+        self.found.push(Diagnostic { severity, code, message, file, span, line, column, hint: None, also: Vec::new() });
+        let last = self.found.len() - 1;
+        &mut self.found[last]
+    }
+}
+
+/// Line and column, from 1, of the byte at `offset`.
+fn position(text: &str, offset: usize) -> (usize, usize) {
+    let before = text.get(..offset).unwrap_or(text);
+    let line_start = before.rfind('\n').map_or(0, |i| i + 1);
+    (before.matches('\n').count() + 1, before[line_start..].chars().count() + 1)
+}

@@ -1,0 +1,157 @@
+//! Shapes: which keys a mapping may have, and which values they take. One table for checking, for hints and for the
+//! JSON Schema.
+
+/// A mapping with known keys.
+#[derive(Debug)]
+pub struct Shape {
+    /// What people call it: `the workflow`, `a video codec's parameters`.
+    pub name: &'static str,
+    /// Name among the definitions of the JSON Schema.
+    pub id: &'static str,
+    /// One sentence for the schema.
+    pub doc: &'static str,
+    /// Keys it may have.
+    pub fields: &'static [Field],
+    /// Keys that the language names and this version does not carry out, with what to do instead.
+    pub later: &'static [(&'static str, &'static str)],
+}
+
+/// A key and what it takes.
+#[derive(Debug)]
+pub struct Field {
+    /// The key.
+    pub key: &'static str,
+    /// What it takes.
+    pub kind: Kind,
+    /// Whether it must be there.
+    pub required: bool,
+    /// One sentence for the schema.
+    pub doc: &'static str,
+}
+
+impl Field {
+    /// A key that may be there.
+    #[must_use]
+    pub const fn new(key: &'static str, kind: Kind, doc: &'static str) -> Self {
+        Self { key, kind, required: false, doc }
+    }
+
+    /// A key that must be there.
+    #[must_use]
+    pub const fn required(key: &'static str, kind: Kind, doc: &'static str) -> Self {
+        Self { key, kind, required: true, doc }
+    }
+}
+
+/// One of several words.
+#[derive(Debug)]
+pub struct Choice {
+    /// Words that this version carries out.
+    pub now: &'static [&'static str],
+    /// Words that the language names and this version does not carry out.
+    pub later: &'static [&'static str],
+}
+
+/// What a value may be. Bounds are inclusive.
+#[derive(Clone, Copy, Debug)]
+pub enum Kind {
+    /// `true` or `false`.
+    Bool,
+    /// A whole number.
+    Int {
+        /// Smallest.
+        min: i64,
+        /// Largest.
+        max: i64,
+    },
+    /// A number.
+    Number {
+        /// Smallest.
+        min: f64,
+        /// Largest.
+        max: f64,
+    },
+    /// Text of at most so many bytes.
+    Text {
+        /// Longest, in bytes.
+        max: usize,
+    },
+    /// Text that only the reader of the definition can judge further, known when it is loaded: no `${…}`.
+    Fixed {
+        /// Longest, in bytes.
+        max: usize,
+    },
+    /// A condition in CEL, without `${…}`.
+    Condition,
+    /// A duration: `10s`.
+    Duration {
+        /// Shortest, in seconds.
+        min_s: f64,
+        /// Longest, in seconds.
+        max_s: f64,
+    },
+    /// Frames per second: `25`, `30000/1001`.
+    FrameRate {
+        /// Highest.
+        max: f64,
+    },
+    /// A share of a whole: `10%`.
+    Percent,
+    /// A size: `16MiB`.
+    Bytes,
+    /// A rate or an amount of bits: `2.5M`.
+    Bits {
+        /// Fewest.
+        min: u64,
+        /// Most.
+        max: u64,
+    },
+    /// One of several words.
+    Choice(&'static Choice),
+    /// A mapping with known keys.
+    Map(&'static Shape),
+    /// A mapping with keys of the writer's.
+    Named(&'static Kind),
+    /// A list.
+    List {
+        /// What its elements are.
+        of: &'static Kind,
+        /// Most elements.
+        max: usize,
+    },
+    /// Whichever fits the form of the value first.
+    OneOf(&'static [Kind]),
+    /// A text, a number, `true` or `false`.
+    Scalar,
+}
+
+impl Kind {
+    /// What is expected, for messages.
+    #[must_use]
+    pub fn expected(&self) -> String {
+        match self {
+            Self::Bool => "true or false".to_owned(),
+            Self::Int { min, max } => format!("a whole number from {min} to {max}"),
+            Self::Number { min, max } => format!("a number from {min} to {max}"),
+            Self::Text { .. } | Self::Fixed { .. } => "text".to_owned(),
+            Self::Condition => "a condition (CEL)".to_owned(),
+            Self::Duration { .. } => "a duration, like 500ms, 10s, 5m or 2h".to_owned(),
+            Self::FrameRate { .. } => "a frame rate, like 25 or 30000/1001".to_owned(),
+            Self::Percent => "a share, like 10%".to_owned(),
+            Self::Bytes => "a size, like 1KiB, 16MiB or 100GiB".to_owned(),
+            Self::Bits { .. } => "a number of bits, like 128k or 2.5M".to_owned(),
+            Self::Choice(choice) => format!("one of {}", choice.now.join(", ")),
+            Self::Map(shape) => format!("a mapping ({})", keys(shape)),
+            Self::Named(_) => "a mapping".to_owned(),
+            Self::List { .. } => "a list".to_owned(),
+            Self::OneOf(kinds) => kinds.iter().map(Self::expected).collect::<Vec<_>>().join(", or "),
+            Self::Scalar => "text, a number, true or false".to_owned(),
+        }
+    }
+}
+
+fn keys(shape: &Shape) -> String {
+    let first: Vec<_> = shape.fields.iter().take(4).map(|f| f.key).collect();
+    let more = if shape.fields.len() > first.len() { ", …" } else { "" };
+    first.join(", ") + more
+}
