@@ -32,6 +32,12 @@ pub struct Plan {
 }
 
 impl Plan {
+    /// Where the outputs of an activity go.
+    #[must_use]
+    pub fn output_of<'a>(&'a self, activity: &'a Activity) -> &'a OutputTarget {
+        activity.output.as_ref().unwrap_or(&self.output)
+    }
+
     /// The activity of that name.
     #[must_use]
     pub fn find(&self, name: &str) -> Option<NodeIndex> {
@@ -60,6 +66,9 @@ pub struct Activity {
     pub spec: Value,
     /// What it reads.
     pub input: ActivityInput,
+    /// Where its outputs go; absent: where the plan's go.
+    #[serde(default)]
+    pub output: Option<OutputTarget>,
     /// Condition (CEL), where there is one.
     pub when: Option<String>,
     /// Activities whose failure `when` asks about (`failed(x)`): their failing does not skip this one.

@@ -21,8 +21,7 @@ pub(super) fn read(kind: ActivityKind, spec: &Node, first: usize) -> (Vec<Overla
 /// Puts the parameters of watermark templates in the place of their names.
 pub(super) fn expand(spec: &mut Node, templates: &Templates, sink: &mut Sink<'_>) {
     let Value::Map(entries) = &mut spec.value else { return };
-    let Some(Value::Seq(watermarks)) =
-        entries.iter_mut().find(|e| e.key == "watermarks").map(|e| &mut e.value.value)
+    let Some(Value::Seq(watermarks)) = entries.iter_mut().find(|e| e.key == "watermarks").map(|e| &mut e.value.value)
     else {
         return;
     };

@@ -84,7 +84,8 @@ static PRESETS: LazyLock<(Templates, Vec<Diagnostic>)> = LazyLock::new(|| {
     static SHAPE: Kind = Kind::Named(&Kind::Map(&PRESET));
     let root = yaml::parse(&mut sink, BUDGET, PARSE).unwrap_or(Node::empty_map(Span::default()));
     yaml::check(&root, &SHAPE, &CODES, &mut sink);
-    let draft = |e: &Entry| Draft { name: e.key.clone(), span: e.key_span, node: e.value.clone(), file: 0, preset: true };
+    let draft =
+        |e: &Entry| Draft { name: e.key.clone(), span: e.key_span, node: e.value.clone(), file: 0, preset: true };
     let mut sinks = [sink];
     let mut templates = Templates::default();
     templates.add(root.entries().iter().map(draft).collect(), &mut sinks);

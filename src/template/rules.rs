@@ -75,8 +75,7 @@ fn container_rules(kind: ActivityKind, spec: &Node, sink: &mut Sink<'_>) {
         sink.error("TPL0203", place("video"), format!("a {name} file holds audio only"))
             .hint("write `video: none`, or choose a container such as mp4");
     } else if container == Container::Webm && (encodes_video || video.is_none() && kind != ActivityKind::Remux) {
-        sink.error("TPL0203", place("container"), "a webm file does not hold H.264")
-            .hint("choose mp4, mov, mkv or ts");
+        sink.error("TPL0203", place("container"), "a webm file does not hold H.264").hint("choose mp4, mov, mkv or ts");
     }
     let encodes_audio = kind != ActivityKind::Remux && !is_none(audio) && audio.is_none_or(|a| !is_copy(a));
     let codec = encode::audio_codec(spec);
@@ -160,7 +159,11 @@ fn video_rules(video: &Node, sink: &mut Sink<'_>) {
     }
     let baseline = video.get("profile").is_some_and(|p| p.as_str() == Some("baseline"));
     if let Some(tune) = video.get("tune").filter(|t| baseline && t.as_str() == Some("animation")) {
-        sink.error("TPL0204", tune.span, "tuning for animation rests on B frames, which profile baseline does not have");
+        sink.error(
+            "TPL0204",
+            tune.span,
+            "tuning for animation rests on B frames, which profile baseline does not have",
+        );
     }
 }
 
@@ -281,10 +284,9 @@ fn snapshot_rules(spec: &Node, sink: &mut Sink<'_>) {
     for keys in [["short_side", "long_side"], ["short_side", "width"], ["long_side", "width"]] {
         exclusive(spec, &keys, "TPL0205", sink);
     }
-    if let (Some(sprite), Some(entry)) = (
-        spec.get("sprite"),
-        ["width", "height", "short_side", "long_side"].iter().find_map(|k| spec.entry(k)),
-    ) {
+    if let (Some(sprite), Some(entry)) =
+        (spec.get("sprite"), ["width", "height", "short_side", "long_side"].iter().find_map(|k| spec.entry(k)))
+    {
         sink.error("TPL0205", entry.key_span, "pictures of a sprite have their size under `sprite`")
             .also(sprite.span, "the sprite");
     }

@@ -307,8 +307,7 @@ pub static OVERLAY: Shape = Shape {
     later: TEXT_WATERMARKS,
 };
 
-const WATERMARKS_KIND: Kind =
-    Kind::List { of: &Kind::OneOf(&[Kind::Map(&OVERLAY), Kind::Fixed { max: 64 }]), max: 20 };
+const WATERMARKS_KIND: Kind = Kind::List { of: &Kind::OneOf(&[Kind::Map(&OVERLAY), Kind::Fixed { max: 64 }]), max: 20 };
 const WATERMARKS: Field =
     Field::new("watermarks", WATERMARKS_KIND, "Watermarks in order: names of templates, or their parameters.");
 
@@ -324,17 +323,7 @@ static TRANSCODE: Shape = Shape {
     name: "`transcode`",
     id: "Transcode",
     doc: "Re-encode. Parameters of a template may stand here and win over it.",
-    fields: &[
-        TEMPLATE_NAME,
-        OUTPUT_NAME,
-        WATERMARKS,
-        CLIP,
-        CONTAINER,
-        VIDEO,
-        AUDIO,
-        SUBTITLES,
-        IF_SOURCE_LOWER,
-    ],
+    fields: &[TEMPLATE_NAME, OUTPUT_NAME, WATERMARKS, CLIP, CONTAINER, VIDEO, AUDIO, SUBTITLES, IF_SOURCE_LOWER],
     later: &[("encryption", "leave it out"), ("merge", "leave it out"), ("rotate", "output is upright")],
 };
 

@@ -67,7 +67,8 @@ fn times(spec: &Node) -> SnapshotTimes {
     if let Some(n) = count(spec, "count") {
         return SnapshotTimes::Count(n);
     }
-    let mut moments: Vec<_> = spec.get("at").map(|at| at.elements().iter().filter_map(moment).collect()).unwrap_or_default();
+    let mut moments: Vec<_> =
+        spec.get("at").map(|at| at.elements().iter().filter_map(moment).collect()).unwrap_or_default();
     match moments.len() {
         0 => SnapshotTimes::At(Moment::Share(0.1)),
         1 => SnapshotTimes::At(moments.remove(0)),

@@ -62,9 +62,7 @@ fn lower_video(rate: &mut RateControl, source_bps: Option<u64>, choice: IfLower)
 fn lower(wanted_bps: u64, source_bps: Option<u64>, choice: IfLower, what: &str) -> Result<u64, Failure> {
     match (source_bps.filter(|&s| s > 0 && s < wanted_bps), choice) {
         (Some(source), IfLower::KeepSource) => Ok(source),
-        (Some(source), IfLower::Fail) => {
-            Err(too_low(&format!("the source has {} kbit/s of {what}", source / 1_000)))
-        }
+        (Some(source), IfLower::Fail) => Err(too_low(&format!("the source has {} kbit/s of {what}", source / 1_000))),
         _ => Ok(wanted_bps),
     }
 }

@@ -174,9 +174,7 @@ impl Check<'_, '_> {
 
     fn unknown(&mut self, key: &str, span: Span, shape: &Shape) {
         if let Some((_, instead)) = shape.later.iter().find(|(k, _)| *k == key) {
-            self.sink
-                .error(self.codes.later, span, format!("`{key}` is not supported by this version"))
-                .hint(*instead);
+            self.sink.error(self.codes.later, span, format!("`{key}` is not supported by this version")).hint(*instead);
             return;
         }
         let known = || shape.fields.iter().map(|f| f.key);

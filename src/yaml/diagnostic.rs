@@ -83,12 +83,7 @@ impl Diagnostic {
     #[must_use]
     pub fn to_failure(&self) -> Failure {
         let hint = self.hint.as_ref().map(|h| format!(" ({h})")).unwrap_or_default();
-        Failure::new(
-            self.code,
-            failure::Class::Fatal,
-            failure::Blame::Definition,
-            format!("{}{hint}", self.message),
-        )
+        Failure::new(self.code, failure::Class::Fatal, failure::Blame::Definition, format!("{}{hint}", self.message))
     }
 }
 

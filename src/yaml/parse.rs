@@ -36,8 +36,16 @@ pub fn parse(sink: &mut Sink<'_>, budget: Budget, codes: ParseCodes) -> Option<N
         sink.error(codes.budget, Span::default(), message);
         return None;
     }
-    let mut builder =
-        Builder { text, budget, codes, nodes: 0, depth: 0, anchors: HashMap::new(), sink, parser: events(text, codes.syntax) };
+    let mut builder = Builder {
+        text,
+        budget,
+        codes,
+        nodes: 0,
+        depth: 0,
+        anchors: HashMap::new(),
+        sink,
+        parser: events(text, codes.syntax),
+    };
     let root = match builder.document() {
         Ok(node) => node,
         Err(Stop { code, span, message }) => {
@@ -115,7 +123,8 @@ impl<'t, I: Iterator<Item = Result<(Event<'t>, Span), Stop>>> Builder<'_, '_, 't
         if self.nodes <= self.budget.nodes {
             return Ok(());
         }
-        let message = format!("the file has more than {} values, counting those that aliases repeat", self.budget.nodes);
+        let message =
+            format!("the file has more than {} values, counting those that aliases repeat", self.budget.nodes);
         Err(Stop { code: self.codes.budget, span, message })
     }
 

@@ -63,9 +63,7 @@ fn value(kind: &Kind, definitions: &mut Map<String, Value>) -> Map<String, Value
             }
             one("$ref", format!("#/$defs/{}", shape.id).into())
         }
-        Kind::Named(kind) => {
-            one("type", "object".into()).with("additionalProperties", value(kind, definitions).into())
-        }
+        Kind::Named(kind) => one("type", "object".into()).with("additionalProperties", value(kind, definitions).into()),
         Kind::List { of, max } => {
             one("type", "array".into()).with("items", value(of, definitions).into()).with("maxItems", json!(max))
         }
