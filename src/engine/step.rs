@@ -84,6 +84,13 @@ pub enum Signal {
     },
     /// The wait before the next attempt is over.
     RetryDue,
+    /// An attempt has something for the log.
+    Mark {
+        /// Its number.
+        attempt: u32,
+        /// A mark ([`LogEvent::is_mark`]).
+        mark: LogEvent,
+    },
 }
 
 /// How an attempt ended.
@@ -242,7 +249,10 @@ impl Stepping<'_> {
                 };
                 Ok(attempt.ended(outcome, self.now))
             }
-            (_, Signal::Ended { attempt, .. }) => Err(StepError::Stale { attempt }),
+            (A::Running { attempt: held, .. }, Signal::Mark { attempt, mark }) if *held == attempt => {
+                if mark.is_mark() { Ok(mark) } else { Err(illegal("log by hand")) }
+            }
+            (_, Signal::Ended { attempt, .. } | Signal::Mark { attempt, .. }) => Err(StepError::Stale { attempt }),
             (_, Signal::Claimed { .. }) => Err(illegal("claim")),
             (_, Signal::RetryDue) => Err(illegal("queue again")),
         }

@@ -6,6 +6,8 @@
 //! Deliberately absent: deciding. What an operation does to an execution is `engine::step`'s answer, which the store
 //! asks for inside its transaction and writes down.
 
+pub mod sqlite;
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;

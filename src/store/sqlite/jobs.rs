@@ -1,0 +1,184 @@
+//! The queue: claims, leases, ends of attempts.
+
+use std::time::Duration;
+
+use petgraph::graph::NodeIndex;
+use rusqlite::{OptionalExtension, params};
+
+use super::codec::{self, Seq};
+use super::execution::{Advance, illegal};
+use super::fault::{Fault, one_row};
+use super::writer::Writer;
+use crate::engine::{Input, LogEvent, Outcome, Signal, StepError};
+use crate::model::{ExecutionId, JobId, ObjectLocation, Timestamp};
+use crate::store::{Claim, Heartbeat, Hint, Progress, StoreError};
+
+impl Writer {
+    /// See [`crate::store::Store::claim`].
+    pub(super) fn claim(&mut self, worker: &str, lease: Duration, now: Timestamp) -> Result<Option<Claim>, Fault> {
+        let next = self
+            .db
+            .prepare_cached(
+                "SELECT execution, activity, id FROM jobs WHERE state = 'queued'
+                 ORDER BY priority DESC, execution, activity LIMIT 1",
+            )?
+            .query_row([], |row| Ok((row.get::<_, Seq>(0)?, row.get::<_, u32>(1)?, JobId(row.get(2)?))))
+            .optional()?;
+        let Some((seq, activity, job)) = next else { return Ok(None) };
+        let node = NodeIndex::from(activity);
+        let signal = Signal::Claimed { worker: worker.to_owned() };
+        self.advance(seq, Input::Activity { activity: node, signal }, now).map_err(illegal)?;
+        let hot = self.hot(seq)?;
+        let claim = Claim {
+            job,
+            execution: hot.id,
+            activity: node.index(),
+            attempt: hot.state.activities[node.index()].attempt(),
+            plan: hot.plan.clone(),
+            input: hot.input.clone(),
+            params: hot.params.clone(),
+            created_at: hot.created_at,
+            state: hot.state.clone(),
+        };
+        let changed = self
+            .db
+            .prepare_cached(
+                "UPDATE jobs SET state = 'running', attempt = ?3, worker = ?4, due_at = ?5, progress = NULL,
+                     started_at = coalesce(started_at, ?6)
+                 WHERE execution = ?1 AND activity = ?2 AND state = 'queued'",
+            )?
+            .execute(params![seq, activity, claim.attempt, worker, now.after(lease).0, now.0])?;
+        one_row("job", changed)?;
+        Ok(Some(claim))
+    }
+
+    /// See [`crate::store::Store::heartbeat`].
+    pub(super) fn heartbeat(
+        &mut self,
+        job: JobId,
+        attempt: u32,
+        lease: Duration,
+        progress: Option<Progress>,
+        now: Timestamp,
+    ) -> Result<Heartbeat, Fault> {
+        let progress = progress.map(|progress| codec::to_json(&progress)).transpose()?;
+        let held = self
+            .db
+            .prepare_cached(
+                "UPDATE jobs SET due_at = ?3, progress = coalesce(?4, progress)
+                 WHERE id = ?1 AND attempt = ?2 AND state = 'running' RETURNING execution, stop",
+            )?
+            .query_row(params![job.0, attempt, now.after(lease).0, progress], |row| {
+                Ok((row.get::<_, Seq>(0)?, row.get::<_, bool>(1)?))
+            })
+            .optional()?;
+        let Some((seq, stop)) = held else { return Ok(Heartbeat::Lost) };
+        if progress.is_some() {
+            let id = self.execution_id(seq)?;
+            self.hints.push(Hint::Execution(id));
+        }
+        Ok(if stop { Heartbeat::Stop } else { Heartbeat::Continue })
+    }
+
+    /// See [`crate::store::Store::begin_publish`].
+    pub(super) fn begin_publish(&mut self, job: JobId, attempt: u32, outputs: &[ObjectLocation]) -> Result<(), Fault> {
+        let seq: Seq = self
+            .db
+            .prepare_cached("SELECT execution FROM jobs WHERE id = ?1 AND attempt = ?2 AND state = 'running'")?
+            .query_row(params![job.0, attempt], |row| row.get(0))
+            .optional()?
+            .ok_or(StoreError::Stale { job, attempt })?;
+        let mut insert = self.db.prepare_cached(
+            "INSERT INTO outputs (bucket, key, execution) VALUES (?1, ?2, ?3) ON CONFLICT DO NOTHING",
+        )?;
+        for output in outputs {
+            insert.execute(params![output.bucket, output.key, seq])?;
+        }
+        Ok(())
+    }
+
+    /// Ends an attempt. See [`crate::store::Store::succeed`] and [`crate::store::Store::fail`].
+    pub(super) fn end(&mut self, job: JobId, attempt: u32, outcome: Outcome, now: Timestamp) -> Result<(), Fault> {
+        let (seq, activity) = self.place(job)?;
+        let signal = Signal::Ended { attempt, outcome };
+        self.advance(seq, Input::Activity { activity, signal }, now).map_err(|error| match error {
+            Advance::Refused(StepError::Stale { attempt }) => StoreError::Stale { job, attempt }.into(),
+            other => illegal(other),
+        })
+    }
+
+    /// See [`crate::store::Store::note`].
+    pub(super) fn note(&mut self, job: JobId, attempt: u32, mark: LogEvent, now: Timestamp) -> Result<(), Fault> {
+        let (seq, activity) = self.place(job)?;
+        let signal = Signal::Mark { attempt, mark };
+        match self.advance(seq, Input::Activity { activity, signal }, now) {
+            Ok(()) | Err(Advance::Refused(StepError::Stale { .. })) => Ok(()),
+            Err(other) => Err(illegal(other)),
+        }
+    }
+
+    /// See [`crate::store::Store::reap`].
+    pub(super) fn reap(&mut self, now: Timestamp) -> Result<(u32, Option<Timestamp>), Fault> {
+        let moved = self.take_back("due_at <= ?1", now, "its lease ran out")?;
+        let next: Option<i64> = self
+            .db
+            .prepare_cached("SELECT min(due_at) FROM jobs WHERE due_at IS NOT NULL")?
+            .query_row([], |row| row.get(0))?;
+        Ok((moved, next.map(Timestamp)))
+    }
+
+    /// See [`crate::store::Store::reclaim_all`].
+    pub(super) fn reclaim_all(&mut self, now: Timestamp) -> Result<u32, Fault> {
+        self.take_back("due_at IS NOT NULL AND state = 'running' AND ?1 IS NOT NULL", now, "the daemon was restarted")
+    }
+
+    /// Ends the leases and waits that `condition` chooses.
+    fn take_back(&mut self, condition: &str, now: Timestamp, reason: &str) -> Result<u32, Fault> {
+        let sql = format!(
+            "SELECT execution, activity, attempt, state = 'running' FROM jobs WHERE {condition} ORDER BY due_at"
+        );
+        let due = self
+            .db
+            .prepare_cached(&sql)?
+            .query_map([now.0], |row| {
+                Ok((row.get::<_, Seq>(0)?, row.get::<_, u32>(1)?, row.get::<_, u32>(2)?, row.get::<_, bool>(3)?))
+            })?
+            .collect::<Result<Vec<_>, _>>()?;
+        let mut moved = 0;
+        for (seq, activity, attempt, running) in due {
+            let signal = if running {
+                Signal::Ended { attempt, outcome: Outcome::Lost { reason: reason.to_owned() } }
+            } else {
+                Signal::RetryDue
+            };
+            self.advance(seq, Input::Activity { activity: activity.into(), signal }, now).map_err(illegal)?;
+            moved += 1;
+        }
+        Ok(moved)
+    }
+
+    /// See [`crate::store::Store::cancel`] and [`crate::store::Store::retry`].
+    pub(super) fn order(&mut self, id: ExecutionId, input: Input, now: Timestamp) -> Result<(), Fault> {
+        let seq = self
+            .db
+            .prepare_cached("SELECT seq FROM executions WHERE id = ?1")?
+            .query_row([id.0], |row| row.get(0))
+            .optional()?
+            .ok_or_else(|| Fault::not_found("execution", id))?;
+        self.advance(seq, input, now).map_err(illegal)
+    }
+
+    fn place(&self, job: JobId) -> Result<(Seq, NodeIndex), Fault> {
+        self.db
+            .prepare_cached("SELECT execution, activity FROM jobs WHERE id = ?1")?
+            .query_row([job.0], |row| Ok((row.get(0)?, NodeIndex::from(row.get::<_, u32>(1)?))))
+            .optional()?
+            .ok_or_else(|| Fault::not_found("job", job))
+    }
+
+    fn execution_id(&self, seq: Seq) -> Result<ExecutionId, Fault> {
+        let id =
+            self.db.prepare_cached("SELECT id FROM executions WHERE seq = ?1")?.query_row([seq], |row| row.get(0))?;
+        Ok(ExecutionId(id))
+    }
+}

@@ -1,0 +1,229 @@
+//! The embedded store: SQLite, one file, one daemon.
+//!
+//! Commands go to one writer thread, questions to one reader thread. **Invariant**: an answered command is on disk
+//! (WAL, `synchronous=FULL`); a database belongs to one process, held by a lock on `<database>.lock`.
+//!
+//! Deliberately absent: a table of activity states. An execution is loaded by folding its log, so the two cannot differ.
+
+mod codec;
+mod events;
+mod execution;
+mod fault;
+mod jobs;
+mod open;
+mod outbox;
+mod read;
+mod reader;
+mod writer;
+
+use std::fs::File;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use rusqlite::Connection;
+use serde_json::Value;
+use tokio::sync::broadcast;
+
+use self::execution::Cache;
+use self::fault::Fault;
+use self::reader::ReaderHandle;
+use self::writer::WriterHandle;
+use super::{
+    Claim, EventOutcome, EventRecord, ExecutionFilter, ExecutionRecord, ExecutionSummary, Heartbeat, Hint,
+    MatchDecision, NewExecution, Notification, Progress, Store, StoreError,
+};
+use crate::engine::{Evaluate, Input, LogEntry, LogEvent, Outcome};
+use crate::model::{ExecutionId, Failure, JobId, ObjectEvent, ObjectLocation, OutputObject, Timestamp};
+
+/// Hints kept for a slow listener before it misses some.
+const HINTS: usize = 4_096;
+
+/// A store in an SQLite database. Dropping it waits for commands that were sent.
+#[derive(Debug)]
+pub struct SqliteStore {
+    // Fields are dropped in this order: the lock goes last.
+    reader: Option<ReaderHandle>,
+    writer: WriterHandle,
+    hints: broadcast::Sender<Hint>,
+    _lock: Option<File>,
+}
+
+impl SqliteStore {
+    /// Opens the database at `path`, which is created where it is not there. `evaluate` answers the conditions of
+    /// plans.
+    pub fn open(path: &Path, evaluate: Arc<dyn Evaluate + Send + Sync>) -> Result<Self, StoreError> {
+        let lock = open::lock(path)?;
+        let writer = open::writer(Some(path))?;
+        let reader = open::reader(path)?;
+        Self::start(writer, Some(reader), evaluate, Some(lock))
+            .map_err(|source| StoreError::Open { path: path.display().to_string(), source: Box::new(source) })
+    }
+
+    /// A store that lives as long as the value: for tests and for commands that run one workflow.
+    pub fn open_in_memory(evaluate: Arc<dyn Evaluate + Send + Sync>) -> Result<Self, StoreError> {
+        Self::start(open::writer(None)?, None, evaluate, None)
+            .map_err(|source| StoreError::Open { path: ":memory:".to_owned(), source: Box::new(source) })
+    }
+
+    fn start(
+        writer: Connection,
+        reader: Option<Connection>,
+        evaluate: Arc<dyn Evaluate + Send + Sync>,
+        lock: Option<File>,
+    ) -> std::io::Result<Self> {
+        let (hints, _) = broadcast::channel(HINTS);
+        let writer = WriterHandle::spawn(writer, Cache::new(evaluate), hints.clone())?;
+        let reader = reader.map(ReaderHandle::spawn).transpose()?;
+        Ok(Self { reader, writer, hints, _lock: lock })
+    }
+
+    /// Asks the reader, or the writer where the database is in memory and has only one connection.
+    async fn ask<T, F>(&self, doing: &'static str, question: F) -> Result<T, StoreError>
+    where
+        T: Send + 'static,
+        F: FnOnce(&Connection) -> Result<T, Fault> + Send + 'static,
+    {
+        match &self.reader {
+            Some(reader) => reader.ask(doing, question).await,
+            None => self.writer.call(doing, |writer| question(&writer.db)).await,
+        }
+    }
+}
+
+#[async_trait]
+impl Store for SqliteStore {
+    async fn record_event(
+        &self,
+        identity: &str,
+        event: &ObjectEvent,
+        decisions: Vec<MatchDecision>,
+        starts: Vec<NewExecution>,
+        now: Timestamp,
+    ) -> Result<EventOutcome, StoreError> {
+        let (identity, event) = (identity.to_owned(), event.clone());
+        self.writer.call("record an event", move |w| w.record_event(&identity, &event, &decisions, starts, now)).await
+    }
+
+    async fn record_unreadable(&self, body: &str, reason: &str, now: Timestamp) -> Result<(), StoreError> {
+        let (body, reason) = (body.to_owned(), reason.to_owned());
+        self.writer.call("record a message", move |w| w.record_unreadable(&body, &reason, now)).await
+    }
+
+    async fn start(&self, execution: NewExecution, now: Timestamp) -> Result<(), StoreError> {
+        self.writer.call("start an execution", move |w| w.create(execution, None, now)).await
+    }
+
+    async fn claim(&self, worker: &str, lease: Duration, now: Timestamp) -> Result<Option<Claim>, StoreError> {
+        let worker = worker.to_owned();
+        self.writer.call("claim a job", move |w| w.claim(&worker, lease, now)).await
+    }
+
+    async fn heartbeat(
+        &self,
+        job: JobId,
+        attempt: u32,
+        lease: Duration,
+        progress: Option<Progress>,
+        now: Timestamp,
+    ) -> Result<Heartbeat, StoreError> {
+        self.writer.call("prolong a lease", move |w| w.heartbeat(job, attempt, lease, progress, now)).await
+    }
+
+    async fn begin_publish(
+        &self,
+        job: JobId,
+        attempt: u32,
+        outputs: &[ObjectLocation],
+        _now: Timestamp,
+    ) -> Result<(), StoreError> {
+        let outputs = outputs.to_vec();
+        self.writer.call("note what is published", move |w| w.begin_publish(job, attempt, &outputs)).await
+    }
+
+    async fn lineage(&self, object: &ObjectLocation) -> Result<Vec<String>, StoreError> {
+        let object = object.clone();
+        self.ask("look up what published an object", move |db| read::lineage(db, object)).await
+    }
+
+    async fn succeed(
+        &self,
+        job: JobId,
+        attempt: u32,
+        result: Value,
+        outputs: Vec<OutputObject>,
+        now: Timestamp,
+    ) -> Result<(), StoreError> {
+        let outcome = Outcome::Succeeded { result, outputs };
+        self.writer.call("end a job", move |w| w.end(job, attempt, outcome, now)).await
+    }
+
+    async fn fail(&self, job: JobId, attempt: u32, failure: Failure, now: Timestamp) -> Result<(), StoreError> {
+        self.writer.call("end a job", move |w| w.end(job, attempt, Outcome::Failed { failure }, now)).await
+    }
+
+    async fn reap(&self, now: Timestamp) -> Result<(u32, Option<Timestamp>), StoreError> {
+        self.writer.call("take back leases", move |w| w.reap(now)).await
+    }
+
+    async fn reclaim_all(&self, now: Timestamp) -> Result<u32, StoreError> {
+        self.writer.call("take back leases", move |w| w.reclaim_all(now)).await
+    }
+
+    async fn cancel(&self, execution: ExecutionId, reason: &str, now: Timestamp) -> Result<(), StoreError> {
+        let input = Input::Cancel { reason: reason.to_owned() };
+        self.writer.call("cancel an execution", move |w| w.order(execution, input, now)).await
+    }
+
+    async fn retry(&self, execution: ExecutionId, now: Timestamp) -> Result<(), StoreError> {
+        self.writer.call("retry an execution", move |w| w.order(execution, Input::Retry, now)).await
+    }
+
+    async fn note(&self, job: JobId, attempt: u32, event: LogEvent, now: Timestamp) -> Result<(), StoreError> {
+        self.writer.call("write to a log", move |w| w.note(job, attempt, event, now)).await
+    }
+
+    async fn execution(&self, id: ExecutionId) -> Result<Option<ExecutionRecord>, StoreError> {
+        self.ask("read an execution", move |db| read::execution(db, id)).await
+    }
+
+    async fn executions(&self, filter: ExecutionFilter) -> Result<Vec<ExecutionSummary>, StoreError> {
+        self.ask("list executions", move |db| read::executions(db, &filter)).await
+    }
+
+    async fn log(&self, id: ExecutionId, after: u64, limit: u32) -> Result<Vec<LogEntry>, StoreError> {
+        self.ask("read a log", move |db| read::log(db, id, after, limit)).await
+    }
+
+    async fn events(&self, object: Option<ObjectLocation>, limit: u32) -> Result<Vec<EventRecord>, StoreError> {
+        self.ask("list events", move |db| read::events(db, object.as_ref(), limit)).await
+    }
+
+    async fn due_notifications(&self, limit: u32, now: Timestamp) -> Result<Vec<Notification>, StoreError> {
+        self.ask("list notifications", move |db| read::due_notifications(db, limit, now)).await
+    }
+
+    async fn delivered(&self, id: i64, _now: Timestamp) -> Result<(), StoreError> {
+        self.writer.call("end a notification", move |w| w.delivered(id)).await
+    }
+
+    async fn undelivered(
+        &self,
+        id: i64,
+        error: &str,
+        retry_at: Option<Timestamp>,
+        now: Timestamp,
+    ) -> Result<(), StoreError> {
+        let error = error.to_owned();
+        self.writer.call("put off a notification", move |w| w.undelivered(id, &error, retry_at, now)).await
+    }
+
+    async fn is_idle(&self) -> Result<bool, StoreError> {
+        self.ask("look for work", read::is_idle).await
+    }
+
+    fn hints(&self) -> broadcast::Receiver<Hint> {
+        self.hints.subscribe()
+    }
+}

@@ -1,0 +1,96 @@
+//! Opening a database: the lock, the settings, the migrations.
+
+use std::fs::{File, OpenOptions, TryLockError};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use rusqlite::{Connection, OpenFlags};
+
+use crate::store::StoreError;
+
+/// Migrations in order; the database's `user_version` is how many it has seen. Never edited, only added to.
+const MIGRATIONS: &[&str] = &[include_str!("migrations/0001_first.sql")];
+
+/// Statements kept prepared per connection.
+const STATEMENTS: usize = 96;
+
+/// How long to wait for somebody who looks into the database with other tools.
+const BUSY: Duration = Duration::from_secs(10);
+
+/// Locks the database for this process. The lock goes with the file, also when the process is killed.
+pub(super) fn lock(database: &Path) -> Result<File, StoreError> {
+    let mut path = database.as_os_str().to_owned();
+    path.push(".lock");
+    let path = PathBuf::from(path);
+    let file = OpenOptions::new()
+        .create(true)
+        .truncate(false)
+        .write(true)
+        .open(&path)
+        .map_err(|source| cannot_open(&path, source))?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(TryLockError::WouldBlock) => Err(StoreError::InUse { path: database.display().to_string() }),
+        Err(TryLockError::Error(source)) => Err(cannot_open(&path, source)),
+    }
+}
+
+/// The connection that writes, schema brought up to date; in memory where there is no path.
+pub(super) fn writer(path: Option<&Path>) -> Result<Connection, StoreError> {
+    let name = path.unwrap_or(Path::new(":memory:"));
+    let open = || {
+        let connection = match path {
+            Some(path) => Connection::open(path)?,
+            None => Connection::open_in_memory()?,
+        };
+        connection.busy_timeout(BUSY)?;
+        connection.set_prepared_statement_cache_capacity(STATEMENTS);
+        connection.pragma_update(None, "journal_mode", "wal")?;
+        connection.pragma_update(None, "synchronous", "full")?;
+        connection.pragma_update(None, "foreign_keys", true)?;
+        connection.pragma_update(None, "temp_store", "memory")?;
+        Ok(connection)
+    };
+    let mut connection = open().map_err(|source: rusqlite::Error| cannot_open(name, source))?;
+    migrate(&mut connection, name)?;
+    Ok(connection)
+}
+
+/// A connection that only reads.
+pub(super) fn reader(path: &Path) -> Result<Connection, StoreError> {
+    let open = || {
+        let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+        let connection = Connection::open_with_flags(path, flags)?;
+        connection.busy_timeout(BUSY)?;
+        connection.set_prepared_statement_cache_capacity(STATEMENTS);
+        Ok(connection)
+    };
+    open().map_err(|source: rusqlite::Error| cannot_open(path, source))
+}
+
+fn migrate(connection: &mut Connection, path: &Path) -> Result<(), StoreError> {
+    let known = MIGRATIONS.len();
+    let found: usize = connection
+        .pragma_query_value(None, "user_version", |row| row.get::<_, u32>(0))
+        .map_err(|source| cannot_open(path, source))?
+        .try_into()
+        .unwrap_or(usize::MAX);
+    if found > known {
+        let number = |n: usize| u32::try_from(n).unwrap_or(u32::MAX);
+        return Err(StoreError::TooNew { found: number(found), known: number(known) });
+    }
+    for (version, sql) in MIGRATIONS.iter().enumerate().skip(found) {
+        let mut apply = || {
+            let transaction = connection.transaction()?;
+            transaction.execute_batch(sql)?;
+            transaction.pragma_update(None, "user_version", u32::try_from(version + 1).unwrap_or(u32::MAX))?;
+            transaction.commit()
+        };
+        apply().map_err(|source| cannot_open(path, source))?;
+    }
+    Ok(())
+}
+
+fn cannot_open(path: &Path, source: impl std::error::Error + Send + Sync + 'static) -> StoreError {
+    StoreError::Open { path: path.display().to_string(), source: Box::new(source) }
+}

@@ -1,0 +1,225 @@
+//! Questions that change nothing.
+
+use std::collections::{HashSet, VecDeque};
+
+use rusqlite::{Connection, OptionalExtension, Row, params};
+
+use super::codec::{self, Seq};
+use super::execution::load_state;
+use super::fault::Fault;
+use crate::engine::LogEntry;
+use crate::model::plan::Plan;
+use crate::model::{ExecutionId, ExecutionState, InputObject, JobId, JobState, ObjectLocation, Timestamp};
+use crate::store::{EventRecord, ExecutionFilter, ExecutionRecord, ExecutionSummary, JobRecord, Notification};
+
+/// Most workflows, and executions per object, that a lineage looks at.
+const LINEAGE: usize = 32;
+
+/// Most executions that a lineage looks at in all.
+const LINEAGE_EXECUTIONS: usize = 1_024;
+
+/// Columns of a summary, in the order [`summary`] reads them.
+const SUMMARY: &str = "id, workflow, state, input, created_at, ended_at";
+
+/// See [`crate::store::Store::execution`].
+pub(super) fn execution(db: &Connection, id: ExecutionId) -> Result<Option<ExecutionRecord>, Fault> {
+    let sql = format!("SELECT {SUMMARY}, seq, plan, params, user_data FROM executions WHERE id = ?1");
+    let mut statement = db.prepare_cached(&sql)?;
+    let mut rows = statement.query([id.0])?;
+    let Some(row) = rows.next()? else { return Ok(None) };
+    let seq: Seq = row.get(6)?;
+    let plan = codec::plan(db, row.get(7)?)?;
+    let record = ExecutionRecord {
+        summary: summary(row)?,
+        params: codec::from_json("parameters", &row.get::<_, String>(8)?)?,
+        user_data: row.get(9)?,
+        state: load_state(db, seq, &plan)?,
+        jobs: jobs(db, seq, &plan)?,
+        plan: plan.into(),
+    };
+    Ok(Some(record))
+}
+
+/// See [`crate::store::Store::executions`].
+pub(super) fn executions(db: &Connection, filter: &ExecutionFilter) -> Result<Vec<ExecutionSummary>, Fault> {
+    let before = match filter.before {
+        None => None,
+        Some(id) => Some(find(db, id)?),
+    };
+    // One statement per set of conditions, so that each can use its index.
+    let mut sql = format!("SELECT {SUMMARY} FROM executions WHERE 1");
+    for (given, condition) in [
+        (filter.workflow.is_some(), " AND workflow = ?1"),
+        (filter.state.is_some(), " AND state = ?2"),
+        (filter.since.is_some(), " AND created_at >= ?3"),
+        (before.is_some(), " AND seq < ?4"),
+    ] {
+        if given {
+            sql.push_str(condition);
+        }
+    }
+    sql.push_str(" ORDER BY seq DESC LIMIT ?5");
+    let mut statement = db.prepare_cached(&sql)?;
+    let mut rows = statement.query(params![
+        filter.workflow,
+        filter.state.map(ExecutionState::as_str),
+        filter.since.map(|at| at.0),
+        before,
+        filter.limit
+    ])?;
+    let mut page = Vec::new();
+    while let Some(row) = rows.next()? {
+        page.push(summary(row)?);
+    }
+    Ok(page)
+}
+
+/// See [`crate::store::Store::log`].
+pub(super) fn log(db: &Connection, id: ExecutionId, after: u64, limit: u32) -> Result<Vec<LogEntry>, Fault> {
+    let seq = find(db, id)?;
+    let mut statement = db.prepare_cached(
+        "SELECT seq, at, activity, attempt, event FROM log WHERE execution = ?1 AND seq > ?2 ORDER BY seq LIMIT ?3",
+    )?;
+    codec::log(statement.query(params![seq, codec::count(after), limit])?)
+}
+
+/// See [`crate::store::Store::events`].
+pub(super) fn events(db: &Connection, object: Option<&ObjectLocation>, limit: u32) -> Result<Vec<EventRecord>, Fault> {
+    const COLUMNS: &str = "SELECT seq, at, event, decisions, duplicates, unreadable, body FROM events";
+    let mut statement = match object {
+        Some(_) => {
+            db.prepare_cached(&format!("{COLUMNS} WHERE bucket = ?1 AND key = ?2 ORDER BY seq DESC LIMIT ?3"))?
+        }
+        None => db.prepare_cached(&format!("{COLUMNS} WHERE ?1 IS NULL AND ?2 IS NULL ORDER BY seq DESC LIMIT ?3"))?,
+    };
+    let mut rows = statement.query(params![object.map(|o| &o.bucket), object.map(|o| &o.key), limit])?;
+    let mut page = Vec::new();
+    while let Some(row) = rows.next()? {
+        let seq: i64 = row.get(0)?;
+        let event: Option<String> = row.get(2)?;
+        page.push(EventRecord {
+            at: Timestamp(row.get(1)?),
+            event: event.map(|text| codec::from_json("event", &text)).transpose()?,
+            decisions: codec::from_json("decisions", &row.get::<_, String>(3)?)?,
+            executions: started_by(db, seq)?,
+            duplicates: row.get(4)?,
+            unreadable: row.get(5)?,
+            body: row.get(6)?,
+        });
+    }
+    Ok(page)
+}
+
+/// See [`crate::store::Store::lineage`].
+pub(super) fn lineage(db: &Connection, object: ObjectLocation) -> Result<Vec<String>, Fault> {
+    let mut statement = db.prepare_cached(&format!(
+        "SELECT seq, workflow, input FROM outputs JOIN executions ON seq = execution
+         WHERE bucket = ?1 AND key = ?2 ORDER BY seq DESC LIMIT {LINEAGE}"
+    ))?;
+    let mut workflows: Vec<String> = Vec::new();
+    let mut seen = HashSet::new();
+    let mut search = VecDeque::from([object]);
+    while let Some(object) = search.pop_front() {
+        let mut rows = statement.query(params![object.bucket, object.key])?;
+        while let Some(row) = rows.next()? {
+            if workflows.len() >= LINEAGE || seen.len() >= LINEAGE_EXECUTIONS {
+                return Ok(workflows);
+            }
+            if !seen.insert(row.get::<_, Seq>(0)?) {
+                continue;
+            }
+            let workflow = row.get(1)?;
+            if !workflows.contains(&workflow) {
+                workflows.push(workflow);
+            }
+            let input: InputObject = codec::from_json("input", &row.get::<_, String>(2)?)?;
+            search.push_back(input.location);
+        }
+    }
+    Ok(workflows)
+}
+
+/// See [`crate::store::Store::due_notifications`].
+pub(super) fn due_notifications(db: &Connection, limit: u32, now: Timestamp) -> Result<Vec<Notification>, Fault> {
+    let mut statement = db.prepare_cached(
+        "SELECT o.id, e.id, o.target, o.state, o.at, o.attempts
+         FROM outbox o JOIN executions e ON e.seq = o.execution
+         WHERE o.delivery = 'pending' AND o.due_at <= ?1 AND NOT EXISTS (
+             SELECT 1 FROM outbox p
+             WHERE p.execution = o.execution AND p.position = o.position AND p.id < o.id AND p.delivery = 'pending')
+         ORDER BY o.due_at, o.id LIMIT ?2",
+    )?;
+    let mut rows = statement.query(params![now.0, limit])?;
+    let mut due = Vec::new();
+    while let Some(row) = rows.next()? {
+        due.push(Notification {
+            id: row.get(0)?,
+            execution: ExecutionId(row.get(1)?),
+            target: codec::from_json("notification target", &row.get::<_, String>(2)?)?,
+            state: codec::named("execution state", &row.get::<_, String>(3)?, ExecutionState::parse)?,
+            at: Timestamp(row.get(4)?),
+            attempts: row.get(5)?,
+        });
+    }
+    Ok(due)
+}
+
+/// See [`crate::store::Store::is_idle`].
+pub(super) fn is_idle(db: &Connection) -> Result<bool, Fault> {
+    let busy = db
+        .prepare_cached(
+            "SELECT EXISTS (SELECT 1 FROM executions WHERE state IN ('pending', 'running'))
+                 OR EXISTS (SELECT 1 FROM outbox WHERE delivery = 'pending')",
+        )?
+        .query_row([], |row| row.get::<_, bool>(0))?;
+    Ok(!busy)
+}
+
+fn find(db: &Connection, id: ExecutionId) -> Result<Seq, Fault> {
+    db.prepare_cached("SELECT seq FROM executions WHERE id = ?1")?
+        .query_row([id.0], |row| row.get(0))
+        .optional()?
+        .ok_or_else(|| Fault::not_found("execution", id))
+}
+
+fn summary(row: &Row<'_>) -> Result<ExecutionSummary, Fault> {
+    Ok(ExecutionSummary {
+        id: ExecutionId(row.get(0)?),
+        workflow: row.get(1)?,
+        state: codec::named("execution state", &row.get::<_, String>(2)?, ExecutionState::parse)?,
+        input: codec::from_json("input", &row.get::<_, String>(3)?)?,
+        created_at: Timestamp(row.get(4)?),
+        ended_at: row.get::<_, Option<i64>>(5)?.map(Timestamp),
+    })
+}
+
+fn jobs(db: &Connection, seq: Seq, plan: &Plan) -> Result<Vec<JobRecord>, Fault> {
+    let mut statement = db.prepare_cached(
+        "SELECT id, state, attempt, started_at, ended_at, iif(state = 'running', progress, NULL) FROM jobs
+         WHERE execution = ?1 ORDER BY activity",
+    )?;
+    let mut rows = statement.query([seq])?;
+    let mut jobs = Vec::with_capacity(plan.graph.node_count());
+    for activity in plan.graph.node_weights() {
+        let row = rows.next()?.ok_or(rusqlite::Error::QueryReturnedNoRows)?;
+        let progress: Option<String> = row.get(5)?;
+        jobs.push(JobRecord {
+            id: JobId(row.get(0)?),
+            activity: activity.name.clone(),
+            state: codec::named("job state", &row.get::<_, String>(1)?, JobState::parse)?,
+            attempts: row.get(2)?,
+            started_at: row.get::<_, Option<i64>>(3)?.map(Timestamp),
+            ended_at: row.get::<_, Option<i64>>(4)?.map(Timestamp),
+            progress: progress.map(|text| codec::from_json("progress", &text)).transpose()?,
+        });
+    }
+    Ok(jobs)
+}
+
+fn started_by(db: &Connection, event: i64) -> Result<Vec<ExecutionId>, Fault> {
+    let ids = db
+        .prepare_cached("SELECT id FROM executions WHERE event = ?1 ORDER BY seq")?
+        .query_map([event], |row| row.get(0).map(ExecutionId))?
+        .collect::<Result<_, _>>()?;
+    Ok(ids)
+}

@@ -1,0 +1,176 @@
+//! The thread that owns the writing connection.
+//!
+//! It takes as many commands as are waiting, runs them in one transaction, each in a savepoint, commits once and only
+//! then answers. **Invariant**: no answer before its commit; a command that fails undoes only itself.
+
+use std::sync::mpsc::{Receiver, Sender, channel};
+use std::thread;
+
+use rusqlite::Connection;
+use tokio::sync::{broadcast, oneshot};
+
+use super::execution::Cache;
+use super::fault::Fault;
+use crate::store::{Hint, StoreError};
+
+/// Most commands in one transaction: bounds how long the first of them waits.
+const BATCH: usize = 256;
+
+/// Conditions are evaluated here, and their parser recurses deeply in debug builds.
+const STACK_BYTES: usize = 16 << 20;
+
+/// What an operation works with.
+pub(super) struct Writer {
+    /// The connection, inside a transaction.
+    pub db: Connection,
+    /// Executions and plans at hand.
+    pub cache: Cache,
+    /// What to hint at once the transaction is committed.
+    pub hints: Vec<Hint>,
+}
+
+/// The way to the thread.
+#[derive(Debug)]
+pub(super) struct WriterHandle {
+    commands: Option<Sender<Box<dyn Command>>>,
+    thread: Option<thread::JoinHandle<()>>,
+}
+
+impl WriterHandle {
+    /// Starts the thread.
+    pub(super) fn spawn(db: Connection, cache: Cache, hints: broadcast::Sender<Hint>) -> std::io::Result<Self> {
+        let (commands, inbox) = channel();
+        let writer = Writer { db, cache, hints: Vec::new() };
+        let thread = thread::Builder::new()
+            .name("store-writer".to_owned())
+            .stack_size(STACK_BYTES)
+            .spawn(move || serve(writer, &inbox, &hints))?;
+        Ok(Self { commands: Some(commands), thread: Some(thread) })
+    }
+
+    /// Runs `operation` in the next transaction and answers after its commit.
+    pub(super) async fn call<T, F>(&self, doing: &'static str, operation: F) -> Result<T, StoreError>
+    where
+        T: Send + 'static,
+        F: FnOnce(&mut Writer) -> Result<T, Fault> + Send + 'static,
+    {
+        let (answer, answered) = oneshot::channel();
+        let command = Call { doing, operation: Some(operation), result: None, answer };
+        let commands = self.commands.as_ref().ok_or(StoreError::Closed)?;
+        commands.send(Box::new(command)).map_err(|_| StoreError::Closed)?;
+        answered.await.map_err(|_| StoreError::Closed)?
+    }
+}
+
+impl Drop for WriterHandle {
+    /// Waits for what was sent, so that the database is closed when the store is gone.
+    fn drop(&mut self) {
+        self.commands = None;
+        if let Some(thread) = self.thread.take() {
+            let _ = thread.join();
+        }
+    }
+}
+
+/// Something to do in a transaction, and somebody who waits for the answer.
+trait Command: Send {
+    /// Does it and keeps the result.
+    fn run(&mut self, writer: &mut Writer);
+
+    /// Sends the result; `lost` says why the transaction was not committed.
+    fn answer(self: Box<Self>, lost: Option<&str>);
+}
+
+struct Call<T, F> {
+    doing: &'static str,
+    operation: Option<F>,
+    result: Option<Result<T, StoreError>>,
+    answer: oneshot::Sender<Result<T, StoreError>>,
+}
+
+impl<T, F> Command for Call<T, F>
+where
+    T: Send,
+    F: FnOnce(&mut Writer) -> Result<T, Fault> + Send,
+{
+    fn run(&mut self, writer: &mut Writer) {
+        let doing = self.doing;
+        self.result =
+            self.operation.take().map(|operation| writer.in_savepoint(operation).map_err(|fault| fault.during(doing)));
+    }
+
+    fn answer(self: Box<Self>, lost: Option<&str>) {
+        let result = match (self.result, lost) {
+            (Some(Err(error)), _) => Err(error),
+            (Some(Ok(value)), None) => Ok(value),
+            (_, lost) => {
+                let why = lost.unwrap_or("the operation did not run").to_owned();
+                Err(StoreError::Database { operation: self.doing, source: why.into() })
+            }
+        };
+        // An error means that nobody listens any more: the caller was dropped while it waited.
+        let _ = self.answer.send(result);
+    }
+}
+
+fn serve(mut writer: Writer, inbox: &Receiver<Box<dyn Command>>, hints: &broadcast::Sender<Hint>) {
+    while let Ok(first) = inbox.recv() {
+        let mut batch: Vec<_> = std::iter::once(first).chain(inbox.try_iter()).take(BATCH).collect();
+        let lost = writer.transact(&mut batch).err();
+        for command in batch {
+            command.answer(lost.as_deref());
+        }
+        for hint in writer.hints.drain(..) {
+            // An error means that nobody listens.
+            let _ = hints.send(hint);
+        }
+    }
+}
+
+impl Writer {
+    /// Runs commands in one transaction; an error says why none of them happened.
+    fn transact(&mut self, batch: &mut [Box<dyn Command>]) -> Result<(), String> {
+        let outcome = self.run_and_commit(batch);
+        if outcome.is_err() {
+            self.cache.clear();
+            self.hints.clear();
+            if !self.db.is_autocommit() {
+                // Where even this fails, the next BEGIN fails and says so.
+                let _ = self.db.execute_batch("ROLLBACK");
+            }
+        }
+        outcome
+    }
+
+    fn run_and_commit(&mut self, batch: &mut [Box<dyn Command>]) -> Result<(), String> {
+        self.execute("BEGIN IMMEDIATE").map_err(|error| error.to_string())?;
+        for command in batch {
+            command.run(self);
+            if self.db.is_autocommit() {
+                return Err("the database gave up the transaction".to_owned());
+            }
+        }
+        self.execute("COMMIT").map_err(|error| error.to_string())
+    }
+
+    /// Runs one operation so that its failure undoes it, and it alone.
+    fn in_savepoint<T>(&mut self, operation: impl FnOnce(&mut Self) -> Result<T, Fault>) -> Result<T, Fault> {
+        let hints = self.hints.len();
+        self.execute("SAVEPOINT command")?;
+        let result = operation(self);
+        if result.is_err() {
+            self.cache.clear();
+            self.hints.truncate(hints);
+            if self.db.is_autocommit() {
+                return result;
+            }
+            self.execute("ROLLBACK TO command")?;
+        }
+        self.execute("RELEASE command")?;
+        result
+    }
+
+    fn execute(&self, sql: &str) -> rusqlite::Result<()> {
+        self.db.prepare_cached(sql)?.execute([]).map(|_| ())
+    }
+}
