@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Installs what building (`build`) or testing (`test`) Reelmill needs; does nothing where all of it is there.
-# Debian and Ubuntu only; elsewhere it says what to install and exits 2.
+# It installs packages on Debian and Ubuntu; elsewhere it says what is missing and exits 2.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
@@ -54,10 +54,26 @@ install_packages() {
   die "apt could not install: $*"
 }
 
-other_system() {
+# On other systems packages have other names: look for what they bring.
+missing_things() {
+  local thing
+  for thing in cc clang pkg-config curl jq; do
+    command -v "$thing" >/dev/null || echo "$thing"
+  done
+  for thing in libavcodec libavformat libavfilter libavutil libswscale libswresample; do
+    pkg-config --exists "$thing" 2>/dev/null || echo "$thing"
+  done
+  [ "$1" = test ] || return 0
+  for thing in ffmpeg mediainfo postgres python3; do
+    command -v "$thing" >/dev/null || echo "$thing"
+  done
+}
+
+ask_for() {
   cat >&2 <<TEXT
-setup: this script installs packages on Debian and Ubuntu only. Here, please install by hand:
-  to build   a C compiler, pkg-config, libclang, and FFmpeg 5.1 to 8 with its headers
+setup: missing: $*
+This script installs packages on Debian and Ubuntu only. Here, please install by hand:
+  to build   a C compiler, pkg-config, clang with libclang, and FFmpeg 5.1 to 8 with its headers
              (libavcodec libavformat libavfilter libavutil libswscale libswresample, with libx264)
   make demo  curl and jq
   make test  the ffmpeg and mediainfo commands, PostgreSQL, and Python 3.9 or later with venv
@@ -65,7 +81,6 @@ for example:
   Fedora     dnf install gcc pkgconf clang-devel ffmpeg-devel curl jq ffmpeg mediainfo postgresql-server python3
              (FFmpeg with libx264 comes from RPM Fusion)
   Arch       pacman -S base-devel clang ffmpeg curl jq mediainfo postgresql python
-Then run the cargo commands that the Makefile names.
 TEXT
   exit 2
 }
@@ -117,17 +132,19 @@ case $1 in
   *) usage ;;
 esac
 
-if ! { command -v apt-get && command -v dpkg-query; } >/dev/null; then
-  other_system
-fi
 check_rust
 
 did=nothing
-mapfile -t missing < <(missing_packages "${wanted[@]}")
-if [ ${#missing[@]} -gt 0 ]; then
-  echo "setup: installing with apt: ${missing[*]}"
-  install_packages "${missing[@]}"
-  did=something
+if command -v apt-get >/dev/null && command -v dpkg-query >/dev/null; then
+  mapfile -t missing < <(missing_packages "${wanted[@]}")
+  if [ ${#missing[@]} -gt 0 ]; then
+    echo "setup: installing with apt: ${missing[*]}"
+    install_packages "${missing[@]}"
+    did=something
+  fi
+else
+  mapfile -t missing < <(missing_things "$1")
+  [ ${#missing[@]} -eq 0 ] || ask_for "${missing[*]}"
 fi
 if [ "$1" = test ] && ! venv_is_current; then
   make_venv
