@@ -103,9 +103,10 @@ outputs_with_role() { # lines of bucket TAB key
 }
 
 check_outputs() {
-  local clip_s bucket key masters=0 images=0
+  local clip_s bucket key videos=0 masters=0 images=0
   clip_s=$(duration_of "$CLIP") || die "the clip cannot be probed"
   while IFS=$'\t' read -r bucket key; do
+    videos=$((videos + 1))
     check "$key lasts as long as the clip ($clip_s s)" lasts_as_long "$(path_of "$bucket" "$key")" "$clip_s"
   done < <(outputs_with_role media)
   while IFS=$'\t' read -r bucket key; do
@@ -116,6 +117,7 @@ check_outputs() {
     images=$((images + 1))
     check "$key is a picture" is_picture "$(path_of "$bucket" "$key")"
   done < <(outputs_with_role image)
+  check "there are MP4s" [ "$videos" -gt 0 ]
   check "there is a master playlist" [ "$masters" -gt 0 ]
   check "there is a poster" [ "$images" -gt 0 ]
   check "the execution has a log" [ -s "$home/execution.log" ]
