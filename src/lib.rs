@@ -4,9 +4,11 @@
 //! libav; its crate root is `src/media/main.rs`). A module uses only modules of lower levels; `tests/tidy.rs` holds the
 //! table of `docs/architecture.md` against the code.
 
+pub mod config;
 pub mod engine;
 pub mod model;
 pub mod store;
 pub mod template;
+pub mod telemetry;
 pub mod worker;
 pub mod yaml;

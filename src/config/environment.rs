@@ -1,0 +1,47 @@
+//! Settings from environment variables: `REELMILL_` and the path of the key, joined by `_`.
+
+use std::path::PathBuf;
+use std::str::FromStr;
+
+use super::{Config, ConfigError, EventsConfig, ObjectsConfig, SqsConfig, default_wait, parse_slots};
+use crate::model::units::parse_duration;
+
+/// Sets what the environment names; variables of other programs are passed over.
+pub(super) fn apply(
+    config: &mut Config,
+    environment: impl IntoIterator<Item = (String, String)>,
+) -> Result<(), ConfigError> {
+    for (variable, value) in environment {
+        set(config, &variable, value).map_err(|reason| ConfigError::Environment { variable, reason })?;
+    }
+    Ok(())
+}
+
+fn set(config: &mut Config, variable: &str, value: String) -> Result<(), String> {
+    match variable {
+        "REELMILL_STORE" => config.store = value,
+        "REELMILL_OBJECTS_LOCAL" => config.objects = ObjectsConfig::Local(PathBuf::from(value)),
+        "REELMILL_S3_ENDPOINT" => {
+            config.s3_endpoint = if value == "null" { None } else { Some(parse(&value)?) };
+        }
+        "REELMILL_EVENTS_SQS" => config.events.push(EventsConfig::Sqs(SqsConfig {
+            queue: value,
+            wait: default_wait(),
+            region: None,
+            endpoint: None,
+        })),
+        "REELMILL_WORKFLOWS" => config.workflows = PathBuf::from(value),
+        "REELMILL_API_LISTEN" => config.api.listen = parse(&value)?,
+        "REELMILL_WORKER_SLOTS" => config.worker.slots = parse_slots(&value)?,
+        "REELMILL_WORKER_SCRATCH" => config.worker.scratch = PathBuf::from(value),
+        "REELMILL_WORKER_PROGRAM" => config.worker.program = Some(PathBuf::from(value)),
+        "REELMILL_WORKER_STALL" => config.worker.stall = parse_duration(&value)?,
+        "REELMILL_WORKER_GRACE" => config.worker.grace = parse_duration(&value)?,
+        _ => {}
+    }
+    Ok(())
+}
+
+fn parse<T: FromStr>(value: &str) -> Result<T, String> {
+    value.parse().map_err(|_| format!("`{value}` is not an address like 127.0.0.1:8080"))
+}

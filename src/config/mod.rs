@@ -1,0 +1,340 @@
+//! Configuration: one file, then the environment, then flags, in rising order.
+//!
+//! **Invariant**: an unknown key is an error with its line; secrets are not kept here (AWS credentials come from the
+//! SDK's own chain); a value that stands here has been checked.
+//!
+//! Deliberately absent: workflows and templates, which are definitions, not settings.
+
+mod environment;
+
+use std::net::{IpAddr, SocketAddr};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use serde::{Deserialize, Deserializer, Serialize};
+
+use crate::model::units;
+
+/// Why there is no configuration.
+#[derive(Debug, thiserror::Error)]
+pub enum ConfigError {
+    /// The file cannot be read.
+    #[error("CFG0001: cannot read {path}")]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: std::io::Error,
+    },
+    /// The file does not say what a configuration says.
+    #[error("CFG0002: {path}: {reason}")]
+    Parse {
+        /// The file.
+        path: PathBuf,
+        /// What and where, with line and column.
+        reason: String,
+    },
+    /// An environment variable does not say what its setting takes.
+    #[error("CFG0003: {variable}: {reason}")]
+    Environment {
+        /// The variable.
+        variable: String,
+        /// What it should be.
+        reason: String,
+    },
+    /// Values that do not go together.
+    #[error("CFG0004: {0}")]
+    Conflict(String),
+}
+
+/// Every setting.
+#[derive(Clone, Debug, PartialEq, Deserialize, Serialize, schemars::JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct Config {
+    /// `sqlite:PATH`.
+    pub store: String,
+    /// Where buckets are.
+    pub objects: ObjectsConfig,
+    /// Address of the embedded S3 endpoint over local buckets; `null` for none.
+    #[schemars(with = "Option<String>")]
+    pub s3_endpoint: Option<SocketAddr>,
+    /// Where events come from besides the embedded endpoint.
+    pub events: Vec<EventsConfig>,
+    /// Folder of workflow files.
+    pub workflows: PathBuf,
+    /// HTTP API.
+    pub api: ApiConfig,
+    /// Workers.
+    pub worker: WorkerConfig,
+}
+
+/// Where buckets are.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize, schemars::JsonSchema)]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
+pub enum ObjectsConfig {
+    /// Folders under this one.
+    Local(PathBuf),
+    /// An S3 service.
+    S3(S3Config),
+}
+
+/// An S3 service. Credentials come from the AWS SDK's own chain.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, Serialize, schemars::JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct S3Config {
+    /// Region; absent: the SDK's chain.
+    pub region: Option<String>,
+    /// Endpoint URL; absent: AWS.
+    pub endpoint: Option<String>,
+    /// Buckets in the path rather than in the host name.
+    pub path_style: bool,
+}
+
+/// A source of events.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize, schemars::JsonSchema)]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
+pub enum EventsConfig {
+    /// An SQS queue.
+    Sqs(SqsConfig),
+}
+
+/// An SQS queue of events.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize, schemars::JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct SqsConfig {
+    /// The queue's URL.
+    pub queue: String,
+    /// Long poll, at most 20 s.
+    #[serde(default = "default_wait", with = "duration")]
+    #[schemars(with = "String")]
+    pub wait: Duration,
+    /// Region; absent: the SDK's chain.
+    #[serde(default)]
+    pub region: Option<String>,
+    /// Endpoint URL; absent: AWS.
+    #[serde(default)]
+    pub endpoint: Option<String>,
+}
+
+/// The HTTP API.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize, schemars::JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct ApiConfig {
+    /// Address; loopback only.
+    #[schemars(with = "String")]
+    pub listen: SocketAddr,
+}
+
+/// Workers.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize, schemars::JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct WorkerConfig {
+    /// Jobs at once; `auto`: one per two processors, at least one.
+    #[serde(deserialize_with = "slots")]
+    #[schemars(with = "String")]
+    pub slots: Option<usize>,
+    /// Folder for unfinished files. Everything in it is removed at start.
+    pub scratch: PathBuf,
+    /// The worker program; absent: beside this program.
+    pub program: Option<PathBuf>,
+    /// A job without progress for so long is stopped.
+    #[serde(with = "duration")]
+    #[schemars(with = "String")]
+    pub stall: Duration,
+    /// What a stopped job has between the request to end and the kill.
+    #[serde(with = "duration")]
+    #[schemars(with = "String")]
+    pub grace: Duration,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self::under(Path::new("reelmill-data"))
+    }
+}
+
+impl Default for ApiConfig {
+    fn default() -> Self {
+        Self { listen: SocketAddr::new(IpAddr::from([127, 0, 0, 1]), 8080) }
+    }
+}
+
+impl Default for WorkerConfig {
+    fn default() -> Self {
+        Config::default().worker
+    }
+}
+
+impl Config {
+    /// The embedded set-up with everything under `data`.
+    #[must_use]
+    pub fn under(data: &Path) -> Self {
+        Self {
+            store: format!("sqlite:{}", data.join("reelmill.db").display()),
+            objects: ObjectsConfig::Local(data.join("buckets")),
+            s3_endpoint: Some(SocketAddr::new(IpAddr::from([127, 0, 0, 1]), 9000)),
+            events: Vec::new(),
+            workflows: PathBuf::from("workflows"),
+            api: ApiConfig::default(),
+            worker: WorkerConfig {
+                slots: None,
+                scratch: data.join("scratch"),
+                program: None,
+                stall: Duration::from_secs(120),
+                grace: Duration::from_secs(5),
+            },
+        }
+    }
+
+    /// Reads `file`, then lets the environment (name, value) override it.
+    pub fn load(
+        file: Option<&Path>,
+        data: Option<&Path>,
+        environment: impl IntoIterator<Item = (String, String)>,
+    ) -> Result<Self, ConfigError> {
+        let mut config = match (file, data) {
+            (Some(path), _) => Self::read(path)?,
+            (None, Some(data)) => Self::under(data),
+            (None, None) => Self::default(),
+        };
+        environment::apply(&mut config, environment)?;
+        Ok(config)
+    }
+
+    fn read(path: &Path) -> Result<Self, ConfigError> {
+        let text =
+            std::fs::read_to_string(path).map_err(|source| ConfigError::Read { path: path.to_owned(), source })?;
+        serde_yaml::from_str(&text)
+            .map_err(|error| ConfigError::Parse { path: path.to_owned(), reason: error.to_string() })
+    }
+
+    /// Holds the values against each other.
+    pub fn check(&self) -> Result<(), ConfigError> {
+        if !self.api.listen.ip().is_loopback() {
+            return Err(ConfigError::Conflict(format!(
+                "api.listen: {} is not a loopback address; this version has no tokens, so it listens on 127.0.0.1 or [::1] only",
+                self.api.listen
+            )));
+        }
+        if self.s3_endpoint.is_some() && matches!(self.objects, ObjectsConfig::S3(_)) {
+            return Err(ConfigError::Conflict(
+                "s3_endpoint: the embedded endpoint serves local buckets; set it to null beside objects: { s3: … }"
+                    .to_owned(),
+            ));
+        }
+        self.sqlite_path().map(|_| ())
+    }
+
+    /// The file of the SQLite store.
+    pub fn sqlite_path(&self) -> Result<PathBuf, ConfigError> {
+        match self.store.split_once(':') {
+            Some(("sqlite", path)) if !path.is_empty() => Ok(PathBuf::from(path)),
+            _ => Err(ConfigError::Conflict(format!(
+                "store: `{}` is not a store of this version; write sqlite:PATH",
+                self.store
+            ))),
+        }
+    }
+}
+
+impl WorkerConfig {
+    /// Jobs at once.
+    #[must_use]
+    pub fn slot_count(&self) -> usize {
+        let processors = std::thread::available_parallelism().map_or(1, usize::from);
+        self.slots.unwrap_or_else(|| (processors / 2).max(1))
+    }
+}
+
+const fn default_wait() -> Duration {
+    Duration::from_secs(20)
+}
+
+fn slots<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<usize>, D::Error> {
+    let text = String::deserialize(deserializer)?;
+    parse_slots(&text).map_err(serde::de::Error::custom)
+}
+
+fn parse_slots(text: &str) -> Result<Option<usize>, String> {
+    match text {
+        "auto" => Ok(None),
+        number => match number.parse() {
+            Ok(slots @ 1..=1024) => Ok(Some(slots)),
+            _ => Err(format!("`{number}` is not a number of slots: write auto, or a number from 1 to 1024")),
+        },
+    }
+}
+
+mod duration {
+    use std::time::Duration;
+
+    use serde::{Deserialize, Deserializer, Serializer};
+
+    use super::units;
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Duration, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        units::parse_duration(&text).map_err(serde::de::Error::custom)
+    }
+
+    pub(super) fn serialize<S: Serializer>(value: &Duration, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(&format_args!("{}ms", value.as_millis()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn from_text(text: &str) -> Result<Config, ConfigError> {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("reelmill.yaml");
+        std::fs::write(&file, text).unwrap();
+        Config::load(Some(&file), None, [])
+    }
+
+    #[test]
+    fn a_file_sets_what_it_names_and_leaves_the_rest() {
+        let config = from_text(
+            "store: sqlite:x.db\nobjects: { s3: { region: eu-west-1, path_style: true } }\ns3_endpoint: null\n\
+             events: [ { sqs: { queue: 'http://q', wait: 2s } } ]\nworker: { slots: 3, stall: 1m }\n",
+        )
+        .unwrap();
+        assert_eq!(config.worker.slots, Some(3));
+        assert_eq!(config.worker.stall, Duration::from_secs(60));
+        assert_eq!(config.worker.grace, Duration::from_secs(5));
+        assert_eq!(config.s3_endpoint, None);
+        let EventsConfig::Sqs(sqs) = &config.events[0];
+        assert_eq!(sqs.wait, Duration::from_secs(2));
+        config.check().unwrap();
+    }
+
+    #[test]
+    fn an_unknown_key_is_an_error_with_its_line() {
+        let error = from_text("workflows: w\nworker:\n  slotz: 3\n").unwrap_err().to_string();
+        assert!(error.contains("slotz") && error.contains("line 3"), "{error}");
+    }
+
+    #[test]
+    fn the_environment_overrides_the_file() {
+        let config = Config::load(
+            None,
+            Some(Path::new("d")),
+            [("REELMILL_API_LISTEN", "127.0.0.1:1"), ("REELMILL_S3_ENDPOINT", "null"), ("HOME", "x")]
+                .map(|(name, value)| (name.to_owned(), value.to_owned())),
+        )
+        .unwrap();
+        assert_eq!(config.api.listen.port(), 1);
+        assert_eq!(config.s3_endpoint, None);
+        let error = Config::load(None, None, [("REELMILL_WORKER_SLOTS".to_owned(), "many".to_owned())]).unwrap_err();
+        assert!(error.to_string().starts_with("CFG0003: REELMILL_WORKER_SLOTS"), "{error}");
+    }
+
+    #[test]
+    fn an_open_api_without_tokens_is_refused() {
+        let mut config = Config::default();
+        config.api.listen = SocketAddr::from(([0, 0, 0, 0], 8080));
+        assert!(config.check().is_err());
+    }
+}

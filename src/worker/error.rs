@@ -1,0 +1,101 @@
+//! What goes wrong around a worker process, as opposed to in its work.
+
+use std::path::PathBuf;
+
+use crate::model::{Blame, Class, Failure};
+
+/// Why a worker gave no report.
+#[derive(Debug, thiserror::Error)]
+pub enum WorkerError {
+    /// The program cannot be started.
+    #[error("cannot start {program}")]
+    Start {
+        /// The worker program.
+        program: PathBuf,
+        /// Why.
+        #[source]
+        source: std::io::Error,
+    },
+    /// It runs, but is not a worker of this version.
+    #[error("{program} did not introduce itself as a worker of this version: {reason}")]
+    Handshake {
+        /// The worker program.
+        program: PathBuf,
+        /// What it did instead.
+        reason: String,
+    },
+    /// The job could not be handed over.
+    #[error("cannot hand the job to its worker")]
+    Handover(#[source] std::io::Error),
+    /// It ended without a report.
+    #[error("the worker ended without a report ({status})")]
+    Crashed {
+        /// Exit code or signal.
+        status: String,
+    },
+    /// It ran longer than the activity may.
+    #[error("the job took longer than its timeout of {limit_s} s")]
+    TimedOut {
+        /// The limit in seconds.
+        limit_s: u64,
+    },
+    /// It stood still.
+    #[error("the job made no progress for {limit_s} s")]
+    Stalled {
+        /// The limit in seconds.
+        limit_s: u64,
+    },
+    /// It was told to stop.
+    #[error("the job was stopped on request")]
+    Stopped,
+    /// It said something that no worker says.
+    #[error("the worker broke the protocol: {0}")]
+    Protocol(String),
+    /// The scratch folder cannot be made.
+    #[error("cannot make the scratch folder {path}")]
+    Scratch {
+        /// The folder.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: std::io::Error,
+    },
+}
+
+impl WorkerError {
+    /// The stable code.
+    #[must_use]
+    pub const fn code(&self) -> &'static str {
+        match self {
+            Self::Start { .. } => "WORKER0001",
+            Self::Handshake { .. } => "WORKER0002",
+            Self::Handover(_) => "WORKER0003",
+            Self::Crashed { .. } => "WORKER0004",
+            Self::TimedOut { .. } => "WORKER0005",
+            Self::Stalled { .. } => "WORKER0006",
+            Self::Stopped => "WORKER0007",
+            Self::Protocol(_) => "WORKER0008",
+            Self::Scratch { .. } => "WORKER0009",
+        }
+    }
+}
+
+impl From<&WorkerError> for Failure {
+    fn from(error: &WorkerError) -> Self {
+        let (class, blame) = match error {
+            WorkerError::Start { .. }
+            | WorkerError::Handover(_)
+            | WorkerError::Scratch { .. }
+            | WorkerError::Stalled { .. } => (Class::Retry, Blame::Infrastructure),
+            WorkerError::Handshake { .. } => (Class::Fatal, Blame::Infrastructure),
+            WorkerError::Crashed { .. } | WorkerError::Protocol(_) => (Class::Retry, Blame::Bug),
+            WorkerError::TimedOut { .. } => (Class::Fatal, Blame::Definition),
+            WorkerError::Stopped => (Class::Cancelled, Blame::Infrastructure),
+        };
+        let mut failure = Self::new(error.code(), class, blame, error.to_string());
+        if let Some(source) = std::error::Error::source(error) {
+            failure = failure.caused_by(source);
+        }
+        failure
+    }
+}

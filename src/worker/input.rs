@@ -1,0 +1,109 @@
+//! The supervisor's end of an input: a file handed over as it is, or ranges served over a socket.
+
+use std::fs::File;
+use std::os::fd::OwnedFd;
+use std::sync::{Arc, Mutex};
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::UnixStream;
+
+use super::protocol::{self, Source};
+use super::ranges;
+
+/// Why a range could not be read.
+#[derive(Clone, Debug, thiserror::Error)]
+#[error("{0}")]
+pub struct ReadError(String);
+
+impl ReadError {
+    /// With a sentence for people.
+    pub fn new(message: impl Into<String>) -> Self {
+        Self(message.into())
+    }
+}
+
+/// An object that can be read by ranges.
+#[async_trait]
+pub trait RangeRead: Send + Sync {
+    /// At most `length` bytes from `offset`.
+    async fn read_range(&self, offset: u64, length: u64) -> Result<Bytes, ReadError>;
+}
+
+/// An input of a job.
+pub struct Input {
+    /// Where its bytes come from.
+    pub bytes: InputBytes,
+    /// Size in bytes.
+    pub size_bytes: u64,
+    /// Extension of its name, without dot.
+    pub ext: String,
+}
+
+/// Where an input's bytes come from.
+pub enum InputBytes {
+    /// A file open for reading: the worker reads it directly.
+    File(File),
+    /// An object read by ranges on the worker's behalf.
+    Ranges(Arc<dyn RangeRead>),
+}
+
+/// What went wrong while serving ranges: the worker only learns that something did.
+#[derive(Clone, Debug, Default)]
+pub(super) struct FirstError(Arc<Mutex<Option<ReadError>>>);
+
+impl FirstError {
+    pub(super) fn get(&self) -> Option<ReadError> {
+        self.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner).clone()
+    }
+
+    fn set(&self, error: ReadError) {
+        self.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner).get_or_insert(error);
+    }
+}
+
+/// Makes the descriptor that the worker gets, and starts serving where that is needed. Serving ends with the worker.
+pub(super) fn hand_over(input: Input, errors: &FirstError) -> std::io::Result<(protocol::Input, OwnedFd)> {
+    let Input { bytes, size_bytes, ext } = input;
+    let (source, descriptor) = match bytes {
+        InputBytes::File(file) => (Source::File, OwnedFd::from(file)),
+        InputBytes::Ranges(object) => {
+            let (ours, theirs) = std::os::unix::net::UnixStream::pair()?;
+            ours.set_nonblocking(true)?;
+            let ours = UnixStream::from_std(ours)?;
+            tokio::spawn(serve(ours, object, size_bytes, errors.clone()));
+            (Source::Ranges, OwnedFd::from(theirs))
+        }
+    };
+    Ok((protocol::Input { source, size_bytes, ext }, descriptor))
+}
+
+async fn serve(mut socket: UnixStream, object: Arc<dyn RangeRead>, size_bytes: u64, errors: FirstError) {
+    let mut request = [0; ranges::REQUEST_BYTES];
+    while socket.read_exact(&mut request).await.is_ok() {
+        let (offset, length) = ranges::decode(request);
+        let length = u64::from(length.min(ranges::MAX_RANGE_BYTES)).min(size_bytes.saturating_sub(offset));
+        let (status, bytes) = match read(object.as_ref(), offset, length).await {
+            Ok(bytes) => (i32::try_from(bytes.len()).unwrap_or(ranges::FAILED), bytes),
+            Err(error) => {
+                errors.set(error);
+                (ranges::FAILED, Bytes::new())
+            }
+        };
+        if socket.write_all(&status.to_le_bytes()).await.is_err() || socket.write_all(&bytes).await.is_err() {
+            return;
+        }
+    }
+}
+
+async fn read(object: &dyn RangeRead, offset: u64, length: u64) -> Result<Bytes, ReadError> {
+    if length == 0 {
+        return Ok(Bytes::new());
+    }
+    let bytes = object.read_range(offset, length).await?;
+    if bytes.is_empty() {
+        return Err(ReadError::new(format!("the object ended at byte {offset}, before its size")));
+    }
+    Ok(bytes)
+}

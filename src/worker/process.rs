@@ -1,0 +1,186 @@
+//! One worker process: started, introduced, given its job, listened to, stopped.
+
+use std::collections::VecDeque;
+use std::io::IoSlice;
+use std::mem::MaybeUninit;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::path::Path;
+use std::process::Stdio;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use futures::StreamExt;
+use rustix::net::{SendAncillaryBuffer, SendAncillaryMessage, SendFlags, sendmsg};
+use rustix::process::{Pid, Signal, kill_process_group};
+use tokio::io::{AsyncReadExt, Interest};
+use tokio::net::UnixStream;
+use tokio::process::{Child, ChildStdout, Command};
+use tokio_util::codec::{FramedRead, LinesCodec};
+
+use super::WorkerError;
+use super::child::MAX_INPUTS;
+use super::protocol::{Job, MAX_LINE_BYTES, Message, VERSION};
+
+/// How long a starting worker may take to introduce itself: a cold disk has to load some 200 libraries.
+const HELLO_TIMEOUT: Duration = Duration::from_secs(60);
+/// How much of a worker's standard error is kept, in bytes.
+const STDERR_BYTES: usize = 16 * 1024;
+/// How many of its last lines go into a failure.
+const STDERR_LINES: usize = 20;
+
+/// A worker that has said hello.
+#[derive(Debug)]
+pub(super) struct WorkerProcess {
+    child: Child,
+    group: Pid,
+    socket: UnixStream,
+    messages: FramedRead<ChildStdout, LinesCodec>,
+    stderr: Arc<Mutex<VecDeque<u8>>>,
+    /// Encoders that its libav has, of those Reelmill uses.
+    pub(super) encoders: Vec<String>,
+    /// Its libavcodec.
+    pub(super) libavcodec: String,
+}
+
+impl WorkerProcess {
+    /// Starts `program` and waits until it introduces itself.
+    pub(super) async fn start(program: &Path) -> Result<Self, WorkerError> {
+        let error = |source| WorkerError::Start { program: program.to_owned(), source };
+        let (ours, theirs) = std::os::unix::net::UnixStream::pair().map_err(error)?;
+        ours.set_nonblocking(true).map_err(error)?;
+        let mut child = Command::new(program)
+            .env_clear()
+            .current_dir("/")
+            .stdin(Stdio::from(OwnedFd::from(theirs)))
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .process_group(0)
+            .kill_on_drop(true)
+            .spawn()
+            .map_err(error)?;
+        let missing = || error(std::io::Error::other("no pipe to the worker"));
+        let group = child.id().and_then(|id| i32::try_from(id).ok()).and_then(Pid::from_raw).ok_or_else(missing)?;
+        let stdout = child.stdout.take().ok_or_else(missing)?;
+        let stderr = Arc::new(Mutex::new(VecDeque::new()));
+        tokio::spawn(keep_end(child.stderr.take().ok_or_else(missing)?, Arc::clone(&stderr)));
+        let mut worker = Self {
+            child,
+            group,
+            socket: UnixStream::from_std(ours).map_err(error)?,
+            messages: FramedRead::new(stdout, LinesCodec::new_with_max_length(MAX_LINE_BYTES)),
+            stderr,
+            encoders: Vec::new(),
+            libavcodec: String::new(),
+        };
+        match worker.introduction().await {
+            Ok((encoders, libavcodec)) => Ok(Self { encoders, libavcodec, ..worker }),
+            Err(reason) => {
+                worker.kill().await;
+                Err(WorkerError::Handshake { program: program.to_owned(), reason })
+            }
+        }
+    }
+
+    async fn introduction(&mut self) -> Result<(Vec<String>, String), String> {
+        let first = tokio::time::timeout(HELLO_TIMEOUT, self.next()).await;
+        match first.map_err(|_| format!("silent for {} s", HELLO_TIMEOUT.as_secs()))?.map_err(|e| e.to_string())? {
+            Some(Message::Hello { protocol: VERSION, encoders, libavcodec }) => Ok((encoders, libavcodec)),
+            Some(Message::Hello { protocol, .. }) => Err(format!("it speaks protocol {protocol}, not {VERSION}")),
+            Some(other) => Err(format!("it began with {other:?}")),
+            None => Err(format!("it ended: {}", self.last_words().join(" / "))),
+        }
+    }
+
+    /// Whether it still waits for a job.
+    pub(super) fn is_alive(&mut self) -> bool {
+        matches!(self.child.try_wait(), Ok(None))
+    }
+
+    /// Hands over the job with its descriptors.
+    pub(super) async fn give(&mut self, job: &Job, descriptors: &[OwnedFd]) -> std::io::Result<()> {
+        if descriptors.len() > MAX_INPUTS {
+            return Err(std::io::Error::other(format!("more than {MAX_INPUTS} inputs")));
+        }
+        let mut line = serde_json::to_vec(job)?;
+        line.push(b'\n');
+        let borrowed: Vec<BorrowedFd<'_>> = descriptors.iter().map(AsFd::as_fd).collect();
+        let mut sent = 0;
+        while sent < line.len() {
+            self.socket.writable().await?;
+            let piece = self.socket.try_io(Interest::WRITABLE, || {
+                // The descriptors go with the first byte, once.
+                let with = if sent == 0 { borrowed.as_slice() } else { &[] };
+                Ok(send_with(&self.socket, &line[sent..], with)?)
+            });
+            match piece {
+                Ok(bytes) => sent += bytes,
+                Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(())
+    }
+
+    /// The next message; `None` where it closed its output.
+    pub(super) async fn next(&mut self) -> Result<Option<Message>, WorkerError> {
+        let Some(line) = self.messages.next().await else { return Ok(None) };
+        let line = line.map_err(|error| WorkerError::Protocol(error.to_string()))?;
+        serde_json::from_str(&line).map(Some).map_err(|error| WorkerError::Protocol(error.to_string()))
+    }
+
+    /// Waits for its end and says how it ended.
+    pub(super) async fn end(&mut self) -> String {
+        match self.child.wait().await {
+            Ok(status) => status.to_string(),
+            Err(error) => error.to_string(),
+        }
+    }
+
+    /// Asks the whole process group to end, waits for `grace`, then kills it.
+    pub(super) async fn stop(&mut self, grace: Duration) {
+        self.signal(Signal::TERM);
+        if tokio::time::timeout(grace, self.child.wait()).await.is_err() {
+            self.kill().await;
+        }
+    }
+
+    async fn kill(&mut self) {
+        self.signal(Signal::KILL);
+        let _ = self.child.wait().await;
+    }
+
+    fn signal(&self, signal: Signal) {
+        // The group lives at least as long as the child is not waited for; a group already gone is what was wanted.
+        if self.child.id().is_some() {
+            let _ = kill_process_group(self.group, signal);
+        }
+    }
+
+    /// The last lines of its standard error.
+    pub(super) fn last_words(&self) -> Vec<String> {
+        let kept = self.stderr.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let bytes: Vec<u8> = kept.iter().copied().collect();
+        let text = String::from_utf8_lossy(&bytes);
+        let lines: Vec<&str> = text.lines().filter(|line| !line.trim().is_empty()).collect();
+        lines.iter().skip(lines.len().saturating_sub(STDERR_LINES)).map(|&line| line.to_owned()).collect()
+    }
+}
+
+fn send_with(socket: impl AsFd, bytes: &[u8], descriptors: &[BorrowedFd<'_>]) -> rustix::io::Result<usize> {
+    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(MAX_INPUTS))];
+    let mut control = SendAncillaryBuffer::new(&mut space);
+    if !descriptors.is_empty() {
+        control.push(SendAncillaryMessage::ScmRights(descriptors));
+    }
+    sendmsg(socket, &[IoSlice::new(bytes)], &mut control, SendFlags::NOSIGNAL)
+}
+
+async fn keep_end(mut stderr: impl tokio::io::AsyncRead + Unpin, kept: Arc<Mutex<VecDeque<u8>>>) {
+    let mut chunk = [0; 4096];
+    while let Ok(length @ 1..) = stderr.read(&mut chunk).await {
+        let mut kept = kept.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        kept.extend(&chunk[..length]);
+        let surplus = kept.len().saturating_sub(STDERR_BYTES);
+        kept.drain(..surplus);
+    }
+}

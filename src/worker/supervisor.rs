@@ -1,0 +1,173 @@
+//! Seeing one job through: hand it over, listen, and stop it when it takes too long, stands still or is not wanted.
+
+use std::path::Path;
+use std::time::Duration;
+
+use tokio::sync::mpsc;
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+use super::WorkerError;
+use super::input::{FirstError, Input, hand_over};
+use super::pool::Pool;
+use super::process::WorkerProcess;
+use super::protocol::{Job, Message, VERSION};
+use crate::model::work::{Report, Work};
+use crate::model::{Failure, work};
+use crate::store::Progress;
+
+/// How long a job may take.
+#[derive(Clone, Copy, Debug)]
+pub struct Limits {
+    /// Wall clock.
+    pub timeout: Duration,
+    /// Without progress.
+    pub stall: Duration,
+    /// Between the request to end and the kill.
+    pub grace: Duration,
+}
+
+/// A job for a worker.
+pub struct Assignment<'a> {
+    /// Inputs, in the order in which the work refers to them.
+    pub inputs: Vec<Input>,
+    /// Empty folder for its files.
+    pub scratch: &'a Path,
+    /// Threads for codecs; 0: as many as there are processors.
+    pub threads: u32,
+    /// What to do.
+    pub work: Work,
+    /// How long it may take.
+    pub limits: Limits,
+}
+
+/// What a job says before it ends.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Word {
+    /// How far it is.
+    Progress(Progress),
+    /// Something for the execution's log.
+    Warning {
+        /// Stable code.
+        code: String,
+        /// One sentence.
+        message: String,
+    },
+}
+
+/// Does one job with one worker of `pool`. `words` hears of progress and warnings; `stop` ends it early.
+///
+/// # Errors
+/// The worker's own failure, or what happened to it, with the end of its standard error in the chain.
+pub async fn run(
+    pool: &Pool,
+    assignment: Assignment<'_>,
+    words: mpsc::Sender<Word>,
+    stop: &CancellationToken,
+) -> Result<Report, Failure> {
+    let limits = assignment.limits;
+    let source_error = FirstError::default();
+    let mut worker = pool.take().await.map_err(|error| Failure::from(&error))?;
+    let outcome = match give(&mut worker, assignment, &source_error).await {
+        Ok(()) => listen(&mut worker, limits, &words, stop).await,
+        Err(source) => Err(End::Worker(WorkerError::Handover(source))),
+    };
+    let outcome = match outcome {
+        Err(End::Worker(WorkerError::Crashed { .. })) => {
+            let status = worker.end().await;
+            Err(End::Worker(WorkerError::Crashed { status }))
+        }
+        other => other,
+    };
+    worker.stop(limits.grace).await;
+    outcome.map_err(|end| match (end, source_error.get()) {
+        (End::Worker(error @ WorkerError::Stopped), _) => Failure::from(&error),
+        (_, Some(read)) => {
+            Failure::infrastructure("WORKER0010", "the input could not be read from storage").caused_by(&read)
+        }
+        (End::Failed(failure), None) => failure,
+        (End::Worker(error), None) => {
+            let mut failure = Failure::from(&error);
+            failure.chain.extend(worker.last_words());
+            failure
+        }
+    })
+}
+
+enum End {
+    Failed(Failure),
+    Worker(WorkerError),
+}
+
+impl From<WorkerError> for End {
+    fn from(error: WorkerError) -> Self {
+        Self::Worker(error)
+    }
+}
+
+async fn give(worker: &mut WorkerProcess, assignment: Assignment<'_>, errors: &FirstError) -> std::io::Result<()> {
+    let handed: Vec<_> =
+        assignment.inputs.into_iter().map(|input| hand_over(input, errors)).collect::<std::io::Result<_>>()?;
+    let (inputs, descriptors): (Vec<_>, Vec<_>) = handed.into_iter().unzip();
+    let job = Job {
+        protocol: VERSION,
+        inputs,
+        scratch: assignment.scratch.to_owned(),
+        threads: assignment.threads,
+        work: assignment.work,
+    };
+    worker.give(&job, &descriptors).await
+}
+
+async fn listen(
+    worker: &mut WorkerProcess,
+    limits: Limits,
+    words: &mpsc::Sender<Word>,
+    stop: &CancellationToken,
+) -> Result<Report, End> {
+    let deadline = Instant::now() + limits.timeout;
+    let mut stalled = Instant::now() + limits.stall;
+    let mut last = Progress::default();
+    loop {
+        let message = tokio::select! {
+            biased;
+            () = stop.cancelled() => return Err(WorkerError::Stopped.into()),
+            message = worker.next() => message?,
+            () = tokio::time::sleep_until(deadline) => {
+                return Err(WorkerError::TimedOut { limit_s: limits.timeout.as_secs() }.into());
+            }
+            () = tokio::time::sleep_until(stalled) => {
+                return Err(WorkerError::Stalled { limit_s: limits.stall.as_secs() }.into());
+            }
+        };
+        match message {
+            Some(Message::Progress { fraction, speed, position_ms }) => {
+                // Standing still and saying so is standing still.
+                if (fraction, position_ms) != (last.fraction, last.position_ms) {
+                    stalled = Instant::now() + limits.stall;
+                }
+                last = Progress { fraction, speed, position_ms };
+                // A slow listener misses marks of progress; it never slows the job down.
+                let _ = words.try_send(Word::Progress(last));
+            }
+            Some(Message::Warning { code, message }) => {
+                stalled = Instant::now() + limits.stall;
+                let _ = words.send(Word::Warning { code, message }).await;
+            }
+            Some(Message::Done { report }) => return Ok(report),
+            Some(Message::Failed { failure }) => return Err(End::Failed(failure)),
+            Some(Message::Hello { .. }) => return Err(WorkerError::Protocol("it said hello twice".to_owned()).into()),
+            None => return Err(WorkerError::Crashed { status: String::new() }.into()),
+        }
+    }
+}
+
+/// Folds the outcomes of a report's outputs into one: everything, or the first failure.
+pub fn all_or_nothing(report: Report) -> Result<work::Report, Failure> {
+    if let Report::Outputs(outputs) = &report
+        && let Some(failure) = outputs.iter().find_map(|output| output.as_ref().err())
+    {
+        return Err(failure.clone());
+    }
+    Ok(report)
+}

@@ -1,0 +1,135 @@
+//! What happens around a worker process, with shell scripts that misbehave in every way a codec can.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use reelmill::model::work::{Analysis, Work};
+use reelmill::model::{Class, Failure};
+use reelmill::worker::pool::Pool;
+use reelmill::worker::supervisor::{Assignment, Limits, Word, run};
+use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
+
+const HELLO: &str = r#"echo '{"type":"hello","protocol":1,"libavcodec":"0","encoders":[]}'"#;
+const LONG: Duration = Duration::from_secs(60);
+
+/// A worker program that says hello, takes its job and then does `body`.
+fn worker(folder: &Path, body: &str) -> PathBuf {
+    use std::os::unix::fs::PermissionsExt;
+    let path = folder.join("worker.sh");
+    std::fs::write(&path, format!("#!/bin/sh\n{HELLO}\nread -r job || exit 0\n{body}\n")).unwrap();
+    std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o755)).unwrap();
+    path
+}
+
+async fn run_with(program: PathBuf, limits: Limits, stop: &CancellationToken) -> Result<(), Failure> {
+    let (words, _heard) = mpsc::channel(64);
+    let scratch = tempfile::tempdir().unwrap();
+    let assignment = Assignment {
+        inputs: Vec::new(),
+        scratch: scratch.path(),
+        threads: 1,
+        work: Work::Analysis(Analysis::default()),
+        limits,
+    };
+    run(&Pool::new(program, 0), assignment, words, stop).await.map(drop)
+}
+
+fn limits() -> Limits {
+    Limits { timeout: LONG, stall: LONG, grace: Duration::from_millis(300) }
+}
+
+async fn failure_of(body: &str, limits: Limits) -> Failure {
+    let folder = tempfile::tempdir().unwrap();
+    run_with(worker(folder.path(), body), limits, &CancellationToken::new()).await.unwrap_err()
+}
+
+#[tokio::test]
+async fn a_crash_is_a_failed_attempt_with_the_last_words() {
+    let failure = failure_of("echo 'codec says: oh no' >&2; kill -SEGV $$", limits()).await;
+    assert_eq!((failure.code.as_str(), failure.class), ("WORKER0004", Class::Retry));
+    assert!(failure.message.contains("signal: 11"), "{failure:?}");
+    assert!(failure.chain.iter().any(|line| line.contains("oh no")), "{failure:?}");
+}
+
+#[tokio::test]
+async fn field_case_24_a_stalled_job_is_killed_with_its_children() {
+    let folder = tempfile::tempdir().unwrap();
+    let pids = folder.path().join("pids");
+    let body = format!(
+        "trap '' TERM\n(trap '' TERM; exec /bin/sleep 1000) &\necho $$ $! > {}\nwhile :; do\n\
+         echo '{{\"type\":\"progress\",\"fraction\":0.5,\"speed\":null,\"position_ms\":1}}'; /bin/sleep 0.02; done",
+        pids.display()
+    );
+    let limits = Limits { stall: Duration::from_millis(400), ..limits() };
+    let failure = run_with(worker(folder.path(), &body), limits, &CancellationToken::new()).await.unwrap_err();
+    assert_eq!((failure.code.as_str(), failure.class), ("WORKER0006", Class::Retry));
+    for pid in std::fs::read_to_string(&pids).unwrap().split_whitespace() {
+        wait_until_gone(pid);
+    }
+}
+
+/// A killed process whose parent is gone lingers until init collects it.
+fn wait_until_gone(pid: &str) {
+    let deadline = std::time::Instant::now() + LONG;
+    let status = PathBuf::from(format!("/proc/{pid}/stat"));
+    while let Ok(text) = std::fs::read_to_string(&status) {
+        if text.contains(") Z ") {
+            return;
+        }
+        assert!(std::time::Instant::now() < deadline, "process {pid} is still there: {text}");
+        std::thread::yield_now();
+    }
+}
+
+#[tokio::test]
+async fn a_job_that_takes_too_long_is_stopped_and_not_tried_again() {
+    let failure = failure_of("exec /bin/sleep 1000", Limits { timeout: Duration::from_millis(200), ..limits() }).await;
+    assert_eq!((failure.code.as_str(), failure.class), ("WORKER0005", Class::Fatal));
+}
+
+#[tokio::test]
+async fn a_job_stops_on_request() {
+    let folder = tempfile::tempdir().unwrap();
+    let stop = CancellationToken::new();
+    stop.cancel();
+    let failure = run_with(worker(folder.path(), "exec /bin/sleep 1000"), limits(), &stop).await.unwrap_err();
+    assert_eq!((failure.code.as_str(), failure.class), ("WORKER0007", Class::Cancelled));
+}
+
+#[tokio::test]
+async fn nonsense_and_silence_are_failures_of_the_worker() {
+    let failure = failure_of("echo nonsense; exec /bin/sleep 1000", limits()).await;
+    assert_eq!(failure.code, "WORKER0008");
+    let failure = failure_of("exit 3", limits()).await;
+    assert_eq!(failure.code, "WORKER0004");
+    assert!(failure.message.contains("exit status: 3"), "{failure:?}");
+}
+
+#[tokio::test]
+async fn a_program_that_is_no_worker_is_refused() {
+    let stop = CancellationToken::new();
+    let failure = run_with(PathBuf::from("/nowhere/reelmill-worker"), limits(), &stop).await.unwrap_err();
+    assert_eq!(failure.code, "WORKER0001");
+    let failure = run_with(PathBuf::from("/bin/true"), limits(), &stop).await.unwrap_err();
+    assert_eq!(failure.code, "WORKER0002");
+}
+
+#[tokio::test]
+async fn warnings_reach_the_log_and_a_worker_may_fail_by_itself() {
+    let folder = tempfile::tempdir().unwrap();
+    let body = r#"echo '{"type":"warning","code":"MEDIA9999","message":"look"}'
+echo '{"type":"failed","failure":{"code":"MEDIA0001","class":"fatal","blame":"input","message":"no media"}}'"#;
+    let (words, mut heard) = mpsc::channel(64);
+    let assignment = Assignment {
+        inputs: Vec::new(),
+        scratch: folder.path(),
+        threads: 1,
+        work: Work::Analysis(Analysis::default()),
+        limits: limits(),
+    };
+    let pool = Pool::new(worker(folder.path(), body), 0);
+    let failure = run(&pool, assignment, words, &CancellationToken::new()).await.unwrap_err();
+    assert_eq!(failure.code, "MEDIA0001");
+    assert_eq!(heard.recv().await, Some(Word::Warning { code: "MEDIA9999".to_owned(), message: "look".to_owned() }));
+}
