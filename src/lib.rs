@@ -7,6 +7,7 @@
 pub mod config;
 pub mod engine;
 pub mod model;
+pub mod objects;
 pub mod store;
 pub mod template;
 pub mod telemetry;

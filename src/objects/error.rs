@@ -1,0 +1,188 @@
+//! What can go wrong with objects, and whose it is to mend.
+
+use std::{fmt, io};
+
+use crate::model::{Blame, Class, Failure, ObjectLocation};
+
+/// Why object storage did not do what it was asked for.
+#[derive(Debug, thiserror::Error)]
+pub enum ObjectError {
+    /// No such bucket.
+    #[error("OBJ0001: there is no bucket {bucket}")]
+    NoBucket {
+        /// Its name.
+        bucket: String,
+    },
+    /// No such object.
+    #[error("OBJ0002: there is no object {object}")]
+    NoObject {
+        /// Where it was looked for.
+        object: ObjectLocation,
+    },
+    /// The object is no longer the one that was asked for.
+    #[error("OBJ0003: {object} was replaced by another upload since it was announced")]
+    Changed {
+        /// Where it is.
+        object: ObjectLocation,
+    },
+    /// The credentials are good, but do not allow this.
+    #[error("OBJ0004: not allowed to {operation} {what}")]
+    AccessDenied {
+        /// What was being done.
+        operation: &'static str,
+        /// To what.
+        what: String,
+        /// The storage's word.
+        #[source]
+        source: BoxError,
+    },
+    /// No credentials, or wrong or expired ones.
+    #[error("OBJ0005: the object storage does not accept the credentials")]
+    Credentials {
+        /// The storage's word.
+        #[source]
+        source: BoxError,
+    },
+    /// No connection, or no answer in time.
+    #[error("OBJ0006: the object storage is out of reach")]
+    Unreachable {
+        /// The client's word.
+        #[source]
+        source: BoxError,
+    },
+    /// The disk or the quota is full.
+    #[error("OBJ0007: no space left to {operation} {what}")]
+    Full {
+        /// What was being done.
+        operation: &'static str,
+        /// To what.
+        what: String,
+    },
+    /// A bucket or key that the storage cannot hold.
+    #[error("OBJ0008: `{name}` cannot be used as a name: {reason}")]
+    InvalidName {
+        /// The bucket or key.
+        name: String,
+        /// Why.
+        reason: &'static str,
+    },
+    /// The operating system refused.
+    #[error("OBJ0009: cannot {operation} {what}")]
+    Io {
+        /// What was being done.
+        operation: &'static str,
+        /// To what.
+        what: String,
+        /// The operating system's word.
+        #[source]
+        source: io::Error,
+    },
+    /// The storage answered with an error of its own.
+    #[error("OBJ0010: the object storage could not {operation} {what}")]
+    Service {
+        /// What was being done.
+        operation: &'static str,
+        /// To what.
+        what: String,
+        /// The storage's word.
+        #[source]
+        source: BoxError,
+    },
+    /// The key is a folder of other keys, or one of its folders is an object.
+    #[error("OBJ0011: {object} is in the way of another key: a local bucket cannot hold both `a` and `a/b`")]
+    Conflict {
+        /// Where it should go.
+        object: ObjectLocation,
+    },
+    /// A file lent for reading.
+    #[error("OBJ0012: {object} is lent for reading only")]
+    ReadOnly {
+        /// Where it is.
+        object: ObjectLocation,
+    },
+    /// The object is whole, but its event could not be persisted.
+    #[error("OBJ0013: {object} is stored, but its event could not be recorded; upload it again")]
+    Event {
+        /// Where it is.
+        object: ObjectLocation,
+        /// Why.
+        #[source]
+        source: Box<Failure>,
+    },
+    /// A condition of the request does not hold.
+    #[error("OBJ0014: {object} does not meet the request's condition")]
+    Precondition {
+        /// Where it is.
+        object: ObjectLocation,
+    },
+}
+
+/// What a client library says.
+pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
+
+impl ObjectError {
+    /// An error of the operating system while doing `operation` to `what`.
+    pub(crate) fn io(operation: &'static str, what: impl fmt::Display, source: io::Error) -> Self {
+        let what = what.to_string();
+        match source.kind() {
+            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => Self::Full { operation, what },
+            io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => {
+                Self::AccessDenied { operation, what, source: source.into() }
+            }
+            _ => Self::Io { operation, what, source },
+        }
+    }
+
+    /// Whether the bucket or the object is not there.
+    #[must_use]
+    pub const fn is_not_found(&self) -> bool {
+        matches!(self, Self::NoBucket { .. } | Self::NoObject { .. })
+    }
+
+    /// The stable code.
+    #[must_use]
+    pub const fn code(&self) -> &'static str {
+        match self {
+            Self::NoBucket { .. } => "OBJ0001",
+            Self::NoObject { .. } => "OBJ0002",
+            Self::Changed { .. } => "OBJ0003",
+            Self::AccessDenied { .. } => "OBJ0004",
+            Self::Credentials { .. } => "OBJ0005",
+            Self::Unreachable { .. } => "OBJ0006",
+            Self::Full { .. } => "OBJ0007",
+            Self::InvalidName { .. } => "OBJ0008",
+            Self::Io { .. } => "OBJ0009",
+            Self::Service { .. } => "OBJ0010",
+            Self::Conflict { .. } => "OBJ0011",
+            Self::ReadOnly { .. } => "OBJ0012",
+            Self::Event { .. } => "OBJ0013",
+            Self::Precondition { .. } => "OBJ0014",
+        }
+    }
+}
+
+impl From<ObjectError> for Failure {
+    fn from(error: ObjectError) -> Self {
+        use ObjectError as E;
+        let (class, blame) = match &error {
+            E::NoObject { .. } | E::Changed { .. } => (Class::Fatal, Blame::Input),
+            E::NoBucket { .. }
+            | E::InvalidName { .. }
+            | E::Conflict { .. }
+            | E::ReadOnly { .. }
+            | E::Precondition { .. } => (Class::Fatal, Blame::Definition),
+            E::AccessDenied { .. } | E::Credentials { .. } => (Class::Fatal, Blame::Infrastructure),
+            E::Unreachable { .. } | E::Full { .. } | E::Io { .. } | E::Service { .. } | E::Event { .. } => {
+                (Class::Retry, Blame::Infrastructure)
+            }
+        };
+        let code = error.code();
+        let text = error.to_string();
+        let message = text.strip_prefix(code).and_then(|t| t.strip_prefix(": ")).unwrap_or(&text);
+        let failure = Self::new(code, class, blame, message);
+        match std::error::Error::source(&error) {
+            Some(source) => failure.caused_by(source),
+            None => failure,
+        }
+    }
+}

@@ -1,0 +1,106 @@
+//! What a file system does not keep with a file: entity tag, media type, user metadata, place in the order of events.
+//!
+//! Each object has one small JSON file beside the buckets (`.reelmill/meta`). **Invariant**: attributes speak for exactly
+//! the bytes they were written with (same inode, size and time); a file put or changed by hand has derived ones.
+
+use std::collections::BTreeMap;
+use std::fs::{File, Metadata};
+use std::io::{self, Write};
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+
+use md5::{Digest, Md5};
+use serde::{Deserialize, Serialize};
+
+use crate::model::{ObjectLocation, Timestamp};
+use crate::objects::{Head, OCTET_STREAM};
+
+/// Attributes of one object.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Attributes {
+    key: String,
+    bytes: Fingerprint,
+    /// Entity tag without quotes.
+    pub etag: String,
+    /// Media type.
+    pub content_type: String,
+    /// User metadata, names in lower case.
+    pub metadata: BTreeMap<String, String>,
+    /// Place in the order of the key's uploads.
+    pub sequencer: String,
+}
+
+/// Tells the bytes of one upload from those of another.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+struct Fingerprint {
+    inode: u64,
+    size_bytes: u64,
+    modified_ns: i64,
+}
+
+impl Fingerprint {
+    fn of(file: &Metadata) -> Self {
+        Self { inode: file.ino(), size_bytes: file.size(), modified_ns: nanoseconds(file) }
+    }
+}
+
+fn nanoseconds(file: &Metadata) -> i64 {
+    file.mtime().saturating_mul(1_000_000_000).saturating_add(file.mtime_nsec())
+}
+
+impl Attributes {
+    /// Attributes of `file`, which is about to become `object`.
+    pub fn new(
+        object: &ObjectLocation,
+        file: &Metadata,
+        etag: String,
+        content_type: String,
+        metadata: BTreeMap<String, String>,
+        sequencer: String,
+    ) -> Self {
+        Self { key: object.key.clone(), bytes: Fingerprint::of(file), etag, content_type, metadata, sequencer }
+    }
+
+    /// Where the attributes of `object` are kept below `meta`. Keys are digested: they may be longer than a file name.
+    pub fn path(meta: &Path, object: &ObjectLocation) -> PathBuf {
+        let digest = hex(&Md5::digest(object.key.as_bytes()));
+        meta.join(&object.bucket).join(&digest[..2]).join(format!("{digest}.json"))
+    }
+
+    /// Reads the attributes of `object` if they speak for `file`.
+    pub fn load(meta: &Path, object: &ObjectLocation, file: &Metadata) -> Option<Self> {
+        let text = std::fs::read(Self::path(meta, object)).ok()?;
+        let attributes: Self = serde_json::from_slice(&text).ok()?;
+        (attributes.key == object.key && attributes.bytes == Fingerprint::of(file)).then_some(attributes)
+    }
+
+    /// Writes them to a new file at `path`.
+    pub fn write(&self, path: &Path) -> io::Result<File> {
+        let mut file = File::create_new(path)?;
+        file.write_all(&serde_json::to_vec(self)?)?;
+        Ok(file)
+    }
+}
+
+/// Answers `head` for a file with or without attributes.
+pub fn head(file: &Metadata, attributes: Option<Attributes>) -> Head {
+    let modified_ns = nanoseconds(file);
+    let (etag, content_type, metadata) = match attributes {
+        Some(a) => (a.etag, a.content_type, a.metadata),
+        // Not a digest, and no client takes it for one: digesting would mean to read the whole file first.
+        None => (format!("{modified_ns:x}.{:x}", file.size()), OCTET_STREAM.to_owned(), BTreeMap::new()),
+    };
+    Head {
+        size_bytes: file.size(),
+        etag,
+        version: None,
+        content_type,
+        metadata,
+        last_modified: Timestamp(modified_ns / 1_000),
+    }
+}
+
+/// Bytes in lower-case hexadecimal.
+pub fn hex(bytes: &[u8]) -> String {
+    format!("{:x}", bytes::Bytes::copy_from_slice(bytes))
+}

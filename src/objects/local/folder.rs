@@ -1,0 +1,115 @@
+//! Folders entered one component at a time, by descriptor.
+//!
+//! **Invariant**: no symbolic link below the opened folder is followed, so nothing outside of it is read or written.
+
+use std::fs::File;
+use std::io;
+use std::os::fd::OwnedFd;
+use std::path::Path;
+
+use rustix::fs::{AtFlags, FileType, Mode, OFlags};
+
+/// An open folder.
+#[derive(Debug)]
+pub struct Folder(OwnedFd);
+
+const FOLDER: OFlags = OFlags::DIRECTORY.union(OFlags::RDONLY).union(OFlags::CLOEXEC);
+
+impl Folder {
+    /// Opens the folder at `path`; links in `path` itself are its owner's choice and are followed.
+    pub fn open(path: &Path) -> io::Result<Self> {
+        Ok(Self(rustix::fs::open(path, FOLDER, Mode::empty())?))
+    }
+
+    /// Opens a folder directly below.
+    pub fn enter(&self, name: &str) -> io::Result<Self> {
+        Ok(Self(rustix::fs::openat(&self.0, name, FOLDER | OFlags::NOFOLLOW, Mode::empty())?))
+    }
+
+    /// Opens a folder directly below, made where it does not exist.
+    pub fn enter_or_create(&self, name: &str) -> io::Result<Self> {
+        match rustix::fs::mkdirat(&self.0, name, Mode::from_raw_mode(0o777)) {
+            Ok(()) => self.sync()?,
+            Err(rustix::io::Errno::EXIST) => {}
+            Err(e) => return Err(e.into()),
+        }
+        self.enter(name)
+    }
+
+    /// Opens the folders of `path` one below the other.
+    pub fn descend(self, path: &[&str]) -> io::Result<Self> {
+        path.iter().try_fold(self, |folder, name| folder.enter(name))
+    }
+
+    /// Opens the folders of `path` one below the other, made where they do not exist.
+    pub fn descend_or_create(self, path: &[&str]) -> io::Result<Self> {
+        path.iter().try_fold(self, |folder, name| folder.enter_or_create(name))
+    }
+
+    /// Opens a regular file for reading.
+    pub fn file(&self, name: &str) -> io::Result<File> {
+        // NONBLOCK: a named pipe must not hold the caller until somebody writes to it.
+        let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NOFOLLOW | OFlags::NONBLOCK;
+        let fd = rustix::fs::openat(&self.0, name, flags, Mode::empty())?;
+        if FileType::from_raw_mode(rustix::fs::fstat(&fd)?.st_mode) != FileType::RegularFile {
+            return Err(io::Error::from(io::ErrorKind::NotFound));
+        }
+        Ok(File::from(fd))
+    }
+
+    /// Whether `name` is a folder.
+    pub fn has_folder(&self, name: &str) -> bool {
+        rustix::fs::statat(&self.0, name, AtFlags::SYMLINK_NOFOLLOW)
+            .is_ok_and(|stat| FileType::from_raw_mode(stat.st_mode) == FileType::Directory)
+    }
+
+    /// Moves the file at `from` here, in place of what has its name.
+    pub fn place(&self, from: &Path, name: &str) -> io::Result<()> {
+        Ok(rustix::fs::renameat(rustix::fs::CWD, from, &self.0, name)?)
+    }
+
+    /// Removes a file.
+    pub fn remove_file(&self, name: &str) -> io::Result<()> {
+        Ok(rustix::fs::unlinkat(&self.0, name, AtFlags::empty())?)
+    }
+
+    /// Removes an empty folder.
+    pub fn remove_folder(&self, name: &str) -> io::Result<()> {
+        Ok(rustix::fs::unlinkat(&self.0, name, AtFlags::REMOVEDIR)?)
+    }
+
+    /// Makes what was moved into or out of it durable.
+    pub fn sync(&self) -> io::Result<()> {
+        Ok(rustix::fs::fsync(&self.0)?)
+    }
+
+    /// Names and kinds of what is directly in it; names that are not UTF-8 are no keys and are left out, links too.
+    pub fn entries(&self) -> io::Result<Vec<(String, FileType)>> {
+        let mut entries = Vec::new();
+        for entry in rustix::fs::Dir::read_from(&self.0)? {
+            let entry = entry?;
+            let Ok(name) = entry.file_name().to_str() else { continue };
+            if matches!(name, "." | "..") {
+                continue;
+            }
+            let kind = match entry.file_type() {
+                // Some file systems do not tell it in the listing.
+                FileType::Unknown => {
+                    FileType::from_raw_mode(rustix::fs::statat(&self.0, name, AtFlags::SYMLINK_NOFOLLOW)?.st_mode)
+                }
+                kind => kind,
+            };
+            if matches!(kind, FileType::RegularFile | FileType::Directory) {
+                entries.push((name.to_owned(), kind));
+            }
+        }
+        Ok(entries)
+    }
+}
+
+/// Whether an error says that there is no such file, or no such folder: a link counts as neither.
+pub fn is_absent(error: &io::Error) -> bool {
+    use io::ErrorKind::{IsADirectory, NotADirectory, NotFound};
+    matches!(error.kind(), NotFound | NotADirectory | IsADirectory)
+        || error.raw_os_error() == Some(rustix::io::Errno::LOOP.raw_os_error())
+}

@@ -1,0 +1,276 @@
+//! The blocking side of local buckets: what becomes of folders and files.
+
+use std::fs::{File, Metadata};
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::{Arc, PoisonError, RwLock};
+
+use rustix::fs::FileType;
+
+use super::attributes::{self, Attributes};
+use super::folder::{Folder, is_absent};
+use super::staged::Staged;
+use super::{Layout, Onto, Placement, keys};
+use crate::model::{Clock, ObjectLocation, Timestamp};
+use crate::objects::{Head, ObjectError};
+
+/// Folders that are buckets, and what is known of the files in them.
+pub struct Folders {
+    layout: Layout,
+    clock: Arc<dyn Clock>,
+    /// Last number given out, for sequencers and names of staged files.
+    ticks: AtomicI64,
+    /// Held for writing while an object and its attributes change, so that readers see both or neither.
+    names: RwLock<()>,
+}
+
+impl Folders {
+    /// Opens or makes what `layout` names, and removes half-written files of an earlier life.
+    pub fn open(layout: Layout, clock: Arc<dyn Clock>) -> Result<Self, ObjectError> {
+        let folders = Self { layout, clock, ticks: AtomicI64::new(0), names: RwLock::new(()) };
+        let mounts = folders.layout.mounts.values();
+        for stage in mounts.clone().map(|mount| mount_stage(mount)).chain([folders.internal("tmp")]) {
+            remove_all(&stage).map_err(|e| ObjectError::io("clear", stage.display(), e))?;
+        }
+        for folder in mounts.cloned().chain(["tmp", "meta", "multipart"].map(|name| folders.internal(name))) {
+            std::fs::create_dir_all(&folder).map_err(|e| ObjectError::io("make", folder.display(), e))?;
+        }
+        Ok(folders)
+    }
+
+    /// A folder of internal files.
+    pub fn internal(&self, name: &str) -> PathBuf {
+        self.layout.root.join(keys::INTERNAL).join(name)
+    }
+
+    /// A number larger than every one before, also over restarts where the clock does not go back.
+    pub fn tick(&self) -> i64 {
+        let now = self.clock.now().as_micros();
+        let next = |last: i64| now.max(last + 1);
+        let last = self.ticks.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |last| Some(next(last)));
+        next(last.unwrap_or_else(|unchanged| unchanged))
+    }
+
+    /// A new file name on the file system of `bucket`.
+    pub fn stage(&self, bucket: &str) -> Result<PathBuf, ObjectError> {
+        let folder = match self.layout.mounts.get(bucket) {
+            Some(mount) => mount_stage(mount),
+            None => self.internal("tmp"),
+        };
+        std::fs::create_dir_all(&folder).map_err(|e| ObjectError::io("make", folder.display(), e))?;
+        Ok(folder.join(format!("{:016x}", self.tick())))
+    }
+
+    /// Makes a staged file visible; answers with its sequencer.
+    pub fn place(
+        &self,
+        staged: &Staged,
+        object: &ObjectLocation,
+        placement: Placement,
+    ) -> Result<(Head, String), ObjectError> {
+        let failed = |e| ObjectError::io("write", object, e);
+        let path = self.writable(object)?;
+        let (name, parents) = path.split_last().ok_or_else(|| failed(io::ErrorKind::InvalidFilename.into()))?;
+        let bucket = self.bucket(&object.bucket)?;
+        let etag = placement.etag.unwrap_or_else(|| staged.md5().to_owned());
+        let file = File::open(staged.path()).map_err(failed)?;
+        file.sync_all().map_err(failed)?;
+        let metadata = file.metadata().map_err(failed)?;
+
+        let names = self.names.write().unwrap_or_else(PoisonError::into_inner);
+        let before = self.open_object_unlocked(object).ok();
+        match (placement.onto, before) {
+            (Onto::Nothing, Some(_)) => return Err(ObjectError::Precondition { object: object.clone() }),
+            (Onto::Same, Some((file, Some(old)))) if old.etag == etag && file.len() == metadata.len() => {
+                let sequencer = old.sequencer.clone();
+                return Ok((attributes::head(&file, Some(old)), sequencer));
+            }
+            _ => {}
+        }
+        let sequencer = format!("{:016X}", self.tick());
+        let attributes =
+            Attributes::new(object, &metadata, etag, placement.content_type, placement.metadata, sequencer.clone());
+        let folder = bucket.descend_or_create(parents).map_err(|e| conflict_or(object, e))?;
+        if folder.has_folder(name) {
+            return Err(ObjectError::Conflict { object: object.clone() });
+        }
+        let notes = self.internal("tmp").join(&sequencer);
+        let written = attributes.write(&notes).map_err(failed)?;
+        folder.place(staged.path(), name).map_err(failed)?;
+        let kept = self.keep_attributes(&notes, object).map_err(failed)?;
+        drop(names);
+
+        for result in [folder.sync(), written.sync_all(), kept.sync()] {
+            result.map_err(failed)?;
+        }
+        self.tidy_stage(&object.bucket);
+        Ok((attributes::head(&metadata, Some(attributes)), sequencer))
+    }
+
+    /// The path components of a key that may be written.
+    fn writable<'a>(&self, object: &'a ObjectLocation) -> Result<Vec<&'a str>, ObjectError> {
+        if self.layout.files.contains_key(object) {
+            return Err(ObjectError::ReadOnly { object: object.clone() });
+        }
+        keys::components(object)
+    }
+
+    fn bucket_path(&self, bucket: &str) -> Result<PathBuf, ObjectError> {
+        if let Some(mount) = self.layout.mounts.get(bucket) {
+            return Ok(mount.clone());
+        }
+        keys::check_bucket(bucket)?;
+        Ok(self.layout.root.join(bucket))
+    }
+
+    pub fn bucket(&self, bucket: &str) -> Result<Folder, ObjectError> {
+        match Folder::open(&self.bucket_path(bucket)?) {
+            Err(e) if is_absent(&e) => Err(ObjectError::NoBucket { bucket: bucket.to_owned() }),
+            result => result.map_err(|e| ObjectError::io("open", bucket, e)),
+        }
+    }
+
+    pub fn buckets(&self) -> Result<Vec<(String, Timestamp)>, ObjectError> {
+        let failed = |e| ObjectError::io("list", self.layout.root.display(), e);
+        let root = Folder::open(&self.layout.root).map_err(failed)?;
+        let mut names: Vec<String> = root
+            .entries()
+            .map_err(failed)?
+            .into_iter()
+            .filter(|(name, kind)| *kind == FileType::Directory && keys::check_bucket(name).is_ok())
+            .map(|(name, _)| name)
+            .chain(self.layout.mounts.keys().cloned())
+            .collect();
+        names.sort();
+        names.dedup();
+        names
+            .into_iter()
+            .map(|name| {
+                let metadata = std::fs::metadata(self.bucket_path(&name)?).map_err(failed)?;
+                Ok((name, attributes::head(&metadata, None).last_modified))
+            })
+            .collect()
+    }
+
+    pub fn create_bucket(&self, bucket: &str) -> Result<bool, ObjectError> {
+        let path = self.bucket_path(bucket)?;
+        match std::fs::create_dir(&path) {
+            Ok(()) => {}
+            Err(e) if e.kind() == io::ErrorKind::AlreadyExists => return Ok(false),
+            Err(e) => return Err(ObjectError::io("make", bucket, e)),
+        }
+        Folder::open(&self.layout.root).and_then(|root| root.sync()).map_err(|e| ObjectError::io("make", bucket, e))?;
+        Ok(true)
+    }
+
+    pub fn remove_bucket(&self, bucket: &str) -> Result<bool, ObjectError> {
+        self.bucket(bucket)?;
+        let _names = self.names.write().unwrap_or_else(PoisonError::into_inner);
+        match std::fs::remove_dir(self.bucket_path(bucket)?) {
+            Ok(()) => Ok(true),
+            Err(e) if e.kind() == io::ErrorKind::DirectoryNotEmpty => Ok(false),
+            Err(e) => Err(ObjectError::io("remove", bucket, e)),
+        }
+    }
+
+    pub fn open_object(&self, object: &ObjectLocation) -> Result<(Head, File), ObjectError> {
+        let (file, metadata, attributes) = {
+            let _names = self.names.read().unwrap_or_else(PoisonError::into_inner);
+            let file = self.open_file(object)?;
+            let metadata = file.metadata().map_err(|e| ObjectError::io("read", object, e))?;
+            let attributes = Attributes::load(&self.internal("meta"), object, &metadata);
+            (file, metadata, attributes)
+        };
+        Ok((attributes::head(&metadata, attributes), file))
+    }
+
+    /// What is at a key, for callers that hold `names`.
+    fn open_object_unlocked(&self, object: &ObjectLocation) -> Result<(Metadata, Option<Attributes>), ObjectError> {
+        let metadata = self.open_file(object)?.metadata().map_err(|e| ObjectError::io("read", object, e))?;
+        let attributes = Attributes::load(&self.internal("meta"), object, &metadata);
+        Ok((metadata, attributes))
+    }
+
+    fn open_file(&self, object: &ObjectLocation) -> Result<File, ObjectError> {
+        let opened = if let Some(path) = self.layout.files.get(object) {
+            File::open(path)
+        } else {
+            let path = keys::components(object)?;
+            let bucket = self.bucket(&object.bucket)?;
+            match path.split_last() {
+                Some((name, parents)) => bucket.descend(parents).and_then(|folder| folder.file(name)),
+                None => Err(io::ErrorKind::NotFound.into()),
+            }
+        };
+        opened.map_err(|e| match e {
+            e if is_absent(&e) => ObjectError::NoObject { object: object.clone() },
+            e => ObjectError::io("read", object, e),
+        })
+    }
+
+    /// Moves written attributes to where they are looked for; answers their folder, to be synced.
+    fn keep_attributes(&self, notes: &Path, object: &ObjectLocation) -> io::Result<Folder> {
+        let path = Attributes::path(&self.internal("meta"), object);
+        let folder = path.parent().unwrap_or(&path);
+        std::fs::create_dir_all(folder)?;
+        std::fs::rename(notes, &path)?;
+        Folder::open(folder)
+    }
+
+    /// Leaves no empty internal folder behind in a mounted one.
+    fn tidy_stage(&self, bucket: &str) {
+        if let Some(mount) = self.layout.mounts.get(bucket) {
+            // Not empty while another upload is on its way.
+            let _ = std::fs::remove_dir(mount_stage(mount));
+        }
+    }
+
+    pub fn delete(&self, object: &ObjectLocation) -> Result<(), ObjectError> {
+        let path = self.writable(object)?;
+        let bucket = self.bucket(&object.bucket)?;
+        let Some((name, parents)) = path.split_last() else { return Ok(()) };
+        let _names = self.names.write().unwrap_or_else(PoisonError::into_inner);
+        let removed = bucket.descend(parents).and_then(|folder| {
+            folder.remove_file(name)?;
+            folder.sync()
+        });
+        match removed {
+            Err(e) if is_absent(&e) => return Ok(()),
+            result => result.map_err(|e| ObjectError::io("delete", object, e))?,
+        }
+        let _ = std::fs::remove_file(Attributes::path(&self.internal("meta"), object));
+        self.remove_empty_folders(&object.bucket, parents)
+    }
+
+    /// Folders exist only for the sake of the keys below them.
+    fn remove_empty_folders(&self, bucket: &str, mut parents: &[&str]) -> Result<(), ObjectError> {
+        while let Some((name, above)) = parents.split_last() {
+            let folder = self.bucket(bucket)?.descend(above).map_err(|e| ObjectError::io("open", bucket, e))?;
+            if folder.remove_folder(name).is_err() {
+                break;
+            }
+            parents = above;
+        }
+        Ok(())
+    }
+}
+
+fn mount_stage(mount: &Path) -> PathBuf {
+    mount.join(keys::INTERNAL)
+}
+
+fn remove_all(folder: &Path) -> io::Result<()> {
+    match std::fs::remove_dir_all(folder) {
+        Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(()),
+        result => result,
+    }
+}
+
+/// A component that is a file or a link where a folder is needed.
+fn conflict_or(object: &ObjectLocation, error: io::Error) -> ObjectError {
+    match error {
+        e if is_absent(&e) => ObjectError::Conflict { object: object.clone() },
+        e => ObjectError::io("write", object, e),
+    }
+}

@@ -1,0 +1,96 @@
+//! Which buckets and keys a folder can hold.
+//!
+//! **Invariant**: the components of an accepted key name exactly one path below the bucket's folder.
+
+use crate::model::ObjectLocation;
+use crate::objects::ObjectError;
+
+/// Folder of internal files; no key begins with it.
+pub const INTERNAL: &str = ".reelmill";
+
+/// Longest key in bytes, as S3 has it.
+const MAX_KEY_BYTES: usize = 1024;
+
+/// Longest component in bytes, as Linux file systems have it.
+const MAX_COMPONENT_BYTES: usize = 255;
+
+/// Refuses what S3 would not take as a bucket's name.
+pub fn check_bucket(name: &str) -> Result<(), ObjectError> {
+    let refuse = |reason| Err(ObjectError::InvalidName { name: name.to_owned(), reason });
+    if !(3..=63).contains(&name.len()) {
+        return refuse("a bucket's name has 3 to 63 characters");
+    }
+    if !name.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-' || b == b'.') {
+        return refuse("a bucket's name has lower-case letters, digits, `-` and `.` only");
+    }
+    let ends = |edge: &[char]| name.starts_with(edge) || name.ends_with(edge);
+    if ends(&['-', '.']) || name.contains("..") {
+        return refuse("a bucket's name begins and ends with a letter or digit, and has no two dots in a row");
+    }
+    Ok(())
+}
+
+/// The path components of a key.
+pub fn components(object: &ObjectLocation) -> Result<Vec<&str>, ObjectError> {
+    let key = object.key.as_str();
+    let refuse = |reason| Err(ObjectError::InvalidName { name: object.to_string(), reason });
+    if key.is_empty() {
+        return refuse("the key is empty");
+    }
+    if key.len() > MAX_KEY_BYTES {
+        return refuse("a key has at most 1024 bytes");
+    }
+    if key.contains('\0') {
+        return refuse("a key has no NUL");
+    }
+    let parts: Vec<&str> = key.split('/').collect();
+    if parts.iter().any(|p| p.is_empty()) {
+        return refuse("a key in a local bucket has no leading, trailing or double `/`");
+    }
+    if parts.iter().any(|p| matches!(*p, "." | "..")) {
+        return refuse("a key in a local bucket has no `.` or `..` between slashes");
+    }
+    if parts.iter().any(|p| p.len() > MAX_COMPONENT_BYTES) {
+        return refuse("a key in a local bucket has at most 255 bytes between slashes");
+    }
+    if parts.first() == Some(&INTERNAL) {
+        return refuse("keys under `.reelmill` are Reelmill's own");
+    }
+    Ok(parts)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn accepts(key: &str) -> bool {
+        components(&ObjectLocation { bucket: "uploads".into(), key: key.into() }).is_ok()
+    }
+
+    #[test]
+    fn keys_that_name_one_path_are_accepted() {
+        for key in ["a", "a/b/c.mp4", "a b+c&d%20[1] é 🎬.mp4", "..a/b..", ".hidden", "a/.reelmill"] {
+            assert!(accepts(key), "{key}");
+        }
+    }
+
+    #[test]
+    fn keys_that_could_leave_the_folder_are_refused() {
+        let long = "x".repeat(256);
+        let longer = "x/".repeat(600) + "y";
+        for key in ["", "/", "/a", "a/", "a//b", "..", "../a", "a/../b", "./a", "a\0b", ".reelmill/x", &long, &longer] {
+            assert!(!accepts(key), "{key}");
+        }
+    }
+
+    #[test]
+    fn buckets_are_named_as_in_s3() {
+        for good in ["abc", "my-bucket", "a.b.c", "0a0"] {
+            assert!(check_bucket(good).is_ok(), "{good}");
+        }
+        for bad in ["", "ab", "Abc", "a_b", "-ab", "ab-", ".ab", "a..b", "a/b", "..", ".reelmill"] {
+            assert!(check_bucket(bad).is_err(), "{bad}");
+        }
+        assert!(check_bucket(&"a".repeat(64)).is_err());
+    }
+}

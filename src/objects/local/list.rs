@@ -1,0 +1,187 @@
+//! Listing a folder as S3 lists a bucket: by key, with prefix, delimiter and pages.
+//!
+//! **Invariant**: names come in the order of their UTF-8 bytes, and a page begins right behind the last name of the page
+//! before it, whatever was added or removed between the two.
+
+use std::ops::ControlFlow;
+
+use rustix::fs::FileType;
+
+use super::folder::{Folder, is_absent};
+use super::keys::INTERNAL;
+use crate::objects::{Entry, Head, ObjectError};
+
+/// What to list.
+#[derive(Clone, Debug, Default)]
+pub struct Query {
+    /// What keys begin with.
+    pub prefix: String,
+    /// Keys that share what comes before this, behind the prefix, are rolled up into one name.
+    pub delimiter: Option<String>,
+    /// Only names behind this one.
+    pub after: Option<String>,
+    /// At most so many names.
+    pub limit: usize,
+}
+
+/// What was found.
+#[derive(Clone, Debug, Default)]
+pub struct Page {
+    /// Objects.
+    pub objects: Vec<Entry>,
+    /// Rolled-up names, each ending with the delimiter.
+    pub prefixes: Vec<String>,
+    /// `after` of the next page; absent on the last one.
+    pub next: Option<String>,
+}
+
+/// Lists `bucket`; `head` looks an object up.
+pub fn page(
+    bucket: &Folder,
+    query: &Query,
+    head: impl Fn(&str) -> Result<Head, ObjectError>,
+) -> Result<Page, ObjectError> {
+    let mut walk = Walk { query, head, page: Page::default(), last: None };
+    if query.limit > 0 {
+        // Breaking off only means that the page is full.
+        let _ = walk.folder(bucket, "")?;
+    }
+    Ok(walk.page)
+}
+
+struct Walk<'a, H> {
+    query: &'a Query,
+    head: H,
+    page: Page,
+    last: Option<String>,
+}
+
+impl<H: Fn(&str) -> Result<Head, ObjectError>> Walk<'_, H> {
+    fn folder(&mut self, folder: &Folder, at: &str) -> Result<ControlFlow<()>, ObjectError> {
+        for (path, is_folder) in sorted(folder, at)? {
+            if !self.may_match(&path, is_folder) {
+                continue;
+            }
+            let flow = match (self.group(&path), is_folder) {
+                (Some(group), true) => self.rolled_up(folder, at, &path, group)?,
+                (Some(group), false) => self.emit_group(group),
+                (None, true) => match enter(folder, at, &path)? {
+                    Some(below) => self.folder(&below, &path)?,
+                    None => ControlFlow::Continue(()),
+                },
+                (None, false) => self.emit_key(path)?,
+            };
+            if flow.is_break() {
+                return Ok(flow);
+            }
+        }
+        Ok(ControlFlow::Continue(()))
+    }
+
+    /// Whether `path`, or something below it, can belong on this page.
+    fn may_match(&self, path: &str, is_folder: bool) -> bool {
+        let prefix = self.query.prefix.as_str();
+        let in_prefix = path.starts_with(prefix) || (is_folder && prefix.starts_with(path));
+        let behind = match self.query.after.as_deref() {
+            None => true,
+            Some(after) => path > after || (is_folder && after.starts_with(path)),
+        };
+        in_prefix && behind
+    }
+
+    /// The name that `path` is rolled up into.
+    fn group(&self, path: &str) -> Option<String> {
+        let delimiter = self.query.delimiter.as_deref()?;
+        let rest = path.strip_prefix(self.query.prefix.as_str())?;
+        let end = rest.find(delimiter)? + delimiter.len();
+        Some(path[..self.query.prefix.len() + end].to_owned())
+    }
+
+    fn rolled_up(
+        &mut self,
+        folder: &Folder,
+        at: &str,
+        path: &str,
+        group: String,
+    ) -> Result<ControlFlow<()>, ObjectError> {
+        match enter(folder, at, path)? {
+            Some(below) if has_file(&below, path)? => Ok(self.emit_group(group)),
+            _ => Ok(ControlFlow::Continue(())),
+        }
+    }
+
+    fn emit_group(&mut self, group: String) -> ControlFlow<()> {
+        let seen = self.last.as_deref().max(self.query.after.as_deref());
+        if seen.is_some_and(|seen| group.as_str() <= seen) {
+            return ControlFlow::Continue(());
+        }
+        self.take_place(&group)?;
+        self.page.prefixes.push(group);
+        ControlFlow::Continue(())
+    }
+
+    fn emit_key(&mut self, key: String) -> Result<ControlFlow<()>, ObjectError> {
+        let head = match (self.head)(&key) {
+            // Removed meanwhile, or a name that is no key.
+            Err(ObjectError::NoObject { .. } | ObjectError::InvalidName { .. }) => {
+                return Ok(ControlFlow::Continue(()));
+            }
+            head => head?,
+        };
+        if self.take_place(&key).is_break() {
+            return Ok(ControlFlow::Break(()));
+        }
+        let Head { size_bytes, etag, last_modified, .. } = head;
+        self.page.objects.push(Entry { key, size_bytes, etag, last_modified });
+        Ok(ControlFlow::Continue(()))
+    }
+
+    /// Counts a name, or breaks off where the page is full.
+    fn take_place(&mut self, name: &str) -> ControlFlow<()> {
+        if self.page.objects.len() + self.page.prefixes.len() == self.query.limit {
+            self.page.next = self.last.take();
+            return ControlFlow::Break(());
+        }
+        self.last = Some(name.to_owned());
+        ControlFlow::Continue(())
+    }
+}
+
+/// Paths of what is in `folder`, in the order of the keys they lead to; those of folders end with a slash.
+fn sorted(folder: &Folder, at: &str) -> Result<Vec<(String, bool)>, ObjectError> {
+    let mut paths: Vec<(String, bool)> = folder
+        .entries()
+        .map_err(|e| ObjectError::io("list", at, e))?
+        .into_iter()
+        .filter(|(name, _)| !(at.is_empty() && name == INTERNAL))
+        .map(|(name, kind)| match kind {
+            FileType::Directory => (format!("{at}{name}/"), true),
+            _ => (format!("{at}{name}"), false),
+        })
+        .collect();
+    paths.sort();
+    Ok(paths)
+}
+
+/// Opens the folder at `path`, which is directly below `at`; nothing where it is gone.
+fn enter(folder: &Folder, at: &str, path: &str) -> Result<Option<Folder>, ObjectError> {
+    match folder.enter(path[at.len()..].trim_end_matches('/')) {
+        Ok(below) => Ok(Some(below)),
+        Err(e) if is_absent(&e) => Ok(None),
+        Err(e) => Err(ObjectError::io("list", path, e)),
+    }
+}
+
+fn has_file(folder: &Folder, at: &str) -> Result<bool, ObjectError> {
+    for (path, is_folder) in sorted(folder, at)? {
+        if !is_folder {
+            return Ok(true);
+        }
+        if let Some(below) = enter(folder, at, &path)?
+            && has_file(&below, &path)?
+        {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}

@@ -1,0 +1,292 @@
+//! Buckets that are folders of this machine.
+//!
+//! A bucket is a folder under the root, or any folder mounted under a bucket's name; a key is a path below it. One
+//! existing file can be lent as an object for reading. Files put into a bucket by hand are objects too.
+//!
+//! **Invariant**: an object appears by one rename of a file that is whole and on disk; what is not yet whole lies in
+//! `.reelmill`, which is no bucket and under which no key lies; the event of an upload is told after the rename and
+//! before the upload is acknowledged.
+//!
+//! Deliberately absent: versions, and watching folders for files put by hand.
+
+mod attributes;
+mod folder;
+mod folders;
+mod keys;
+mod list;
+mod staged;
+#[cfg(test)]
+mod tests;
+
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::io;
+use std::ops::Range;
+use std::os::unix::fs::FileExt;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, OnceLock};
+
+use async_trait::async_trait;
+use bytes::Bytes;
+
+use self::folders::Folders;
+use super::{EventSink, Head, Listing, OCTET_STREAM, ObjectError, Objects, Published, Revision};
+use crate::model::{Clock, InputObject, ObjectEvent, ObjectLocation, Timestamp};
+
+pub use list::{Page, Query};
+pub use staged::{Staged, Writer};
+
+/// Where the buckets are.
+#[derive(Clone, Debug, Default)]
+pub struct Layout {
+    /// Folder whose subfolders are buckets; made where it does not exist.
+    pub root: PathBuf,
+    /// Folders that stand for a bucket of another name or place; made where they do not exist.
+    pub mounts: BTreeMap<String, PathBuf>,
+    /// Existing files lent as objects, for reading only.
+    pub files: BTreeMap<ObjectLocation, PathBuf>,
+}
+
+/// Buckets that are folders. Clones share everything.
+#[derive(Clone)]
+pub struct LocalBuckets {
+    folders: Arc<Folders>,
+    sink: Arc<OnceLock<Arc<dyn EventSink>>>,
+    clock: Arc<dyn Clock>,
+}
+
+/// How a staged file becomes an object.
+#[derive(Clone, Debug)]
+pub struct Placement {
+    /// What the event will be called: `Put`, `Copy`, `Post`, `CompleteMultipartUpload`.
+    pub event: &'static str,
+    /// Entity tag without quotes; absent: the MD5 of its bytes.
+    pub etag: Option<String>,
+    /// Media type.
+    pub content_type: String,
+    /// User metadata, names in lower case.
+    pub metadata: BTreeMap<String, String>,
+    /// What has to be at the key before.
+    pub onto: Onto,
+}
+
+/// What has to be at a key before something is placed there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Onto {
+    /// Anything, or nothing.
+    Anything,
+    /// Nothing.
+    Nothing,
+    /// Anything; if it is the same already, it stays and its event is told again.
+    Same,
+}
+
+impl LocalBuckets {
+    /// Buckets as `layout` says; half-written files of an earlier life are removed.
+    pub fn open(layout: Layout, clock: Arc<dyn Clock>) -> Result<Self, ObjectError> {
+        let folders = Arc::new(Folders::open(layout, Arc::clone(&clock))?);
+        Ok(Self { folders, sink: Arc::default(), clock })
+    }
+
+    /// Tells `sink` of every object from now on. Only the first call counts.
+    pub fn announce_to(&self, sink: Arc<dyn EventSink>) {
+        let _ = self.sink.set(sink);
+    }
+
+    /// Folder of unfinished multipart uploads.
+    #[must_use]
+    pub fn multipart_folder(&self) -> PathBuf {
+        self.folders.internal("multipart")
+    }
+
+    /// A number larger than every one before, also over restarts where the clock does not go back.
+    #[must_use]
+    pub fn tick(&self) -> i64 {
+        self.folders.tick()
+    }
+
+    /// A new file name on the file system of `bucket`, for something that will be placed there.
+    pub fn stage(&self, bucket: &str) -> Result<PathBuf, ObjectError> {
+        self.folders.stage(bucket)
+    }
+
+    /// Names of all buckets and when they were made.
+    pub async fn buckets(&self) -> Result<Vec<(String, Timestamp)>, ObjectError> {
+        self.blocking(Folders::buckets).await
+    }
+
+    /// Makes a bucket; `false` where it exists.
+    pub async fn create_bucket(&self, bucket: &str) -> Result<bool, ObjectError> {
+        let bucket = bucket.to_owned();
+        self.blocking(move |folders| folders.create_bucket(&bucket)).await
+    }
+
+    /// Removes an empty bucket; `false` where it is not empty.
+    pub async fn remove_bucket(&self, bucket: &str) -> Result<bool, ObjectError> {
+        let bucket = bucket.to_owned();
+        self.blocking(move |folders| folders.remove_bucket(&bucket)).await
+    }
+
+    /// Fails where there is no such bucket.
+    pub async fn check_bucket(&self, bucket: &str) -> Result<(), ObjectError> {
+        let bucket = bucket.to_owned();
+        self.blocking(move |folders| folders.bucket(&bucket).map(drop)).await
+    }
+
+    /// An object's head, and its bytes to read.
+    pub async fn open_object(
+        &self,
+        object: &ObjectLocation,
+        revision: Revision<'_>,
+    ) -> Result<(Head, File), ObjectError> {
+        let (object, etag) = (object.clone(), revision.etag.map(str::to_owned));
+        if revision.version.is_some() {
+            return Err(ObjectError::NoObject { object });
+        }
+        self.blocking(move |folders| {
+            let (head, file) = folders.open_object(&object)?;
+            match etag {
+                Some(etag) if etag != head.etag => Err(ObjectError::Changed { object }),
+                _ => Ok((head, file)),
+            }
+        })
+        .await
+    }
+
+    /// Makes a staged file visible and tells its event. Answers only after the event was persisted.
+    pub async fn place(
+        &self,
+        staged: Staged,
+        object: &ObjectLocation,
+        placement: Placement,
+    ) -> Result<Head, ObjectError> {
+        let target = object.clone();
+        let event_name = placement.event;
+        let (head, sequencer) = self.blocking(move |folders| folders.place(&staged, &target, placement)).await?;
+        let Some(sink) = self.sink.get() else { return Ok(head) };
+        let event = ObjectEvent {
+            object: InputObject {
+                location: object.clone(),
+                size_bytes: Some(head.size_bytes),
+                etag: Some(head.etag.clone()),
+                version: None,
+                metadata: head.metadata.clone(),
+            },
+            name: event_name.to_owned(),
+            sequencer: Some(sequencer),
+            time: Some(self.clock.now()),
+            shape: "embedded".to_owned(),
+        };
+        sink.created(event).await.map_err(|e| ObjectError::Event { object: object.clone(), source: Box::new(e) })?;
+        Ok(head)
+    }
+
+    /// A page of a bucket's keys.
+    pub async fn page(&self, bucket: &str, query: Query) -> Result<Page, ObjectError> {
+        let bucket = bucket.to_owned();
+        self.blocking(move |folders| {
+            let folder = folders.bucket(&bucket)?;
+            let head = |key: &str| {
+                folders
+                    .open_object(&ObjectLocation { bucket: bucket.clone(), key: key.to_owned() })
+                    .map(|(head, _)| head)
+            };
+            list::page(&folder, &query, head)
+        })
+        .await
+    }
+
+    async fn blocking<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&Folders) -> Result<T, ObjectError> + Send + 'static,
+    ) -> Result<T, ObjectError> {
+        let folders = Arc::clone(&self.folders);
+        tokio::task::spawn_blocking(move || work(&folders))
+            .await
+            .unwrap_or_else(|e| Err(ObjectError::io("finish", "an operation", io::Error::other(e))))
+    }
+}
+
+#[async_trait]
+impl Objects for LocalBuckets {
+    async fn head(&self, object: &ObjectLocation, revision: Revision<'_>) -> Result<Head, ObjectError> {
+        self.open_object(object, revision).await.map(|(head, _)| head)
+    }
+
+    async fn read(
+        &self,
+        object: &ObjectLocation,
+        revision: Revision<'_>,
+        range: Range<u64>,
+    ) -> Result<Bytes, ObjectError> {
+        let (head, file) = self.open_object(object, revision).await?;
+        let end = range.end.min(head.size_bytes);
+        let length = usize::try_from(end.saturating_sub(range.start)).unwrap_or(usize::MAX);
+        let object = object.clone();
+        self.blocking(move |_| {
+            let mut bytes = vec![0; length];
+            file.read_exact_at(&mut bytes, range.start).map_err(|e| ObjectError::io("read", object, e))?;
+            Ok(bytes.into())
+        })
+        .await
+    }
+
+    async fn open_local(&self, object: &ObjectLocation, revision: Revision<'_>) -> Result<Option<File>, ObjectError> {
+        self.open_object(object, revision).await.map(|(_, file)| Some(file))
+    }
+
+    async fn publish(
+        &self,
+        object: &ObjectLocation,
+        file: &Path,
+        content_type: &str,
+    ) -> Result<Published, ObjectError> {
+        let stage = self.stage(&object.bucket)?;
+        let (from, target) = (file.to_owned(), object.clone());
+        let staged = self
+            .blocking(move |_| Staged::adopt(&from, stage).map_err(|e| ObjectError::io("publish", target, e)))
+            .await?;
+        let placement = Placement {
+            event: "Put",
+            etag: None,
+            content_type: content_type.to_owned(),
+            metadata: BTreeMap::new(),
+            onto: Onto::Same,
+        };
+        let head = self.place(staged, object, placement).await?;
+        Ok(Published { etag: head.etag, size_bytes: head.size_bytes })
+    }
+
+    async fn delete(&self, object: &ObjectLocation) -> Result<(), ObjectError> {
+        let object = object.clone();
+        self.blocking(move |folders| folders.delete(&object)).await
+    }
+
+    async fn list(
+        &self,
+        bucket: &str,
+        prefix: &str,
+        after: Option<&str>,
+        limit: usize,
+    ) -> Result<Listing, ObjectError> {
+        let query = Query { prefix: prefix.to_owned(), delimiter: None, after: after.map(str::to_owned), limit };
+        let page = self.page(bucket, query).await?;
+        Ok(Listing { objects: page.objects, next: page.next })
+    }
+
+    async fn ensure_bucket(&self, bucket: &str) -> Result<(), ObjectError> {
+        self.create_bucket(bucket).await.map(drop)
+    }
+}
+
+impl Default for Placement {
+    fn default() -> Self {
+        Self {
+            event: "Put",
+            etag: None,
+            content_type: OCTET_STREAM.to_owned(),
+            metadata: BTreeMap::new(),
+            onto: Onto::Anything,
+        }
+    }
+}

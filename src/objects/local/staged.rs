@@ -1,0 +1,116 @@
+//! A file on its way to become an object: on the bucket's file system, but outside of what is visible.
+
+use std::fs::File;
+use std::io::{self, Read};
+use std::path::{Path, PathBuf};
+
+use md5::{Digest, Md5};
+use tokio::io::AsyncWriteExt;
+
+use super::attributes::hex;
+
+/// Bytes read at once while digesting.
+const CHUNK_BYTES: usize = 1024 * 1024;
+
+/// A staged file; removed when dropped before it was placed.
+#[derive(Debug)]
+pub struct Staged {
+    path: PathBuf,
+    md5: String,
+}
+
+impl Staged {
+    /// Stages a file of the caller's: linked where it is on the same file system, copied where it is not.
+    pub fn adopt(file: &Path, stage: PathBuf) -> io::Result<Self> {
+        let md5 = digest(File::open(file)?)?;
+        let staged = Self { path: stage, md5 };
+        if std::fs::hard_link(file, &staged.path).is_err() {
+            std::fs::copy(file, &staged.path)?;
+        }
+        Ok(staged)
+    }
+
+    /// Stages a copy of an open file.
+    pub fn copy(mut from: File, stage: PathBuf) -> io::Result<Self> {
+        let mut staged = Self { path: stage, md5: String::new() };
+        io::copy(&mut from, &mut File::create_new(&staged.path)?)?;
+        staged.md5 = digest(File::open(&staged.path)?)?;
+        Ok(staged)
+    }
+
+    /// Stages the files of `parts` one after the other.
+    pub fn concatenate(parts: &[PathBuf], stage: PathBuf) -> io::Result<Self> {
+        let staged = Self { path: stage, md5: String::new() };
+        let mut whole = File::create_new(&staged.path)?;
+        for part in parts {
+            io::copy(&mut File::open(part)?, &mut whole)?;
+        }
+        Ok(staged)
+    }
+
+    /// Where it is.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// MD5 of its bytes in hex; empty after [`Staged::concatenate`], whose entity tag is made from the parts'.
+    #[must_use]
+    pub fn md5(&self) -> &str {
+        &self.md5
+    }
+}
+
+impl Drop for Staged {
+    fn drop(&mut self) {
+        // Absent once it was placed.
+        let _ = std::fs::remove_file(&self.path);
+    }
+}
+
+/// A staged file that is still being written.
+#[derive(Debug)]
+pub struct Writer {
+    file: tokio::fs::File,
+    staged: Staged,
+    md5: Md5,
+    size_bytes: u64,
+}
+
+impl Writer {
+    /// Starts an empty file at `stage`.
+    pub async fn create(stage: PathBuf) -> io::Result<Self> {
+        let file = tokio::fs::File::create_new(&stage).await?;
+        Ok(Self { file, staged: Staged { path: stage, md5: String::new() }, md5: Md5::new(), size_bytes: 0 })
+    }
+
+    /// Appends bytes.
+    pub async fn write(&mut self, bytes: &[u8]) -> io::Result<()> {
+        self.md5.update(bytes);
+        self.size_bytes += bytes.len() as u64;
+        self.file.write_all(bytes).await
+    }
+
+    /// Bytes written so far.
+    pub const fn size_bytes(&self) -> u64 {
+        self.size_bytes
+    }
+
+    /// The whole file.
+    pub async fn finish(mut self) -> io::Result<Staged> {
+        self.file.flush().await?;
+        self.staged.md5 = hex(&self.md5.finalize());
+        Ok(self.staged)
+    }
+}
+
+fn digest(mut file: File) -> io::Result<String> {
+    let mut md5 = Md5::new();
+    let mut chunk = vec![0; CHUNK_BYTES];
+    loop {
+        match file.read(&mut chunk)? {
+            0 => return Ok(hex(&md5.finalize())),
+            n => md5.update(&chunk[..n]),
+        }
+    }
+}

@@ -1,0 +1,138 @@
+//! Object storage: folders on this machine ([`local`]), S3 and what speaks its protocol ([`s3`]), and an S3 endpoint of
+//! our own over the folders ([`endpoint`]).
+//!
+//! **Invariant**: an object is seen whole or not at all; publishing the same file twice leaves one object; a read that
+//! names a [`Revision`] never mixes bytes of two uploads.
+//!
+//! Deliberately absent: which objects to read and where outputs go (`workflow`), and what an upload starts (`intake`).
+
+pub mod aws;
+mod error;
+mod event;
+pub mod local;
+pub mod s3;
+
+use std::collections::BTreeMap;
+use std::ops::Range;
+use std::path::Path;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use bytes::Bytes;
+
+use crate::model::{InputObject, ObjectLocation, Timestamp};
+
+pub use error::ObjectError;
+pub use event::EventSink;
+
+/// Object storage, shared.
+pub type SharedObjects = Arc<dyn Objects>;
+
+/// Media type of what nobody named one for.
+pub const OCTET_STREAM: &str = "application/octet-stream";
+
+/// Which upload of a key is meant. Absent parts leave it open; with both absent it is whatever is there.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Revision<'a> {
+    /// The version, in versioned buckets.
+    pub version: Option<&'a str>,
+    /// The entity tag without quotes.
+    pub etag: Option<&'a str>,
+}
+
+impl<'a> Revision<'a> {
+    /// Whatever is there.
+    pub const LATEST: Revision<'static> = Revision { version: None, etag: None };
+
+    /// The upload that an execution began with.
+    #[must_use]
+    pub fn of(object: &'a InputObject) -> Self {
+        Self { version: object.version.as_deref().filter(|v| *v != "null"), etag: object.etag.as_deref() }
+    }
+}
+
+/// What is known of an object without reading it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Head {
+    /// Size in bytes.
+    pub size_bytes: u64,
+    /// Entity tag without quotes.
+    pub etag: String,
+    /// Version, in versioned buckets.
+    pub version: Option<String>,
+    /// Media type.
+    pub content_type: String,
+    /// User metadata, names in lower case.
+    pub metadata: BTreeMap<String, String>,
+    /// When it was written.
+    pub last_modified: Timestamp,
+}
+
+/// A published object.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Published {
+    /// Entity tag without quotes.
+    pub etag: String,
+    /// Size in bytes.
+    pub size_bytes: u64,
+}
+
+/// An object in a list.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Entry {
+    /// Its key.
+    pub key: String,
+    /// Size in bytes.
+    pub size_bytes: u64,
+    /// Entity tag without quotes.
+    pub etag: String,
+    /// When it was written.
+    pub last_modified: Timestamp,
+}
+
+/// A page of a bucket, in the order of the keys' UTF-8 bytes.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Listing {
+    /// The objects.
+    pub objects: Vec<Entry>,
+    /// Where the next page begins (`after` of the next call); absent on the last one.
+    pub next: Option<String>,
+}
+
+/// A place that holds objects in buckets.
+#[async_trait]
+pub trait Objects: Send + Sync {
+    /// What is known of an object without reading it.
+    async fn head(&self, object: &ObjectLocation, revision: Revision<'_>) -> Result<Head, ObjectError>;
+
+    /// Bytes `range` of an object, less where it ends earlier: nothing at or behind its end.
+    async fn read(
+        &self,
+        object: &ObjectLocation,
+        revision: Revision<'_>,
+        range: Range<u64>,
+    ) -> Result<Bytes, ObjectError>;
+
+    /// A descriptor open for reading, where the object is a file of this machine. It stays on the bytes it was opened
+    /// on, whatever is published later.
+    async fn open_local(
+        &self,
+        object: &ObjectLocation,
+        revision: Revision<'_>,
+    ) -> Result<Option<std::fs::File>, ObjectError>;
+
+    /// Makes `file` visible as `object`, all at once. Repeating it after a crash changes nothing. Local storage may
+    /// link the file instead of copying it: the caller writes no more to it.
+    async fn publish(&self, object: &ObjectLocation, file: &Path, content_type: &str)
+    -> Result<Published, ObjectError>;
+
+    /// Removes an object; nothing happens where there is none.
+    async fn delete(&self, object: &ObjectLocation) -> Result<(), ObjectError>;
+
+    /// At most `limit` objects whose keys begin with `prefix` and come after `after`.
+    async fn list(&self, bucket: &str, prefix: &str, after: Option<&str>, limit: usize)
+    -> Result<Listing, ObjectError>;
+
+    /// Makes the bucket where it does not exist.
+    async fn ensure_bucket(&self, bucket: &str) -> Result<(), ObjectError>;
+}
