@@ -7,9 +7,10 @@
 pub mod config;
 pub mod engine;
 pub mod model;
+pub mod notify;
 pub mod objects;
 pub mod store;
-pub mod template;
 pub mod telemetry;
+pub mod template;
 pub mod worker;
 pub mod yaml;

@@ -1,0 +1,71 @@
+//! The form of a notification: CloudEvents 1.0, JSON.
+
+use serde_json::{Value, json};
+
+use crate::engine::ActivityState;
+use crate::model::ExecutionState;
+use crate::store::{ExecutionRecord, Notification};
+
+/// What `notification` tells of the execution `record`.
+///
+/// `id` is the same in every delivery of one notification, so that a receiver can drop repetitions.
+#[must_use]
+pub fn cloudevent(notification: &Notification, record: &ExecutionRecord) -> Value {
+    let head = &record.summary;
+    let what = match notification.state {
+        ExecutionState::Pending | ExecutionState::Running => "started",
+        ended => ended.as_str(),
+    };
+    let mut activities = serde_json::Map::new();
+    let mut outputs = Vec::new();
+    let mut failure = Value::Null;
+    for index in record.plan.in_order() {
+        let activity = &record.plan.graph[index];
+        let Some(state) = record.state.activity(index) else { continue };
+        let mut entry = json!({ "type": activity.kind, "state": state.name(), "attempts": state.attempt() });
+        if let Some(job) = record.jobs.get(index.index()) {
+            entry["job"] = json!(job.id);
+            entry["started_at"] = json!(job.started_at.map(|at| at.to_string()));
+            entry["ended_at"] = json!(job.ended_at.map(|at| at.to_string()));
+        }
+        if let ActivityState::Failed { failure: why, .. } = state {
+            let why = json!({ "code": why.code, "message": why.message, "activity": activity.name });
+            entry["failure"] = why.clone();
+            if failure.is_null() {
+                failure = why;
+            }
+        }
+        activities.insert(activity.name.clone(), entry);
+        outputs.extend(state.outputs().iter().map(|output| {
+            json!({
+                "activity": activity.name,
+                "bucket": output.location.bucket,
+                "key": output.location.key,
+                "size_bytes": output.size_bytes,
+                "content_type": output.content_type,
+                "media": output.media,
+            })
+        }));
+    }
+    json!({
+        "specversion": "1.0",
+        "id": format!("{}-{}", notification.execution, notification.id),
+        "source": "/reelmill",
+        "type": format!("reelmill.execution.{what}.v1"),
+        "subject": notification.execution,
+        "time": notification.at.to_string(),
+        "datacontenttype": "application/json",
+        "data": {
+            "execution": notification.execution,
+            "workflow": head.workflow,
+            "state": notification.state,
+            "input": head.input,
+            "user_data": record.user_data,
+            "created_at": head.created_at.to_string(),
+            "ended_at": head.ended_at.map(|at| at.to_string()),
+            "activities": activities,
+            "outputs": outputs,
+            "failure": failure,
+        },
+    })
+}

@@ -1,0 +1,156 @@
+//! Notifications: telling queues what became of an execution.
+//!
+//! The store's outbox holds what is to be told, written together with the state that it tells. The [`pump`](run) sends
+//! it as CloudEvents until the receiver has taken it.
+//!
+//! **Invariant**: at least once, after the outputs can be read, in order per execution and receiver; a receiver that
+//! does not answer holds up nobody else; what cannot be delivered is set aside, never dropped.
+
+mod cloudevent;
+mod sqs;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use futures::StreamExt;
+use serde_json::Value;
+use tokio::sync::broadcast;
+use tokio_util::sync::CancellationToken;
+
+use crate::model::plan::NotifyChannel;
+use crate::model::{Clock, Timestamp};
+use crate::store::{Hint, Notification, SharedStore, StoreError};
+
+pub use cloudevent::cloudevent;
+pub use sqs::SqsSender;
+
+/// Notifications under way at once.
+const PARALLEL: usize = 16;
+/// Notifications asked of the store at once.
+const BATCH: u32 = 64;
+/// Hints can be missed, and retries become due without one.
+const POLL: Duration = Duration::from_secs(1);
+/// Wait after the first delivery that failed; doubles with each.
+const FIRST_RETRY: Duration = Duration::from_secs(5);
+/// Longest wait.
+const LONGEST_RETRY: Duration = Duration::from_secs(15 * 60);
+/// Deliveries tried before a notification is set aside.
+const DELIVERIES: u32 = 20;
+
+/// Why a notification was not taken.
+#[derive(Debug, thiserror::Error)]
+pub enum NotifyError {
+    /// The receiver could not be reached, or refused.
+    #[error("NOTE0001: {to} did not take the notification: {reason}")]
+    Refused {
+        /// The receiver.
+        to: String,
+        /// Its word.
+        reason: String,
+    },
+}
+
+/// A way to receivers.
+#[async_trait]
+pub trait Sender: Send + Sync {
+    /// Delivers `event` to `channel`. `group` orders events of one execution where the receiver can.
+    async fn send(&self, channel: &NotifyChannel, event: &Value, group: &str) -> Result<(), NotifyError>;
+}
+
+/// Sends what is due until told to stop.
+pub async fn run(store: SharedStore, clock: Arc<dyn Clock>, sender: Arc<dyn Sender>, stop: CancellationToken) {
+    let mut hints = store.hints();
+    loop {
+        let sent = match store.due_notifications(BATCH, clock.now()).await {
+            Ok(due) => deliver_all(&store, &clock, &sender, due).await,
+            Err(error) => {
+                tracing::error!(%error, "cannot read the outbox; trying again");
+                0
+            }
+        };
+        if sent == 0 {
+            tokio::select! {
+                () = stop.cancelled() => return,
+                () = outbox(&mut hints) => {}
+                () = tokio::time::sleep(POLL) => {}
+            }
+        } else if stop.is_cancelled() {
+            return;
+        }
+    }
+}
+
+async fn outbox(hints: &mut broadcast::Receiver<Hint>) {
+    loop {
+        match hints.recv().await {
+            Ok(Hint::Outbox) | Err(broadcast::error::RecvError::Lagged(_)) => return,
+            Ok(_) => {}
+            Err(broadcast::error::RecvError::Closed) => std::future::pending().await,
+        }
+    }
+}
+
+/// Answers how many were delivered.
+async fn deliver_all(
+    store: &SharedStore,
+    clock: &Arc<dyn Clock>,
+    sender: &Arc<dyn Sender>,
+    due: Vec<Notification>,
+) -> usize {
+    futures::stream::iter(due)
+        .map(|notification| async move {
+            deliver(store, clock.as_ref(), sender.as_ref(), &notification).await.unwrap_or_else(|error| {
+                tracing::error!(%error, execution = %notification.execution, "the outbox was not kept up; trying again");
+                false
+            })
+        })
+        .buffer_unordered(PARALLEL)
+        .filter(|delivered| std::future::ready(*delivered))
+        .count()
+        .await
+}
+
+async fn deliver(
+    store: &SharedStore,
+    clock: &dyn Clock,
+    sender: &dyn Sender,
+    notification: &Notification,
+) -> Result<bool, StoreError> {
+    let Some(record) = store.execution(notification.execution).await? else {
+        // Pruned together with its execution: there is nothing left to tell.
+        store.delivered(notification.id, clock.now()).await?;
+        return Ok(true);
+    };
+    let event = cloudevent(notification, &record);
+    match sender.send(&notification.target.to, &event, &notification.execution.to_string()).await {
+        Ok(()) => {
+            store.delivered(notification.id, clock.now()).await?;
+            Ok(true)
+        }
+        Err(error) => {
+            let now = clock.now();
+            let retry_at = retry_at(notification.attempts + 1, now);
+            tracing::warn!(%error, execution = %notification.execution, set_aside = retry_at.is_none(), "not delivered");
+            store.undelivered(notification.id, &error.to_string(), retry_at, now).await?;
+            Ok(false)
+        }
+    }
+}
+
+/// When to try again after `failures` deliveries failed; never again after the last.
+fn retry_at(failures: u32, now: Timestamp) -> Option<Timestamp> {
+    let wait = FIRST_RETRY.saturating_mul(1 << failures.saturating_sub(1).min(16)).min(LONGEST_RETRY);
+    (failures < DELIVERIES).then(|| now.after(wait))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn waits_double_up_to_the_longest_and_end() {
+        let wait = |failures| retry_at(failures, Timestamp(0)).map(|at| at.since(Timestamp(0)).as_secs());
+        assert_eq!([wait(1), wait(2), wait(3), wait(19), wait(20)], [Some(5), Some(10), Some(20), Some(900), None]);
+    }
+}

@@ -1,0 +1,49 @@
+//! Delivery to SQS queues.
+
+use async_trait::async_trait;
+use aws_sdk_sqs::Client;
+use aws_sdk_sqs::error::DisplayErrorContext;
+use serde_json::Value;
+use tokio::sync::OnceCell;
+
+use super::{NotifyError, Sender};
+use crate::model::plan::NotifyChannel;
+use crate::objects::aws::{AwsOptions, sdk_config};
+
+/// Sends to SQS. The SDK's configuration is loaded with the first notification.
+#[derive(Debug, Default)]
+pub struct SqsSender {
+    options: AwsOptions,
+    client: OnceCell<Client>,
+}
+
+impl SqsSender {
+    /// With these settings instead of the SDK's own.
+    #[must_use]
+    pub const fn new(options: AwsOptions) -> Self {
+        Self { options, client: OnceCell::const_new() }
+    }
+
+    async fn client(&self) -> &Client {
+        self.client.get_or_init(|| async { Client::new(&sdk_config(&self.options).await) }).await
+    }
+}
+
+#[async_trait]
+impl Sender for SqsSender {
+    async fn send(&self, channel: &NotifyChannel, event: &Value, group: &str) -> Result<(), NotifyError> {
+        let NotifyChannel::Sqs(url) = channel;
+        let mut request = self.client().await.send_message().queue_url(url).message_body(event.to_string());
+        // The suffix is part of the name of a FIFO queue and always lower case.
+        if url.strip_suffix(".fifo").is_some() {
+            request =
+                request.message_group_id(group).set_message_deduplication_id(event["id"].as_str().map(str::to_owned));
+        }
+        match request.send().await {
+            Ok(_) => Ok(()),
+            Err(error) => {
+                Err(NotifyError::Refused { to: url.clone(), reason: DisplayErrorContext(&error).to_string() })
+            }
+        }
+    }
+}
