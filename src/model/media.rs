@@ -102,7 +102,10 @@ pub struct VideoStream {
     pub long_side: u32,
     /// Clockwise turn to show it upright, in degrees: 0, 90, 180 or 270.
     pub rotation: u16,
-    /// Sample (pixel) aspect ratio; 1:1 where unknown.
+    /// Whether it is also to be mirrored top to bottom, before that turn.
+    #[serde(default)]
+    pub flipped: bool,
+    /// Sample (pixel) aspect ratio as shown, after rotation; 1:1 where unknown.
     pub sample_aspect_ratio: Option<Ratio>,
     /// Average frame rate in frames per second.
     pub frame_rate: f64,

@@ -1,0 +1,181 @@
+//! What a media file holds: headers, held against the packets and the first frames.
+//!
+//! **Invariant**: reads only what it needs, and never more than its limits, whatever the file claims (see `scan`). What
+//! headers and packets disagree about is what the packets say. Deliberately absent: whether that is good enough
+//! ([`crate::analysis`]) or what was asked for ([`crate::verify`]).
+
+mod look;
+mod scan;
+mod streams;
+#[cfg(test)]
+mod tests;
+mod timing;
+
+use ffmpeg_next::Rational;
+use ffmpeg_next::format::context::Input as Demuxer;
+use reelmill::model::media::{Hdr, MediaInfo, VideoStream};
+
+use self::look::Seen;
+use self::scan::{Scan, Track};
+pub use self::streams::seconds;
+use crate::error::MediaError;
+use crate::libav;
+use crate::source::Opened;
+
+/// What a file holds, and whether that can be worked with.
+pub struct Examined {
+    /// What it holds.
+    pub info: MediaInfo,
+    /// Packets seen of video and audio streams.
+    pub packets: u64,
+    /// Whether a frame of any video or audio stream could be decoded.
+    pub decodable: bool,
+    /// Whether samples are encrypted.
+    pub encrypted: bool,
+}
+
+/// Says what a freshly opened file holds. Its reading position afterwards is anywhere: open it again to read it.
+pub fn media_info(opened: &mut Opened) -> Result<MediaInfo, MediaError> {
+    examine(opened).map(|examined| examined.info)
+}
+
+/// Says what a freshly opened file holds and whether that can be worked with.
+pub fn examine(opened: &mut Opened) -> Result<Examined, MediaError> {
+    let size_bytes = opened.source().size_bytes();
+    let mut info = streams::describe(opened.demuxer_mut(), size_bytes);
+    let scan = scan::scan(opened)?;
+    let still = is_still(opened.demuxer(), &info);
+    for video in &mut info.video {
+        complete_video(video, opened.demuxer(), &scan, still);
+    }
+    for audio in &mut info.audio {
+        let Some(track) = scan.tracks.get(audio.index as usize) else { continue };
+        audio.duration_s = duration(audio.index, opened.demuxer(), &scan);
+        audio.bit_rate = audio.bit_rate.or_else(|| bit_rate(track.bytes, audio.duration_s.filter(|_| scan.complete)));
+    }
+    complete_format(&mut info, opened.demuxer(), &scan, still);
+    let indices = info.video.iter().map(|v| v.index).chain(info.audio.iter().map(|a| a.index));
+    let tracks: Vec<&Track> = indices.filter_map(|index| scan.tracks.get(index as usize)).collect();
+    Ok(Examined {
+        packets: tracks.iter().map(|track| track.packets).sum(),
+        decodable: tracks.iter().any(|track| track.seen.as_ref().is_some_and(|seen| seen.frames > 0)),
+        encrypted: tracks.iter().any(|track| track.encrypted),
+        info,
+    })
+}
+
+fn complete_video(video: &mut VideoStream, demuxer: &Demuxer, scan: &Scan, still: bool) {
+    let Some(stream) = demuxer.stream(video.index as usize) else { return };
+    let Some(track) = scan.tracks.get(video.index as usize) else { return };
+    if let Some(seen) = &track.seen {
+        take_seen(video, seen);
+    }
+    video.hdr = hdr(video, streams::has_dolby_vision(&stream), track.seen.as_ref().is_some_and(|s| s.hdr10_plus));
+    if still {
+        video.frames = Some(1);
+        return;
+    }
+    let cadence = timing::cadence(&track.times, track.time_base);
+    video.variable_frame_rate = cadence.is_some_and(|c| c.variable);
+    video.frame_rate_ratio = timing::frame_rate(stream.avg_frame_rate(), stream.rate(), cadence);
+    video.frame_rate = video.frame_rate_ratio.map_or(0.0, reelmill::model::media::Ratio::value);
+    video.duration_s = duration(video.index, demuxer, scan);
+    if scan.complete {
+        video.frames = Some(track.packets).filter(|n| *n > 0);
+        video.bit_rate = video.bit_rate.or_else(|| bit_rate(track.bytes, video.duration_s));
+    }
+}
+
+/// Takes over what only decoded frames tell.
+fn take_seen(video: &mut VideoStream, seen: &Seen) {
+    if seen.frames == 0 {
+        return;
+    }
+    if video.pixel_format.is_none()
+        && let Some(format) = seen.pixel_format.and_then(libav::pixel_format)
+    {
+        video.bit_depth = Some(format.bit_depth);
+        video.alpha |= format.alpha;
+        video.pixel_format = Some(format.name);
+    }
+    let color = &seen.color;
+    for (stated, shown) in [
+        (&mut video.color_range, &color.range),
+        (&mut video.color_space, &color.space),
+        (&mut video.color_transfer, &color.transfer),
+        (&mut video.color_primaries, &color.primaries),
+    ] {
+        if shown.is_some() {
+            stated.clone_from(shown);
+        }
+    }
+    if video.rotation == 0
+        && !video.flipped
+        && let Some(orientation) = seen.orientation
+    {
+        streams::orient(video, orientation);
+    }
+    if video.field_order.is_none() {
+        let (top, bottom) = seen.fields;
+        video.interlaced = (top + bottom) * 2 > seen.frames;
+        let order = if !video.interlaced {
+            "progressive"
+        } else if top >= bottom {
+            "tt"
+        } else {
+            "bb"
+        };
+        video.field_order = Some(order.to_owned());
+    }
+}
+
+fn hdr(video: &VideoStream, dolby_vision: bool, hdr10_plus: bool) -> Option<Hdr> {
+    if dolby_vision {
+        return Some(Hdr::DolbyVision);
+    }
+    match video.color_transfer.as_deref() {
+        Some("smpte2084") if hdr10_plus => Some(Hdr::Hdr10Plus),
+        Some("smpte2084") => Some(Hdr::Hdr10),
+        Some("arib-std-b67") => Some(Hdr::Hlg),
+        _ => None,
+    }
+}
+
+fn complete_format(info: &mut MediaInfo, demuxer: &Demuxer, scan: &Scan, still: bool) {
+    let start_s = libav::start_time_us(demuxer).map(|us| seconds(us, Rational(1, 1_000_000)));
+    info.format.start_time_s = start_s.or_else(|| scan.span_s().map(|(start, _)| start));
+    if still {
+        return;
+    }
+    let header_s = libav::known(demuxer.duration()).map(|us| seconds(us, Rational(1, 1_000_000)));
+    let measured_s = scan.span_s().filter(|_| scan.ended).map(|(start, end)| end - start);
+    info.format.duration_s = timing::believed(header_s, measured_s.or_else(|| longest_indexed(info, scan)));
+    info.format.bit_rate = bit_rate(info.format.size_bytes, info.format.duration_s);
+}
+
+/// Of a large file that was not read to its end: the longest stream, where all of them have a duration of their own.
+fn longest_indexed(info: &MediaInfo, scan: &Scan) -> Option<f64> {
+    let durations = info.video.iter().map(|v| v.duration_s).chain(info.audio.iter().map(|a| a.duration_s));
+    let durations: Option<Vec<f64>> = durations.filter(|_| !scan.complete).collect();
+    durations?.into_iter().reduce(f64::max)
+}
+
+fn duration(index: u32, demuxer: &Demuxer, scan: &Scan) -> Option<f64> {
+    let stream = demuxer.stream(index as usize)?;
+    let header_s = libav::known(stream.duration()).map(|ticks| seconds(ticks, stream.time_base()));
+    let span_s = scan.tracks.get(index as usize).and_then(Track::span_s).filter(|_| scan.ended);
+    timing::believed(header_s, span_s.map(|(start, end)| end - start))
+}
+
+#[expect(clippy::cast_precision_loss, clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a rate")]
+fn bit_rate(bytes: u64, duration_s: Option<f64>) -> Option<u64> {
+    let rate = (bytes as f64 * 8.0 / duration_s.filter(|s| *s > 0.0)?).round();
+    (rate >= 1.0).then_some(rate as u64)
+}
+
+/// Whether the file is one picture, for which libav makes up a time.
+fn is_still(demuxer: &Demuxer, info: &MediaInfo) -> bool {
+    let name = libav::demuxer_name(demuxer);
+    let brand = info.format.tags.get("major_brand").map(|brand| brand.trim());
+    name.ends_with("_pipe") || name == "image2" || matches!(brand, Some("avif" | "mif1" | "heic" | "heix"))
+}

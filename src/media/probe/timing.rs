@@ -1,0 +1,164 @@
+//! Durations and frame rates: headers held against packets.
+//!
+//! **Invariant**: pure arithmetic, no reading. A header is believed as long as the packets do not contradict it, because
+//! it knows better than they do (priming, padding, edit lists).
+
+use ffmpeg_next::Rational;
+use reelmill::model::media::Ratio;
+
+/// How far header and packets may be apart before the packets win, in seconds.
+const TOLERANCE_S: f64 = 0.15;
+
+/// The same as a share of the duration.
+const TOLERANCE_SHARE: f64 = 0.02;
+
+/// Frame rates above this are clocks, not rates.
+const MAX_FRAME_RATE: f64 = 300.0;
+
+/// Rates that measured ones are rounded to.
+const STANDARD_RATES: [(i32, i32); 14] = [
+    (24_000, 1_001),
+    (30_000, 1_001),
+    (60_000, 1_001),
+    (120_000, 1_001),
+    (5, 1),
+    (10, 1),
+    (12, 1),
+    (15, 1),
+    (24, 1),
+    (25, 1),
+    (30, 1),
+    (50, 1),
+    (60, 1),
+    (120, 1),
+];
+
+/// The duration to believe, in seconds.
+#[must_use]
+pub fn believed(header_s: Option<f64>, measured_s: Option<f64>) -> Option<f64> {
+    let header_s = header_s.filter(|s| s.is_finite() && *s > 0.0);
+    let measured_s = measured_s.filter(|s| s.is_finite() && *s > 0.0);
+    match (header_s, measured_s) {
+        (Some(header), Some(measured)) => {
+            let tolerance = TOLERANCE_S.max(TOLERANCE_SHARE * measured);
+            Some(if (header - measured).abs() <= tolerance { header } else { measured })
+        }
+        (header, measured) => header.or(measured),
+    }
+}
+
+/// The distances between frames.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Cadence {
+    /// Frames per second over everything looked at.
+    pub rate: f64,
+    /// Whether the distances vary.
+    pub variable: bool,
+    /// Frames looked at.
+    pub frames: usize,
+}
+
+/// Measures the cadence of frames from their times, in any order; absent for fewer than two.
+#[must_use]
+#[expect(clippy::cast_precision_loss, reason = "media times are far below 2^52 ticks")]
+pub fn cadence(times: &[i64], base: Rational) -> Option<Cadence> {
+    let mut sorted = times.to_vec();
+    sorted.sort_unstable();
+    sorted.dedup();
+    let tick_s = f64::from(base.numerator()) / f64::from(base.denominator());
+    let steps: Vec<f64> = sorted.windows(2).map(|pair| pair[1].saturating_sub(pair[0]) as f64).collect();
+    let span: f64 = steps.iter().sum();
+    if steps.is_empty() || !tick_s.is_finite() || tick_s <= 0.0 || span <= 0.0 {
+        return None;
+    }
+    let mut ordered = steps.clone();
+    ordered.sort_by(f64::total_cmp);
+    let median = ordered[ordered.len() / 2];
+    // Times are rounded to ticks, which moves each end of a distance by up to one.
+    let tolerance = (0.1 * median).max(1.5);
+    let odd = steps.iter().filter(|step| (**step - median).abs() > tolerance).count();
+    Some(Cadence {
+        rate: steps.len() as f64 / (span * tick_s),
+        // One gap is a splice or a lost frame, not a cadence.
+        variable: odd > 1 && odd * 50 > steps.len(),
+        frames: sorted.len(),
+    })
+}
+
+/// The frame rate to believe: the header's average or base rate where the frames bear it out, or what they say.
+#[must_use]
+#[expect(clippy::cast_precision_loss, reason = "counts of frames are small")]
+pub fn frame_rate(average: Rational, base: Rational, cadence: Option<Cadence>) -> Option<Ratio> {
+    let stated = [average, base].map(|rate| Ratio { num: rate.numerator(), den: rate.denominator() });
+    let mut stated = stated.into_iter().filter(|rate| rate.den > 0 && rate.num > 0 && rate.value() <= MAX_FRAME_RATE);
+    let Some(cadence) = cadence else { return stated.next() };
+    // The fewer frames, the more the length of the last one weighs.
+    let tolerance = 0.02_f64.max(1.5 / cadence.frames as f64);
+    stated.find(|rate| (rate.value() / cadence.rate - 1.0).abs() <= tolerance).or_else(|| rounded(cadence.rate))
+}
+
+/// A measured rate as a fraction: a standard one where it is near.
+fn rounded(rate: f64) -> Option<Ratio> {
+    if !rate.is_finite() || rate <= 0.0 {
+        return None;
+    }
+    let standard = STANDARD_RATES.into_iter().map(|(num, den)| Ratio { num, den });
+    if let Some(near) = standard.into_iter().find(|standard| (standard.value() / rate - 1.0).abs() < 0.000_5) {
+        return Some(near);
+    }
+    let ratio = Rational::from(rate).reduce();
+    (ratio.numerator() > 0 && ratio.denominator() > 0)
+        .then(|| Ratio { num: ratio.numerator(), den: ratio.denominator() })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const MS: Rational = Rational(1, 1000);
+
+    #[test]
+    fn a_header_wins_until_the_packets_contradict_it() {
+        assert_eq!(believed(Some(5.014), Some(5.035)), Some(5.014));
+        assert_eq!(believed(Some(4_294_967.0), Some(5.0)), Some(5.0));
+        assert_eq!(believed(Some(5.0), Some(2.5)), Some(2.5));
+        assert_eq!(believed(None, Some(2.5)), Some(2.5));
+        assert_eq!(believed(Some(2.5), None), Some(2.5));
+        assert_eq!(believed(Some(f64::NAN), None), None);
+        assert_eq!(believed(Some(0.0), Some(-1.0)), None);
+    }
+
+    #[test]
+    fn rounding_to_milliseconds_is_not_a_variable_rate() {
+        let times: Vec<i64> = (0..100).map(|n| n * 1000 / 60).collect();
+        let cadence = cadence(&times, MS).unwrap();
+        assert!(!cadence.variable);
+        assert!((cadence.rate - 60.0).abs() < 0.1, "{}", cadence.rate);
+    }
+
+    #[test]
+    fn reordered_frames_keep_their_cadence() {
+        let cadence = cadence(&[0, 160, 80, 40, 120, 320, 240, 200, 280], MS).unwrap();
+        assert!(!cadence.variable);
+        assert!((cadence.rate - 25.0).abs() < 1e-9);
+    }
+
+    #[test]
+    fn changing_distances_are_a_variable_rate() {
+        let times: Vec<i64> = (0..50).map(|n| if n % 2 == 0 { n * 40 } else { n * 40 + 15 }).collect();
+        assert!(cadence(&times, MS).unwrap().variable);
+        assert_eq!(cadence(&[7], MS), None);
+        assert_eq!(cadence(&[7, 7, 7], MS), None);
+        assert!(cadence(&[i64::MIN, i64::MAX], MS).is_some());
+    }
+
+    #[test]
+    fn clocks_are_not_frame_rates() {
+        let cadence = Cadence { rate: 29.97, variable: false, frames: 300 };
+        let ntsc = Some(Ratio { num: 30_000, den: 1_001 });
+        assert_eq!(frame_rate(Rational(1000, 1), Rational(90_000, 1), Some(cadence)), ntsc);
+        assert_eq!(frame_rate(Rational(30_000, 1_001), Rational(60, 1), Some(cadence)), ntsc);
+        assert_eq!(frame_rate(Rational(0, 0), Rational(25, 1), None), Some(Ratio { num: 25, den: 1 }));
+        assert_eq!(frame_rate(Rational(0, 0), Rational(1000, 1), None), None);
+    }
+}
