@@ -152,11 +152,38 @@ pub fn channels(parameters: &ffi::AVCodecParameters) -> (u16, Option<String>) {
     if parameters.ch_layout.order == ffi::AVChannelOrder::AV_CHANNEL_ORDER_UNSPEC {
         return (count, None);
     }
+    (count, layout_name(&parameters.ch_layout))
+}
+
+/// The channel layout of a frame as filters read it: `5.1`. One that is only a number of channels becomes the layout
+/// that players assume for that many.
+#[must_use]
+pub fn settle_layout(frame: &mut Frame) -> Option<String> {
+    // SAFETY: a frame of ffmpeg-next is always allocated; a layout without order owns no memory that could be lost.
+    let layout = unsafe {
+        let layout = &mut (*frame.as_mut_ptr()).ch_layout;
+        if layout.order == ffi::AVChannelOrder::AV_CHANNEL_ORDER_UNSPEC {
+            ffi::av_channel_layout_default(layout, layout.nb_channels);
+        }
+        &*layout
+    };
+    layout_name(layout)
+}
+
+fn layout_name(layout: &ffi::AVChannelLayout) -> Option<String> {
     let mut name = [0; 128];
-    // SAFETY: the layout is a valid one of the stream's; at most `name.len()` bytes are written, with a final zero.
-    let written = unsafe { ffi::av_channel_layout_describe(&raw const parameters.ch_layout, name.as_mut_ptr(), 128) };
+    // SAFETY: the layout is a valid one; at most `name.len()` bytes are written, with a final zero.
+    let written = unsafe { ffi::av_channel_layout_describe(layout, name.as_mut_ptr(), name.len()) };
     // SAFETY: a success wrote a terminated string.
-    (count, if written > 0 { unsafe { text(name.as_ptr()) } } else { None })
+    if written > 0 { unsafe { text(name.as_ptr()) } } else { None }
+}
+
+/// Has the demuxer skip every stream but one.
+pub fn read_only(demuxer: &mut Demuxer, index: usize) {
+    for other in (0..demuxer.streams().len()).filter(|other| *other != index) {
+        // SAFETY: the stream is one of the open context's; the field may change at any time between reads.
+        unsafe { (**(*demuxer.as_mut_ptr()).streams.add(other)).discard = ffi::AVDiscard::AVDISCARD_ALL };
+    }
 }
 
 /// Names of colour properties; absent where they are unspecified.
@@ -205,6 +232,13 @@ impl Color {
         let [range, space, transfer, primaries] = names.map(|name| name.filter(|n| n != "unknown" && n != "reserved"));
         Self { range, space, transfer, primaries }
     }
+}
+
+/// A frame without data, to receive one.
+#[must_use]
+pub fn blank_frame() -> Frame {
+    // SAFETY: an allocated blank frame is what every receiving function takes.
+    unsafe { Frame::empty() }
 }
 
 /// Pixel format of a decoded frame, as libav's number.

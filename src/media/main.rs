@@ -3,10 +3,15 @@
 //! **Invariant**: the only code that names `ffmpeg_next`. It gets descriptors, a scratch folder and a job; it opens no
 //! path outside scratch and no URL, and knows no store, no storage service and no credential.
 
+mod analysis;
 mod bytes;
 mod error;
+mod libav;
+mod loudness;
+mod probe;
 mod source;
 #[cfg(test)]
 mod testing;
+mod verify;
 
 fn main() {}

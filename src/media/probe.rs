@@ -75,15 +75,25 @@ fn complete_video(video: &mut VideoStream, demuxer: &Demuxer, scan: &Scan, still
         video.frames = Some(1);
         return;
     }
-    let cadence = timing::cadence(&track.times, track.time_base);
+    let mut cadence = timing::cadence(&track.times, track.time_base);
+    let fields = video.interlaced && cadence.is_some_and(|c| is_twice(stream.avg_frame_rate(), c.rate));
+    if let Some(cadence) = cadence.as_mut().filter(|_| fields) {
+        cadence.rate /= 2.0;
+        cadence.mean_rate /= 2.0;
+    }
     video.variable_frame_rate = cadence.is_some_and(|c| c.variable);
     video.frame_rate_ratio = timing::frame_rate(stream.avg_frame_rate(), stream.rate(), cadence);
     video.frame_rate = video.frame_rate_ratio.map_or(0.0, reelmill::model::media::Ratio::value);
     video.duration_s = duration(video.index, demuxer, scan);
     if scan.complete {
-        video.frames = Some(track.packets).filter(|n| *n > 0);
+        video.frames = Some(if fields { track.packets / 2 } else { track.packets });
         video.bit_rate = video.bit_rate.or_else(|| bit_rate(track.bytes, video.duration_s));
     }
+}
+
+/// Whether packets come at twice the frame rate, as they do where each holds a single field.
+fn is_twice(average: Rational, rate: f64) -> bool {
+    (f64::from(average) * 2.0 / rate - 1.0).abs() < 0.02
 }
 
 /// Takes over what only decoded frames tell.
@@ -163,7 +173,11 @@ fn longest_indexed(info: &MediaInfo, scan: &Scan) -> Option<f64> {
 fn duration(index: u32, demuxer: &Demuxer, scan: &Scan) -> Option<f64> {
     let stream = demuxer.stream(index as usize)?;
     let header_s = libav::known(stream.duration()).map(|ticks| seconds(ticks, stream.time_base()));
-    let span_s = scan.tracks.get(index as usize).and_then(Track::span_s).filter(|_| scan.ended);
+    let track = scan.tracks.get(index as usize)?;
+    if scan.complete && track.packets == 0 {
+        return None;
+    }
+    let span_s = track.span_s().filter(|_| scan.ended);
     timing::believed(header_s, span_s.map(|(start, end)| end - start))
 }
 

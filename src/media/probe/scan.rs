@@ -117,7 +117,8 @@ impl Scan {
             if !is_indexed(&stream) {
                 continue;
             }
-            let entries = || (0..libav::index_len(&stream)).filter_map(|position| libav::index_entry(&stream, position));
+            let entries =
+                || (0..libav::index_len(&stream)).filter_map(|position| libav::index_entry(&stream, position));
             let missing = entries().find(|entry| entry.end_byte > size_bytes).map(|entry| entry.timestamp);
             self.ended |= missing.is_some();
             let start = libav::known(stream.start_time()).unwrap_or(0);
@@ -173,7 +174,8 @@ impl Track {
         let parameters = libav::parameters(stream);
         let still = stream.disposition().contains(Disposition::ATTACHED_PIC);
         let decodable = matches!(stream.parameters().medium(), media::Type::Video | media::Type::Audio);
-        let encrypted = ENCRYPTED_TAGS.contains(&parameters.codec_tag);
+        let encrypted = ENCRYPTED_TAGS.contains(&parameters.codec_tag)
+            || stream.side_data().any(|data| data.kind() == Type::EncryptionInitInfo);
         let look = (decodable && !still && !encrypted && *looks < MAX_LOOKS)
             .then(|| Look::open(stream, parameters.field_order != AVFieldOrder::AV_FIELD_UNKNOWN))
             .flatten();

@@ -50,8 +50,10 @@ pub fn believed(header_s: Option<f64>, measured_s: Option<f64>) -> Option<f64> {
 /// The distances between frames.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Cadence {
-    /// Frames per second over everything looked at.
+    /// Frames per second, gaps left out.
     pub rate: f64,
+    /// Frames per second over everything looked at.
+    pub mean_rate: f64,
     /// Whether the distances vary.
     pub variable: bool,
     /// Frames looked at.
@@ -62,27 +64,39 @@ pub struct Cadence {
 #[must_use]
 #[expect(clippy::cast_precision_loss, reason = "media times are far below 2^52 ticks")]
 pub fn cadence(times: &[i64], base: Rational) -> Option<Cadence> {
-    let mut sorted = times.to_vec();
-    sorted.sort_unstable();
-    sorted.dedup();
     let tick_s = f64::from(base.numerator()) / f64::from(base.denominator());
-    let steps: Vec<f64> = sorted.windows(2).map(|pair| pair[1].saturating_sub(pair[0]) as f64).collect();
-    let span: f64 = steps.iter().sum();
-    if steps.is_empty() || !tick_s.is_finite() || tick_s <= 0.0 || span <= 0.0 {
+    let mut shown = times.to_vec();
+    shown.sort_unstable();
+    let typical = median(&steps(&shown))?;
+    // Frames that are never shown (of VP9 and AV1) stand right beside others.
+    let hidden = (0.1 * typical).floor();
+    shown.dedup_by(|next, kept| next.saturating_sub(*kept) as f64 <= hidden);
+    let steps = steps(&shown);
+    let typical = median(&steps)?;
+    if !tick_s.is_finite() || tick_s <= 0.0 || typical <= 0.0 {
         return None;
     }
-    let mut ordered = steps.clone();
-    ordered.sort_by(f64::total_cmp);
-    let median = ordered[ordered.len() / 2];
     // Times are rounded to ticks, which moves each end of a distance by up to one.
-    let tolerance = (0.1 * median).max(1.5);
-    let odd = steps.iter().filter(|step| (**step - median).abs() > tolerance).count();
-    Some(Cadence {
-        rate: steps.len() as f64 / (span * tick_s),
-        // One gap is a splice or a lost frame, not a cadence.
-        variable: odd > 1 && odd * 50 > steps.len(),
-        frames: sorted.len(),
-    })
+    let tolerance = (0.1 * typical).max(1.5);
+    let (even, odd): (Vec<f64>, Vec<f64>) = steps.iter().partition(|step| (**step - typical).abs() <= tolerance);
+    // A few gaps are splices and lost frames, not a cadence.
+    let variable = odd.len() > 2 && odd.len() * 20 > steps.len();
+    let counted = if variable { &steps } else { &even };
+    let rate = |steps: &[f64]| steps.len() as f64 / (steps.iter().sum::<f64>() * tick_s);
+    Some(Cadence { rate: rate(counted), mean_rate: rate(&steps), variable, frames: shown.len() })
+}
+
+/// Distances between sorted times that differ.
+#[expect(clippy::cast_precision_loss, reason = "media times are far below 2^52 ticks")]
+fn steps(sorted: &[i64]) -> Vec<f64> {
+    let steps = sorted.windows(2).map(|pair| pair[1].saturating_sub(pair[0]) as f64);
+    steps.filter(|step| *step > 0.0).collect()
+}
+
+fn median(values: &[f64]) -> Option<f64> {
+    let mut ordered = values.to_vec();
+    ordered.sort_by(f64::total_cmp);
+    ordered.get(ordered.len() / 2).copied()
 }
 
 /// The frame rate to believe: the header's average or base rate where the frames bear it out, or what they say.
@@ -94,7 +108,10 @@ pub fn frame_rate(average: Rational, base: Rational, cadence: Option<Cadence>) -
     let Some(cadence) = cadence else { return stated.next() };
     // The fewer frames, the more the length of the last one weighs.
     let tolerance = 0.02_f64.max(1.5 / cadence.frames as f64);
-    stated.find(|rate| (rate.value() / cadence.rate - 1.0).abs() <= tolerance).or_else(|| rounded(cadence.rate))
+    let near = |rate: f64, measured: f64| (rate / measured - 1.0).abs() <= tolerance;
+    stated
+        .find(|rate| near(rate.value(), cadence.rate) || near(rate.value(), cadence.mean_rate))
+        .or_else(|| rounded(cadence.rate))
 }
 
 /// A measured rate as a fraction: a standard one where it is near.
@@ -153,8 +170,17 @@ mod tests {
     }
 
     #[test]
+    fn lost_and_hidden_frames_do_not_bend_the_rate() {
+        let mut times: Vec<i64> = (0..100).filter(|n| *n != 40).map(|n| n * 40).collect();
+        times.extend([401, 1201, 2001]);
+        let cadence = cadence(&times, MS).unwrap();
+        assert!(!cadence.variable);
+        assert!((cadence.rate - 25.0).abs() < 0.05, "{}", cadence.rate);
+    }
+
+    #[test]
     fn clocks_are_not_frame_rates() {
-        let cadence = Cadence { rate: 29.97, variable: false, frames: 300 };
+        let cadence = Cadence { rate: 29.97, mean_rate: 29.9, variable: false, frames: 300 };
         let ntsc = Some(Ratio { num: 30_000, den: 1_001 });
         assert_eq!(frame_rate(Rational(1000, 1), Rational(90_000, 1), Some(cadence)), ntsc);
         assert_eq!(frame_rate(Rational(30_000, 1_001), Rational(60, 1), Some(cadence)), ntsc);

@@ -1,0 +1,90 @@
+//! Analysis: media information of a file that can be worked with, or why it cannot.
+
+#[cfg(test)]
+mod tests;
+
+use ffmpeg_next::{Stream, media};
+use reelmill::model::media::MediaInfo;
+use reelmill::model::work::Analysis;
+use reelmill::worker::protocol::Message;
+
+use crate::error::MediaError;
+use crate::source::{Opened, Source};
+use crate::{libav, loudness, probe};
+
+/// Says what a source holds. A file with at least one video or audio stream that decodes is good enough; `tell` hears
+/// about progress where the whole file must be decoded.
+pub fn run(source: &Source, analysis: &Analysis, tell: &dyn Fn(&Message)) -> Result<MediaInfo, MediaError> {
+    let mut opened = source.open()?;
+    let examined = probe::examine(&mut opened)?;
+    if examined.encrypted {
+        return Err(MediaError::Encrypted);
+    }
+    if examined.info.video.is_empty() && examined.info.audio.is_empty() {
+        return Err(unusable(&opened));
+    }
+    if examined.packets == 0 {
+        return Err(MediaError::NoStreams("media data"));
+    }
+    if !examined.decodable {
+        return Err(undecodable(&opened, &examined.info));
+    }
+    let mut info = examined.info;
+    if analysis.loudness
+        && let Some(main) = main_audio(&info)
+    {
+        info.loudness = Some(loudness::measure(source.open()?, main, info.format.duration_s, tell)?);
+    }
+    Ok(info)
+}
+
+/// Index of the audio stream that players choose: the default one, or the first.
+fn main_audio(info: &MediaInfo) -> Option<usize> {
+    let main = info.audio.iter().find(|audio| audio.default).or(info.audio.first())?;
+    usize::try_from(main.index).ok()
+}
+
+/// Why a file without a described video or audio stream has none.
+fn unusable(opened: &Opened) -> MediaError {
+    let found = opened.demuxer().streams().find_map(|stream| Some((kind(&stream)?, unsupported(&stream))));
+    match found {
+        None => MediaError::NoStreams("video or audio"),
+        Some((_, Some(error))) => error,
+        Some((kind, None)) => MediaError::Damaged { kind, detail: "its headers do not say what it is".to_owned() },
+    }
+}
+
+/// Why nothing of the described streams could be decoded.
+fn undecodable(opened: &Opened, info: &MediaInfo) -> MediaError {
+    let indices = info.video.iter().map(|v| v.index).chain(info.audio.iter().map(|a| a.index));
+    let streams = indices.filter_map(|index| opened.demuxer().stream(index as usize));
+    streams.into_iter().find_map(|stream| unsupported(&stream)).unwrap_or_else(|| MediaError::Damaged {
+        kind: if info.video.is_empty() { "audio" } else { "video" },
+        detail: "none of the first packets could be decoded".to_owned(),
+    })
+}
+
+/// The error for a stream that this build cannot decode.
+fn unsupported(stream: &Stream<'_>) -> Option<MediaError> {
+    let parameters = libav::parameters(stream);
+    let kind = kind(stream)?;
+    let codec = libav::codec_name(parameters);
+    if codec.is_some() && libav::has_decoder(parameters) {
+        return None;
+    }
+    Some(MediaError::UnsupportedCodec { kind, codec: codec.unwrap_or_else(|| tag(parameters.codec_tag)) })
+}
+
+fn kind(stream: &Stream<'_>) -> Option<&'static str> {
+    match stream.parameters().medium() {
+        media::Type::Video => Some("video"),
+        media::Type::Audio => Some("audio"),
+        _ => None,
+    }
+}
+
+/// A container's own four letters for a codec, where they can be read.
+fn tag(tag: u32) -> String {
+    let letters: String = tag.to_le_bytes().into_iter().filter(u8::is_ascii_graphic).map(char::from).collect();
+    if letters.is_empty() { "unknown".to_owned() } else { letters }
+}

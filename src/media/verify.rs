@@ -1,0 +1,174 @@
+//! Holding a finished output against what was asked for.
+//!
+//! The file is opened again as if somebody else had made it: its streams, their size and length, every packet's time,
+//! and whether the beginning and the end decode. **Invariant**: a wrong output is an error, never a warning, so that it
+//! is a failed attempt and never a success. Deliberately absent: how good it looks.
+
+mod samples;
+#[cfg(test)]
+mod tests;
+
+use std::fs::File;
+use std::path::Path;
+
+use ffmpeg_next::Packet;
+use reelmill::model::media::MediaInfo;
+use reelmill::model::work::{Audio, AudioCodec, MediaOutput, Video, VideoCodec};
+use reelmill::worker::protocol::{Input, Source as Kind};
+
+use self::samples::Samples;
+use crate::error::MediaError;
+use crate::probe;
+use crate::source::{Opened, Source};
+
+/// Longest difference that rounding of times in a container makes, in seconds.
+const ROUNDING_S: f64 = 0.002;
+
+/// Audio frames by which a track may be longer than its samples: one of priming, one of padding.
+const AUDIO_SLACK_FRAMES: f64 = 2.0;
+
+/// What an output must hold. Where the pipeline cannot know a number it is absent and not held against the file.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Expected {
+    /// The video stream; absent: there must be none.
+    pub video: Option<ExpectedVideo>,
+    /// The audio streams, in order; empty: there must be none.
+    pub audio: Vec<ExpectedAudio>,
+    /// Number of subtitle streams.
+    pub subtitles: usize,
+}
+
+/// A video stream that an output must hold.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct ExpectedVideo {
+    /// Width in pixels, as shown.
+    pub width: u32,
+    /// Height in pixels, as shown.
+    pub height: u32,
+    /// Number of frames.
+    pub frames: Option<u64>,
+    /// Duration in seconds; held within one frame.
+    pub duration_s: Option<f64>,
+}
+
+/// An audio stream that an output must hold.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct ExpectedAudio {
+    /// Duration in seconds; held within one codec frame and priming.
+    pub duration_s: Option<f64>,
+}
+
+/// Opens the finished output at `path`, holds it against what was asked for, and says what it holds.
+pub fn verify(path: &Path, output: &MediaOutput, expected: &Expected) -> Result<MediaInfo, MediaError> {
+    let source = source(path)?;
+    let wrong = |problem: String| MediaError::WrongOutput { file: output.file.clone(), problem };
+    let mut opened = source.open().map_err(|e| unreadable(e, &output.file))?;
+    let info = probe::media_info(&mut opened).map_err(|e| unreadable(e, &output.file))?;
+    check_streams(&info, output, expected).map_err(wrong)?;
+    let tracks = read(source.open().map_err(|e| unreadable(e, &output.file))?, &info)?;
+    check_tracks(&info, output, expected, tracks).map_err(wrong)?;
+    Ok(info)
+}
+
+/// A file in scratch as an input.
+pub fn source(path: &Path) -> Result<Source, MediaError> {
+    let scratch = |source| MediaError::Scratch { path: path.to_owned(), source };
+    let file = File::open(path).map_err(scratch)?;
+    let size_bytes = file.metadata().map_err(scratch)?.len();
+    Ok(Source::new(file.into(), &Input { source: Kind::File, size_bytes, ext: String::new() }))
+}
+
+/// An output that does not even open is a wrong output, whatever its bytes look like.
+fn unreadable(error: MediaError, file: &str) -> MediaError {
+    match error {
+        MediaError::SourceUnreadable => error,
+        other => MediaError::WrongOutput { file: file.to_owned(), problem: format!("it cannot be opened: {other}") },
+    }
+}
+
+fn check_streams(info: &MediaInfo, output: &MediaOutput, expected: &Expected) -> Result<(), String> {
+    count("video", info.video.len(), usize::from(expected.video.is_some()))?;
+    count("audio", info.audio.len(), expected.audio.len())?;
+    count("subtitle", info.subtitles.len(), expected.subtitles)?;
+    for (video, expected) in info.video.iter().zip(&expected.video) {
+        if (video.width, video.height) != (expected.width, expected.height) {
+            return Err(format!(
+                "the picture is {}x{} instead of {}x{}",
+                video.width, video.height, expected.width, expected.height
+            ));
+        }
+        if let Some(Video::Encode(encode)) = &output.video {
+            codec(&video.codec, video_codec(encode.codec))?;
+        }
+    }
+    if let Some(Audio::Encode(encode)) = &output.audio {
+        info.audio.iter().try_for_each(|audio| codec(&audio.codec, audio_codec(encode.codec)))?;
+    }
+    Ok(())
+}
+
+fn count(kind: &str, found: usize, expected: usize) -> Result<(), String> {
+    if found == expected { Ok(()) } else { Err(format!("it has {found} {kind} streams instead of {expected}")) }
+}
+
+fn codec(found: &str, expected: &str) -> Result<(), String> {
+    if found == expected { Ok(()) } else { Err(format!("a stream is {found} instead of {expected}")) }
+}
+
+const fn video_codec(codec: VideoCodec) -> &'static str {
+    match codec {
+        VideoCodec::H264 => "h264",
+    }
+}
+
+const fn audio_codec(codec: AudioCodec) -> &'static str {
+    match codec {
+        AudioCodec::Aac => "aac",
+        AudioCodec::Mp3 => "mp3",
+        AudioCodec::Opus => "opus",
+        AudioCodec::Flac => "flac",
+    }
+}
+
+/// Reads every packet once.
+fn read(mut opened: Opened, info: &MediaInfo) -> Result<Vec<Samples>, MediaError> {
+    let mut tracks: Vec<Samples> = opened.demuxer().streams().map(|stream| Samples::new(&stream)).collect();
+    for video in &info.video {
+        if let Some(track) = tracks.get_mut(video.index as usize) {
+            track.frame_s = if video.frame_rate > 0.0 { 1.0 / video.frame_rate } else { 0.0 };
+        }
+    }
+    let mut packet = Packet::empty();
+    while opened.read(&mut packet)? {
+        if let Some(track) = tracks.get_mut(packet.stream()) {
+            track.add(&packet);
+        }
+    }
+    Ok(tracks)
+}
+
+fn check_tracks(
+    info: &MediaInfo,
+    output: &MediaOutput,
+    expected: &Expected,
+    tracks: Vec<Samples>,
+) -> Result<(), String> {
+    let mut tracks: Vec<Option<Samples>> = tracks.into_iter().map(Some).collect();
+    let mut take = |index: u32| tracks.get_mut(index as usize).and_then(Option::take).ok_or("a stream is gone");
+    for (video, expected) in info.video.iter().zip(&expected.video) {
+        let track = take(video.index)?;
+        track.check_packets("video")?;
+        if let Some(frames) = expected.frames.filter(|frames| *frames != track.packets) {
+            return Err(format!("it has {} frames instead of {frames}", track.packets));
+        }
+        track.check_duration("video", expected.duration_s, track.frame_s.max(track.longest_s()) + ROUNDING_S)?;
+        track.check_decodes("video", matches!(output.video, Some(Video::Encode(_))))?;
+    }
+    for (audio, expected) in info.audio.iter().zip(&expected.audio) {
+        let track = take(audio.index)?;
+        track.check_packets("audio")?;
+        track.check_duration("audio", expected.duration_s, AUDIO_SLACK_FRAMES * track.longest_s() + ROUNDING_S)?;
+        track.check_decodes("audio", matches!(output.audio, Some(Audio::Encode(_))))?;
+    }
+    Ok(())
+}
