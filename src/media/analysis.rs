@@ -14,7 +14,7 @@ use crate::{libav, loudness, probe};
 
 /// Says what a source holds. A file with at least one video or audio stream that decodes is good enough; `tell` hears
 /// about progress where the whole file must be decoded.
-pub fn run(source: &Source, analysis: &Analysis, tell: &dyn Fn(&Message)) -> Result<MediaInfo, MediaError> {
+pub fn run(source: &Source, analysis: Analysis, tell: &dyn Fn(&Message)) -> Result<MediaInfo, MediaError> {
     let mut opened = source.open()?;
     let examined = probe::examine(&mut opened)?;
     if examined.encrypted {

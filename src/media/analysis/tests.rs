@@ -12,7 +12,7 @@ use crate::error::MediaError;
 use crate::testing::{generate, source_of};
 
 fn analyse(path: &Path) -> Result<MediaInfo, MediaError> {
-    run(&source_of(path), &Analysis { loudness: false }, &|_| {})
+    run(&source_of(path), Analysis { loudness: false }, &|_| {})
 }
 
 fn code(content: &[u8]) -> &'static str {
@@ -65,14 +65,14 @@ fn loudness_of_a_known_tone_is_measured() {
         assert!(matches!(message, Message::Progress { .. }));
         told.set(told.get() + 1);
     };
-    let info = run(&source_of(&clip), &Analysis { loudness: true }, &tell).unwrap();
+    let info = run(&source_of(&clip), Analysis { loudness: true }, &tell).unwrap();
     let loudness = info.loudness.unwrap();
     assert!((loudness.integrated_lufs.unwrap() + 23.0).abs() < 0.15, "{loudness:?}");
     assert!((loudness.true_peak_dbtp.unwrap() + 23.0).abs() < 0.15, "{loudness:?}");
     assert!(loudness.range_lu.unwrap() < 0.2, "{loudness:?}");
 
     let silence = generate(&["-f", "lavfi", "-i", "anullsrc=d=2"], "silence.wav");
-    let info = run(&source_of(&silence), &Analysis { loudness: true }, &|_| {}).unwrap();
+    let info = run(&source_of(&silence), Analysis { loudness: true }, &|_| {}).unwrap();
     assert_eq!(info.loudness.unwrap().integrated_lufs, None);
 }
 

@@ -40,10 +40,10 @@ fn args<'a>(parts: &[&[&'a str]]) -> Vec<&'a str> {
 }
 
 /// Overwrites bytes of an MP4 box, counted from its name.
-fn patch(path: &Path, name: &[u8; 4], offset: usize, bytes: &[u8]) {
+fn patch(path: &Path, name: [u8; 4], offset: usize, bytes: &[u8]) {
     let file = std::fs::OpenOptions::new().write(true).open(path).unwrap();
     let content = std::fs::read(path).unwrap();
-    let at = content.windows(4).position(|window| window == name).unwrap();
+    let at = content.windows(4).position(|window| window == name.as_slice()).unwrap();
     file.write_all_at(bytes, (at + offset) as u64).unwrap();
 }
 
@@ -88,7 +88,7 @@ fn field_case_15_rotation_is_clockwise_and_turns_the_size() {
     {
         let clip = generate(&args(&[&CLIP, &["-vf", "setsar=4/3", "-c:v", "libx264"]]), "clip.mp4");
         let matrix: Vec<u8> = [a, b, 0, c, d, 0, 0, 0, 1 << 30].iter().flat_map(|n: &i32| n.to_be_bytes()).collect();
-        patch(&clip, b"tkhd", 44, &matrix);
+        patch(&clip, *b"tkhd", 44, &matrix);
         let video = probe(&clip).video.remove(0);
         assert_eq!((video.rotation, (video.width, video.height)), (rotation, size));
         assert_eq!((video.coded_width, video.coded_height), (192, 108));
@@ -158,7 +158,7 @@ fn subtitles_chapters_and_cover_art_are_kept_apart() {
 #[test]
 fn durations_come_from_packets_where_headers_lie_or_say_nothing() {
     let clip = generate(&args(&[&CLIP, &TONE, &["-c:v", "libx264", "-c:a", "aac"]]), "clip.mp4");
-    patch(&clip, b"mvhd", 20, &0xffff_fffe_u32.to_be_bytes());
+    patch(&clip, *b"mvhd", 20, &0xffff_fffe_u32.to_be_bytes());
     let duration = probe(&clip).format.duration_s.unwrap();
     assert!((duration - 2.0).abs() < 0.1, "{duration}");
 
