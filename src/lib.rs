@@ -13,4 +13,5 @@ pub mod store;
 pub mod telemetry;
 pub mod template;
 pub mod worker;
+pub mod workflow;
 pub mod yaml;

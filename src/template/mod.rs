@@ -18,20 +18,19 @@ mod source;
 
 use crate::model::plan::ActivityKind;
 use crate::model::work;
-use crate::yaml::{self, Kind, Node, Sink, Span};
+use crate::yaml::{self, Node, Sink, Span};
 
 pub use names::{Files, files};
 pub use registry::{Facts, Missing, Template, Templates};
-pub use shapes::{CODES, activity as activity_shape};
+pub use shapes::activity as activity_shape;
 pub use source::fit;
 
 /// Parameters of an activity as they take effect: its templates laid under what it says itself. What is wrong with either
 /// goes to `sink`; the answer is the best that can be made of them.
 #[must_use]
 pub fn apply(kind: ActivityKind, spec: &Node, templates: &Templates, sink: &mut Sink<'_>) -> Node {
-    let shape = activity_shape(kind);
     let before = sink.len();
-    yaml::check(spec, &Kind::Map(shape), &CODES, sink);
+    yaml::check(spec, activity_shape(kind), sink);
     let well_formed = sink.len() == before;
     let applied = with_templates(kind, spec, templates, sink);
     if well_formed {
@@ -43,7 +42,7 @@ pub fn apply(kind: ActivityKind, spec: &Node, templates: &Templates, sink: &mut 
 /// Holds rendered parameters against their shape and rules; the first thing that is wrong is the failure.
 pub fn check(kind: ActivityKind, rendered: &Node) -> Result<(), Box<yaml::Diagnostic>> {
     let mut sink = Sink::new("", "");
-    yaml::check(rendered, &Kind::Map(activity_shape(kind)), &CODES, &mut sink);
+    yaml::check(rendered, activity_shape(kind), &mut sink);
     if sink.is_empty() {
         rules::check(kind, rendered, &mut sink);
     }

@@ -5,10 +5,10 @@ use std::sync::LazyLock;
 
 use serde::Serialize;
 
-use super::shapes::{CODES, PRESET, TEMPLATE};
+use super::shapes::{PRESET, TEMPLATE};
 use super::{encode, rules};
 use crate::model::plan::ActivityKind;
-use crate::yaml::{self, Budget, Diagnostic, Entry, Kind, Node, ParseCodes, Sink, Span, Value, nearest};
+use crate::yaml::{self, Budget, Diagnostic, Entry, Node, ParseCodes, Sink, Span, Value, nearest};
 
 const PARSE: ParseCodes = ParseCodes { syntax: "TPL0001", budget: "TPL0002", duplicate: "TPL0003" };
 const BUDGET: Budget = Budget { bytes: 256 * 1024, nodes: 10_000, depth: 16 };
@@ -81,9 +81,8 @@ pub struct Templates {
 static PRESETS: LazyLock<(Templates, Vec<Diagnostic>)> = LazyLock::new(|| {
     let text = include_str!("presets.yaml");
     let mut sink = Sink::new("presets.yaml", text);
-    static SHAPE: Kind = Kind::Named(&Kind::Map(&PRESET));
     let root = yaml::parse(&mut sink, BUDGET, PARSE).unwrap_or(Node::empty_map(Span::default()));
-    yaml::check(&root, &SHAPE, &CODES, &mut sink);
+    root.entries().iter().for_each(|e| yaml::check(&e.value, &PRESET, &mut sink));
     let draft =
         |e: &Entry| Draft { name: e.key.clone(), span: e.key_span, node: e.value.clone(), file: 0, preset: true };
     let mut sinks = [sink];
@@ -124,7 +123,7 @@ impl Templates {
         let mut drafts: Vec<Draft> = Vec::new();
         for (file, sink) in sinks.iter_mut().enumerate() {
             let Some(node) = yaml::parse(sink, BUDGET, PARSE) else { continue };
-            yaml::check(&node, &Kind::Map(&TEMPLATE), &CODES, sink);
+            yaml::check(&node, &TEMPLATE, sink);
             let Some(name) = node.get("name").filter(|_| !sink.has_errors()) else { continue };
             let (text, span) = (name.scalar_text().unwrap_or_default(), name.span);
             if let Err(message) = good_name(&text) {

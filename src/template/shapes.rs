@@ -5,7 +5,7 @@ use crate::model::plan::ActivityKind;
 use crate::yaml::{Choice, Codes, Field, Kind, Shape};
 
 /// Codes of mistakes in parameters.
-pub const CODES: Codes = Codes {
+pub static CODES: Codes = Codes {
     unknown_key: "TPL0101",
     missing_key: "TPL0102",
     wrong_kind: "TPL0103",
@@ -34,6 +34,7 @@ pub static PRESET: Shape = Shape {
     name: "a template",
     id: "Preset",
     doc: "A template.",
+    codes: &CODES,
     fields: &[DESCRIPTION, EXTENDS, CONTAINER, VIDEO, AUDIO, SUBTITLES, IF_SOURCE_LOWER],
     later: &[],
 };
@@ -43,6 +44,7 @@ pub static TEMPLATE: Shape = Shape {
     name: "a template",
     id: "Template",
     doc: "Parameters of transcoding, or of a watermark, under a name.",
+    codes: &CODES,
     fields: &[
         Field::required("name", Kind::Fixed { max: 64 }, "Name by which activities refer to it."),
         DESCRIPTION,
@@ -95,6 +97,7 @@ static CONTAINER_SHAPE: Shape = Shape {
     name: "`container`",
     id: "Container",
     doc: "Container.",
+    codes: &CODES,
     fields: &[Field::required("format", Kind::Choice(&FORMATS), "Format of the container.")],
     later: &[],
 };
@@ -105,6 +108,7 @@ static VIDEO_SHAPE: Shape = Shape {
     name: "`video`",
     id: "Video",
     doc: "How video is encoded.",
+    codes: &CODES,
     fields: &[
         Field::new(
             "codec",
@@ -180,6 +184,7 @@ static GOP_SHAPE: Shape = Shape {
     name: "`gop`",
     id: "Gop",
     doc: "Distance of keyframes in frames.",
+    codes: &CODES,
     fields: &[Field::required("frames", Kind::Int { min: 1, max: 3_600 }, "Frames from keyframe to keyframe.")],
     later: &[],
 };
@@ -188,6 +193,7 @@ static AUDIO_SHAPE: Shape = Shape {
     name: "`audio`",
     id: "Audio",
     doc: "How audio is encoded.",
+    codes: &CODES,
     fields: &[
         Field::new(
             "codec",
@@ -225,6 +231,7 @@ static TRACKS_SHAPE: Shape = Shape {
     name: "`tracks`",
     id: "Tracks",
     doc: "An audio stream by its language.",
+    codes: &CODES,
     fields: &[Field::required("language", Kind::Text { max: 35 }, "Language (BCP 47 or ISO 639).")],
     later: &[],
 };
@@ -233,6 +240,7 @@ static SUBTITLES_SHAPE: Shape = Shape {
     name: "`subtitles`",
     id: "Subtitles",
     doc: "No key is known yet.",
+    codes: &CODES,
     fields: &[],
     later: &[("burn", "`keep` keeps subtitle streams"), ("files", "`keep` keeps subtitle streams")],
 };
@@ -241,6 +249,7 @@ static IF_SOURCE_LOWER_SHAPE: Shape = Shape {
     name: "`if_source_lower`",
     id: "IfSourceLower",
     doc: "What happens where the source has less than is asked for.",
+    codes: &CODES,
     fields: &[
         Field::new("resolution", Kind::Choice(&LOWER), "Smaller source: keep its size, fail, or enlarge it."),
         Field::new("video_bitrate", Kind::Choice(&LOWER), "Lower video bit rate: keep it, fail, or spend more."),
@@ -256,6 +265,7 @@ static CLIP_SHAPE: Shape = Shape {
     name: "`clip`",
     id: "Clip",
     doc: "Part of the source.",
+    codes: &CODES,
     fields: &[
         Field::new("start", MOMENT, "First moment; the beginning is the default."),
         Field::new("duration", LENGTH, "Length."),
@@ -303,6 +313,7 @@ pub static OVERLAY: Shape = Shape {
     name: "a watermark",
     id: "Overlay",
     doc: "A picture laid over the video.",
+    codes: &CODES,
     fields: &[IMAGE, POSITION, DX, DY, WIDTH, HEIGHT, OPACITY, START, DURATION],
     later: TEXT_WATERMARKS,
 };
@@ -315,6 +326,7 @@ static ANALYSIS: Shape = Shape {
     name: "`analysis`",
     id: "Analysis",
     doc: "Media information.",
+    codes: &CODES,
     fields: &[Field::new("loudness", Kind::Bool, "Measure loudness to EBU R 128 (decodes the main audio stream).")],
     later: &[],
 };
@@ -323,6 +335,7 @@ static TRANSCODE: Shape = Shape {
     name: "`transcode`",
     id: "Transcode",
     doc: "Re-encode. Parameters of a template may stand here and win over it.",
+    codes: &CODES,
     fields: &[TEMPLATE_NAME, OUTPUT_NAME, WATERMARKS, CLIP, CONTAINER, VIDEO, AUDIO, SUBTITLES, IF_SOURCE_LOWER],
     later: &[("encryption", "leave it out"), ("merge", "leave it out"), ("rotate", "output is upright")],
 };
@@ -331,6 +344,7 @@ static REMUX: Shape = Shape {
     name: "`remux`",
     id: "Remux",
     doc: "Another container, the streams as they are.",
+    codes: &CODES,
     fields: &[TEMPLATE_NAME, OUTPUT_NAME, CLIP, CONTAINER, VIDEO, AUDIO, SUBTITLES],
     later: &[],
 };
@@ -339,6 +353,7 @@ static WATERMARK: Shape = Shape {
     name: "`watermark`",
     id: "Watermark",
     doc: "Re-encode with a picture laid over; the parameters of transcoding may stand here too.",
+    codes: &CODES,
     fields: &[
         Field::new("watermark", Kind::Fixed { max: 64 }, "Watermark template whose parameters hold."),
         IMAGE,
@@ -369,6 +384,7 @@ static SNAPSHOT: Shape = Shape {
     name: "`snapshot`",
     id: "Snapshot",
     doc: "Pictures of moments.",
+    codes: &CODES,
     fields: &[
         OUTPUT_NAME,
         Field::new(
@@ -406,6 +422,7 @@ static SPRITE_SHAPE: Shape = Shape {
     name: "`sprite`",
     id: "Sprite",
     doc: "Sheets of small pictures.",
+    codes: &CODES,
     fields: &[
         Field::new("columns", Kind::Int { min: 1, max: 100 }, "Pictures beside each other; 10 is the default."),
         Field::new("rows", Kind::Int { min: 1, max: 100 }, "Pictures above each other; 10 is the default."),
@@ -425,6 +442,7 @@ static PACKAGE: Shape = Shape {
     name: "`package`",
     id: "Package",
     doc: "Adaptive streaming from finished renditions.",
+    codes: &CODES,
     fields: &[
         Field::new(
             "from",

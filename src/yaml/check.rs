@@ -1,31 +1,17 @@
 //! A tree held against a shape: everything that does not fit, at once.
 
+use super::shape::Codes;
 use super::{Choice, Kind, Node, Shape, Sink, Span, Value, is_deferred, nearest};
 use crate::model::units;
 
-/// Codes of what can be wrong with keys and values.
-#[derive(Clone, Copy, Debug)]
-pub struct Codes {
-    /// A key that the shape does not have.
-    pub unknown_key: &'static str,
-    /// A key that must be there is not.
-    pub missing_key: &'static str,
-    /// A value of the wrong kind.
-    pub wrong_kind: &'static str,
-    /// A value out of its range, or not one of its words.
-    pub out_of_range: &'static str,
-    /// Something that the language names and this version does not carry out.
-    pub later: &'static str,
-}
-
-/// Holds `node` against `kind`. A text with `${…}` passes wherever a single value is expected: it is held against its
+/// Holds `node` against `shape`. A text with `${…}` passes wherever a single value is expected: it is held against its
 /// kind when it has been rendered.
-pub fn check(node: &Node, kind: &Kind, codes: &Codes, sink: &mut Sink<'_>) {
-    Check { codes, sink }.value(node, kind);
+pub fn check(node: &Node, shape: &'static Shape, sink: &mut Sink<'_>) {
+    Check { codes: shape.codes, sink }.value(node, &Kind::Map(shape));
 }
 
 struct Check<'a, 's> {
-    codes: &'a Codes,
+    codes: &'static Codes,
     sink: &'a mut Sink<'s>,
 }
 
@@ -71,7 +57,7 @@ impl Check<'_, '_> {
                 }
             }
             Kind::Choice(choice) => self.choice(node, choice),
-            Kind::Map(shape) => self.map(node, shape),
+            Kind::Map(shape) => Check { codes: shape.codes, sink: self.sink }.map(node, shape),
             Kind::Named(kind) => node.entries().iter().for_each(|e| self.value(&e.value, kind)),
             Kind::List { of, max } => self.list(node, of, *max),
             Kind::OneOf(kinds) => {

@@ -2,7 +2,7 @@
 
 use serde::{Serialize, Serializer};
 
-use super::Span;
+use super::{Node, Span};
 use crate::model::{Failure, failure};
 
 /// How bad it is.
@@ -106,6 +106,19 @@ impl<'a> Sink<'a> {
     #[must_use]
     pub const fn text(&self) -> &'a str {
         self.text
+    }
+
+    /// Where a part of the text of `node` stands, in bytes of that text: exactly where it is written as it is, at the
+    /// whole value where it is not (escapes, folded lines, templates).
+    #[must_use]
+    pub fn within(&self, node: &Node, start: usize, end: usize) -> Span {
+        let written = self.text.get(node.span.start..node.span.end).unwrap_or_default();
+        let Some(text) = node.as_str() else { return node.span };
+        if written == text {
+            return node.span.part(start, end);
+        }
+        let quoted = written.len() == text.len() + 2 && written.get(1..).is_some_and(|w| w.starts_with(text));
+        if quoted { node.span.part(start + 1, end + 1) } else { node.span }
     }
 
     /// Adds an error.

@@ -15,11 +15,11 @@ mod render;
 mod schema;
 mod shape;
 
-pub use check::{Codes, check};
+pub use check::check;
 pub use diagnostic::{Diagnostic, Label, Severity, Sink};
 pub use nearest::nearest;
 pub use node::{Entry, Node, Span, Value, is_deferred};
 pub use parse::{Budget, ParseCodes, parse};
 pub use render::render;
 pub use schema::schema;
-pub use shape::{Choice, Field, Kind, Shape};
+pub use shape::{Choice, Codes, Field, Kind, Shape};

@@ -1,6 +1,21 @@
 //! Shapes: which keys a mapping may have, and which values they take. One table for checking, for hints and for the
 //! JSON Schema.
 
+/// Codes of what can be wrong with keys and values.
+#[derive(Clone, Copy, Debug)]
+pub struct Codes {
+    /// A key that the shape does not have.
+    pub unknown_key: &'static str,
+    /// A key that must be there is not.
+    pub missing_key: &'static str,
+    /// A value of the wrong kind.
+    pub wrong_kind: &'static str,
+    /// A value out of its range, or not one of its words.
+    pub out_of_range: &'static str,
+    /// Something that the language names and this version does not carry out.
+    pub later: &'static str,
+}
+
 /// A mapping with known keys.
 #[derive(Debug)]
 pub struct Shape {
@@ -10,6 +25,8 @@ pub struct Shape {
     pub id: &'static str,
     /// One sentence for the schema.
     pub doc: &'static str,
+    /// Codes of what can be wrong with it.
+    pub codes: &'static Codes,
     /// Keys it may have.
     pub fields: &'static [Field],
     /// Keys that the language names and this version does not carry out, with what to do instead.

@@ -1,0 +1,59 @@
+//! The passes, one after the other.
+
+use std::fmt::Write as _;
+use std::sync::Arc;
+
+use sha2::{Digest, Sha256};
+
+use super::names::Names;
+use super::{Compiled, Limits, Workflow, activities, definition, expression, keys, link, shapes};
+use crate::template::Templates;
+use crate::yaml::{self, Node, ParseCodes, Sink, Span};
+
+const PARSE: ParseCodes = ParseCodes { syntax: "WF0001", budget: "WF0002", duplicate: "WF0003" };
+
+/// Checks the text of a workflow as a whole and makes its plan. `file_name` is for diagnostics.
+#[must_use]
+pub fn compile(file_name: &str, text: &str, templates: &Templates, limits: &Limits) -> Compiled {
+    expression::on_large_stack(|| on_this_stack(file_name, text, templates, limits)).unwrap_or_else(|| {
+        let mut sink = Sink::new(file_name, text);
+        sink.error("WF0004", Span::default(), "Reelmill could not check this file; please report it");
+        Compiled { workflow: None, diagnostics: sink.finish() }
+    })
+}
+
+fn on_this_stack(file_name: &str, text: &str, templates: &Templates, limits: &Limits) -> Compiled {
+    let mut sink = Sink::new(file_name, text);
+    let workflow = yaml::parse(&mut sink, limits.budget(), PARSE)
+        .and_then(|root| passes(&root, text, templates, limits, &mut sink))
+        .filter(|_| !sink.has_errors())
+        .map(|workflow| Workflow { file: file_name.to_owned(), ..workflow });
+    Compiled { workflow, diagnostics: sink.finish() }
+}
+
+fn passes(root: &Node, text: &str, templates: &Templates, limits: &Limits, sink: &mut Sink<'_>) -> Option<Workflow> {
+    yaml::check(&activities::without_parameters(root), &shapes::WORKFLOW, sink);
+    let header = definition::read(root, limits, sink);
+    let declared = activities::declare(root, sink);
+    let names = Names::new(&declared, &header.params);
+    let drafts = activities::expand(&declared, &header, &names, templates, limits, sink);
+    let digest = hex(&Sha256::digest(text));
+    let linked = link::link(&header, &digest, &drafts, sink);
+    keys::check(&header, &drafts, sink);
+    Some(Workflow {
+        name: header.name,
+        description: header.description,
+        enabled: header.enabled,
+        trigger: header.trigger,
+        plan: Arc::new(linked?),
+        digest,
+        file: String::new(),
+    })
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {
+        let _ = write!(text, "{byte:02x}");
+        text
+    })
+}

@@ -1,0 +1,222 @@
+//! What stands at the top of a workflow: everything but its activities.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use super::{Limits, Trigger, params, trigger};
+use crate::model::plan::{
+    NotifyChannel, NotifyOn, NotifyTarget, OnFailure, OutputTarget, Param, ParamType, RetryPolicy,
+};
+use crate::model::units;
+use crate::yaml::{Node, Sink};
+
+/// The top of a workflow.
+#[derive(Debug)]
+pub struct Header {
+    pub name: String,
+    pub description: Option<String>,
+    pub enabled: bool,
+    pub trigger: Option<Trigger>,
+    pub output: Target,
+    pub defaults: Defaults,
+    pub params: BTreeMap<String, Param>,
+    pub notify: Vec<NotifyTarget>,
+}
+
+/// Where outputs go, as written.
+#[derive(Clone, Debug, Default)]
+pub struct Target {
+    pub bucket: Option<Node>,
+    pub prefix: Option<Node>,
+}
+
+impl Target {
+    /// This target, with what it does not say taken from `other`.
+    pub fn or(&self, other: &Self) -> Self {
+        Self {
+            bucket: self.bucket.clone().or_else(|| other.bucket.clone()),
+            prefix: self.prefix.clone().or_else(|| other.prefix.clone()),
+        }
+    }
+
+    /// As the plan keeps it.
+    pub fn to_plan(&self) -> OutputTarget {
+        let text = |node: &Option<Node>| node.as_ref().and_then(Node::scalar_text).unwrap_or_default();
+        OutputTarget { bucket: text(&self.bucket), prefix: text(&self.prefix) }
+    }
+}
+
+/// How jobs are run, where an activity says nothing.
+#[derive(Clone, Debug)]
+pub struct Defaults {
+    pub queue: String,
+    pub priority: u8,
+    pub timeout: Duration,
+    pub retry: RetryPolicy,
+    pub on_failure: OnFailure,
+}
+
+impl Default for Defaults {
+    fn default() -> Self {
+        Self {
+            queue: "default".to_owned(),
+            priority: 6,
+            timeout: Duration::from_secs(7_200),
+            retry: RetryPolicy::default(),
+            on_failure: OnFailure::Fail,
+        }
+    }
+}
+
+/// Reads the top of a workflow that has been held against its shape.
+pub fn read(root: &Node, limits: &Limits, sink: &mut Sink<'_>) -> Header {
+    let text = |key: &str| root.get(key).and_then(Node::scalar_text);
+    let name = text("name").unwrap_or_default();
+    if let Some(node) = root.get("name")
+        && !is_word(&name)
+    {
+        sink.error("WF0111", node.span, format!("`{name}` is not a name for a workflow"))
+            .hint("use lower case letters, digits, `-` and `_`, at most 64 of them");
+    }
+    Header {
+        name,
+        description: text("description"),
+        enabled: root.get("enabled").and_then(Node::as_bool).unwrap_or(true),
+        trigger: root.get("trigger").and_then(|node| trigger::read(node, sink)),
+        output: target(root),
+        defaults: defaults(root, &Defaults::default(), sink),
+        params: parameters(root, sink),
+        notify: notify(root, limits, sink),
+    }
+}
+
+/// `output` of a workflow or an activity.
+pub fn target(node: &Node) -> Target {
+    let Some(output) = node.get("output") else { return Target::default() };
+    Target { bucket: output.get("bucket").cloned(), prefix: output.get("prefix").cloned() }
+}
+
+/// How jobs are run by what `node`, a workflow or an activity, says, and `fallback` where it says nothing.
+pub fn defaults(node: &Node, fallback: &Defaults, sink: &mut Sink<'_>) -> Defaults {
+    let queue = node.get("queue").and_then(Node::scalar_text);
+    if let Some((queue, node)) = queue.as_deref().zip(node.get("queue"))
+        && !is_word(queue)
+    {
+        sink.error("WF0111", node.span, format!("`{queue}` is not a name for a queue"))
+            .hint("use lower case letters, digits, `-` and `_`, at most 64 of them");
+    }
+    let retry = node.get("retry");
+    let attempts = retry.and_then(|r| r.get("attempts")).and_then(Node::as_int).and_then(|n| u32::try_from(n).ok());
+    let wait = |key| retry.and_then(|r| r.get(key)).and_then(duration);
+    Defaults {
+        queue: queue.unwrap_or_else(|| fallback.queue.clone()),
+        priority: node
+            .get("priority")
+            .and_then(Node::as_int)
+            .and_then(|n| u8::try_from(n).ok())
+            .unwrap_or(fallback.priority),
+        timeout: node.get("timeout").and_then(duration).unwrap_or(fallback.timeout),
+        retry: RetryPolicy {
+            attempts: attempts.unwrap_or(fallback.retry.attempts),
+            backoff: wait("backoff").unwrap_or(fallback.retry.backoff),
+            max: wait("max").unwrap_or(fallback.retry.max),
+        },
+        on_failure: match node.get("on_failure").and_then(Node::as_str) {
+            Some("continue") => OnFailure::Continue,
+            _ => fallback.on_failure,
+        },
+    }
+}
+
+fn duration(node: &Node) -> Option<Duration> {
+    node.scalar_text().and_then(|t| units::parse_duration(&t).ok())
+}
+
+fn is_word(name: &str) -> bool {
+    let allowed = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || matches!(c, '-' | '_');
+    (1..=64).contains(&name.len()) && name.chars().all(allowed) && name.starts_with(|c: char| c.is_ascii_alphanumeric())
+}
+
+/// Whether CEL can call something by this name.
+pub fn is_identifier(name: &str) -> bool {
+    let allowed = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_';
+    (1..=64).contains(&name.len()) && name.chars().all(allowed) && !name.starts_with(|c: char| c.is_ascii_digit())
+}
+
+fn parameters(root: &Node, sink: &mut Sink<'_>) -> BTreeMap<String, Param> {
+    let mut declared = BTreeMap::new();
+    for entry in root.get("params").map(Node::entries).unwrap_or_default() {
+        if !is_identifier(&entry.key) {
+            sink.error("WF0111", entry.key_span, format!("`{}` is not a name for a parameter", entry.key))
+                .hint("use lower case letters, digits and `_`, not beginning with a digit");
+            continue;
+        }
+        let kind = match entry.value.get("type").and_then(Node::as_str) {
+            Some("string") => ParamType::String,
+            Some("int") => ParamType::Int,
+            Some("float") => ParamType::Float,
+            Some("bool") => ParamType::Bool,
+            _ => continue,
+        };
+        let default = entry.value.get("default").map(|node| (node, node.to_json()));
+        let default = match default {
+            Some((node, value)) => match params::typed(kind, &value) {
+                Some(value) => Some(value),
+                None => {
+                    let message = format!("the default of `{}` is not {}", entry.key, params::type_name(kind));
+                    sink.error("WF0124", node.span, message);
+                    None
+                }
+            },
+            None => None,
+        };
+        declared.insert(entry.key.clone(), Param { kind, default });
+    }
+    declared
+}
+
+fn notify(root: &Node, limits: &Limits, sink: &mut Sink<'_>) -> Vec<NotifyTarget> {
+    let Some(list) = root.get("notify") else { return Vec::new() };
+    let receivers = list.elements();
+    if receivers.len() > limits.notify_targets {
+        let message = format!("there are {} receivers; {} are allowed", receivers.len(), limits.notify_targets);
+        sink.error("WF0123", list.span, message);
+    }
+    let mut targets = Vec::new();
+    for receiver in receivers {
+        let Some(url) = receiver.get("sqs").filter(|u| u.scalar_text().is_some()) else { continue };
+        let text = url.scalar_text().unwrap_or_default();
+        if !is_queue_url(&text) {
+            sink.error("WF0122", url.span, "this is not the URL of an SQS queue")
+                .hint("like https://sqs.eu-west-1.amazonaws.com/123456789012/media-done");
+            continue;
+        }
+        let words = receiver.get("on").map(Node::elements).unwrap_or_default();
+        let mut on: Vec<_> = words.iter().filter_map(|w| notify_on(w.as_str()?)).collect();
+        on.dedup();
+        if on.is_empty() {
+            on = vec![NotifyOn::Succeeded, NotifyOn::Failed, NotifyOn::Cancelled];
+        }
+        targets.push(NotifyTarget { to: NotifyChannel::Sqs(text), on });
+    }
+    targets
+}
+
+fn notify_on(word: &str) -> Option<NotifyOn> {
+    Some(match word {
+        "started" => NotifyOn::Started,
+        "succeeded" => NotifyOn::Succeeded,
+        "failed" => NotifyOn::Failed,
+        "cancelled" => NotifyOn::Cancelled,
+        _ => return None,
+    })
+}
+
+/// `http(s)://host/account/queue`, without spaces.
+fn is_queue_url(url: &str) -> bool {
+    let Some(rest) = url.strip_prefix("https://").or_else(|| url.strip_prefix("http://")) else { return false };
+    let parts: Vec<_> = rest.split('/').collect();
+    parts.len() >= 2
+        && parts.iter().all(|p| !p.is_empty())
+        && !url.contains(|c: char| c.is_whitespace() || c.is_control() || matches!(c, '?' | '#' | '@'))
+}

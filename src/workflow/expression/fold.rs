@@ -1,0 +1,190 @@
+//! What is known when a workflow is loaded, put into its expressions: `each`, and what templates say. So a plan is frozen:
+//! a template that changes later changes no execution that has begun.
+
+use serde_json::Value;
+
+use super::{Piece, evaluate, outside_strings, pieces};
+use crate::template::Templates;
+use crate::yaml::is_deferred;
+
+/// What is known when a workflow is loaded.
+pub struct Fold<'a> {
+    /// The element of `for_each`.
+    pub each: Option<&'a Value>,
+    /// Templates.
+    pub templates: &'a Templates,
+}
+
+/// What cannot be folded, and where, in bytes of the text.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FoldError {
+    /// Stable code.
+    pub code: &'static str,
+    /// First byte.
+    pub start: usize,
+    /// One past the last byte.
+    pub end: usize,
+    /// One sentence.
+    pub message: String,
+    /// What to do about it.
+    pub hint: Option<String>,
+}
+
+impl Fold<'_> {
+    fn lookup(&self) -> impl Fn(&str) -> Option<Value> {
+        let each = self.each.cloned();
+        move |name| if name == "each" { each.clone() } else { None }
+    }
+}
+
+/// A text with what is known filled in: expressions over `each` alone are replaced by their value, and `template(…)` by
+/// what the template says. Expressions over anything else stay.
+pub fn fold(text: &str, known: &Fold<'_>) -> Result<Value, FoldError> {
+    let Ok(pieces) = pieces(text) else { return Ok(Value::from(text)) };
+    let lookup = known.lookup();
+    let mut folded = String::new();
+    for piece in &pieces {
+        match piece {
+            Piece::Text(text) => folded.push_str(text),
+            Piece::Escape => folded.push_str("$${"),
+            Piece::Expression(source, start) => {
+                let source = fold_templates(source, known).map_err(|e| e.moved_by(*start))?;
+                match known_value(&source, &lookup) {
+                    Some(value) if pieces.len() == 1 => return Ok(escaped(value)),
+                    Some(Value::String(text)) => folded.push_str(&text.replace("${", "$${")),
+                    Some(value @ (Value::Number(_) | Value::Bool(_))) => folded.push_str(&value.to_string()),
+                    _ => folded.extend(["${", source.as_str(), "}"]),
+                }
+            }
+        }
+    }
+    Ok(Value::String(folded))
+}
+
+/// The value of an expression that says nothing about what is not known yet.
+fn known_value(source: &str, lookup: &dyn Fn(&str) -> Option<Value>) -> Option<Value> {
+    evaluate(source, lookup).ok()
+}
+
+/// A value that is not to be rendered again.
+fn escaped(value: Value) -> Value {
+    match value {
+        Value::String(text) if is_deferred(&text) => Value::String(text.replace("${", "$${")),
+        value => value,
+    }
+}
+
+impl FoldError {
+    fn moved_by(self, bytes: usize) -> Self {
+        Self { start: self.start + bytes, end: self.end + bytes, ..self }
+    }
+}
+
+/// An expression with each `template(…)` replaced by what the template says: `template("h264-720p").short_side` → `720`.
+pub fn fold_templates(source: &str, known: &Fold<'_>) -> Result<String, FoldError> {
+    let mut folded = String::new();
+    let mut at = 0;
+    while let Some(call) = next_call(source, at) {
+        folded.push_str(&source[at..call.start]);
+        let problem = |code, message: String, hint| FoldError { code, start: call.start, end: call.end, message, hint };
+        let argument = &source[call.argument.0..call.argument.1];
+        let Ok(Value::String(name)) = evaluate(argument, &known.lookup()) else {
+            let message = "the name of a template must be known when the workflow is loaded".to_owned();
+            let hint = Some("write it out, or take it from `each`".to_owned());
+            return Err(problem("WF0210", message, hint));
+        };
+        let template = known.templates.lookup(&name).map_err(|m| problem(m.code, m.message, Some(m.hint)))?;
+        let facts = serde_json::to_value(template.facts()).unwrap_or_default();
+        let field = source[call.end..].strip_prefix('.').map(|rest| {
+            let end = rest.find(|c: char| !c.is_ascii_alphanumeric() && c != '_').unwrap_or(rest.len());
+            &rest[..end]
+        });
+        at = call.end;
+        match field {
+            None => folded.push_str(&facts.to_string()),
+            Some(field) => {
+                let Some(value) = facts.get(field) else {
+                    let known = facts.as_object().map(|o| o.keys().cloned().collect::<Vec<_>>()).unwrap_or_default();
+                    let message = format!("a template has no field `{field}`");
+                    return Err(problem("WF0208", message, Some(format!("it has {}", known.join(", ")))));
+                };
+                folded.push_str(&value.to_string());
+                at += 1 + field.len();
+            }
+        }
+    }
+    folded.push_str(&source[at..]);
+    Ok(folded)
+}
+
+/// A call of `template`, in bytes.
+struct Call {
+    start: usize,
+    end: usize,
+    argument: (usize, usize),
+}
+
+/// The first call of `template` at or after `from`.
+fn next_call(source: &str, from: usize) -> Option<Call> {
+    const NAME: &str = "template";
+    let is_name = |c: char| c.is_ascii_alphanumeric() || c == '_';
+    let outside: Vec<_> = outside_strings(source).collect();
+    let start = outside.iter().map(|&(i, _)| i).find(|&i| {
+        i >= from
+            && source[i..].starts_with(NAME)
+            && !source[..i].ends_with(|c: char| is_name(c) || c == '.')
+            && source[i + NAME.len()..].trim_start().starts_with('(')
+    })?;
+    let mut depth = 0_usize;
+    let mut open = None;
+    for &(i, c) in outside.iter().filter(|&&(i, _)| i >= start + NAME.len()) {
+        match c {
+            '(' => {
+                depth += 1;
+                open = open.or(Some(i + 1));
+            }
+            ')' => depth = depth.saturating_sub(1),
+            _ => continue,
+        }
+        if depth == 0 {
+            return Some(Call { start, end: i + 1, argument: (open?, i) });
+        }
+    }
+    None
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::super::on_large_stack;
+    use super::*;
+
+    fn folded(text: &str) -> Result<Value, &'static str> {
+        let each = json!("h264-720p");
+        on_large_stack(|| {
+            let templates = Templates::presets();
+            fold(text, &Fold { each: Some(&each), templates: &templates }).map_err(|e| e.code)
+        })
+        .unwrap()
+    }
+
+    #[test]
+    fn what_is_known_is_filled_in_and_the_rest_stays() {
+        for (text, expected) in [
+            ("${each}.mp4", json!("h264-720p.mp4")),
+            ("${each}", json!("h264-720p")),
+            ("${object.stem}/${each}.mp4", json!("${object.stem}/h264-720p.mp4")),
+            ("${object.stem + each}", json!("${object.stem + each}")),
+            ("${template(each).short_side}", json!(720)),
+            ("${template( 'aac-64k' ).audio_bitrate + probe.x}", json!("${64000 + probe.x}")),
+            ("${\"template(each)\"}", json!("template(each)")),
+            ("$${each}", json!("$${each}")),
+        ] {
+            assert_eq!(folded(text), Ok(expected), "{text}");
+        }
+        assert_eq!(folded("${template('nope').width}"), Err("TPL0006"));
+        assert_eq!(folded("${template(each).size}"), Err("WF0208"));
+        assert_eq!(folded("${template(params.t).width}"), Err("WF0210"));
+    }
+}

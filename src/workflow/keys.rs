@@ -1,0 +1,125 @@
+//! Where outputs go, looked at before anything runs: keys that two activities write, and keys that start the workflow
+//! again.
+
+use super::activities::Draft;
+use super::definition::Header;
+use super::expression::{Piece, pieces};
+use super::pattern::Pattern;
+use super::resolve::good_file;
+use crate::model::plan::{Activity, ActivityInput, Plan};
+use crate::template;
+use crate::yaml::{Node, Sink, Span, is_deferred};
+
+/// A name that an activity writes, or a folder.
+struct Written<'a> {
+    draft: &'a Draft,
+    span: Span,
+    bucket: String,
+    /// Prefix and name, as texts with `${…}`.
+    key: String,
+    /// Whether it is a folder: everything below it.
+    folder: bool,
+}
+
+impl Written<'_> {
+    fn pattern(&self) -> Pattern {
+        let pattern = Pattern::of_text(&self.key);
+        if self.folder { pattern.and_below() } else { pattern }
+    }
+
+    /// Whether both write one key, as far as that is known: texts that still hold expressions are compared as they are.
+    fn collides(&self, other: &Self) -> bool {
+        if self.bucket != other.bucket {
+            return false;
+        }
+        let known = !is_deferred(&self.key) && !is_deferred(&other.key);
+        if known { self.pattern().meets(&other.pattern()) } else { self.key == other.key }
+    }
+}
+
+/// Looks at the keys that activities write.
+pub fn check(header: &Header, drafts: &[Draft], sink: &mut Sink<'_>) {
+    let written: Vec<_> = drafts.iter().filter(|d| d.publishes()).flat_map(written).collect();
+    for one in &written {
+        name(one, sink);
+        again(header, one, sink);
+    }
+    for (index, one) in written.iter().enumerate() {
+        let Some(first) = written[..index].iter().find(|w| w.collides(one)) else { continue };
+        let message = if first.draft.name == one.draft.name {
+            format!("`{}` writes `{}` twice", one.draft.name, one.key)
+        } else {
+            format!("`{}` and `{}` write the same key `{}`", first.draft.name, one.draft.name, one.key)
+        };
+        let hint =
+            if one.draft.each.is_some() { "put `${each}` into the name" } else { "give one of them another `name`" };
+        let diagnostic = sink.error("WF0301", one.span, message);
+        diagnostic.hint(hint);
+        if first.span != one.span {
+            diagnostic.also(first.span, "written here too");
+        }
+    }
+}
+
+fn written(draft: &Draft) -> Vec<Written<'_>> {
+    let target = draft.output.to_plan();
+    let files = draft.files();
+    let place = |key: &str| draft.spec.get(key).map_or(draft.span, |n| n.span);
+    let written = |name: String, span, folder| Written {
+        draft,
+        span,
+        bucket: target.bucket.clone(),
+        key: format!("{}{name}", target.prefix),
+        folder,
+    };
+    let track = files.vtt.map(|name| written(name, place("vtt"), false));
+    let folders = files.renditions.into_iter().map(|folder| written(format!("{folder}/"), place("name"), true));
+    std::iter::once(written(files.main, place("name"), false)).chain(track).chain(folders).collect()
+}
+
+/// A name that no value of its expressions can make good.
+fn name(one: &Written<'_>, sink: &mut Sink<'_>) {
+    let Ok(pieces) = pieces(&one.key) else { return };
+    let stand_in: String = pieces
+        .iter()
+        .map(|piece| match piece {
+            Piece::Text(text) => text,
+            Piece::Escape => "${",
+            Piece::Expression(..) => "x",
+        })
+        .collect();
+    if let Err(why) = good_file(stand_in.trim_end_matches('/')) {
+        sink.error("WF0303", one.span, format!("`{}` is not a key to write: {why}", one.key));
+    }
+}
+
+/// An output that would start the workflow again.
+fn again(header: &Header, one: &Written<'_>, sink: &mut Sink<'_>) {
+    let Some(trigger) = &header.trigger else { return };
+    let bucket = Pattern::of_text(&one.bucket);
+    let same_bucket = Pattern::of_text(&trigger.bucket.replace("${", "$${")).meets(&bucket);
+    let key = one.pattern();
+    if !same_bucket || !trigger.patterns().iter().any(|p| p.meets(&key)) {
+        return;
+    }
+    let at = [&one.draft.output.prefix, &one.draft.output.bucket].into_iter().flatten().next();
+    let span = at.map_or(one.span, |node: &Node| node.span);
+    let message = format!("what `{}` writes to `{}` would start this workflow again", one.draft.name, one.key);
+    sink.error("WF0302", span, message)
+        .also(one.draft.span, "written here")
+        .hint("write to another bucket, or under a prefix that the trigger does not match");
+}
+
+/// Keys that an activity of a plan can write: bucket and patterns.
+pub fn of_plan<'a>(plan: &'a Plan, activity: &'a Activity) -> (Pattern, Vec<Pattern>) {
+    let target = plan.output_of(activity);
+    let inputs = match &activity.input {
+        ActivityInput::Object => [].as_slice(),
+        ActivityInput::Activities(names) => names,
+    };
+    let files = template::files(activity.kind, &activity.name, &Node::from_json(&activity.spec), inputs);
+    let key = |name: &str| Pattern::of_text(&format!("{}{name}", target.prefix));
+    let folders = files.renditions.iter().map(|folder| key(&format!("{folder}/")).and_below());
+    let names = [Some(&files.main), files.vtt.as_ref()].into_iter().flatten().map(|name| key(name));
+    (Pattern::of_text(&target.bucket), names.chain(folders).collect())
+}

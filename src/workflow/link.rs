@@ -1,0 +1,110 @@
+//! Activities linked to what they need, and the plan that comes of it.
+
+use petgraph::algo::tarjan_scc;
+use petgraph::graph::{DiGraph, NodeIndex};
+
+use super::activities::{Draft, Named};
+use super::definition::Header;
+use crate::model::plan::{Activity, ActivityInput, ActivityKind, Need, Plan};
+use crate::yaml::Sink;
+
+/// The plan of a workflow; `None` where it cannot be one. What is wrong goes to `sink`.
+pub fn link(header: &Header, digest: &str, drafts: &[Draft], sink: &mut Sink<'_>) -> Option<Plan> {
+    for draft in drafts {
+        inputs(draft, drafts, sink);
+        outputs(draft, sink);
+    }
+    let graph = connect(drafts, sink)?;
+    Some(Plan {
+        workflow: header.name.clone(),
+        digest: digest.to_owned(),
+        graph: graph.map(|node, _| activity(&drafts[node.index()], header), |_, need| *need),
+        output: header.output.to_plan(),
+        notify: header.notify.clone(),
+        params: header.params.clone(),
+    })
+}
+
+fn inputs(draft: &Draft, drafts: &[Draft], sink: &mut Sink<'_>) {
+    let Some(from) = &draft.from else { return };
+    for input in from {
+        let source = drafts.iter().find(|d| d.name == input.name);
+        if let Some(source) = source.filter(|s| !s.makes_media()) {
+            let message = format!("`{}` is a {}, which makes no media file to read", input.name, source.kind.as_str());
+            sink.error("WF0119", input.span, message).hint("take it from a transcode, remux or watermark");
+        }
+    }
+    if let Some(second) = from.get(1).filter(|_| draft.kind != ActivityKind::Package) {
+        let message = format!("`{}` reads one activity; this is {}", draft.kind.as_str(), from.len());
+        sink.error("WF0120", second.span, message).hint("only `package` takes several");
+    }
+}
+
+fn outputs(draft: &Draft, sink: &mut Sink<'_>) {
+    if draft.publishes() && draft.output.bucket.is_none() {
+        sink.error("WF0121", draft.span, "nothing says which bucket the outputs go to")
+            .hint("add `output: { bucket: …, prefix: … }` to the workflow or the activity");
+    }
+}
+
+fn connect(drafts: &[Draft], sink: &mut Sink<'_>) -> Option<DiGraph<usize, Need>> {
+    let mut graph = DiGraph::new();
+    let nodes: Vec<_> = (0..drafts.len()).map(|i| graph.add_node(i)).collect();
+    let find = |name: &str| drafts.iter().position(|d| d.name == name).map(|i| nodes[i]);
+    let mut whole = true;
+    for (draft, &node) in drafts.iter().zip(&nodes) {
+        let inputs = draft.from.iter().flatten().map(|n| (n, Need::Input));
+        for (Named { name, span }, need) in inputs.chain(draft.needs.iter().map(|n| (n, Need::Order))) {
+            let Some(source) = find(name) else { continue };
+            if source == node || draft.group.is_some() && drafts[source.index()].group == draft.group {
+                let message = format!("`{}` refers to itself", draft.group.as_ref().unwrap_or(&draft.name));
+                sink.error("WF0203", *span, message).hint("only what comes before an activity can be referred to");
+                whole = false;
+            } else if graph.find_edge(source, node).is_none() {
+                graph.add_edge(source, node, need);
+            }
+        }
+    }
+    for circle in tarjan_scc(&graph).iter().filter(|c| c.len() > 1) {
+        tell_cycle(circle, &graph, drafts, sink);
+        whole = false;
+    }
+    whole.then_some(graph)
+}
+
+fn tell_cycle(circle: &[NodeIndex], graph: &DiGraph<usize, Need>, drafts: &[Draft], sink: &mut Sink<'_>) {
+    let mut members: Vec<_> = circle.iter().map(|n| &drafts[graph[*n]]).collect();
+    members.sort_by_key(|d| d.span);
+    members.dedup_by_key(|d| d.span);
+    let names: Vec<_> = members.iter().map(|d| d.group.clone().unwrap_or_else(|| d.name.clone())).collect();
+    let [first, others @ ..] = members.as_slice() else { return };
+    let message = format!("these activities wait for each other: {}", names.join(", "));
+    let diagnostic = sink.error("WF0118", first.span, message);
+    diagnostic.hint("follow `from`, `needs` and the names in expressions, and take one of them away");
+    for other in others {
+        diagnostic.also(other.span, "waits too");
+    }
+}
+
+fn activity(draft: &Draft, header: &Header) -> Activity {
+    let input = match &draft.from {
+        None => ActivityInput::Object,
+        Some(from) => ActivityInput::Activities(from.iter().map(|n| n.name.clone()).collect()),
+    };
+    Activity {
+        name: draft.name.clone(),
+        group: draft.group.clone(),
+        each: draft.each.clone(),
+        kind: draft.kind,
+        spec: draft.spec.to_json(),
+        input,
+        output: Some(draft.output.to_plan()).filter(|own| *own != header.output.to_plan()),
+        when: draft.when.clone(),
+        handles: draft.handles.clone(),
+        queue: draft.defaults.queue.clone(),
+        priority: draft.defaults.priority,
+        timeout: draft.defaults.timeout,
+        retry: draft.defaults.retry,
+        on_failure: draft.defaults.on_failure,
+    }
+}

@@ -1,0 +1,86 @@
+//! The workflow language: one YAML file, checked as a whole, becomes one frozen [`Plan`]; and when an execution runs, an
+//! activity of that plan becomes [work](crate::model::work).
+//!
+//! [`compile`] reads the file into a tree with spans, holds it against the [shapes](shapes), expands `for_each`, lays
+//! templates under parameters, checks every expression, links the activities and looks for keys that collide or feed the
+//! workflow again. Each pass goes on where an earlier one found mistakes, so that all are told at once.
+//!
+//! **Invariant**: pure: no I/O, no clock; a plan depends on its text and the templates alone, and nothing outside it but
+//! the execution's own facts goes into [`resolve`]. Any text ends in a plan or in diagnostics. Values are never
+//! interpreted: what an object's name holds ends up in keys as it is, or is refused.
+//!
+//! Deliberately absent: when an activity runs (`engine`), files and reloading (`daemon`).
+
+mod activities;
+mod compile;
+mod definition;
+mod evaluator;
+mod expression;
+pub mod graph;
+mod keys;
+mod limits;
+mod link;
+mod names;
+mod params;
+mod pattern;
+mod resolve;
+mod set;
+mod shapes;
+mod trigger;
+mod view;
+
+use std::sync::Arc;
+
+use crate::model::plan::Plan;
+use crate::yaml;
+
+pub use crate::yaml::{Diagnostic, Severity};
+pub use compile::compile;
+pub use evaluator::Evaluator;
+pub use limits::Limits;
+pub use params::params;
+pub use resolve::{ResolveContext, Resolved, ResolvedInput, resolve};
+pub use set::check_set;
+pub use trigger::{MatchReason, Trigger};
+
+/// Diagnostics for people.
+pub mod diagnostics {
+    pub use crate::yaml::{Diagnostic, Label, Severity, render};
+}
+
+/// A workflow.
+#[derive(Clone, Debug)]
+pub struct Workflow {
+    /// Its name.
+    pub name: String,
+    /// What it is for.
+    pub description: Option<String>,
+    /// Whether uploads start it.
+    pub enabled: bool,
+    /// Which uploads do.
+    pub trigger: Option<Trigger>,
+    /// What it does.
+    pub plan: Arc<Plan>,
+    /// Digest of its text: SHA-256, in hex.
+    pub digest: String,
+    /// The file it was read from, for diagnostics over several workflows.
+    pub file: String,
+}
+
+/// What a text turned out to be.
+#[derive(Clone, Debug)]
+pub struct Compiled {
+    /// The workflow; absent where there are errors.
+    pub workflow: Option<Workflow>,
+    /// Everything that is wrong with it, and warnings, in the order of the text.
+    pub diagnostics: Vec<Diagnostic>,
+}
+
+/// The JSON Schema of workflow files.
+#[must_use]
+pub fn schema() -> schemars::Schema {
+    yaml::schema(&shapes::WORKFLOW, "Reelmill workflow")
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,312 @@
+//! The names that expressions may use, and expressions held against them.
+
+use std::collections::BTreeMap;
+
+use cel::ExecutionError;
+use serde_json::{Map, Value, json};
+
+use super::activities::Declared;
+use super::expression::{EvaluateError, Fold, Path, Piece, Problem, evaluate, fold_templates, inspect, pieces};
+use super::{Limits, view};
+use crate::model::plan::{ActivityKind, Param, ParamType};
+use crate::model::{InputObject, ObjectLocation};
+use crate::yaml::{Node, Sink, Span, nearest};
+
+/// Names that are always there.
+pub const BUILT_IN: &[&str] = &["object", "execution", "workflow", "params", "each"];
+
+/// Words that CEL keeps for itself, and the functions an activity's name would look like.
+pub const RESERVED: &[&str] = &[
+    "as",
+    "break",
+    "const",
+    "continue",
+    "else",
+    "false",
+    "for",
+    "function",
+    "if",
+    "import",
+    "in",
+    "let",
+    "loop",
+    "namespace",
+    "null",
+    "package",
+    "return",
+    "true",
+    "var",
+    "void",
+    "while",
+    "failed",
+    "succeeded",
+    "skipped",
+    "template",
+    "has",
+    "all",
+    "exists",
+    "exists_one",
+    "map",
+    "filter",
+    "size",
+    "matches",
+    "int",
+    "uint",
+    "double",
+    "string",
+    "bytes",
+    "bool",
+    "type",
+    "dyn",
+    "list",
+];
+
+/// An activity that an expression refers to.
+#[derive(Clone, Debug)]
+pub struct Mention {
+    /// Its name, or its group's.
+    pub name: String,
+    /// Where.
+    pub span: Span,
+    /// Whether the expression asks if it failed.
+    pub handled: bool,
+}
+
+/// What an expression is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Purpose {
+    /// Part of a text.
+    Text,
+    /// A value of whatever type is asked for.
+    Value,
+    /// True or false.
+    Condition,
+}
+
+/// The names of one workflow.
+pub struct Names {
+    /// Activities; of a group the names of its elements.
+    activities: BTreeMap<String, (ActivityKind, Option<Vec<String>>)>,
+    params: Value,
+}
+
+impl Names {
+    /// Names of the declared activities and parameters.
+    pub fn new(declared: &[Declared<'_>], params: &BTreeMap<String, Param>) -> Self {
+        let elements = |d: &Declared<'_>| d.elements.as_ref().map(|e| e.iter().map(view::element_name).collect());
+        let params: Map<_, _> = params.iter().map(|(name, p)| (name.clone(), zero_param(p))).collect();
+        Self {
+            activities: declared.iter().map(|d| (d.name.clone(), (d.kind, elements(d)))).collect(),
+            params: Value::Object(params),
+        }
+    }
+
+    /// Names that `from` and `needs` may hold: activities, groups and their elements.
+    pub fn of_activities(&self) -> impl Iterator<Item = String> {
+        self.activities.iter().flat_map(|(name, (_, elements))| {
+            let elements = elements.iter().flatten().map(move |e| format!("{name}.{e}"));
+            std::iter::once(name.clone()).chain(elements)
+        })
+    }
+
+    /// The expanded names that a name stands for; `None` where there is no such activity.
+    pub fn expand(&self, name: &str) -> Option<Vec<String>> {
+        match self.activities.get(name) {
+            Some((_, Some(elements))) => Some(elements.iter().map(|e| format!("{name}.{e}")).collect()),
+            Some((_, None)) => Some(vec![name.to_owned()]),
+            None => self.of_activities().find(|known| known == name).map(|known| vec![known]),
+        }
+    }
+
+    /// The value of a name before anything is known: every field that it has, empty.
+    fn zero(&self, name: &str, each: Option<&Value>) -> Option<Value> {
+        Some(match name {
+            "object" => view::object(&InputObject {
+                location: ObjectLocation { bucket: String::new(), key: String::new() },
+                size_bytes: None,
+                etag: None,
+                version: None,
+                metadata: BTreeMap::new(),
+            }),
+            "execution" => json!({"id": "", "time": ""}),
+            "workflow" => json!(""),
+            "params" => self.params.clone(),
+            "each" => each?.clone(),
+            name => match self.activities.get(name)? {
+                (kind, None) => view::zero(*kind),
+                (kind, Some(elements)) => view::group(elements.iter().map(|e| (e.clone(), view::zero(*kind)))),
+            },
+        })
+    }
+
+    /// Looks at every expression in a text, or at the text itself where it is a condition. Answers the activities that are
+    /// mentioned; what is wrong goes to `sink`.
+    pub fn check(
+        &self,
+        node: &Node,
+        condition: bool,
+        known: &Fold<'_>,
+        limits: &Limits,
+        sink: &mut Sink<'_>,
+    ) -> Vec<Mention> {
+        let Some(text) = node.as_str() else { return Vec::new() };
+        let mut check = Check { names: self, node, known, limits, sink, mentions: Vec::new() };
+        if condition {
+            check.expression(text, 0, Purpose::Condition);
+            return check.mentions;
+        }
+        match pieces(text) {
+            Err(unclosed) => {
+                let span = check.sink.within(node, unclosed.0, text.len());
+                check
+                    .sink
+                    .error("WF0211", span, "this `${` has no `}`")
+                    .hint("write `$${` for the characters themselves");
+            }
+            Ok(pieces) => {
+                let purpose = if pieces.len() == 1 { Purpose::Value } else { Purpose::Text };
+                for piece in pieces {
+                    if let Piece::Expression(source, offset) = piece {
+                        check.expression(source, offset, purpose);
+                    }
+                }
+            }
+        }
+        check.mentions
+    }
+}
+
+fn zero_param(param: &Param) -> Value {
+    param.default.clone().unwrap_or_else(|| match param.kind {
+        ParamType::String => json!(""),
+        ParamType::Int => json!(0),
+        ParamType::Float => json!(0.0),
+        ParamType::Bool => json!(false),
+    })
+}
+
+struct Check<'a, 's> {
+    names: &'a Names,
+    node: &'a Node,
+    known: &'a Fold<'a>,
+    limits: &'a Limits,
+    sink: &'a mut Sink<'s>,
+    mentions: Vec<Mention>,
+}
+
+impl Check<'_, '_> {
+    fn expression(&mut self, source: &str, offset: usize, purpose: Purpose) {
+        let inspected = match inspect(source, self.limits) {
+            Ok(inspected) => inspected,
+            Err(problem) => return self.tell(&problem, offset),
+        };
+        let before = self.sink.len();
+        for path in &inspected.paths {
+            self.path(path, offset);
+        }
+        if self.sink.len() == before {
+            self.dry_run(source, offset, purpose);
+        }
+    }
+
+    fn tell(&mut self, problem: &Problem, offset: usize) {
+        let span = self.sink.within(self.node, offset + problem.start, offset + problem.end);
+        self.sink.error(problem.code, span, problem.message.clone()).hint.clone_from(&problem.hint);
+    }
+
+    fn path(&mut self, path: &Path, offset: usize) {
+        let span = self.sink.within(self.node, offset + path.start, offset + path.end);
+        let Some(zero) = self.names.zero(&path.root, self.known.each) else {
+            self.unknown_name(path, span);
+            return;
+        };
+        if self.names.activities.contains_key(&path.root) {
+            let handled = path.argument_of.as_deref() == Some("failed");
+            self.mentions.push(Mention { name: path.root.clone(), span, handled });
+        } else if let Some(function) = &path.argument_of {
+            let message = format!("`{function}` takes the name of an activity; `{}` is none", path.root);
+            self.sink.error("WF0207", span, message);
+            return;
+        }
+        if let Some((field, known)) = unknown_field(&zero, &path.fields) {
+            let message = if known.is_empty() {
+                format!("`{field}` is taken of something that has no fields")
+            } else {
+                format!("`{}` has no `{field}`", path.root)
+            };
+            self.sink.error("WF0208", span, message).hint = nearest(&field, known.iter().map(String::as_str))
+                .map(|n| format!("did you mean `{n}`?"))
+                .or_else(|| (!known.is_empty()).then(|| format!("there are {}", known.join(", "))));
+        }
+    }
+
+    fn unknown_name(&mut self, path: &Path, span: Span) {
+        if path.root == "each" {
+            self.sink.error("WF0202", span, "`each` is known only in an activity with `for_each`");
+            return;
+        }
+        let known = || BUILT_IN.iter().copied().chain(self.names.activities.keys().map(String::as_str));
+        let hint = nearest(&path.root, known()).map_or_else(
+            || format!("there are {}", known().collect::<Vec<_>>().join(", ")),
+            |n| format!("did you mean `{n}`?"),
+        );
+        self.sink.error("WF0202", span, format!("there is nothing called `{}`", path.root)).hint(hint);
+    }
+
+    /// Evaluates with empty values: types that do not fit then do not fit any.
+    fn dry_run(&mut self, source: &str, offset: usize, purpose: Purpose) {
+        let folded = match fold_templates(source, self.known) {
+            Ok(folded) => folded,
+            Err(e) => {
+                let problem = Problem { code: e.code, start: e.start, end: e.end, message: e.message, hint: e.hint };
+                return self.tell(&problem, offset);
+            }
+        };
+        let message = match evaluate(&folded, &|name| self.names.zero(name, self.known.each)) {
+            Err(EvaluateError::Execution { source: error, .. }) => misfit(&error),
+            Err(EvaluateError::NotData { .. }) => Some("the value is not one that can stand here".to_owned()),
+            Err(_) => None,
+            Ok(Value::Bool(_)) => None,
+            Ok(_) if purpose == Purpose::Condition => Some("a condition must be true or false".to_owned()),
+            Ok(Value::Array(_) | Value::Object(_) | Value::Null) => {
+                Some("text, a number, true or false can stand here, not a list or a map".to_owned())
+            }
+            Ok(_) => None,
+        };
+        if let Some(message) = message {
+            self.tell(&Problem { code: "WF0209", start: 0, end: source.len(), message, hint: None }, offset);
+        }
+    }
+}
+
+/// What an error says about types; nothing where it comes from empty values.
+fn misfit(error: &ExecutionError) -> Option<String> {
+    match error {
+        ExecutionError::NoSuchOverload(_)
+        | ExecutionError::UnexpectedType { .. }
+        | ExecutionError::InvalidArgumentCount { .. } => Some(format!("the types do not fit: {error}")),
+        ExecutionError::ValuesNotComparable(..) | ExecutionError::UnsupportedBinaryOperator(..) => {
+            Some("the types do not fit: these cannot be compared or combined".to_owned())
+        }
+        ExecutionError::UnsupportedTargetType { .. } | ExecutionError::NotSupportedAsMethod { .. } => {
+            Some("the types do not fit: there is no such function for this value".to_owned())
+        }
+        _ => None,
+    }
+}
+
+/// The first field that a value does not have, and those it has there. A map without any is open.
+fn unknown_field(zero: &Value, fields: &[String]) -> Option<(String, Vec<String>)> {
+    let mut value = zero;
+    for field in fields {
+        let Value::Object(known) = value else { return Some((field.clone(), Vec::new())) };
+        if known.is_empty() {
+            return None;
+        }
+        let Some(next) = known.get(field) else {
+            return Some((field.clone(), known.keys().cloned().collect()));
+        };
+        value = next;
+    }
+    None
+}

@@ -1,0 +1,245 @@
+//! An activity whose turn has come, made into work: expressions rendered, inputs found, keys checked.
+
+use std::collections::BTreeMap;
+
+use petgraph::graph::NodeIndex;
+use serde_json::Value;
+
+use super::evaluator::{self, Scope};
+use super::{expression, view};
+use crate::engine::{ActivityState, Execution};
+use crate::model::media::MediaInfo;
+use crate::model::plan::{Activity, ActivityInput, ActivityKind, Plan};
+use crate::model::work::Work;
+use crate::model::{ExecutionId, Failure, InputObject, ObjectLocation, OutputObject, Timestamp};
+use crate::template::{self, Files};
+use crate::yaml::Node;
+
+/// Longest key that storage takes, in bytes.
+const MAX_KEY_BYTES: usize = 1024;
+
+/// Longest component of a key that file systems take, in bytes.
+const MAX_COMPONENT_BYTES: usize = 255;
+
+/// What an execution knows when an activity's turn has come.
+#[derive(Clone, Copy, Debug)]
+pub struct ResolveContext<'a> {
+    /// The execution.
+    pub execution: ExecutionId,
+    /// When it was created.
+    pub created_at: Timestamp,
+    /// What it works on.
+    pub input: &'a InputObject,
+    /// Values of all declared parameters.
+    pub params: &'a BTreeMap<String, Value>,
+    /// Its state: results of what is upstream.
+    pub state: &'a Execution,
+}
+
+/// An activity made into work.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Resolved {
+    /// What to do. Input indices count [`Resolved::inputs`]; names of files are relative to `prefix`.
+    pub work: Work,
+    /// What it reads.
+    pub inputs: Vec<ResolvedInput>,
+    /// Bucket that its outputs go to; empty for an analysis.
+    pub bucket: String,
+    /// What the key of every output begins with: the key is this and the name of the file.
+    pub prefix: String,
+}
+
+/// Something that work reads.
+#[derive(Clone, Debug, PartialEq)]
+pub enum ResolvedInput {
+    /// The uploaded object.
+    Object(InputObject),
+    /// What another activity published.
+    Output(OutputObject),
+    /// Something that lies beside: the picture of a watermark.
+    Asset(ObjectLocation),
+}
+
+/// Makes work of the activity with this node index.
+pub fn resolve(plan: &Plan, activity: usize, cx: &ResolveContext<'_>) -> Result<Resolved, Failure> {
+    expression::on_large_stack(|| on_this_stack(plan, activity, cx))
+        .unwrap_or_else(|| Err(evaluator::crashed("an expression of the activity")))
+}
+
+fn on_this_stack(plan: &Plan, index: usize, cx: &ResolveContext<'_>) -> Result<Resolved, Failure> {
+    let index = NodeIndex::new(index);
+    let Some(activity) = plan.graph.node_weight(index) else {
+        return Err(Failure::bug("WF0407", format!("the plan has no activity {}", index.index())));
+    };
+    let scope = Scope {
+        plan,
+        activity,
+        state: cx.state,
+        execution: cx.execution,
+        created_at: cx.created_at,
+        input: cx.input,
+        params: cx.params,
+    };
+    let spec = Node::from_json(&render(&activity.spec, &scope)?);
+    template::check(activity.kind, &spec).map_err(|diagnostic| {
+        let failure = diagnostic.to_failure();
+        Failure { message: format!("in `{}`: {}", activity.name, failure.message), ..failure }
+    })?;
+    let (mut inputs, renditions) = inputs(plan, activity, cx)?;
+    let files = template::files(activity.kind, &activity.name, &spec, &renditions);
+    let (bucket, prefix) = match activity.kind {
+        ActivityKind::Analysis => (String::new(), String::new()),
+        _ => target(plan, activity, &files, &scope)?,
+    };
+    let (mut work, images) = template::outputs(activity.kind, &spec, &files, inputs.len());
+    for image in &images {
+        inputs.push(ResolvedInput::Asset(asset(image, activity, cx)?));
+    }
+    if let Some(source) = source(plan, activity, cx) {
+        template::fit(&mut work, &spec, &source)?;
+    }
+    Ok(Resolved { work, inputs, bucket, prefix })
+}
+
+/// A value with every text in it rendered.
+fn render(value: &Value, scope: &Scope<'_>) -> Result<Value, Failure> {
+    Ok(match value {
+        Value::String(text) => expression::render(text, &|name| scope.lookup(name))
+            .map_err(|error| evaluator::failure(&error, &scope.activity.name))?,
+        Value::Array(values) => values.iter().map(|v| render(v, scope)).collect::<Result<Vec<_>, _>>()?.into(),
+        Value::Object(map) => {
+            let rendered: Result<_, Failure> = map.iter().map(|(k, v)| Ok((k.clone(), render(v, scope)?))).collect();
+            Value::Object(rendered?)
+        }
+        other => other.clone(),
+    })
+}
+
+/// What an activity reads, and the names of the activities it came from.
+fn inputs(
+    plan: &Plan,
+    activity: &Activity,
+    cx: &ResolveContext<'_>,
+) -> Result<(Vec<ResolvedInput>, Vec<String>), Failure> {
+    let names = match &activity.input {
+        ActivityInput::Object => return Ok((vec![ResolvedInput::Object(cx.input.clone())], Vec::new())),
+        ActivityInput::Activities(names) => names,
+    };
+    let made: Vec<_> = names
+        .iter()
+        .filter_map(|name| {
+            let state = cx.state.activity(plan.find(name)?)?;
+            Some((ResolvedInput::Output(view::main_output(state.outputs())?.clone()), name.clone()))
+        })
+        .collect();
+    if made.is_empty() {
+        let message = format!("`{}` has nothing to read: {} made no output", activity.name, names.join(", "));
+        return Err(Failure::definition("WF0404", message));
+    }
+    Ok(made.into_iter().unzip())
+}
+
+/// Bucket and prefix, after every key has been found good.
+fn target(plan: &Plan, activity: &Activity, files: &Files, scope: &Scope<'_>) -> Result<(String, String), Failure> {
+    let target = plan.output_of(activity);
+    let rendered = |text: &str| match render(&Value::from(text), scope)? {
+        Value::String(text) => Ok(text),
+        other => Ok(other.to_string()),
+    };
+    let (bucket, prefix) = (rendered(&target.bucket)?, rendered(&target.prefix)?);
+    let refuse = |key: &str, why: &str| {
+        Failure::definition("WF0402", format!("`{}` cannot write `{key}`: {why}", activity.name))
+    };
+    if bucket.is_empty() || bucket.contains(['/', '\0']) {
+        return Err(refuse(&bucket, "this is not a bucket"));
+    }
+    let folders = files.renditions.iter().map(|folder| format!("{folder}/x"));
+    let names = [Some(&files.main), files.vtt.as_ref()].into_iter().flatten().cloned();
+    let names: Vec<_> = names.chain(folders).collect();
+    for name in &names {
+        good_file(name).map_err(|why| refuse(name, why))?;
+        let key = format!("{prefix}{name}");
+        good_key(&key).map_err(|why| refuse(&key, why))?;
+        if let Some(other) = published(scope, &bucket, &key) {
+            let message = format!("`{}` would write `{key}`, which `{other}` has written", activity.name);
+            return Err(Failure::definition("WF0403", message));
+        }
+        if bucket == scope.input.location.bucket && key == scope.input.location.key {
+            return Err(refuse(&key, "it is the uploaded object"));
+        }
+    }
+    Ok((bucket, prefix))
+}
+
+/// The other activity of this execution that has published this key.
+fn published<'a>(scope: &Scope<'a>, bucket: &str, key: &str) -> Option<&'a str> {
+    let indices = scope.plan.graph.node_indices().filter(|&i| scope.plan.graph[i].name != scope.activity.name);
+    indices.into_iter().find_map(|i| {
+        let outputs = scope.state.activity(i).map(ActivityState::outputs).unwrap_or_default();
+        let taken = outputs.iter().any(|o| o.location.bucket == bucket && o.location.key == key);
+        taken.then(|| scope.plan.graph[i].name.as_str())
+    })
+}
+
+/// Whether a name can be a file below a folder, and if not, why.
+pub fn good_file(name: &str) -> Result<(), &'static str> {
+    if name.is_empty() {
+        return Err("the name is empty");
+    }
+    if name.starts_with('/') {
+        return Err("a key does not begin with `/`");
+    }
+    if name.contains('\0') {
+        return Err("it holds a NUL");
+    }
+    for component in name.split('/') {
+        match component {
+            "" => return Err("there is nothing between two `/`, or after the last"),
+            "." | ".." => return Err("`.` and `..` are not names"),
+            long if long.len() > MAX_COMPONENT_BYTES => return Err("a part of it has more than 255 bytes"),
+            _ => {}
+        }
+    }
+    Ok(())
+}
+
+/// Whether a prefix and a name make a key, and if not, why.
+fn good_key(key: &str) -> Result<(), &'static str> {
+    if key.len() > MAX_KEY_BYTES {
+        return Err("it has more than 1024 bytes");
+    }
+    good_file(key)
+}
+
+/// Where the picture of a watermark is.
+fn asset(image: &str, activity: &Activity, cx: &ResolveContext<'_>) -> Result<ObjectLocation, Failure> {
+    let (bucket, key) = match image.strip_prefix("s3://") {
+        Some(rest) => rest.split_once('/').unwrap_or((rest, "")),
+        None => (cx.input.location.bucket.as_str(), image),
+    };
+    if bucket.is_empty() || key.is_empty() || key.contains('\0') {
+        let message = format!("in `{}`: `{image}` is not a picture; write s3://bucket/key, or a key", activity.name);
+        return Err(Failure::definition("WF0406", message));
+    }
+    Ok(ObjectLocation { bucket: bucket.to_owned(), key: key.to_owned() })
+}
+
+/// What is known of the media that an activity reads: the result of an analysis of the same upload, or what was noted when
+/// it was published.
+fn source(plan: &Plan, activity: &Activity, cx: &ResolveContext<'_>) -> Option<MediaInfo> {
+    if let ActivityInput::Activities(names) = &activity.input {
+        let state = cx.state.activity(plan.find(names.first()?)?)?;
+        return view::main_output(state.outputs())?.media.clone();
+    }
+    plan.graph.node_indices().find_map(|i| {
+        let other = &plan.graph[i];
+        match cx.state.activity(i)? {
+            ActivityState::Succeeded { result, .. }
+                if other.kind == ActivityKind::Analysis && other.input == ActivityInput::Object =>
+            {
+                serde_json::from_value(result.as_ref().clone()).ok()
+            }
+            _ => None,
+        }
+    })
+}

@@ -1,0 +1,194 @@
+//! The keys of a workflow: the one table behind checks, hints and the JSON Schema.
+
+use crate::model::plan::ActivityKind;
+use crate::template;
+use crate::yaml::{Choice, Codes, Field, Kind, Shape};
+
+static CODES: Codes = Codes {
+    unknown_key: "WF0101",
+    missing_key: "WF0102",
+    wrong_kind: "WF0103",
+    out_of_range: "WF0104",
+    later: "WF0105",
+};
+
+/// Longest name, in bytes.
+const NAME: Kind = Kind::Fixed { max: 128 };
+
+/// A workflow file.
+pub static WORKFLOW: Shape = Shape {
+    name: "a workflow",
+    id: "Workflow",
+    doc: "What is made of every uploaded file that the trigger matches.",
+    codes: &CODES,
+    fields: &[
+        Field::required("name", NAME, "Name of the workflow."),
+        Field::new("description", Kind::Fixed { max: 4096 }, "What it is for."),
+        Field::new("enabled", Kind::Bool, "Whether uploads start it; true is the default."),
+        Field::new("trigger", Kind::Map(&TRIGGER), "Uploads that start it; without one it is started by hand."),
+        OUTPUT,
+        QUEUE,
+        PRIORITY,
+        TIMEOUT,
+        RETRY,
+        Field::new("params", Kind::Named(&Kind::Map(&PARAM)), "Parameters, set by hand, by the API or by metadata."),
+        Field::required("activities", Kind::Named(&Kind::Map(&ACTIVITY)), "What is done, by name."),
+        Field::new("notify", Kind::List { of: &Kind::Map(&NOTIFY), max: 100 }, "Who is told."),
+    ],
+    later: &[("on", "uploads are matched by `trigger`"), ("concurrency", "queues bound how much runs at once")],
+};
+
+const OUTPUT: Field = Field::new("output", Kind::Map(&OUTPUT_SHAPE), "Where outputs go.");
+const QUEUE: Field = Field::new("queue", Kind::Fixed { max: 64 }, "Queue of jobs; `default` is the default.");
+const PRIORITY: Field =
+    Field::new("priority", Kind::Int { min: 1, max: 10 }, "Priority of jobs, 10 first; 6 is the default.");
+const TIMEOUT: Field = Field::new(
+    "timeout",
+    Kind::Duration { min_s: 1.0, max_s: 604_800.0 },
+    "Wall-clock limit of one attempt; 2h is the default.",
+);
+const RETRY: Field = Field::new("retry", Kind::Map(&RETRY_SHAPE), "When and how often to try again.");
+
+const GLOB: Kind = Kind::Fixed { max: 1024 };
+
+static TRIGGER: Shape = Shape {
+    name: "`trigger`",
+    id: "Trigger",
+    doc: "Uploads that start the workflow.",
+    codes: &CODES,
+    fields: &[
+        Field::required("bucket", Kind::Fixed { max: 255 }, "Bucket of the uploads."),
+        Field::new(
+            "key",
+            Kind::OneOf(&[GLOB, Kind::List { of: &GLOB, max: 100 }]),
+            "Globs over the key, one of which must match; case of the extension is ignored. Every key by default.",
+        ),
+        Field::new("size", Kind::Map(&SIZE), "Sizes of the uploads."),
+    ],
+    later: &[],
+};
+
+static SIZE: Shape = Shape {
+    name: "`size`",
+    id: "SizeRange",
+    doc: "Range of sizes, bounds included.",
+    codes: &CODES,
+    fields: &[Field::new("min", Kind::Bytes, "Smallest."), Field::new("max", Kind::Bytes, "Largest.")],
+    later: &[],
+};
+
+static OUTPUT_SHAPE: Shape = Shape {
+    name: "`output`",
+    id: "Output",
+    doc: "Where outputs go.",
+    codes: &CODES,
+    fields: &[
+        Field::new("bucket", Kind::Text { max: 255 }, "Bucket."),
+        Field::new("prefix", Kind::Text { max: 1024 }, "What every key begins with."),
+    ],
+    later: &[],
+};
+
+static RETRY_SHAPE: Shape = Shape {
+    name: "`retry`",
+    id: "Retry",
+    doc: "When and how often to try again.",
+    codes: &CODES,
+    fields: &[
+        Field::new("attempts", Kind::Int { min: 1, max: 10 }, "Attempts in all; 3 is the default."),
+        Field::new(
+            "backoff",
+            Kind::Duration { min_s: 0.0, max_s: 86_400.0 },
+            "Wait before the second attempt, doubled for each that follows; 10s is the default.",
+        ),
+        Field::new("max", Kind::Duration { min_s: 0.0, max_s: 86_400.0 }, "Longest wait; 5m is the default."),
+    ],
+    later: &[],
+};
+
+static PARAM: Shape = Shape {
+    name: "a parameter",
+    id: "Param",
+    doc: "A parameter.",
+    codes: &CODES,
+    fields: &[
+        Field::required(
+            "type",
+            Kind::Choice(&Choice { now: &["string", "int", "float", "bool"], later: &[] }),
+            "Its type.",
+        ),
+        Field::new("default", Kind::Scalar, "Value where none is given; without one it must be given."),
+        Field::new("description", Kind::Fixed { max: 1024 }, "What it is for."),
+    ],
+    later: &[],
+};
+
+static NOTIFY: Shape = Shape {
+    name: "a receiver",
+    id: "Notify",
+    doc: "A receiver of notifications.",
+    codes: &CODES,
+    fields: &[
+        Field::required("sqs", Kind::Fixed { max: 1024 }, "URL of an SQS queue."),
+        Field::new(
+            "on",
+            Kind::List {
+                of: &Kind::Choice(&Choice { now: &["started", "succeeded", "failed", "cancelled"], later: &[] }),
+                max: 4,
+            },
+            "States of the execution that are told; succeeded, failed and cancelled by default.",
+        ),
+    ],
+    later: &[("sns", "SQS queues are told: `sqs`"), ("webhook", "SQS queues are told: `sqs`")],
+};
+
+const NAMES: Kind = Kind::OneOf(&[NAME, Kind::List { of: &NAME, max: 200 }]);
+
+/// An activity.
+pub static ACTIVITY: Shape = Shape {
+    name: "an activity",
+    id: "Activity",
+    doc: "One thing that is done. Exactly one key says what.",
+    codes: &CODES,
+    fields: &[
+        Field::new("for_each", Kind::List { of: &Kind::Scalar, max: 100 }, "Do it once for each of these: `each`."),
+        Field::new("when", Kind::Condition, "Condition; where it is false the activity is skipped."),
+        Field::new("from", NAMES, "Activity whose output it reads instead of the uploaded object."),
+        Field::new("needs", NAMES, "Activities that must have ended before it."),
+        OUTPUT,
+        QUEUE,
+        PRIORITY,
+        TIMEOUT,
+        RETRY,
+        Field::new(
+            "on_failure",
+            Kind::Choice(&Choice { now: &["fail", "continue"], later: &[] }),
+            "Whether its failure fails the execution.",
+        ),
+        kind(ActivityKind::Analysis),
+        kind(ActivityKind::Transcode),
+        kind(ActivityKind::Remux),
+        kind(ActivityKind::Snapshot),
+        kind(ActivityKind::Watermark),
+        kind(ActivityKind::Package),
+    ],
+    later: &[
+        ("fingerprint", LATER),
+        ("copyright", LATER),
+        ("moderation", LATER),
+        ("tagging", LATER),
+        ("summary", LATER),
+        ("template-analysis", LATER),
+        ("copy", LATER),
+        ("move", LATER),
+        ("delete", LATER),
+        ("webhook", LATER),
+    ],
+};
+
+const LATER: &str = "it knows analysis, transcode, remux, snapshot, watermark and package";
+
+const fn kind(kind: ActivityKind) -> Field {
+    let shape = template::activity_shape(kind);
+    Field::new(kind.as_str(), Kind::Map(shape), shape.doc)
+}

@@ -1,0 +1,258 @@
+//! Bad files: everything that is wrong, at once, where it stands.
+
+use proptest::prelude::*;
+
+use super::*;
+
+/// `CODE line:column message`, one line for each diagnostic, hints behind `→`.
+fn told(text: &str) -> String {
+    let compiled = compiled(text);
+    assert_eq!(compiled.workflow.is_none(), compiled.diagnostics.iter().any(Diagnostic::is_error), "{text}");
+    compiled.diagnostics.iter().map(line).collect::<Vec<_>>().join("\n")
+}
+
+fn line(d: &Diagnostic) -> String {
+    let hint = d.hint.as_ref().map(|h| format!(" → {h}")).unwrap_or_default();
+    format!("{} {}:{} {}{hint}", d.code, d.line, d.column, d.message)
+}
+
+/// Codes alone, of activities that stand in an otherwise good workflow.
+fn codes(activities: &str) -> Vec<&'static str> {
+    compiled(&with(activities)).diagnostics.iter().map(|d| d.code).collect()
+}
+
+/// The text that the first diagnostic points at.
+fn pointed(activities: &str) -> String {
+    let text = with(activities);
+    let compiled = compiled(&text);
+    let span = compiled.diagnostics.first().expect("something is wrong").span;
+    text[span.start..span.end].to_owned()
+}
+
+#[test]
+fn field_case_30_ten_different_mistakes_are_told_at_once() {
+    let text = r#"name: Vod Ladder
+trigger: { buckt: uploads, key: "in/*.{mp4" }
+output: { bucket: media, prefix: "out/" }
+priority: 11
+activities:
+  probe:
+    analysys: {}
+  rungs:
+    for_each: [h264-720p, h265-720p]
+    when: probes.video.height > 100
+    transcode: { template: "${each}", video: { crf: 60 } }
+  poster:
+    snapshot: { at: 10%, name: poster.jpg }
+  cover:
+    snapshot: { at: 20%, name: poster.jpg }
+  hls:
+    package: { from: [rungs, poster] }
+  odd:
+    needs: [hsl]
+    transcode: { audio: { codec: aac, bitrate: 128kk } }
+notify:
+  - sqs: not a url
+"#;
+    insta::assert_snapshot!(told(text), @"");
+}
+
+#[test]
+fn each_mistake_has_its_code() {
+    for (activities, expected) in [
+        ("  Probe: { analysis: {} }", vec!["WF0111"]),
+        ("  each: { analysis: {} }", vec!["WF0112"]),
+        ("  in: { analysis: {} }", vec!["WF0112"]),
+        ("  a: { when: 'true' }", vec!["WF0113"]),
+        ("  a: { webhook: {} }", vec!["WF0105"]),
+        ("  a: { analysis: {}, snapshot: {} }", vec!["WF0114"]),
+        ("  a: { analysis: [] }", vec!["WF0103"]),
+        ("  a: { for_each: [], snapshot: {} }", vec!["WF0115"]),
+        ("  a: { for_each: [x, x], snapshot: { name: \"${each}.jpg\" } }", vec!["WF0115"]),
+        ("  a: { for_each: [x, y/z], snapshot: { name: \"${each}.jpg\" } }", vec!["WF0115"]),
+        ("  a: { from: b, snapshot: {} }", vec!["WF0117"]),
+        ("  a: { needs: a, analysis: {} }", vec!["WF0203"]),
+        ("  a: { needs: b, analysis: {} }\n  b: { needs: a, analysis: {} }", vec!["WF0118"]),
+        ("  a: { snapshot: {} }\n  b: { from: a, remux: {} }", vec!["WF0119"]),
+        ("  a: { transcode: {} }\n  b: { remux: {} }\n  c: { from: [a, b], snapshot: {} }", vec!["WF0120"]),
+        ("  a: { package: { protocol: hls } }", vec!["WF0102"]),
+        ("  a: { retry: { attempts: 11 }, analysis: {} }", vec!["WF0104"]),
+        ("  a: { timeout: soon, analysis: {} }", vec!["WF0103"]),
+        ("  a: { on_failure: ignore, analysis: {} }", vec!["WF0104"]),
+        ("  a: { analysis: {}, analysis: {} }", vec!["WF0003"]),
+        ("  a: { when: 'object.size >', analysis: {} }", vec!["WF0201"]),
+        ("  a: { when: objekt.size > 1, analysis: {} }", vec!["WF0202"]),
+        ("  a: { when: each == 'x', analysis: {} }", vec!["WF0202"]),
+        ("  a: { when: a.has_video, analysis: {} }", vec!["WF0203"]),
+        ("  a: { when: \"sise('x') > 1\", analysis: {} }", vec!["WF0207"]),
+        ("  a: { when: failed(object), analysis: {} }", vec!["WF0207"]),
+        ("  p: { analysis: {} }\n  a: { when: p.video.heigth > 1, analysis: {} }", vec!["WF0208"]),
+        ("  p: { analysis: {} }\n  a: { when: p.video.height, analysis: {} }", vec!["WF0209"]),
+        ("  p: { analysis: {} }\n  a: { when: p.video.height > 'x', analysis: {} }", vec!["WF0209"]),
+        ("  a: { when: '${object.size > 1}', analysis: {} }", vec!["WF0103"]),
+        ("  a: { snapshot: { name: 'x-${object.stem.jpg' } }", vec!["WF0211"]),
+        ("  a: { snapshot: { name: 'x-${object.metadata}.jpg' } }", vec!["WF0209"]),
+        ("  a: { when: template(object.stem).width > 1, analysis: {} }", vec!["WF0210"]),
+        ("  a: { when: \"[1].map(x, [2].map(y, y)).size() > 0\", analysis: {} }", vec!["WF0206"]),
+        ("  a: { snapshot: { name: ../x.jpg } }", vec!["WF0303"]),
+        ("  a: { snapshot: { name: \"${object.dir}//x.jpg\" } }", vec!["WF0303"]),
+        ("  a: { transcode: { template: h264-721p } }", vec!["TPL0006"]),
+        ("  a: { transcode: { template: av1-720p } }", vec!["TPL0007"]),
+        ("  a: { transcode: { template: \"${params.t}\" } }", vec!["WF0208", "TPL0103"]),
+        ("  a: { transcode: { video: { codec: h265 } } }", vec!["TPL0105"]),
+        ("  a: { transcode: { subtitles: { burn: x } } }", vec!["TPL0105"]),
+        ("  a: { transcode: { audio: { loudness: { target: -16 } } } }", vec!["TPL0105"]),
+        ("  a: { transcode: { video: { bufsize: 1M } } }", vec!["TPL0201"]),
+        ("  a: { transcode: { video: { rate_control: cbr } } }", vec!["TPL0202"]),
+        ("  a: { transcode: { container: webm } }", vec!["TPL0203"]),
+        ("  a: { transcode: { video: { short_side: 720, width: 1280 } } }", vec!["TPL0205"]),
+        ("  a: { transcode: { video: none, audio: none } }", vec!["TPL0207"]),
+        ("  a: { snapshot: { at: 1s, every: 2s } }", vec!["TPL0208"]),
+        ("  a: { snapshot: { every: 2s, name: x.jpg } }", vec!["TPL0209"]),
+        ("  a: { watermark: { position: top_left } }", vec!["TPL0212"]),
+        ("  a: { watermark: { text: hello } }", vec!["TPL0105", "TPL0212"]),
+        ("  a: { transcode: { watermarks: [logo] } }", vec!["TPL0006"]),
+        ("  a: { transcode: { name: x.mkv, container: mp4 } }", vec!["TPL0213"]),
+    ] {
+        assert_eq!(codes(activities), expected, "{activities}\n{}", told(&with(activities)));
+    }
+}
+
+#[test]
+fn diagnostics_point_at_the_text() {
+    for (activities, expected) in [
+        ("  p: { analysis: {} }\n  a: { when: 1 < p.video.heigth, analysis: {} }", "p.video.heigth"),
+        ("  a: { snapshot: { name: \"ä-${object.stm}.jpg\" } }", "object.stm"),
+        ("  a: { transcode: { video: { crf: 52 } } }", "52"),
+        ("  a: { transcode: { vidoe: {} } }", "vidoe"),
+        ("  a: { for_each: [h264-720p, h264-72p], transcode: { template: \"${each}\" } }", "\"${each}\""),
+        ("  a: { needs: [b], analysis: {} }", "b"),
+        ("  a:\n    when: >-\n      object.size\n      > 'x'\n    analysis: {}", ">-\n      object.size\n      > 'x'"),
+    ] {
+        assert_eq!(pointed(activities), expected);
+    }
+}
+
+#[test]
+fn field_case_28_two_activities_that_write_one_key_are_refused() {
+    for activities in [
+        "  a: { snapshot: { name: x.jpg } }\n  b: { snapshot: { name: x.jpg } }",
+        "  a: { snapshot: { name: \"${object.stem}.jpg\" } }\n  b: { snapshot: { name: \"${object.stem}.jpg\" } }",
+        "  a: { for_each: [h264-720p, h264-480p], transcode: { template: \"${each}\", name: x.mp4 } }",
+        "  a: { snapshot: { every: 1s, name: t-#.jpg, vtt: a.mp4 } }\n  b: { transcode: { name: a.mp4 } }",
+        "  b: { transcode: { name: hls/a/b.mp4 } }\n  a: { transcode: {} }\n  hls: { package: { from: [a] } }",
+    ] {
+        assert_eq!(codes(activities), ["WF0301"], "{activities}\n{}", told(&with(activities)));
+    }
+    let apart = "  a: { output: { prefix: a/ }, snapshot: { name: x.jpg } }\n  b: { snapshot: { name: x.jpg } }\n  \
+                 c: { for_each: [1, 2], snapshot: { name: \"${each}.jpg\" } }";
+    assert_eq!(codes(apart), Vec::<&str>::new(), "{}", told(&with(apart)));
+}
+
+#[test]
+fn field_case_27_an_output_that_starts_the_workflow_again_is_refused() {
+    let text = |bucket: &str, prefix: &str, glob: &str| {
+        format!(
+            "name: w\ntrigger: {{ bucket: uploads, key: '{glob}' }}\noutput: {{ bucket: '{bucket}', prefix: '{prefix}' }}\n\
+             activities: {{ a: {{ transcode: {{ name: a.mp4 }} }} }}\n"
+        )
+    };
+    for (bucket, prefix, glob, again) in [
+        ("uploads", "in/", "in/**", true),
+        ("${object.bucket}", "in/", "in/**", true),
+        ("uploads", "${object.dir}/", "in/**", true),
+        ("uploads", "out/", "in/**", false),
+        ("uploads", "in/", "in/*.mov", false),
+        ("media", "in/", "in/**", false),
+    ] {
+        let found: Vec<_> = compiled(&text(bucket, prefix, glob)).diagnostics.iter().map(|d| d.code).collect();
+        assert_eq!(found, if again { vec!["WF0302"] } else { vec![] }, "{bucket} {prefix} {glob}");
+    }
+}
+
+#[test]
+fn workflows_that_overlap_or_feed_each_other_are_warned_of() {
+    let one = |name: &str, from: &str, to: &str| {
+        workflow(&format!(
+            "name: {name}\ntrigger: {{ bucket: b, key: '{from}/**' }}\noutput: {{ bucket: b, prefix: '{to}/' }}\n\
+             activities: {{ a: {{ transcode: {{}} }} }}\n"
+        ))
+    };
+    let (a, b, c) = (one("one", "x", "y"), one("two", "y", "x"), one("three", "x/z", "out"));
+    let found: Vec<_> = check_set(&[&a, &b, &c]).iter().map(line).collect();
+    assert_eq!(
+        found,
+        [
+            "WF0304 1:1 an upload to `b` can start both `one` and `three`; each will run once",
+            "WF0305 1:1 outputs of `one`, `two` start each other in a circle; it is broken when it runs",
+        ]
+    );
+    assert_eq!(check_set(&[&a]), []);
+}
+
+#[test]
+fn a_bomb_of_aliases_stops_at_the_budget() {
+    let mut bomb = "name: w\nx0: &x0 [a, a, a, a, a, a, a, a, a, a]\n".to_owned();
+    for i in 1..15 {
+        bomb += &format!("x{i}: &x{i} [{}]\n", vec![format!("*x{}", i - 1); 10].join(", "));
+    }
+    let found: Vec<_> = compiled(&bomb).diagnostics.iter().map(|d| d.code).collect();
+    assert_eq!(found, ["WF0002"]);
+}
+
+#[test]
+fn what_is_too_much_is_refused() {
+    for text in ["a: ".repeat(100_000), "[".repeat(10_000), "- ".repeat(5_000)] {
+        assert!(compiled(&text).workflow.is_none());
+    }
+    let many: String = (0..300).map(|i| format!("  a{i}: {{ analysis: {{}} }}\n")).collect();
+    assert_eq!(codes(&many), ["WF0116"]);
+    let long = format!("  a: {{ when: '{}', analysis: {{}} }}", "true && ".repeat(200) + "true");
+    assert_eq!(codes(&long), ["WF0204"]);
+    let deep = format!("  a: {{ when: '{}true{}', analysis: {{}} }}", "(".repeat(40), ")".repeat(40));
+    assert_eq!(codes(&deep), ["WF0205"]);
+}
+
+#[test]
+fn only_a_word_of_what_is_empty_or_no_mapping() {
+    for text in ["", "# nothing", "just text", "- a\n- b", "{}", "activities: []", "activities: {}", "\u{feff}"] {
+        assert!(compiled(text).workflow.is_none(), "{text:?}");
+        assert!(!compiled(text).diagnostics.is_empty(), "{text:?}");
+    }
+}
+
+#[test]
+fn drawings_underline_the_text() {
+    let text = with("  p: { analysis: {} }\n  a: { when: p.video.heigth > 100, analysis: {} }");
+    insta::assert_snapshot!(diagnostics::render(&compiled(&text).diagnostics, &text, false), @"");
+    assert!(diagnostics::render(&compiled(&text).diagnostics, &text, true).contains('\u{1b}'));
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 200, failure_persistence: None, ..ProptestConfig::default() })]
+
+    /// Any text ends in a plan or in diagnostics.
+    #[test]
+    fn no_text_is_too_much(text in "\\PC{0,200}") {
+        prop_assert_eq!(compiled(&text).workflow.is_none(), !compiled(&text).diagnostics.is_empty());
+    }
+
+    /// So does a good file with some of it torn out or put elsewhere.
+    #[test]
+    fn no_damage_is_too_much(at in 0..2_000_usize, length in 0..60_usize, insert in "[\\PC\n]{0,20}") {
+        let good: Vec<char> = include_str!("../../../workflows/vod.yaml").chars().collect();
+        let at = at.min(good.len());
+        let end = (at + length).min(good.len());
+        let torn: String = good[..at].iter().chain(insert.chars().collect::<Vec<_>>().iter()).chain(&good[end..]).collect();
+        let compiled = compiled(&torn);
+        prop_assert_eq!(compiled.workflow.is_none(), compiled.diagnostics.iter().any(Diagnostic::is_error));
+        drop(diagnostics::render(&compiled.diagnostics, &torn, false));
+    }
+
+    /// Expressions too.
+    #[test]
+    fn no_expression_is_too_much(expression in "[-a-z0-9.()\\[\\]{}?:&|!<>=+*/%\"' ,]{0,120}") {
+        let quoted = expression.replace('\'', "''");
+        drop(compiled(&with(&format!("  a: {{ when: '{quoted}', analysis: {{}} }}"))));
+    }
+}

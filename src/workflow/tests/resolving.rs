@@ -1,0 +1,307 @@
+//! Activities made into work.
+
+use std::collections::BTreeMap;
+
+use petgraph::graph::NodeIndex;
+use serde_json::{Value, json};
+
+use super::*;
+use crate::engine::{ActivityState, Evaluate, Execution, Facts};
+use crate::model::media::{AudioStream, MediaInfo, VideoStream};
+use crate::model::work::{
+    Audio, Clip, Container, FileRole, Gop, Length, MediaOutput, Moment, Output, Package, RateControl, Size,
+    SnapshotTimes, Sprite, Video, VideoEncode, Work,
+};
+use crate::model::{ExecutionId, Failure, InputObject, ObjectLocation, OutputObject, Timestamp};
+
+/// An upload of that key.
+fn upload(key: &str) -> InputObject {
+    InputObject {
+        location: ObjectLocation { bucket: "uploads".to_owned(), key: key.to_owned() },
+        size_bytes: Some(1_000),
+        etag: None,
+        version: None,
+        metadata: BTreeMap::from([("title".to_owned(), "A/B".to_owned())]),
+    }
+}
+
+fn succeeded(result: Value, outputs: Vec<OutputObject>) -> ActivityState {
+    ActivityState::Succeeded { attempt: 1, result: Arc::new(result), outputs: outputs.into() }
+}
+
+fn published(key: &str, media: Option<MediaInfo>) -> OutputObject {
+    OutputObject {
+        location: ObjectLocation { bucket: "media".to_owned(), key: key.to_owned() },
+        size_bytes: 10,
+        content_type: "video/mp4".to_owned(),
+        role: FileRole::Media,
+        media,
+    }
+}
+
+fn source(width: u32, height: u32, bit_rate: u64) -> MediaInfo {
+    let video = VideoStream {
+        width,
+        height,
+        short_side: width.min(height),
+        long_side: width.max(height),
+        bit_rate: Some(bit_rate),
+        ..VideoStream::default()
+    };
+    MediaInfo { video: vec![video], audio: vec![AudioStream::default()], ..MediaInfo::default() }
+}
+
+/// One execution, of which some activities have ended.
+struct Run {
+    plan: Arc<Plan>,
+    state: Execution,
+    input: InputObject,
+    params: BTreeMap<String, Value>,
+}
+
+impl Run {
+    fn new(text: &str, key: &str) -> Self {
+        let plan = workflow(text).plan;
+        let params = params(&plan, &BTreeMap::new(), &BTreeMap::new()).unwrap();
+        Self { state: Execution::new(&plan), plan, input: upload(key), params }
+    }
+
+    fn ended(mut self, name: &str, state: ActivityState) -> Self {
+        self.state.activities[self.plan.find(name).unwrap().index()] = state;
+        self
+    }
+
+    fn resolve(&self, name: &str) -> Result<Resolved, Failure> {
+        let cx = ResolveContext {
+            execution: ExecutionId(uuid::Uuid::nil()),
+            created_at: Timestamp(0),
+            input: &self.input,
+            params: &self.params,
+            state: &self.state,
+        };
+        resolve(&self.plan, self.plan.find(name).unwrap().index(), &cx)
+    }
+
+    fn when(&self, name: &str) -> Result<bool, Failure> {
+        let facts = Facts {
+            execution: ExecutionId(uuid::Uuid::nil()),
+            created_at: Timestamp(0),
+            input: &self.input,
+            params: &self.params,
+        };
+        let index: NodeIndex = self.plan.find(name).unwrap();
+        Evaluator.when(&self.plan, index, &self.state, &facts)
+    }
+}
+
+fn media(resolved: &Resolved) -> &MediaOutput {
+    match &resolved.work {
+        Work::Pipeline(p) => match p.outputs.as_slice() {
+            [Output::Media(output)] => output,
+            other => panic!("{other:?}"),
+        },
+        other => panic!("{other:?}"),
+    }
+}
+
+fn video(resolved: &Resolved) -> &VideoEncode {
+    match &media(resolved).video {
+        Some(Video::Encode(video)) => video,
+        other => panic!("{other:?}"),
+    }
+}
+
+const VOD: &str = include_str!("../../../workflows/vod.yaml");
+
+#[test]
+fn a_rung_of_the_ladder_becomes_work() {
+    let run = Run::new(VOD, "incoming/holiday.mov");
+    let rung = run.resolve("rungs.h264-720p").unwrap();
+    assert_eq!((rung.bucket.as_str(), rung.prefix.as_str()), ("media", "vod/holiday/"));
+    assert_eq!(rung.inputs, [ResolvedInput::Object(run.input.clone())]);
+    let output = media(&rung);
+    assert_eq!((output.file.as_str(), output.container), ("h264-720p.mp4", Container::Mp4));
+    let video = video(&rung);
+    assert_eq!(video.size, Size::ShortSide(720));
+    assert_eq!(
+        video.rate_control,
+        RateControl::Crf { crf: 23.0, maxrate_bps: Some(2_800_000), bufsize_bits: Some(5_600_000) }
+    );
+    assert_eq!((video.gop, video.upscale), (Some(Gop::Seconds(2.0)), false));
+    let Some(Audio::Encode(audio)) = &output.audio else { panic!("{output:?}") };
+    assert_eq!((audio.bitrate_bps, audio.channels), (Some(128_000), Some(2)));
+}
+
+#[test]
+fn pictures_become_work() {
+    let run = Run::new(VOD, "incoming/holiday.mov");
+    let Work::Pipeline(sprites) = run.resolve("sprites").unwrap().work else { panic!() };
+    let [Output::Snapshot(sprites)] = sprites.outputs.as_slice() else { panic!() };
+    assert_eq!((sprites.file.as_str(), sprites.vtt.as_deref()), ("sprites-#####.jpg", Some("sprites.vtt")));
+    assert_eq!(sprites.at, SnapshotTimes::Every(5.0));
+    assert_eq!(sprites.sprite, Some(Sprite { columns: 10, rows: 10, width: 160, height: None }));
+    let Work::Pipeline(poster) = run.resolve("poster").unwrap().work else { panic!() };
+    let [Output::Snapshot(poster)] = poster.outputs.as_slice() else { panic!() };
+    assert_eq!(poster.at, SnapshotTimes::At(Moment::Share(0.1)));
+    assert_eq!(poster.size, Size::Box { width: Some(1280), height: None });
+}
+
+#[test]
+fn a_package_takes_the_renditions_that_exist() {
+    let skipped = ActivityState::Skipped { attempt: 0, reason: crate::engine::SkipReason::When };
+    let run = Run::new(VOD, "incoming/holiday.mov")
+        .ended("base", succeeded(Value::Null, vec![published("vod/holiday/360p.mp4", None)]))
+        .ended("rungs.h264-1080p", skipped)
+        .ended("rungs.h264-480p", succeeded(Value::Null, vec![published("vod/holiday/h264-480p.mp4", None)]));
+    let hls = run.resolve("hls").unwrap();
+    let Work::Package(Package { master, renditions, segment_s, .. }) = &hls.work else { panic!() };
+    assert_eq!((master.as_str(), *segment_s), ("hls/master.m3u8", 6.0));
+    assert_eq!(renditions, &["hls/base", "hls/rungs-h264-480p"]);
+    assert_eq!(hls.inputs.len(), 2);
+    assert_eq!(Run::new(VOD, "incoming/x.mov").resolve("hls").unwrap_err().code, "WF0404");
+}
+
+#[test]
+fn conditions_follow_the_source_and_never_fail_for_what_is_missing() {
+    let probed = |info: &MediaInfo| Run::new(VOD, "incoming/a.mp4").ended("probe", succeeded(json!(info), vec![]));
+    let run = probed(&source(1280, 720, 0));
+    assert_eq!(run.when("rungs.h264-720p"), Ok(true));
+    assert_eq!(run.when("rungs.h264-1080p"), Ok(false));
+    let portrait = probed(&source(1080, 1920, 0));
+    assert_eq!(portrait.when("rungs.h264-1080p"), Ok(true));
+    let audio_only = probed(&MediaInfo { audio: vec![AudioStream::default()], ..MediaInfo::default() });
+    assert_eq!(audio_only.when("rungs.h264-480p"), Ok(false));
+    assert_eq!(audio_only.when("poster"), Ok(false));
+    let failure = Failure::input("MEDIA0001", "no");
+    let failed = Run::new(VOD, "incoming/a.mp4").ended("probe", ActivityState::Failed { attempt: 1, failure });
+    assert_eq!(failed.when("poster"), Ok(false));
+}
+
+#[test]
+fn watermarks_bring_their_pictures_as_inputs() {
+    let text = include_str!("../../../workflows/watermark.yaml");
+    let run = Run::new(text, "watermark/clip.mp4");
+    let logo = ResolvedInput::Asset(ObjectLocation { bucket: "assets".to_owned(), key: "logo.png".to_owned() });
+    let marked = run.resolve("marked").unwrap();
+    assert_eq!(marked.inputs[1], logo);
+    let overlay = &media(&marked).overlays[0];
+    assert_eq!((overlay.input, overlay.dx, overlay.width), (1, Length::Ratio(0.02), Some(Length::Ratio(0.1))));
+    let teaser = run.resolve("teaser").unwrap();
+    assert_eq!(media(&teaser).clip, Some(Clip { start_s: 0.0, duration_s: Some(15.0) }));
+    assert_eq!(media(&teaser).overlays[0].width, Some(Length::Pixels(160)));
+    let bare = with("  a: { watermark: { image: brand/logo.png } }");
+    let at = Run::new(&bare, "in/x.mp4").resolve("a").unwrap().inputs.remove(1);
+    assert_eq!(
+        at,
+        ResolvedInput::Asset(ObjectLocation { bucket: "uploads".to_owned(), key: "brand/logo.png".to_owned() })
+    );
+}
+
+#[test]
+fn awkward_names_of_objects_end_up_in_keys_as_they_are() {
+    let text = with("  a: { snapshot: { name: \"${object.stem}.jpg\" } }");
+    for (key, expected) in [
+        ("in/$(touch pwned);.mp4", "$(touch pwned);.jpg"),
+        ("in/ümläut 中.mp4", "ümläut 中.jpg"),
+        ("in/two\nlines.mp4", "two\nlines.jpg"),
+        ("in/${object.key}.mp4", "${object.key}.jpg"),
+        ("in/a'\"\\b.mp4", "a'\"\\b.jpg"),
+        ("in/-rf.mp4", "-rf.jpg"),
+        ("in/...mp4", "...jpg"),
+    ] {
+        let resolved = Run::new(&text, key).resolve("a").unwrap();
+        let Work::Pipeline(p) = &resolved.work else { panic!() };
+        let [Output::Snapshot(picture)] = p.outputs.as_slice() else { panic!() };
+        assert_eq!(picture.file, expected, "{key}");
+        assert_eq!(resolved.prefix, format!("out/{}/", Run::new(&text, key).input.stem()));
+    }
+}
+
+#[test]
+fn names_that_are_no_keys_are_refused() {
+    for (name, key) in [
+        ("${object.metadata.title}/../x.jpg", "in/a.mp4"),
+        ("${object.stem}/x.jpg", "in/...mp4"),
+        ("/${object.stem}.jpg", "in/a.mp4"),
+        ("${object.ext}", "in/a"),
+        ("${object.stem}${object.stem}.jpg", &format!("in/{}.mp4", "x".repeat(200))),
+    ] {
+        let text = with(&format!("  a: {{ snapshot: {{ name: \"{name}\" }} }}"));
+        let compiled = compiled(&text);
+        let Some(workflow) = compiled.workflow else { continue };
+        let mut run = Run::new(&with("  a: { analysis: {} }"), key);
+        run.plan = workflow.plan;
+        run.state = Execution::new(&run.plan);
+        assert_eq!(run.resolve("a").unwrap_err().code, "WF0402", "{name} {key}");
+    }
+    let long =
+        Run::new(&with("  a: { snapshot: { name: \"${object.dir}.jpg\" } }"), &format!("{}x.mp4", "dir/".repeat(255)));
+    assert_eq!(long.resolve("a").unwrap_err().code, "WF0402");
+}
+
+#[test]
+fn a_key_that_another_activity_has_published_is_refused() {
+    let text =
+        with("  a: { snapshot: { name: \"${object.stem}.jpg\" } }\n  b: { snapshot: { name: \"${object.ext}.jpg\" } }");
+    let run =
+        Run::new(&text, "in/mp4.mp4").ended("a", succeeded(Value::Null, vec![published("out/mp4/mp4.jpg", None)]));
+    assert_eq!(run.resolve("b").unwrap_err().code, "WF0403");
+    assert!(run.resolve("a").is_ok());
+}
+
+#[test]
+fn values_of_expressions_are_held_against_their_kind() {
+    let text = |width: &str| {
+        format!(
+            "{}params: {{ w: {{ type: int, default: {width} }} }}\n",
+            with("  a: { snapshot: { width: \"${params.w}\" } }")
+        )
+    };
+    let Work::Pipeline(p) = Run::new(&text("640"), "in/a.mp4").resolve("a").unwrap().work else { panic!() };
+    let [Output::Snapshot(picture)] = p.outputs.as_slice() else { panic!() };
+    assert_eq!(picture.size, Size::Box { width: Some(640), height: None });
+    let failure = Run::new(&text("5000"), "in/a.mp4").resolve("a").unwrap_err();
+    assert_eq!(failure.code, "TPL0104");
+    assert!(failure.message.contains('a'), "{failure}");
+}
+
+#[test]
+fn what_a_source_has_less_of_is_kept_refused_or_ignored() {
+    let text = |choice: &str| {
+        with(&format!(
+            "  probe: {{ analysis: {{}} }}\n  a:\n    needs: probe\n    transcode:\n      \
+             video: {{ rate_control: abr, bitrate: 2M, short_side: 720 }}\n      \
+             if_source_lower: {{ {choice} }}"
+        ))
+    };
+    let run = |choice: &str| {
+        Run::new(&text(choice), "in/a.mp4")
+            .ended("probe", succeeded(json!(source(640, 360, 500_000)), vec![]))
+            .resolve("a")
+    };
+    let rate = |resolved: Resolved| match video(&resolved).rate_control {
+        RateControl::Abr { bitrate_bps, .. } => bitrate_bps,
+        other => panic!("{other:?}"),
+    };
+    assert_eq!(rate(run("video_bitrate: keep_source").unwrap()), 500_000);
+    assert_eq!(rate(run("video_bitrate: ignore").unwrap()), 2_000_000);
+    assert_eq!(run("video_bitrate: fail").unwrap_err().code, "TPL0301");
+    assert_eq!(run("resolution: fail").unwrap_err().code, "TPL0301");
+    assert!(video(&run("resolution: ignore").unwrap()).upscale);
+    assert!(!video(&run("resolution: keep_source").unwrap()).upscale);
+}
+
+#[test]
+fn results_of_what_came_before_can_stand_in_names() {
+    let text = with(
+        "  probe: { analysis: {} }\n  small: { transcode: {} }\n  a:\n    from: small\n    \
+         remux: { name: \"${probe.video.height}-${small.video.width}-${small.key.endsWith('mp4')}.mp4\" }",
+    );
+    let run = Run::new(&text, "in/a.mov")
+        .ended("probe", succeeded(json!(source(1920, 1080, 1)), vec![]))
+        .ended("small", succeeded(Value::Null, vec![published("out/a/small.mp4", Some(source(640, 360, 1)))]));
+    let resolved = run.resolve("a").unwrap();
+    assert_eq!(media(&resolved).file, "1080-640-true.mp4");
+    assert!(matches!(&resolved.inputs[0], ResolvedInput::Output(o) if o.location.key == "out/a/small.mp4"));
+    assert_eq!(media(&resolved).video, Some(Video::Copy));
+}
