@@ -142,9 +142,11 @@ fn inputs(
 /// Bucket and prefix, after every key has been found good.
 fn target(plan: &Plan, activity: &Activity, files: &Files, scope: &Scope<'_>) -> Result<(String, String), Failure> {
     let target = plan.output_of(activity);
-    let rendered = |text: &str| match render(&Value::from(text), scope)? {
-        Value::String(text) => Ok(text),
-        other => Ok(other.to_string()),
+    let rendered = |text: &str| -> Result<String, Failure> {
+        Ok(match render(&Value::from(text), scope)? {
+            Value::String(text) => text,
+            other => other.to_string(),
+        })
     };
     let (bucket, prefix) = (rendered(&target.bucket)?, rendered(&target.prefix)?);
     let refuse = |key: &str, why: &str| {
