@@ -6,6 +6,7 @@
 
 pub mod config;
 pub mod engine;
+pub mod intake;
 pub mod model;
 pub mod notify;
 pub mod objects;

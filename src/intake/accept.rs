@@ -1,0 +1,98 @@
+//! One event: matched against the active workflows and written down with the executions that it starts.
+
+use std::collections::BTreeMap;
+
+use super::identity::{identity, needs_written_at};
+use super::{Intake, IntakeError};
+use crate::model::{ExecutionId, InputObject, JobId, ObjectEvent, Timestamp};
+use crate::objects::{Head, ObjectError, Revision};
+use crate::store::{EventOutcome, MatchDecision, NewExecution};
+use crate::workflow::{self, Workflow};
+
+impl Intake {
+    /// Writes `event` down and starts what it matches. The same event may come again at any time.
+    pub async fn accept(&self, mut event: ObjectEvent) -> Result<EventOutcome, IntakeError> {
+        let workflows = self.catalog.active();
+        let candidates: Vec<&Workflow> =
+            workflows.iter().map(AsRef::as_ref).filter(|workflow| may_start(workflow, &event.object)).collect();
+        let mut written_at = None;
+        let asks = needs_written_at(&event) || candidates.iter().any(|workflow| needs_head(workflow, &event.object));
+        if asks && let Some(head) = self.head(&event).await? {
+            written_at = Some(head.last_modified);
+            event.object.size_bytes.get_or_insert(head.size_bytes);
+            event.object.metadata = head.metadata;
+        }
+        let lineage =
+            if candidates.is_empty() { Vec::new() } else { self.store.lineage(&event.object.location).await? };
+        let now = self.clock.now();
+        let mut starts = Vec::new();
+        let mut decisions = Vec::new();
+        for workflow in workflows.iter() {
+            let (start, reason) = self.decide(workflow, &event, &lineage, now);
+            let matched = start.is_some();
+            starts.extend(start);
+            decisions.push(MatchDecision { workflow: workflow.name.clone(), matched, reason });
+        }
+        let identity = identity(&event, written_at);
+        let outcome = self.store.record_event(&identity, &event, decisions, starts, now).await?;
+        tracing::debug!(object = %event.object.location, shape = event.shape, ?outcome, "event");
+        Ok(outcome)
+    }
+
+    /// The object's head; nothing where the object has gone or was replaced in the meantime.
+    async fn head(&self, event: &ObjectEvent) -> Result<Option<Head>, ObjectError> {
+        match self.objects.head(&event.object.location, Revision::of(&event.object)).await {
+            Ok(head) => Ok(Some(head)),
+            Err(error) if error.is_not_found() || matches!(error, ObjectError::Changed { .. }) => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    fn decide(
+        &self,
+        workflow: &Workflow,
+        event: &ObjectEvent,
+        lineage: &[String],
+        now: Timestamp,
+    ) -> (Option<NewExecution>, String) {
+        let Some(trigger) = &workflow.trigger else { return (None, "it has no trigger".to_owned()) };
+        let reason = trigger.matches(&event.object);
+        if !reason.is_match() {
+            return (None, reason.to_string());
+        }
+        if event.object.location.key.ends_with('/') {
+            return (None, "the key is that of a folder".to_owned());
+        }
+        if !workflow.enabled {
+            return (None, format!("{reason}, but the workflow is disabled"));
+        }
+        if lineage.contains(&workflow.name) {
+            return (None, format!("{reason}, but the object was made by this workflow: it would run for ever"));
+        }
+        let params = match workflow::params(&workflow.plan, &BTreeMap::new(), &event.object.metadata) {
+            Ok(params) => params,
+            Err(failure) => return (None, format!("{reason}, but {failure}")),
+        };
+        let start = NewExecution {
+            id: ExecutionId(self.ids.next(now)),
+            jobs: workflow.plan.graph.node_indices().map(|_| JobId(self.ids.next(now))).collect(),
+            plan: workflow.plan.clone(),
+            input: event.object.clone(),
+            params,
+            user_data: None,
+            cause: format!("event {} ({})", event.name, event.shape),
+        };
+        (Some(start), reason.to_string())
+    }
+}
+
+/// Whether the event may start the workflow, as far as it tells by itself.
+fn may_start(workflow: &Workflow, object: &InputObject) -> bool {
+    workflow.enabled && workflow.trigger.as_ref().is_some_and(|trigger| trigger.matches(object).is_match())
+}
+
+/// Whether the workflow asks for what not every event tells.
+fn needs_head(workflow: &Workflow, object: &InputObject) -> bool {
+    let sized = workflow.trigger.as_ref().is_some_and(|t| t.min_bytes.is_some() || t.max_bytes.is_some());
+    (sized && object.size_bytes.is_none()) || (!workflow.plan.params.is_empty() && object.metadata.is_empty())
+}

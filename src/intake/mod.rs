@@ -1,0 +1,53 @@
+//! Intake: from "an object was created", in whatever shape it comes, to executions in the store.
+//!
+//! [`shapes`] decodes messages, [`identity`] says which deliveries are one upload, [`accept`] matches an event against
+//! the active workflows and writes everything down in one transaction, [`sqs`] takes messages from a queue.
+//!
+//! **Invariant**: an event is acknowledged only after it is written down; a delivery that comes again starts nothing
+//! again; an object that an execution published never starts the workflow that it came from.
+//!
+//! Deliberately absent: reading the object's media, which is the first activity's work.
+
+mod accept;
+mod identity;
+pub mod shapes;
+pub mod sqs;
+
+use std::sync::Arc;
+
+use crate::model::{Clock, Ids};
+use crate::objects::{ObjectError, SharedObjects};
+use crate::store::{SharedStore, StoreError};
+use crate::workflow::Workflow;
+
+/// The workflows that are active now.
+pub trait Catalog: Send + Sync {
+    /// All of them, as one version that stays the same while it is held.
+    fn active(&self) -> Arc<Vec<Arc<Workflow>>>;
+}
+
+/// What intake works with.
+#[derive(Clone)]
+pub struct Intake {
+    /// Where events and executions are written down.
+    pub store: SharedStore,
+    /// Which workflows there are.
+    pub catalog: Arc<dyn Catalog>,
+    /// Where the objects are.
+    pub objects: SharedObjects,
+    /// Identifiers of what is created.
+    pub ids: Arc<dyn Ids>,
+    /// The time.
+    pub clock: Arc<dyn Clock>,
+}
+
+/// Why an event was not written down; it has to be delivered again.
+#[derive(Debug, thiserror::Error)]
+pub enum IntakeError {
+    /// The store failed.
+    #[error("EVT0001: the event could not be written down")]
+    Store(#[from] StoreError),
+    /// The storage could not be asked about the object.
+    #[error("EVT0002: the storage could not be asked about the object")]
+    Objects(#[from] ObjectError),
+}
