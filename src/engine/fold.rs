@@ -5,6 +5,8 @@
 
 use std::collections::HashMap;
 
+use petgraph::graph::NodeIndex;
+
 use super::log::{LogEntry, LogEvent};
 use super::state::{ActivityState, Execution};
 use crate::model::plan::Plan;
@@ -18,32 +20,59 @@ pub struct ReplayError {
     pub seq: u64,
     /// What it says.
     pub event: String,
-    /// Where it was met.
+    /// The state of the activity, or of the execution, that it met.
     pub state: String,
 }
 
 /// The state that a log tells. Marks may be left out of it.
 pub fn replay<'a>(plan: &Plan, log: impl IntoIterator<Item = &'a LogEntry>) -> Result<Execution, ReplayError> {
-    let names: HashMap<&str, usize> =
-        plan.graph.node_indices().map(|node| (plan.graph[node].name.as_str(), node.index())).collect();
-    let mut state = Execution::new(plan);
+    let mut replay = Replay::new(plan);
     for entry in log {
-        let fitting = entry.seq >= state.next_seq
-            && match entry.activity.as_deref().map(|name| names.get(name)) {
-                None => fold_execution(&mut state, plan, &entry.event),
-                Some(None) => false,
-                Some(Some(&activity)) => fold_activity(&mut state.activities[activity], &entry.event, entry.at),
-            };
-        if !fitting {
-            return Err(ReplayError {
-                seq: entry.seq,
-                event: entry.event.to_string(),
-                state: format!("{}, {:?}", state.state, entry.activity),
-            });
-        }
-        state.next_seq = entry.seq + 1;
+        replay.apply(entry)?;
     }
-    Ok(state)
+    Ok(replay.state)
+}
+
+/// A replay, entry by entry.
+#[derive(Clone, Debug)]
+pub struct Replay<'a> {
+    plan: &'a Plan,
+    activities: HashMap<&'a str, usize>,
+    state: Execution,
+}
+
+impl<'a> Replay<'a> {
+    /// Before the first entry.
+    #[must_use]
+    pub fn new(plan: &'a Plan) -> Self {
+        let index = |node: NodeIndex| (plan.graph[node].name.as_str(), node.index());
+        Self { plan, activities: plan.graph.node_indices().map(index).collect(), state: Execution::new(plan) }
+    }
+
+    /// The state that the entries so far tell.
+    #[must_use]
+    pub const fn state(&self) -> &Execution {
+        &self.state
+    }
+
+    /// Folds the next entry.
+    pub fn apply(&mut self, entry: &LogEntry) -> Result<(), ReplayError> {
+        let activity = entry.activity.as_deref().map(|name| self.activities.get(name));
+        let fits = entry.seq >= self.state.next_seq
+            && match activity {
+                None => fold_execution(&mut self.state, self.plan, &entry.event),
+                Some(None) => false,
+                Some(Some(&index)) => fold_activity(&mut self.state.activities[index], &entry.event, entry.at),
+            };
+        if !fits {
+            let met = activity
+                .flatten()
+                .map_or(self.state.state.as_str(), |&index| self.state.activities[index].name().as_str());
+            return Err(ReplayError { seq: entry.seq, event: entry.event.to_string(), state: met.to_owned() });
+        }
+        self.state.next_seq = entry.seq + 1;
+        Ok(())
+    }
 }
 
 /// Folds an event of the execution itself; false where it does not fit.

@@ -12,8 +12,10 @@ mod ready;
 mod retry;
 mod state;
 mod step;
+#[cfg(test)]
+mod tests;
 
-pub use fold::{ReplayError, replay};
+pub use fold::{Replay, ReplayError, replay};
 pub use log::{LogEntry, LogEvent};
 pub use retry::MAX_LOSSES;
 pub use state::{ActivityState, Execution, SkipReason};

@@ -54,7 +54,11 @@ impl Cache {
         self.plans.clear();
     }
 
-    fn keep(&mut self, seq: Seq, hot: Hot) {
+    /// Keeps an execution at hand, unless nothing more is to come.
+    pub(super) fn keep(&mut self, seq: Seq, hot: Hot) {
+        if hot.state.state.is_ended() {
+            return;
+        }
         if self.executions.len() >= EXECUTIONS {
             self.executions.clear();
         }
@@ -107,45 +111,39 @@ impl Writer {
         drop(insert);
         let state = Execution::new(&new.plan);
         let NewExecution { id, plan, input, params, cause, .. } = new;
-        self.cache.keep(seq, Hot { id, plan, input, params, created_at: now, state });
-        self.advance(seq, Input::Start { cause }, now).map_err(illegal)?;
+        let mut hot = Hot { id, plan, input, params, created_at: now, state };
+        self.step(seq, &mut hot, Input::Start { cause }, now).map_err(illegal)?;
+        self.cache.keep(seq, hot);
         Ok(())
     }
 
-    /// Steps an execution and writes down state, log, queue and outbox.
+    /// Steps an execution.
     pub(super) fn advance(&mut self, seq: Seq, input: Input, now: Timestamp) -> Result<(), Advance> {
         let mut hot = self.take(seq)?;
+        self.step(seq, &mut hot, input, now)?;
+        self.cache.keep(seq, hot);
+        Ok(())
+    }
+
+    /// Steps an execution and writes down state, log, queue and outbox. After an error `hot` is not to be kept.
+    pub(super) fn step(&mut self, seq: Seq, hot: &mut Hot, input: Input, now: Timestamp) -> Result<(), Advance> {
         let facts = Facts { execution: hot.id, created_at: hot.created_at, input: &hot.input, params: &hot.params };
         let context = Context { plan: &hot.plan, evaluate: &*self.cache.evaluate, facts };
-        let next = match step(&context, &hot.state, input, now) {
-            Ok(next) => next,
-            Err(error) => {
-                self.cache.keep(seq, hot);
-                return Err(Advance::Refused(error));
-            }
-        };
+        let next = step(&context, &hot.state, input, now).map_err(Advance::Refused)?;
         self.append(seq, &next.log)?;
         if next.state.state != hot.state.state {
             self.write_state(seq, next.state.state, now)?;
         }
-        let id = hot.id;
         hot.state = next.state;
         for effect in next.effects {
-            self.carry_out(seq, &hot, effect, now)?;
+            self.carry_out(seq, hot, effect, now)?;
         }
-        self.cache.keep(seq, hot);
-        self.hints.push(Hint::Execution(id));
+        self.hints.push(Hint::Execution(hot.id));
         Ok(())
     }
 
-    /// An execution at hand.
-    pub(super) fn hot(&mut self, seq: Seq) -> Result<&Hot, Fault> {
-        let hot = self.take(seq)?;
-        self.cache.keep(seq, hot);
-        self.cache.executions.get(&seq).ok_or_else(|| Fault::not_found("execution", seq))
-    }
-
-    fn take(&mut self, seq: Seq) -> Result<Hot, Fault> {
+    /// An execution, out of the cache or out of the database.
+    pub(super) fn take(&mut self, seq: Seq) -> Result<Hot, Fault> {
         match self.cache.executions.remove(&seq) {
             Some(hot) => Ok(hot),
             None => self.load(seq),

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use petgraph::graph::NodeIndex;
-use rusqlite::{OptionalExtension, params};
+use rusqlite::{OptionalExtension, Row, params};
 
 use super::codec::{self, Seq};
 use super::execution::{Advance, illegal};
@@ -27,8 +27,8 @@ impl Writer {
         let Some((seq, activity, job)) = next else { return Ok(None) };
         let node = NodeIndex::from(activity);
         let signal = Signal::Claimed { worker: worker.to_owned() };
-        self.advance(seq, Input::Activity { activity: node, signal }, now).map_err(illegal)?;
-        let hot = self.hot(seq)?;
+        let mut hot = self.take(seq)?;
+        self.step(seq, &mut hot, Input::Activity { activity: node, signal }, now).map_err(illegal)?;
         let claim = Claim {
             job,
             execution: hot.id,
@@ -40,6 +40,7 @@ impl Writer {
             created_at: hot.created_at,
             state: hot.state.clone(),
         };
+        self.cache.keep(seq, hot);
         let changed = self
             .db
             .prepare_cached(
@@ -119,7 +120,11 @@ impl Writer {
 
     /// See [`crate::store::Store::reap`].
     pub(super) fn reap(&mut self, now: Timestamp) -> Result<(u32, Option<Timestamp>), Fault> {
-        let moved = self.take_back("due_at <= ?1", now, "its lease ran out")?;
+        let due = self.jobs(
+            "SELECT execution, activity, attempt, state = 'running' FROM jobs WHERE due_at <= ?1 ORDER BY due_at",
+            [now.0],
+        )?;
+        let moved = self.take_back(due, "its lease ran out", now)?;
         let next: Option<i64> = self
             .db
             .prepare_cached("SELECT min(due_at) FROM jobs WHERE due_at IS NOT NULL")?
@@ -129,29 +134,29 @@ impl Writer {
 
     /// See [`crate::store::Store::reclaim_all`].
     pub(super) fn reclaim_all(&mut self, now: Timestamp) -> Result<u32, Fault> {
-        self.take_back("due_at IS NOT NULL AND state = 'running' AND ?1 IS NOT NULL", now, "the daemon was restarted")
+        let running = self.jobs(
+            "SELECT execution, activity, attempt, TRUE FROM jobs
+             WHERE due_at IS NOT NULL AND state = 'running' ORDER BY due_at",
+            [],
+        )?;
+        self.take_back(running, "the daemon was restarted", now)
     }
 
-    /// Ends the leases and waits that `condition` chooses.
-    fn take_back(&mut self, condition: &str, now: Timestamp, reason: &str) -> Result<u32, Fault> {
-        let sql = format!(
-            "SELECT execution, activity, attempt, state = 'running' FROM jobs WHERE {condition} ORDER BY due_at"
-        );
-        let due = self
-            .db
-            .prepare_cached(&sql)?
-            .query_map([now.0], |row| {
-                Ok((row.get::<_, Seq>(0)?, row.get::<_, u32>(1)?, row.get::<_, u32>(2)?, row.get::<_, bool>(3)?))
-            })?
-            .collect::<Result<Vec<_>, _>>()?;
+    fn jobs(&self, sql: &str, params: impl rusqlite::Params) -> Result<Vec<Due>, Fault> {
+        let due = |row: &Row<'_>| {
+            let (execution, activity) = (row.get(0)?, NodeIndex::from(row.get::<_, u32>(1)?));
+            Ok(Due { execution, activity, attempt: row.get(2)?, running: row.get(3)? })
+        };
+        Ok(self.db.prepare_cached(sql)?.query_map(params, due)?.collect::<Result<_, _>>()?)
+    }
+
+    /// Ends leases and waits; answers how many.
+    fn take_back(&mut self, due: Vec<Due>, reason: &str, now: Timestamp) -> Result<u32, Fault> {
         let mut moved = 0;
-        for (seq, activity, attempt, running) in due {
-            let signal = if running {
-                Signal::Ended { attempt, outcome: Outcome::Lost { reason: reason.to_owned() } }
-            } else {
-                Signal::RetryDue
-            };
-            self.advance(seq, Input::Activity { activity: activity.into(), signal }, now).map_err(illegal)?;
+        for Due { execution, activity, attempt, running } in due {
+            let lost = || Signal::Ended { attempt, outcome: Outcome::Lost { reason: reason.to_owned() } };
+            let signal = if running { lost() } else { Signal::RetryDue };
+            self.advance(execution, Input::Activity { activity, signal }, now).map_err(illegal)?;
             moved += 1;
         }
         Ok(moved)
@@ -181,4 +186,12 @@ impl Writer {
             self.db.prepare_cached("SELECT id FROM executions WHERE seq = ?1")?.query_row([seq], |row| row.get(0))?;
         Ok(ExecutionId(id))
     }
+}
+
+/// A job that somebody must look at.
+struct Due {
+    execution: Seq,
+    activity: NodeIndex,
+    attempt: u32,
+    running: bool,
 }

@@ -14,6 +14,8 @@ mod open;
 mod outbox;
 mod read;
 mod reader;
+#[cfg(test)]
+mod tests;
 mod writer;
 
 use std::fs::File;

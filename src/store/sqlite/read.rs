@@ -86,13 +86,15 @@ pub(super) fn log(db: &Connection, id: ExecutionId, after: u64, limit: u32) -> R
 /// See [`crate::store::Store::events`].
 pub(super) fn events(db: &Connection, object: Option<&ObjectLocation>, limit: u32) -> Result<Vec<EventRecord>, Fault> {
     const COLUMNS: &str = "SELECT seq, at, event, decisions, duplicates, unreadable, body FROM events";
-    let mut statement = match object {
-        Some(_) => {
-            db.prepare_cached(&format!("{COLUMNS} WHERE bucket = ?1 AND key = ?2 ORDER BY seq DESC LIMIT ?3"))?
-        }
-        None => db.prepare_cached(&format!("{COLUMNS} WHERE ?1 IS NULL AND ?2 IS NULL ORDER BY seq DESC LIMIT ?3"))?,
+    let mut statement;
+    let mut rows = if let Some(ObjectLocation { bucket, key }) = object {
+        let sql = format!("{COLUMNS} WHERE bucket = ?1 AND key = ?2 ORDER BY seq DESC LIMIT ?3");
+        statement = db.prepare_cached(&sql)?;
+        statement.query(params![bucket, key, limit])?
+    } else {
+        statement = db.prepare_cached(&format!("{COLUMNS} ORDER BY seq DESC LIMIT ?1"))?;
+        statement.query([limit])?
     };
-    let mut rows = statement.query(params![object.map(|o| &o.bucket), object.map(|o| &o.key), limit])?;
     let mut page = Vec::new();
     while let Some(row) = rows.next()? {
         let seq: i64 = row.get(0)?;

@@ -117,12 +117,12 @@ fn serve(mut writer: Writer, inbox: &Receiver<Box<dyn Command>>, hints: &broadca
     while let Ok(first) = inbox.recv() {
         let mut batch: Vec<_> = std::iter::once(first).chain(inbox.try_iter()).take(BATCH).collect();
         let lost = writer.transact(&mut batch).err();
-        for command in batch {
-            command.answer(lost.as_deref());
-        }
         for hint in writer.hints.drain(..) {
             // An error means that nobody listens.
             let _ = hints.send(hint);
+        }
+        for command in batch {
+            command.answer(lost.as_deref());
         }
     }
 }

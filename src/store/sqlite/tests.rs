@@ -1,0 +1,134 @@
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::mpsc;
+
+use petgraph::graph::{DiGraph, NodeIndex};
+use serde_json::Value;
+
+use super::*;
+use crate::engine::{Execution, Facts};
+use crate::model::plan::{Activity, ActivityInput, ActivityKind, OnFailure, OutputTarget, Plan, RetryPolicy};
+use crate::model::{Ids, InputObject, SequentialIds};
+
+const NOW: Timestamp = Timestamp(1_000_000);
+
+struct Unconditional;
+
+impl Evaluate for Unconditional {
+    fn when(&self, _: &Plan, _: NodeIndex, _: &Execution, _: &Facts<'_>) -> Result<bool, Failure> {
+        Ok(true)
+    }
+}
+
+fn execution(ids: &SequentialIds) -> NewExecution {
+    let mut graph = DiGraph::new();
+    graph.add_node(Activity {
+        name: "a".to_owned(),
+        group: None,
+        each: None,
+        kind: ActivityKind::Analysis,
+        spec: Value::Null,
+        input: ActivityInput::Object,
+        output: None,
+        when: None,
+        handles: Vec::new(),
+        queue: "default".to_owned(),
+        priority: 5,
+        timeout: Duration::from_secs(60),
+        retry: RetryPolicy::default(),
+        on_failure: OnFailure::Fail,
+    });
+    let plan = Plan {
+        workflow: "test".to_owned(),
+        digest: "d".to_owned(),
+        graph,
+        output: OutputTarget { bucket: "out".to_owned(), prefix: String::new() },
+        notify: Vec::new(),
+        params: BTreeMap::new(),
+    };
+    let location = ObjectLocation { bucket: "in".to_owned(), key: "clip.mp4".to_owned() };
+    NewExecution {
+        id: ExecutionId(ids.next(NOW)),
+        jobs: vec![JobId(ids.next(NOW))],
+        plan: Arc::new(plan),
+        input: InputObject { location, size_bytes: None, etag: None, version: None, metadata: BTreeMap::new() },
+        params: BTreeMap::new(),
+        user_data: Some("x".repeat(1_000)),
+        cause: "a test".to_owned(),
+    }
+}
+
+fn open(path: &Path) -> SqliteStore {
+    SqliteStore::open(path, Arc::new(Unconditional)).unwrap()
+}
+
+async fn set(store: &SqliteStore, pragma: &'static str, value: i64) {
+    store.writer.call("test", move |w| Ok(w.db.pragma_update(None, pragma, value)?)).await.unwrap();
+}
+
+async fn count(store: &SqliteStore) -> usize {
+    store.executions(ExecutionFilter { limit: 10_000, ..ExecutionFilter::default() }).await.unwrap().len()
+}
+
+#[tokio::test]
+async fn a_full_disk_refuses_whole_commands_and_the_store_goes_on() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = open(&folder.path().join("reelmill.db"));
+    set(&store, "max_page_count", 60).await;
+    let ids = SequentialIds::default();
+    let mut started = 0;
+    let refused = loop {
+        match store.start(execution(&ids), NOW).await {
+            Ok(()) => started += 1,
+            Err(error) => break error,
+        }
+    };
+    assert!(matches!(refused, StoreError::Database { operation: "start an execution", .. }), "{refused:?}");
+    assert!(started > 0);
+    assert_eq!(count(&store).await, started);
+    set(&store, "max_page_count", 10_000).await;
+    store.start(execution(&ids), NOW).await.unwrap();
+    assert_eq!(count(&store).await, started + 1);
+    for _ in 0..=started {
+        let claim = store.claim("w", Duration::from_secs(1), NOW).await.unwrap().unwrap();
+        store.succeed(claim.job, claim.attempt, Value::Null, Vec::new(), NOW).await.unwrap();
+    }
+    assert!(store.is_idle().await.unwrap());
+}
+
+#[tokio::test]
+async fn nobody_is_told_of_a_commit_that_fails() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = open(&folder.path().join("reelmill.db"));
+    let mut hints = store.hints();
+    let ids = SequentialIds::default();
+    let (entered, holding) = tokio::sync::oneshot::channel();
+    let (release, gate) = mpsc::channel::<()>();
+    // Holds the writer until the other two wait for it, so that they share a transaction.
+    let held = store.writer.call("hold", move |_| {
+        entered.send(()).expect("somebody waits for it");
+        gate.recv().expect("it is released");
+        Ok(())
+    });
+    // Checked at the commit only, which therefore fails.
+    let bad = store.writer.call("orphan", |w| {
+        w.db.pragma_update(None, "defer_foreign_keys", true)?;
+        w.db.execute("INSERT INTO outputs (bucket, key, execution) VALUES ('b', 'k', 1000)", [])?;
+        Ok(())
+    });
+    let together = async {
+        holding.await.expect("the writer is held");
+        futures::join!(store.start(execution(&ids), NOW), bad, async {
+            release.send(()).expect("the writer waits");
+        })
+    };
+    let (held, (good, bad, ())) = futures::join!(held, together);
+    held.unwrap();
+    assert!(matches!(good, Err(StoreError::Database { .. })), "{good:?}");
+    assert!(matches!(bad, Err(StoreError::Database { .. })), "{bad:?}");
+    assert!(hints.try_recv().is_err());
+    assert_eq!(count(&store).await, 0);
+    store.start(execution(&ids), NOW).await.unwrap();
+    assert_eq!(count(&store).await, 1);
+}

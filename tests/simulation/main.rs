@@ -1,0 +1,264 @@
+//! Simulated lives of executions: random plans, outcomes, crashes, late and repeated reports, cancellations and retries.
+//!
+//! A world is a seed. `SIMULATION_SEED=7` runs one world and prints its log, `SIMULATION_SEEDS=100000` runs so many.
+//! Most worlds keep their data in a map, every 60th in a real SQLite database. In both a crash loses everything but what
+//! the store was told.
+
+#![expect(clippy::unwrap_used, clippy::print_stdout, reason = "a test may panic, and shows what it did")]
+
+mod data;
+mod rules;
+#[path = "../support/mod.rs"]
+mod support;
+
+use std::ops::Range;
+use std::sync::Arc;
+use std::time::Duration;
+
+use data::{Attempt, Data, Map, Sqlite};
+use reelmill::engine::Outcome;
+use reelmill::model::plan::{Need, OnFailure, Plan};
+use reelmill::model::{Blame, Class, ExecutionState, Failure, JobState, Timestamp};
+use reelmill::store::Heartbeat;
+use serde_json::json;
+use support::{activity, plan, target};
+
+const SEEDS: u64 = 3_000;
+const SQLITE_EVERY: u64 = 60;
+
+/// A world that is not done after so many turns never will be.
+const TURNS: u32 = 5_000;
+
+/// SplitMix64: small, and the same on every machine.
+struct Random(u64);
+
+impl Random {
+    fn next(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
+        let mut z = self.0;
+        z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+        z ^ (z >> 31)
+    }
+
+    fn within(&mut self, range: Range<usize>) -> usize {
+        let span = u64::try_from(range.len()).unwrap();
+        range.start + usize::try_from(self.next() % span).unwrap()
+    }
+
+    /// True `percent` times of a hundred.
+    fn chance(&mut self, percent: u64) -> bool {
+        self.next() % 100 < percent
+    }
+}
+
+fn random_plan(random: &mut Random) -> Plan {
+    let count = random.within(1..13);
+    let mut activities = Vec::new();
+    let mut needs = Vec::new();
+    for by in 0..count {
+        let mut new = activity(&format!("a{by}"));
+        for needed in 0..by {
+            if random.chance(25) {
+                needs.push((needed, by, if random.chance(50) { Need::Input } else { Need::Order }));
+                if random.chance(20) {
+                    new.handles.push(format!("a{needed}"));
+                    new.when = Some(format!("failed(a{needed})"));
+                }
+            }
+        }
+        if new.when.is_none() && random.chance(25) {
+            new.when = Some(["true", "false", "broken"][random.within(0..3)].to_owned());
+        }
+        if random.chance(25) {
+            new.on_failure = OnFailure::Continue;
+        }
+        new.priority = u8::try_from(random.within(1..11)).unwrap();
+        new.retry.attempts = u32::try_from(random.within(1..4)).unwrap();
+        activities.push(new);
+    }
+    let mut plan = plan("simulated", activities, &needs);
+    plan.notify = vec![target("queue")];
+    plan
+}
+
+/// What happens to one execution.
+struct World<D> {
+    random: Random,
+    data: D,
+    now: Timestamp,
+    /// Attempts that workers believe they hold.
+    working: Vec<Attempt>,
+    /// Attempts that reported already, or were forgotten: they may report again.
+    past: Vec<Attempt>,
+    next_due: Option<Timestamp>,
+    retries: u32,
+    /// How often the daemon is killed after a turn, so that nobody hears the answer.
+    crash_percent: u64,
+}
+
+impl<D: Data> World<D> {
+    /// Lets things happen until the execution has ended and nobody wants it to run again.
+    async fn live(&mut self) {
+        for _ in 0..TURNS {
+            if !self.turn().await {
+                return;
+            }
+        }
+        panic!("it does not end: {:?}", self.data.state().await);
+    }
+
+    async fn turn(&mut self) -> bool {
+        self.now = self.now.after(Duration::from_millis(self.random.next() % 3_000));
+        match self.random.within(0..100) {
+            0..35 => self.working.extend(self.data.claim(self.now).await),
+            35..68 => self.report().await,
+            68..78 => self.beat().await,
+            78..83 => self.report_again().await,
+            83..91 => self.next_due = self.data.reap(self.now).await,
+            91 => _ = self.data.cancel(self.now).await,
+            92..94 => self.forget(),
+            _ => return self.wait_or_leave().await,
+        }
+        if self.random.chance(self.crash_percent) {
+            self.crash().await;
+        }
+        true
+    }
+
+    fn pick(&mut self) -> Option<usize> {
+        (!self.working.is_empty()).then(|| self.random.within(0..self.working.len()))
+    }
+
+    fn outcome(&mut self) -> Outcome {
+        let failure = match self.random.within(0..10) {
+            0..6 => return Outcome::Succeeded { result: json!({ "n": self.random.next() % 10 }), outputs: Vec::new() },
+            6..8 => Failure::infrastructure("OBJ0001", "no connection"),
+            8 => Failure::input("MEDIA0001", "not media"),
+            _ => Failure::new("WORKER0001", Class::Cancelled, Blame::Infrastructure, "stopped"),
+        };
+        Outcome::Failed { failure }
+    }
+
+    async fn report(&mut self) {
+        let Some(index) = self.pick() else { return };
+        let (attempt, outcome) = (self.working.swap_remove(index), self.outcome());
+        self.data.end(attempt, outcome, self.now).await;
+        self.past.push(attempt);
+    }
+
+    /// A report that comes twice or too late changes nothing.
+    async fn report_again(&mut self) {
+        if self.past.is_empty() {
+            return;
+        }
+        let index = self.random.within(0..self.past.len());
+        let (attempt, outcome) = (self.past[index], self.outcome());
+        let before = self.data.state().await;
+        let held = before.activities[attempt.activity].attempt() == attempt.number
+            && before.activities[attempt.activity].name() == JobState::Running;
+        let accepted = self.data.end(attempt, outcome, self.now).await;
+        assert_eq!(accepted, held, "{attempt:?} in {before:?}");
+        assert!(accepted || self.data.state().await == before);
+    }
+
+    async fn beat(&mut self) {
+        let Some(index) = self.pick() else { return };
+        let attempt = self.working[index];
+        self.data.note(attempt, self.now).await;
+        match self.data.beat(attempt, self.now).await {
+            Heartbeat::Continue => {}
+            Heartbeat::Stop => {
+                let failure = Failure::new("WORKER0001", Class::Cancelled, Blame::Infrastructure, "stopped");
+                self.working.swap_remove(index);
+                assert!(self.data.end(attempt, Outcome::Failed { failure }, self.now).await);
+                self.past.push(attempt);
+            }
+            Heartbeat::Lost => self.past.push(self.working.swap_remove(index)),
+        }
+    }
+
+    /// The daemon dies with its workers and comes back. Their reports may still be on the way.
+    async fn crash(&mut self) {
+        self.past.append(&mut self.working);
+        self.data.crash(self.now).await;
+        self.next_due = None;
+    }
+
+    /// A worker dies without a word; its lease runs out in time.
+    fn forget(&mut self) {
+        if let Some(index) = self.pick() {
+            self.past.push(self.working.swap_remove(index));
+        }
+    }
+
+    /// Moves time to when something is due. Where the execution has ended, runs it again or leaves it.
+    async fn wait_or_leave(&mut self) -> bool {
+        let state = self.data.state().await.state;
+        if !state.is_ended() {
+            self.next_due = self.data.reap(self.now).await;
+            self.now = self.next_due.map_or(self.now, |due| due.max(self.now));
+            return true;
+        }
+        if state == ExecutionState::Succeeded || self.retries == 3 || self.random.chance(50) {
+            return false;
+        }
+        self.retries += 1;
+        assert!(self.data.retry(self.now).await, "what failed or was cancelled can run again");
+        true
+    }
+}
+
+async fn simulate(seed: u64, show: bool) {
+    let mut random = Random(seed);
+    let plan = Arc::new(random_plan(&mut random));
+    let now = Timestamp(1_000_000);
+    if seed.is_multiple_of(SQLITE_EVERY) {
+        let data = Sqlite::new(plan.clone(), now).await;
+        live_and_check(&plan, random, data, now, show).await;
+    } else {
+        let data = Map::new(plan.clone(), now);
+        live_and_check(&plan, random, data, now, show).await;
+    }
+}
+
+async fn live_and_check(plan: &Plan, mut random: Random, data: impl Data, now: Timestamp, show: bool) {
+    let (working, past) = (Vec::new(), Vec::new());
+    let crash_percent = [0, 3, 3, 30][random.within(0..4)];
+    let mut world = World { random, data, now, working, past, next_due: None, retries: 0, crash_percent };
+    world.live().await;
+    let log = world.data.log().await;
+    if show {
+        for entry in &log {
+            println!("{entry}");
+        }
+    }
+    rules::check(plan, &log, &world.data.state().await, &world.data.told().await);
+}
+
+fn number(name: &str) -> Option<u64> {
+    std::env::var(name).ok().map(|text| text.parse().unwrap_or_else(|_| panic!("{name} is not a number: {text}")))
+}
+
+#[tokio::test]
+async fn field_case_21_executions_survive_whatever_happens_to_them() {
+    if let Some(seed) = number("SIMULATION_SEED") {
+        simulate(seed, true).await;
+        return;
+    }
+    for seed in 0..number("SIMULATION_SEEDS").unwrap_or(SEEDS) {
+        let _seed = Seed(seed);
+        simulate(seed, false).await;
+    }
+}
+
+/// Says which seed it was when its world ends in a panic.
+struct Seed(u64);
+
+impl Drop for Seed {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            println!("SIMULATION_SEED={} shows it again", self.0);
+        }
+    }
+}
