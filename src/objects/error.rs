@@ -1,5 +1,7 @@
 //! What can go wrong with objects, and whose it is to mend.
 
+use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::{fmt, io};
 
 use crate::model::{Blame, Class, Failure, ObjectLocation};
@@ -115,6 +117,36 @@ pub enum ObjectError {
         /// Where it is.
         object: ObjectLocation,
     },
+    /// No such unfinished upload.
+    #[error("OBJ0015: there is no upload {id}")]
+    NoUpload {
+        /// Its identifier.
+        id: String,
+    },
+    /// A part that was not uploaded, or not with those bytes.
+    #[error("OBJ0016: part {number} was not uploaded with that ETag")]
+    InvalidPart {
+        /// Its number.
+        number: u32,
+    },
+    /// The endpoint's address is taken or not this machine's.
+    #[error("OBJ0017: the S3 endpoint cannot listen on {address}")]
+    Listen {
+        /// The address.
+        address: SocketAddr,
+        /// The operating system's word.
+        #[source]
+        source: io::Error,
+    },
+    /// The endpoint's key pair cannot be read or kept.
+    #[error("OBJ0018: the key pair of the S3 endpoint in {path} cannot be used")]
+    KeyPair {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: BoxError,
+    },
 }
 
 /// What a client library says.
@@ -157,6 +189,10 @@ impl ObjectError {
             Self::ReadOnly { .. } => "OBJ0012",
             Self::Event { .. } => "OBJ0013",
             Self::Precondition { .. } => "OBJ0014",
+            Self::NoUpload { .. } => "OBJ0015",
+            Self::InvalidPart { .. } => "OBJ0016",
+            Self::Listen { .. } => "OBJ0017",
+            Self::KeyPair { .. } => "OBJ0018",
         }
     }
 }
@@ -170,8 +206,12 @@ impl From<ObjectError> for Failure {
             | E::InvalidName { .. }
             | E::Conflict { .. }
             | E::ReadOnly { .. }
-            | E::Precondition { .. } => (Class::Fatal, Blame::Definition),
-            E::AccessDenied { .. } | E::Credentials { .. } => (Class::Fatal, Blame::Infrastructure),
+            | E::Precondition { .. }
+            | E::NoUpload { .. }
+            | E::InvalidPart { .. } => (Class::Fatal, Blame::Definition),
+            E::AccessDenied { .. } | E::Credentials { .. } | E::Listen { .. } | E::KeyPair { .. } => {
+                (Class::Fatal, Blame::Infrastructure)
+            }
             E::Unreachable { .. } | E::Full { .. } | E::Io { .. } | E::Service { .. } | E::Event { .. } => {
                 (Class::Retry, Blame::Infrastructure)
             }

@@ -11,7 +11,7 @@ use rustix::fs::FileType;
 use super::attributes::{self, Attributes};
 use super::folder::{Folder, is_absent};
 use super::staged::Staged;
-use super::{Layout, Onto, Placement, keys};
+use super::{Layout, Onto, Placement, keys, parts};
 use crate::model::{Clock, ObjectLocation, Timestamp};
 use crate::objects::{Head, ObjectError};
 
@@ -36,6 +36,9 @@ impl Folders {
         for folder in mounts.cloned().chain(["tmp", "meta", "multipart"].map(|name| folders.internal(name))) {
             std::fs::create_dir_all(&folder).map_err(|e| ObjectError::io("make", folder.display(), e))?;
         }
+        let multipart = folders.internal("multipart");
+        parts::remove_old(&multipart, folders.clock.now())
+            .map_err(|e| ObjectError::io("clear", multipart.display(), e))?;
         Ok(folders)
     }
 
@@ -109,7 +112,7 @@ impl Folders {
     }
 
     /// The path components of a key that may be written.
-    fn writable<'a>(&self, object: &'a ObjectLocation) -> Result<Vec<&'a str>, ObjectError> {
+    pub fn writable<'a>(&self, object: &'a ObjectLocation) -> Result<Vec<&'a str>, ObjectError> {
         if self.layout.files.contains_key(object) {
             return Err(ObjectError::ReadOnly { object: object.clone() });
         }

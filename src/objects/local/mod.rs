@@ -14,9 +14,8 @@ mod folder;
 mod folders;
 mod keys;
 mod list;
+mod parts;
 mod staged;
-#[cfg(test)]
-mod tests;
 
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -34,6 +33,7 @@ use super::{EventSink, Head, Listing, OCTET_STREAM, ObjectError, Objects, Publis
 use crate::model::{Clock, InputObject, ObjectEvent, ObjectLocation, Timestamp};
 
 pub use list::{Page, Query};
+pub use parts::{Part, Upload};
 pub use staged::{Staged, Writer};
 
 /// Where the buckets are.
@@ -93,21 +93,37 @@ impl LocalBuckets {
         let _ = self.sink.set(sink);
     }
 
-    /// Folder of unfinished multipart uploads.
-    #[must_use]
-    pub fn multipart_folder(&self) -> PathBuf {
-        self.folders.internal("multipart")
-    }
-
     /// A number larger than every one before, also over restarts where the clock does not go back.
-    #[must_use]
-    pub fn tick(&self) -> i64 {
+    pub(crate) fn tick(&self) -> i64 {
         self.folders.tick()
     }
 
-    /// A new file name on the file system of `bucket`, for something that will be placed there.
-    pub fn stage(&self, bucket: &str) -> Result<PathBuf, ObjectError> {
-        self.folders.stage(bucket)
+    /// Starts writing a file that will become `object`.
+    pub async fn writer(&self, object: &ObjectLocation) -> Result<Writer, ObjectError> {
+        self.check_writable(object).await?;
+        let stage = self.folders.stage(&object.bucket)?;
+        Writer::create(stage).await.map_err(|e| ObjectError::io("write", object, e))
+    }
+
+    /// Stages a copy of an open file that will become `object`.
+    pub async fn copy(&self, from: File, object: &ObjectLocation) -> Result<Staged, ObjectError> {
+        self.check_writable(object).await?;
+        let object = object.clone();
+        self.blocking(move |folders| {
+            let stage = folders.stage(&object.bucket)?;
+            Staged::copy(from, stage).map_err(|e| ObjectError::io("write", object, e))
+        })
+        .await
+    }
+
+    /// Fails where nothing can be written to that bucket and key.
+    async fn check_writable(&self, object: &ObjectLocation) -> Result<(), ObjectError> {
+        let object = object.clone();
+        self.blocking(move |folders| {
+            folders.writable(&object)?;
+            folders.bucket(&object.bucket).map(drop)
+        })
+        .await
     }
 
     /// Names of all buckets and when they were made.
@@ -241,7 +257,7 @@ impl Objects for LocalBuckets {
         file: &Path,
         content_type: &str,
     ) -> Result<Published, ObjectError> {
-        let stage = self.stage(&object.bucket)?;
+        let stage = self.folders.stage(&object.bucket)?;
         let (from, target) = (file.to_owned(), object.clone());
         let staged = self
             .blocking(move |_| Staged::adopt(&from, stage).map_err(|e| ObjectError::io("publish", target, e)))
@@ -290,3 +306,6 @@ impl Default for Placement {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -96,9 +96,10 @@ impl Writer {
         self.size_bytes
     }
 
-    /// The whole file.
+    /// The whole file, on disk.
     pub async fn finish(mut self) -> io::Result<Staged> {
         self.file.flush().await?;
+        self.file.sync_all().await?;
         self.staged.md5 = hex(&self.md5.finalize());
         Ok(self.staged)
     }

@@ -108,7 +108,7 @@ async fn a_key_cannot_be_a_folder_of_other_keys() {
 #[tokio::test]
 async fn half_written_files_of_an_earlier_life_are_removed() {
     let f = fixture().await;
-    let mut writer = Writer::create(f.buckets.stage("media").unwrap()).await.unwrap();
+    let mut writer = f.buckets.writer(&at("media", "clip.mp4")).await.unwrap();
     writer.write(b"half").await.unwrap();
     std::mem::forget(writer);
     let tmp = f.folder.path().join("buckets/.reelmill/tmp");

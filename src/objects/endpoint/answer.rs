@@ -1,0 +1,93 @@
+//! Our words in S3's: errors, times, entity tags, heads and ranges.
+
+use std::time::{Duration, SystemTime};
+
+use s3s::dto::{self, ETag, ETagCondition};
+use s3s::{S3Error, S3ErrorCode, S3Result, s3_error};
+
+use crate::model::Timestamp;
+use crate::objects::{Head, ObjectError};
+
+/// What a client is told of an error.
+impl From<ObjectError> for S3Error {
+    fn from(error: ObjectError) -> Self {
+        let code = match &error {
+            ObjectError::NoBucket { .. } => S3ErrorCode::NoSuchBucket,
+            ObjectError::NoObject { .. } => S3ErrorCode::NoSuchKey,
+            ObjectError::NoUpload { .. } => S3ErrorCode::NoSuchUpload,
+            ObjectError::InvalidPart { .. } => S3ErrorCode::InvalidPart,
+            ObjectError::Changed { .. } | ObjectError::Precondition { .. } => S3ErrorCode::PreconditionFailed,
+            ObjectError::InvalidName { .. } | ObjectError::Conflict { .. } => S3ErrorCode::InvalidArgument,
+            ObjectError::ReadOnly { .. } | ObjectError::AccessDenied { .. } => S3ErrorCode::AccessDenied,
+            // The client should try again.
+            ObjectError::Event { .. } | ObjectError::Full { .. } => S3ErrorCode::ServiceUnavailable,
+            _ => S3ErrorCode::InternalError,
+        };
+        if matches!(code, S3ErrorCode::InternalError | S3ErrorCode::ServiceUnavailable) {
+            tracing::warn!(error = &error as &dyn std::error::Error, "a request to the S3 endpoint failed");
+        }
+        Self::with_message(code, error.to_string())
+    }
+}
+
+/// A point in time.
+pub fn time(time: Timestamp) -> dto::Timestamp {
+    let since_epoch = Duration::from_micros(u64::try_from(time.as_micros()).unwrap_or(0));
+    (SystemTime::UNIX_EPOCH + since_epoch).into()
+}
+
+/// An entity tag.
+pub fn etag(head: &Head) -> ETag {
+    ETag::Strong(head.etag.clone())
+}
+
+/// A size.
+pub fn size(size_bytes: u64) -> i64 {
+    i64::try_from(size_bytes).unwrap_or(i64::MAX)
+}
+
+/// Conditions under which an object is read.
+pub struct Conditions<'a> {
+    /// Only this one.
+    pub matching: Option<&'a ETagCondition>,
+    /// Any but this one.
+    pub not_matching: Option<&'a ETagCondition>,
+    /// Only if newer.
+    pub modified_since: Option<&'a dto::Timestamp>,
+    /// Only if not newer.
+    pub unmodified_since: Option<&'a dto::Timestamp>,
+}
+
+impl Conditions<'_> {
+    /// Refuses where a condition does not hold. A condition on the entity tag overrides its sibling on the time.
+    pub fn check(&self, head: &Head) -> S3Result<()> {
+        let is = |condition: &ETagCondition| match condition {
+            ETagCondition::Any => true,
+            ETagCondition::ETag(wanted) => wanted.value() == head.etag,
+        };
+        // HTTP dates have whole seconds.
+        let modified = time(Timestamp(head.last_modified.as_micros() / 1_000_000 * 1_000_000));
+        let fits = match (self.matching, self.unmodified_since) {
+            (Some(condition), _) => is(condition),
+            (None, Some(since)) => modified <= *since,
+            (None, None) => true,
+        };
+        if !fits {
+            return Err(s3_error!(PreconditionFailed));
+        }
+        let known = match (self.not_matching, self.modified_since) {
+            (Some(condition), _) => is(condition),
+            (None, Some(since)) => modified <= *since,
+            (None, None) => false,
+        };
+        if known { Err(s3_error!(NotModified)) } else { Ok(()) }
+    }
+}
+
+/// The bytes asked for, and the `Content-Range` of the answer where it is a part.
+pub fn range(asked: Option<dto::Range>, size_bytes: u64) -> S3Result<(std::ops::Range<u64>, Option<String>)> {
+    let Some(asked) = asked else { return Ok((0..size_bytes, None)) };
+    let range = asked.check(size_bytes).map_err(|_| s3_error!(InvalidRange))?;
+    let header = format!("bytes {}-{}/{size_bytes}", range.start, range.end.saturating_sub(1));
+    Ok((range, Some(header)))
+}
