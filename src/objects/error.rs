@@ -1,6 +1,5 @@
 //! What can go wrong with objects, and whose it is to mend.
 
-use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::{fmt, io};
 
@@ -129,17 +128,8 @@ pub enum ObjectError {
         /// Its number.
         number: u32,
     },
-    /// The endpoint's address is taken or not this machine's.
-    #[error("OBJ0017: the S3 endpoint cannot listen on {address}")]
-    Listen {
-        /// The address.
-        address: SocketAddr,
-        /// The operating system's word.
-        #[source]
-        source: io::Error,
-    },
     /// The endpoint's key pair cannot be read or kept.
-    #[error("OBJ0018: the key pair of the S3 endpoint in {path} cannot be used")]
+    #[error("OBJ0017: the key pair of the S3 endpoint in {path} cannot be used")]
     KeyPair {
         /// The file.
         path: PathBuf,
@@ -191,8 +181,7 @@ impl ObjectError {
             Self::Precondition { .. } => "OBJ0014",
             Self::NoUpload { .. } => "OBJ0015",
             Self::InvalidPart { .. } => "OBJ0016",
-            Self::Listen { .. } => "OBJ0017",
-            Self::KeyPair { .. } => "OBJ0018",
+            Self::KeyPair { .. } => "OBJ0017",
         }
     }
 }
@@ -209,9 +198,7 @@ impl From<ObjectError> for Failure {
             | E::Precondition { .. }
             | E::NoUpload { .. }
             | E::InvalidPart { .. } => (Class::Fatal, Blame::Definition),
-            E::AccessDenied { .. } | E::Credentials { .. } | E::Listen { .. } | E::KeyPair { .. } => {
-                (Class::Fatal, Blame::Infrastructure)
-            }
+            E::AccessDenied { .. } | E::Credentials { .. } | E::KeyPair { .. } => (Class::Fatal, Blame::Infrastructure),
             E::Unreachable { .. } | E::Full { .. } | E::Io { .. } | E::Service { .. } | E::Event { .. } => {
                 (Class::Retry, Blame::Infrastructure)
             }

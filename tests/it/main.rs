@@ -1,4 +1,7 @@
 //! Reelmill from outside: real programs, real media, real buckets.
 #![allow(clippy::unwrap_used, clippy::missing_panics_doc, missing_docs, reason = "a test that cannot go on has failed")]
 
+mod endpoint;
+mod moto;
+mod objects;
 mod worker;

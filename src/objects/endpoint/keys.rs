@@ -5,8 +5,11 @@ use std::io::{self, Read, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 
+use async_trait::async_trait;
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use s3s::auth::{S3Auth, SecretKey};
+use s3s::{S3Result, s3_error};
 use serde::{Deserialize, Serialize};
 
 use crate::objects::ObjectError;
@@ -60,6 +63,16 @@ impl KeyPair {
         file.write_all(&serde_json::to_vec_pretty(self)?)?;
         file.sync_all()?;
         std::fs::rename(&staged, path)
+    }
+}
+
+#[async_trait]
+impl S3Auth for KeyPair {
+    async fn get_secret_key(&self, access_key: &str) -> S3Result<SecretKey> {
+        if access_key == self.access_key_id {
+            return Ok(self.secret_access_key.as_str().into());
+        }
+        Err(s3_error!(InvalidAccessKeyId))
     }
 }
 

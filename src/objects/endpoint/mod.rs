@@ -12,21 +12,18 @@ mod list;
 mod receive;
 mod service;
 
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto::Builder;
 use hyper_util::server::graceful::GracefulShutdown;
-use s3s::auth::SimpleAuth;
 use s3s::config::{S3Config, StaticConfigProvider};
 use s3s::service::S3ServiceBuilder;
 use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
-use super::ObjectError;
 use super::local::LocalBuckets;
 
 pub use keys::KeyPair;
@@ -46,17 +43,12 @@ const HEAD_TIMEOUT: Duration = Duration::from_secs(30);
 /// Wait after an accept that failed, such as with no descriptor left.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
-/// Takes the endpoint's address.
-pub async fn bind(address: SocketAddr) -> Result<TcpListener, ObjectError> {
-    TcpListener::bind(address).await.map_err(|source| ObjectError::Listen { address, source })
-}
-
 /// Serves until `shutdown`, then lets requests on their way end.
 pub async fn serve(listener: TcpListener, buckets: LocalBuckets, keys: &KeyPair, shutdown: CancellationToken) {
     let mut limits = S3Config::default();
     limits.post_object_max_file_size = MAX_FORM_FILE_BYTES;
     let mut builder = S3ServiceBuilder::new(service::Service::new(buckets));
-    builder.set_auth(SimpleAuth::from_single(keys.access_key_id.as_str(), keys.secret_access_key.as_str()));
+    builder.set_auth(keys.clone());
     builder.set_config(Arc::new(StaticConfigProvider::new(Arc::new(limits))));
     let service = builder.build();
 

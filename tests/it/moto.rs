@@ -1,0 +1,69 @@
+//! Moto's server as S3 and SQS: the AWS that tests have.
+//!
+//! One server serves all tests of a run; buckets and queues have names of their own. It ends with the test process,
+//! whatever becomes of that: it runs until its standard input closes.
+
+use std::io::{BufRead, BufReader};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::{Mutex, OnceLock};
+
+use reelmill::objects::aws::AwsOptions;
+
+/// A running server.
+pub struct Moto {
+    /// Where it answers: `http://127.0.0.1:41527`.
+    pub url: String,
+    /// The Python that it runs on, which has boto3.
+    pub python: PathBuf,
+    _until_closed: Mutex<Child>,
+}
+
+impl Moto {
+    /// The server, started when first asked for; nothing where it is not installed, which is said once.
+    pub fn get() -> Option<&'static Self> {
+        static MOTO: OnceLock<Option<Moto>> = OnceLock::new();
+        MOTO.get_or_init(|| {
+            let program = std::env::var_os("REELMILL_MOTO")
+                .map_or_else(|| PathBuf::from(env!("CARGO_MANIFEST_DIR")).join(".venv/bin/moto_server"), PathBuf::from);
+            if program.exists() {
+                return Some(Self::start(&program));
+            }
+            #[expect(clippy::print_stderr, reason = "who runs the tests should know what was not tested")]
+            {
+                eprintln!("skipped: no moto at {}; `infra/setup.sh` installs it", program.display());
+            }
+            None
+        })
+        .as_ref()
+    }
+
+    fn start(program: &Path) -> Self {
+        let script = r#"exec 3<&0; "$0" -H 127.0.0.1 -p 0 </dev/null & server=$!; read -r _ <&3; kill $server"#;
+        let mut shell = Command::new("sh")
+            .args(["-c", script])
+            .arg(program)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::null())
+            .stderr(Stdio::piped())
+            .spawn()
+            .expect("a shell runs");
+        let mut lines = BufReader::new(shell.stderr.take().unwrap()).lines().map_while(Result::ok);
+        let url = lines
+            .find_map(|line| line.split_once("Running on ").map(|(_, url)| url.trim().to_owned()))
+            .expect("moto says where it listens");
+        // Its log of requests has to go somewhere.
+        std::thread::spawn(move || lines.for_each(drop));
+        let python = program.with_file_name("python");
+        Self { url, python, _until_closed: Mutex::new(shell) }
+    }
+
+    /// How its services are reached.
+    pub fn options(&self) -> AwsOptions {
+        AwsOptions {
+            region: Some("us-east-1".to_owned()),
+            endpoint: Some(self.url.clone()),
+            credentials: Some(("moto".to_owned(), "moto".to_owned())),
+        }
+    }
+}

@@ -1,0 +1,223 @@
+//! What all object storage promises, held against folders, the endpoint over them, and moto's S3.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use reelmill::model::{Class, Failure, ObjectLocation, SystemClock};
+use reelmill::objects::aws::AwsOptions;
+use reelmill::objects::local::{Layout, LocalBuckets};
+use reelmill::objects::s3::S3Buckets;
+use reelmill::objects::{ObjectError, Objects, Revision};
+
+use crate::endpoint::Endpoint;
+use crate::moto::Moto;
+
+/// Keys that broke others: field case 5.
+const KEYS: &[&str] = &[
+    "a b/c d.mp4",
+    "100% & more.mp4",
+    "1+1=2.mp4",
+    "Ärger/naïve café.mp4",
+    "[4K] (final) {v2}.mov",
+    "what?#;:@,$'!*~.mp4",
+    "a%2Fb%20c.mp4",
+    "🎬/映画.mp4",
+];
+
+struct Suite<'a> {
+    objects: &'a dyn Objects,
+    bucket: String,
+    scratch: tempfile::TempDir,
+}
+
+impl<'a> Suite<'a> {
+    async fn new(objects: &'a dyn Objects, bucket: &str) -> Self {
+        objects.ensure_bucket(bucket).await.unwrap();
+        objects.ensure_bucket(bucket).await.unwrap();
+        Self { objects, bucket: bucket.to_owned(), scratch: tempfile::tempdir().unwrap() }
+    }
+
+    fn at(&self, key: &str) -> ObjectLocation {
+        ObjectLocation { bucket: self.bucket.clone(), key: key.to_owned() }
+    }
+
+    fn file(&self, name: &str, bytes: &[u8]) -> PathBuf {
+        let path = self.scratch.path().join(name);
+        // A new file: a published one may be linked to its object.
+        let _ = std::fs::remove_file(&path);
+        std::fs::write(&path, bytes).unwrap();
+        path
+    }
+
+    async fn put(&self, key: &str, bytes: &[u8]) -> String {
+        let file = self.file("upload", bytes);
+        self.objects.publish(&self.at(key), &file, "video/mp4").await.unwrap().etag
+    }
+
+    async fn run(&self) {
+        self.what_is_missing_is_not_found().await;
+        self.an_object_reads_as_published().await;
+        self.a_revision_is_one_upload().await;
+        self.field_case_05_keys_are_taken_as_they_are().await;
+        self.pages_follow_each_other().await;
+        self.large_files_arrive_whole().await;
+        self.what_is_deleted_is_gone().await;
+    }
+
+    async fn what_is_missing_is_not_found(&self) {
+        let missing = self.objects.head(&self.at("missing"), Revision::LATEST).await;
+        assert!(matches!(missing, Err(ObjectError::NoObject { .. })), "{missing:?}");
+        let missing = self.objects.read(&self.at("missing"), Revision::LATEST, 0..1).await;
+        assert!(matches!(missing, Err(ObjectError::NoObject { .. })), "{missing:?}");
+
+        let nowhere = ObjectLocation { bucket: "no-such-bucket".into(), key: "x".into() };
+        let missing = self.objects.head(&nowhere, Revision::LATEST).await;
+        assert!(matches!(missing, Err(ObjectError::NoBucket { .. })), "{missing:?}");
+        let missing = self.objects.publish(&nowhere, &self.file("x", b"x"), "text/plain").await;
+        assert!(matches!(missing, Err(ObjectError::NoBucket { .. })), "{missing:?}");
+        assert_eq!(Failure::from(missing.unwrap_err()).class, Class::Fatal);
+    }
+
+    async fn an_object_reads_as_published(&self) {
+        let etag = self.put("clips/one.mp4", b"0123456789").await;
+        let object = self.at("clips/one.mp4");
+        let head = self.objects.head(&object, Revision::LATEST).await.unwrap();
+        assert_eq!((head.size_bytes, head.content_type.as_str(), &head.etag), (10, "video/mp4", &etag));
+        for (range, expected) in
+            [(2..5, "234"), (8..99, "89"), (10..12, ""), (99..100, ""), (3..3, ""), (0..10, "0123456789")]
+        {
+            let bytes = self.objects.read(&object, Revision::LATEST, range.clone()).await.unwrap();
+            assert_eq!(bytes, expected, "{range:?}");
+        }
+        self.put("empty", b"").await;
+        assert_eq!(self.objects.head(&self.at("empty"), Revision::LATEST).await.unwrap().size_bytes, 0);
+        assert_eq!(self.objects.read(&self.at("empty"), Revision::LATEST, 0..9).await.unwrap(), "");
+    }
+
+    async fn a_revision_is_one_upload(&self) {
+        let object = self.at("clips/two.mp4");
+        let first = self.put("clips/two.mp4", b"first").await;
+        assert_eq!(first, self.put("clips/two.mp4", b"first").await);
+        let revision = Revision { version: None, etag: Some(&first) };
+        self.objects.head(&object, revision).await.unwrap();
+        assert_eq!(self.objects.read(&object, revision, 0..9).await.unwrap(), "first");
+
+        let second = self.put("clips/two.mp4", b"second").await;
+        assert_ne!(first, second);
+        let replaced = self.objects.read(&object, revision, 0..9).await;
+        assert!(matches!(replaced, Err(ObjectError::Changed { .. })), "{replaced:?}");
+        let replaced = self.objects.head(&object, revision).await;
+        assert!(matches!(replaced, Err(ObjectError::Changed { .. })), "{replaced:?}");
+    }
+
+    async fn field_case_05_keys_are_taken_as_they_are(&self) {
+        for key in KEYS {
+            self.put(key, key.as_bytes()).await;
+        }
+        for key in KEYS {
+            let bytes = self.objects.read(&self.at(key), Revision::LATEST, 0..999).await.unwrap();
+            assert_eq!(bytes, key.as_bytes(), "{key}");
+        }
+        let listed = self.objects.list(&self.bucket, "", None, 1_000).await.unwrap();
+        for key in KEYS {
+            assert!(listed.objects.iter().any(|o| o.key == *key), "{key} in {listed:?}");
+        }
+        assert!(listed.objects.is_sorted_by(|a, b| a.key < b.key));
+    }
+
+    async fn pages_follow_each_other(&self) {
+        for n in 0..5 {
+            self.put(&format!("pages/{n}"), b"x").await;
+        }
+        let (mut after, mut keys, mut pages) = (None, Vec::new(), 0);
+        loop {
+            let page = self.objects.list(&self.bucket, "pages/", after.as_deref(), 2).await.unwrap();
+            keys.extend(page.objects.into_iter().map(|o| o.key));
+            pages += 1;
+            after = page.next;
+            if after.is_none() {
+                break;
+            }
+        }
+        assert_eq!((keys.len(), pages), (5, 3), "{keys:?}");
+    }
+
+    async fn large_files_arrive_whole(&self) {
+        let bytes: Vec<u8> =
+            (0..16 * 1024 * 1024 + 7_u32).map(|n| (n.wrapping_mul(2_654_435_761) >> 24) as u8).collect();
+        self.put("large", &bytes).await;
+        let object = self.at("large");
+        let head = self.objects.head(&object, Revision::LATEST).await.unwrap();
+        assert_eq!(head.size_bytes, bytes.len() as u64);
+        assert_eq!(head.content_type, "video/mp4");
+        let read = self.objects.read(&object, Revision::LATEST, 0..head.size_bytes).await.unwrap();
+        assert!(read == bytes, "the bytes differ");
+    }
+
+    async fn what_is_deleted_is_gone(&self) {
+        self.put("gone/soon", b"x").await;
+        let object = self.at("gone/soon");
+        self.objects.delete(&object).await.unwrap();
+        self.objects.delete(&object).await.unwrap();
+        let gone = self.objects.head(&object, Revision::LATEST).await;
+        assert!(matches!(gone, Err(ObjectError::NoObject { .. })), "{gone:?}");
+        assert!(self.objects.list(&self.bucket, "gone/", None, 9).await.unwrap().objects.is_empty());
+    }
+}
+
+pub fn local(root: &Path) -> LocalBuckets {
+    let layout = Layout { root: root.to_owned(), ..Layout::default() };
+    LocalBuckets::open(layout, Arc::new(SystemClock)).unwrap()
+}
+
+#[tokio::test]
+async fn local_buckets_keep_the_promises() {
+    let root = tempfile::tempdir().unwrap();
+    Suite::new(&local(root.path()), "media").await.run().await;
+}
+
+#[tokio::test]
+async fn the_endpoint_keeps_the_promises() {
+    let endpoint = Endpoint::start().await;
+    Suite::new(&endpoint.client().await, "media").await.run().await;
+}
+
+#[tokio::test]
+async fn moto_keeps_the_promises() {
+    let Some(moto) = Moto::get() else { return };
+    let objects = S3Buckets::new(&moto.options(), true).await;
+    Suite::new(&objects, "conformance").await.run().await;
+}
+
+#[tokio::test]
+async fn storage_out_of_reach_is_worth_another_try() {
+    let nobody = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
+    let options = AwsOptions {
+        region: Some("us-east-1".into()),
+        endpoint: Some(format!("http://{nobody}")),
+        credentials: Some(("id".into(), "secret".into())),
+    };
+    let objects = S3Buckets::new(&options, true).await;
+    let object = ObjectLocation { bucket: "media".into(), key: "x".into() };
+    let error = objects.head(&object, Revision::LATEST).await.unwrap_err();
+    assert!(matches!(error, ObjectError::Unreachable { .. }), "{error:?}");
+    let failure = Failure::from(error);
+    assert_eq!((failure.code.as_str(), failure.class), ("OBJ0006", Class::Retry));
+    assert!(!failure.chain.is_empty());
+}
+
+#[tokio::test]
+async fn wrong_credentials_are_named_as_such() {
+    let endpoint = Endpoint::start().await;
+    endpoint.client().await.ensure_bucket("media").await.unwrap();
+    for credentials in [("nobody", endpoint.keys.secret_access_key.as_str()), (&endpoint.keys.access_key_id, "wrong")] {
+        let mut options = endpoint.options();
+        options.credentials = Some((credentials.0.to_owned(), credentials.1.to_owned()));
+        let objects = S3Buckets::new(&options, true).await;
+        let file = endpoint.folder.path().join("x");
+        std::fs::write(&file, b"x").unwrap();
+        let object = ObjectLocation { bucket: "media".into(), key: "x".into() };
+        let error = objects.publish(&object, &file, "text/plain").await.unwrap_err();
+        assert!(matches!(error, ObjectError::Credentials { .. }), "{error:?}");
+    }
+}
