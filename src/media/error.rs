@@ -226,4 +226,8 @@ pub mod warning {
     pub const STREAM_LEFT_OUT: &str = "MEDIA0103";
     /// HDR could not be tone-mapped with the filters of this build.
     pub const NO_TONE_MAPPING: &str = "MEDIA0104";
+    /// Renditions of a package have segments that begin at different moments.
+    pub const NOT_ALIGNED: &str = "MEDIA0105";
+    /// Streams that are not part of a package.
+    pub const STREAM_NOT_PACKAGED: &str = "MEDIA0106";
 }

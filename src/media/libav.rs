@@ -9,7 +9,7 @@ use std::ffi::{CStr, c_char};
 use std::ptr;
 
 use ffmpeg_next::format::context::Input as Demuxer;
-use ffmpeg_next::{Frame, Packet, Stream, ffi};
+use ffmpeg_next::{Frame, Packet, Stream, codec, ffi};
 
 /// Longest text taken from a file, in bytes; the rest is cut off.
 pub const MAX_TEXT_BYTES: usize = 4096;
@@ -95,6 +95,12 @@ pub fn extradata(parameters: &ffi::AVCodecParameters) -> &[u8] {
     }
 }
 
+/// Sets the tag by which a container names the codec; 0 lets the muxer choose.
+pub fn set_tag(parameters: &mut codec::Parameters, tag: u32) {
+    // SAFETY: the parameters are allocated.
+    unsafe { (*parameters.as_mut_ptr()).codec_tag = tag };
+}
+
 /// A pixel format.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PixelFormat {
@@ -178,9 +184,9 @@ fn layout_name(layout: &ffi::AVChannelLayout) -> Option<String> {
     if written > 0 { unsafe { text(name.as_ptr()) } } else { None }
 }
 
-/// Has the demuxer skip every stream but one.
-pub fn read_only(demuxer: &mut Demuxer, index: usize) {
-    for other in (0..demuxer.streams().len()).filter(|other| *other != index) {
+/// Has the demuxer skip every stream but these.
+pub fn read_only(demuxer: &mut Demuxer, indices: &[usize]) {
+    for other in (0..demuxer.streams().len()).filter(|other| !indices.contains(other)) {
         // SAFETY: the stream is one of the open context's; the field may change at any time between reads.
         unsafe { (**(*demuxer.as_mut_ptr()).streams.add(other)).discard = ffi::AVDiscard::AVDISCARD_ALL };
     }

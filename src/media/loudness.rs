@@ -33,7 +33,7 @@ pub fn measure(
     tell: &dyn Fn(&Message),
 ) -> Result<Loudness, MediaError> {
     let (mut decoder, time_base) = open_decoder(&opened, index)?;
-    libav::read_only(opened.demuxer_mut(), index);
+    libav::read_only(opened.demuxer_mut(), &[index]);
     let mut meter = Meter::default();
     let mut packet = Packet::empty();
     let mut told_s = 0.0;

@@ -5,10 +5,13 @@
 
 mod analysis;
 mod bytes;
+mod codecs_string;
 mod error;
 mod libav;
 mod loudness;
+mod package;
 mod probe;
+mod scratch;
 mod source;
 #[cfg(test)]
 mod testing;

@@ -46,7 +46,7 @@ fn subtitles_alone_are_nothing_to_work_with() {
 }
 
 #[test]
-fn field_case_11_sources_with_one_kind_of_stream_are_fine() {
+fn sources_with_one_kind_of_stream_are_fine() {
     let silent = generate(&["-f", "lavfi", "-i", "testsrc2=d=1:s=64x64"], "silent.mp4");
     let info = analyse(&silent).unwrap();
     assert_eq!((info.video.len(), info.audio.len()), (1, 0));

@@ -81,7 +81,7 @@ fn a_plain_clip_is_described_as_ffprobe_does() {
 }
 
 #[test]
-fn field_case_15_rotation_is_clockwise_and_turns_the_size() {
+fn rotation_is_clockwise_and_turns_the_size() {
     const ONE: i32 = 1 << 16;
     for (a, b, c, d, rotation, size) in
         [(0, ONE, -ONE, 0, 90, (108, 192)), (-ONE, 0, 0, -ONE, 180, (192, 108)), (0, -ONE, ONE, 0, 270, (108, 192))]
@@ -98,7 +98,7 @@ fn field_case_15_rotation_is_clockwise_and_turns_the_size() {
 }
 
 #[test]
-fn field_case_17_a_variable_frame_rate_shows() {
+fn a_variable_frame_rate_shows() {
     let select = ["-vf", "select='lt(mod(n,7),3)'", "-fps_mode", "vfr", "-c:v", "libx264"];
     let clip = generate(&args(&[&CLIP, &select]), "clip.mkv");
     let video = probe(&clip).video.remove(0);
@@ -107,7 +107,7 @@ fn field_case_17_a_variable_frame_rate_shows() {
 }
 
 #[test]
-fn field_case_18_kinds_of_high_dynamic_range_are_told_apart() {
+fn kinds_of_high_dynamic_range_are_told_apart() {
     for (transfer, expected) in [("smpte2084", Hdr::Hdr10), ("arib-std-b67", Hdr::Hlg)] {
         let color = ["-color_primaries", "bt2020", "-colorspace", "bt2020nc", "-color_trc", transfer];
         let encode = ["-frames:v", "5", "-c:v", "libx264", "-pix_fmt", "yuv420p10le"];
