@@ -4,7 +4,10 @@
 //! libav; its crate root is `src/media/main.rs`). A module uses only modules of lower levels; `tests/tidy.rs` holds the
 //! table of `docs/architecture.md` against the code.
 
+pub mod api;
+pub mod cli;
 pub mod config;
+pub mod daemon;
 pub mod engine;
 pub mod intake;
 pub mod model;

@@ -66,7 +66,8 @@ mod tests {
 
     #[test]
     fn field_case_01_what_is_one_upload_has_one_identity_and_what_is_not_has_not() {
-        let same = |a: &ObjectEvent, b: &ObjectEvent| identity(a, Some(Timestamp(7))) == identity(b, Some(Timestamp(7)));
+        let same =
+            |a: &ObjectEvent, b: &ObjectEvent| identity(a, Some(Timestamp(7))) == identity(b, Some(Timestamp(7)));
         // The same message again; and the same event in another shape.
         assert!(same(&event("Put", "e", Some("1"), 1, None), &event("Put", "e", Some("1"), 2, None)));
         // The same bytes uploaded again.

@@ -69,7 +69,9 @@ fn decode_at(body: &str, shape: &str, depth: u32) -> Decoded {
     if value["events"].is_array() {
         return oss(&value);
     }
-    Decoded::Unreadable("JSON of no known shape: there are neither Records, nor Message, nor detail, nor events".to_owned())
+    Decoded::Unreadable(
+        "JSON of no known shape: there are neither Records, nor Message, nor detail, nor events".to_owned(),
+    )
 }
 
 /// Sorts what the entries of one message say: all of them are kept.
@@ -319,7 +321,8 @@ mod tests {
 
     #[test]
     fn what_no_shape_fits_is_told_and_never_panics() {
-        for body in ["", "x", "{}", "[]", "null", "{\"Records\":[]}", "{\"Records\":[1]}", "{\"Records\":[{}]}", "%%%"] {
+        for body in ["", "x", "{}", "[]", "null", "{\"Records\":[]}", "{\"Records\":[1]}", "{\"Records\":[{}]}", "%%%"]
+        {
             assert!(!matches!(decode(body), Decoded::Events(_)), "{body}");
         }
         let mut nested = "x".to_owned();

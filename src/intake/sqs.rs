@@ -67,7 +67,11 @@ impl Consumer {
                     self.work(messages).await;
                 }
                 Err(reason) => {
-                    tracing::warn!(queue = self.settings.queue_url, reason, "EVT0003: the queue cannot be read; trying again");
+                    tracing::warn!(
+                        queue = self.settings.queue_url,
+                        reason,
+                        "EVT0003: the queue cannot be read; trying again"
+                    );
                     tokio::select! {
                         () = stop.cancelled() => return,
                         () = tokio::time::sleep(wait) => {}

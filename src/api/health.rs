@@ -1,0 +1,17 @@
+//! Is it alive, is it ready?
+
+use axum::extract::State;
+use axum::http::StatusCode;
+
+use super::{Context, Problem};
+
+pub(super) async fn healthz() -> &'static str {
+    "ok\n"
+}
+
+pub(super) async fn readyz(State(context): State<Context>) -> Result<&'static str, Problem> {
+    match context.store.is_idle().await {
+        Ok(_) => Ok("ready\n"),
+        Err(error) => Err(Problem { status: StatusCode::SERVICE_UNAVAILABLE.as_u16(), ..Problem::from(error) }),
+    }
+}

@@ -1,0 +1,64 @@
+//! The HTTP API: executions to look at, follow, cancel and retry; health.
+//!
+//! JSON under `/v1`, problem details (RFC 9457) for errors, server-sent events to follow an execution.
+//!
+//! **Invariant**: a handler decides nothing: it asks the store and shows the answer.
+
+mod executions;
+mod health;
+mod problem;
+mod stream;
+pub mod view;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use axum::routing::{get, post};
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+
+use crate::daemon::live::Live;
+use crate::model::Clock;
+use crate::store::SharedStore;
+
+pub use problem::Problem;
+
+/// How long open streams may hold up a shutdown.
+const DRAIN: Duration = Duration::from_secs(2);
+
+/// What handlers need.
+#[derive(Clone)]
+pub struct Context {
+    /// The store.
+    pub store: SharedStore,
+    /// Progress as it happens.
+    pub live: Live,
+    /// The time.
+    pub clock: Arc<dyn Clock>,
+}
+
+/// The routes.
+pub fn router(context: Context) -> Router {
+    Router::new()
+        .route("/v1/executions", get(executions::list))
+        .route("/v1/executions/{id}", get(executions::show))
+        .route("/v1/executions/{id}/cancel", post(executions::cancel))
+        .route("/v1/executions/{id}/retry", post(executions::retry))
+        .route("/v1/executions/{id}/log", get(executions::log))
+        .route("/v1/executions/{id}/stream", get(stream::stream))
+        .route("/healthz", get(health::healthz))
+        .route("/readyz", get(health::readyz))
+        .fallback(problem::no_such_route)
+        .with_state(context)
+}
+
+/// Serves the API on `listener` until told to stop.
+pub async fn serve(listener: TcpListener, context: Context, stop: CancellationToken) -> std::io::Result<()> {
+    let drained = stop.clone();
+    let server = axum::serve(listener, router(context)).with_graceful_shutdown(stop.cancelled_owned());
+    tokio::select! {
+        ended = server.into_future() => ended,
+        () = async { drained.cancelled().await; tokio::time::sleep(DRAIN).await } => Ok(()),
+    }
+}

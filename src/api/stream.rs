@@ -1,0 +1,100 @@
+//! `/v1/executions/{id}/stream`: the log from its beginning and progress as it happens, as server-sent events.
+//!
+//! Events: `log` (a line of the log), `progress` (a mark), and last `end` (the execution, whole).
+
+use std::convert::Infallible;
+use std::time::Duration;
+
+use axum::extract::rejection::PathRejection;
+use axum::extract::{Path, State};
+use axum::response::Sse;
+use axum::response::sse::{Event, KeepAlive};
+use futures::Stream;
+use tokio::sync::{broadcast, mpsc};
+
+use super::view::LogLine;
+use super::{Context, Problem, executions};
+use crate::model::ExecutionId;
+use crate::store::Hint;
+
+/// Hints can be missed; this is how long a line may then wait.
+const POLL: Duration = Duration::from_secs(1);
+/// Lines asked of the store at once.
+const BATCH: u32 = 500;
+
+pub(super) async fn stream(
+    State(context): State<Context>,
+    id: Result<Path<ExecutionId>, PathRejection>,
+) -> Result<Sse<impl Stream<Item = Result<Event, Infallible>>>, Problem> {
+    let id = executions::parse(id)?;
+    executions::view(&context, id).await?;
+    // A bounded channel: a slow client slows down its own follower and nobody else.
+    let (sender, receiver) = mpsc::channel(64);
+    tokio::spawn(async move {
+        if let Err(problem) = follow(&context, id, &sender).await {
+            let _ = sender.send(event("error", &problem)).await;
+        }
+    });
+    let events = futures::stream::unfold(receiver, |mut receiver| async move {
+        receiver.recv().await.map(|event| (Ok(event), receiver))
+    });
+    Ok(Sse::new(events).keep_alive(KeepAlive::default()))
+}
+
+async fn follow(context: &Context, id: ExecutionId, client: &mpsc::Sender<Event>) -> Result<(), Problem> {
+    let mut hints = context.store.hints();
+    let mut marks = context.live.watch();
+    let mut after = 0;
+    loop {
+        // Read before the log: what ended before the log was read has its last line in it.
+        let view = executions::view(context, id).await?;
+        loop {
+            let entries = context.store.log(id, after, BATCH).await?;
+            let Some(last) = entries.last() else { break };
+            after = last.seq;
+            for entry in &entries {
+                if client.send(event("log", &LogLine::from(entry))).await.is_err() {
+                    return Ok(());
+                }
+            }
+        }
+        if view.state.is_ended() {
+            let _ = client.send(event("end", &view)).await;
+            return Ok(());
+        }
+        if !changed(id, &mut hints, &mut marks, client).await {
+            return Ok(());
+        }
+    }
+}
+
+/// Passes on progress until the execution may have changed; false where the client has gone.
+async fn changed(
+    id: ExecutionId,
+    hints: &mut broadcast::Receiver<Hint>,
+    marks: &mut broadcast::Receiver<crate::daemon::live::Mark>,
+    client: &mpsc::Sender<Event>,
+) -> bool {
+    let poll = tokio::time::sleep(POLL);
+    tokio::pin!(poll);
+    loop {
+        tokio::select! {
+            hint = hints.recv() => match hint {
+                Ok(Hint::Execution(changed)) if changed != id => {}
+                Ok(Hint::Queue | Hint::Outbox) => {}
+                Ok(_) | Err(broadcast::error::RecvError::Lagged(_)) => return true,
+                Err(broadcast::error::RecvError::Closed) => return false,
+            },
+            mark = marks.recv() => if let Ok(mark) = mark && mark.execution == id {
+                // Missing a mark is better than falling behind.
+                let _ = client.try_send(event("progress", &mark));
+            },
+            () = client.closed() => return false,
+            () = &mut poll => return true,
+        }
+    }
+}
+
+fn event(name: &str, data: &impl serde::Serialize) -> Event {
+    Event::default().event(name).json_data(data).unwrap_or_else(|_| Event::default().event(name))
+}

@@ -1,0 +1,227 @@
+//! What an execution looks like from outside: the stable JSON of the API and of `--json`.
+
+use indexmap::IndexMap;
+use petgraph::graph::NodeIndex;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use crate::engine::ActivityState;
+use crate::model::media::MediaInfo;
+use crate::model::plan::ActivityKind;
+use crate::model::work::FileRole;
+use crate::model::{ExecutionId, ExecutionState, Failure, InputObject, JobId, JobState, OutputObject};
+use crate::store::{ExecutionRecord, ExecutionSummary, Progress};
+
+/// An execution, whole.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct ExecutionView {
+    /// Always `execution`.
+    #[serde(rename = "type")]
+    pub kind: String,
+    /// Its identifier.
+    pub id: ExecutionId,
+    /// Its workflow.
+    pub workflow: String,
+    /// Its state.
+    pub state: ExecutionState,
+    /// What it works on.
+    pub input: InputObject,
+    /// RFC 3339.
+    pub created_at: String,
+    /// RFC 3339.
+    pub ended_at: Option<String>,
+    /// Values of its parameters.
+    pub params: IndexMap<String, Value>,
+    /// The user's text.
+    pub user_data: Option<String>,
+    /// By name, each after what it needs.
+    pub activities: IndexMap<String, ActivityView>,
+}
+
+/// One activity.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct ActivityView {
+    /// What it does.
+    #[serde(rename = "type")]
+    pub kind: ActivityKind,
+    /// Its job.
+    pub job: JobId,
+    /// Its state.
+    pub state: JobState,
+    /// Attempts so far.
+    pub attempts: u32,
+    /// RFC 3339.
+    pub started_at: Option<String>,
+    /// RFC 3339.
+    pub ended_at: Option<String>,
+    /// How far it is, while it runs.
+    pub progress: Option<Progress>,
+    /// Its result: media information for `analysis`.
+    pub result: Value,
+    /// What it published.
+    pub outputs: Vec<OutputView>,
+    /// Why it failed.
+    pub error: Option<Failure>,
+    /// Why it was skipped.
+    pub skipped: Option<String>,
+}
+
+/// A published object.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct OutputView {
+    /// Its bucket.
+    pub bucket: String,
+    /// Its key.
+    pub key: String,
+    /// Where the file is, for `reelmill run`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub path: Option<String>,
+    /// Size in bytes.
+    pub size_bytes: u64,
+    /// Media type.
+    pub content_type: String,
+    /// What it is in its activity.
+    pub role: FileRole,
+    /// What it holds, for media files.
+    pub media: Option<MediaInfo>,
+}
+
+impl From<&OutputObject> for OutputView {
+    fn from(output: &OutputObject) -> Self {
+        Self {
+            bucket: output.location.bucket.clone(),
+            key: output.location.key.clone(),
+            path: None,
+            size_bytes: output.size_bytes,
+            content_type: output.content_type.clone(),
+            role: output.role,
+            media: output.media.clone(),
+        }
+    }
+}
+
+impl From<&ExecutionRecord> for ExecutionView {
+    fn from(record: &ExecutionRecord) -> Self {
+        let activities = record
+            .plan
+            .in_order()
+            .into_iter()
+            .filter_map(|index| Some((record.plan.graph[index].name.clone(), activity(record, index)?)))
+            .collect();
+        let ExecutionSummary { id, workflow, state, input, created_at, ended_at } = &record.summary;
+        Self {
+            kind: "execution".to_owned(),
+            id: *id,
+            workflow: workflow.clone(),
+            state: *state,
+            input: input.clone(),
+            created_at: created_at.to_string(),
+            ended_at: ended_at.map(|at| at.to_string()),
+            params: record.params.iter().map(|(name, value)| (name.clone(), value.clone())).collect(),
+            user_data: record.user_data.clone(),
+            activities,
+        }
+    }
+}
+
+fn activity(record: &ExecutionRecord, index: NodeIndex) -> Option<ActivityView> {
+    let job = record.jobs.get(index.index())?;
+    let state = record.state.activities.get(index.index())?;
+    let mut view = ActivityView {
+        kind: record.plan.graph[index].kind,
+        job: job.id,
+        state: job.state,
+        attempts: job.attempts,
+        started_at: job.started_at.map(|at| at.to_string()),
+        ended_at: job.ended_at.map(|at| at.to_string()),
+        progress: job.progress,
+        result: Value::Null,
+        outputs: Vec::new(),
+        error: None,
+        skipped: None,
+    };
+    match state {
+        ActivityState::Succeeded { result, outputs, .. } => {
+            view.result = result.as_ref().clone();
+            view.outputs = outputs.iter().map(OutputView::from).collect();
+        }
+        ActivityState::Failed { failure, .. } => view.error = Some(failure.clone()),
+        ActivityState::Skipped { reason, .. } => view.skipped = Some(reason.to_string()),
+        _ => {}
+    }
+    Some(view)
+}
+
+/// A page of executions, newest first.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct ExecutionPage {
+    /// The executions.
+    pub items: Vec<SummaryView>,
+    /// Cursor of the next page; absent on the last one.
+    pub next: Option<ExecutionId>,
+}
+
+/// An execution in a list.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct SummaryView {
+    /// Its identifier.
+    pub id: ExecutionId,
+    /// Its workflow.
+    pub workflow: String,
+    /// Its state.
+    pub state: ExecutionState,
+    /// What it works on.
+    pub input: InputObject,
+    /// RFC 3339.
+    pub created_at: String,
+    /// RFC 3339.
+    pub ended_at: Option<String>,
+}
+
+impl From<ExecutionSummary> for SummaryView {
+    fn from(summary: ExecutionSummary) -> Self {
+        let ExecutionSummary { id, workflow, state, input, created_at, ended_at } = summary;
+        Self {
+            id,
+            workflow,
+            state,
+            input,
+            created_at: created_at.to_string(),
+            ended_at: ended_at.map(|at| at.to_string()),
+        }
+    }
+}
+
+/// A line of an execution's log.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct LogLine {
+    /// Always `log`.
+    #[serde(rename = "type")]
+    pub kind: String,
+    /// Position in the log, from 1, without gaps.
+    pub seq: u64,
+    /// RFC 3339.
+    pub at: String,
+    /// The activity, where it is about one.
+    pub activity: Option<String>,
+    /// The attempt, where it is about one.
+    pub attempt: Option<u32>,
+    /// The sentence for people.
+    pub message: String,
+    /// The same as data.
+    pub event: Value,
+}
+
+impl From<&crate::engine::LogEntry> for LogLine {
+    fn from(entry: &crate::engine::LogEntry) -> Self {
+        Self {
+            kind: "log".to_owned(),
+            seq: entry.seq,
+            at: entry.at.to_string(),
+            activity: entry.activity.clone(),
+            attempt: entry.attempt,
+            message: entry.event.to_string(),
+            event: serde_json::to_value(&entry.event).unwrap_or_default(),
+        }
+    }
+}

@@ -1,0 +1,131 @@
+//! Talking to a daemon's API.
+
+use futures::{Stream, StreamExt};
+use reqwest::{Method, Response, StatusCode};
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+
+use super::{CliError, DaemonArgs, Exit};
+use crate::api::Problem;
+
+/// A daemon.
+pub(super) struct Client {
+    http: reqwest::Client,
+    url: String,
+}
+
+/// A server-sent event.
+pub(super) struct Event {
+    /// Its name.
+    pub(super) name: String,
+    /// Its data.
+    pub(super) data: Value,
+}
+
+impl Client {
+    pub(super) fn new(daemon: &DaemonArgs) -> Result<Self, CliError> {
+        let http =
+            reqwest::Client::builder().connect_timeout(std::time::Duration::from_secs(5)).build().map_err(|error| {
+                CliError::new(Exit::Storage, "CLI0001", format!("cannot start an HTTP client: {error}"))
+            })?;
+        Ok(Self { http, url: daemon.url.trim_end_matches('/').to_owned() })
+    }
+
+    pub(super) async fn get<T: DeserializeOwned>(&self, path: &str, query: &[(&str, String)]) -> Result<T, CliError> {
+        self.decode(self.send(Method::GET, path, query).await?).await
+    }
+
+    pub(super) async fn post<T: DeserializeOwned>(&self, path: &str) -> Result<T, CliError> {
+        self.decode(self.send(Method::POST, path, &[]).await?).await
+    }
+
+    /// Server-sent events of `path`.
+    pub(super) async fn events(
+        &self,
+        path: &str,
+    ) -> Result<impl Stream<Item = Result<Event, CliError>> + Unpin + use<>, CliError> {
+        let url = self.url.clone();
+        let bytes = self.send(Method::GET, path, &[]).await?.bytes_stream();
+        let lines = futures::stream::unfold((bytes, Vec::<u8>::new()), move |(mut bytes, mut buffer)| {
+            let url = url.clone();
+            async move {
+                loop {
+                    if let Some(end) = buffer.windows(2).position(|pair| pair == b"\n\n") {
+                        let block: Vec<u8> = buffer.drain(..end + 2).collect();
+                        if let Some(event) = parse(&block) {
+                            return Some((Ok(event), (bytes, buffer)));
+                        }
+                        continue;
+                    }
+                    match bytes.next().await? {
+                        Ok(chunk) => buffer.extend_from_slice(&chunk),
+                        Err(error) => return Some((Err(out_of_reach(&url, &error)), (bytes, Vec::new()))),
+                    }
+                }
+            }
+        });
+        Ok(Box::pin(lines))
+    }
+
+    async fn send(&self, method: Method, path: &str, query: &[(&str, String)]) -> Result<Response, CliError> {
+        let url = reqwest::Url::parse_with_params(&format!("{}{path}", self.url), query).map_err(|_| {
+            CliError::usage(format!("--url: `{}` is not an address like http://127.0.0.1:8080", self.url))
+        })?;
+        let response = self.http.request(method, url).send().await.map_err(|error| out_of_reach(&self.url, &error))?;
+        if response.status().is_success() {
+            return Ok(response);
+        }
+        let status = response.status();
+        let exit = match status {
+            StatusCode::NOT_FOUND => Exit::NotFound,
+            StatusCode::BAD_REQUEST | StatusCode::UNPROCESSABLE_ENTITY => Exit::Usage,
+            StatusCode::CONFLICT => Exit::Failed,
+            _ => Exit::Storage,
+        };
+        Err(match response.json::<Problem>().await {
+            Ok(problem) => CliError::new(exit, &problem.code, problem.detail),
+            Err(_) => CliError::new(exit, "CLI0007", format!("{} answered {status}", self.url)),
+        })
+    }
+
+    async fn decode<T: DeserializeOwned>(&self, response: Response) -> Result<T, CliError> {
+        response.json().await.map_err(|error| {
+            CliError::new(Exit::Storage, "CLI0007", format!("{} answered something else: {error}", self.url))
+        })
+    }
+}
+
+fn out_of_reach(url: &str, error: &reqwest::Error) -> CliError {
+    let mut this = CliError::new(
+        Exit::Storage,
+        "CLI0008",
+        format!("there is no daemon at {url}; start one with `reelmill serve`, or say where it is with --url"),
+    );
+    let mut source = std::error::Error::source(error);
+    while let Some(cause) = source {
+        this.chain.push(cause.to_string());
+        source = cause.source();
+    }
+    this
+}
+
+/// One block of an event stream; comments (keep-alives) give none.
+fn parse(block: &[u8]) -> Option<Event> {
+    let text = std::str::from_utf8(block).ok()?;
+    let field =
+        |name: &str| text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':').map(str::trim_start));
+    let data = serde_json::from_str(field("data")?).ok()?;
+    Some(Event { name: field("event").unwrap_or("message").to_owned(), data })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn events_are_read_and_comments_passed_over() {
+        let event = parse(b"event: log\ndata: {\"seq\":1}\n\n").unwrap();
+        assert_eq!((event.name.as_str(), event.data["seq"].as_u64()), ("log", Some(1)));
+        assert!(parse(b": keep-alive\n\n").is_none());
+    }
+}

@@ -1,0 +1,130 @@
+//! Errors of the command line, and its exit codes.
+
+use std::process::ExitCode;
+
+use crate::config::ConfigError;
+use crate::daemon::serve::ServeError;
+use crate::model::{Blame, Failure};
+use crate::objects::ObjectError;
+use crate::store::StoreError;
+use crate::worker::WorkerError;
+
+/// Exit codes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Exit {
+    /// Done.
+    Done = 0,
+    /// The work failed.
+    Failed = 1,
+    /// Wrong usage or definition.
+    Usage = 2,
+    /// Daemon or storage out of reach.
+    Storage = 3,
+    /// Not found.
+    NotFound = 4,
+    /// Interrupted.
+    Interrupted = 130,
+}
+
+impl From<Exit> for ExitCode {
+    fn from(exit: Exit) -> Self {
+        Self::from(exit as u8)
+    }
+}
+
+/// Why a command ended early.
+#[derive(Debug)]
+pub struct CliError {
+    /// Exit code.
+    pub exit: Exit,
+    /// Stable code.
+    pub code: String,
+    /// One sentence.
+    pub message: String,
+    /// Causes, outermost first.
+    pub chain: Vec<String>,
+}
+
+impl CliError {
+    /// An error without causes.
+    pub fn new(exit: Exit, code: &str, message: impl Into<String>) -> Self {
+        Self { exit, code: code.to_owned(), message: message.into(), chain: Vec::new() }
+    }
+
+    /// Wrong usage.
+    pub fn usage(message: impl Into<String>) -> Self {
+        Self::new(Exit::Usage, "CLI0002", message)
+    }
+
+    /// A file that cannot be read: not found, or out of reach.
+    #[must_use]
+    pub fn file(path: &std::path::Path, error: &std::io::Error) -> Self {
+        let exit = if error.kind() == std::io::ErrorKind::NotFound { Exit::NotFound } else { Exit::Storage };
+        Self::new(exit, "CLI0005", format!("cannot read {}: {error}", path.display()))
+    }
+
+    /// An error whose text begins with its code.
+    fn coded(exit: Exit, error: &(dyn std::error::Error + 'static)) -> Self {
+        let text = error.to_string();
+        let (code, message) = text.split_once(": ").unwrap_or(("CLI0001", &text));
+        let mut this = Self::new(exit, code, message);
+        let mut source = error.source();
+        while let Some(cause) = source {
+            this.chain.push(cause.to_string());
+            source = cause.source();
+        }
+        this
+    }
+}
+
+impl From<Failure> for CliError {
+    fn from(failure: Failure) -> Self {
+        let exit = match failure.blame {
+            Blame::Definition => Exit::Usage,
+            Blame::Infrastructure => Exit::Storage,
+            Blame::Input | Blame::Bug => Exit::Failed,
+        };
+        Self { exit, code: failure.code, message: failure.message, chain: failure.chain }
+    }
+}
+
+impl From<ConfigError> for CliError {
+    fn from(error: ConfigError) -> Self {
+        Self::coded(Exit::Usage, &error)
+    }
+}
+
+impl From<StoreError> for CliError {
+    fn from(error: StoreError) -> Self {
+        let exit = match error {
+            StoreError::NotFound { .. } => Exit::NotFound,
+            StoreError::Illegal(_) => Exit::Failed,
+            _ => Exit::Storage,
+        };
+        Self::coded(exit, &error)
+    }
+}
+
+impl From<WorkerError> for CliError {
+    fn from(error: WorkerError) -> Self {
+        Self { exit: Exit::Storage, ..Failure::from(&error).into() }
+    }
+}
+
+impl From<ObjectError> for CliError {
+    fn from(error: ObjectError) -> Self {
+        Failure::from(error).into()
+    }
+}
+
+impl From<ServeError> for CliError {
+    fn from(error: ServeError) -> Self {
+        match error {
+            ServeError::Config(error) => error.into(),
+            ServeError::Store(error) => error.into(),
+            ServeError::Objects(error) => error.into(),
+            ServeError::Worker(error) => error.into(),
+            ServeError::Listen { .. } | ServeError::Workflows { .. } => Self::coded(Exit::Storage, &error),
+        }
+    }
+}

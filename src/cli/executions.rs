@@ -1,0 +1,186 @@
+//! `reelmill executions`: list, show, cancel, retry.
+
+use clap::{Args, Subcommand};
+use futures::StreamExt;
+
+use super::client::Client;
+use super::output::Output;
+use super::progress::Watch;
+use super::{CliError, DaemonArgs, Exit};
+use crate::api::view::{ActivityView, ExecutionPage, ExecutionView, LogLine};
+use crate::model::{ExecutionId, ExecutionState};
+
+/// List, show, cancel and retry executions.
+#[derive(Debug, Args)]
+pub(super) struct ExecutionsArgs {
+    #[command(flatten)]
+    daemon: DaemonArgs,
+    #[command(subcommand)]
+    action: Action,
+}
+
+#[derive(Debug, Subcommand)]
+enum Action {
+    /// Executions, newest first
+    List {
+        /// Only of this workflow
+        #[arg(long)]
+        workflow: Option<String>,
+        /// Only in this state: pending, running, succeeded, failed, cancelled
+        #[arg(long, value_parser = state)]
+        state: Option<ExecutionState>,
+        /// Only created since (RFC 3339)
+        #[arg(long)]
+        since: Option<String>,
+        /// At most so many
+        #[arg(long, default_value_t = 20)]
+        limit: u32,
+    },
+    /// One execution with its activities
+    Show {
+        /// Its identifier
+        execution: ExecutionId,
+        /// Watch it until it ends; exit code 1 where it does not succeed
+        #[arg(long)]
+        follow: bool,
+    },
+    /// Stop an execution
+    Cancel {
+        /// Its identifier
+        execution: ExecutionId,
+    },
+    /// Run what did not succeed again
+    Retry {
+        /// Its identifier
+        execution: ExecutionId,
+    },
+}
+
+fn state(text: &str) -> Result<ExecutionState, String> {
+    ExecutionState::parse(text).ok_or_else(|| {
+        let names: Vec<&str> = ExecutionState::ALL.iter().map(|state| state.as_str()).collect();
+        format!("one of {}", names.join(", "))
+    })
+}
+
+pub(super) async fn executions(args: ExecutionsArgs, output: Output) -> Result<Exit, CliError> {
+    let client = Client::new(&args.daemon)?;
+    match args.action {
+        Action::List { workflow, state, since, limit } => {
+            let mut query = vec![("limit", limit.to_string())];
+            query.extend(workflow.map(|workflow| ("workflow", workflow)));
+            query.extend(state.map(|state| ("state", state.to_string())));
+            query.extend(since.map(|since| ("since", since)));
+            list(&client.get("/v1/executions", &query).await?, output);
+            Ok(Exit::Done)
+        }
+        Action::Show { execution, follow: false } => {
+            show(&client.get(&format!("/v1/executions/{execution}"), &[]).await?, output);
+            Ok(Exit::Done)
+        }
+        Action::Show { execution, follow: true } => follow(&client, execution, output).await,
+        Action::Cancel { execution } => {
+            show(&client.post(&format!("/v1/executions/{execution}/cancel")).await?, output);
+            Ok(Exit::Done)
+        }
+        Action::Retry { execution } => {
+            show(&client.post(&format!("/v1/executions/{execution}/retry")).await?, output);
+            Ok(Exit::Done)
+        }
+    }
+}
+
+fn list(page: &ExecutionPage, output: Output) {
+    if output.json {
+        output.json_line(page);
+        return;
+    }
+    let rows: Vec<[String; 5]> = page
+        .items
+        .iter()
+        .map(|item| {
+            [
+                item.id.to_string(),
+                item.workflow.clone(),
+                item.state.to_string(),
+                item.created_at.get(..19).unwrap_or(&item.created_at).replace('T', " "),
+                item.input.location.to_string(),
+            ]
+        })
+        .collect();
+    output.table(["EXECUTION", "WORKFLOW", "STATE", "CREATED (UTC)", "OBJECT"], &rows);
+}
+
+/// Prints an execution with its activities.
+pub(super) fn show(view: &ExecutionView, output: Output) {
+    if output.json {
+        output.json_line(view);
+        return;
+    }
+    output.line(format_args!("execution  {}", view.id));
+    output.line(format_args!("workflow   {}", view.workflow));
+    output.line(format_args!("object     {}", view.input.location));
+    output.line(format_args!("state      {}", view.state));
+    output.line("");
+    let rows: Vec<[String; 5]> = view
+        .activities
+        .iter()
+        .map(|(name, activity)| {
+            [
+                name.clone(),
+                activity.kind.as_str().to_owned(),
+                activity.state.to_string(),
+                activity.attempts.to_string(),
+                remark(activity),
+            ]
+        })
+        .collect();
+    output.table(["ACTIVITY", "TYPE", "STATE", "ATTEMPTS", ""], &rows);
+}
+
+fn remark(activity: &ActivityView) -> String {
+    if let Some(failure) = &activity.error {
+        return failure.to_string();
+    }
+    if let Some(reason) = &activity.skipped {
+        return reason.clone();
+    }
+    if let Some(fraction) = activity.progress.and_then(|progress| progress.fraction)
+        && !activity.state.is_ended()
+    {
+        return format!("{:.0} %", fraction * 100.0);
+    }
+    match activity.outputs.as_slice() {
+        [] => String::new(),
+        [one] => format!("s3://{}/{}", one.bucket, one.key),
+        [.., last] => format!("{} objects, s3://{}/{}", activity.outputs.len(), last.bucket, last.key),
+    }
+}
+
+async fn follow(client: &Client, execution: ExecutionId, output: Output) -> Result<Exit, CliError> {
+    let view: ExecutionView = client.get(&format!("/v1/executions/{execution}"), &[]).await?;
+    let watch = Watch::new(output, view.activities.keys().cloned());
+    let mut events = client.events(&format!("/v1/executions/{execution}/stream")).await?;
+    while let Some(event) = events.next().await {
+        let event = event?;
+        match event.name.as_str() {
+            "log" => {
+                if let Ok(line) = serde_json::from_value::<LogLine>(event.data) {
+                    watch.log(&line);
+                }
+            }
+            "progress" => {
+                if let Ok(mark) = serde_json::from_value(event.data) {
+                    watch.mark(&mark);
+                }
+            }
+            "end" => {
+                let Ok(view) = serde_json::from_value::<ExecutionView>(event.data) else { break };
+                show(&view, output);
+                return Ok(if view.state == ExecutionState::Succeeded { Exit::Done } else { Exit::Failed });
+            }
+            _ => break,
+        }
+    }
+    Err(CliError::new(Exit::Storage, "CLI0008", "the daemon ended while it was followed; what it did is kept"))
+}

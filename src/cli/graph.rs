@@ -1,0 +1,43 @@
+//! `reelmill graph`: a drawing of a workflow.
+
+use std::path::PathBuf;
+
+use clap::{Args, ValueEnum};
+use serde_json::json;
+
+use super::output::Output;
+use super::{CliError, Exit, validate};
+use crate::workflow::graph::{dot, mermaid, svg};
+
+/// Draw a workflow.
+#[derive(Debug, Args)]
+pub(super) struct GraphArgs {
+    /// Workflow file
+    workflow: PathBuf,
+    /// Language of the drawing
+    #[arg(long, value_enum, default_value_t)]
+    format: GraphFormat,
+}
+
+#[derive(Clone, Copy, Debug, Default, ValueEnum)]
+enum GraphFormat {
+    #[default]
+    Mermaid,
+    Dot,
+    Svg,
+}
+
+pub(super) fn graph(args: &GraphArgs, output: Output) -> Result<Exit, CliError> {
+    let workflow = validate::load(&args.workflow, output)?;
+    let (name, drawing) = match args.format {
+        GraphFormat::Mermaid => ("mermaid", mermaid(&workflow.plan)),
+        GraphFormat::Dot => ("dot", dot(&workflow.plan)),
+        GraphFormat::Svg => ("svg", svg(&workflow.plan)),
+    };
+    if output.json {
+        output.json_line(&json!({ "type": "graph", "workflow": workflow.name, "format": name, "graph": drawing }));
+    } else {
+        output.line(drawing.trim_end());
+    }
+    Ok(Exit::Done)
+}

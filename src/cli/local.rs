@@ -1,0 +1,105 @@
+//! What commands without a daemon share: the worker program, and object storage by address.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use super::serve::Running;
+use super::{CliError, Exit, WorkerArgs};
+use crate::model::ObjectLocation;
+use crate::objects::SharedObjects;
+use crate::objects::aws::AwsOptions;
+use crate::objects::endpoint::KeyPair;
+use crate::objects::s3::S3Buckets;
+use crate::worker::pool::Pool;
+
+/// The worker program: named, or beside this one.
+pub(super) fn worker_program(named: Option<&Path>) -> Result<PathBuf, CliError> {
+    let program = match named {
+        Some(program) => program.to_owned(),
+        None => std::env::current_exe()
+            .ok()
+            .and_then(|this| Some(this.parent()?.join("reelmill-worker")))
+            .unwrap_or_else(|| PathBuf::from("reelmill-worker")),
+    };
+    if program.is_file() {
+        return Ok(program);
+    }
+    Err(CliError::new(
+        Exit::Storage,
+        "CLI0009",
+        format!("there is no worker program at {}; both programs belong into one folder", program.display()),
+    ))
+}
+
+/// A pool of `size` workers, the first of which has been started to see that it can be done.
+pub(super) async fn pool(worker: &WorkerArgs, size: usize) -> Result<Pool, CliError> {
+    let pool = Pool::new(worker_program(worker.worker.as_deref())?, size);
+    pool.warm_up().await?;
+    Ok(pool)
+}
+
+/// `s3://bucket/key` → its parts.
+pub(super) fn parse_location(text: &str) -> Option<Result<ObjectLocation, CliError>> {
+    let rest = text.strip_prefix("s3://")?;
+    Some(match rest.split_once('/') {
+        Some((bucket, key)) if !bucket.is_empty() && !key.is_empty() => {
+            Ok(ObjectLocation { bucket: bucket.to_owned(), key: key.to_owned() })
+        }
+        _ => Err(CliError::usage(format!("`{text}` is not an object: write s3://bucket/key"))),
+    })
+}
+
+/// The S3 that the AWS SDK's own chain leads to.
+pub(super) async fn s3() -> SharedObjects {
+    // An endpoint of one's own has no host name per bucket.
+    let path_style =
+        std::env::var_os("AWS_ENDPOINT_URL").is_some() || std::env::var_os("AWS_ENDPOINT_URL_S3").is_some();
+    Arc::new(S3Buckets::new(&AwsOptions::default(), path_style).await)
+}
+
+/// Where the key pair of the S3 endpoint is kept, in data folder `data`.
+pub(super) fn key_file(data: &Path) -> PathBuf {
+    data.join("s3-credentials.json")
+}
+
+/// The S3 endpoint of the daemon that runs over data folder `data`, where there is one.
+pub(super) async fn embedded(data: &Path) -> Result<Option<SharedObjects>, CliError> {
+    let Some(endpoint) = Running::read(data).and_then(|running| running.s3_endpoint) else { return Ok(None) };
+    let (keys, _) = KeyPair::load_or_create(&key_file(data))?;
+    let options = AwsOptions {
+        region: Some("us-east-1".to_owned()),
+        endpoint: Some(endpoint),
+        credentials: Some((keys.access_key_id, keys.secret_access_key)),
+    };
+    Ok(Some(Arc::new(S3Buckets::new(&options, true).await)))
+}
+
+/// What Ctrl-C leads to.
+pub(super) fn interrupted() -> CliError {
+    CliError::new(Exit::Interrupted, "CLI0010", "interrupted")
+}
+
+/// A folder of this process in the system's temporary folder; dropping it removes it.
+pub(super) struct TemporaryFolder(PathBuf);
+
+impl TemporaryFolder {
+    /// Makes `reelmill-<purpose>-<process>`.
+    pub(super) fn create(purpose: &str) -> Result<Self, CliError> {
+        let path = std::env::temp_dir().join(format!("reelmill-{purpose}-{}", std::process::id()));
+        std::fs::create_dir_all(&path).map_err(|error| {
+            CliError::new(Exit::Storage, "CLI0005", format!("cannot make {}: {error}", path.display()))
+        })?;
+        Ok(Self(path))
+    }
+
+    /// The folder.
+    pub(super) fn path(&self) -> &Path {
+        &self.0
+    }
+}
+
+impl Drop for TemporaryFolder {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
+}

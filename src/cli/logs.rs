@@ -1,0 +1,65 @@
+//! `reelmill logs`: what happened in an execution.
+
+use clap::Args;
+use futures::StreamExt;
+
+use super::client::Client;
+use super::output::Output;
+use super::progress::log_text;
+use super::{CliError, DaemonArgs, Exit};
+use crate::api::view::LogLine;
+use crate::model::ExecutionId;
+
+/// Lines asked for at once.
+const BATCH: usize = 1_000;
+
+/// Read the log of an execution.
+#[derive(Debug, Args)]
+pub(super) struct LogsArgs {
+    #[command(flatten)]
+    daemon: DaemonArgs,
+    /// Its identifier
+    execution: ExecutionId,
+    /// Only of this activity
+    #[arg(long)]
+    activity: Option<String>,
+    /// Go on until the execution ends
+    #[arg(long, short)]
+    follow: bool,
+}
+
+pub(super) async fn logs(args: LogsArgs, output: Output) -> Result<Exit, CliError> {
+    let client = Client::new(&args.daemon)?;
+    let print = |line: &LogLine| {
+        if args.activity.is_some() && line.activity != args.activity {
+            return;
+        }
+        if output.json {
+            output.json_line(line);
+        } else {
+            output.line(log_text(line));
+        }
+    };
+    if args.follow {
+        let mut events = client.events(&format!("/v1/executions/{}/stream", args.execution)).await?;
+        while let Some(event) = events.next().await {
+            let event = event?;
+            if event.name == "log"
+                && let Ok(line) = serde_json::from_value(event.data)
+            {
+                print(&line);
+            }
+        }
+        return Ok(Exit::Done);
+    }
+    let mut after = 0;
+    loop {
+        let query = [("after", after.to_string()), ("limit", BATCH.to_string())];
+        let lines: Vec<LogLine> = client.get(&format!("/v1/executions/{}/log", args.execution), &query).await?;
+        lines.iter().for_each(print);
+        match lines.last() {
+            Some(last) if lines.len() == BATCH => after = last.seq,
+            _ => return Ok(Exit::Done),
+        }
+    }
+}

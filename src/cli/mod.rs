@@ -1,0 +1,116 @@
+//! The command line: what a person types, and what scripts read.
+//!
+//! **Invariant**: results go to standard output, errors to standard error in one shape; exit codes are those of
+//! [`Exit`]; with `--json` what is printed is stable and documented.
+
+mod client;
+mod error;
+mod executions;
+mod graph;
+mod local;
+mod logs;
+mod output;
+mod probe;
+mod progress;
+mod put;
+mod run;
+mod schema;
+mod serve;
+mod validate;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Args, Parser, Subcommand};
+
+pub use error::{CliError, Exit};
+use output::Output;
+
+/// Upload a file to a bucket, and finished media come out.
+#[derive(Debug, Parser)]
+#[command(name = "reelmill", version, propagate_version = true, disable_help_subcommand = true)]
+struct Cli {
+    /// Print JSON (one object, or one per line for streams)
+    #[arg(long, global = true)]
+    json: bool,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Run the daemon: events in, finished media out
+    Serve(serve::ServeArgs),
+    /// Run one workflow on one local file, without a daemon
+    Run(run::RunArgs),
+    /// Check workflow files: every error at once
+    Validate(validate::ValidateArgs),
+    /// Draw a workflow
+    Graph(graph::GraphArgs),
+    /// Say what a media file holds
+    Probe(probe::ProbeArgs),
+    /// Upload a file to a bucket
+    Put(put::PutArgs),
+    /// List, show, cancel and retry executions
+    Executions(executions::ExecutionsArgs),
+    /// Read the log of an execution
+    Logs(logs::LogsArgs),
+    /// Print a JSON Schema
+    Schema(schema::SchemaArgs),
+}
+
+/// Where the daemon is.
+#[derive(Clone, Debug, Args)]
+struct DaemonArgs {
+    /// Address of the daemon's API
+    #[arg(long, env = "REELMILL_URL", default_value = "http://127.0.0.1:8080")]
+    url: String,
+}
+
+/// Where the worker program is.
+#[derive(Clone, Debug, Args)]
+struct WorkerArgs {
+    /// The worker program, where it is not beside this one
+    #[arg(long, env = "REELMILL_WORKER_PROGRAM", hide = true)]
+    worker: Option<PathBuf>,
+}
+
+/// Runs the command line of this process.
+#[must_use]
+pub fn main() -> ExitCode {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => {
+            let _ = error.print();
+            return if error.use_stderr() { Exit::Usage } else { Exit::Done }.into();
+        }
+    };
+    let output = Output::new(cli.json);
+    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            return output.error(&CliError::new(Exit::Storage, "CLI0001", format!("cannot start: {error}")));
+        }
+    };
+    let done = runtime.block_on(dispatch(cli.command, output));
+    // What still runs is either detached reading of a pipe or abandoned on purpose.
+    runtime.shutdown_background();
+    match done {
+        Ok(exit) => exit.into(),
+        Err(error) => output.error(&error),
+    }
+}
+
+async fn dispatch(command: Command, output: Output) -> Result<Exit, CliError> {
+    match command {
+        Command::Serve(args) => serve::serve(args, output).await,
+        Command::Run(args) => run::run(args, output).await,
+        Command::Validate(args) => validate::validate(&args, output),
+        Command::Graph(args) => graph::graph(&args, output),
+        Command::Probe(args) => probe::probe(args, output).await,
+        Command::Put(args) => put::put(args, output).await,
+        Command::Executions(args) => executions::executions(args, output).await,
+        Command::Logs(args) => logs::logs(args, output).await,
+        Command::Schema(args) => schema::schema(&args, output),
+    }
+}

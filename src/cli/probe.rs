@@ -1,0 +1,131 @@
+//! `reelmill probe`: what a media file holds.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use clap::Args;
+use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
+
+use super::output::Output;
+use super::{CliError, Exit, WorkerArgs, local};
+use crate::daemon::open_object;
+use crate::model::media::MediaInfo;
+use crate::model::work::{Analysis, Report, Work};
+use crate::model::{Failure, InputObject, JobId};
+use crate::worker::input::{Input, InputBytes};
+use crate::worker::scratch::ScratchRoot;
+use crate::worker::supervisor::{Assignment, Limits, run};
+
+/// How long reading the headers of one file may take.
+const LIMIT: Duration = Duration::from_secs(120);
+
+/// Say what a media file holds.
+#[derive(Debug, Args)]
+pub(super) struct ProbeArgs {
+    #[command(flatten)]
+    worker: WorkerArgs,
+    /// A file, or s3://bucket/key
+    file: String,
+    /// Measure loudness too (decodes the audio)
+    #[arg(long)]
+    loudness: bool,
+}
+
+pub(super) async fn probe(args: ProbeArgs, output: Output) -> Result<Exit, CliError> {
+    let input = match local::parse_location(&args.file) {
+        Some(location) => {
+            let objects = local::s3().await;
+            let object = InputObject {
+                location: location?,
+                size_bytes: None,
+                etag: None,
+                version: None,
+                metadata: std::collections::BTreeMap::new(),
+            };
+            open_object(&objects, &object).await?
+        }
+        None => open_file(&PathBuf::from(&args.file))?,
+    };
+    let pool = local::pool(&args.worker, 1).await?;
+    let folder = local::TemporaryFolder::create("probe")?;
+    let scratch = ScratchRoot::open(folder.path())?.create(JobId(uuid::Uuid::nil()), 1)?;
+    let assignment = Assignment {
+        inputs: vec![input],
+        scratch: scratch.path(),
+        threads: 0,
+        work: Work::Analysis(Analysis { loudness: args.loudness }),
+        limits: Limits { timeout: LIMIT, stall: LIMIT, grace: Duration::from_secs(1) },
+    };
+    let (words, _) = mpsc::channel(16);
+    let stop = CancellationToken::new();
+    let report = tokio::select! {
+        report = run(&pool, assignment, words, &stop) => report?,
+        _ = tokio::signal::ctrl_c() => return Err(local::interrupted()),
+    };
+    let Report::Analysis(info) = report else {
+        return Err(Failure::bug("WORKER0008", "the worker answered an analysis with something else").into());
+    };
+    if output.json {
+        output.json_line(&info);
+    } else {
+        print(&info, output);
+    }
+    Ok(Exit::Done)
+}
+
+/// A local file as an input.
+pub(super) fn open_file(path: &Path) -> Result<Input, CliError> {
+    let error = |error| CliError::file(path, &error);
+    let file = std::fs::File::open(path).map_err(error)?;
+    let metadata = file.metadata().map_err(error)?;
+    if !metadata.is_file() {
+        return Err(CliError::usage(format!("{} is not a file", path.display())));
+    }
+    let ext = path.extension().map(|ext| ext.to_string_lossy().into_owned()).unwrap_or_default();
+    Ok(Input { bytes: InputBytes::File(file), size_bytes: metadata.len(), ext })
+}
+
+fn print(info: &MediaInfo, output: Output) {
+    let format = &info.format;
+    let duration = format.duration_s.map_or_else(|| "unknown".to_owned(), |seconds| format!("{seconds:.3} s"));
+    output.line(format_args!("format    {}, {duration}, {} bytes", format.name, format.size_bytes));
+    for video in &info.video {
+        let mut facts = vec![
+            video.codec.clone(),
+            format!("{}x{}", video.width, video.height),
+            format!("{:.3} fps", video.frame_rate),
+        ];
+        facts.extend(video.profile.clone());
+        facts.extend(video.pixel_format.clone());
+        facts.extend((video.rotation != 0).then(|| format!("rotated by {}°", video.rotation)));
+        facts.extend(video.hdr.map(|hdr| format!("{hdr:?}")));
+        facts.extend(video.interlaced.then(|| "interlaced".to_owned()));
+        facts.extend(video.variable_frame_rate.then(|| "variable frame rate".to_owned()));
+        output.line(format_args!("video {:<3} {}", video.index, facts.join(", ")));
+    }
+    for audio in &info.audio {
+        let mut facts = vec![
+            audio.codec.clone(),
+            format!("{} Hz", audio.sample_rate),
+            audio.layout.clone().unwrap_or_else(|| format!("{} channels", audio.channels)),
+        ];
+        facts.extend(audio.profile.clone());
+        facts.extend(audio.language.clone());
+        output.line(format_args!("audio {:<3} {}", audio.index, facts.join(", ")));
+    }
+    for subtitle in &info.subtitles {
+        let mut facts = vec![subtitle.codec.clone()];
+        facts.extend(subtitle.language.clone());
+        output.line(format_args!("subs  {:<3} {}", subtitle.index, facts.join(", ")));
+    }
+    if let Some(loudness) = info.loudness {
+        let value = |value: Option<f64>| value.map_or_else(|| "-inf".to_owned(), |value| format!("{value:.1}"));
+        output.line(format_args!(
+            "loudness  {} LUFS, range {} LU, true peak {} dBTP",
+            value(loudness.integrated_lufs),
+            value(loudness.range_lu),
+            value(loudness.true_peak_dbtp)
+        ));
+    }
+}

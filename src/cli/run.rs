@@ -1,0 +1,203 @@
+//! `reelmill run`: one workflow on one local file, with the daemon's own parts and nothing left behind but outputs.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use clap::Args;
+
+use super::output::Output;
+use super::progress::Watch;
+use super::{CliError, Exit, WorkerArgs, executions, local, validate};
+use crate::api::view::{ExecutionView, LogLine};
+use crate::daemon::scheduler::Shutdown;
+use crate::daemon::{Host, live::Live};
+use crate::model::plan::Plan;
+use crate::model::{
+    Clock, ExecutionId, ExecutionState, Ids, InputObject, JobId, ObjectLocation, RandomIds, SystemClock,
+};
+use crate::objects::local::{Layout, LocalBuckets};
+use crate::store::sqlite::SqliteStore;
+use crate::store::{Hint, NewExecution};
+use crate::worker::scratch::ScratchRoot;
+use crate::workflow::{self, Evaluator};
+
+/// Bucket of the input file where the workflow names none.
+const INPUT_BUCKET: &str = "input";
+/// Hints can be missed; this is how long a line may then wait.
+const POLL: Duration = Duration::from_millis(500);
+
+/// Run one workflow on one local file, without a daemon.
+///
+/// Outputs get their keys below DIR. A folder beside the workflow file that is named like a bucket is that bucket, so
+/// `s3://assets/logo.png` is `assets/logo.png` there.
+#[derive(Debug, Args)]
+pub(super) struct RunArgs {
+    #[command(flatten)]
+    worker: WorkerArgs,
+    /// Workflow file
+    workflow: PathBuf,
+    /// Media file
+    file: PathBuf,
+    /// Folder for outputs
+    #[arg(long, short, default_value = "reelmill-output", value_name = "DIR")]
+    output: PathBuf,
+    /// Set a parameter of the workflow
+    #[arg(long, value_name = "NAME=VALUE", value_parser = pair)]
+    set: Vec<(String, String)>,
+    /// Let a folder be a bucket
+    #[arg(long, value_name = "BUCKET=DIR", value_parser = pair)]
+    bucket: Vec<(String, String)>,
+}
+
+fn pair(text: &str) -> Result<(String, String), String> {
+    let (name, value) = text.split_once('=').ok_or("write NAME=VALUE")?;
+    Ok((name.to_owned(), value.to_owned()))
+}
+
+pub(super) async fn run(args: RunArgs, output: Output) -> Result<Exit, CliError> {
+    let workflow = validate::load(&args.workflow, output)?;
+    let plan = Arc::clone(&workflow.plan);
+    let given: BTreeMap<String, String> = args.set.into_iter().collect();
+    let params = workflow::params(&plan, &given, &BTreeMap::new())?;
+    let metadata = std::fs::metadata(&args.file).map_err(|error| CliError::file(&args.file, &error))?;
+    if !metadata.is_file() {
+        return Err(CliError::usage(format!("{} is not a file", args.file.display())));
+    }
+    let bucket = workflow.trigger.as_ref().map_or(INPUT_BUCKET, |trigger| trigger.bucket.as_str());
+    let input = input_object(&args.file, bucket, metadata.len())?;
+    let places = Places::new(&args.workflow, &args.output, &args.bucket, &plan);
+    let temporary = local::TemporaryFolder::create("run")?;
+    let clock = Arc::new(SystemClock);
+    let objects = LocalBuckets::open(
+        Layout {
+            root: args.output.clone(),
+            mounts: places.mounts.clone(),
+            files: BTreeMap::from([(input.location.clone(), args.file.clone())]),
+        },
+        Arc::clone(&clock) as Arc<dyn Clock>,
+    )?;
+    let host = Arc::new(Host {
+        name: "run".to_owned(),
+        store: Arc::new(SqliteStore::open_in_memory(Arc::new(Evaluator))?),
+        objects: Arc::new(objects),
+        pool: local::pool(&args.worker, 1).await?,
+        scratch: ScratchRoot::open(temporary.path().join("scratch"))?,
+        clock,
+        live: Live::default(),
+        slots: std::thread::available_parallelism().map_or(1, |processors| (usize::from(processors) / 2).max(1)),
+        threads: 0,
+        stall: Duration::from_secs(120),
+        grace: Duration::from_secs(2),
+    });
+    let now = host.clock.now();
+    let execution = NewExecution {
+        id: ExecutionId(RandomIds.next(now)),
+        jobs: plan.graph.node_indices().map(|_| JobId(RandomIds.next(now))).collect(),
+        plan: Arc::clone(&plan),
+        input,
+        params,
+        user_data: None,
+        cause: "hand".to_owned(),
+    };
+    let id = execution.id;
+    host.store.start(execution, now).await?;
+    let shutdown = Shutdown::default();
+    let scheduler = tokio::spawn(crate::daemon::scheduler::run(Arc::clone(&host), shutdown.clone()));
+    let reaper = tokio::spawn(crate::daemon::reaper::run(Arc::clone(&host), shutdown.soft.clone()));
+    let watch = Watch::new(output, plan.in_order().into_iter().map(|index| plan.graph[index].name.clone()));
+    let ended = tokio::select! {
+        ended = follow(&host, id, &watch) => ended,
+        _ = tokio::signal::ctrl_c() => Err(local::interrupted()),
+    };
+    stop(&shutdown, ended.is_err());
+    let _ = tokio::join!(scheduler, reaper);
+    let mut view = ended?;
+    for activity in view.activities.values_mut() {
+        for object in &mut activity.outputs {
+            object.path = Some(places.path(&object.bucket, &object.key).display().to_string());
+        }
+    }
+    executions::show(&view, output);
+    Ok(if view.state == ExecutionState::Succeeded { Exit::Done } else { Exit::Failed })
+}
+
+fn stop(shutdown: &Shutdown, hard: bool) {
+    shutdown.soft.cancel();
+    if hard {
+        shutdown.hard.cancel();
+    }
+}
+
+fn input_object(file: &Path, bucket: &str, size_bytes: u64) -> Result<InputObject, CliError> {
+    let name = file
+        .file_name()
+        .and_then(|name| name.to_str())
+        .ok_or_else(|| CliError::usage(format!("{} has a name that is not UTF-8", file.display())))?;
+    Ok(InputObject {
+        location: ObjectLocation { bucket: bucket.to_owned(), key: name.to_owned() },
+        size_bytes: Some(size_bytes),
+        etag: None,
+        version: None,
+        metadata: BTreeMap::new(),
+    })
+}
+
+/// Shows the log and progress until the execution ends.
+async fn follow(host: &Host, id: ExecutionId, watch: &Watch) -> Result<ExecutionView, CliError> {
+    let mut hints = host.store.hints();
+    let mut marks = host.live.watch();
+    let mut after = 0;
+    loop {
+        // Read before the log: what ended before the log was read has its last line in it.
+        let record = host.store.execution(id).await?;
+        for entry in host.store.log(id, after, u32::MAX).await? {
+            after = entry.seq;
+            watch.log(&LogLine::from(&entry));
+        }
+        if let Some(record) = record
+            && record.summary.state.is_ended()
+        {
+            return Ok(ExecutionView::from(&record));
+        }
+        let poll = tokio::time::sleep(POLL);
+        tokio::pin!(poll);
+        loop {
+            tokio::select! {
+                hint = hints.recv() => if !matches!(hint, Ok(Hint::Queue | Hint::Outbox)) { break },
+                Ok(mark) = marks.recv() => watch.mark(&mark),
+                () = &mut poll => break,
+            }
+        }
+    }
+}
+
+/// Which folder each bucket is.
+struct Places {
+    output: PathBuf,
+    mounts: BTreeMap<String, PathBuf>,
+}
+
+impl Places {
+    fn new(workflow: &Path, output: &Path, named: &[(String, String)], plan: &Plan) -> Self {
+        let mut mounts = BTreeMap::new();
+        let beside = workflow.parent().unwrap_or_else(|| Path::new("")).join(".");
+        for entry in std::fs::read_dir(beside).into_iter().flatten().flatten() {
+            if let Some(name) = entry.file_name().to_str()
+                && entry.path().is_dir()
+            {
+                mounts.insert(name.to_owned(), entry.path());
+            }
+        }
+        if !plan.output.bucket.is_empty() && !plan.output.bucket.contains("${") {
+            mounts.insert(plan.output.bucket.clone(), output.to_owned());
+        }
+        mounts.extend(named.iter().map(|(bucket, folder)| (bucket.clone(), PathBuf::from(folder))));
+        Self { output: output.to_owned(), mounts }
+    }
+
+    fn path(&self, bucket: &str, key: &str) -> PathBuf {
+        self.mounts.get(bucket).cloned().unwrap_or_else(|| self.output.join(bucket)).join(key)
+    }
+}

@@ -1,0 +1,35 @@
+//! `reelmill schema`: JSON Schemas for editors and programs.
+
+use clap::{Args, ValueEnum};
+
+use super::output::Output;
+use super::{CliError, Exit};
+use crate::config::Config;
+
+/// Print a JSON Schema.
+#[derive(Debug, Args)]
+pub(super) struct SchemaArgs {
+    /// Of what
+    #[arg(value_enum, default_value_t)]
+    of: SchemaOf,
+}
+
+#[derive(Clone, Copy, Debug, Default, ValueEnum)]
+enum SchemaOf {
+    #[default]
+    Workflow,
+    Template,
+    Config,
+}
+
+pub(super) fn schema(args: &SchemaArgs, output: Output) -> Result<Exit, CliError> {
+    let schema = match args.of {
+        SchemaOf::Workflow => crate::workflow::schema(),
+        SchemaOf::Template => crate::template::schema(),
+        SchemaOf::Config => schemars::schema_for!(Config),
+    };
+    let text = serde_json::to_string_pretty(&schema)
+        .map_err(|error| CliError::new(Exit::Failed, "CLI0001", format!("the schema cannot be printed: {error}")))?;
+    output.line(text);
+    Ok(Exit::Done)
+}

@@ -1,0 +1,119 @@
+//! One attempt of one job, from the claim to published outputs.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use petgraph::graph::NodeIndex;
+use serde_json::Value;
+use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
+
+use super::{Host, publish};
+use crate::model::work::Report;
+use crate::model::{Failure, InputObject, ObjectLocation, OutputObject};
+use crate::objects::{ObjectError, Revision, SharedObjects};
+use crate::store::Claim;
+use crate::worker::input::{Input, InputBytes, RangeRead, ReadError};
+use crate::worker::supervisor::{Assignment, Limits, Word, all_or_nothing, run as supervise};
+use crate::workflow::{ResolveContext, ResolvedInput, resolve};
+
+/// What an attempt achieved.
+#[derive(Clone, Debug)]
+pub(super) struct Done {
+    /// What expressions of later activities see.
+    pub(super) result: Value,
+    /// What was published.
+    pub(super) outputs: Vec<OutputObject>,
+}
+
+/// Does the job. Its scratch folder is gone when this returns.
+pub(super) async fn run(
+    host: &Host,
+    claim: &Claim,
+    words: mpsc::Sender<Word>,
+    stop: &CancellationToken,
+) -> Result<Done, Failure> {
+    let context = ResolveContext {
+        execution: claim.execution,
+        created_at: claim.created_at,
+        input: &claim.input,
+        params: &claim.params,
+        state: &claim.state,
+    };
+    let resolved = resolve(&claim.plan, claim.activity, &context)?;
+    let mut inputs = Vec::with_capacity(resolved.inputs.len());
+    for input in &resolved.inputs {
+        inputs.push(open(host, input).await?);
+    }
+    let scratch = host.scratch.create(claim.job, claim.attempt).map_err(|error| Failure::from(&error))?;
+    let assignment = Assignment {
+        inputs,
+        scratch: scratch.path(),
+        threads: host.threads,
+        work: resolved.work,
+        limits: Limits {
+            timeout: claim.plan.graph[NodeIndex::new(claim.activity)].timeout,
+            stall: host.stall,
+            grace: host.grace,
+        },
+    };
+    let report = all_or_nothing(supervise(&host.pool, assignment, words, stop).await?)?;
+    match report {
+        Report::Analysis(info) => {
+            let result = serde_json::to_value(info)
+                .map_err(|error| Failure::bug("WORKER0008", "media information cannot be kept").caused_by(&error))?;
+            Ok(Done { result, outputs: Vec::new() })
+        }
+        Report::Outputs(produced) => {
+            let produced = produced.into_iter().flatten().collect();
+            let outputs =
+                publish::publish(host, claim, scratch.path(), &resolved.bucket, &resolved.prefix, produced).await?;
+            Ok(Done { result: Value::Null, outputs })
+        }
+    }
+}
+
+async fn open(host: &Host, input: &ResolvedInput) -> Result<Input, Failure> {
+    let object = match input {
+        ResolvedInput::Object(object) => object.clone(),
+        ResolvedInput::Output(output) => latest(output.location.clone()),
+        ResolvedInput::Asset(location) => latest(location.clone()),
+    };
+    Ok(open_object(&host.objects, &object).await?)
+}
+
+/// Opens an object for a worker: as a file where it is one of this machine, else to be read by ranges.
+pub async fn open_object(objects: &SharedObjects, object: &InputObject) -> Result<Input, ObjectError> {
+    let revision = Revision::of(object);
+    let ext = object.ext().to_owned();
+    if let Some(file) = objects.open_local(&object.location, revision).await? {
+        let size_bytes = file.metadata().map_or(0, |metadata| metadata.len());
+        return Ok(Input { bytes: InputBytes::File(file), size_bytes, ext });
+    }
+    let head = objects.head(&object.location, revision).await?;
+    let object = InputObject { etag: Some(head.etag), ..object.clone() };
+    let far = Far { objects: Arc::clone(objects), object };
+    Ok(Input { bytes: InputBytes::Ranges(Arc::new(far)), size_bytes: head.size_bytes, ext })
+}
+
+fn latest(location: ObjectLocation) -> InputObject {
+    InputObject { location, size_bytes: None, etag: None, version: None, metadata: std::collections::BTreeMap::new() }
+}
+
+/// An object that is read over the network, always the same revision of it.
+struct Far {
+    objects: SharedObjects,
+    object: InputObject,
+}
+
+#[async_trait]
+impl RangeRead for Far {
+    async fn read_range(&self, offset: u64, length: u64) -> Result<Bytes, ReadError> {
+        let range = offset..offset.saturating_add(length);
+        self.objects
+            .read(&self.object.location, Revision::of(&self.object), range)
+            .await
+            .map_err(|error| ReadError::new(Failure::from(error).to_string()))
+    }
+}

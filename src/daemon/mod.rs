@@ -1,0 +1,55 @@
+//! The daemon: everything below put together and kept going.
+//!
+//! [`Host`] is what all its loops share. [`scheduler`] claims jobs and sees each through ([`job`]); [`reaper`] takes back
+//! leases and wakes retries; [`catalog`] keeps the workflows; [`serve`] adds what a long-running daemon has besides:
+//! events, the S3 endpoint, notifications.
+//!
+//! **Invariant**: whatever is in memory can be lost; what matters is in the store before anyone is told.
+//!
+//! Deliberately absent: coordination between daemons. The store's leases are all there is.
+
+pub mod catalog;
+mod job;
+pub mod live;
+mod publish;
+pub mod reaper;
+pub mod scheduler;
+pub mod serve;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+pub use job::open_object;
+
+use crate::model::Clock;
+use crate::objects::SharedObjects;
+use crate::store::SharedStore;
+use crate::worker::pool::Pool;
+use crate::worker::scratch::ScratchRoot;
+
+/// What the loops of a daemon share.
+#[derive(Clone)]
+pub struct Host {
+    /// Its name in leases and logs.
+    pub name: String,
+    /// Where everything is written down.
+    pub store: SharedStore,
+    /// Where objects are.
+    pub objects: SharedObjects,
+    /// Where jobs are done.
+    pub pool: Pool,
+    /// Where their files are until they are published.
+    pub scratch: ScratchRoot,
+    /// The time.
+    pub clock: Arc<dyn Clock>,
+    /// Who watches.
+    pub live: live::Live,
+    /// Jobs at once.
+    pub slots: usize,
+    /// Threads for codecs of one job; 0: as many as there are processors.
+    pub threads: u32,
+    /// A job without progress for so long is stopped.
+    pub stall: Duration,
+    /// What a stopped job has between the request to end and the kill.
+    pub grace: Duration,
+}

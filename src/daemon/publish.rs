@@ -1,0 +1,84 @@
+//! Making what a worker made visible.
+//!
+//! **Invariant**: only regular files inside the attempt's scratch folder are published, in the order the worker gave
+//! (manifests last), after the store confirmed that the attempt still holds its lease.
+
+use std::path::{Path, PathBuf};
+
+use super::Host;
+use crate::model::work::{Produced, ProducedFile};
+use crate::model::{Failure, ObjectLocation, OutputObject};
+use crate::store::{Claim, StoreError};
+
+/// Publishes every file of `produced` under `bucket` and `prefix`.
+pub(super) async fn publish(
+    host: &Host,
+    claim: &Claim,
+    scratch: &Path,
+    bucket: &str,
+    prefix: &str,
+    produced: Vec<Produced>,
+) -> Result<Vec<OutputObject>, Failure> {
+    let mut files: Vec<ProducedFile> = produced.into_iter().flat_map(|output| output.files).collect();
+    // Stable, so that the worker's order holds within a role; roles are ordered by visibility.
+    files.sort_by_key(|file| file.role);
+    let planned: Vec<(ObjectLocation, PathBuf)> = files
+        .iter()
+        .map(|file| {
+            let location = ObjectLocation { bucket: bucket.to_owned(), key: format!("{prefix}{}", file.file) };
+            Ok((location, inside(scratch, &file.file)?))
+        })
+        .collect::<Result<_, Failure>>()?;
+    let locations: Vec<ObjectLocation> = planned.iter().map(|(location, _)| location.clone()).collect();
+    host.store
+        .begin_publish(claim.job, claim.attempt, &locations, host.clock.now())
+        .await
+        .map_err(|error| not_announced(&error))?;
+    let mut outputs = Vec::with_capacity(files.len());
+    for (file, (location, path)) in files.into_iter().zip(planned) {
+        let published = host.objects.publish(&location, &path, &file.content_type).await.map_err(Failure::from)?;
+        outputs.push(OutputObject {
+            location,
+            size_bytes: published.size_bytes,
+            content_type: file.content_type,
+            role: file.role,
+            media: file.media,
+        });
+    }
+    Ok(outputs)
+}
+
+fn not_announced(error: &StoreError) -> Failure {
+    Failure::infrastructure("WORKER0011", "the outputs could not be announced before publication").caused_by(error)
+}
+
+/// The path of a produced file, which must be a regular file in scratch: a worker is not trusted.
+fn inside(scratch: &Path, file: &str) -> Result<PathBuf, Failure> {
+    let refused =
+        || Failure::bug("WORKER0012", format!("the worker named a file outside of its scratch folder: {file}"));
+    let path = scratch.join(file).canonicalize().map_err(|_| refused())?;
+    if path.starts_with(scratch) && path.is_file() && !scratch.join(file).is_symlink() {
+        Ok(path)
+    } else {
+        Err(refused())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_files_in_scratch_are_published() {
+        let folder = tempfile::tempdir().unwrap();
+        let scratch = folder.path().canonicalize().unwrap().join("scratch");
+        std::fs::create_dir_all(scratch.join("hls")).unwrap();
+        std::fs::write(scratch.join("hls/a.m3u8"), "x").unwrap();
+        std::fs::write(folder.path().join("secret"), "x").unwrap();
+        std::os::unix::fs::symlink(folder.path().join("secret"), scratch.join("link")).unwrap();
+        assert!(inside(&scratch, "hls/a.m3u8").is_ok());
+        for bad in ["../secret", "link", "hls", "missing", "/etc/passwd"] {
+            assert_eq!(inside(&scratch, bad).unwrap_err().code, "WORKER0012", "{bad}");
+        }
+    }
+}

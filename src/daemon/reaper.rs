@@ -1,0 +1,36 @@
+//! Taking back leases that ran out, and waking retries whose time has come.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio_util::sync::CancellationToken;
+
+use super::Host;
+use super::scheduler::pause;
+
+/// Longest wait between two looks.
+const LONGEST: Duration = Duration::from_secs(1);
+/// Shortest wait between two looks.
+const SHORTEST: Duration = Duration::from_millis(20);
+
+/// Looks again and again until told to stop.
+pub async fn run(host: Arc<Host>, stop: CancellationToken) {
+    loop {
+        let now = host.clock.now();
+        let wait = match host.store.reap(now).await {
+            Ok((moved, next)) => {
+                if moved > 0 {
+                    tracing::info!(jobs = moved, "retries due and leases taken back");
+                }
+                next.map_or(LONGEST, |at| at.since(now).clamp(SHORTEST, LONGEST))
+            }
+            Err(error) => {
+                tracing::error!(%error, "cannot look after leases; trying again");
+                LONGEST
+            }
+        };
+        if !pause(wait, &stop).await {
+            return;
+        }
+    }
+}
