@@ -50,7 +50,10 @@ fn unusable(opened: &Opened) -> MediaError {
     match found {
         None => MediaError::NoStreams("video or audio"),
         Some((_, Some(error))) => error,
-        Some((kind, None)) => MediaError::Damaged { kind, detail: "its headers do not say what it is".to_owned() },
+        Some((kind, None)) => {
+            let detail = "its headers do not say what it is, or claim more than the limits allow".to_owned();
+            MediaError::Damaged { kind, detail }
+        }
     }
 }
 

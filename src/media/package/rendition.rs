@@ -69,6 +69,11 @@ pub fn make(
         return Err(MediaError::NoStreams("video or audio"));
     }
     check_codecs(&opened, &chosen)?;
+    if info.video.first().is_some_and(|video| video.rotation != 0 || video.flipped) {
+        return Err(MediaError::Parameter(format!(
+            "the rendition `{folder}` is only turned by its container, which players of HLS ignore: encode it, do not copy"
+        )));
+    }
     let left_out = info.video.len() + info.audio.len() + info.subtitles.len() - chosen.len();
     if left_out > 0 {
         let message = format!("{left_out} more streams of the rendition `{folder}` are not part of the package");

@@ -209,6 +209,16 @@ fn further_tracks_are_left_out_with_a_warning() {
     assert_eq!(warnings, ["MEDIA0106"]);
 }
 
+/// Has an MP4's track header say that the picture is shown upside down.
+fn turn(path: &Path) {
+    let mut bytes = std::fs::read(path).unwrap();
+    let matrix = bytes.windows(4).position(|window| window == b"tkhd").unwrap() + 44;
+    for offset in [0, 16] {
+        bytes[matrix + offset..matrix + offset + 4].copy_from_slice(&(-65_536_i32).to_be_bytes());
+    }
+    std::fs::write(path, bytes).unwrap();
+}
+
 #[test]
 fn what_cannot_be_packaged_fails_with_a_code() {
     let folder = tempfile::tempdir().unwrap();
@@ -219,6 +229,9 @@ fn what_cannot_be_packaged_fails_with_a_code() {
     assert_eq!(code(&[&fine], 0.2), "MEDIA0017");
     assert_eq!(code(&[&fine], f64::NAN), "MEDIA0017");
     assert_eq!(code(&[], 4.0), "MEDIA0020");
+    let turned = clip(&[&PICTURE, &KEYS], "turned.mp4");
+    turn(&turned);
+    assert_eq!(code(&[&turned], 4.0), "MEDIA0017");
     let bytes =
         std::fs::read(&*clip(&[&PICTURE, &KEYS, &["-movflags", "+empty_moov+frag_keyframe"]], "a.mp4")).unwrap();
     let headers = bytes.windows(4).position(|window| window == b"moof").unwrap() - 4;
