@@ -63,7 +63,7 @@ enum Command {
 #[derive(Clone, Debug, Args)]
 struct DaemonArgs {
     /// Address of the daemon's API
-    #[arg(long, env = "REELMILL_URL", default_value = "http://127.0.0.1:8080")]
+    #[arg(long, global = true, env = "REELMILL_URL", default_value = "http://127.0.0.1:8080")]
     url: String,
 }
 

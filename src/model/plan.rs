@@ -3,9 +3,10 @@
 //! **Invariant**: an acyclic graph; edges run from what is needed to what needs it; names are unique. Expressions are
 //! still text here: `workflow` has checked them and resolves them when their values are known.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
+use petgraph::Direction::Incoming;
 use petgraph::graph::{DiGraph, NodeIndex};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -44,10 +45,24 @@ impl Plan {
         self.graph.node_indices().find(|&i| self.graph[i].name == name)
     }
 
-    /// Activities in an order in which each comes after what it needs.
+    /// Activities in an order in which each comes after what it needs; where that leaves a choice, as written.
     #[must_use]
     pub fn in_order(&self) -> Vec<NodeIndex> {
-        petgraph::algo::toposort(&self.graph, None).unwrap_or_else(|_| self.graph.node_indices().collect())
+        let mut missing: Vec<usize> =
+            self.graph.node_indices().map(|node| self.graph.neighbors_directed(node, Incoming).count()).collect();
+        let mut ready: BTreeSet<NodeIndex> =
+            self.graph.node_indices().filter(|node| missing[node.index()] == 0).collect();
+        let mut order = Vec::with_capacity(missing.len());
+        while let Some(node) = ready.pop_first() {
+            order.push(node);
+            for next in self.graph.neighbors(node) {
+                missing[next.index()] -= 1;
+                if missing[next.index()] == 0 {
+                    ready.insert(next);
+                }
+            }
+        }
+        order
     }
 }
 

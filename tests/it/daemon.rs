@@ -82,7 +82,8 @@ fn states(execution: &Value) -> Vec<(String, String)> {
 fn assert_whole(execution: &Value, data: &Path) {
     for activity in execution["activities"].as_object().unwrap().values() {
         for output in activity["outputs"].as_array().unwrap() {
-            let path = data.join("buckets").join(output["bucket"].as_str().unwrap()).join(output["key"].as_str().unwrap());
+            let path =
+                data.join("buckets").join(output["bucket"].as_str().unwrap()).join(output["key"].as_str().unwrap());
             assert_eq!(path.metadata().unwrap().len(), output["size_bytes"].as_u64().unwrap(), "{}", path.display());
         }
     }
@@ -93,7 +94,8 @@ fn field_case_21_killed_ten_times_in_the_middle_of_a_transcode() {
     let place = Place::new(SLOW);
     let daemon = place.start();
     daemon.put(&clip(), "s3://uploads/in/clip.mp4");
-    let id = wait_for("the execution", || daemon.executions().first().map(|one| one["id"].as_str().unwrap().to_owned()));
+    let id =
+        wait_for("the execution", || daemon.executions().first().map(|one| one["id"].as_str().unwrap().to_owned()));
     let mut daemon = daemon;
     for round in 0..10_u32 {
         // Each time a little further into the transcode.
@@ -153,7 +155,8 @@ fn field_case_25_a_cancelled_execution_leaves_nothing_behind() {
     let place = Place::new(SLOW);
     let daemon = place.start();
     daemon.put(&clip(), "s3://uploads/in/clip.mp4");
-    let id = wait_for("the execution", || daemon.executions().first().map(|one| one["id"].as_str().unwrap().to_owned()));
+    let id =
+        wait_for("the execution", || daemon.executions().first().map(|one| one["id"].as_str().unwrap().to_owned()));
     wait_for("the transcode", || (daemon.show(&id)["activities"]["film"]["state"] == "running").then_some(()));
     wait_for("its scratch folder", || (!place.scratch().is_empty()).then_some(()));
     run_ok(&mut daemon.cli(&["executions", "cancel", &id]));
@@ -179,7 +182,9 @@ fn field_case_06_and_07_every_way_of_creating_an_object_triggers_and_extensions_
 
 #[test]
 fn a_bad_file_fails_cleanly_and_harms_nobody() {
-    let place = Place::new(&SLOW.replace("'in/**/*.mp4'", "'in/**'").replace("h264-480p, preset: slower", "h264-240p, preset: ultrafast"));
+    let place = Place::new(
+        &SLOW.replace("'in/**/*.mp4'", "'in/**'").replace("h264-480p, preset: slower", "h264-240p, preset: ultrafast"),
+    );
     let daemon = place.start();
     let bad = [
         "zero/zero.mp4",

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use serde_json::Value;
 
-use crate::support::{files, fixture, last_json, probe, run, reelmill, run_workflow, workflow};
+use crate::support::{files, fixture, last_json, probe, reelmill, run, run_workflow, workflow};
 
 const TRANSCODE: &str = "
 name: small
@@ -78,7 +78,11 @@ activities:
     let source = output.path().join("te[s]t_ video ' _ ümläut 中 $(touch pwned);.mp4");
     std::fs::copy(fixture("normal/tiny_aac_180p.mp4"), &source).unwrap();
     let made = output.path().join("out");
-    let result = run(reelmill().args(["run", "--json", "--set", "label=a+b%2F&c", "--output"]).arg(&made).arg(&workflow).arg(&source));
+    let result = run(reelmill()
+        .args(["run", "--json", "--set", "label=a+b%2F&c", "--output"])
+        .arg(&made)
+        .arg(&workflow)
+        .arg(&source));
     let execution = last_json(&String::from_utf8(result.stdout).unwrap());
     assert_eq!(execution["state"], "succeeded", "{execution:#}");
     let key = "made/te[s]t_ video ' _ ümläut 中 $(touch pwned);/a+b%2F&c/names-mp4.jpg";

@@ -8,5 +8,6 @@ mod endpoint;
 mod field_cases;
 mod moto;
 mod objects;
+mod sqs;
 mod support;
 mod worker;

@@ -1,5 +1,6 @@
 //! What the tests share: the programs, the fixtures, a daemon that can be killed, conditions to wait for.
 
+use std::collections::HashMap;
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
@@ -113,17 +114,23 @@ pub struct Daemon {
 }
 
 impl Daemon {
-    /// Starts a daemon over `data` with the workflows of a folder, and waits until it is ready.
+    /// Starts an embedded daemon over `data` with the workflows of a folder, and waits until it is ready.
     pub fn start(data: &Path, workflows: &Path) -> Self {
-        let mut child = reelmill()
-            .args(["serve", "--json", "--api", "127.0.0.1:0", "--s3-endpoint", "127.0.0.1:0", "--data"])
-            .arg(data)
-            .arg("--workflows")
-            .arg(workflows)
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .spawn()
-            .unwrap();
+        let mut command = reelmill();
+        command.args(["serve", "--s3-endpoint", "127.0.0.1:0", "--workflows"]).arg(workflows);
+        Self::spawn(command, data)
+    }
+
+    /// Starts a daemon with a configuration file and this environment, and waits until it is ready.
+    pub fn with_config(config: &Path, data: &Path, environment: &HashMap<&str, String>) -> Self {
+        let mut command = reelmill();
+        command.args(["serve", "--config"]).arg(config).envs(environment);
+        Self::spawn(command, data)
+    }
+
+    fn spawn(mut command: Command, data: &Path) -> Self {
+        command.args(["--json", "--api", "127.0.0.1:0", "--data"]).arg(data);
+        let mut child = command.stdin(Stdio::null()).stdout(Stdio::piped()).spawn().unwrap();
         let mut line = String::new();
         BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
         let ready: Value = serde_json::from_str(&line).unwrap_or_else(|error| panic!("{error}: {line}"));
@@ -170,9 +177,8 @@ impl Daemon {
     pub fn ended(&self, count: usize) -> Vec<Value> {
         let ids: Vec<String> = wait_for("executions to end", || {
             let all = self.executions();
-            let ended = all.iter().filter(|one| {
-                matches!(one["state"].as_str(), Some("succeeded" | "failed" | "cancelled"))
-            });
+            let ended =
+                all.iter().filter(|one| matches!(one["state"].as_str(), Some("succeeded" | "failed" | "cancelled")));
             (ended.count() >= count).then(|| all.iter().map(|one| one["id"].as_str().unwrap().to_owned()).collect())
         });
         ids.iter().map(|id| self.show(id)).collect()

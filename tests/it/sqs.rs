@@ -1,0 +1,247 @@
+//! A daemon on moto's S3 and SQS: bucket notification → queue → outputs in the output bucket, message gone.
+
+use std::collections::HashMap;
+use std::path::Path;
+use std::process::Command;
+
+use aws_sdk_s3::types::{
+    CompletedMultipartUpload, CompletedPart, Event, NotificationConfiguration, QueueConfiguration,
+};
+use aws_sdk_sqs::types::QueueAttributeName;
+use reelmill::objects::aws::sdk_config;
+
+use crate::moto::Moto;
+use crate::support::{Daemon, fixture, wait_for};
+
+const WORKFLOW: &str = "
+name: fleet
+trigger: { bucket: BUCKET-in, key: 'in/**/*.mp4' }
+output: { bucket: BUCKET-out, prefix: 'made/${object.stem}/' }
+activities:
+  probe:
+    analysis: {}
+  small:
+    transcode: { template: h264-240p, preset: ultrafast, name: small.mp4 }
+notify:
+  - sqs: NOTIFY
+    on: [started, succeeded, failed]
+";
+
+/// Buckets, queues and a daemon's folder, all of one name.
+struct Fleet {
+    moto: &'static Moto,
+    name: String,
+    s3: aws_sdk_s3::Client,
+    sqs: aws_sdk_sqs::Client,
+    events: String,
+    told: String,
+    folder: tempfile::TempDir,
+}
+
+impl Fleet {
+    async fn new(name: &str) -> Option<Self> {
+        let moto = Moto::get()?;
+        let sdk = sdk_config(&moto.options()).await;
+        let s3 = aws_sdk_s3::Client::from_conf(aws_sdk_s3::config::Builder::from(&sdk).force_path_style(true).build());
+        let sqs = aws_sdk_sqs::Client::new(&sdk);
+        for bucket in ["in", "out"] {
+            s3.create_bucket().bucket(format!("{name}-{bucket}")).send().await.unwrap();
+        }
+        let queue = |what: &str| sqs.create_queue().queue_name(format!("{name}-{what}")).send();
+        let events = queue("events").await.unwrap().queue_url.unwrap();
+        let told = queue("told").await.unwrap().queue_url.unwrap();
+        let arn = sqs.get_queue_attributes().queue_url(&events).attribute_names(QueueAttributeName::QueueArn);
+        let arn = arn.send().await.unwrap().attributes.unwrap().remove(&QueueAttributeName::QueueArn).unwrap();
+        let to_queue = QueueConfiguration::builder().queue_arn(arn).events(Event::from("s3:ObjectCreated:*")).build();
+        s3.put_bucket_notification_configuration()
+            .bucket(format!("{name}-in"))
+            .notification_configuration(
+                NotificationConfiguration::builder().queue_configurations(to_queue.unwrap()).build(),
+            )
+            .send()
+            .await
+            .unwrap();
+        let folder = tempfile::tempdir().unwrap();
+        let workflows = folder.path().join("workflows");
+        std::fs::create_dir(&workflows).unwrap();
+        let workflow = WORKFLOW.replace("BUCKET", name).replace("NOTIFY", &told);
+        std::fs::write(workflows.join("fleet.yaml"), workflow).unwrap();
+        let config = format!(
+            "store: sqlite:{0}/reelmill.db\nobjects: {{ s3: {{ endpoint: '{1}', region: us-east-1, path_style: true }} }}\n\
+             s3_endpoint: null\nevents: [ {{ sqs: {{ queue: '{events}', wait: 1s, endpoint: '{1}', region: us-east-1 }} }} ]\n\
+             workflows: {0}/workflows\nworker: {{ scratch: {0}/scratch }}\n",
+            folder.path().display(),
+            moto.url
+        );
+        std::fs::write(folder.path().join("reelmill.yaml"), config).unwrap();
+        Some(Self { moto, name: name.to_owned(), s3, sqs, events, told, folder })
+    }
+
+    fn start(&self) -> Daemon {
+        let environment = HashMap::from([
+            ("AWS_ACCESS_KEY_ID", "moto".to_owned()),
+            ("AWS_SECRET_ACCESS_KEY", "moto".to_owned()),
+            ("AWS_REGION", "us-east-1".to_owned()),
+            ("AWS_ENDPOINT_URL", self.moto.url.clone()),
+        ]);
+        Daemon::with_config(&self.folder.path().join("reelmill.yaml"), self.folder.path(), &environment)
+    }
+
+    async fn put(&self, file: &Path, key: &str) {
+        let body = std::fs::read(file).unwrap();
+        let bucket = format!("{}-in", self.name);
+        self.s3.put_object().bucket(bucket).key(key).body(body.into()).send().await.unwrap();
+    }
+
+    async fn put_in_parts(&self, file: &Path, key: &str) {
+        let bucket = format!("{}-in", self.name);
+        let id = self.s3.create_multipart_upload().bucket(&bucket).key(key).send().await.unwrap().upload_id.unwrap();
+        let body = std::fs::read(file).unwrap();
+        let part = self.s3.upload_part().bucket(&bucket).key(key).upload_id(&id).part_number(1).body(body.into());
+        let etag = part.send().await.unwrap().e_tag.unwrap();
+        let parts = CompletedPart::builder().part_number(1).e_tag(etag).build();
+        self.s3
+            .complete_multipart_upload()
+            .bucket(&bucket)
+            .key(key)
+            .upload_id(&id)
+            .multipart_upload(CompletedMultipartUpload::builder().parts(parts).build())
+            .send()
+            .await
+            .unwrap();
+    }
+
+    async fn outputs(&self) -> Vec<String> {
+        let listed = self.s3.list_objects_v2().bucket(format!("{}-out", self.name)).send().await.unwrap();
+        listed.contents().iter().filter_map(|object| object.key().map(str::to_owned)).collect()
+    }
+
+    /// Messages in the queue of events, hidden ones too.
+    async fn waiting(&self) -> u32 {
+        let names = [
+            QueueAttributeName::ApproximateNumberOfMessages,
+            QueueAttributeName::ApproximateNumberOfMessagesNotVisible,
+        ];
+        let request = self.sqs.get_queue_attributes().queue_url(&self.events);
+        let answer = request.set_attribute_names(Some(names.to_vec())).send().await.unwrap();
+        names.iter().filter_map(|name| answer.attributes()?.get(name)?.parse::<u32>().ok()).sum()
+    }
+
+    async fn until_no_message_waits(&self) {
+        while self.waiting().await > 0 {
+            tokio::task::yield_now().await;
+        }
+    }
+
+    /// What the receivers of notifications got, in order.
+    async fn told(&self, count: usize) -> Vec<serde_json::Value> {
+        let mut told = Vec::new();
+        while told.len() < count {
+            let received = self.sqs.receive_message().queue_url(&self.told).max_number_of_messages(10);
+            for message in received.wait_time_seconds(1).send().await.unwrap().messages() {
+                told.push(serde_json::from_str(message.body().unwrap()).unwrap());
+                let receipt = message.receipt_handle().unwrap();
+                self.sqs.delete_message().queue_url(&self.told).receipt_handle(receipt).send().await.unwrap();
+            }
+        }
+        told
+    }
+}
+
+fn tiny() -> std::path::PathBuf {
+    fixture("normal/tiny_aac_180p.mp4")
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn field_case_01_put_beside_complete_twice_the_message_and_a_restart_start_one_execution() {
+    let Some(fleet) = Fleet::new("once").await else { return };
+    let daemon = fleet.start();
+    fleet.put_in_parts(&tiny(), "in/a b/ümläut 中+1.mp4").await;
+    let ended = daemon.ended(1);
+    assert_eq!(ended[0]["state"], "succeeded", "{:#}", ended[0]);
+    fleet.until_no_message_waits().await;
+    daemon.kill();
+
+    // The same message again, as S3 may send it at any time.
+    let again = serde_json::json!({ "Records": [{
+        "eventVersion": "2.1", "eventSource": "aws:s3", "eventName": "ObjectCreated:Put",
+        "eventTime": "2026-11-22T09:00:00.000Z",
+        "s3": {
+            "bucket": { "name": "once-in" },
+            "object": {
+                "key": "in/a+b/%C3%BCml%C3%A4ut+%E4%B8%AD%2B1.mp4",
+                "size": 380_803,
+                "eTag": ended[0]["input"]["etag"],
+            },
+        },
+    }]});
+    for _ in 0..2 {
+        fleet.sqs.send_message().queue_url(&fleet.events).message_body(again.to_string()).send().await.unwrap();
+    }
+    let daemon = fleet.start();
+    fleet.until_no_message_waits().await;
+    assert_eq!(daemon.ended(1).len(), 1, "one upload, one execution");
+    assert_eq!(fleet.outputs().await, ["made/ümläut 中+1/small.mp4"]);
+
+    let told = fleet.told(2).await;
+    let types: Vec<&str> = told.iter().filter_map(|event| event["type"].as_str()).collect();
+    assert_eq!(types, ["reelmill.execution.started.v1", "reelmill.execution.succeeded.v1"]);
+    assert_eq!(told[1]["data"]["outputs"][0]["key"], "made/ümläut 中+1/small.mp4");
+    assert_eq!(daemon.end(), Some(0));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn field_case_03_killed_between_receive_and_commit_the_event_comes_again() {
+    let Some(fleet) = Fleet::new("again").await else { return };
+    fleet.put(&tiny(), "in/tiny.mp4").await;
+    // Received by somebody who dies before anything is written down: it is hidden, then visible again.
+    let taken = fleet.sqs.receive_message().queue_url(&fleet.events).visibility_timeout(1).send().await.unwrap();
+    assert_eq!(taken.messages().len(), 1);
+    let daemon = fleet.start();
+    let ended = daemon.ended(1);
+    assert_eq!(ended[0]["state"], "succeeded", "{:#}", ended[0]);
+    assert_eq!(fleet.outputs().await, ["made/tiny/small.mp4"]);
+    assert_eq!(daemon.end(), Some(0));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_missing_bucket_and_a_message_of_no_shape_block_nobody() {
+    let Some(fleet) = Fleet::new("odd").await else { return };
+    for body in ["nonsense", "{\"Records\":[{\"eventName\":\"ObjectCreated:Put\"}]}"] {
+        fleet.sqs.send_message().queue_url(&fleet.events).message_body(body).send().await.unwrap();
+    }
+    let gone = r#"{"Records":[{"eventName":"ObjectCreated:Put","eventTime":"2026-11-22T09:00:00Z",
+        "s3":{"bucket":{"name":"odd-in"},"object":{"key":"in/gone.mp4","size":1,"eTag":"0","sequencer":"1"}}}]}"#;
+    fleet.sqs.send_message().queue_url(&fleet.events).message_body(gone).send().await.unwrap();
+    let daemon = fleet.start();
+    fleet.put(&tiny(), "in/tiny.mp4").await;
+    let ended = daemon.ended(2);
+    let state = |key: &str| {
+        let execution = ended.iter().find(|execution| execution["input"]["key"] == key).unwrap();
+        (execution["state"].as_str().unwrap().to_owned(), execution["activities"]["probe"]["error"]["code"].clone())
+    };
+    assert_eq!(state("in/tiny.mp4").0, "succeeded");
+    let (gone, code) = state("in/gone.mp4");
+    assert_eq!(gone, "failed");
+    assert!(code.as_str().is_some_and(|code| code.starts_with("OBJ")), "{code}");
+    fleet.until_no_message_waits().await;
+    assert_eq!(daemon.end(), Some(0));
+}
+
+#[test]
+fn wrong_credentials_are_said_with_their_code() {
+    let Some(moto) = Moto::get() else { return };
+    let mut command = Command::new(env!("CARGO_BIN_EXE_reelmill"));
+    let output = command
+        .args(["probe", "s3://nowhere-at-all/a.mp4", "--json"])
+        .envs([("AWS_ACCESS_KEY_ID", "x"), ("AWS_SECRET_ACCESS_KEY", "y"), ("AWS_REGION", "us-east-1")])
+        .env("AWS_ENDPOINT_URL", &moto.url)
+        .output()
+        .unwrap();
+    assert_eq!(output.status.code(), Some(4), "{}", String::from_utf8_lossy(&output.stderr));
+    let error = crate::support::last_json(&String::from_utf8(output.stderr).unwrap());
+    assert!(error["error"]["code"].as_str().unwrap().starts_with("OBJ"), "{error}");
+    let silent =
+        wait_for("an answer", || Some(command.env("AWS_ENDPOINT_URL", "http://127.0.0.1:1").output().unwrap()));
+    assert_eq!(silent.status.code(), Some(3), "{}", String::from_utf8_lossy(&silent.stderr));
+}
