@@ -30,7 +30,7 @@ pub fn replay<'a>(plan: &Plan, log: impl IntoIterator<Item = &'a LogEntry>) -> R
     for entry in log {
         replay.apply(entry)?;
     }
-    Ok(replay.state)
+    Ok(replay.into_state())
 }
 
 /// A replay, entry by entry.
@@ -53,6 +53,12 @@ impl<'a> Replay<'a> {
     #[must_use]
     pub const fn state(&self) -> &Execution {
         &self.state
+    }
+
+    /// The state that all entries tell.
+    #[must_use]
+    pub fn into_state(self) -> Execution {
+        self.state
     }
 
     /// Folds the next entry.

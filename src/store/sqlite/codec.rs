@@ -1,7 +1,7 @@
 //! Values to columns and back.
 
 use petgraph::graph::NodeIndex;
-use rusqlite::{Connection, Rows};
+use rusqlite::{Connection, Row};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
@@ -50,17 +50,13 @@ pub(super) fn plan(db: &Connection, id: i64) -> Result<Plan, Fault> {
     from_json("plan", &body)
 }
 
-/// Rows of (seq, at, activity, attempt, event).
-pub(super) fn log(mut rows: Rows<'_>) -> Result<Vec<LogEntry>, Fault> {
-    let mut log = Vec::new();
-    while let Some(row) = rows.next()? {
-        log.push(LogEntry {
-            seq: row.get::<_, i64>(0)?.unsigned_abs(),
-            at: Timestamp(row.get(1)?),
-            activity: row.get(2)?,
-            attempt: row.get(3)?,
-            event: from_json("log entry", row.get_ref(4)?.as_str().map_err(rusqlite::Error::from)?)?,
-        });
-    }
-    Ok(log)
+/// A row that begins with (seq, at, activity, attempt, event).
+pub(super) fn log_entry(row: &Row<'_>) -> Result<LogEntry, Fault> {
+    Ok(LogEntry {
+        seq: row.get::<_, i64>(0)?.unsigned_abs(),
+        at: Timestamp(row.get(1)?),
+        activity: row.get(2)?,
+        attempt: row.get(3)?,
+        event: from_json("log entry", row.get_ref(4)?.as_str().map_err(rusqlite::Error::from)?)?,
+    })
 }

@@ -10,7 +10,7 @@ use serde_json::Value;
 use super::codec::{self, Seq};
 use super::fault::{Fault, one_row};
 use super::writer::Writer;
-use crate::engine::{Context, Effect, Evaluate, Execution, Facts, Input, LogEntry, StepError, replay, step};
+use crate::engine::{Context, Effect, Evaluate, Execution, Facts, Input, LogEntry, Replay, StepError, step};
 use crate::model::plan::{NotifyOn, Plan};
 use crate::model::{ExecutionId, ExecutionState, InputObject, JobState, Timestamp};
 use crate::store::{Hint, NewExecution, StoreError};
@@ -292,19 +292,20 @@ impl Writer {
     }
 }
 
-/// The state of an execution: its log, folded.
+/// The state of an execution: its log, folded. Marks are passed over but for their sequence.
 pub(super) fn load_state(db: &Connection, seq: Seq, plan: &Plan) -> Result<Execution, Fault> {
-    let log = codec::log(
-        db.prepare_cached(
-            "SELECT seq, at, activity, attempt, event FROM log WHERE execution = ?1 AND mark = 0 ORDER BY seq",
-        )?
-        .query([seq])?,
-    )?;
-    let mut state = replay(plan, &log).map_err(|error| Fault::corrupt("log", error))?;
-    let last: Option<i64> =
-        db.prepare_cached("SELECT max(seq) FROM log WHERE execution = ?1")?.query_row([seq], |row| row.get(0))?;
-    state.next_seq = last.map_or(1, |last| last.unsigned_abs() + 1);
-    Ok(state)
+    let mut statement =
+        db.prepare_cached("SELECT seq, at, activity, attempt, event, mark FROM log WHERE execution = ?1 ORDER BY seq")?;
+    let mut rows = statement.query([seq])?;
+    let mut replay = Replay::new(plan);
+    let mut last = 0;
+    while let Some(row) = rows.next()? {
+        last = row.get::<_, i64>(0)?.unsigned_abs();
+        if !row.get::<_, bool>(5)? {
+            replay.apply(&codec::log_entry(row)?).map_err(|error| Fault::corrupt("log", error))?;
+        }
+    }
+    Ok(Execution { next_seq: last + 1, ..replay.into_state() })
 }
 
 /// Why an execution did not advance.

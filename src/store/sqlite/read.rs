@@ -80,7 +80,12 @@ pub(super) fn log(db: &Connection, id: ExecutionId, after: u64, limit: u32) -> R
     let mut statement = db.prepare_cached(
         "SELECT seq, at, activity, attempt, event FROM log WHERE execution = ?1 AND seq > ?2 ORDER BY seq LIMIT ?3",
     )?;
-    codec::log(statement.query(params![seq, codec::count(after), limit])?)
+    let mut rows = statement.query(params![seq, codec::count(after), limit])?;
+    let mut page = Vec::new();
+    while let Some(row) = rows.next()? {
+        page.push(codec::log_entry(row)?);
+    }
+    Ok(page)
 }
 
 /// See [`crate::store::Store::events`].

@@ -16,9 +16,6 @@ use crate::store::{Hint, StoreError};
 /// Most commands in one transaction: bounds how long the first of them waits.
 const BATCH: usize = 256;
 
-/// Conditions are evaluated here, and their parser recurses deeply in debug builds.
-const STACK_BYTES: usize = 16 << 20;
-
 /// What an operation works with.
 pub(super) struct Writer {
     /// The connection, inside a transaction.
@@ -41,10 +38,8 @@ impl WriterHandle {
     pub(super) fn spawn(db: Connection, cache: Cache, hints: broadcast::Sender<Hint>) -> std::io::Result<Self> {
         let (commands, inbox) = channel();
         let writer = Writer { db, cache, hints: Vec::new() };
-        let thread = thread::Builder::new()
-            .name("store-writer".to_owned())
-            .stack_size(STACK_BYTES)
-            .spawn(move || serve(writer, &inbox, &hints))?;
+        let thread =
+            thread::Builder::new().name("store-writer".to_owned()).spawn(move || serve(writer, &inbox, &hints))?;
         Ok(Self { commands: Some(commands), thread: Some(thread) })
     }
 
