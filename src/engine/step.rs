@@ -29,6 +29,7 @@ pub struct Facts<'a> {
 /// Who answers conditions.
 pub trait Evaluate {
     /// Whether the `when` of `activity` holds. Everything before it in the plan has ended. An error fails the activity.
+    /// Called inside a transaction: it must neither wait nor panic.
     fn when(&self, plan: &Plan, activity: NodeIndex, state: &Execution, facts: &Facts<'_>) -> Result<bool, Failure>;
 }
 
