@@ -1,156 +1,9 @@
-//! What every store must do, as one suite over the trait; each store is a factory at the end.
+//! The behaviours: each takes a world with an empty store.
 
-#![expect(clippy::unwrap_used, reason = "a test may panic")]
+use super::*;
+use std::collections::BTreeSet;
 
-mod support;
-
-use std::collections::{BTreeMap, BTreeSet};
-use std::path::PathBuf;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, Ordering};
-use std::time::Duration;
-
-use reelmill::engine::{ActivityState, LogEvent, replay};
-use reelmill::model::plan::{Activity, Need, Plan, RetryPolicy};
-use reelmill::model::work::FileRole;
-use reelmill::model::{
-    ExecutionId, ExecutionState, Failure, Ids, JobId, JobState, ObjectEvent, ObjectLocation, OutputObject,
-    SequentialIds, Timestamp,
-};
-use reelmill::store::sqlite::SqliteStore;
-use reelmill::store::{
-    Claim, EventOutcome, ExecutionFilter, Heartbeat, Hint, MatchDecision, NewExecution, Progress, SharedStore,
-    StoreError,
-};
-use serde_json::json;
-use support::{Conditions, activity, object, plan, target};
-
-const LEASE: Duration = Duration::from_secs(30);
-
-/// A store under test, with a clock that moves when told to.
-struct World {
-    store: SharedStore,
-    ids: SequentialIds,
-    now: AtomicI64,
-}
-
-impl World {
-    fn new(store: SharedStore) -> Self {
-        Self { store, ids: SequentialIds::default(), now: AtomicI64::new(1_000_000) }
-    }
-
-    fn now(&self) -> Timestamp {
-        Timestamp(self.now.load(Ordering::SeqCst))
-    }
-
-    fn wait(&self, time: Duration) -> Timestamp {
-        self.now.store(self.now().after(time).0, Ordering::SeqCst);
-        self.now()
-    }
-
-    fn execution(&self, plan: &Arc<Plan>, key: &str) -> NewExecution {
-        let jobs = plan.graph.node_indices().map(|_| JobId(self.ids.next(self.now()))).collect();
-        NewExecution {
-            id: ExecutionId(self.ids.next(self.now())),
-            jobs,
-            plan: plan.clone(),
-            input: object(key),
-            params: BTreeMap::from([("title".to_owned(), json!("Tears"))]),
-            user_data: Some("mine".to_owned()),
-            cause: "a test".to_owned(),
-        }
-    }
-
-    async fn start(&self, plan: &Arc<Plan>) -> ExecutionId {
-        self.start_on(plan, "clip.mp4").await
-    }
-
-    async fn start_on(&self, plan: &Arc<Plan>, key: &str) -> ExecutionId {
-        let new = self.execution(plan, key);
-        let id = new.id;
-        self.store.start(new, self.now()).await.unwrap();
-        id
-    }
-
-    async fn claim(&self) -> Option<Claim> {
-        self.store.claim("w1", LEASE, self.now()).await.unwrap()
-    }
-
-    async fn claim_one(&self) -> Claim {
-        self.claim().await.expect("a job is queued")
-    }
-
-    async fn succeed(&self, claim: &Claim) -> Result<(), StoreError> {
-        self.store.succeed(claim.job, claim.attempt, json!({"ok": true}), Vec::new(), self.now()).await
-    }
-
-    async fn fail(&self, claim: &Claim, failure: Failure) -> Result<(), StoreError> {
-        self.store.fail(claim.job, claim.attempt, failure, self.now()).await
-    }
-
-    async fn publish(&self, claim: &Claim, key: &str) -> ObjectLocation {
-        let location = ObjectLocation { bucket: "media".to_owned(), key: key.to_owned() };
-        self.store.begin_publish(claim.job, claim.attempt, std::slice::from_ref(&location), self.now()).await.unwrap();
-        location
-    }
-
-    /// States of an execution and its activities, once log, state and queue were held against each other.
-    async fn words(&self, id: ExecutionId) -> String {
-        let record = self.store.execution(id).await.unwrap().expect("it exists");
-        let log = self.store.log(id, 0, u32::MAX).await.unwrap();
-        assert_eq!(replay(&record.plan, &log).as_ref(), Ok(&record.state));
-        assert_eq!(record.summary.state, record.state.state);
-        assert_eq!(record.summary.ended_at.is_some(), record.state.state.is_ended());
-        for (job, state) in record.jobs.iter().zip(&record.state.activities) {
-            assert_eq!((job.state, job.attempts), (state.name(), state.attempt()), "{}", job.activity);
-        }
-        let states = record.jobs.iter().map(|job| job.state.as_str());
-        std::iter::once(record.state.state.as_str()).chain(states).collect::<Vec<_>>().join(" ")
-    }
-}
-
-fn one(workflow: &str) -> Arc<Plan> {
-    Arc::new(plan(workflow, vec![activity("a")], &[]))
-}
-
-/// `b` reads what `a` makes.
-fn chain() -> Arc<Plan> {
-    Arc::new(plan("chain", vec![activity("a"), activity("b")], &[(0, 1, Need::Input)]))
-}
-
-fn with_priority(priority: u8) -> Arc<Plan> {
-    Arc::new(plan("p", vec![Activity { priority, ..activity("a") }], &[]))
-}
-
-fn told() -> Arc<Plan> {
-    let mut plan = plan("told", vec![activity("a")], &[]);
-    plan.notify = vec![target("first"), target("second")];
-    Arc::new(plan)
-}
-
-fn event(key: &str) -> ObjectEvent {
-    ObjectEvent {
-        object: object(key),
-        name: "Put".to_owned(),
-        sequencer: Some("1".to_owned()),
-        time: None,
-        shape: "s3".to_owned(),
-    }
-}
-
-fn matched(workflow: &str) -> Vec<MatchDecision> {
-    vec![MatchDecision { workflow: workflow.to_owned(), matched: true, reason: "key fits".to_owned() }]
-}
-
-fn passing() -> Failure {
-    Failure::infrastructure("OBJ0001", "no connection")
-}
-
-fn fatal() -> Failure {
-    Failure::input("MEDIA0001", "not media")
-}
-
-async fn field_case_01_an_upload_starts_each_workflow_once(world: World) {
+pub async fn field_case_01_an_upload_starts_each_workflow_once(world: World) {
     let (event, plan) = (event("clip.mp4"), one("vod"));
     let record = async || {
         let starts = vec![world.execution(&plan, "clip.mp4")];
@@ -166,7 +19,7 @@ async fn field_case_01_an_upload_starts_each_workflow_once(world: World) {
     assert_eq!(world.store.executions(ExecutionFilter { limit: 10, ..Default::default() }).await.unwrap().len(), 1);
 }
 
-async fn field_case_02_a_burst_of_events_loses_none(world: World) {
+pub async fn field_case_02_a_burst_of_events_loses_none(world: World) {
     let plan = one("vod");
     let record = |n: usize| {
         let (key, world, plan) = (format!("{n}.mp4"), &world, &plan);
@@ -181,7 +34,7 @@ async fn field_case_02_a_burst_of_events_loses_none(world: World) {
     assert_eq!((page.len(), keys.len()), (500, 500));
 }
 
-async fn field_case_03_an_event_and_its_executions_are_recorded_together(world: World) {
+pub async fn field_case_03_an_event_and_its_executions_are_recorded_together(world: World) {
     let (event, plan) = (event("clip.mp4"), one("vod"));
     let broken = NewExecution { jobs: Vec::new(), ..world.execution(&plan, "clip.mp4") };
     let starts = vec![world.execution(&plan, "clip.mp4"), broken];
@@ -194,7 +47,7 @@ async fn field_case_03_an_event_and_its_executions_are_recorded_together(world: 
     assert!(matches!(again, EventOutcome::Recorded(_)));
 }
 
-async fn a_failing_command_undoes_no_other(world: World) {
+pub async fn a_failing_command_undoes_no_other(world: World) {
     let plan = one("vod");
     let good = futures::future::join_all((0..20).map(|_| world.store.start(world.execution(&plan, "k"), world.now())));
     let bad = futures::future::join_all((0..20).map(|_| {
@@ -207,7 +60,7 @@ async fn a_failing_command_undoes_no_other(world: World) {
     assert_eq!(page.len(), 20);
 }
 
-async fn an_execution_is_created_once(world: World) {
+pub async fn an_execution_is_created_once(world: World) {
     let new = world.execution(&chain(), "clip.mp4");
     world.store.start(new.clone(), world.now()).await.unwrap();
     world.store.start(new.clone(), world.now()).await.unwrap();
@@ -218,7 +71,7 @@ async fn an_execution_is_created_once(world: World) {
     assert!(world.store.execution(ExecutionId(world.ids.next(world.now()))).await.unwrap().is_none());
 }
 
-async fn executions_share_plans_but_never_take_another_one(world: World) {
+pub async fn executions_share_plans_but_never_take_another_one(world: World) {
     let first = world.start(&one("vod")).await;
     let same = world.start(&one("vod")).await;
     let mut changed = plan("vod", vec![activity("a"), activity("b")], &[]);
@@ -230,7 +83,7 @@ async fn executions_share_plans_but_never_take_another_one(world: World) {
     }
 }
 
-async fn field_case_09_jobs_are_claimed_by_priority_then_in_order_of_submission(world: World) {
+pub async fn field_case_09_jobs_are_claimed_by_priority_then_in_order_of_submission(world: World) {
     let low = world.start(&with_priority(1)).await;
     let (first, second) = (world.start(&chain()).await, world.start(&chain()).await);
     let high = world.start(&with_priority(10)).await;
@@ -246,7 +99,7 @@ async fn field_case_09_jobs_are_claimed_by_priority_then_in_order_of_submission(
     assert_eq!(order, [(first, 1), (second, 0), (low, 0)]);
 }
 
-async fn a_claim_carries_what_the_work_needs(world: World) {
+pub async fn a_claim_carries_what_the_work_needs(world: World) {
     let id = world.start(&chain()).await;
     let claim = world.claim_one().await;
     let output = OutputObject {
@@ -268,7 +121,7 @@ async fn a_claim_carries_what_the_work_needs(world: World) {
     assert!(world.claim().await.is_none());
 }
 
-async fn heartbeats_prolong_the_lease_and_carry_progress(world: World) {
+pub async fn heartbeats_prolong_the_lease_and_carry_progress(world: World) {
     let id = world.start(&one("vod")).await;
     let claim = world.claim_one().await;
     let progress = Progress { fraction: Some(0.5), speed: Some(2.0), position_ms: Some(10_000) };
@@ -285,7 +138,7 @@ async fn heartbeats_prolong_the_lease_and_carry_progress(world: World) {
     assert_eq!(world.store.execution(id).await.unwrap().unwrap().jobs[0].progress, None);
 }
 
-async fn field_case_22_a_lease_that_runs_out_is_taken_over_and_its_writer_refused(world: World) {
+pub async fn field_case_22_a_lease_that_runs_out_is_taken_over_and_its_writer_refused(world: World) {
     let id = world.start(&one("vod")).await;
     let late = world.claim_one().await;
     let now = world.wait(LEASE);
@@ -303,7 +156,7 @@ async fn field_case_22_a_lease_that_runs_out_is_taken_over_and_its_writer_refuse
     assert_eq!(world.words(id).await, "succeeded succeeded");
 }
 
-async fn field_case_21_a_restarted_daemon_takes_back_every_lease(world: World) {
+pub async fn field_case_21_a_restarted_daemon_takes_back_every_lease(world: World) {
     let (first, second) = (world.start(&chain()).await, world.start(&chain()).await);
     let done = world.claim_one().await;
     world.succeed(&done).await.unwrap();
@@ -315,7 +168,7 @@ async fn field_case_21_a_restarted_daemon_takes_back_every_lease(world: World) {
     assert!(world.succeed(&running).await.is_err() && world.succeed(&other).await.is_err());
 }
 
-async fn retries_wait_for_their_time(world: World) {
+pub async fn retries_wait_for_their_time(world: World) {
     let retry = RetryPolicy { attempts: 2, backoff: Duration::from_secs(8), max: Duration::from_secs(8) };
     let id = world.start(&Arc::new(plan("r", vec![Activity { retry, ..activity("a") }], &[]))).await;
     let claim = world.claim_one().await;
@@ -331,7 +184,7 @@ async fn retries_wait_for_their_time(world: World) {
     assert_eq!(world.words(id).await, "failed failed");
 }
 
-async fn cancelling_stops_what_waits_and_asks_what_runs(world: World) {
+pub async fn cancelling_stops_what_waits_and_asks_what_runs(world: World) {
     let id = world.start(&Arc::new(plan("c", vec![activity("a"), activity("b")], &[]))).await;
     let claim = world.claim_one().await;
     world.store.cancel(id, "no longer needed", world.now()).await.unwrap();
@@ -346,7 +199,7 @@ async fn cancelling_stops_what_waits_and_asks_what_runs(world: World) {
     assert!(matches!(unknown, Err(StoreError::NotFound { .. })), "{unknown:?}");
 }
 
-async fn field_case_23_a_retry_starts_from_what_failed(world: World) {
+pub async fn field_case_23_a_retry_starts_from_what_failed(world: World) {
     let id = world.start(&chain()).await;
     let claim = world.claim_one().await;
     world.succeed(&claim).await.unwrap();
@@ -362,7 +215,7 @@ async fn field_case_23_a_retry_starts_from_what_failed(world: World) {
     assert_eq!(world.words(id).await, "succeeded succeeded succeeded");
 }
 
-async fn notes_are_logged_while_the_lease_holds(world: World) {
+pub async fn notes_are_logged_while_the_lease_holds(world: World) {
     let id = world.start(&one("vod")).await;
     let claim = world.claim_one().await;
     let note = |message: &str| LogEvent::Note { message: message.to_owned() };
@@ -377,7 +230,7 @@ async fn notes_are_logged_while_the_lease_holds(world: World) {
     world.words(id).await;
 }
 
-async fn a_log_is_read_in_pages(world: World) {
+pub async fn a_log_is_read_in_pages(world: World) {
     let id = world.start(&chain()).await;
     while let Some(claim) = world.claim().await {
         world.succeed(&claim).await.unwrap();
@@ -395,7 +248,7 @@ async fn a_log_is_read_in_pages(world: World) {
     assert!(matches!(unknown, Err(StoreError::NotFound { .. })), "{unknown:?}");
 }
 
-async fn executions_are_listed_newest_first_and_filtered(world: World) {
+pub async fn executions_are_listed_newest_first_and_filtered(world: World) {
     let (vod, audio) = (one("vod"), one("audio"));
     let mut ids = Vec::new();
     for plan in [&vod, &audio, &vod, &vod] {
@@ -419,7 +272,7 @@ async fn executions_are_listed_newest_first_and_filtered(world: World) {
     assert_eq!(list(ExecutionFilter { before: Some(ids[3]), ..both }).await, [2]);
 }
 
-async fn the_ledger_is_listed_by_object(world: World) {
+pub async fn the_ledger_is_listed_by_object(world: World) {
     for key in ["a.mp4", "b.mp4"] {
         let event = event(key);
         world.store.record_event(&event.identity(), &event, Vec::new(), Vec::new(), world.now()).await.unwrap();
@@ -432,7 +285,7 @@ async fn the_ledger_is_listed_by_object(world: World) {
     assert_eq!(world.store.events(None, 2).await.unwrap().len(), 2);
 }
 
-async fn an_unreadable_message_is_kept_once_and_not_whole(world: World) {
+pub async fn an_unreadable_message_is_kept_once_and_not_whole(world: World) {
     let long = format!("x{}", "é".repeat(5_000));
     for body in ["{}", &long, "{}", &format!("{long} but another")] {
         world.store.record_unreadable(body, "no shape fits", world.now()).await.unwrap();
@@ -445,7 +298,7 @@ async fn an_unreadable_message_is_kept_once_and_not_whole(world: World) {
     assert!(ledger.iter().all(|entry| entry.event.is_none() && entry.executions.is_empty()));
 }
 
-async fn field_case_27_what_was_published_is_known_with_its_ancestors(world: World) {
+pub async fn field_case_27_what_was_published_is_known_with_its_ancestors(world: World) {
     world.start_on(&one("vod"), "upload.mov").await;
     let claim = world.claim_one().await;
     let first = world.publish(&claim, "vod.mp4").await;
@@ -461,7 +314,7 @@ async fn field_case_27_what_was_published_is_known_with_its_ancestors(world: Wor
     assert!(world.store.lineage(&object("upload.mov").location).await.unwrap().is_empty());
 }
 
-async fn field_case_32_notifications_come_in_order_per_execution_and_receiver(world: World) {
+pub async fn field_case_32_notifications_come_in_order_per_execution_and_receiver(world: World) {
     let id = world.start(&told()).await;
     let claim = world.claim_one().await;
     world.succeed(&claim).await.unwrap();
@@ -496,7 +349,7 @@ async fn field_case_32_notifications_come_in_order_per_execution_and_receiver(wo
     assert!(matches!(unknown, Err(StoreError::NotFound { .. })), "{unknown:?}");
 }
 
-async fn a_store_is_idle_when_nothing_is_left_to_do(world: World) {
+pub async fn a_store_is_idle_when_nothing_is_left_to_do(world: World) {
     assert!(world.store.is_idle().await.unwrap());
     world.start(&chain()).await;
     while let Some(claim) = world.claim().await {
@@ -506,7 +359,7 @@ async fn a_store_is_idle_when_nothing_is_left_to_do(world: World) {
     assert!(world.store.is_idle().await.unwrap());
 }
 
-async fn changes_are_hinted_at_once_they_can_be_read(world: World) {
+pub async fn changes_are_hinted_at_once_they_can_be_read(world: World) {
     let mut hints = world.store.hints();
     let id = world.start(&told()).await;
     let mut heard = Vec::new();
@@ -520,7 +373,7 @@ async fn changes_are_hinted_at_once_they_can_be_read(world: World) {
     assert!(refused.is_err() && hints.try_recv().is_err());
 }
 
-async fn many_workers_share_the_queue(world: World) {
+pub async fn many_workers_share_the_queue(world: World) {
     let plan = Arc::new(plan("many", (0..5).map(|n| activity(&format!("a{n}"))).collect(), &[]));
     for _ in 0..20 {
         world.start(&plan).await;
@@ -537,178 +390,4 @@ async fn many_workers_share_the_queue(world: World) {
     assert_eq!((done.len(), done.iter().collect::<BTreeSet<_>>().len()), (100, 100));
     let all = world.store.executions(ExecutionFilter { limit: 100, ..Default::default() }).await.unwrap();
     assert!(all.iter().all(|execution| execution.state == ExecutionState::Succeeded));
-}
-
-/// One test per store and behaviour.
-macro_rules! conformance {
-    ($($behaviour:ident)+) => {
-        mod sqlite_in_memory {
-            $(
-                #[tokio::test]
-                async fn $behaviour() {
-                    let store = super::SqliteStore::open_in_memory(super::Arc::new(super::Conditions)).unwrap();
-                    super::$behaviour(super::World::new(super::Arc::new(store))).await;
-                }
-            )+
-        }
-
-        mod sqlite_file {
-            $(
-                #[tokio::test]
-                async fn $behaviour() {
-                    let folder = super::Folder::new();
-                    super::$behaviour(super::World::new(folder.open())).await;
-                }
-            )+
-        }
-    };
-}
-
-conformance! {
-    field_case_01_an_upload_starts_each_workflow_once
-    field_case_02_a_burst_of_events_loses_none
-    field_case_03_an_event_and_its_executions_are_recorded_together
-    field_case_09_jobs_are_claimed_by_priority_then_in_order_of_submission
-    field_case_21_a_restarted_daemon_takes_back_every_lease
-    field_case_22_a_lease_that_runs_out_is_taken_over_and_its_writer_refused
-    field_case_23_a_retry_starts_from_what_failed
-    field_case_27_what_was_published_is_known_with_its_ancestors
-    field_case_32_notifications_come_in_order_per_execution_and_receiver
-    a_failing_command_undoes_no_other
-    an_execution_is_created_once
-    executions_share_plans_but_never_take_another_one
-    a_claim_carries_what_the_work_needs
-    heartbeats_prolong_the_lease_and_carry_progress
-    retries_wait_for_their_time
-    cancelling_stops_what_waits_and_asks_what_runs
-    notes_are_logged_while_the_lease_holds
-    a_log_is_read_in_pages
-    executions_are_listed_newest_first_and_filtered
-    the_ledger_is_listed_by_object
-    an_unreadable_message_is_kept_once_and_not_whole
-    a_store_is_idle_when_nothing_is_left_to_do
-    changes_are_hinted_at_once_they_can_be_read
-    many_workers_share_the_queue
-}
-
-/// A folder with a database in it.
-struct Folder(tempfile::TempDir);
-
-impl Folder {
-    fn new() -> Self {
-        Self(tempfile::tempdir().unwrap())
-    }
-
-    fn path(&self) -> PathBuf {
-        self.0.path().join("reelmill.db")
-    }
-
-    fn try_open(&self) -> Result<SqliteStore, StoreError> {
-        SqliteStore::open(&self.path(), Arc::new(Conditions))
-    }
-
-    fn open(&self) -> SharedStore {
-        Arc::new(self.try_open().unwrap())
-    }
-}
-
-/// An execution half done: `a` succeeded, `b` is running.
-async fn half_done(world: &World) -> (ExecutionId, Claim) {
-    let id = world.start(&chain()).await;
-    let claim = world.claim_one().await;
-    world.succeed(&claim).await.unwrap();
-    (id, world.claim_one().await)
-}
-
-async fn goes_on(world: &World, id: ExecutionId, lost: &Claim) {
-    assert_eq!(world.words(id).await, "running succeeded running");
-    world.store.reclaim_all(world.now()).await.unwrap();
-    let claim = world.claim_one().await;
-    assert_eq!((claim.job, claim.attempt), (lost.job, lost.attempt + 1));
-    world.succeed(&claim).await.unwrap();
-    assert_eq!(world.words(id).await, "succeeded succeeded succeeded");
-}
-
-#[tokio::test]
-async fn field_case_21_a_database_that_was_closed_goes_on_where_it_was() {
-    let folder = Folder::new();
-    let world = World::new(folder.open());
-    let (id, running) = half_done(&world).await;
-    let World { store, ids, now } = world;
-    drop(store);
-    let world = World { store: folder.open(), ids, now };
-    goes_on(&world, id, &running).await;
-}
-
-#[tokio::test]
-async fn field_case_21_what_was_answered_survives_a_kill() {
-    let (folder, copy) = (Folder::new(), Folder::new());
-    let world = World::new(folder.open());
-    let (id, running) = half_done(&world).await;
-    // What a killed process leaves behind: the files as they are, nothing closed, nothing flushed.
-    for suffix in ["", "-wal"] {
-        let name = format!("reelmill.db{suffix}");
-        std::fs::copy(folder.0.path().join(&name), copy.0.path().join(&name)).unwrap();
-    }
-    let World { store, ids, now } = world;
-    let survivor = World { store: copy.open(), ids, now };
-    goes_on(&survivor, id, &running).await;
-    drop(store);
-}
-
-#[tokio::test]
-async fn a_database_belongs_to_one_daemon() {
-    let folder = Folder::new();
-    let first = folder.open();
-    assert!(matches!(folder.try_open(), Err(StoreError::InUse { .. })));
-    drop(first);
-    folder.try_open().unwrap();
-}
-
-#[tokio::test]
-async fn what_cannot_be_opened_says_so() {
-    let folder = Folder::new();
-    std::fs::write(folder.path(), "this is no database, however one looks at it".repeat(100)).unwrap();
-    assert!(matches!(folder.try_open(), Err(StoreError::Open { .. })));
-    let nowhere = folder.0.path().join("missing/reelmill.db");
-    assert!(matches!(SqliteStore::open(&nowhere, Arc::new(Conditions)), Err(StoreError::Open { .. })));
-}
-
-#[tokio::test]
-async fn a_later_version_is_left_alone() {
-    let folder = Folder::new();
-    drop(folder.open());
-    let database = rusqlite::Connection::open(folder.path()).unwrap();
-    database.pragma_update(None, "user_version", 1_000).unwrap();
-    assert!(matches!(folder.try_open(), Err(StoreError::TooNew { found: 1_000, .. })));
-}
-
-/// Every earlier schema, filled as that version filled it, must come up to date with everything in it.
-#[tokio::test]
-async fn every_earlier_version_migrates() {
-    let schemas = [include_str!("../src/store/sqlite/migrations/0001_first.sql")];
-    for version in 0..=schemas.len() {
-        let folder = Folder::new();
-        let database = rusqlite::Connection::open(folder.path()).unwrap();
-        for schema in &schemas[..version] {
-            database.execute_batch(schema).unwrap();
-        }
-        database.pragma_update(None, "user_version", u32::try_from(version).unwrap()).unwrap();
-        drop(database);
-        let world = World::new(folder.open());
-        let (id, running) = half_done(&world).await;
-        goes_on(&world, id, &running).await;
-    }
-}
-
-#[tokio::test]
-async fn states_in_the_schema_are_the_states_of_the_model() {
-    let schema = include_str!("../src/store/sqlite/migrations/0001_first.sql");
-    let words = |states: Vec<&str>| format!("state IN ('{}')", states.join("', '"));
-    let executions = words(ExecutionState::ALL.iter().map(|state| state.as_str()).collect());
-    let jobs = words(JobState::ALL.iter().map(|state| state.as_str()).collect());
-    let schema = schema.split_whitespace().collect::<Vec<_>>().join(" ");
-    for set in [executions, jobs] {
-        assert!(schema.contains(&set), "{set}");
-    }
 }

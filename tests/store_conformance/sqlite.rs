@@ -1,0 +1,125 @@
+//! What only a database in a file can show: restarts, kills, locks, versions.
+
+use super::*;
+
+/// A folder with a database in it.
+pub struct Folder(tempfile::TempDir);
+
+impl Folder {
+    pub fn new() -> Self {
+        Self(tempfile::tempdir().unwrap())
+    }
+
+    fn path(&self) -> PathBuf {
+        self.0.path().join("reelmill.db")
+    }
+
+    fn try_open(&self) -> Result<SqliteStore, StoreError> {
+        SqliteStore::open(&self.path(), Arc::new(Conditions))
+    }
+
+    pub fn open(&self) -> SharedStore {
+        Arc::new(self.try_open().unwrap())
+    }
+}
+
+/// An execution half done: `a` succeeded, `b` is running.
+async fn half_done(world: &World) -> (ExecutionId, Claim) {
+    let id = world.start(&chain()).await;
+    let claim = world.claim_one().await;
+    world.succeed(&claim).await.unwrap();
+    (id, world.claim_one().await)
+}
+
+async fn goes_on(world: &World, id: ExecutionId, lost: &Claim) {
+    assert_eq!(world.words(id).await, "running succeeded running");
+    world.store.reclaim_all(world.now()).await.unwrap();
+    let claim = world.claim_one().await;
+    assert_eq!((claim.job, claim.attempt), (lost.job, lost.attempt + 1));
+    world.succeed(&claim).await.unwrap();
+    assert_eq!(world.words(id).await, "succeeded succeeded succeeded");
+}
+
+#[tokio::test]
+async fn field_case_21_a_database_that_was_closed_goes_on_where_it_was() {
+    let folder = Folder::new();
+    let world = World::new(folder.open());
+    let (id, running) = half_done(&world).await;
+    let World { store, ids, now } = world;
+    drop(store);
+    let world = World { store: folder.open(), ids, now };
+    goes_on(&world, id, &running).await;
+}
+
+#[tokio::test]
+async fn field_case_21_what_was_answered_survives_a_kill() {
+    let (folder, copy) = (Folder::new(), Folder::new());
+    let world = World::new(folder.open());
+    let (id, running) = half_done(&world).await;
+    // What a killed process leaves behind: the files as they are, nothing closed, nothing flushed.
+    for suffix in ["", "-wal"] {
+        let name = format!("reelmill.db{suffix}");
+        std::fs::copy(folder.0.path().join(&name), copy.0.path().join(&name)).unwrap();
+    }
+    let World { store, ids, now } = world;
+    let survivor = World { store: copy.open(), ids, now };
+    goes_on(&survivor, id, &running).await;
+    drop(store);
+}
+
+#[tokio::test]
+async fn a_database_belongs_to_one_daemon() {
+    let folder = Folder::new();
+    let first = folder.open();
+    assert!(matches!(folder.try_open(), Err(StoreError::InUse { .. })));
+    drop(first);
+    folder.try_open().unwrap();
+}
+
+#[tokio::test]
+async fn what_cannot_be_opened_says_so() {
+    let folder = Folder::new();
+    std::fs::write(folder.path(), "this is no database, however one looks at it".repeat(100)).unwrap();
+    assert!(matches!(folder.try_open(), Err(StoreError::Open { .. })));
+    let nowhere = folder.0.path().join("missing/reelmill.db");
+    assert!(matches!(SqliteStore::open(&nowhere, Arc::new(Conditions)), Err(StoreError::Open { .. })));
+}
+
+#[tokio::test]
+async fn a_later_version_is_left_alone() {
+    let folder = Folder::new();
+    drop(folder.open());
+    let database = rusqlite::Connection::open(folder.path()).unwrap();
+    database.pragma_update(None, "user_version", 1_000).unwrap();
+    assert!(matches!(folder.try_open(), Err(StoreError::TooNew { found: 1_000, .. })));
+}
+
+/// Every earlier schema, filled as that version filled it, must come up to date with everything in it.
+#[tokio::test]
+async fn every_earlier_version_migrates() {
+    let schemas = [include_str!("../../src/store/sqlite/migrations/0001_first.sql")];
+    for version in 0..=schemas.len() {
+        let folder = Folder::new();
+        let database = rusqlite::Connection::open(folder.path()).unwrap();
+        for schema in &schemas[..version] {
+            database.execute_batch(schema).unwrap();
+        }
+        database.pragma_update(None, "user_version", u32::try_from(version).unwrap()).unwrap();
+        drop(database);
+        let world = World::new(folder.open());
+        let (id, running) = half_done(&world).await;
+        goes_on(&world, id, &running).await;
+    }
+}
+
+#[tokio::test]
+async fn states_in_the_schema_are_the_states_of_the_model() {
+    let schema = include_str!("../../src/store/sqlite/migrations/0001_first.sql");
+    let words = |states: Vec<&str>| format!("state IN ('{}')", states.join("', '"));
+    let executions = words(ExecutionState::ALL.iter().map(|state| state.as_str()).collect());
+    let jobs = words(JobState::ALL.iter().map(|state| state.as_str()).collect());
+    let schema = schema.split_whitespace().collect::<Vec<_>>().join(" ");
+    for set in [executions, jobs] {
+        assert!(schema.contains(&set), "{set}");
+    }
+}
