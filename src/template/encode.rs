@@ -303,8 +303,8 @@ const fn shown_size(size: Size) -> (u32, u32) {
     }
     match size {
         Size::Source | Size::Box { width: None, height: None } => (0, 0),
-        Size::ShortSide(side) | Size::Box { width: None, height: Some(side) } => (wide(side), side),
-        Size::LongSide(side) | Size::Box { width: Some(side), height: None } => (side, high(side)),
+        Size::ShortSide(low) | Size::Box { width: None, height: Some(low) } => (wide(low), low),
+        Size::LongSide(long) | Size::Box { width: Some(long), height: None } => (long, high(long)),
         Size::Box { width: Some(width), height: Some(height) } => (width, height),
     }
 }

@@ -5,7 +5,7 @@ use std::sync::LazyLock;
 
 use serde::Serialize;
 
-use super::shapes::{PRESET, TEMPLATE};
+use super::shapes::{OVERLAY, PRESET, TEMPLATE};
 use super::{encode, rules};
 use crate::model::plan::ActivityKind;
 use crate::yaml::{self, Budget, Diagnostic, Entry, Node, ParseCodes, Sink, Span, Value, nearest};
@@ -126,7 +126,10 @@ impl Templates {
             yaml::check(&node, &TEMPLATE, sink);
             let Some(name) = node.get("name").filter(|_| !sink.has_errors()) else { continue };
             let (text, span) = (name.scalar_text().unwrap_or_default(), name.span);
-            if let Err(message) = good_name(&text) {
+            if node.has_deferred() {
+                sink.error("TPL0012", node.span, "a template holds values, not expressions (`${…}`)")
+                    .hint("put the expression into the activity, which wins over its template");
+            } else if let Err(message) = good_name(&text) {
                 sink.error("TPL0004", span, message);
             } else if templates.by_name.contains_key(&text) || drafts.iter().any(|d| d.name == text) {
                 sink.error("TPL0005", span, format!("there is a template `{text}` already"));
@@ -292,11 +295,13 @@ pub(super) fn lay_over(
         sink.error("TPL0011", span, format!("`{name}` is {what}, which does not fit here"));
         return own;
     }
-    let overridable = |key: &str| used == Use::Overlay || ENCODING.contains(&key);
+    let overridable = |key: &str| match used {
+        Use::Encode => ENCODING.contains(&key),
+        Use::Overlay => OVERLAY.fields.iter().any(|f| f.key == key),
+    };
     if let Some(entry) = own.entries().iter().find(|e| template.locked && overridable(&e.key)) {
         sink.error("TPL0009", entry.key_span, format!("`{name}` is locked: its parameters cannot be overridden"))
             .also(span, "the template");
-        return own;
     }
     let base = template.parameters.moved_to(span);
     let base = base.get("watermark").cloned().unwrap_or(base);

@@ -2,15 +2,16 @@
 //! JSON Schema.
 
 use crate::model::plan::ActivityKind;
-use crate::yaml::{Choice, Codes, Field, Kind, Shape};
+use crate::yaml::{Choice, Field, Kind, Rules, Shape};
 
-/// Codes of mistakes in parameters.
-pub static CODES: Codes = Codes {
+/// Rules of mistakes in parameters.
+pub static RULES: Rules = Rules {
     unknown_key: "TPL0101",
     missing_key: "TPL0102",
     wrong_kind: "TPL0103",
     out_of_range: "TPL0104",
     later: "TPL0105",
+    expressions: true,
 };
 
 /// Longest name of an output, in bytes, before it is rendered.
@@ -34,7 +35,7 @@ pub static PRESET: Shape = Shape {
     name: "a template",
     id: "Preset",
     doc: "A template.",
-    codes: &CODES,
+    rules: &RULES,
     fields: &[DESCRIPTION, EXTENDS, CONTAINER, VIDEO, AUDIO, SUBTITLES, IF_SOURCE_LOWER],
     later: &[],
 };
@@ -44,7 +45,7 @@ pub static TEMPLATE: Shape = Shape {
     name: "a template",
     id: "Template",
     doc: "Parameters of transcoding, or of a watermark, under a name.",
-    codes: &CODES,
+    rules: &RULES,
     fields: &[
         Field::required("name", Kind::Fixed { max: 64 }, "Name by which activities refer to it."),
         DESCRIPTION,
@@ -97,7 +98,7 @@ static CONTAINER_SHAPE: Shape = Shape {
     name: "`container`",
     id: "Container",
     doc: "Container.",
-    codes: &CODES,
+    rules: &RULES,
     fields: &[Field::required("format", Kind::Choice(&FORMATS), "Format of the container.")],
     later: &[],
 };
@@ -108,7 +109,7 @@ static VIDEO_SHAPE: Shape = Shape {
     name: "`video`",
     id: "Video",
     doc: "How video is encoded.",
-    codes: &CODES,
+    rules: &RULES,
     fields: &[
         Field::new(
             "codec",
@@ -184,7 +185,7 @@ static GOP_SHAPE: Shape = Shape {
     name: "`gop`",
     id: "Gop",
     doc: "Distance of keyframes in frames.",
-    codes: &CODES,
+    rules: &RULES,
     fields: &[Field::required("frames", Kind::Int { min: 1, max: 3_600 }, "Frames from keyframe to keyframe.")],
     later: &[],
 };
@@ -193,7 +194,7 @@ static AUDIO_SHAPE: Shape = Shape {
     name: "`audio`",
     id: "Audio",
     doc: "How audio is encoded.",
-    codes: &CODES,
+    rules: &RULES,
     fields: &[
         Field::new(
             "codec",
@@ -231,7 +232,7 @@ static TRACKS_SHAPE: Shape = Shape {
     name: "`tracks`",
     id: "Tracks",
     doc: "An audio stream by its language.",
-    codes: &CODES,
+    rules: &RULES,
     fields: &[Field::required("language", Kind::Text { max: 35 }, "Language (BCP 47 or ISO 639).")],
     later: &[],
 };
@@ -240,7 +241,7 @@ static SUBTITLES_SHAPE: Shape = Shape {
     name: "`subtitles`",
     id: "Subtitles",
     doc: "No key is known yet.",
-    codes: &CODES,
+    rules: &RULES,
     fields: &[],
     later: &[("burn", "`keep` keeps subtitle streams"), ("files", "`keep` keeps subtitle streams")],
 };
@@ -249,7 +250,7 @@ static IF_SOURCE_LOWER_SHAPE: Shape = Shape {
     name: "`if_source_lower`",
     id: "IfSourceLower",
     doc: "What happens where the source has less than is asked for.",
-    codes: &CODES,
+    rules: &RULES,
     fields: &[
         Field::new("resolution", Kind::Choice(&LOWER), "Smaller source: keep its size, fail, or enlarge it."),
         Field::new("video_bitrate", Kind::Choice(&LOWER), "Lower video bit rate: keep it, fail, or spend more."),
@@ -265,7 +266,7 @@ static CLIP_SHAPE: Shape = Shape {
     name: "`clip`",
     id: "Clip",
     doc: "Part of the source.",
-    codes: &CODES,
+    rules: &RULES,
     fields: &[
         Field::new("start", MOMENT, "First moment; the beginning is the default."),
         Field::new("duration", LENGTH, "Length."),
@@ -313,7 +314,7 @@ pub static OVERLAY: Shape = Shape {
     name: "a watermark",
     id: "Overlay",
     doc: "A picture laid over the video.",
-    codes: &CODES,
+    rules: &RULES,
     fields: &[IMAGE, POSITION, DX, DY, WIDTH, HEIGHT, OPACITY, START, DURATION],
     later: TEXT_WATERMARKS,
 };
@@ -326,7 +327,7 @@ static ANALYSIS: Shape = Shape {
     name: "`analysis`",
     id: "Analysis",
     doc: "Media information.",
-    codes: &CODES,
+    rules: &RULES,
     fields: &[Field::new("loudness", Kind::Bool, "Measure loudness to EBU R 128 (decodes the main audio stream).")],
     later: &[],
 };
@@ -335,7 +336,7 @@ static TRANSCODE: Shape = Shape {
     name: "`transcode`",
     id: "Transcode",
     doc: "Re-encode. Parameters of a template may stand here and win over it.",
-    codes: &CODES,
+    rules: &RULES,
     fields: &[TEMPLATE_NAME, OUTPUT_NAME, WATERMARKS, CLIP, CONTAINER, VIDEO, AUDIO, SUBTITLES, IF_SOURCE_LOWER],
     later: &[("encryption", "leave it out"), ("merge", "leave it out"), ("rotate", "output is upright")],
 };
@@ -344,7 +345,7 @@ static REMUX: Shape = Shape {
     name: "`remux`",
     id: "Remux",
     doc: "Another container, the streams as they are.",
-    codes: &CODES,
+    rules: &RULES,
     fields: &[TEMPLATE_NAME, OUTPUT_NAME, CLIP, CONTAINER, VIDEO, AUDIO, SUBTITLES],
     later: &[],
 };
@@ -353,7 +354,7 @@ static WATERMARK: Shape = Shape {
     name: "`watermark`",
     id: "Watermark",
     doc: "Re-encode with a picture laid over; the parameters of transcoding may stand here too.",
-    codes: &CODES,
+    rules: &RULES,
     fields: &[
         Field::new("watermark", Kind::Fixed { max: 64 }, "Watermark template whose parameters hold."),
         IMAGE,
@@ -384,7 +385,7 @@ static SNAPSHOT: Shape = Shape {
     name: "`snapshot`",
     id: "Snapshot",
     doc: "Pictures of moments.",
-    codes: &CODES,
+    rules: &RULES,
     fields: &[
         OUTPUT_NAME,
         Field::new(
@@ -422,7 +423,7 @@ static SPRITE_SHAPE: Shape = Shape {
     name: "`sprite`",
     id: "Sprite",
     doc: "Sheets of small pictures.",
-    codes: &CODES,
+    rules: &RULES,
     fields: &[
         Field::new("columns", Kind::Int { min: 1, max: 100 }, "Pictures beside each other; 10 is the default."),
         Field::new("rows", Kind::Int { min: 1, max: 100 }, "Pictures above each other; 10 is the default."),
@@ -442,7 +443,7 @@ static PACKAGE: Shape = Shape {
     name: "`package`",
     id: "Package",
     doc: "Adaptive streaming from finished renditions.",
-    codes: &CODES,
+    rules: &RULES,
     fields: &[
         Field::new(
             "from",

@@ -35,7 +35,7 @@ fn passes(root: &Node, text: &str, templates: &Templates, limits: &Limits, sink:
     yaml::check(&activities::without_parameters(root), &shapes::WORKFLOW, sink);
     let header = definition::read(root, limits, sink);
     let declared = activities::declare(root, sink);
-    let names = Names::new(&declared, &header.params);
+    let names = Names::new(&declared, root, &header.params);
     let drafts = activities::expand(&declared, &header, &names, templates, limits, sink);
     let digest = hex(&Sha256::digest(text));
     let linked = link::link(&header, &digest, &drafts, sink);

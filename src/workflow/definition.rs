@@ -158,18 +158,14 @@ fn parameters(root: &Node, sink: &mut Sink<'_>) -> BTreeMap<String, Param> {
             Some("bool") => ParamType::Bool,
             _ => continue,
         };
-        let default = entry.value.get("default").map(|node| (node, node.to_json()));
-        let default = match default {
-            Some((node, value)) => match params::typed(kind, &value) {
-                Some(value) => Some(value),
-                None => {
-                    let message = format!("the default of `{}` is not {}", entry.key, params::type_name(kind));
-                    sink.error("WF0124", node.span, message);
-                    None
-                }
-            },
-            None => None,
-        };
+        let default = entry.value.get("default").and_then(|node| {
+            let typed = params::typed(kind, &node.to_json());
+            if typed.is_none() {
+                let message = format!("the default of `{}` is not {}", entry.key, params::type_name(kind));
+                sink.error("WF0124", node.span, message);
+            }
+            typed
+        });
         declared.insert(entry.key.clone(), Param { kind, default });
     }
     declared

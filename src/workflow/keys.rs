@@ -8,7 +8,7 @@ use super::pattern::Pattern;
 use super::resolve::good_file;
 use crate::model::plan::{Activity, ActivityInput, Plan};
 use crate::template;
-use crate::yaml::{Node, Sink, Span, is_deferred};
+use crate::yaml::{Node, Sink, Span};
 
 /// A name that an activity writes, or a folder.
 struct Written<'a> {
@@ -27,13 +27,16 @@ impl Written<'_> {
         if self.folder { pattern.and_below() } else { pattern }
     }
 
-    /// Whether both write one key, as far as that is known: texts that still hold expressions are compared as they are.
+    /// Whether both write one key. Expressions are compared as they are written: the same one has the same value, and
+    /// different ones are taken to differ.
     fn collides(&self, other: &Self) -> bool {
-        if self.bucket != other.bucket {
-            return false;
-        }
-        let known = !is_deferred(&self.key) && !is_deferred(&other.key);
-        if known { self.pattern().meets(&other.pattern()) } else { self.key == other.key }
+        self.bucket == other.bucket && self.literal().meets(&other.literal())
+    }
+
+    /// The key with expressions as if they were letters.
+    fn literal(&self) -> Pattern {
+        let literal = Pattern::of_text(&self.key.replace("${", "{"));
+        if self.folder { literal.and_below() } else { literal }
     }
 }
 

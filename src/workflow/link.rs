@@ -1,6 +1,6 @@
 //! Activities linked to what they need, and the plan that comes of it.
 
-use petgraph::algo::tarjan_scc;
+use petgraph::algo::{has_path_connecting, tarjan_scc};
 use petgraph::graph::{DiGraph, NodeIndex};
 
 use super::activities::{Draft, Named};
@@ -15,6 +15,9 @@ pub fn link(header: &Header, digest: &str, drafts: &[Draft], sink: &mut Sink<'_>
         outputs(draft, sink);
     }
     let graph = connect(drafts, sink)?;
+    for node in graph.node_indices() {
+        source_known(node, &graph, drafts, sink);
+    }
     Some(Plan {
         workflow: header.name.clone(),
         digest: digest.to_owned(),
@@ -37,6 +40,23 @@ fn inputs(draft: &Draft, drafts: &[Draft], sink: &mut Sink<'_>) {
     if let Some(second) = from.get(1).filter(|_| draft.kind != ActivityKind::Package) {
         let message = format!("`{}` reads one activity; this is {}", draft.kind.as_str(), from.len());
         sink.error("WF0120", second.span, message).hint("only `package` takes several");
+    }
+}
+
+/// Warns of an `if_source_lower` that can never be carried out: nothing says what the source has.
+fn source_known(node: NodeIndex, graph: &DiGraph<usize, Need>, drafts: &[Draft], sink: &mut Sink<'_>) {
+    let draft = &drafts[graph[node]];
+    let Some(lower) = draft.spec.get("if_source_lower").filter(|_| draft.from.is_none()) else { return };
+    let asks = lower.entries().iter().find(|e| match e.value.as_str() {
+        Some("fail") => true,
+        Some("keep_source") => e.key != "resolution",
+        _ => false,
+    });
+    let analysed =
+        |n: NodeIndex| drafts[graph[n]].kind == ActivityKind::Analysis && has_path_connecting(graph, n, node, None);
+    if let Some(asks) = asks.filter(|_| !graph.node_indices().any(analysed)) {
+        sink.warning("WF0306", asks.key_span, "nothing tells what the source has: no analysis comes before this")
+            .hint("add an activity `probe: { analysis: {} }`, and `needs: probe` here");
     }
 }
 

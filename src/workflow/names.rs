@@ -1,6 +1,6 @@
 //! The names that expressions may use, and expressions held against them.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use cel::ExecutionError;
 use serde_json::{Map, Value, json};
@@ -87,15 +87,19 @@ pub enum Purpose {
 pub struct Names {
     /// Activities; of a group the names of its elements.
     activities: BTreeMap<String, (ActivityKind, Option<Vec<String>>)>,
+    /// Activities that are too wrong to know more of than their names.
+    broken: BTreeSet<String>,
     params: Value,
 }
 
 impl Names {
     /// Names of the declared activities and parameters.
-    pub fn new(declared: &[Declared<'_>], params: &BTreeMap<String, Param>) -> Self {
+    pub fn new(declared: &[Declared<'_>], root: &Node, params: &BTreeMap<String, Param>) -> Self {
         let elements = |d: &Declared<'_>| d.elements.as_ref().map(|e| e.iter().map(view::element_name).collect());
         let params: Map<_, _> = params.iter().map(|(name, p)| (name.clone(), zero_param(p))).collect();
+        let written = root.get("activities").map(Node::entries).unwrap_or_default().iter().map(|e| e.key.clone());
         Self {
+            broken: written.filter(|name| declared.iter().all(|d| d.name != *name)).collect(),
             activities: declared.iter().map(|d| (d.name.clone(), (d.kind, elements(d)))).collect(),
             params: Value::Object(params),
         }
@@ -114,6 +118,7 @@ impl Names {
         match self.activities.get(name) {
             Some((_, Some(elements))) => Some(elements.iter().map(|e| format!("{name}.{e}")).collect()),
             Some((_, None)) => Some(vec![name.to_owned()]),
+            None if self.broken.contains(name) => Some(Vec::new()),
             None => self.of_activities().find(|known| known == name).map(|known| vec![known]),
         }
     }
@@ -132,6 +137,7 @@ impl Names {
             "workflow" => json!(""),
             "params" => self.params.clone(),
             "each" => each?.clone(),
+            name if self.broken.contains(name) => Value::Null,
             name => match self.activities.get(name)? {
                 (kind, None) => view::zero(*kind),
                 (kind, Some(elements)) => view::group(elements.iter().map(|e| (e.clone(), view::zero(*kind)))),
@@ -204,7 +210,8 @@ impl Check<'_, '_> {
         for path in &inspected.paths {
             self.path(path, offset);
         }
-        if self.sink.len() == before {
+        let whole = inspected.paths.iter().all(|p| !self.names.broken.contains(&p.root));
+        if whole && self.sink.len() == before {
             self.dry_run(source, offset, purpose);
         }
     }
@@ -228,7 +235,8 @@ impl Check<'_, '_> {
             self.sink.error("WF0207", span, message);
             return;
         }
-        if let Some((field, known)) = unknown_field(&zero, &path.fields) {
+        let closed = path.root == "params";
+        if let Some((field, known)) = unknown_field(&zero, &path.fields, closed) {
             let message = if known.is_empty() {
                 format!("`{field}` is taken of something that has no fields")
             } else {
@@ -245,7 +253,10 @@ impl Check<'_, '_> {
             self.sink.error("WF0202", span, "`each` is known only in an activity with `for_each`");
             return;
         }
-        let known = || BUILT_IN.iter().copied().chain(self.names.activities.keys().map(String::as_str));
+        let known = || {
+            let activities = self.names.activities.keys().chain(&self.names.broken);
+            BUILT_IN.iter().copied().chain(activities.map(String::as_str))
+        };
         let hint = nearest(&path.root, known()).map_or_else(
             || format!("there are {}", known().collect::<Vec<_>>().join(", ")),
             |n| format!("did you mean `{n}`?"),
@@ -257,16 +268,12 @@ impl Check<'_, '_> {
     fn dry_run(&mut self, source: &str, offset: usize, purpose: Purpose) {
         let folded = match fold_templates(source, self.known) {
             Ok(folded) => folded,
-            Err(e) => {
-                let problem = Problem { code: e.code, start: e.start, end: e.end, message: e.message, hint: e.hint };
-                return self.tell(&problem, offset);
-            }
+            Err(problem) => return self.tell(&problem, offset),
         };
         let message = match evaluate(&folded, &|name| self.names.zero(name, self.known.each)) {
             Err(EvaluateError::Execution { source: error, .. }) => misfit(&error),
             Err(EvaluateError::NotData { .. }) => Some("the value is not one that can stand here".to_owned()),
-            Err(_) => None,
-            Ok(Value::Bool(_)) => None,
+            Err(_) | Ok(Value::Bool(_)) => None,
             Ok(_) if purpose == Purpose::Condition => Some("a condition must be true or false".to_owned()),
             Ok(Value::Array(_) | Value::Object(_) | Value::Null) => {
                 Some("text, a number, true or false can stand here, not a list or a map".to_owned())
@@ -295,14 +302,16 @@ fn misfit(error: &ExecutionError) -> Option<String> {
     }
 }
 
-/// The first field that a value does not have, and those it has there. A map without any is open.
-fn unknown_field(zero: &Value, fields: &[String]) -> Option<(String, Vec<String>)> {
+/// The first field that a value does not have, and those it has there. A map without any is open, unless it is `closed`.
+fn unknown_field(zero: &Value, fields: &[String], closed: bool) -> Option<(String, Vec<String>)> {
     let mut value = zero;
     for field in fields {
-        let Value::Object(known) = value else { return Some((field.clone(), Vec::new())) };
-        if known.is_empty() {
-            return None;
-        }
+        let known = match value {
+            Value::Null => return None,
+            Value::Object(known) if known.is_empty() && !closed => return None,
+            Value::Object(known) => known,
+            _ => return Some((field.clone(), Vec::new())),
+        };
         let Some(next) = known.get(field) else {
             return Some((field.clone(), known.keys().cloned().collect()));
         };

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use petgraph::algo::has_path_connecting;
 use petgraph::graph::NodeIndex;
 use serde_json::Value;
 
@@ -226,18 +227,21 @@ fn asset(image: &str, activity: &Activity, cx: &ResolveContext<'_>) -> Result<Ob
     Ok(ObjectLocation { bucket: bucket.to_owned(), key: key.to_owned() })
 }
 
-/// What is known of the media that an activity reads: the result of an analysis of the same upload, or what was noted when
-/// it was published.
+/// What is known of the media that an activity reads: the result of an analysis of the same upload that came before it, or
+/// what was noted when it was published.
 fn source(plan: &Plan, activity: &Activity, cx: &ResolveContext<'_>) -> Option<MediaInfo> {
     if let ActivityInput::Activities(names) = &activity.input {
         let state = cx.state.activity(plan.find(names.first()?)?)?;
         return view::main_output(state.outputs())?.media.clone();
     }
+    let reader = plan.find(&activity.name)?;
     plan.graph.node_indices().find_map(|i| {
         let other = &plan.graph[i];
         match cx.state.activity(i)? {
             ActivityState::Succeeded { result, .. }
-                if other.kind == ActivityKind::Analysis && other.input == ActivityInput::Object =>
+                if other.kind == ActivityKind::Analysis
+                    && other.input == ActivityInput::Object
+                    && has_path_connecting(&plan.graph, i, reader, None) =>
             {
                 serde_json::from_value(result.as_ref().clone()).ok()
             }

@@ -2,14 +2,15 @@
 
 use crate::model::plan::ActivityKind;
 use crate::template;
-use crate::yaml::{Choice, Codes, Field, Kind, Shape};
+use crate::yaml::{Choice, Field, Kind, Rules, Shape};
 
-static CODES: Codes = Codes {
+static RULES: Rules = Rules {
     unknown_key: "WF0101",
     missing_key: "WF0102",
     wrong_kind: "WF0103",
     out_of_range: "WF0104",
     later: "WF0105",
+    expressions: false,
 };
 
 /// Longest name, in bytes.
@@ -20,7 +21,7 @@ pub static WORKFLOW: Shape = Shape {
     name: "a workflow",
     id: "Workflow",
     doc: "What is made of every uploaded file that the trigger matches.",
-    codes: &CODES,
+    rules: &RULES,
     fields: &[
         Field::required("name", NAME, "Name of the workflow."),
         Field::new("description", Kind::Fixed { max: 4096 }, "What it is for."),
@@ -55,7 +56,7 @@ static TRIGGER: Shape = Shape {
     name: "`trigger`",
     id: "Trigger",
     doc: "Uploads that start the workflow.",
-    codes: &CODES,
+    rules: &RULES,
     fields: &[
         Field::required("bucket", Kind::Fixed { max: 255 }, "Bucket of the uploads."),
         Field::new(
@@ -72,7 +73,7 @@ static SIZE: Shape = Shape {
     name: "`size`",
     id: "SizeRange",
     doc: "Range of sizes, bounds included.",
-    codes: &CODES,
+    rules: &RULES,
     fields: &[Field::new("min", Kind::Bytes, "Smallest."), Field::new("max", Kind::Bytes, "Largest.")],
     later: &[],
 };
@@ -81,7 +82,7 @@ static OUTPUT_SHAPE: Shape = Shape {
     name: "`output`",
     id: "Output",
     doc: "Where outputs go.",
-    codes: &CODES,
+    rules: &RULES,
     fields: &[
         Field::new("bucket", Kind::Text { max: 255 }, "Bucket."),
         Field::new("prefix", Kind::Text { max: 1024 }, "What every key begins with."),
@@ -93,7 +94,7 @@ static RETRY_SHAPE: Shape = Shape {
     name: "`retry`",
     id: "Retry",
     doc: "When and how often to try again.",
-    codes: &CODES,
+    rules: &RULES,
     fields: &[
         Field::new("attempts", Kind::Int { min: 1, max: 10 }, "Attempts in all; 3 is the default."),
         Field::new(
@@ -110,7 +111,7 @@ static PARAM: Shape = Shape {
     name: "a parameter",
     id: "Param",
     doc: "A parameter.",
-    codes: &CODES,
+    rules: &RULES,
     fields: &[
         Field::required(
             "type",
@@ -127,7 +128,7 @@ static NOTIFY: Shape = Shape {
     name: "a receiver",
     id: "Notify",
     doc: "A receiver of notifications.",
-    codes: &CODES,
+    rules: &RULES,
     fields: &[
         Field::required("sqs", Kind::Fixed { max: 1024 }, "URL of an SQS queue."),
         Field::new(
@@ -149,7 +150,7 @@ pub static ACTIVITY: Shape = Shape {
     name: "an activity",
     id: "Activity",
     doc: "One thing that is done. Exactly one key says what.",
-    codes: &CODES,
+    rules: &RULES,
     fields: &[
         Field::new("for_each", Kind::List { of: &Kind::Scalar, max: 100 }, "Do it once for each of these: `each`."),
         Field::new("when", Kind::Condition, "Condition; where it is false the activity is skipped."),

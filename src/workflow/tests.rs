@@ -1,8 +1,10 @@
 //! Whole files: good ones become plans, bad ones tell everything that is wrong.
 
 mod bad;
+mod drawing;
 mod good;
 mod resolving;
+mod schemas;
 
 use super::*;
 use crate::template::Templates;

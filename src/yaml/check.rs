@@ -1,17 +1,17 @@
 //! A tree held against a shape: everything that does not fit, at once.
 
-use super::shape::Codes;
+use super::shape::Rules;
 use super::{Choice, Kind, Node, Shape, Sink, Span, Value, is_deferred, nearest};
 use crate::model::units;
 
 /// Holds `node` against `shape`. A text with `${…}` passes wherever a single value is expected: it is held against its
 /// kind when it has been rendered.
 pub fn check(node: &Node, shape: &'static Shape, sink: &mut Sink<'_>) {
-    Check { codes: shape.codes, sink }.value(node, &Kind::Map(shape));
+    Check { rules: shape.rules, sink }.value(node, &Kind::Map(shape));
 }
 
 struct Check<'a, 's> {
-    codes: &'static Codes,
+    rules: &'static Rules,
     sink: &'a mut Sink<'s>,
 }
 
@@ -21,8 +21,14 @@ impl Check<'_, '_> {
             self.wrong_kind(node, kind);
             return;
         }
-        if node.as_str().is_some_and(is_deferred) && !matches!(kind, Kind::Fixed { .. } | Kind::Condition) {
-            return;
+        if node.as_str().is_some_and(is_deferred) {
+            match kind {
+                Kind::Condition | Kind::OneOf(_) => {}
+                Kind::Text { .. } => return,
+                Kind::Fixed { .. } => return self.must_be_known(node),
+                _ if self.rules.expressions => return,
+                _ => return self.must_be_known(node),
+            }
         }
         match kind {
             Kind::Bool | Kind::Scalar => {}
@@ -34,8 +40,7 @@ impl Check<'_, '_> {
                 let n = node.as_f64().unwrap_or_default();
                 self.range(node.span, (*min..=*max).contains(&n), || format!("{n} is not from {min} to {max}"));
             }
-            Kind::Text { max } => self.text(node, *max),
-            Kind::Fixed { max } => self.fixed(node, *max),
+            Kind::Text { max } | Kind::Fixed { max } => self.text(node, *max),
             Kind::Condition => self.condition(node),
             Kind::Duration { min_s, max_s } => {
                 if let Some(d) = self.parsed(node, units::parse_duration) {
@@ -57,7 +62,7 @@ impl Check<'_, '_> {
                 }
             }
             Kind::Choice(choice) => self.choice(node, choice),
-            Kind::Map(shape) => Check { codes: shape.codes, sink: self.sink }.map(node, shape),
+            Kind::Map(shape) => Check { rules: shape.rules, sink: self.sink }.map(node, shape),
             Kind::Named(kind) => node.entries().iter().for_each(|e| self.value(&e.value, kind)),
             Kind::List { of, max } => self.list(node, of, *max),
             Kind::OneOf(kinds) => {
@@ -72,20 +77,20 @@ impl Check<'_, '_> {
 
     fn range(&mut self, span: Span, inside: bool, message: impl FnOnce() -> String) {
         if !inside {
-            self.sink.error(self.codes.out_of_range, span, message());
+            self.sink.error(self.rules.out_of_range, span, message());
         }
     }
 
     fn wrong_kind(&mut self, node: &Node, kind: &Kind) {
         let message = format!("{} is expected here, not {}", kind.expected(), node.kind_name());
-        self.sink.error(self.codes.wrong_kind, node.span, message);
+        self.sink.error(self.rules.wrong_kind, node.span, message);
     }
 
     fn parsed<T>(&mut self, node: &Node, parse: impl Fn(&str) -> Result<T, String>) -> Option<T> {
         match parse(&node.scalar_text().unwrap_or_default()) {
             Ok(value) => Some(value),
             Err(message) => {
-                self.sink.error(self.codes.wrong_kind, node.span, message);
+                self.sink.error(self.rules.wrong_kind, node.span, message);
                 None
             }
         }
@@ -98,19 +103,16 @@ impl Check<'_, '_> {
         self.range(node.span, !nul, || "the text holds a NUL".to_owned());
     }
 
-    fn fixed(&mut self, node: &Node, max: usize) {
-        self.text(node, max);
-        if node.as_str().is_some_and(is_deferred) {
-            let message = "this must be known when the definition is loaded: `${…}` cannot stand here";
-            self.sink.error(self.codes.wrong_kind, node.span, message);
-        }
+    fn must_be_known(&mut self, node: &Node) {
+        let message = "this must be known when the definition is loaded: `${…}` cannot stand here";
+        self.sink.error(self.rules.wrong_kind, node.span, message);
     }
 
     fn condition(&mut self, node: &Node) {
         if let Some(inner) = node.as_str().filter(|t| is_deferred(t)) {
             let bare = inner.trim().strip_prefix("${").and_then(|t| t.strip_suffix('}')).unwrap_or("…").to_owned();
             self.sink
-                .error(self.codes.wrong_kind, node.span, "a condition is an expression as it stands, without `${…}`")
+                .error(self.rules.wrong_kind, node.span, "a condition is an expression as it stands, without `${…}`")
                 .hint(format!("write {bare}"));
         }
     }
@@ -122,12 +124,12 @@ impl Check<'_, '_> {
         }
         if choice.later.contains(&word.as_str()) {
             self.sink
-                .error(self.codes.later, node.span, format!("`{word}` is not supported by this version"))
+                .error(self.rules.later, node.span, format!("`{word}` is not supported by this version"))
                 .hint(format!("it knows {}", choice.now.join(", ")));
             return;
         }
         self.sink
-            .error(self.codes.out_of_range, node.span, format!("`{word}` is not one of {}", choice.now.join(", ")))
+            .error(self.rules.out_of_range, node.span, format!("`{word}` is not one of {}", choice.now.join(", ")))
             .hint = nearest(&word, choice.now.iter().copied()).map(|n| format!("did you mean `{n}`?"));
     }
 
@@ -153,19 +155,19 @@ impl Check<'_, '_> {
         }
         for field in shape.fields.iter().filter(|f| f.required && node.entry(f.key).is_none()) {
             self.sink
-                .error(self.codes.missing_key, node.span, format!("{} has no `{}`", shape.name, field.key))
+                .error(self.rules.missing_key, node.span, format!("{} has no `{}`", shape.name, field.key))
                 .hint(field.doc);
         }
     }
 
     fn unknown(&mut self, key: &str, span: Span, shape: &Shape) {
         if let Some((_, instead)) = shape.later.iter().find(|(k, _)| *k == key) {
-            self.sink.error(self.codes.later, span, format!("`{key}` is not supported by this version")).hint(*instead);
+            self.sink.error(self.rules.later, span, format!("`{key}` is not supported by this version")).hint(*instead);
             return;
         }
         let known = || shape.fields.iter().map(|f| f.key);
         self.sink
-            .error(self.codes.unknown_key, span, format!("{} has no key `{key}`", shape.name))
+            .error(self.rules.unknown_key, span, format!("{} has no key `{key}`", shape.name))
             .suggest(nearest(key, known()), || format!("its keys are {}", known().collect::<Vec<_>>().join(", ")));
     }
 }
@@ -179,9 +181,13 @@ fn fits(node: &Node, kind: &Kind) -> bool {
         Kind::Bool => node.as_bool().is_some() || deferred,
         Kind::Int { .. } => node.as_int().is_some() || deferred,
         Kind::Number { .. } => number || deferred,
-        Kind::Text { .. } | Kind::Fixed { .. } => text || number,
         Kind::Condition => text || node.as_bool().is_some(),
-        Kind::Duration { .. } | Kind::Bytes | Kind::Bits { .. } | Kind::FrameRate { .. } => text || number,
+        Kind::Text { .. }
+        | Kind::Fixed { .. }
+        | Kind::Duration { .. }
+        | Kind::Bytes
+        | Kind::Bits { .. }
+        | Kind::FrameRate { .. } => text || number,
         Kind::Percent => text,
         Kind::Choice(_) | Kind::Scalar => text || number || node.as_bool().is_some(),
         Kind::Map(_) | Kind::Named(_) => matches!(node.value, Value::Map(_)),

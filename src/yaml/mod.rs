@@ -22,4 +22,4 @@ pub use node::{Entry, Node, Span, Value, is_deferred};
 pub use parse::{Budget, ParseCodes, parse};
 pub use render::render;
 pub use schema::schema;
-pub use shape::{Choice, Codes, Field, Kind, Shape};
+pub use shape::{Choice, Field, Kind, Rules, Shape};

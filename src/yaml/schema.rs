@@ -18,58 +18,73 @@ pub fn schema(shape: &Shape, title: &str) -> Schema {
 }
 
 fn object(shape: &Shape, definitions: &mut Map<String, Value>) -> Map<String, Value> {
-    let properties: Map<_, _> =
-        shape.fields.iter().map(|f| (f.key.to_owned(), property(f, definitions).into())).collect();
+    let properties: Map<_, _> = shape
+        .fields
+        .iter()
+        .map(|f| (f.key.to_owned(), property(f, shape.rules.expressions, definitions).into()))
+        .collect();
     let required: Vec<_> = shape.fields.iter().filter(|f| f.required).map(|f| f.key).collect();
-    let mut object = Map::new();
-    object.insert("description".to_owned(), shape.doc.into());
-    object.insert("type".to_owned(), "object".into());
-    object.insert("properties".to_owned(), properties.into());
+    let mut object = one("description", shape.doc.into())
+        .with("type", "object".into())
+        .with("properties", properties.into())
+        .with("additionalProperties", false.into());
     if !required.is_empty() {
         object.insert("required".to_owned(), required.into());
     }
-    object.insert("additionalProperties".to_owned(), false.into());
     object
 }
 
-fn property(field: &Field, definitions: &mut Map<String, Value>) -> Map<String, Value> {
-    let mut property = value(&field.kind, definitions);
+fn property(field: &Field, expressions: bool, definitions: &mut Map<String, Value>) -> Map<String, Value> {
+    let mut property = value(&field.kind, expressions, definitions);
     // A mapping without keys may be left out altogether: `analysis:`.
     if matches!(field.kind, Kind::Map(_)) && !field.required {
         property = alternatives([property, one("type", "null".into())]);
     }
-    property.insert("description".to_owned(), field.doc.into());
-    property
+    property.with("description", field.doc.into())
 }
 
-fn value(kind: &Kind, definitions: &mut Map<String, Value>) -> Map<String, Value> {
-    match kind {
-        Kind::Bool => or_expression(one("type", "boolean".into())),
-        Kind::Int { min, max } => or_expression(bounds("integer", json!(min), json!(max))),
-        Kind::Number { min, max } => or_expression(bounds("number", json!(min), json!(max))),
-        Kind::Text { .. } | Kind::Fixed { .. } => one("type", json!(["string", "number"])),
-        Kind::Condition => one("type", json!(["string", "boolean"])),
-        Kind::Duration { .. } => number_or(r"^\s*(\d+(\.\d+)?\s*(ms|s|m|min|h|d)\s*)+$|^\s*\d+(\.\d+)?\s*$|\$\{"),
-        Kind::FrameRate { .. } => number_or(r"^\s*\d+(\.\d+)?\s*(/\s*\d+\s*)?$|\$\{"),
-        Kind::Percent => one("type", "string".into()).with("pattern", json!(r"^\s*\d+(\.\d+)?\s*%\s*$|\$\{")),
-        Kind::Bytes => number_or(r"^\s*\d+(\.\d+)?\s*([kKMGT]i?)?B?\s*$|\$\{"),
-        Kind::Bits { .. } => number_or(r"^\s*\d+(\.\d+)?\s*[kKMmG]?\s*$|\$\{"),
-        Kind::Choice(choice) => or_expression(one("enum", words(choice.now))),
+/// The schema of a kind of value; `expressions`: a text with `${…}` may stand for it.
+fn value(kind: &Kind, expressions: bool, definitions: &mut Map<String, Value>) -> Map<String, Value> {
+    let scalar = match kind {
+        Kind::Bool => one("type", "boolean".into()),
+        Kind::Int { min, max } => bounds("integer", json!(min), json!(max)),
+        Kind::Number { min, max } => bounds("number", json!(min), json!(max)),
+        Kind::Duration { .. } => number_or(r"^\s*(\d+(\.\d+)?\s*(ms|s|min|m|h|d)\s*)+$|^\s*\d+(\.\d+)?\s*$"),
+        Kind::FrameRate { .. } => number_or(r"^\s*\d+(\.\d+)?\s*(/\s*\d+\s*)?$"),
+        Kind::Percent => one("type", "string".into()).with("pattern", r"^\s*\d+(\.\d+)?\s*%\s*$".into()),
+        Kind::Bytes => number_or(r"^\s*\d+(\.\d+)?\s*([kKMGT]i?)?B?\s*$"),
+        Kind::Bits { .. } => number_or(r"^\s*\d+(\.\d+)?\s*[kKMmG]?\s*$"),
+        Kind::Choice(choice) => one("enum", words(choice.now)),
+        Kind::Text { .. } | Kind::Fixed { .. } => return one("type", json!(["string", "number"])),
+        Kind::Condition => return one("type", json!(["string", "boolean"])),
+        Kind::Scalar => return one("type", json!(["string", "number", "boolean"])),
         Kind::Map(shape) => {
             if !definitions.contains_key(shape.id) {
                 definitions.insert(shape.id.to_owned(), Value::Null);
                 let object = object(shape, definitions);
                 definitions.insert(shape.id.to_owned(), object.into());
             }
-            one("$ref", format!("#/$defs/{}", shape.id).into())
+            return one("$ref", format!("#/$defs/{}", shape.id).into());
         }
-        Kind::Named(kind) => one("type", "object".into()).with("additionalProperties", value(kind, definitions).into()),
+        Kind::Named(kind) => {
+            let named = value(kind, expressions, definitions);
+            return one("type", "object".into()).with("additionalProperties", named.into());
+        }
         Kind::List { of, max } => {
-            one("type", "array".into()).with("items", value(of, definitions).into()).with("maxItems", json!(max))
+            let items = value(of, expressions, definitions);
+            return one("type", "array".into()).with("items", items.into()).with("maxItems", json!(max));
         }
-        Kind::OneOf(kinds) => alternatives(kinds.iter().map(|k| value(k, definitions)).collect::<Vec<_>>()),
-        Kind::Scalar => one("type", json!(["string", "number", "boolean"])),
-    }
+        Kind::OneOf(kinds) => {
+            let options: Vec<_> = kinds.iter().map(|k| value(k, false, definitions)).collect();
+            return alternatives(options.into_iter().chain(expressions.then(expression)));
+        }
+    };
+    if expressions { alternatives([scalar, expression()]) } else { scalar }
+}
+
+/// A text with an expression in it.
+fn expression() -> Map<String, Value> {
+    one("type", "string".into()).with("pattern", r"\$\{".into())
 }
 
 /// Words as YAML reads them: `4.1` is a number there.
@@ -99,10 +114,6 @@ fn bounds(kind: &str, min: Value, max: Value) -> Map<String, Value> {
 
 fn number_or(pattern: &str) -> Map<String, Value> {
     one("type", json!(["string", "number"])).with("pattern", pattern.into())
-}
-
-fn or_expression(schema: Map<String, Value>) -> Map<String, Value> {
-    alternatives([schema, one("type", "string".into()).with("pattern", r"\$\{".into())])
 }
 
 fn alternatives(schemas: impl IntoIterator<Item = Map<String, Value>>) -> Map<String, Value> {

@@ -1,9 +1,9 @@
 //! Shapes: which keys a mapping may have, and which values they take. One table for checking, for hints and for the
 //! JSON Schema.
 
-/// Codes of what can be wrong with keys and values.
+/// What holds for a whole family of shapes: codes of what can be wrong, and whether there are expressions.
 #[derive(Clone, Copy, Debug)]
-pub struct Codes {
+pub struct Rules {
     /// A key that the shape does not have.
     pub unknown_key: &'static str,
     /// A key that must be there is not.
@@ -14,6 +14,8 @@ pub struct Codes {
     pub out_of_range: &'static str,
     /// Something that the language names and this version does not carry out.
     pub later: &'static str,
+    /// Whether a text with `${…}` may stand for any single value. For [`Kind::Text`] it always may.
+    pub expressions: bool,
 }
 
 /// A mapping with known keys.
@@ -25,8 +27,8 @@ pub struct Shape {
     pub id: &'static str,
     /// One sentence for the schema.
     pub doc: &'static str,
-    /// Codes of what can be wrong with it.
-    pub codes: &'static Codes,
+    /// What holds for its family.
+    pub rules: &'static Rules,
     /// Keys it may have.
     pub fields: &'static [Field],
     /// Keys that the language names and this version does not carry out, with what to do instead.

@@ -1,1 +1,83 @@
+use super::*;
 
+fn load(files: &[&str]) -> (Templates, Vec<String>) {
+    let files: Vec<_> = files.iter().enumerate().map(|(i, t)| (format!("{i}.yaml"), (*t).to_owned())).collect();
+    let (templates, found) = Templates::load(&files);
+    (templates, found.iter().map(|d| format!("{} {}:{}:{}", d.code, d.file, d.line, d.column)).collect())
+}
+
+#[test]
+fn presets_have_nothing_wrong_with_them() {
+    assert_eq!(PRESETS.1, []);
+    let presets = Templates::presets();
+    let mut expected: Vec<String> =
+        ["240", "360", "480", "720", "1080", "1440", "2160"].map(|p| format!("h264-{p}p")).into();
+    expected.extend(["64", "128", "192", "256"].map(|r| format!("aac-{r}k")));
+    expected.extend(["128", "192", "320"].map(|r| format!("mp3-{r}k")));
+    expected.extend(["64", "96", "128"].map(|r| format!("opus-{r}k")));
+    expected.extend(["mp4", "mkv", "mov", "ts"].map(|c| format!("remux-{c}")));
+    expected.sort();
+    assert_eq!(presets.iter().map(|t| t.name.clone()).collect::<Vec<_>>(), expected);
+    let facts = presets.get("h264-480p").unwrap().facts();
+    assert_eq!((facts.width, facts.height, facts.short_side), (854, 480, 480));
+    assert_eq!((facts.bitrate, facts.audio_bitrate, facts.container.as_str()), (1_400_000, 128_000, "mp4"));
+    let facts = presets.get("opus-64k").unwrap().facts();
+    assert_eq!((facts.video_codec.as_str(), facts.audio_codec.as_str(), facts.short_side), ("", "opus", 0));
+}
+
+#[test]
+fn names_that_are_none_are_answered_with_the_nearest() {
+    let presets = Templates::presets();
+    for (name, code, hint) in [
+        ("h264-720", "TPL0006", "did you mean `h264-720p`?"),
+        ("H264-1080P", "TPL0006", "did you mean `h264-1080p`?"),
+        ("h265-720p", "TPL0007", "`h264-720p` is"),
+        ("av1-1080p", "TPL0007", "`h264-1080p` is"),
+    ] {
+        let missing = presets.lookup(name).unwrap_err();
+        assert_eq!((missing.code, missing.hint.as_str()), (code, hint), "{name}");
+    }
+}
+
+#[test]
+fn a_template_extends_another_in_any_order() {
+    let (templates, found) = load(&[
+        "name: small\nextends: mobile-720p\nvideo: { width: 640 }",
+        "name: mobile-720p\nextends: h264-720p\nvideo: { crf: 26, maxrate: 2.5M, bufsize: 5M, max_fps: 30 }\n\
+         if_source_lower: { video_bitrate: keep_source }",
+    ]);
+    assert_eq!(found, Vec::<String>::new());
+    let video = templates.get("small").unwrap().parameters.get("video").unwrap();
+    assert_eq!(video.get("width").and_then(Node::as_int), Some(640));
+    assert_eq!(video.get("short_side"), None);
+    assert_eq!(video.get("crf").and_then(Node::as_int), Some(26));
+    assert_eq!(video.get("profile").and_then(Node::as_str), Some("high"));
+}
+
+#[test]
+fn a_bit_rate_replaces_a_quality_and_its_cap() {
+    let (templates, found) = load(&["name: fixed\nextends: h264-720p\nvideo: { rate_control: cbr, bitrate: 2M }"]);
+    assert_eq!(found, Vec::<String>::new());
+    let video = templates.get("fixed").unwrap().parameters.get("video").unwrap();
+    assert!(video.get("crf").is_none() && video.get("maxrate").is_none() && video.get("bufsize").is_none());
+}
+
+#[test]
+fn mistakes_in_templates_are_told_in_their_files() {
+    for (files, expected) in [
+        (vec!["name: a\nvideo: { crf: 60 }"], vec!["TPL0104 0.yaml:2:15"]),
+        (vec!["name: a\nextends: nowhere"], vec!["TPL0006 0.yaml:2:10"]),
+        (vec!["name: a\nextends: b", "name: b\nextends: a"], vec!["TPL0008 0.yaml:2:10", "TPL0008 1.yaml:2:10"]),
+        (vec!["name: h264-720p"], vec!["TPL0005 0.yaml:1:7"]),
+        (vec!["name: Big One"], vec!["TPL0004 0.yaml:1:7"]),
+        (vec!["name: a\nextends: b", "name: b\nlocked: true"], vec!["TPL0009 0.yaml:1:7"]),
+        (vec!["name: a\nwatermark: { image: x }\nvideo: copy"], vec!["TPL0010 0.yaml:1:7"]),
+        (vec!["name: a\nvideo: { crf: \"${params.q}\" }"], vec!["TPL0012 0.yaml:1:1"]),
+        (vec!["name: a\nvideo: { codec: prores }"], vec!["TPL0105 0.yaml:2:17"]),
+        (vec!["name: a\nvideo: { bufsize: 1M }"], vec!["TPL0201 0.yaml:2:19"]),
+        (vec!["name: a\nvideo: {"], vec!["TPL0001 0.yaml:2:8"]),
+        (vec!["video: copy"], vec!["TPL0102 0.yaml:1:1"]),
+    ] {
+        assert_eq!(load(&files).1, expected, "{files:?}");
+    }
+}

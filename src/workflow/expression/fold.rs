@@ -3,7 +3,7 @@
 
 use serde_json::Value;
 
-use super::{Piece, evaluate, outside_strings, pieces};
+use super::{Piece, Problem, evaluate, outside_strings, pieces};
 use crate::template::Templates;
 use crate::yaml::is_deferred;
 
@@ -15,21 +15,6 @@ pub struct Fold<'a> {
     pub templates: &'a Templates,
 }
 
-/// What cannot be folded, and where, in bytes of the text.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct FoldError {
-    /// Stable code.
-    pub code: &'static str,
-    /// First byte.
-    pub start: usize,
-    /// One past the last byte.
-    pub end: usize,
-    /// One sentence.
-    pub message: String,
-    /// What to do about it.
-    pub hint: Option<String>,
-}
-
 impl Fold<'_> {
     fn lookup(&self) -> impl Fn(&str) -> Option<Value> {
         let each = self.each.cloned();
@@ -39,7 +24,7 @@ impl Fold<'_> {
 
 /// A text with what is known filled in: expressions over `each` alone are replaced by their value, and `template(…)` by
 /// what the template says. Expressions over anything else stay.
-pub fn fold(text: &str, known: &Fold<'_>) -> Result<Value, FoldError> {
+pub fn fold(text: &str, known: &Fold<'_>) -> Result<Value, Box<Problem>> {
     let Ok(pieces) = pieces(text) else { return Ok(Value::from(text)) };
     let lookup = known.lookup();
     let mut folded = String::new();
@@ -48,7 +33,8 @@ pub fn fold(text: &str, known: &Fold<'_>) -> Result<Value, FoldError> {
             Piece::Text(text) => folded.push_str(text),
             Piece::Escape => folded.push_str("$${"),
             Piece::Expression(source, start) => {
-                let source = fold_templates(source, known).map_err(|e| e.moved_by(*start))?;
+                let source = fold_templates(source, known)
+                    .map_err(|p| Box::new(Problem { start: p.start + start, end: p.end + start, ..*p }))?;
                 match known_value(&source, &lookup) {
                     Some(value) if pieces.len() == 1 => return Ok(escaped(value)),
                     Some(Value::String(text)) => folded.push_str(&text.replace("${", "$${")),
@@ -74,19 +60,14 @@ fn escaped(value: Value) -> Value {
     }
 }
 
-impl FoldError {
-    fn moved_by(self, bytes: usize) -> Self {
-        Self { start: self.start + bytes, end: self.end + bytes, ..self }
-    }
-}
-
 /// An expression with each `template(…)` replaced by what the template says: `template("h264-720p").short_side` → `720`.
-pub fn fold_templates(source: &str, known: &Fold<'_>) -> Result<String, FoldError> {
+pub fn fold_templates(source: &str, known: &Fold<'_>) -> Result<String, Box<Problem>> {
     let mut folded = String::new();
     let mut at = 0;
     while let Some(call) = next_call(source, at) {
         folded.push_str(&source[at..call.start]);
-        let problem = |code, message: String, hint| FoldError { code, start: call.start, end: call.end, message, hint };
+        let problem =
+            |code, message: String, hint| Box::new(Problem { code, start: call.start, end: call.end, message, hint });
         let argument = &source[call.argument.0..call.argument.1];
         let Ok(Value::String(name)) = evaluate(argument, &known.lookup()) else {
             let message = "the name of a template must be known when the workflow is loaded".to_owned();

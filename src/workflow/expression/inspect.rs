@@ -5,6 +5,7 @@ use cel::common::ast::{CallExpr, EntryExpr, Expr, IdedExpr, LiteralValue};
 
 use super::super::Limits;
 use super::outside_strings;
+use crate::yaml::nearest;
 
 /// What is wrong with an expression, and where in it, in bytes.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -155,11 +156,11 @@ impl Walk<'_> {
             Expr::Select(select) => self.expression(&select.operand, None),
             Expr::List(list) => list.elements.iter().try_for_each(|e| self.expression(e, None)),
             Expr::Map(map) => map.entries.iter().try_for_each(|e| self.entry(&e.expr)),
-            Expr::Struct(_) => Err(self.problem(node, "WF0207", "messages cannot be made here".to_owned())),
+            Expr::Struct(_) => self.refuse(node, "WF0207", "messages cannot be made here".to_owned(), None),
             Expr::Comprehension(c) => {
                 if std::mem::replace(&mut self.inside, true) {
                     let message = "one of `all`, `exists`, `map`, `filter` stands within another".to_owned();
-                    return Err(self.problem(node, "WF0206", message));
+                    return self.refuse(node, "WF0206", message, None);
                 }
                 self.expression(&c.iter_range, None)?;
                 let before = self.bound.len();
@@ -189,15 +190,13 @@ impl Walk<'_> {
         let name = call.func_name.as_str();
         let is_operator = name.contains(|c: char| !c.is_ascii_alphanumeric() && c != '_') || name.starts_with('_');
         if !is_operator && !FUNCTIONS.contains(&name) {
-            let mut problem = self.problem(node, "WF0207", format!("there is no function `{name}`"));
-            problem.hint =
-                crate::yaml::nearest(name, FUNCTIONS.iter().copied()).map(|n| format!("did you mean `{n}`?"));
-            return Err(problem);
+            let hint = nearest(name, FUNCTIONS.iter().copied()).map(|n| format!("did you mean `{n}`?"));
+            return self.refuse(node, "WF0207", format!("there is no function `{name}`"), hint);
         }
         let of_activity = OF_ACTIVITIES.contains(&name);
         if of_activity && (call.target.is_some() || !is_name(&call.args)) {
             let message = format!("`{name}` takes the name of an activity: `{name}(probe)`");
-            return Err(self.problem(node, "WF0207", message));
+            return self.refuse(node, "WF0207", message, None);
         }
         if let Some(target) = &call.target {
             self.expression(target, None)?;
@@ -209,18 +208,22 @@ impl Walk<'_> {
     /// Where a path stands: from its root over its dots, names and constant indices.
     fn extent(&self, root: u64, name: &str) -> (usize, usize) {
         let start = self.program.source_info().offset_for(root).map_or(0, |(start, _)| start as usize);
-        // The parser counts characters.
-        let start = self.source.char_indices().nth(start).map_or(0, |(i, _)| i);
-        let rest = &self.source[start..];
+        let rest = self.source.get(start..).unwrap_or_default();
         let more = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '.');
         let length = rest.find(|c| !more(c)).unwrap_or(rest.len()).max(name.len().min(rest.len()));
         (start, start + rest[..length].trim_end_matches('.').len())
     }
 
-    fn problem(&self, node: &IdedExpr, code: &'static str, message: String) -> Box<Problem> {
+    fn refuse(
+        &self,
+        node: &IdedExpr,
+        code: &'static str,
+        message: String,
+        hint: Option<String>,
+    ) -> Result<(), Box<Problem>> {
         let (start, end) = self.extent(node.id, "");
         let end = if end > start { end } else { self.source.len() };
-        Box::new(Problem { code, start, end, message, hint: None })
+        Err(Box::new(Problem { code, start, end, message, hint }))
     }
 }
 

@@ -144,7 +144,7 @@ mod tests {
             ("a/${b}.mp4", vec![Text("a/"), Expression("b", 4), Text(".mp4")]),
             ("${ {'k': '}'}['k'] }", vec![Expression(" {'k': '}'}['k'] ", 2)]),
             ("$${a}", vec![Escape, Text("a}")]),
-            (r#"${"\"}"}${x}"#, vec![Expression(r#""\"}""#, 2), Expression("x", 11)]),
+            (r#"${"\"}"}${x}"#, vec![Expression(r#""\"}""#, 2), Expression("x", 10)]),
             ("", vec![]),
         ] {
             assert_eq!(pieces(text).unwrap(), expected, "{text}");

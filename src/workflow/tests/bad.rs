@@ -54,7 +54,21 @@ activities:
 notify:
   - sqs: not a url
 "#;
-    insta::assert_snapshot!(told(text), @"");
+    insta::assert_snapshot!(told(text), @r"
+    WF0111 1:7 `Vod Ladder` is not a name for a workflow → use lower case letters, digits, `-` and `_`, at most 64 of them
+    WF0102 2:10 `trigger` has no `bucket` → Bucket of the uploads.
+    WF0101 2:12 `trigger` has no key `buckt` → did you mean `bucket`?
+    WF0104 4:11 11 is not from 1 to 10
+    WF0101 7:5 an activity has no key `analysys` → did you mean `analysis`?
+    WF0202 10:11 there is nothing called `probes` → did you mean `probe`?
+    TPL0007 11:28 the templates `h265-…` are not available in this version → `h264-720p` is
+    TPL0104 11:53 60 is not from 0 to 51
+    WF0301 15:32 `poster` and `cover` write the same key `out/poster.jpg` → give one of them another `name`
+    WF0119 17:30 `poster` is a snapshot, which makes no media file to read → take it from a transcode, remux or watermark
+    WF0117 19:13 there is no activity `hsl` → did you mean `hls`?
+    TPL0103 20:48 `128kk` is not a bit rate: write a number and k or M, like 128k or 2.5M
+    WF0122 22:10 this is not the URL of an SQS queue → like https://sqs.eu-west-1.amazonaws.com/123456789012/media-done
+    ");
 }
 
 #[test]
@@ -79,6 +93,7 @@ fn each_mistake_has_its_code() {
         ("  a: { retry: { attempts: 11 }, analysis: {} }", vec!["WF0104"]),
         ("  a: { timeout: soon, analysis: {} }", vec!["WF0103"]),
         ("  a: { on_failure: ignore, analysis: {} }", vec!["WF0104"]),
+        ("  a: { priority: \"${object.size}\", analysis: {} }", vec!["WF0103"]),
         ("  a: { analysis: {}, analysis: {} }", vec!["WF0003"]),
         ("  a: { when: 'object.size >', analysis: {} }", vec!["WF0201"]),
         ("  a: { when: objekt.size > 1, analysis: {} }", vec!["WF0202"]),
@@ -98,7 +113,7 @@ fn each_mistake_has_its_code() {
         ("  a: { snapshot: { name: \"${object.dir}//x.jpg\" } }", vec!["WF0303"]),
         ("  a: { transcode: { template: h264-721p } }", vec!["TPL0006"]),
         ("  a: { transcode: { template: av1-720p } }", vec!["TPL0007"]),
-        ("  a: { transcode: { template: \"${params.t}\" } }", vec!["WF0208", "TPL0103"]),
+        ("  a: { transcode: { template: \"${params.t}\" } }", vec!["TPL0103", "WF0208"]),
         ("  a: { transcode: { video: { codec: h265 } } }", vec!["TPL0105"]),
         ("  a: { transcode: { subtitles: { burn: x } } }", vec!["TPL0105"]),
         ("  a: { transcode: { audio: { loudness: { target: -16 } } } }", vec!["TPL0105"]),
@@ -110,7 +125,7 @@ fn each_mistake_has_its_code() {
         ("  a: { snapshot: { at: 1s, every: 2s } }", vec!["TPL0208"]),
         ("  a: { snapshot: { every: 2s, name: x.jpg } }", vec!["TPL0209"]),
         ("  a: { watermark: { position: top_left } }", vec!["TPL0212"]),
-        ("  a: { watermark: { text: hello } }", vec!["TPL0105", "TPL0212"]),
+        ("  a: { watermark: { text: hello } }", vec!["TPL0105"]),
         ("  a: { transcode: { watermarks: [logo] } }", vec!["TPL0006"]),
         ("  a: { transcode: { name: x.mkv, container: mp4 } }", vec!["TPL0213"]),
     ] {
@@ -127,7 +142,7 @@ fn diagnostics_point_at_the_text() {
         ("  a: { transcode: { vidoe: {} } }", "vidoe"),
         ("  a: { for_each: [h264-720p, h264-72p], transcode: { template: \"${each}\" } }", "\"${each}\""),
         ("  a: { needs: [b], analysis: {} }", "b"),
-        ("  a:\n    when: >-\n      object.size\n      > 'x'\n    analysis: {}", ">-\n      object.size\n      > 'x'"),
+        ("  a:\n    when: >-\n      object.size\n      > 'x'\n    analysis: {}", "object.size\n      > 'x'"),
     ] {
         assert_eq!(pointed(activities), expected);
     }
@@ -224,8 +239,41 @@ fn only_a_word_of_what_is_empty_or_no_mapping() {
 #[test]
 fn drawings_underline_the_text() {
     let text = with("  p: { analysis: {} }\n  a: { when: p.video.heigth > 100, analysis: {} }");
-    insta::assert_snapshot!(diagnostics::render(&compiled(&text).diagnostics, &text, false), @"");
+    insta::assert_snapshot!(diagnostics::render(&compiled(&text).diagnostics, &text, false), @r"
+    WF0208
+
+      × `p` has no `heigth`
+       ╭─[test.yaml:6:14]
+     5 │   p: { analysis: {} }
+     6 │   a: { when: p.video.heigth > 100, analysis: {} }
+       ·              ───────┬──────
+       ·                     ╰── here
+       ╰────
+      help: did you mean `height`?
+    ");
     assert!(diagnostics::render(&compiled(&text).diagnostics, &text, true).contains('\u{1b}'));
+}
+
+#[test]
+fn locked_templates_take_no_overrides() {
+    let file = |name: &str, text: &str| (name.to_owned(), text.to_owned());
+    let (templates, found) = Templates::load(&[
+        file("house.yaml", "name: house\nlocked: true\nextends: h264-720p"),
+        file("corner.yaml", "name: corner\nlocked: true\nwatermark: { image: logo.png, position: top_left }"),
+    ]);
+    assert_eq!(found, []);
+    let codes = |activity: &str| -> Vec<&'static str> {
+        let text = with(&format!("  a: {{ {activity} }}"));
+        let compiled = compile("w.yaml", &text, &templates, &Limits::default());
+        compiled.diagnostics.iter().map(|d| d.code).collect()
+    };
+    let nothing: [&str; 0] = [];
+    assert_eq!(codes("transcode: { template: house, name: x.mp4, watermarks: [corner] }"), nothing);
+    assert_eq!(codes("transcode: { template: house, video: { crf: 30 } }"), ["TPL0009"]);
+    assert_eq!(codes("transcode: { template: corner }"), ["TPL0011"]);
+    assert_eq!(codes("transcode: { watermarks: [house] }"), ["TPL0011"]);
+    assert_eq!(codes("watermark: { watermark: corner, name: x.mp4 }"), nothing);
+    assert_eq!(codes("watermark: { watermark: corner, position: top_right }"), ["TPL0009"]);
 }
 
 proptest! {

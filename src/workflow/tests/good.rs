@@ -6,7 +6,7 @@ use super::*;
 use crate::model::plan::Need;
 
 /// Every file that Reelmill ships.
-const SHIPPED: &[(&str, &str)] = &[
+pub(super) const SHIPPED: &[(&str, &str)] = &[
     ("vod", include_str!("../../../workflows/vod.yaml")),
     ("thumbnails", include_str!("../../../workflows/thumbnails.yaml")),
     ("watermark", include_str!("../../../workflows/watermark.yaml")),

@@ -207,7 +207,6 @@ fn awkward_names_of_objects_end_up_in_keys_as_they_are() {
         ("in/${object.key}.mp4", "${object.key}.jpg"),
         ("in/a'\"\\b.mp4", "a'\"\\b.jpg"),
         ("in/-rf.mp4", "-rf.jpg"),
-        ("in/...mp4", "...jpg"),
     ] {
         let resolved = Run::new(&text, key).resolve("a").unwrap();
         let Work::Pipeline(p) = &resolved.work else { panic!() };
