@@ -254,6 +254,8 @@ fn plain(text: &str) -> Value {
 
 #[cfg(test)]
 mod tests {
+    use std::fmt::Write as _;
+
     use super::*;
 
     const CODES: ParseCodes = ParseCodes { syntax: "SYNTAX", budget: "BUDGET", duplicate: "DUPLICATE" };
@@ -304,7 +306,8 @@ mod tests {
         let mut bomb = "a0: &a0 [x, x, x, x, x, x, x, x, x, x]\n".to_owned();
         for i in 1..12 {
             let before = i - 1;
-            bomb += &format!("a{i}: &a{i} [{}]\n", vec![format!("*a{before}"); 10].join(", "));
+            let again = vec![format!("*a{before}"); 10].join(", ");
+            writeln!(bomb, "a{i}: &a{i} [{again}]").unwrap();
         }
         let (node, found) = read(&bomb);
         assert!(node.is_none());

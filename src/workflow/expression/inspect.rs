@@ -268,7 +268,10 @@ mod tests {
     use super::super::on_large_stack;
     use super::*;
 
-    fn look(source: &str) -> Result<Vec<(String, Vec<String>)>, (&'static str, String)> {
+    /// Texts of the paths with their fields; or code and text of the problem.
+    type Looked = Result<Vec<(String, Vec<String>)>, (&'static str, String)>;
+
+    fn look(source: &str) -> Looked {
         let inspected = on_large_stack(|| inspect(source, &Limits::default())).unwrap();
         match inspected {
             Ok(found) => Ok(found.paths.into_iter().map(|p| (source[p.start..p.end].to_owned(), p.fields)).collect()),

@@ -1,5 +1,7 @@
 //! Bad files: everything that is wrong, at once, where it stands.
 
+use std::fmt::Write as _;
+
 use proptest::prelude::*;
 
 use super::*;
@@ -209,7 +211,8 @@ fn workflows_that_overlap_or_feed_each_other_are_warned_of() {
 fn a_bomb_of_aliases_stops_at_the_budget() {
     let mut bomb = "name: w\nx0: &x0 [a, a, a, a, a, a, a, a, a, a]\n".to_owned();
     for i in 1..15 {
-        bomb += &format!("x{i}: &x{i} [{}]\n", vec![format!("*x{}", i - 1); 10].join(", "));
+        let again = vec![format!("*x{}", i - 1); 10].join(", ");
+        writeln!(bomb, "x{i}: &x{i} [{again}]").unwrap();
     }
     let found: Vec<_> = compiled(&bomb).diagnostics.iter().map(|d| d.code).collect();
     assert_eq!(found, ["WF0002"]);
@@ -220,8 +223,8 @@ fn what_is_too_much_is_refused() {
     for text in ["a: ".repeat(100_000), "[".repeat(10_000), "- ".repeat(5_000)] {
         assert!(compiled(&text).workflow.is_none());
     }
-    let many: String = (0..300).map(|i| format!("  a{i}: {{ analysis: {{}} }}\n")).collect();
-    assert_eq!(codes(&many), ["WF0116"]);
+    let many: Vec<_> = (0..300).map(|i| format!("  a{i}: {{ analysis: {{}} }}")).collect();
+    assert_eq!(codes(&many.join("\n")), ["WF0116"]);
     let long = format!("  a: {{ when: '{}', analysis: {{}} }}", "true && ".repeat(200) + "true");
     assert_eq!(codes(&long), ["WF0204"]);
     let deep = format!("  a: {{ when: '{}true{}', analysis: {{}} }}", "(".repeat(40), ")".repeat(40));
