@@ -72,7 +72,7 @@ pub(super) async fn run(args: RunArgs, output: Output) -> Result<Exit, CliError>
     let clock = Arc::new(SystemClock);
     let objects = LocalBuckets::open(
         Layout {
-            root: args.output.clone(),
+            root: temporary.path().join("buckets"),
             mounts: places.mounts.clone(),
             files: BTreeMap::from([(input.location.clone(), args.file.clone())]),
         },

@@ -115,7 +115,7 @@ activities:
   base:
     transcode: { template: h264-361p, name: a.mp4 }
   small:
-    transcode: { template: h264-360p, crf: 77, name: b.mp4 }
+    transcode: { template: h264-360p, video: { crf: 77 }, name: b.mp4 }
   poster:
     when: nope.video.height > 3
     snapshot: { at: 10 apples, name: p.jpg }

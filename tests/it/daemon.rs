@@ -15,7 +15,7 @@ activities:
   probe:
     analysis: {}
   film:
-    transcode: { template: h264-480p, preset: slower, name: film.mp4 }
+    transcode: { template: h264-480p, video: { preset: slower }, name: film.mp4 }
   stream:
     package: { from: [film], protocol: hls, segment: 4s }
 ";
@@ -32,7 +32,7 @@ activities:
     snapshot: { at: 10%, width: 160, name: poster.jpg }
   marked:
     needs: [probe]
-    watermark: { image: 's3://assets/logo.png', width: 20%, preset: ultrafast, name: marked.mp4 }
+    watermark: { image: 's3://assets/logo.png', width: 20%, video: { preset: ultrafast }, name: marked.mp4 }
 ";
 
 struct Place {
@@ -170,7 +170,8 @@ fn field_case_25_a_cancelled_execution_leaves_nothing_behind() {
 
 #[test]
 fn field_case_06_and_07_every_way_of_creating_an_object_triggers_and_extensions_ignore_case() {
-    let place = Place::new(&SLOW.replace("h264-480p, preset: slower", "h264-240p, preset: ultrafast"));
+    let place =
+        Place::new(&SLOW.replace("h264-480p, video: { preset: slower }", "h264-240p, video: { preset: ultrafast }"));
     let daemon = place.start();
     daemon.put(&tiny(), "s3://uploads/in/deep/er/Tiny Film.MP4");
     daemon.put(&tiny(), "s3://uploads/elsewhere/tiny.mp4");
@@ -183,7 +184,9 @@ fn field_case_06_and_07_every_way_of_creating_an_object_triggers_and_extensions_
 #[test]
 fn a_bad_file_fails_cleanly_and_harms_nobody() {
     let place = Place::new(
-        &SLOW.replace("'in/**/*.mp4'", "'in/**'").replace("h264-480p, preset: slower", "h264-240p, preset: ultrafast"),
+        &SLOW
+            .replace("'in/**/*.mp4'", "'in/**'")
+            .replace("h264-480p, video: { preset: slower }", "h264-240p, video: { preset: ultrafast }"),
     );
     let daemon = place.start();
     let bad = [
@@ -233,7 +236,7 @@ fn field_case_01_an_upload_runs_once_over_restarts_and_again_when_it_is_new() {
 
 #[test]
 fn a_workflow_that_stops_compiling_stays_active_in_its_last_good_version() {
-    let place = Place::new(&SMALL.replace("    needs: [probe]\n    watermark: { image: 's3://assets/logo.png', width: 20%, preset: ultrafast, name: marked.mp4 }\n", "    snapshot: { at: 1s, name: second.jpg }\n"));
+    let place = Place::new(&SMALL.replace("    needs: [probe]\n    watermark: { image: 's3://assets/logo.png', width: 20%, video: { preset: ultrafast }, name: marked.mp4 }\n", "    snapshot: { at: 1s, name: second.jpg }\n"));
     let daemon = place.start();
     std::fs::write(place.folder.path().join("workflows/workflow.yaml"), "name: [").unwrap();
     daemon.put(&tiny(), "s3://uploads/in/tiny.mp4");

@@ -13,7 +13,7 @@ activities:
   probe:
     analysis: {}
   small:
-    transcode: { template: h264-240p, preset: ultrafast, name: small.mp4 }
+    transcode: { template: h264-240p, video: { preset: ultrafast }, name: small.mp4 }
 ";
 
 /// Runs [`TRANSCODE`] on a fixture and answers what came out.
@@ -117,7 +117,7 @@ name: wrong
 output: { bucket: media, prefix: out/ }
 activities:
   small:
-    transcode: { template: h264-240p, crf: 99, name: small.mp4 }
+    transcode: { template: h264-240p, video: { crf: 99 }, name: small.mp4 }
 ",
     );
     let result = run(reelmill().args(["validate", "--json"]).arg(&workflow));

@@ -21,7 +21,7 @@ activities:
   probe:
     analysis: {}
   small:
-    transcode: { template: h264-240p, preset: ultrafast, name: small.mp4 }
+    transcode: { template: h264-240p, video: { preset: ultrafast }, name: small.mp4 }
 notify:
   - sqs: NOTIFY
     on: [started, succeeded, failed]
