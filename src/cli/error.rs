@@ -113,7 +113,9 @@ impl From<WorkerError> for CliError {
 
 impl From<ObjectError> for CliError {
     fn from(error: ObjectError) -> Self {
-        Failure::from(error).into()
+        let found = !error.is_not_found();
+        let this = Self::from(Failure::from(error));
+        Self { exit: if found { Exit::Storage } else { Exit::NotFound }, ..this }
     }
 }
 

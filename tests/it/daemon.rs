@@ -265,6 +265,32 @@ fn two_daemons_cannot_share_a_store_or_a_port() {
 }
 
 #[test]
+fn a_missing_bucket_wrong_credentials_and_storage_out_of_reach_are_said_with_their_codes() {
+    let place = Place::new(SMALL);
+    let daemon = place.start();
+    let keys: Value = serde_json::from_slice(&std::fs::read(place.data().join("s3-credentials.json")).unwrap()).unwrap();
+    let (id, secret) = (keys["access_key_id"].as_str().unwrap(), keys["secret_access_key"].as_str().unwrap());
+    let endpoint = daemon.ready["s3_endpoint"].as_str().unwrap();
+    for (url, id, secret, object, exit) in [
+        (endpoint, id, secret, "s3://nowhere-at-all/a.mp4", 4),
+        (endpoint, id, secret, "s3://uploads/nothing.mp4", 4),
+        (endpoint, id, "wrong", "s3://uploads/nothing.mp4", 3),
+        (endpoint, "wrong", secret, "s3://uploads/nothing.mp4", 3),
+        ("http://127.0.0.1:1", id, secret, "s3://uploads/nothing.mp4", 3),
+    ] {
+        let probed = run(reelmill()
+            .args(["probe", "--json", object])
+            .env("AWS_ACCESS_KEY_ID", id)
+            .env("AWS_SECRET_ACCESS_KEY", secret)
+            .env("AWS_REGION", "us-east-1")
+            .env("AWS_ENDPOINT_URL", url));
+        let error = last_json(&String::from_utf8(probed.stderr).unwrap());
+        assert_eq!(probed.status.code(), Some(exit), "{url} {object}: {error}");
+        assert!(error["error"]["code"].as_str().unwrap().starts_with("OBJ"), "{error}");
+    }
+}
+
+#[test]
 fn the_example_workflows_are_served() {
     let folder = tempfile::tempdir().unwrap();
     let daemon = Daemon::start(folder.path(), &repository("workflows"));

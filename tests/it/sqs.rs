@@ -2,7 +2,6 @@
 
 use std::collections::HashMap;
 use std::path::Path;
-use std::process::Command;
 
 use aws_sdk_s3::types::{
     CompletedMultipartUpload, CompletedPart, Event, NotificationConfiguration, QueueConfiguration,
@@ -11,7 +10,7 @@ use aws_sdk_sqs::types::QueueAttributeName;
 use reelmill::objects::aws::sdk_config;
 
 use crate::moto::Moto;
-use crate::support::{Daemon, fixture, wait_for};
+use crate::support::{Daemon, fixture};
 
 const WORKFLOW: &str = "
 name: fleet
@@ -226,22 +225,4 @@ async fn a_missing_bucket_and_a_message_of_no_shape_block_nobody() {
     assert!(code.as_str().is_some_and(|code| code.starts_with("OBJ")), "{code}");
     fleet.until_no_message_waits().await;
     assert_eq!(daemon.end(), Some(0));
-}
-
-#[test]
-fn wrong_credentials_are_said_with_their_code() {
-    let Some(moto) = Moto::get() else { return };
-    let mut command = Command::new(env!("CARGO_BIN_EXE_reelmill"));
-    let output = command
-        .args(["probe", "s3://nowhere-at-all/a.mp4", "--json"])
-        .envs([("AWS_ACCESS_KEY_ID", "x"), ("AWS_SECRET_ACCESS_KEY", "y"), ("AWS_REGION", "us-east-1")])
-        .env("AWS_ENDPOINT_URL", &moto.url)
-        .output()
-        .unwrap();
-    assert_eq!(output.status.code(), Some(4), "{}", String::from_utf8_lossy(&output.stderr));
-    let error = crate::support::last_json(&String::from_utf8(output.stderr).unwrap());
-    assert!(error["error"]["code"].as_str().unwrap().starts_with("OBJ"), "{error}");
-    let silent =
-        wait_for("an answer", || Some(command.env("AWS_ENDPOINT_URL", "http://127.0.0.1:1").output().unwrap()));
-    assert_eq!(silent.status.code(), Some(3), "{}", String::from_utf8_lossy(&silent.stderr));
 }
