@@ -46,15 +46,18 @@ fn main_audio(info: &MediaInfo) -> Option<usize> {
 
 /// Why a file without a described video or audio stream has none.
 fn unusable(opened: &Opened) -> MediaError {
-    let found = opened.demuxer().streams().find_map(|stream| Some((kind(&stream)?, unsupported(&stream))));
-    match found {
-        None => MediaError::NoStreams("video or audio"),
-        Some((_, Some(error))) => error,
-        Some((kind, None)) => {
-            let detail = "its headers do not say what it is, or claim more than the limits allow".to_owned();
-            MediaError::Damaged { kind, detail }
-        }
-    }
+    let undescribed = opened.demuxer().streams().find_map(|stream| undescribed(&stream));
+    undescribed.unwrap_or(MediaError::NoStreams("video or audio"))
+}
+
+/// Why a video or audio stream is not described; absent for other kinds of streams.
+pub fn undescribed(stream: &Stream<'_>) -> Option<MediaError> {
+    let kind = kind(stream)?;
+    let damaged = || {
+        let detail = "its headers do not say what it is, or claim more than the limits allow".to_owned();
+        MediaError::Damaged { kind, detail }
+    };
+    Some(unsupported(stream).unwrap_or_else(damaged))
 }
 
 /// Why nothing of the described streams could be decoded.

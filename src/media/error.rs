@@ -3,6 +3,7 @@
 //! **Invariant**: every variant has one code with an entry in `docs/errors.md`; `Display` never repeats the source of
 //! an error, which follows in the chain. Warnings ([`warning`]) have codes from MEDIA0101 on and never end a job.
 
+use std::any::Any;
 use std::path::PathBuf;
 
 use reelmill::model::Failure;
@@ -167,6 +168,13 @@ impl MediaError {
             Self::Job(_) => "MEDIA0020",
             Self::Panic(_) => "MEDIA0021",
         }
+    }
+
+    /// Of a panic's payload.
+    #[must_use]
+    pub fn panicked(payload: &(dyn Any + Send)) -> Self {
+        let text = payload.downcast_ref::<&str>().map(|text| (*text).to_owned());
+        Self::Panic(text.or_else(|| payload.downcast_ref::<String>().cloned()).unwrap_or_default())
     }
 
     const fn class(&self) -> Class {

@@ -5,16 +5,79 @@
 
 mod analysis;
 mod bytes;
+mod codec;
 mod codecs_string;
+#[cfg(test)]
+mod corpus;
 mod error;
+mod geometry;
+mod job;
+mod language;
 mod libav;
 mod loudness;
 mod package;
+mod pipeline;
 mod probe;
+mod raw;
 mod scratch;
 mod source;
+mod talk;
 #[cfg(test)]
 mod testing;
 mod verify;
 
-fn main() {}
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use ffmpeg_next::log;
+use reelmill::model::work::{Report, Work};
+use reelmill::worker::protocol::{Job, Message, VERSION};
+
+use self::error::MediaError;
+use self::pipeline::Surroundings;
+use self::source::Source;
+use self::talk::Talk;
+
+fn main() {
+    let talk = Talk::to_stdout();
+    let worked = catch_unwind(AssertUnwindSafe(|| serve(&talk)))
+        .unwrap_or_else(|panic| Err(MediaError::panicked(panic.as_ref())));
+    if let Err(error) = worked {
+        talk.say(&Message::Failed { failure: error.into() });
+    }
+}
+
+/// Says hello, waits for a job, does it and says what came of it.
+fn serve(talk: &Talk) -> Result<(), MediaError> {
+    ffmpeg_next::init().map_err(|source| MediaError::Libav { doing: "start", source })?;
+    log::set_level(log::Level::Warning);
+    talk.say(&Message::Hello {
+        protocol: VERSION,
+        libavcodec: version(ffmpeg_next::codec::version()),
+        encoders: codec::available(),
+    });
+    let Some((job, inputs)) = job::receive(std::io::stdin())? else { return Ok(()) };
+    let report = work(&job, &inputs, talk)?;
+    talk.say(&Message::Done { report });
+    Ok(())
+}
+
+fn work(job: &Job, inputs: &[Source], talk: &Talk) -> Result<Report, MediaError> {
+    let around = Surroundings { scratch: &job.scratch, threads: job.threads, talk };
+    match &job.work {
+        Work::Pipeline(work) => pipeline::run(work, inputs, around).map(Report::Outputs),
+        Work::Analysis(analysis) => {
+            let source = inputs.first().ok_or_else(|| MediaError::Job("it has no input".into()))?;
+            let info = analysis::run(source, *analysis, &|message| talk.say(message))?;
+            Ok(Report::Analysis(Box::new(info)))
+        }
+        Work::Package(package) => {
+            let produced = package::run(inputs, package, &job.scratch, &|message| talk.say(message))?;
+            Ok(Report::Outputs(vec![Ok(produced)]))
+        }
+    }
+}
+
+/// libav packs three numbers into one.
+fn version(packed: u32) -> String {
+    format!("{}.{}.{}", packed >> 16, packed >> 8 & 0xff, packed & 0xff)
+}

@@ -18,8 +18,8 @@ use ffmpeg_next::util::interrupt;
 use ffmpeg_next::{Dictionary, Error, Packet};
 use reelmill::worker::protocol;
 
-use super::bytes::{Bytes, Reader};
-use super::error::MediaError;
+use crate::bytes::{Bytes, Reader};
+use crate::error::MediaError;
 
 /// Demuxers that may be used, by libav's names.
 const DEMUXERS: &str = "mov,matroska,avi,flv,mpegts,mpeg,asf,ogg,mxf,gxf,nut,rm,dv,wtv,ivf,obu,av1,\

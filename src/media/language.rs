@@ -1,0 +1,80 @@
+//! Languages as files and people write them: `en`, `eng`, `en-GB`.
+//!
+//! Deliberately absent: everything but telling whether two tags mean one language.
+
+/// ISO 639-1 codes with their ISO 639-2 ones, bibliographic and terminological.
+const CODES: &[(&str, &[&str])] = &[
+    ("ar", &["ara"]),
+    ("bg", &["bul"]),
+    ("bn", &["ben"]),
+    ("ca", &["cat"]),
+    ("cs", &["cze", "ces"]),
+    ("da", &["dan"]),
+    ("de", &["ger", "deu"]),
+    ("el", &["gre", "ell"]),
+    ("en", &["eng"]),
+    ("es", &["spa"]),
+    ("et", &["est"]),
+    ("eu", &["baq", "eus"]),
+    ("fa", &["per", "fas"]),
+    ("fi", &["fin"]),
+    ("fr", &["fre", "fra"]),
+    ("ga", &["gle"]),
+    ("gl", &["glg"]),
+    ("he", &["heb"]),
+    ("hi", &["hin"]),
+    ("hr", &["hrv"]),
+    ("hu", &["hun"]),
+    ("id", &["ind"]),
+    ("is", &["ice", "isl"]),
+    ("it", &["ita"]),
+    ("ja", &["jpn"]),
+    ("ko", &["kor"]),
+    ("lt", &["lit"]),
+    ("lv", &["lav"]),
+    ("ms", &["may", "msa"]),
+    ("nl", &["dut", "nld"]),
+    ("no", &["nor", "nob", "nno"]),
+    ("pl", &["pol"]),
+    ("pt", &["por"]),
+    ("ro", &["rum", "ron"]),
+    ("ru", &["rus"]),
+    ("sk", &["slo", "slk"]),
+    ("sl", &["slv"]),
+    ("sr", &["srp"]),
+    ("sv", &["swe"]),
+    ("th", &["tha"]),
+    ("tr", &["tur"]),
+    ("uk", &["ukr"]),
+    ("ur", &["urd"]),
+    ("vi", &["vie"]),
+    ("zh", &["chi", "zho"]),
+];
+
+/// Whether two tags mean one language; regions and scripts do not count.
+#[must_use]
+pub fn same(one: &str, other: &str) -> bool {
+    primary(one) == primary(other)
+}
+
+fn primary(tag: &str) -> String {
+    let primary = tag.split(['-', '_']).next().unwrap_or_default().to_ascii_lowercase();
+    let short = CODES.iter().find(|(_, long)| long.contains(&primary.as_str())).map(|(short, _)| (*short).to_owned());
+    short.unwrap_or(primary)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::same;
+
+    #[test]
+    fn tags_of_one_language_are_the_same() {
+        for (one, other) in
+            [("en", "eng"), ("de", "ger"), ("deu", "ger"), ("pt-BR", "por"), ("EN", "en_GB"), ("x", "x")]
+        {
+            assert!(same(one, other), "{one} {other}");
+        }
+        assert!(!same("en", "de"));
+        assert!(!same("und", "en"));
+    }
+}

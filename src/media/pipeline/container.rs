@@ -1,0 +1,59 @@
+//! Containers that can be written: libav's muxers, their options and media types.
+
+use reelmill::model::work::Container;
+
+/// What writing a container takes.
+pub struct Format {
+    /// libav's muxer.
+    pub muxer: &'static str,
+    /// Options of the muxer.
+    pub options: &'static [(&'static str, &'static str)],
+    /// Media type, for files with video and with audio only.
+    pub content_type: (&'static str, &'static str),
+    /// Short name, for messages.
+    pub name: &'static str,
+    /// libav's encoder for text subtitles, where the container holds any.
+    pub subtitles: Option<&'static str>,
+}
+
+const FASTSTART: &[(&str, &str)] = &[("movflags", "+faststart")];
+
+/// The format of a container.
+#[must_use]
+pub const fn format(container: Container) -> Format {
+    match container {
+        Container::Mp4 => new("mp4", "mp4", FASTSTART, ("video/mp4", "audio/mp4"), Some("mov_text")),
+        Container::Mov => new("mov", "mov", FASTSTART, ("video/quicktime", "video/quicktime"), Some("mov_text")),
+        Container::Mkv => new("matroska", "mkv", &[], ("video/x-matroska", "audio/x-matroska"), Some("subrip")),
+        Container::Webm => new("webm", "webm", &[], ("video/webm", "audio/webm"), Some("webvtt")),
+        Container::Ts => new("mpegts", "ts", &[], ("video/mp2t", "video/mp2t"), None),
+        Container::Flv => new("flv", "flv", &[], ("video/x-flv", "video/x-flv"), None),
+        Container::M4a => new("ipod", "m4a", FASTSTART, ("audio/mp4", "audio/mp4"), None),
+        Container::Mp3 => new("mp3", "mp3", &[], ("audio/mpeg", "audio/mpeg"), None),
+        Container::Ogg => new("ogg", "ogg", &[], ("video/ogg", "audio/ogg"), None),
+        Container::Flac => new("flac", "flac", &[], ("audio/flac", "audio/flac"), None),
+        Container::Wav => new("wav", "wav", &[], ("audio/wav", "audio/wav"), None),
+    }
+}
+
+const fn new(
+    muxer: &'static str,
+    name: &'static str,
+    options: &'static [(&'static str, &'static str)],
+    content_type: (&'static str, &'static str),
+    subtitles: Option<&'static str>,
+) -> Format {
+    Format { muxer, options, content_type, name, subtitles }
+}
+
+/// Whether a container holds audio only.
+#[must_use]
+pub const fn audio_only(container: Container) -> bool {
+    matches!(container, Container::M4a | Container::Mp3 | Container::Flac | Container::Wav)
+}
+
+/// Whether a container holds one stream of audio only.
+#[must_use]
+pub const fn single_stream(container: Container) -> bool {
+    matches!(container, Container::Mp3 | Container::Flac | Container::Wav)
+}

@@ -1,0 +1,93 @@
+//! Packets taken as they are.
+//!
+//! **Invariant**: times only move. Video starts at a keyframe: where a clip starts between two, at the one before, with
+//! times below zero that the container hides (by an edit list) or shifts.
+
+use ffmpeg_next::format::stream::Disposition;
+use ffmpeg_next::{Packet, media};
+
+use super::flow::Stop;
+use super::mux::{Port, Spec};
+use super::streams::Track;
+use super::window::{Placed, Window};
+use crate::raw;
+
+/// A stream on its way from the demuxer to a muxer.
+pub struct Copying {
+    track: Track,
+    window: Window,
+    video: bool,
+    port: Port,
+    started: bool,
+    /// Video since the last keyframe, until the window starts.
+    held: Vec<Packet>,
+}
+
+impl Copying {
+    /// Announces the stream to the muxer.
+    pub fn start(track: Track, window: Window, port: Port) -> Result<Self, Stop> {
+        let video = track.parameters.medium() == media::Type::Video;
+        port.ready(Spec {
+            parameters: track.parameters.clone(),
+            time_base: track.time_base,
+            side_data: track.side_data.clone(),
+            frame_rate: video.then_some(track.frame_rate),
+            size: None,
+            language: track.language.clone(),
+            title: track.title.clone(),
+            disposition: if video { Disposition::DEFAULT } else { track.disposition },
+        })?;
+        Ok(Self { track, window, video, port, started: false, held: Vec::new() })
+    }
+
+    /// Hands on a packet of the stream; false when the window has ended.
+    pub fn feed(&mut self, packet: &Packet) -> Result<bool, Stop> {
+        if raw::is_encrypted(packet) {
+            return Err(crate::error::MediaError::Encrypted.into());
+        }
+        let base = self.track.time_base;
+        let Some(time) = packet.pts().or(packet.dts()) else {
+            return if self.started { self.forward(packet).map(|()| true) } else { Ok(true) };
+        };
+        match self.window.place(time, base) {
+            Placed::After => {
+                let decoded = packet.dts().unwrap_or(time);
+                return Ok(self.window.place(decoded, base) != Placed::After);
+            }
+            Placed::Before if self.video && !self.started => {
+                if packet.is_key() {
+                    self.held.clear();
+                }
+                if packet.is_key() || !self.held.is_empty() {
+                    self.held.push(raw::share_packet(packet));
+                }
+            }
+            Placed::Before if self.video => self.forward(packet)?,
+            Placed::Before => {}
+            Placed::At(_) => {
+                for held in std::mem::take(&mut self.held) {
+                    self.started = true;
+                    self.forward(&held)?;
+                }
+                self.started |= !self.video || packet.is_key();
+                if self.started {
+                    self.forward(packet)?;
+                }
+            }
+        }
+        Ok(true)
+    }
+
+    /// The stream has ended.
+    pub fn finish(self) -> Result<(), Stop> {
+        self.port.end()
+    }
+
+    fn forward(&self, packet: &Packet) -> Result<(), Stop> {
+        let base = self.track.time_base;
+        let mut packet = raw::share_packet(packet);
+        packet.set_pts(packet.pts().map(|time| self.window.moved(time, base)));
+        packet.set_dts(packet.dts().map(|time| self.window.moved(time, base)));
+        self.port.packet(packet)
+    }
+}

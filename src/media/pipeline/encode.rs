@@ -1,0 +1,102 @@
+//! Running one encoder: frames in, packets out to the muxer.
+
+use std::collections::BTreeMap;
+
+use ffmpeg_next::codec::{self, Parameters};
+use ffmpeg_next::{Dictionary, Error, Frame, Packet, encoder};
+
+use super::flow::Stop;
+use super::mux::Port;
+use crate::codec::Options;
+use crate::error::MediaError;
+use crate::raw;
+
+/// Durations remembered of frames that are still in the encoder; more than any encoder holds back.
+const MAX_REMEMBERED: usize = 4096;
+
+/// An open encoder with the muxer behind it.
+pub struct Encoding {
+    encoder: encoder::Encoder,
+    name: String,
+    port: Port,
+    /// Durations of the frames inside, by time: encoders do not keep them.
+    durations: BTreeMap<i64, i64>,
+}
+
+impl Encoding {
+    /// Of an open encoder called `name`.
+    #[must_use]
+    pub const fn new(encoder: encoder::Encoder, name: String, port: Port) -> Self {
+        Self { encoder, name, port, durations: BTreeMap::new() }
+    }
+
+    /// The muxer behind it.
+    #[must_use]
+    pub const fn port(&self) -> &Port {
+        &self.port
+    }
+
+    /// What the encoder says about its stream.
+    #[must_use]
+    pub fn parameters(&self) -> Parameters {
+        raw::parameters_of(&self.encoder)
+    }
+
+    /// Encodes a frame that is shown for `duration` of the encoder's time base (0: as the encoder says).
+    pub fn encode(&mut self, frame: &Frame, duration: i64) -> Result<(), Stop> {
+        if let Some(time) = frame.pts()
+            && duration > 0
+        {
+            self.durations.insert(time, duration);
+            if self.durations.len() > MAX_REMEMBERED {
+                self.durations.pop_first();
+            }
+        }
+        self.encoder.send_frame(frame).map_err(|e| self.failed(e))?;
+        self.drain()
+    }
+
+    /// Takes what is still inside, and ends the stream.
+    pub fn finish(mut self) -> Result<(), Stop> {
+        self.encoder.send_eof().map_err(|e| self.failed(e))?;
+        self.drain()?;
+        self.port.end()
+    }
+
+    fn drain(&mut self) -> Result<(), Stop> {
+        loop {
+            let mut packet = Packet::empty();
+            match self.encoder.receive_packet(&mut packet) {
+                Ok(()) => {}
+                Err(Error::Eof | Error::Other { errno: ffmpeg_next::error::EAGAIN }) => return Ok(()),
+                Err(error) => return Err(self.failed(error).into()),
+            }
+            if let Some(duration) = packet.pts().and_then(|time| self.durations.remove(&time)) {
+                packet.set_duration(duration);
+            }
+            self.port.packet(packet)?;
+        }
+    }
+
+    fn failed(&self, source: Error) -> MediaError {
+        MediaError::Encode { encoder: self.name.clone(), source }
+    }
+}
+
+/// Options as libav takes them, with the flags that the muxer wants.
+#[must_use]
+pub fn dictionary(options: Options, threads: u32) -> Dictionary<'static> {
+    let mut dictionary = Dictionary::new();
+    dictionary.set("threads", &if threads == 0 { "auto".to_owned() } else { threads.to_string() });
+    for (name, value) in options {
+        dictionary.set(name, &value);
+    }
+    dictionary
+}
+
+/// Has the encoder put its headers beside the stream, where the container wants them there.
+pub fn set_global_header(context: &mut codec::Context, muxer: &str) {
+    if muxer != "mpegts" {
+        context.set_flags(codec::Flags::GLOBAL_HEADER);
+    }
+}

@@ -1,0 +1,95 @@
+//! What goes into an output besides its streams, and checking it once it is written.
+
+use std::path::Path;
+
+use reelmill::model::work::{FileRole, Produced, ProducedFile};
+
+use super::mux::{Chapter, Totals};
+use super::plan::MediaPlan;
+use super::streams::Inventory;
+use super::window::Window;
+use crate::error::MediaError;
+use crate::scratch;
+use crate::verify::{self, Expected, ExpectedAudio, ExpectedVideo};
+
+/// Container metadata that say how the source was made, not what it is.
+const TAGS_OF_MAKING: [&str; 6] =
+    ["encoder", "major_brand", "minor_version", "compatible_brands", "creation_time", "timecode"];
+
+/// Container metadata to take over.
+#[must_use]
+pub fn tags(inventory: &Inventory) -> Vec<(String, String)> {
+    let tags = inventory.info.format.tags.iter();
+    let kept = tags.filter(|(name, _)| !TAGS_OF_MAKING.contains(&name.to_ascii_lowercase().as_str()));
+    kept.filter(|(name, value)| !name.contains('\0') && !value.contains('\0'))
+        .map(|(name, value)| (name.clone(), value.clone()))
+        .collect()
+}
+
+/// Chapters that lie in `window`.
+#[must_use]
+pub fn chapters(inventory: &Inventory, window: Window) -> Vec<Chapter> {
+    let origin_us = window.start_us() - inventory.start_us;
+    let inside = inventory.info.chapters.iter().filter_map(|chapter| {
+        let start_us = (microseconds(chapter.start_s) - origin_us).max(0);
+        let end_us = (microseconds(chapter.end_s) - origin_us).min(window.length_us().unwrap_or(i64::MAX));
+        let title = chapter.title.clone().unwrap_or_default().replace('\0', "");
+        (end_us > start_us).then_some(Chapter { start_us, end_us, title })
+    });
+    inside.collect()
+}
+
+/// Opens a finished file again, and holds it against what went into it.
+pub fn check(scratch: &Path, plan: &MediaPlan<'_>, totals: &[Totals]) -> Result<Produced, MediaError> {
+    let file = &plan.output.file;
+    let path = scratch::place(scratch, file)?;
+    let info = verify::verify(&path, plan.output, &expected(plan, totals))?;
+    let (with_video, audio_only) = plan.format.content_type;
+    let content_type = if info.video.is_empty() { audio_only } else { with_video };
+    Ok(Produced {
+        files: vec![ProducedFile {
+            file: file.clone(),
+            size_bytes: info.format.size_bytes,
+            content_type: content_type.to_owned(),
+            role: FileRole::Media,
+            media: Some(info),
+        }],
+    })
+}
+
+/// What the muxer was given, stream by stream in the plan's order.
+fn expected(plan: &MediaPlan<'_>, totals: &[Totals]) -> Expected {
+    let (video, rest) = totals.split_at(usize::from(plan.video.is_some()).min(totals.len()));
+    let (audio, subtitles) = rest.split_at(plan.audio.len().min(rest.len()));
+    let duration_s = |totals: &Totals| totals.span_us.map(|(start, end)| seconds(end - start));
+    let video =
+        plan.video.as_ref().zip(video.first()).filter(|(_, totals)| totals.written).map(|((source, _), totals)| {
+            let encoded = totals.size.is_some();
+            let size = totals.size.unwrap_or(source.shown);
+            ExpectedVideo {
+                width: size.width,
+                height: size.height,
+                // Of copied packets some may lie before the start and be hidden.
+                frames: Some(totals.packets).filter(|_| encoded),
+                duration_s: duration_s(totals).filter(|_| encoded),
+            }
+        });
+    let audio = plan.audio.iter().zip(audio).filter(|(_, totals)| totals.written);
+    Expected {
+        video,
+        audio: audio
+            .map(|((_, encode), totals)| ExpectedAudio { duration_s: duration_s(totals).filter(|_| encode.is_some()) })
+            .collect(),
+        subtitles: subtitles.iter().filter(|totals| totals.written).count(),
+    }
+}
+
+#[expect(clippy::cast_precision_loss, reason = "media times are far below 2^52 microseconds")]
+fn seconds(us: i64) -> f64 {
+    us as f64 / 1e6
+}
+
+#[expect(clippy::cast_possible_truncation, reason = "saturates, and media are shorter than 292,000 years")]
+fn microseconds(seconds: f64) -> i64 {
+    (seconds * 1e6).round() as i64
+}

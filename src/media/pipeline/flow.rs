@@ -1,0 +1,94 @@
+//! How the threads of a pipeline hand things on.
+//!
+//! Every connection is a bounded channel of [`Feed`]. **Invariant**: a channel that closes before [`Feed::End`] means
+//! that the sender failed; whoever receives stops with [`Stop::Upstream`] and closes its own channels the same way, so
+//! that a failure runs down one branch and leaves the others alone. A receiver that goes away just wants no more.
+
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+
+use crate::error::MediaError;
+
+/// What flows.
+pub enum Feed<T> {
+    /// One more.
+    Item(T),
+    /// There are no more, and nothing went wrong.
+    End,
+}
+
+/// Why a thread of a pipeline stopped early.
+#[derive(Debug)]
+pub enum Stop {
+    /// It failed.
+    Failed(MediaError),
+    /// What feeds it failed, and says why itself.
+    Upstream,
+}
+
+impl From<MediaError> for Stop {
+    fn from(error: MediaError) -> Self {
+        Self::Failed(error)
+    }
+}
+
+/// The receiving end of a connection.
+pub struct Inlet<T>(Receiver<Feed<T>>);
+
+impl<T> Inlet<T> {
+    /// Waits for the next item; `None` at the end.
+    pub fn next(&self) -> Result<Option<T>, Stop> {
+        match self.0.recv() {
+            Ok(Feed::Item(item)) => Ok(Some(item)),
+            Ok(Feed::End) => Ok(None),
+            Err(_) => Err(Stop::Upstream),
+        }
+    }
+}
+
+/// The sending ends of connections that all get the same.
+pub struct Outlets<T>(Vec<SyncSender<Feed<T>>>);
+
+impl<T> Default for Outlets<T> {
+    fn default() -> Self {
+        Self(Vec::new())
+    }
+}
+
+impl<T> Outlets<T> {
+    /// A new connection that holds up to `depth` items.
+    pub fn connect(&mut self, depth: usize) -> Inlet<T> {
+        let (sender, receiver) = sync_channel(depth);
+        self.0.push(sender);
+        Inlet(receiver)
+    }
+
+    /// Sends what `copy` makes to everyone who still wants it; false when nobody does.
+    pub fn send(&mut self, mut copy: impl FnMut() -> Result<T, MediaError>) -> Result<bool, MediaError> {
+        let mut failed = None;
+        self.0.retain(|sender| match copy() {
+            Ok(item) => sender.send(Feed::Item(item)).is_ok(),
+            Err(error) => {
+                failed = Some(error);
+                true
+            }
+        });
+        match failed {
+            Some(error) => Err(error),
+            None => Ok(!self.0.is_empty()),
+        }
+    }
+
+    /// Whether nobody wants anything.
+    #[must_use]
+    pub const fn is_idle(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// Tells everyone that there is no more.
+    pub fn end(self) {
+        for sender in self.0 {
+            // Who went away needs no telling.
+            let _gone = sender.send(Feed::End);
+        }
+    }
+}

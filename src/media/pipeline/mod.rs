@@ -1,0 +1,74 @@
+//! One source, decoded once, many outputs.
+//!
+//! ```text
+//! demuxer ─▶ decoder of a stream ─▶ filters and encoder of an output ─▶ muxer of the output
+//!        ├─▶ (packets taken as they are) ──────────────────────────────▶
+//!        └─▶ converter of a subtitle stream ──────────────────────────▶
+//! ```
+//! Each box is a thread; each arrow a bounded channel ([`flow`]). **Invariant**: an output that fails leaves the others
+//! alone; every thread is joined before this ends; what is reported as made was opened again and checked.
+
+mod audio;
+mod container;
+mod copy;
+mod decode;
+mod demux;
+mod encode;
+mod finish;
+mod flow;
+mod graph;
+mod mux;
+mod overlay;
+mod picture;
+mod plan;
+mod progress;
+mod run;
+mod snapshot;
+mod still;
+mod streams;
+mod subtitles;
+#[cfg(test)]
+mod tests;
+mod video;
+mod window;
+
+use std::path::Path;
+
+use reelmill::model::Failure;
+use reelmill::model::work::{Output, Pipeline, Produced};
+
+use self::streams::Inventory;
+use crate::error::MediaError;
+use crate::probe;
+use crate::source::Source;
+use crate::talk::Talk;
+
+/// What a job gives besides its work.
+#[derive(Clone, Copy)]
+pub struct Surroundings<'a> {
+    /// Folder to write to.
+    pub scratch: &'a Path,
+    /// Threads for codecs; 0: one for each processor.
+    pub threads: u32,
+    /// For progress and warnings.
+    pub talk: &'a Talk,
+}
+
+/// Makes every output of `work` from the first of `inputs`; one result for each, in order.
+pub fn run(
+    work: &Pipeline,
+    inputs: &[Source],
+    around: Surroundings<'_>,
+) -> Result<Vec<Result<Produced, Failure>>, MediaError> {
+    let source = inputs.first().ok_or_else(|| MediaError::Job("it has no input".into()))?;
+    let examined = probe::examine(&mut source.open()?)?;
+    if examined.encrypted {
+        return Err(MediaError::Encrypted);
+    }
+    let opened = source.open()?;
+    let mut inventory = Inventory::new(&opened, examined.info);
+    if work.outputs.iter().any(|output| matches!(output, Output::Snapshot(_))) {
+        inventory.measure(&mut source.open()?)?;
+    }
+    Ok(run::run(work, &inventory, opened, inputs, around))
+}

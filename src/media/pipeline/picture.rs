@@ -1,0 +1,272 @@
+//! From a decoded picture to one ready for an encoder: the look of the source and the chain of filters it needs.
+//!
+//! Pure but for reading a frame's properties. **Invariant**: what leaves the chain is upright, progressive, opaque, of
+//! standard dynamic range and square pixels, with colour tags that say what it is.
+
+use std::fmt::Write;
+
+use ffmpeg_next::frame::Video as Frame;
+use ffmpeg_next::frame::side_data::Type as SideData;
+use reelmill::model::media::Ratio;
+
+use crate::geometry::{Fitted, Pixels};
+use crate::libav::{self, Orientation};
+
+/// Filters that tone mapping takes.
+pub const TONE_MAPPING: &[&str] = &["zscale", "tonemap"];
+
+/// Height from which untagged video is taken to be high definition.
+const HD_HEIGHT: u32 = 720;
+
+/// What the demuxer knows about a video stream's pictures.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct StreamLook {
+    /// How to turn them upright.
+    pub orientation: Orientation,
+    /// Width of a pixel over its height as shown, where the container says.
+    pub sample_aspect: Option<f64>,
+}
+
+/// Everything about a frame that filters depend on. Where it changes, the graph is built anew.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Look {
+    /// Stored size.
+    pub pixels: Pixels,
+    /// libav's number of the pixel format.
+    format: i32,
+    rgb: bool,
+    alpha: bool,
+    /// Whether it is coded as two fields.
+    pub interlaced: bool,
+    orientation: Orientation,
+    /// Width over height of a pixel as shown.
+    pub sample_aspect: f64,
+    color: libav::Color,
+}
+
+impl Look {
+    /// Of a frame of a stream. Once interlaced stays interlaced: streams mix both.
+    #[must_use]
+    pub fn of(frame: &Frame, stream: StreamLook, interlaced_before: bool) -> Self {
+        let format = libav::frame_format(frame);
+        let described = libav::pixel_format(format);
+        let name = described.as_ref().map_or("", |f| f.name.as_str());
+        let orientation = orientation(frame).unwrap_or(stream.orientation);
+        let stored_aspect = Some(f64::from(frame.aspect_ratio())).filter(|&aspect| aspect > 0.0).unwrap_or(1.0);
+        let shown_aspect = if sideways(orientation) { 1.0 / stored_aspect } else { stored_aspect };
+        Self {
+            pixels: Pixels::new(frame.width(), frame.height()),
+            format,
+            rgb: ["rgb", "bgr", "gbr", "argb", "abgr", "0rgb", "0bgr", "pal8", "rgba", "bgra"]
+                .iter()
+                .any(|prefix| name.starts_with(prefix)),
+            // A palette (GIF, PNG) may hold transparent colours.
+            alpha: name == "pal8" || described.is_some_and(|f| f.alpha),
+            interlaced: interlaced_before || frame.is_interlaced(),
+            orientation,
+            sample_aspect: stream.sample_aspect.unwrap_or(shown_aspect),
+            color: libav::Color::of_frame(frame),
+        }
+    }
+
+    /// Size as shown, before pixels are made square.
+    #[must_use]
+    pub const fn upright(&self) -> Pixels {
+        if sideways(self.orientation) { self.pixels.turned() } else { self.pixels }
+    }
+
+    /// Whether it is of high dynamic range.
+    #[must_use]
+    pub fn is_hdr(&self) -> bool {
+        !self.rgb && matches!(self.color.transfer.as_deref(), Some("smpte2084" | "arib-std-b67"))
+    }
+
+    /// Matrix coefficients, guessed where they are not tagged.
+    fn matrix(&self) -> &str {
+        let guess = if self.pixels.height >= HD_HEIGHT { "bt709" } else { "smpte170m" };
+        self.color.space.as_deref().filter(|&space| space != "gbr").unwrap_or(guess)
+    }
+}
+
+const fn sideways(orientation: Orientation) -> bool {
+    matches!(orientation.rotation, 90 | 270)
+}
+
+/// The orientation that a frame itself carries: a display matrix, or a photograph's EXIF tag.
+fn orientation(frame: &Frame) -> Option<Orientation> {
+    if let Some(matrix) = frame.side_data(SideData::DisplayMatrix) {
+        return Some(libav::orientation(matrix.data()));
+    }
+    let turned = |rotation, flipped| Some(Orientation { rotation, flipped });
+    match libav::frame_tags(frame).get("Orientation")?.trim() {
+        "2" => turned(180, true),
+        "3" => turned(180, false),
+        "4" => turned(0, true),
+        "5" => turned(90, true),
+        "6" => turned(90, false),
+        "7" => turned(270, true),
+        "8" => turned(270, false),
+        _ => None,
+    }
+}
+
+/// What a chain is to end in.
+#[derive(Clone, Copy, Debug)]
+pub struct Target<'a> {
+    /// Pixel format.
+    pub format: &'a str,
+    /// What becomes of the colour matrix.
+    pub matrix: Matrix,
+    /// Whether all 256 levels are used.
+    pub full_range: bool,
+    /// Constant frame rate.
+    pub frame_rate: Option<Ratio>,
+    /// Whether filters for tone mapping are there.
+    pub tone_mapping: bool,
+}
+
+/// Colour matrix of a target.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Matrix {
+    /// The source's.
+    Source,
+    /// BT.601, as pictures on the web are read.
+    Bt601,
+}
+
+/// Tags of colours, by libav's names.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Tags {
+    matrix: String,
+    transfer: String,
+    primaries: String,
+}
+
+impl Tags {
+    fn of(look: &Look, target: Target<'_>, mapped: bool) -> Self {
+        let plain = |name: &str| Self { matrix: name.into(), transfer: name.into(), primaries: name.into() };
+        // Whatever is not a kind of YCbCr that H.264 players know becomes BT.709.
+        let known = matches!(look.matrix(), "bt709" | "smpte170m" | "bt470bg" | "bt2020nc");
+        let tags = if mapped || look.rgb || look.alpha || !known {
+            plain("bt709")
+        } else {
+            let guess = if look.matrix() == "bt709" { "bt709" } else { "smpte170m" };
+            let tag = |tagged: &Option<String>| tagged.clone().unwrap_or_else(|| guess.to_owned());
+            Self {
+                matrix: look.matrix().to_owned(),
+                transfer: tag(&look.color.transfer),
+                primaries: tag(&look.color.primaries),
+            }
+        };
+        match target.matrix {
+            Matrix::Source => tags,
+            Matrix::Bt601 => Self { matrix: "smpte170m".to_owned(), ..tags },
+        }
+    }
+}
+
+/// libav's `scale` has names of its own for matrices.
+fn scale_matrix(matrix: &str) -> &'static str {
+    match matrix {
+        "bt709" => "bt709",
+        "smpte170m" | "bt470bg" => "smpte170m",
+        "smpte240m" => "smpte240m",
+        "fcc" => "fcc",
+        "bt2020nc" | "bt2020c" => "bt2020",
+        _ => "auto",
+    }
+}
+
+/// A chain of filters.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Chain {
+    /// The filters, separated by commas.
+    pub text: String,
+    /// Size that comes out.
+    pub out: Pixels,
+    /// Pixel format that comes out.
+    pub format: String,
+    /// Colour matrix that comes out, by the name that `scale` knows.
+    pub matrix: &'static str,
+}
+
+/// The filters that turn frames of `look` into `target`, fitted as `fitted` says.
+#[must_use]
+pub fn chain(look: &Look, fitted: Fitted, target: Target<'_>) -> Chain {
+    let mapped = look.is_hdr() && target.tone_mapping;
+    let tags = Tags::of(look, target, mapped);
+    let mut filters: Vec<String> = Vec::new();
+    if look.interlaced {
+        filters.push("bwdif=mode=send_frame:parity=auto:deint=interlaced".into());
+    }
+    if let Some(rate) = target.frame_rate {
+        filters.push(format!("fps={}/{}", rate.num, rate.den));
+    }
+    if look.alpha {
+        filters.push("format=gbrap,premultiply=inplace=1,format=gbrp".into());
+    }
+    filters.push(scale(look, fitted, target, &tags, mapped));
+    filters.extend(upright(look.orientation).map(str::to_owned));
+    let Pixels { width, height } = fitted.out;
+    if fitted.scale.width > width || fitted.scale.height > height {
+        filters.push(format!("crop={width}:{height}"));
+    }
+    if mapped {
+        filters.push(tone_map(look));
+        if target.matrix == Matrix::Bt601 || target.full_range {
+            let range = if target.full_range { "pc" } else { "tv" };
+            let matrix = scale_matrix(&tags.matrix);
+            filters.push(format!("scale=in_color_matrix=bt709:out_color_matrix={matrix}:out_range={range}"));
+        }
+    }
+    filters.push(format!("format={}", target.format));
+    if fitted.scale.width < width || fitted.scale.height < height {
+        filters.push(format!("pad={width}:{height}:(ow-iw)/2:(oh-ih)/2:black"));
+    }
+    let range = if target.full_range { "pc" } else { "tv" };
+    filters.push(format!(
+        "setparams=field_mode=prog:range={range}:colorspace={}:color_trc={}:color_primaries={},setsar=1",
+        tags.matrix, tags.transfer, tags.primaries,
+    ));
+    Chain {
+        text: filters.join(","),
+        out: fitted.out,
+        format: target.format.to_owned(),
+        matrix: scale_matrix(&tags.matrix),
+    }
+}
+
+fn scale(look: &Look, fitted: Fitted, target: Target<'_>, tags: &Tags, mapped: bool) -> String {
+    let size = if sideways(look.orientation) { fitted.scale.turned() } else { fitted.scale };
+    let mut scale = format!("scale={}:{}:flags=bicubic", size.width, size.height);
+    if !mapped {
+        let from = if look.rgb || look.alpha { "auto" } else { scale_matrix(look.matrix()) };
+        let range = if target.full_range { "pc" } else { "tv" };
+        // Writing to a string cannot fail.
+        let _infallible =
+            write!(scale, ":in_color_matrix={from}:out_color_matrix={}:out_range={range}", scale_matrix(&tags.matrix));
+    }
+    scale
+}
+
+fn upright(orientation: Orientation) -> impl Iterator<Item = &'static str> {
+    let turn = match orientation.rotation {
+        90 => Some("transpose=clock"),
+        180 => Some("hflip,vflip"),
+        270 => Some("transpose=cclock"),
+        _ => None,
+    };
+    orientation.flipped.then_some("vflip").into_iter().chain(turn)
+}
+
+/// Linear light, BT.709 primaries, a curve that keeps mid-tones and rolls highlights off, and back.
+fn tone_map(look: &Look) -> String {
+    let transfer = look.color.transfer.as_deref().unwrap_or("smpte2084");
+    let primaries = look.color.primaries.as_deref().unwrap_or("bt2020");
+    let matrix = look.color.space.as_deref().unwrap_or("bt2020nc");
+    let range = look.color.range.as_deref().unwrap_or("tv");
+    format!(
+        "zscale=tin={transfer}:pin={primaries}:min={matrix}:rin={range}:t=linear:npl=100,format=gbrpf32le,\
+         zscale=p=bt709,tonemap=tonemap=hable:desat=0,zscale=t=bt709:m=bt709:p=bt709:r=tv,format=yuv420p"
+    )
+}

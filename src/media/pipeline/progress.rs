@@ -1,0 +1,111 @@
+//! How far a pipeline is.
+//!
+//! **Invariant**: progress is said only when something was made since the last time, so that a supervisor that hears
+//! nothing knows that the work stands still.
+
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::mpsc::{Receiver, RecvTimeoutError};
+use std::time::{Duration, Instant};
+
+use reelmill::worker::protocol::Message;
+
+use crate::talk::Talk;
+
+/// Time between two messages.
+const INTERVAL: Duration = Duration::from_millis(200);
+
+/// How far one output is.
+pub struct Position {
+    reached_us: AtomicI64,
+    /// Where it ends, where that is known, in microseconds.
+    total_us: Option<i64>,
+}
+
+impl Position {
+    /// At the start of an output of that length.
+    #[must_use]
+    pub const fn new(total_us: Option<i64>) -> Self {
+        Self { reached_us: AtomicI64::new(0), total_us }
+    }
+
+    /// Stream `stream` of the output got as far as `time_us`. The first stream leads.
+    pub fn reach(&self, stream: usize, time_us: i64) {
+        if stream == 0 {
+            self.reached_us.fetch_max(time_us, Ordering::Relaxed);
+        }
+    }
+
+    /// The output is done.
+    pub fn finish(&self) {
+        self.reached_us.fetch_max(self.total_us.unwrap_or(0), Ordering::Relaxed);
+    }
+
+    fn reached_us(&self) -> i64 {
+        self.reached_us.load(Ordering::Relaxed)
+    }
+
+    fn share(&self) -> Option<f64> {
+        let total = self.total_us.filter(|&total| total > 0)?;
+        Some((as_f64(self.reached_us()) / as_f64(total)).clamp(0.0, 1.0))
+    }
+}
+
+/// Says how far `positions` are until `done` closes.
+pub fn report(positions: &[Position], talk: &Talk, done: &Receiver<()>) {
+    let begun = Instant::now();
+    let mut last = 0;
+    while done.recv_timeout(INTERVAL) == Err(RecvTimeoutError::Timeout) {
+        let sum = positions.iter().map(Position::reached_us).sum();
+        if sum == last {
+            continue;
+        }
+        last = sum;
+        talk.say(&message(positions, begun.elapsed()));
+    }
+}
+
+#[expect(clippy::cast_precision_loss, reason = "a handful of outputs")]
+fn message(positions: &[Position], elapsed: Duration) -> Message {
+    let shares: Option<Vec<f64>> = positions.iter().map(Position::share).collect();
+    let count = positions.len().max(1) as f64;
+    let reached_us =
+        positions.iter().map(Position::reached_us).sum::<i64>() / i64::try_from(positions.len().max(1)).unwrap_or(1);
+    let seconds = elapsed.as_secs_f64();
+    Message::Progress {
+        fraction: shares.map(|shares| shares.iter().sum::<f64>() / count),
+        speed: (seconds > 0.0).then(|| as_f64(reached_us) / 1e6 / seconds),
+        position_ms: u64::try_from(reached_us / 1000).ok(),
+    }
+}
+
+#[expect(clippy::cast_precision_loss, reason = "media times are far below 2^52 microseconds")]
+fn as_f64(us: i64) -> f64 {
+    us as f64
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn progress_is_the_mean_of_the_outputs() {
+        let positions = [Position::new(Some(10_000_000)), Position::new(Some(10_000_000))];
+        positions[0].reach(0, 10_000_000);
+        positions[1].reach(0, 5_000_000);
+        positions[1].reach(1, 9_000_000);
+        let Message::Progress { fraction, speed, position_ms } = message(&positions, Duration::from_secs(5)) else {
+            panic!("not progress");
+        };
+        assert_eq!(fraction, Some(0.75));
+        assert_eq!(speed, Some(1.5));
+        assert_eq!(position_ms, Some(7_500));
+    }
+
+    #[test]
+    fn a_wrong_duration_never_exceeds_the_whole() {
+        let position = Position::new(Some(1_000));
+        position.reach(0, 5_000_000);
+        assert_eq!(position.share(), Some(1.0));
+        assert_eq!(Position::new(None).share(), None);
+    }
+}

@@ -1,0 +1,430 @@
+//! Putting a pipeline's threads together.
+
+use std::collections::BTreeMap;
+use std::sync::mpsc::sync_channel;
+use std::thread::{self, Scope, ScopedJoinHandle};
+
+use ffmpeg_next::Frame;
+use reelmill::model::Failure;
+use reelmill::model::work::{Output, Pipeline, Produced};
+
+use super::Surroundings;
+use super::audio::AudioBranch;
+use super::copy::Copying;
+use super::decode::Decoder;
+use super::demux::{self, Route};
+use super::finish;
+use super::flow::{Inlet, Outlets, Stop};
+use super::mux::{self, Muxing, Port, Totals};
+use super::plan::{MediaPlan, Plan, ShotPlan};
+use super::progress::{self, Position};
+use super::snapshot::Shooting;
+use super::streams::{Inventory, Track};
+use super::subtitles::SubtitleBranch;
+use super::video::VideoBranch;
+use crate::error::{MediaError, warning};
+use crate::source::{Opened, Source};
+use crate::{libav, raw, scratch};
+
+/// Packets that may wait for a decoder.
+const PACKETS: usize = 64;
+
+/// Pictures that may wait for filters: they are large.
+const PICTURES: usize = 4;
+
+/// Audio frames that may wait for filters.
+const SOUNDS: usize = 64;
+
+/// How long before a clip reading starts, in microseconds: indexes are ordered by decoding time.
+const RUN_UP_US: i64 = 1_000_000;
+
+/// The same for formats without an index, where a seek lands anywhere between keyframes.
+const BLIND_RUN_UP_US: i64 = 10_000_000;
+
+/// Results by place of the output in the job.
+type Outcomes = BTreeMap<usize, Result<Produced, Failure>>;
+
+/// Makes every output of `work`.
+pub fn run(
+    work: &Pipeline,
+    inventory: &Inventory,
+    opened: Opened,
+    inputs: &[Source],
+    around: Surroundings<'_>,
+) -> Vec<Result<Produced, Failure>> {
+    warn_of_empty_audio(work, inventory, around);
+    let mut outcomes = Outcomes::new();
+    let mut plans: BTreeMap<usize, Plan<'_>> = BTreeMap::new();
+    for (index, output) in work.outputs.iter().enumerate() {
+        match Plan::new(output, inventory, inputs, around.talk) {
+            Ok(plan) => {
+                plans.insert(index, plan);
+            }
+            Err(error) => {
+                outcomes.insert(index, Err(error.into()));
+            }
+        }
+    }
+    let positions: Vec<Position> = work.outputs.iter().map(|output| position(output, inventory)).collect();
+    let crew = Crew { inventory, positions: &positions, around };
+    thread::scope(|scope| {
+        let (done, stopped) = sync_channel(0);
+        let positions = &positions;
+        scope.spawn(move || progress::report(positions, around.talk, &stopped));
+        crew.work(&plans, opened, &mut outcomes);
+        drop(done);
+    });
+    let lost = || Err(MediaError::Panic("an output came to no result".into()).into());
+    (0..work.outputs.len()).map(|index| outcomes.remove(&index).unwrap_or_else(lost)).collect()
+}
+
+/// Streams that are declared but empty are left out where somebody wanted them, and never silently.
+fn warn_of_empty_audio(work: &Pipeline, inventory: &Inventory, around: Surroundings<'_>) {
+    let wanted = work.outputs.iter().any(|output| matches!(output, Output::Media(media) if media.audio.is_some()));
+    for reason in inventory.left_out.iter().filter(|_| wanted) {
+        around.talk.warn(warning::STREAM_LEFT_OUT, format!("{reason} and was left out"));
+    }
+}
+
+#[expect(clippy::cast_possible_truncation, reason = "saturates, and media are shorter than 292,000 years")]
+fn position(output: &Output, inventory: &Inventory) -> Position {
+    let clip = if let Output::Media(media) = output { media.clip } else { None };
+    let start_s = clip.map_or(0.0, |clip| clip.start_s);
+    let left_s = inventory.duration_s().map(|duration| (duration - start_s).max(0.0));
+    let length_s = match (clip.and_then(|clip| clip.duration_s), left_s) {
+        (Some(length), Some(left)) => Some(length.min(left)),
+        (length, left) => length.or(left),
+    };
+    Position::new(length_s.map(|seconds| (seconds * 1e6) as i64))
+}
+
+/// What every output needs while it is made.
+struct Crew<'a> {
+    inventory: &'a Inventory,
+    positions: &'a [Position],
+    around: Surroundings<'a>,
+}
+
+/// The threads of one output.
+struct Running<'scope> {
+    branches: Vec<ScopedJoinHandle<'scope, Result<(), Stop>>>,
+    last: Last<'scope>,
+}
+
+/// The thread that finishes an output.
+enum Last<'scope> {
+    Muxer(ScopedJoinHandle<'scope, Result<Vec<Totals>, Stop>>),
+    Shooting(ScopedJoinHandle<'scope, Result<Produced, Stop>>),
+}
+
+/// What the threads of one output made.
+enum Made {
+    Media(Vec<Totals>),
+    Shots(Produced),
+}
+
+/// Connections that wait for the demuxer and the decoders.
+#[derive(Default)]
+struct Wiring {
+    routes: BTreeMap<usize, Route>,
+    frames: BTreeMap<usize, Outlets<Frame>>,
+}
+
+impl Crew<'_> {
+    fn work(&self, plans: &BTreeMap<usize, Plan<'_>>, opened: Opened, outcomes: &mut Outcomes) {
+        let source = opened.source().clone();
+        let (sought, mut flowing) = self.divide(plans);
+        let mut decoders: BTreeMap<usize, Decoder> = BTreeMap::new();
+        for track in flowing.values().flat_map(|plan| plan.decoded()).collect::<Vec<_>>() {
+            if decoders.contains_key(&track.index) {
+                continue;
+            }
+            match Decoder::open(track, self.around.threads) {
+                Ok(decoder) => {
+                    decoders.insert(track.index, decoder);
+                }
+                Err(error) => {
+                    let failure = Failure::from(error);
+                    flowing.retain(|&index, plan| {
+                        let without = plan.decoded().iter().all(|needed| needed.index != track.index);
+                        if !without {
+                            outcomes.insert(index, Err(failure.clone()));
+                        }
+                        without
+                    });
+                }
+            }
+        }
+        if !flowing.is_empty() {
+            for (index, made) in self.flow(&flowing, decoders, opened) {
+                let outcome = made.and_then(|made| self.check(flowing[&index], made).map_err(Failure::from));
+                self.positions[index].finish();
+                outcomes.insert(index, outcome);
+            }
+        }
+        for (index, shots) in sought {
+            let shooting = self.shooting(index, shots);
+            let produced = source.open().and_then(|mut opened| {
+                let mut decoder = Decoder::open(&shots.video.track, self.around.threads)?;
+                shooting.seek(&mut opened, &mut decoder)
+            });
+            outcomes.insert(index, produced.map_err(Failure::from));
+        }
+    }
+
+    /// Pictures of few moments are sought, unless the video is decoded anyway; everything else flows.
+    fn divide<'p>(&self, plans: &'p BTreeMap<usize, Plan<'p>>) -> (Vec<(usize, &'p ShotPlan<'p>)>, Flowing<'p>) {
+        let sparse = |index: usize, plan: &'p Plan<'p>| match plan {
+            Plan::Shots(shots) if self.shooting(index, shots).is_sparse() => Some((index, shots)),
+            _ => None,
+        };
+        let decodes_video = plans.iter().any(|(&index, plan)| {
+            let video = self.inventory.video().ok().flatten().map(|video| video.track.index);
+            sparse(index, plan).is_none() && plan.decoded().iter().any(|track| Some(track.index) == video)
+        });
+        let (mut sought, mut flowing) = (Vec::new(), Flowing::new());
+        for (&index, plan) in plans {
+            match sparse(index, plan).filter(|_| !decodes_video) {
+                Some(shots) => sought.push(shots),
+                None => {
+                    flowing.insert(index, plan);
+                }
+            }
+        }
+        (sought, flowing)
+    }
+
+    /// Runs the threads of all `plans`, and waits for them.
+    fn flow(
+        &self,
+        plans: &Flowing<'_>,
+        decoders: BTreeMap<usize, Decoder>,
+        mut opened: Opened,
+    ) -> Vec<(usize, Result<Made, Failure>)> {
+        if plans.values().any(|plan| plan.copies()) {
+            raw::generate_timestamps(opened.demuxer_mut());
+        }
+        thread::scope(|scope| {
+            let mut wiring = Wiring::default();
+            let running: Vec<(usize, Result<Running<'_>, MediaError>)> =
+                plans.iter().map(|(&index, plan)| (index, self.start(scope, index, plan, &mut wiring))).collect();
+            let decoding: BTreeMap<usize, _> = decoders
+                .into_iter()
+                .filter_map(|(index, decoder)| {
+                    let frames = wiring.frames.remove(&index)?;
+                    let packets = wiring.routes.entry(index).or_default().packets.connect(PACKETS);
+                    let talk = self.around.talk;
+                    Some((index, scope.spawn(move || decoder.run(&packets, frames, talk))))
+                })
+                .collect();
+            let read = self.seek_to_clips(&mut opened, plans).and_then(|()| demux::run(&mut opened, wiring.routes));
+            let decoded = decoding.into_iter().map(|(index, thread)| (index, joined(thread))).collect();
+            let faults = Faults::new(read, decoded);
+            running
+                .into_iter()
+                .map(|(index, running)| {
+                    let made = running.map_err(Failure::from).and_then(|running| {
+                        finish(running).map_err(|stop| faults.of(index, &plans[&index].decoded(), stop))
+                    });
+                    (index, made)
+                })
+                .collect()
+        })
+    }
+
+    /// Where every output starts late, reading starts late.
+    fn seek_to_clips(&self, opened: &mut Opened, plans: &Flowing<'_>) -> Result<(), MediaError> {
+        let starts = plans.values().map(|plan| match plan {
+            Plan::Media(media) => media.window.start_us(),
+            Plan::Shots(shots) => shots.window.start_us(),
+        });
+        let indexed = !libav::demuxer_name(opened.demuxer()).starts_with("mpeg");
+        let run_up = if indexed { RUN_UP_US } else { BLIND_RUN_UP_US };
+        let start = starts.min().unwrap_or(0).saturating_sub(run_up);
+        if start > self.inventory.start_us && opened.seek(start).is_err() {
+            *opened = opened.source().open()?;
+        }
+        Ok(())
+    }
+
+    fn start<'scope>(
+        &'scope self,
+        scope: &'scope Scope<'scope, '_>,
+        index: usize,
+        plan: &'scope Plan<'scope>,
+        wiring: &mut Wiring,
+    ) -> Result<Running<'scope>, MediaError> {
+        match plan {
+            Plan::Media(media) => self.start_media(scope, index, media, wiring),
+            Plan::Shots(shots) => {
+                let frames = wiring.frames(&shots.video.track, PICTURES);
+                let shooting = self.shooting(index, shots);
+                let thread = scope.spawn(move || shooting.run(frames));
+                Ok(Running { branches: Vec::new(), last: Last::Shooting(thread) })
+            }
+        }
+    }
+
+    fn shooting<'s>(&'s self, index: usize, shots: &'s ShotPlan<'s>) -> Shooting<'s> {
+        Shooting {
+            snapshot: shots.snapshot,
+            moments: shots.moments.clone(),
+            source: shots.video.clone(),
+            window: shots.window,
+            duration_s: self.inventory.duration_s(),
+            scratch: self.around.scratch,
+            position: &self.positions[index],
+            talk: self.around.talk,
+        }
+    }
+
+    fn start_media<'scope>(
+        &'scope self,
+        scope: &'scope Scope<'scope, '_>,
+        index: usize,
+        plan: &'scope MediaPlan<'scope>,
+        wiring: &mut Wiring,
+    ) -> Result<Running<'scope>, MediaError> {
+        let around = self.around;
+        let streams = plan.streams();
+        let (ports, mailbox) = mux::ports(streams);
+        let muxing = Muxing {
+            path: scratch::place(around.scratch, &plan.output.file)?,
+            file: &plan.output.file,
+            format: &plan.format,
+            tags: finish::tags(self.inventory),
+            chapters: finish::chapters(self.inventory, plan.window),
+            position: &self.positions[index],
+            talk: around.talk,
+        };
+        let muxer = scope.spawn(move || muxing.run(streams, &mailbox));
+        let mut branches = Vec::new();
+        let mut ports = ports.into_iter();
+        if let Some((video, encode)) = &plan.video
+            && let Some(port) = ports.next()
+        {
+            match encode {
+                None => wiring.copy(index, &video.track, plan, port),
+                Some(encode) => {
+                    let frames = wiring.frames(&video.track, PICTURES);
+                    let branch = VideoBranch {
+                        encode,
+                        overlays: &plan.overlays,
+                        source: video.clone(),
+                        window: plan.window,
+                        threads: around.threads,
+                        muxer: plan.format.muxer,
+                        talk: around.talk,
+                    };
+                    branches.push(scope.spawn(move || branch.run(frames, port)));
+                }
+            }
+        }
+        for ((track, encode), port) in plan.audio.iter().zip(ports.by_ref()) {
+            match encode {
+                None => wiring.copy(index, track, plan, port),
+                Some(encode) => {
+                    let frames = wiring.frames(track, SOUNDS);
+                    let (window, muxer) = (plan.window, plan.format.muxer);
+                    let branch = AudioBranch { encode, track: track.clone(), window, muxer, talk: around.talk };
+                    branches.push(scope.spawn(move || branch.run(frames, port)));
+                }
+            }
+        }
+        for ((track, encoder), port) in plan.subtitles.iter().zip(ports) {
+            match encoder {
+                None => wiring.copy(index, track, plan, port),
+                Some(encoder) => {
+                    let packets = wiring.routes.entry(track.index).or_default().packets.connect(PACKETS);
+                    let branch = SubtitleBranch { track: track.clone(), window: plan.window, encoder };
+                    branches.push(scope.spawn(move || branch.run(&packets, port)));
+                }
+            }
+        }
+        Ok(Running { branches, last: Last::Muxer(muxer) })
+    }
+
+    /// Opens what was made again, and holds it against what was asked for.
+    fn check(&self, plan: &Plan<'_>, made: Made) -> Result<Produced, MediaError> {
+        match (plan, made) {
+            (Plan::Media(media), Made::Media(totals)) => finish::check(self.around.scratch, media, &totals),
+            (_, Made::Shots(produced)) => Ok(produced),
+            (Plan::Shots(_), Made::Media(_)) => Err(MediaError::Panic("pictures became a file".into())),
+        }
+    }
+}
+
+/// Plans that share the reading of the source.
+type Flowing<'p> = BTreeMap<usize, &'p Plan<'p>>;
+
+impl Wiring {
+    fn frames(&mut self, track: &Track, depth: usize) -> Inlet<Frame> {
+        self.frames.entry(track.index).or_default().connect(depth)
+    }
+
+    fn copy(&mut self, output: usize, track: &Track, plan: &MediaPlan<'_>, port: Port) {
+        // A muxer that is gone already says itself why.
+        if let Ok(copying) = Copying::start(track.clone(), plan.window, port) {
+            self.routes.entry(track.index).or_default().copies.push((output, copying));
+        }
+    }
+}
+
+/// Waits for the threads of an output; the first that says why it failed is heard.
+fn finish(running: Running<'_>) -> Result<Made, Stop> {
+    let branches: Vec<Result<(), Stop>> = running.branches.into_iter().map(joined).collect();
+    let last = match running.last {
+        Last::Muxer(thread) => joined(thread).map(Made::Media),
+        Last::Shooting(thread) => joined(thread).map(Made::Shots),
+    };
+    let mut upstream = false;
+    for stop in branches.into_iter().filter_map(Result::err) {
+        match stop {
+            Stop::Failed(_) => return Err(stop),
+            Stop::Upstream => upstream = true,
+        }
+    }
+    match last {
+        Ok(_) if upstream => Err(Stop::Upstream),
+        last => last,
+    }
+}
+
+fn joined<T>(thread: ScopedJoinHandle<'_, Result<T, Stop>>) -> Result<T, Stop> {
+    thread.join().unwrap_or_else(|panic| Err(MediaError::panicked(panic.as_ref()).into()))
+}
+
+/// What went wrong before the outputs' own threads.
+struct Faults {
+    reading: Option<Failure>,
+    copying: BTreeMap<usize, Failure>,
+    decoding: BTreeMap<usize, Failure>,
+}
+
+impl Faults {
+    fn new(read: Result<Vec<(usize, MediaError)>, MediaError>, decoded: BTreeMap<usize, Result<(), Stop>>) -> Self {
+        let (copies, reading) = match read {
+            Ok(copies) => (copies, None),
+            Err(error) => (Vec::new(), Some(error.into())),
+        };
+        let failed = |result: Result<(), Stop>| match result {
+            Err(Stop::Failed(error)) => Some(Failure::from(error)),
+            _ => None,
+        };
+        Self {
+            reading,
+            copying: copies.into_iter().map(|(output, error)| (output, error.into())).collect(),
+            decoding: decoded.into_iter().filter_map(|(index, result)| Some((index, failed(result)?))).collect(),
+        }
+    }
+
+    /// Why an output that uses the frames of `tracks` stopped.
+    fn of(&self, output: usize, tracks: &[&Track], stop: Stop) -> Failure {
+        if let Stop::Failed(error) = stop {
+            return error.into();
+        }
+        let decoding = || tracks.iter().find_map(|track| self.decoding.get(&track.index));
+        let why = self.reading.as_ref().or_else(|| self.copying.get(&output)).or_else(decoding);
+        why.cloned().unwrap_or_else(|| MediaError::Panic("an output stopped without a reason".into()).into())
+    }
+}

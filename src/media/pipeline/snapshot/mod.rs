@@ -1,0 +1,305 @@
+//! Pictures of a video: single ones, series, and sheets of small ones (sprites) with a WebVTT track.
+//!
+//! A moment shows the last frame that starts at or before it. **Invariant**: pictures are upright, of square pixels and
+//! standard dynamic range, and never larger than the source.
+
+mod image;
+mod moments;
+mod names;
+mod sheet;
+mod vtt;
+
+use std::path::Path;
+
+use ffmpeg_next::frame::Video as Frame;
+use ffmpeg_next::{Packet, Rescale, rescale};
+use reelmill::model::work::{FileRole, Fit, Produced, ProducedFile, Size, Snapshot};
+
+use self::image::Image;
+pub use self::moments::Moments;
+use self::sheet::{Sheet, Sheets};
+use self::vtt::Cue;
+use super::decode::Decoder;
+use super::flow::{Inlet, Stop};
+use super::graph::{self, Graph, Input};
+use super::picture::{self as look, Look, Target};
+use super::progress::Position;
+use super::still;
+use super::streams::VideoTrack;
+use super::window::Window;
+use crate::error::{MediaError, warning};
+use crate::geometry::{self, Fitted};
+use crate::raw;
+use crate::scratch;
+use crate::source::Opened;
+use crate::talk::Talk;
+use crate::verify;
+
+/// Moments this much before a frame still show the frame, in seconds: times are rounded.
+const ROUNDING_S: f64 = 0.001;
+
+/// Distances between moments from which seeking beats decoding everything, in seconds.
+const SEEK_STEP_S: f64 = 20.0;
+
+/// How far before a moment to seek, in seconds, when a seek lands after it or on damage.
+const RUN_UPS_S: [f64; 4] = [0.0, 5.0, 30.0, f64::MAX];
+
+/// One snapshot output.
+pub struct Shooting<'a> {
+    /// What to take.
+    pub snapshot: &'a Snapshot,
+    /// Of which moments.
+    pub moments: Moments,
+    /// Where it comes from.
+    pub source: VideoTrack,
+    /// The source, whole.
+    pub window: Window,
+    /// Duration of the source in seconds, where it is known.
+    pub duration_s: Option<f64>,
+    /// Folder to write to.
+    pub scratch: &'a Path,
+    /// How far it is.
+    pub position: &'a Position,
+    /// For warnings.
+    pub talk: &'a Talk,
+}
+
+/// What has been taken so far.
+struct Taken {
+    files: Vec<ProducedFile>,
+    cues: Vec<Cue>,
+    sheets: Option<Sheets>,
+    /// A sheet whose name depends on whether another follows.
+    pending: Option<Sheet>,
+    sheets_written: usize,
+}
+
+impl Shooting<'_> {
+    /// Whether it is quicker to seek to each moment than to decode the whole source.
+    #[must_use]
+    pub fn is_sparse(&self) -> bool {
+        match (&self.moments, self.duration_s) {
+            (Moments::Every(step), duration) => *step >= SEEK_STEP_S && duration.is_some(),
+            (Moments::Listed(moments), Some(duration)) => u32::try_from(moments.len())
+                .is_ok_and(|count| duration >= f64::from(count.saturating_sub(1)) * SEEK_STEP_S),
+            (Moments::Listed(moments), None) => moments.len() == 1,
+        }
+    }
+
+    /// Takes pictures as frames come by.
+    pub fn run(&self, frames: Inlet<ffmpeg_next::Frame>) -> Result<Produced, Stop> {
+        let mut taken = self.begin();
+        let mut next = 0;
+        let mut last: Option<(f64, Frame)> = None;
+        while self.moments.get(next).is_some()
+            && let Some(frame) = frames.next()?
+        {
+            let frame = Frame::from(frame);
+            let time = self.time(&frame);
+            while let Some((place, moment)) = self.moments.get(next).filter(|(_, moment)| moment + ROUNDING_S < time) {
+                self.take(&mut taken, last.as_ref().map_or(&frame, |(_, last)| last), place, moment)?;
+                next += 1;
+            }
+            last = Some((time, frame));
+        }
+        drop(frames);
+        let (end, frame) = last.ok_or_else(nothing_decoded)?;
+        let end = end + self.frame_duration_s(&frame);
+        while let Some((place, moment)) = self.moments.get(next).filter(|&(n, moment)| self.is_due(n, moment, end)) {
+            self.take(&mut taken, &frame, place, moment)?;
+            next += 1;
+        }
+        Ok(self.finish(taken, end)?)
+    }
+
+    /// Takes pictures by seeking to each moment.
+    pub fn seek(&self, opened: &mut Opened, decoder: &mut Decoder) -> Result<Produced, MediaError> {
+        let mut taken = self.begin();
+        let duration = self.duration_s.unwrap_or_default();
+        for (place, moment) in self.moments.all(duration) {
+            let frame = self.frame_at(opened, decoder, moment)?;
+            self.take(&mut taken, &frame, place, moment)?;
+        }
+        self.finish(taken, duration)
+    }
+
+    fn frame_at(&self, opened: &mut Opened, decoder: &mut Decoder, moment: f64) -> Result<Frame, MediaError> {
+        for run_up in RUN_UPS_S {
+            let from = moment - run_up;
+            let start = if from > 0.0 { microseconds(from) } else { 0 };
+            if opened.seek(self.window.start_us().saturating_add(start)).is_err() {
+                // What cannot seek starts over.
+                *opened = opened.source().open()?;
+            }
+            decoder.flush();
+            if let Some(frame) = self.decode_until(opened, decoder, moment, from <= 0.0)? {
+                return Ok(frame);
+            }
+        }
+        Err(nothing_decoded())
+    }
+
+    /// The last frame at or before `moment`. Where the first frame already lies after it: that one if it is the
+    /// source's first, else none.
+    fn decode_until(
+        &self,
+        opened: &mut Opened,
+        decoder: &mut Decoder,
+        moment: f64,
+        from_start: bool,
+    ) -> Result<Option<Frame>, MediaError> {
+        let mut last: Option<Frame> = None;
+        let mut packet = Packet::empty();
+        loop {
+            let more = opened.read(&mut packet)?;
+            if more && packet.stream() != self.source.track.index {
+                continue;
+            }
+            let going = decoder.feed(more.then_some(&packet), |frame| {
+                let frame = Frame::from(raw::share(frame).map_err(shared)?);
+                if self.time(&frame) > moment + ROUNDING_S {
+                    if last.is_none() && from_start {
+                        last = Some(frame);
+                    }
+                    return Ok(false);
+                }
+                last = Some(frame);
+                Ok(true)
+            })?;
+            if !more || !going {
+                return Ok(last);
+            }
+        }
+    }
+
+    fn begin(&self) -> Taken {
+        let sheets = self.snapshot.sprite.map(Sheets::new);
+        Taken { files: Vec::new(), cues: Vec::new(), sheets, pending: None, sheets_written: 0 }
+    }
+
+    fn take(&self, taken: &mut Taken, frame: &Frame, place: usize, moment: f64) -> Result<(), MediaError> {
+        let picture = self.develop(frame)?;
+        self.position.reach(0, microseconds(moment));
+        let Some(sheets) = &mut taken.sheets else {
+            let file = names::numbered(&self.snapshot.file, place + 1, self.moments.are_many());
+            taken.cues.push(Cue { start_s: moment, file: file.clone(), cell: None });
+            taken.files.push(self.write(&file, &picture)?);
+            return Ok(());
+        };
+        match sheets.add(picture, moment)? {
+            Some(sheet) => self.write_sheet(taken, Some(sheet), true),
+            None => Ok(()),
+        }
+    }
+
+    /// Writes the sheet before `next`, which takes its place.
+    fn write_sheet(&self, taken: &mut Taken, next: Option<Sheet>, many: bool) -> Result<(), MediaError> {
+        let Some(sheet) = std::mem::replace(&mut taken.pending, next) else { return Ok(()) };
+        taken.sheets_written += 1;
+        let file = names::numbered(&self.snapshot.file, taken.sheets_written, many);
+        for (n, &start_s) in (0..).zip(&sheet.moments) {
+            let (x, y) = sheet.corner(n);
+            taken.cues.push(Cue { start_s, file: file.clone(), cell: Some((x, y, sheet.cell)) });
+        }
+        taken.files.push(self.write(&file, &sheet.frame)?);
+        Ok(())
+    }
+
+    /// Scales a frame and brings it into the format's pixels.
+    fn develop(&self, frame: &Frame) -> Result<Frame, MediaError> {
+        let look = Look::of(frame, self.source.look, false);
+        let Image { pixels, full_range, matrix, .. } = image::image(self.snapshot.format);
+        let tone_mapping = graph::has_filters(look::TONE_MAPPING);
+        if look.is_hdr() && !tone_mapping {
+            self.talk.warn(warning::NO_TONE_MAPPING, "the source is HDR and this build of FFmpeg cannot tone-map it");
+        }
+        let target = Target { format: pixels, matrix, full_range, frame_rate: None, tone_mapping };
+        let chain = look::chain(&look, self.fitted(&look), target);
+        let base = self.source.track.time_base;
+        let mut graph = Graph::new(&[Input::video("in", frame, base)], &format!("[in]{}[out]", chain.text))?;
+        graph.push("in", &raw::share(frame).map_err(shared)?)?;
+        graph.finish("in")?;
+        let picture = graph.pull()?.ok_or_else(nothing_decoded)?;
+        Ok(Frame::from(picture))
+    }
+
+    fn fitted(&self, look: &Look) -> Fitted {
+        let (pixels, aspect) = (look.upright(), look.sample_aspect);
+        match self.snapshot.sprite {
+            None => geometry::fit(pixels, aspect, self.snapshot.size, Fit::Rescale, false),
+            Some(sprite) => {
+                let size = Size::Box { width: Some(sprite.width), height: sprite.height };
+                geometry::fit(pixels, aspect, size, Fit::Pad, false)
+            }
+        }
+    }
+
+    fn finish(&self, mut taken: Taken, end_s: f64) -> Result<Produced, MediaError> {
+        if let Some(sheet) = taken.sheets.as_mut().map(Sheets::rest).transpose()?.flatten() {
+            self.write_sheet(&mut taken, Some(sheet), true)?;
+        }
+        let many = taken.sheets_written > 0;
+        self.write_sheet(&mut taken, None, many)?;
+        if let Some(name) = &self.snapshot.vtt {
+            let mut cues = taken.cues;
+            cues.sort_by(|one, other| one.start_s.total_cmp(&other.start_s));
+            let text = vtt::track(name, &cues, end_s);
+            taken.files.push(scratch::write(self.scratch, name, text.as_bytes(), "text/vtt", FileRole::Track)?);
+        }
+        self.position.finish();
+        Ok(Produced { files: taken.files })
+    }
+
+    fn write(&self, file: &str, picture: &Frame) -> Result<ProducedFile, MediaError> {
+        let format = self.snapshot.format;
+        let bytes = image::encode(picture, format, self.snapshot.quality)?;
+        let content_type = image::image(format).content_type;
+        let produced = scratch::write(self.scratch, file, &bytes, content_type, FileRole::Image)?;
+        let written = still::first_frame(&verify::source(&scratch::place(self.scratch, file)?)?)
+            .map_err(|error| MediaError::WrongOutput { file: file.to_owned(), problem: error.to_string() })?;
+        if (written.width(), written.height()) != (picture.width(), picture.height()) {
+            let problem = format!(
+                "it is {}x{} and not {}x{}",
+                written.width(),
+                written.height(),
+                picture.width(),
+                picture.height()
+            );
+            return Err(MediaError::WrongOutput { file: file.to_owned(), problem });
+        }
+        Ok(produced)
+    }
+
+    fn time(&self, frame: &Frame) -> f64 {
+        let base = self.source.track.time_base;
+        as_seconds(self.window.moved(frame.pts().unwrap_or(0), base).rescale(base, rescale::TIME_BASE))
+    }
+
+    fn frame_duration_s(&self, frame: &Frame) -> f64 {
+        let own = raw::duration(frame).rescale(self.source.track.time_base, rescale::TIME_BASE);
+        if own > 0 { as_seconds(own) } else { f64::from(self.source.track.frame_rate.invert()) }
+    }
+
+    /// Whether a moment still counts when the source ends at `end`: listed ones show the last frame.
+    fn is_due(&self, place: usize, moment: f64, end: f64) -> bool {
+        matches!(self.moments, Moments::Listed(_)) || moment + ROUNDING_S < end || place == 0
+    }
+}
+
+fn nothing_decoded() -> MediaError {
+    MediaError::Damaged { kind: "video", detail: "no picture of it could be decoded".into() }
+}
+
+fn shared(source: ffmpeg_next::Error) -> MediaError {
+    MediaError::Libav { doing: "share a frame", source }
+}
+
+#[expect(clippy::cast_possible_truncation, reason = "saturates, and media are shorter than 292,000 years")]
+fn microseconds(seconds: f64) -> i64 {
+    (seconds * 1e6).round() as i64
+}
+
+#[expect(clippy::cast_precision_loss, reason = "media times are far below 2^52 microseconds")]
+fn as_seconds(us: i64) -> f64 {
+    us as f64 / 1e6
+}

@@ -1,0 +1,68 @@
+//! Sheets of small pictures.
+
+use ffmpeg_next::Rational;
+use ffmpeg_next::frame::Video as Frame;
+use reelmill::model::work::Sprite;
+
+use crate::error::MediaError;
+use crate::geometry::Pixels;
+use crate::pipeline::graph::{Graph, Input};
+
+/// Pictures on their way to sheets.
+pub struct Sheets {
+    sprite: Sprite,
+    cells: Vec<Frame>,
+    moments: Vec<f64>,
+}
+
+/// A full sheet, or the last one.
+pub struct Sheet {
+    /// The picture.
+    pub frame: Frame,
+    /// Size of a cell.
+    pub cell: Pixels,
+    /// Moments of its cells, row by row.
+    pub moments: Vec<f64>,
+    columns: u32,
+}
+
+impl Sheets {
+    /// As `sprite` says.
+    #[must_use]
+    pub const fn new(sprite: Sprite) -> Self {
+        Self { sprite, cells: Vec::new(), moments: Vec::new() }
+    }
+
+    /// Adds a picture; a sheet when it is the last that fits.
+    pub fn add(&mut self, picture: Frame, moment: f64) -> Result<Option<Sheet>, MediaError> {
+        self.cells.push(picture);
+        self.moments.push(moment);
+        let room = u64::from(self.sprite.columns.max(1)) * u64::from(self.sprite.rows.max(1));
+        if (self.cells.len() as u64) < room { Ok(None) } else { self.rest() }
+    }
+
+    /// A sheet of what is left, with no more rows than it needs.
+    pub fn rest(&mut self) -> Result<Option<Sheet>, MediaError> {
+        let Some(first) = self.cells.first() else { return Ok(None) };
+        let columns = self.sprite.columns.max(1);
+        let cell = Pixels::new(first.width(), first.height());
+        let rows = self.cells.len().div_ceil(columns as usize);
+        let input = Input::video("in", first, Rational(1, 25));
+        let mut graph = Graph::new(&[input], &format!("[in]tile={columns}x{rows}:color=black[out]"))?;
+        for (time, mut cell) in (0..).zip(self.cells.drain(..)) {
+            cell.set_pts(Some(time));
+            graph.push("in", &cell)?;
+        }
+        graph.finish("in")?;
+        let moments = std::mem::take(&mut self.moments);
+        Ok(graph.pull()?.map(|frame| Sheet { frame: Frame::from(frame), cell, moments, columns }))
+    }
+}
+
+impl Sheet {
+    /// Left and top of the `n`-th cell.
+    #[must_use]
+    pub const fn corner(&self, n: u32) -> (u32, u32) {
+        ((n % self.columns) * self.cell.width, (n / self.columns) * self.cell.height)
+    }
+}

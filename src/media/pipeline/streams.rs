@@ -1,0 +1,232 @@
+//! Which streams of a source there are to work on, and which of them an output takes.
+//!
+//! **Invariant**: cover art is never video; what cannot be used is left out here, with a reason, and not half-way.
+
+use ffmpeg_next::codec::Parameters;
+use ffmpeg_next::format::stream::Disposition;
+use ffmpeg_next::{Packet, Rational, Rescale, media, rescale};
+use reelmill::model::media::{AudioStream, MediaInfo, Ratio, SubtitleStream, VideoStream};
+use reelmill::model::work::Tracks;
+
+use super::picture::StreamLook;
+use crate::analysis;
+use crate::error::MediaError;
+use crate::geometry::Pixels;
+use crate::language;
+use crate::libav::{self, Orientation};
+use crate::raw::{self, SideData};
+use crate::source::Opened;
+
+/// Frame rate taken where nothing is known.
+const DEFAULT_RATE: Rational = Rational(25, 1);
+
+/// A stream of the source.
+#[derive(Clone)]
+pub struct Track {
+    /// Index in the file.
+    pub index: usize,
+    /// Unit of its times.
+    pub time_base: Rational,
+    /// What the container says about its codec.
+    pub parameters: Parameters,
+    /// What it says about itself beside its packets.
+    pub side_data: Vec<SideData>,
+    /// libav's name of the codec.
+    pub codec: String,
+    /// Frames per second, for video.
+    pub frame_rate: Rational,
+    /// Language, where it is known.
+    pub language: Option<String>,
+    /// Title, where it has one.
+    pub title: Option<String>,
+    /// Whether players choose it by default, or force it.
+    pub disposition: Disposition,
+}
+
+/// The video stream of a source.
+#[derive(Clone)]
+pub struct VideoTrack {
+    /// The stream.
+    pub track: Track,
+    /// How its pictures are to be shown.
+    pub look: StreamLook,
+    /// Their size as shown, before pixels are made square.
+    pub shown: Pixels,
+    /// Whether the distances between frames vary.
+    pub variable_rate: bool,
+}
+
+/// A stream that is declared, but of which nothing can be told.
+enum Hidden {
+    /// No decoder for its codec.
+    Codec(String),
+    /// Headers that say too little.
+    Headers,
+}
+
+/// A source: what it holds, and its streams.
+pub struct Inventory {
+    /// What it holds.
+    pub info: MediaInfo,
+    /// The video stream to work on.
+    video: Option<VideoTrack>,
+    /// Audio streams with something in them.
+    pub audio: Vec<Track>,
+    /// Subtitle streams.
+    pub subtitles: Vec<Track>,
+    /// Audio streams that are declared, but cannot be used: why each is left out.
+    pub left_out: Vec<String>,
+    /// Why there is no video although some is declared.
+    hidden_video: Option<Hidden>,
+    /// Start of the source on the container's clock, in microseconds.
+    pub start_us: i64,
+}
+
+impl Inventory {
+    /// Of a freshly opened source that holds `info`.
+    #[must_use]
+    pub fn new(opened: &Opened, info: MediaInfo) -> Self {
+        let (heard, empty): (Vec<_>, Vec<_>) = info.audio.iter().partition(|a| a.channels > 0 && a.sample_rate > 0);
+        let video = best_video(&info.video).and_then(|video| video_track(opened, video));
+        let audio: Vec<Track> = heard.iter().filter_map(|audio| audio_track(opened, audio)).collect();
+        let subtitles: Vec<Track> = info.subtitles.iter().filter_map(|text| subtitle_track(opened, text)).collect();
+        let mut left_out: Vec<String> =
+            empty.iter().map(|a| format!("audio stream {} ({}) holds no data", a.index, a.codec)).collect();
+        let mut hidden_video = None;
+        for (index, stream) in opened.demuxer().streams().enumerate().filter(|(index, _)| !is_described(&info, *index))
+        {
+            match (analysis::undescribed(&stream), stream.parameters().medium()) {
+                (Some(why), media::Type::Video) if video.is_none() => {
+                    hidden_video = Some(if let MediaError::UnsupportedCodec { codec, .. } = why {
+                        Hidden::Codec(codec)
+                    } else {
+                        Hidden::Headers
+                    });
+                }
+                (Some(why), media::Type::Audio) => {
+                    left_out.push(format!("audio stream {index} cannot be used ({why})"));
+                }
+                _ => {}
+            }
+        }
+        let starts = video.iter().map(|v| &v.track).chain(&audio).filter_map(|track| start_us(opened, track.index));
+        let start_us = starts.min().or_else(|| libav::start_time_us(opened.demuxer())).unwrap_or(0);
+        Self { info, video, audio, subtitles, left_out, hidden_video, start_us }
+    }
+
+    /// Duration in seconds, where it is known.
+    #[must_use]
+    pub fn duration_s(&self) -> Option<f64> {
+        self.info.format.duration_s.filter(|&s| s > 0.0)
+    }
+
+    /// Finds out the duration of a source that does not say it, by reading the packets of its video.
+    pub fn measure(&mut self, opened: &mut Opened) -> Result<(), MediaError> {
+        let (None, Some(video)) = (self.duration_s(), &self.video) else { return Ok(()) };
+        let base = video.track.time_base;
+        let mut packet = Packet::empty();
+        let (mut packets, mut end_us) = (0_i64, None);
+        while opened.read(&mut packet)? {
+            if packet.stream() != video.track.index {
+                continue;
+            }
+            packets += 1;
+            let end = packet.pts().map(|time| time.saturating_add(packet.duration().max(0)));
+            end_us = end_us.max(end.map(|end| end.rescale(base, rescale::TIME_BASE) - self.start_us));
+        }
+        let counted_us = packets.rescale(video.track.frame_rate.invert(), rescale::TIME_BASE);
+        let us = end_us.filter(|&us| us > 0).unwrap_or(counted_us);
+        self.info.format.duration_s = Some(crate::probe::seconds(us, rescale::TIME_BASE));
+        Ok(())
+    }
+
+    /// The video to work on, where there is any; a failure where some is declared that cannot be used.
+    pub fn video(&self) -> Result<Option<&VideoTrack>, MediaError> {
+        match &self.hidden_video {
+            None => Ok(self.video.as_ref()),
+            Some(Hidden::Codec(codec)) => Err(MediaError::UnsupportedCodec { kind: "video", codec: codec.clone() }),
+            Some(Hidden::Headers) => {
+                Err(MediaError::Damaged { kind: "video", detail: "its headers do not say what it is".to_owned() })
+            }
+        }
+    }
+
+    /// The audio streams that `tracks` means.
+    pub fn audio(&self, tracks: &Tracks) -> Result<Vec<&Track>, MediaError> {
+        let main = || {
+            let default = self.audio.iter().find(|track| track.disposition.contains(Disposition::DEFAULT));
+            default.or(self.audio.first())
+        };
+        Ok(match tracks {
+            Tracks::All => self.audio.iter().collect(),
+            Tracks::Main => main().into_iter().collect(),
+            Tracks::Language(wanted) => {
+                let speaks = |track: &&Track| track.language.as_ref().is_some_and(|l| language::same(l, wanted));
+                self.audio.iter().find(speaks).or_else(main).into_iter().collect()
+            }
+            Tracks::Index(_) if self.audio.is_empty() => Vec::new(),
+            Tracks::Index(index) => {
+                let track = usize::try_from(*index).ok().and_then(|index| self.audio.get(index));
+                let missing = || {
+                    let count = self.audio.len();
+                    MediaError::Parameter(format!("there is no audio track {index}: the source has {count}, from 0"))
+                };
+                vec![track.ok_or_else(missing)?]
+            }
+        })
+    }
+}
+
+fn is_described(info: &MediaInfo, index: usize) -> bool {
+    let indices = info.video.iter().map(|v| v.index).chain(info.audio.iter().map(|a| a.index));
+    indices.chain(info.pictures.iter().map(|p| p.index)).any(|described| described as usize == index)
+}
+
+/// The stream to work on: a default one before others, then the one with most pixels, then the first.
+fn best_video(streams: &[VideoStream]) -> Option<&VideoStream> {
+    let pixels = |video: &VideoStream| u64::from(video.width) * u64::from(video.height);
+    streams.iter().rev().max_by_key(|video| (video.default, pixels(video)))
+}
+
+fn track(opened: &Opened, index: u32, codec: &str, language: Option<&String>, title: Option<&String>) -> Option<Track> {
+    let stream = opened.demuxer().stream(index as usize)?;
+    Some(Track {
+        index: index as usize,
+        time_base: stream.time_base(),
+        parameters: stream.parameters().clone(),
+        side_data: raw::side_data(&stream),
+        codec: codec.to_owned(),
+        frame_rate: DEFAULT_RATE,
+        language: language.cloned(),
+        title: title.cloned(),
+        disposition: stream.disposition(),
+    })
+}
+
+fn video_track(opened: &Opened, video: &VideoStream) -> Option<VideoTrack> {
+    let mut track = track(opened, video.index, &video.codec, video.language.as_ref(), video.title.as_ref())?;
+    if let Some(rate) = video.frame_rate_ratio {
+        track.frame_rate = Rational(rate.num, rate.den);
+    }
+    let orientation = Orientation { rotation: video.rotation, flipped: video.flipped };
+    let sample_aspect = video.sample_aspect_ratio.map(Ratio::value).filter(|&aspect| aspect > 0.0);
+    Some(VideoTrack {
+        track,
+        look: StreamLook { orientation, sample_aspect },
+        shown: Pixels::new(video.width, video.height),
+        variable_rate: video.variable_frame_rate,
+    })
+}
+
+fn audio_track(opened: &Opened, audio: &AudioStream) -> Option<Track> {
+    track(opened, audio.index, &audio.codec, audio.language.as_ref(), audio.title.as_ref())
+}
+
+fn subtitle_track(opened: &Opened, subtitle: &SubtitleStream) -> Option<Track> {
+    track(opened, subtitle.index, &subtitle.codec, subtitle.language.as_ref(), subtitle.title.as_ref())
+}
+
+fn start_us(opened: &Opened, index: usize) -> Option<i64> {
+    let stream = opened.demuxer().stream(index)?;
+    Some(libav::known(stream.start_time())?.rescale(stream.time_base(), rescale::TIME_BASE))
+}

@@ -1,0 +1,252 @@
+//! Calls into libav that ffmpeg-next does not wrap, made safe.
+//!
+//! **Invariant**: each function upholds libav's rules for whatever it is given; nothing raw leaves this file.
+//! Deliberately absent: facts that are only read (`libav`) and demuxing (`source`).
+#![expect(unsafe_code, reason = "ffmpeg-next wraps neither sharing of frames nor several properties of encoders")]
+
+use std::ffi::CString;
+
+use ffmpeg_next::{Codec, Error, Frame, Packet, Rational, codec, ffi, filter, format, frame};
+
+/// A second handle to the same frame: its data is shared, its properties are its own.
+pub fn share(frame: &Frame) -> Result<Frame, Error> {
+    // SAFETY: both frames are allocated, and the new one is blank, as av_frame_ref wants.
+    unsafe {
+        let mut shared = Frame::empty();
+        match ffi::av_frame_ref(shared.as_mut_ptr(), frame.as_ptr()) {
+            e if e < 0 => Err(Error::from(e)),
+            _ => Ok(shared),
+        }
+    }
+}
+
+/// A frame without data, to receive one.
+#[must_use]
+pub fn blank() -> Frame {
+    // SAFETY: an allocated blank frame is what every receiving function takes.
+    unsafe { Frame::empty() }
+}
+
+/// A packet that shares the data of another.
+#[must_use]
+pub fn share_packet(packet: &Packet) -> Packet {
+    use ffmpeg_next::packet::{Mut, Ref};
+    let mut shared = Packet::empty();
+    // SAFETY: both packets are initialised, and the new one is blank. Without memory it stays blank.
+    unsafe { ffi::av_packet_ref(shared.as_mut_ptr(), packet.as_ptr()) };
+    shared
+}
+
+/// Whether a packet's payload is encrypted.
+#[must_use]
+pub fn is_encrypted(packet: &Packet) -> bool {
+    packet.side_data().any(|data| data.kind() == ffmpeg_next::packet::side_data::Type::EncryptionInfo)
+}
+
+/// Duration that a decoder or filter gave a frame, in the frame's time base; zero where it is not known.
+#[must_use]
+pub fn duration(frame: &Frame) -> i64 {
+    frame.packet().duration.max(0)
+}
+
+/// Number of samples in an audio frame, and samples per second.
+#[must_use]
+pub fn samples_and_rate(frame: &Frame) -> (i64, i32) {
+    // SAFETY: the frame is allocated.
+    unsafe { (i64::from((*frame.as_ptr()).nb_samples), (*frame.as_ptr()).sample_rate) }
+}
+
+/// Gives a frame whose channels have no places the layout that players assume for their number.
+pub fn assume_layout(frame: &mut frame::Audio) {
+    // SAFETY: the frame is allocated; the layout that is replaced owns no memory, being only a number of channels.
+    unsafe {
+        let layout = &raw mut (*frame.as_mut_ptr()).ch_layout;
+        if (*layout).order == ffi::AVChannelOrder::AV_CHANNEL_ORDER_UNSPEC {
+            ffi::av_channel_layout_default(layout, (*layout).nb_channels);
+        }
+    }
+}
+
+/// Gives an encoder the channel layout of that name.
+pub fn set_layout(name: &str, encoder: &mut codec::Context) -> Result<(), Error> {
+    let name = CString::new(name).map_err(|_| Error::InvalidData)?;
+    // SAFETY: the encoder is allocated, and the name terminated; native layouts own no memory.
+    let set = unsafe { ffi::av_channel_layout_from_string(&raw mut (*encoder.as_mut_ptr()).ch_layout, name.as_ptr()) };
+    if set < 0 { Err(Error::from(set)) } else { Ok(()) }
+}
+
+/// Has the demuxer leave out the packets of a stream that nobody wants.
+pub fn discard(stream: &mut format::stream::StreamMut<'_>) {
+    // SAFETY: the stream belongs to the context that `stream` borrows.
+    unsafe { (*stream.as_mut_ptr()).discard = ffi::AVDiscard::AVDISCARD_ALL };
+}
+
+/// Name of a frame's channel layout, such as `stereo` or `5.1`, as filters read it.
+#[must_use]
+pub fn layout_name(frame: &frame::Audio) -> String {
+    // SAFETY: the frame is allocated; its layout is valid, if only by number of channels.
+    unsafe { describe(&(*frame.as_ptr()).ch_layout) }
+}
+
+/// Name of the layout that players assume for that many channels.
+#[must_use]
+pub fn default_layout(channels: u16) -> String {
+    // SAFETY: the function fills in a layout; default layouts own no memory.
+    unsafe {
+        let mut layout = std::mem::zeroed();
+        ffi::av_channel_layout_default(&raw mut layout, i32::from(channels));
+        describe(&layout)
+    }
+}
+
+/// Number of channels of a frame.
+#[must_use]
+pub fn channels(frame: &frame::Audio) -> u16 {
+    // SAFETY: the frame is allocated.
+    u16::try_from(unsafe { (*frame.as_ptr()).ch_layout.nb_channels }).unwrap_or(0)
+}
+
+unsafe fn describe(layout: &ffi::AVChannelLayout) -> String {
+    let mut name = [0_u8; 128];
+    // SAFETY: the caller vouches for the layout; at most the buffer's length is written, terminated.
+    unsafe { ffi::av_channel_layout_describe(layout, name.as_mut_ptr().cast(), name.len()) };
+    let text = name.split(|&byte| byte == 0).next().unwrap_or_default();
+    let name = String::from_utf8_lossy(text).into_owned();
+    // A layout that is only a number of channels reads `6 channels`; filters want `6C`.
+    match name.strip_suffix(" channels") {
+        Some(count) => format!("{count}C"),
+        None => name,
+    }
+}
+
+/// Frame rate that a filter graph gives at its sink; absent where frames come as they may.
+#[must_use]
+pub fn sink_rate(sink: &filter::Context) -> Option<Rational> {
+    // SAFETY: the sink belongs to a configured graph.
+    let rate = Rational::from(unsafe { ffi::av_buffersink_get_frame_rate(sink.as_ptr()) });
+    (rate.numerator() > 0 && rate.denominator() > 0).then_some(rate)
+}
+
+/// Whether an encoder takes frames of any number of samples.
+#[must_use]
+pub fn takes_any_frame_size(codec: Codec) -> bool {
+    codec.capabilities().contains(codec::Capabilities::VARIABLE_FRAME_SIZE)
+}
+
+/// Sets the tag by which the container names the codec; zero has the muxer choose.
+pub fn set_tag(parameters: &mut codec::Parameters, tag: u32) {
+    // SAFETY: the parameters are allocated.
+    unsafe { (*parameters.as_mut_ptr()).codec_tag = tag };
+}
+
+/// Whether a muxer says that it can hold a codec; `None` where it does not say.
+#[must_use]
+pub fn can_hold(muxer: &str, id: codec::Id) -> Option<bool> {
+    let name = CString::new(muxer).ok()?;
+    // SAFETY: a terminated string, and a static description of a muxer.
+    let holds = unsafe {
+        let format = ffi::av_guess_format(name.as_ptr(), std::ptr::null(), std::ptr::null());
+        ffi::avformat_query_codec(format, id.into(), ffi::FF_COMPLIANCE_NORMAL)
+    };
+    match holds {
+        0 => Some(false),
+        1 => Some(true),
+        _ => None,
+    }
+}
+
+/// What an open encoder says about its stream.
+#[must_use]
+pub fn parameters_of(encoder: &codec::Context) -> codec::Parameters {
+    let mut parameters = codec::Parameters::new();
+    // SAFETY: both are allocated. Without memory the parameters stay blank, which no muxer accepts.
+    unsafe { ffi::avcodec_parameters_from_context(parameters.as_mut_ptr(), encoder.as_ptr()) };
+    parameters
+}
+
+/// The parameters themselves.
+#[must_use]
+pub fn parameters(parameters: &codec::Parameters) -> &ffi::AVCodecParameters {
+    // SAFETY: parameters of ffmpeg-next are always allocated.
+    unsafe { &*parameters.as_ptr() }
+}
+
+/// Marks an output stream as one that players choose by default, or force.
+pub fn set_disposition(stream: &mut format::stream::StreamMut<'_>, disposition: format::stream::Disposition) {
+    // SAFETY: the stream belongs to the context that `stream` borrows.
+    unsafe { (*stream.as_mut_ptr()).disposition = disposition.bits() };
+}
+
+/// Gives an output stream what a source's stream says about itself beside its packets, such as how to turn it.
+/// From FFmpeg 6.1 on that is part of the parameters.
+pub fn add_side_data(stream: &mut format::stream::StreamMut<'_>, side_data: &[SideData]) {
+    if cfg!(ffmpeg_6_1) {
+        return;
+    }
+    #[cfg(not(ffmpeg_6_1))]
+    for data in side_data {
+        // SAFETY: the stream belongs to the context that `stream` borrows; what is allocated has the size asked for.
+        unsafe {
+            let target = ffi::av_stream_new_side_data(stream.as_mut_ptr(), data.kind.into(), data.bytes.len());
+            if !target.is_null() {
+                std::ptr::copy_nonoverlapping(data.bytes.as_ptr(), target, data.bytes.len());
+            }
+        }
+    }
+}
+
+/// What a stream says about itself beside its packets.
+#[derive(Clone)]
+pub struct SideData {
+    kind: ffmpeg_next::packet::side_data::Type,
+    bytes: Vec<u8>,
+}
+
+/// All of what a stream says about itself beside its packets.
+#[must_use]
+pub fn side_data(stream: &ffmpeg_next::Stream<'_>) -> Vec<SideData> {
+    stream.side_data().map(|data| SideData { kind: data.kind(), bytes: data.data().to_vec() }).collect()
+}
+
+/// Has the demuxer fill in presentation times that the container does not store.
+pub fn generate_timestamps(demuxer: &mut format::context::Input) {
+    // SAFETY: the context is open; the flag may change at any time between reads.
+    unsafe { (*demuxer.as_mut_ptr()).flags |= ffi::AVFMT_FLAG_GENPTS };
+}
+
+/// Hands a subtitle decoder's style header on to an encoder, which cannot work without.
+pub fn copy_subtitle_header(from: &codec::Context, to: &mut codec::Context) {
+    // SAFETY: the header is `subtitle_header_size` bytes; the copy, one byte longer for a terminator, is allocated by
+    // libav, which frees it with the encoder.
+    unsafe {
+        let size = usize::try_from((*from.as_ptr()).subtitle_header_size).unwrap_or(0);
+        let header = (*from.as_ptr()).subtitle_header;
+        if header.is_null() || size == 0 {
+            return;
+        }
+        let copy = ffi::av_mallocz(size + 1).cast::<u8>();
+        if copy.is_null() {
+            return;
+        }
+        std::ptr::copy_nonoverlapping(header, copy, size);
+        (*to.as_mut_ptr()).subtitle_header = copy;
+        (*to.as_mut_ptr()).subtitle_header_size = (*from.as_ptr()).subtitle_header_size;
+    }
+}
+
+/// Encodes a subtitle into a packet; `None` where it holds nothing that shows.
+pub fn encode_subtitle(
+    encoder: &mut codec::Context,
+    subtitle: &ffmpeg_next::Subtitle,
+) -> Result<Option<Packet>, Error> {
+    let mut buffer = vec![0_u8; 64 * 1024];
+    let size = i32::try_from(buffer.len()).unwrap_or(i32::MAX);
+    // SAFETY: the encoder is open and for subtitles; at most `size` bytes are written.
+    let written =
+        unsafe { ffi::avcodec_encode_subtitle(encoder.as_mut_ptr(), buffer.as_mut_ptr(), size, subtitle.as_ptr()) };
+    match usize::try_from(written) {
+        Err(_) => Err(Error::from(written)),
+        Ok(0) => Ok(None),
+        Ok(written) => Ok(Some(Packet::copy(&buffer[..written]))),
+    }
+}
