@@ -11,7 +11,6 @@ mod codecs_string;
 mod corpus;
 mod error;
 mod geometry;
-mod job;
 mod language;
 mod libav;
 mod loudness;
@@ -30,6 +29,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use ffmpeg_next::log;
 use reelmill::model::work::{Report, Work};
+use reelmill::worker::child::{end_with_supervisor, receive_job};
 use reelmill::worker::protocol::{Job, Message, VERSION};
 
 use self::error::MediaError;
@@ -55,7 +55,13 @@ fn serve(talk: &Talk) -> Result<(), MediaError> {
         libavcodec: version(ffmpeg_next::codec::version()),
         encoders: codec::available(),
     });
-    let Some((job, inputs)) = job::receive(std::io::stdin())? else { return Ok(()) };
+    let broken = |error: &dyn std::fmt::Display| MediaError::Job(format!("it could not be received: {error}"));
+    let Some((job, descriptors)) = receive_job(std::io::stdin()).map_err(|error| broken(&error))? else {
+        return Ok(());
+    };
+    end_with_supervisor(std::io::stdin()).map_err(|error| broken(&error))?;
+    let inputs: Vec<Source> =
+        descriptors.into_iter().zip(&job.inputs).map(|(fd, input)| Source::new(fd, input)).collect();
     let report = work(&job, &inputs, talk)?;
     talk.say(&Message::Done { report });
     Ok(())

@@ -1,15 +1,14 @@
-//! The worker's end of the protocol: one job in, messages out.
+//! The worker's end of the protocol: the job, and the end of the supervisor.
 //!
 //! **Invariant**: a worker does not outlive its supervisor: when the socket on standard input closes, it ends.
 
-use std::io::{IoSliceMut, Write};
+use std::io::IoSliceMut;
 use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, OwnedFd};
-use std::sync::Mutex;
 
 use rustix::net::{RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, recvmsg};
 
-use super::protocol::{Job, MAX_LINE_BYTES, Message};
+use super::protocol::{Job, MAX_LINE_BYTES};
 
 /// Most descriptors that come with one job.
 pub const MAX_INPUTS: usize = 128;
@@ -66,7 +65,8 @@ pub fn receive_job(socket: impl AsFd) -> Result<Option<(Job, Vec<OwnedFd>)>, Rec
 }
 
 /// Ends this process when the supervisor closes `socket`, which after the job carries nothing more.
-pub fn end_with_supervisor(socket: OwnedFd) {
+pub fn end_with_supervisor(socket: impl AsFd) -> std::io::Result<()> {
+    let socket = socket.as_fd().try_clone_to_owned()?;
     std::thread::spawn(move || {
         let mut byte = [0_u8; 1];
         loop {
@@ -76,25 +76,5 @@ pub fn end_with_supervisor(socket: OwnedFd) {
             }
         }
     });
-}
-
-/// Where messages go; may be shared between threads.
-#[derive(Debug)]
-pub struct Reporter<W: Write + Send> {
-    out: Mutex<W>,
-}
-
-impl<W: Write + Send> Reporter<W> {
-    /// Reports on `out`.
-    pub const fn new(out: W) -> Self {
-        Self { out: Mutex::new(out) }
-    }
-
-    /// Sends one message. A supervisor that does not listen any more is no reason to fail: this process is about to end.
-    pub fn send(&self, message: &Message) {
-        let Ok(mut line) = serde_json::to_vec(message) else { return };
-        line.push(b'\n');
-        let mut out = self.out.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-        let _ = out.write_all(&line).and_then(|()| out.flush());
-    }
+    Ok(())
 }

@@ -268,7 +268,8 @@ fn two_daemons_cannot_share_a_store_or_a_port() {
 fn a_missing_bucket_wrong_credentials_and_storage_out_of_reach_are_said_with_their_codes() {
     let place = Place::new(SMALL);
     let daemon = place.start();
-    let keys: Value = serde_json::from_slice(&std::fs::read(place.data().join("s3-credentials.json")).unwrap()).unwrap();
+    let keys: Value =
+        serde_json::from_slice(&std::fs::read(place.data().join("s3-credentials.json")).unwrap()).unwrap();
     let (id, secret) = (keys["access_key_id"].as_str().unwrap(), keys["secret_access_key"].as_str().unwrap());
     let endpoint = daemon.ready["s3_endpoint"].as_str().unwrap();
     for (url, id, secret, object, exit) in [

@@ -1,5 +1,12 @@
 //! Reelmill from outside: real programs, real media, real buckets.
-#![allow(clippy::unwrap_used, clippy::missing_panics_doc, missing_docs, reason = "a test that cannot go on has failed")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::missing_panics_doc,
+    clippy::print_stderr,
+    clippy::case_sensitive_file_extension_comparisons,
+    missing_docs,
+    reason = "tests: what cannot go on has failed, what is skipped is said, and file names are our own"
+)]
 
 mod cli;
 mod corpus;

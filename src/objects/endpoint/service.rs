@@ -3,7 +3,10 @@
 use std::collections::BTreeMap;
 use std::io::SeekFrom;
 
-#[expect(clippy::wildcard_imports, reason = "every operation is an input and an output type of this module")]
+#[allow(
+    clippy::wildcard_imports,
+    reason = "tests see it otherwise; every operation is an input and an output type of this module"
+)]
 use s3s::dto::*;
 use s3s::{S3, S3Error, S3Request, S3Response, S3Result, TrailingHeaders, s3_error};
 use tokio::io::{AsyncReadExt, AsyncSeekExt};
