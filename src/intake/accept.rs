@@ -2,12 +2,21 @@
 
 use std::collections::BTreeMap;
 
-use super::identity::{identity, needs_written_at};
+use tokio::sync::Mutex;
+
+use super::identity::{identity, identity_among, may_have_companion};
 use super::{Intake, IntakeError};
 use crate::model::{ExecutionId, InputObject, JobId, ObjectEvent, Timestamp};
 use crate::objects::{Head, ObjectError, Revision};
-use crate::store::{EventOutcome, MatchDecision, NewExecution};
+use crate::store::{EventOutcome, MatchDecision, NewExecution, StoreError};
 use crate::workflow::{self, Workflow};
+
+/// Ledger entries of one object among which a companion is looked for.
+const LOOK_BACK: u32 = 100;
+
+/// Held from looking for a companion until the event is written down: both announcements of an upload often come in one
+/// batch. One lock for the process, because it may have several queues that tell of one bucket.
+static COMPANIONS: Mutex<()> = Mutex::const_new(());
 
 impl Intake {
     /// Writes `event` down and starts what it matches. The same event may come again at any time.
@@ -15,10 +24,8 @@ impl Intake {
         let workflows = self.catalog.active();
         let candidates: Vec<&Workflow> =
             workflows.iter().map(AsRef::as_ref).filter(|workflow| may_start(workflow, &event.object)).collect();
-        let mut written_at = None;
-        let asks = needs_written_at(&event) || candidates.iter().any(|workflow| needs_head(workflow, &event.object));
+        let asks = candidates.iter().any(|workflow| needs_head(workflow, &event.object));
         if asks && let Some(head) = self.head(&event).await? {
-            written_at = Some(head.last_modified);
             event.object.size_bytes.get_or_insert(head.size_bytes);
             event.object.metadata = head.metadata;
         }
@@ -33,10 +40,25 @@ impl Intake {
             starts.extend(start);
             decisions.push(MatchDecision { workflow: workflow.name.clone(), matched, reason });
         }
-        let identity = identity(&event, written_at);
-        let outcome = self.store.record_event(&identity, &event, decisions, starts, now).await?;
+        let outcome = self.record(&event, decisions, starts, now).await?;
         tracing::debug!(object = %event.object.location, shape = event.shape, ?outcome, "event");
         Ok(outcome)
+    }
+
+    async fn record(
+        &self,
+        event: &ObjectEvent,
+        decisions: Vec<MatchDecision>,
+        starts: Vec<NewExecution>,
+        now: Timestamp,
+    ) -> Result<EventOutcome, StoreError> {
+        if !may_have_companion(event) {
+            return self.store.record_event(&identity(event), event, decisions, starts, now).await;
+        }
+        let _alone = COMPANIONS.lock().await;
+        let recorded = self.store.events(Some(event.object.location.clone()), LOOK_BACK).await?;
+        let identity = identity_among(event, recorded.iter().filter_map(|record| record.event.as_ref()));
+        self.store.record_event(&identity, event, decisions, starts, now).await
     }
 
     /// The object's head; nothing where the object has gone or was replaced in the meantime.

@@ -1,40 +1,54 @@
 //! Which deliveries are one upload.
 //!
-//! With a version, the version is the upload. Else the `ETag` is, together with what tells two uploads of the same bytes
-//! apart: the sequencer where the storage sends one, else the time of the event, which every delivery of one message
-//! repeats. One case needs more: some storages announce a finished multipart upload twice, as `Put` and as
-//! `CompleteMultipartUpload`, with different times and sequencers. An `ETag` of the form `…-N` only comes from a
-//! multipart upload, so there the time at which the object was written takes their place.
+//! 1. With a version, the version is the upload.
+//! 2. Else the `ETag` is, together with what tells two uploads of the same bytes apart: the sequencer where the storage
+//!    sends one, else the time of the event, which every delivery of one message repeats.
+//! 3. Some storages announce a finished multipart upload twice, as `Put` and as `CompleteMultipartUpload`, with times and
+//!    sequencers of their own. An `ETag` of the form `…-N` only comes from a multipart upload, so a `Put` that carries one
+//!    is the companion of such a `CompleteMultipartUpload`: whichever comes second takes the identity of the first.
+//!
+//! Rule 3 starts each upload once in whatever order deliveries come: of the two names, one is in the ledger first, and
+//! from then on every event of the other name finds a companion, and every event of the same name has an identity of its
+//! own. No storage is asked: it may hold a later upload by then.
 
-use crate::model::{ObjectEvent, Timestamp};
+use crate::model::ObjectEvent;
 
-/// Whether the event's `ETag` is one of a multipart upload.
-pub(super) fn is_multipart(event: &ObjectEvent) -> bool {
-    let etag = event.object.etag.as_deref().unwrap_or_default();
-    etag.rsplit_once('-').is_some_and(|(_, parts)| !parts.is_empty() && parts.bytes().all(|b| b.is_ascii_digit()))
-}
-
-/// Whether the identity needs the time at which the object was written.
-pub(super) fn needs_written_at(event: &ObjectEvent) -> bool {
-    !has_version(event) && is_multipart(event)
-}
-
-/// What makes two deliveries the same upload.
-pub(super) fn identity(event: &ObjectEvent, written_at: Option<Timestamp>) -> String {
-    let object = &event.object;
-    let place = || format!("{}\n{}\n", object.location.bucket, object.location.key);
-    let etag = object.etag.as_deref().unwrap_or_default();
-    if has_version(event) {
-        return event.identity();
-    }
-    if is_multipart(event) {
-        let written_at = written_at.map(|at| at.to_string()).unwrap_or_default();
-        return format!("{}m:{etag}:{written_at}", place());
-    }
+/// What makes two deliveries the same upload, by itself.
+pub(super) fn identity(event: &ObjectEvent) -> String {
     match (&event.sequencer, event.time) {
-        (None, Some(time)) => format!("{}t:{etag}:{time}", place()),
+        (None, Some(time)) if !has_version(event) => {
+            let object = &event.object;
+            let etag = object.etag.as_deref().unwrap_or_default();
+            format!("{}\n{}\nt:{etag}:{time}", object.location.bucket, object.location.key)
+        }
         _ => event.identity(),
     }
+}
+
+/// Whether rule 3 may apply, so that the ledger has to be asked.
+pub(super) fn may_have_companion(event: &ObjectEvent) -> bool {
+    !has_version(event) && is_multipart(event) && companion_name(event).is_some()
+}
+
+/// The identity of `event` where `recorded` are the events of its object in the ledger.
+pub(super) fn identity_among<'a>(event: &ObjectEvent, recorded: impl Iterator<Item = &'a ObjectEvent>) -> String {
+    let is_companion = |other: &&ObjectEvent| {
+        companion_name(event) == Some(other.name.as_str()) && other.object.etag == event.object.etag
+    };
+    recorded.filter(|other| !has_version(other)).find(is_companion).map_or_else(|| identity(event), identity)
+}
+
+fn companion_name(event: &ObjectEvent) -> Option<&'static str> {
+    match event.name.as_str() {
+        "Put" => Some("CompleteMultipartUpload"),
+        "CompleteMultipartUpload" => Some("Put"),
+        _ => None,
+    }
+}
+
+fn is_multipart(event: &ObjectEvent) -> bool {
+    let etag = event.object.etag.as_deref().unwrap_or_default();
+    etag.rsplit_once('-').is_some_and(|(_, parts)| !parts.is_empty() && parts.bytes().all(|b| b.is_ascii_digit()))
 }
 
 fn has_version(event: &ObjectEvent) -> bool {
@@ -46,7 +60,7 @@ mod tests {
     use std::collections::BTreeMap;
 
     use super::*;
-    use crate::model::{InputObject, ObjectLocation};
+    use crate::model::{InputObject, ObjectLocation, Timestamp};
 
     fn event(name: &str, etag: &str, sequencer: Option<&str>, time: i64, version: Option<&str>) -> ObjectEvent {
         ObjectEvent {
@@ -64,22 +78,66 @@ mod tests {
         }
     }
 
+    /// How many uploads a ledger sees in `deliveries`.
+    fn uploads(deliveries: &[&ObjectEvent]) -> usize {
+        let mut ledger: BTreeMap<String, &ObjectEvent> = BTreeMap::new();
+        for event in deliveries {
+            let key = if may_have_companion(event) {
+                identity_among(event, ledger.values().copied())
+            } else {
+                identity(event)
+            };
+            ledger.entry(key).or_insert(event);
+        }
+        ledger.len()
+    }
+
+    fn orders<T: Copy>(items: &[T]) -> Vec<Vec<T>> {
+        let Some((first, rest)) = items.split_first() else { return vec![Vec::new()] };
+        let shorter = orders(rest);
+        shorter
+            .iter()
+            .flat_map(|order| {
+                (0..=order.len()).map(|at| {
+                    let mut longer = order.clone();
+                    longer.insert(at, *first);
+                    longer
+                })
+            })
+            .collect()
+    }
+
     #[test]
-    fn field_case_01_what_is_one_upload_has_one_identity_and_what_is_not_has_not() {
-        let same =
-            |a: &ObjectEvent, b: &ObjectEvent| identity(a, Some(Timestamp(7))) == identity(b, Some(Timestamp(7)));
-        // The same message again; and the same event in another shape.
+    fn field_case_01_a_delivery_that_comes_again_is_the_same_upload_and_another_upload_is_not() {
+        let same = |a: &ObjectEvent, b: &ObjectEvent| uploads(&[a, b]) == 1;
         assert!(same(&event("Put", "e", Some("1"), 1, None), &event("Put", "e", Some("1"), 2, None)));
-        // The same bytes uploaded again.
+        assert!(same(&event("Put", "e", Some("1"), 1, None), &event("Put", "e", Some("1"), 1, Some("null"))));
+        assert!(same(&event("Put", "e", None, 1, Some("v1")), &event("Put", "e", None, 2, Some("v1"))));
         assert!(!same(&event("Put", "e", Some("1"), 1, None), &event("Put", "e", Some("2"), 1, None)));
         assert!(!same(&event("Put", "e", None, 1, None), &event("Put", "e", None, 2, None)));
         assert!(!same(&event("Put", "e", None, 1, Some("v1")), &event("Put", "e", None, 1, Some("v2"))));
-        // One multipart upload, announced twice.
-        let put = event("Put", "e-3", None, 1, None);
-        let complete = event("CompleteMultipartUpload", "e-3", Some("9"), 2, None);
-        assert!(same(&put, &complete));
-        assert_ne!(identity(&put, Some(Timestamp(7))), identity(&complete, Some(Timestamp(8))));
-        // A bucket without versions says `null`.
-        assert!(same(&event("Put", "e", Some("1"), 1, None), &event("Put", "e", Some("1"), 1, Some("null"))));
+        assert!(!same(&event("Put", "e", Some("1"), 1, None), &event("Put", "f", Some("1"), 1, None)));
+        // Copying a multipart object is an upload of its own.
+        assert!(!same(&event("Copy", "e-3", None, 1, None), &event("Put", "e-3", None, 2, None)));
+    }
+
+    #[test]
+    fn field_case_01_two_announcements_of_a_multipart_upload_are_one_in_every_order() {
+        for sequenced in [true, false] {
+            let token = |n| sequenced.then_some(n);
+            let announced = [
+                event("Put", "e-3", token("1"), 1, None),
+                event("CompleteMultipartUpload", "e-3", token("2"), 2, None),
+                event("Put", "e-3", token("3"), 3, None),
+                event("CompleteMultipartUpload", "e-3", token("4"), 4, None),
+            ];
+            let [put, complete, ..] = &announced;
+            let deliveries: Vec<&ObjectEvent> = announced.iter().chain([put, complete]).collect();
+            for order in orders(&deliveries) {
+                assert_eq!(uploads(&order), 2, "{order:?}");
+            }
+            assert_eq!(uploads(&[put, complete]), 1);
+            assert_eq!(uploads(&[complete]), 1, "S3 announces it once");
+        }
     }
 }

@@ -15,8 +15,10 @@ pub mod sqs;
 
 use std::sync::Arc;
 
-use crate::model::{Clock, Ids};
-use crate::objects::{ObjectError, SharedObjects};
+use async_trait::async_trait;
+
+use crate::model::{Clock, Failure, Ids, ObjectEvent};
+use crate::objects::{EventSink, ObjectError, SharedObjects};
 use crate::store::{SharedStore, StoreError};
 use crate::workflow::Workflow;
 
@@ -50,4 +52,29 @@ pub enum IntakeError {
     /// The storage could not be asked about the object.
     #[error("EVT0002: the storage could not be asked about the object")]
     Objects(#[from] ObjectError),
+}
+
+impl From<IntakeError> for Failure {
+    fn from(error: IntakeError) -> Self {
+        let code = match &error {
+            IntakeError::Store(_) => "EVT0001",
+            IntakeError::Objects(_) => "EVT0002",
+        };
+        let text = error.to_string();
+        let message = text.trim_start_matches(code).trim_start_matches(": ");
+        let failure = Self::infrastructure(code, message);
+        match std::error::Error::source(&error) {
+            Some(source) => failure.caused_by(source),
+            None => failure,
+        }
+    }
+}
+
+/// For object storage of our own, which tells of its uploads directly.
+#[async_trait]
+impl EventSink for Intake {
+    async fn created(&self, event: ObjectEvent) -> Result<(), Failure> {
+        self.accept(event).await?;
+        Ok(())
+    }
 }

@@ -6,7 +6,7 @@
 
 use std::collections::BTreeMap;
 
-use aws_lambda_events::s3::{S3Event, S3EventRecord};
+use aws_lambda_events::s3::S3EventRecord;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use percent_encoding::percent_decode_str;
@@ -17,11 +17,16 @@ use crate::model::{InputObject, ObjectEvent, ObjectLocation, Timestamp};
 /// Envelopes inside envelopes are followed so far.
 const MAX_DEPTH: u32 = 4;
 
+/// Longest message, in bytes: as long as SQS takes them.
+const MAX_BODY_BYTES: usize = 1024 * 1024;
+
 /// What a message says.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Decoded {
     /// Objects were created.
     Events(Vec<ObjectEvent>),
+    /// Objects were created, and part of the message cannot be read, for this reason.
+    Partly(Vec<ObjectEvent>, String),
     /// Nothing that starts anything: a test event, a deletion.
     Ignored(String),
     /// No shape fits.
@@ -31,6 +36,9 @@ pub enum Decoded {
 /// Reads a message.
 #[must_use]
 pub fn decode(body: &str) -> Decoded {
+    if body.len() > MAX_BODY_BYTES {
+        return Decoded::Unreadable(format!("{} bytes; {MAX_BODY_BYTES} are allowed", body.len()));
+    }
     decode_at(body, "s3", 0)
 }
 
@@ -61,7 +69,7 @@ fn decode_at(body: &str, shape: &str, depth: u32) -> Decoded {
     }
     if value["Records"].is_array() {
         let minio = value["EventName"].is_string() || value["Records"][0]["eventSource"] == "minio:s3";
-        return s3_records(value, if minio { "minio" } else { shape });
+        return s3_records(&value, if minio { "minio" } else { shape });
     }
     if value["detail-type"].is_string() {
         return event_bridge(&value);
@@ -74,32 +82,25 @@ fn decode_at(body: &str, shape: &str, depth: u32) -> Decoded {
     )
 }
 
-/// Sorts what the entries of one message say: all of them are kept.
+/// Sorts what the entries of one message say: one that cannot be read spoils no other.
 fn collect(entries: impl Iterator<Item = Result<Option<ObjectEvent>, String>>) -> Decoded {
-    let mut events = Vec::new();
+    let (mut events, mut unreadable) = (Vec::new(), None);
     for entry in entries {
         match entry {
             Ok(event) => events.extend(event),
-            Err(reason) => return Decoded::Unreadable(reason),
+            Err(reason) => unreadable = unreadable.or(Some(reason)),
         }
     }
-    if events.is_empty() { Decoded::Ignored("no object was created".to_owned()) } else { Decoded::Events(events) }
+    match unreadable {
+        None if events.is_empty() => Decoded::Ignored("no object was created".to_owned()),
+        None => Decoded::Events(events),
+        Some(reason) if events.is_empty() => Decoded::Unreadable(reason),
+        Some(reason) => Decoded::Partly(events, reason),
+    }
 }
 
-fn s3_records(mut message: Value, shape: &str) -> Decoded {
-    // Parts of a record that S3 always sends and others leave out, and that nothing here depends on.
-    for record in message["Records"].as_array_mut().into_iter().flatten().filter_map(Value::as_object_mut) {
-        record.entry("userIdentity").or_insert_with(|| json!({}));
-        record.entry("requestParameters").or_insert_with(|| json!({}));
-        record.entry("eventTime").or_insert_with(|| json!("1970-01-01T00:00:00Z"));
-    }
-    let metadata: Vec<BTreeMap<String, String>> =
-        message["Records"].as_array().into_iter().flatten().map(user_metadata).collect();
-    let event: S3Event = match serde_json::from_value(message) {
-        Ok(event) => event,
-        Err(error) => return Decoded::Unreadable(format!("its records are not those of S3: {error}")),
-    };
-    collect(event.records.into_iter().zip(metadata).map(|(record, metadata)| s3_record(record, metadata, shape)))
+fn s3_records(message: &Value, shape: &str) -> Decoded {
+    collect(message["Records"].as_array().into_iter().flatten().map(|record| s3_record(record, shape)))
 }
 
 /// MinIO sends the user's metadata along.
@@ -112,28 +113,35 @@ fn user_metadata(record: &Value) -> BTreeMap<String, String> {
     .collect()
 }
 
-fn s3_record(
-    record: S3EventRecord,
-    metadata: BTreeMap<String, String>,
-    shape: &str,
-) -> Result<Option<ObjectEvent>, String> {
+fn s3_record(sent: &Value, shape: &str) -> Result<Option<ObjectEvent>, String> {
+    let record = complete(sent).map_err(|error| format!("a record is not one of S3's: {error}"))?;
     let Some(name) = created(record.event_name.as_deref().unwrap_or_default()) else { return Ok(None) };
     let bucket = record.s3.bucket.name.filter(|name| !name.is_empty()).ok_or("a record without a bucket")?;
     let key = record.s3.object.key.filter(|key| !key.is_empty()).ok_or("a record without a key")?;
-    let micros = record.event_time.timestamp_micros();
     Ok(Some(ObjectEvent {
         object: InputObject {
             location: ObjectLocation { bucket, key: form_decode(&key)? },
             size_bytes: record.s3.object.size.and_then(|size| u64::try_from(size).ok()),
             etag: record.s3.object.e_tag.map(|etag| unquoted(&etag)),
             version: record.s3.object.version_id.filter(|version| !version.is_empty()),
-            metadata,
+            metadata: user_metadata(sent),
         },
         name,
         sequencer: record.s3.object.sequencer.filter(|sequencer| !sequencer.is_empty()),
-        time: (micros != 0).then_some(Timestamp(micros)),
+        time: time(&sent["eventTime"]),
         shape: shape.to_owned(),
     }))
+}
+
+/// A record with parts that S3 always sends, others leave out, and nothing here depends on.
+fn complete(sent: &Value) -> Result<S3EventRecord, serde_json::Error> {
+    let mut record = sent.clone();
+    if let Some(record) = record.as_object_mut() {
+        record.entry("userIdentity").or_insert_with(|| json!({}));
+        record.entry("requestParameters").or_insert_with(|| json!({}));
+        record.entry("eventTime").or_insert_with(|| json!("1970-01-01T00:00:00Z"));
+    }
+    serde_json::from_value(record)
 }
 
 /// `s3:ObjectCreated:Put` → `Put`; nothing for other kinds of events.
@@ -311,6 +319,18 @@ mod tests {
     }
 
     #[test]
+    fn an_unreadable_record_spoils_no_other() {
+        let bad = record("in/%FF.mp4", "ObjectCreated:Put");
+        let good = record("in/a.mp4", "ObjectCreated:Put");
+        for records in [[bad.clone(), good.clone()], [good.clone(), bad], [json!({"s3": 1}), good]] {
+            match decode(&s3(&records)) {
+                Decoded::Partly(events, _) => assert_eq!(events[0].object.location.key, "in/a.mp4"),
+                other => panic!("{other:?}"),
+            }
+        }
+    }
+
+    #[test]
     fn records_without_what_nothing_depends_on_are_read() {
         let mut bare = record("in%2Fa.mp4", "ObjectCreated:Put");
         for key in ["userIdentity", "requestParameters", "eventVersion", "awsRegion"] {
@@ -325,6 +345,7 @@ mod tests {
         {
             assert!(!matches!(decode(body), Decoded::Events(_)), "{body}");
         }
+        assert!(matches!(decode(&" ".repeat(MAX_BODY_BYTES + 1)), Decoded::Unreadable(_)));
         let mut nested = "x".to_owned();
         for _ in 0..20 {
             nested = STANDARD.encode(&nested);

@@ -13,14 +13,13 @@ use tokio_util::sync::CancellationToken;
 
 use super::shapes::{Decoded, decode};
 use super::{Intake, IntakeError};
+use crate::model::ObjectEvent;
 use crate::objects::aws::{AwsOptions, sdk_config};
 
 /// Messages asked for at once: as many as SQS gives.
 const BATCH: i32 = 10;
-/// How long a message is hidden from others while it is worked on, in seconds; extended while that lasts.
-const VISIBILITY_S: i32 = 60;
-/// How often it is extended.
-const EXTEND: Duration = Duration::from_secs(20);
+/// How long a message is hidden from others while it is worked on; extended while that lasts.
+const VISIBILITY: Duration = Duration::from_secs(60);
 /// Wait after a first failure to reach the queue; doubles with each.
 const FIRST_WAIT: Duration = Duration::from_millis(500);
 /// Longest wait.
@@ -44,13 +43,21 @@ pub struct Consumer {
     client: Client,
     settings: Settings,
     intake: Intake,
+    visibility: Duration,
 }
 
 impl Consumer {
     /// A consumer of `settings.queue_url`.
     pub async fn new(settings: Settings, intake: Intake) -> Self {
         let client = Client::new(&sdk_config(&settings.options).await);
-        Self { client, settings, intake }
+        Self { client, settings, intake, visibility: VISIBILITY }
+    }
+
+    /// With another time for which a message is hidden from others, in whole seconds: when it comes again after a crash.
+    #[must_use]
+    pub const fn with_visibility(mut self, visibility: Duration) -> Self {
+        self.visibility = visibility;
+        self
     }
 
     /// Takes messages until told to stop; what is being worked on is finished.
@@ -74,7 +81,7 @@ impl Consumer {
                     );
                     tokio::select! {
                         () = stop.cancelled() => return,
-                        () = tokio::time::sleep(wait) => {}
+                        () = tokio::time::sleep(self.jittered(wait)) => {}
                     }
                     wait = (wait * 2).min(LONGEST_WAIT);
                 }
@@ -82,15 +89,21 @@ impl Consumer {
         }
     }
 
+    /// Between half of `wait` and all of it, so that daemons that lost a queue together do not come back together.
+    fn jittered(&self, wait: Duration) -> Duration {
+        let id = self.intake.ids.next(self.intake.clock.now());
+        wait.mul_f64(0.5 + f64::from(id.as_bytes()[15]) / 512.0)
+    }
+
     async fn receive(&self) -> Result<Vec<Message>, String> {
-        let wait_s = i32::try_from(self.settings.wait.as_secs()).unwrap_or(20).min(20);
+        let wait_s = seconds(self.settings.wait).min(20);
         let received = self
             .client
             .receive_message()
             .queue_url(&self.settings.queue_url)
             .max_number_of_messages(BATCH)
             .wait_time_seconds(wait_s)
-            .visibility_timeout(VISIBILITY_S)
+            .visibility_timeout(seconds(self.visibility))
             .send()
             .await;
         match received {
@@ -118,22 +131,25 @@ impl Consumer {
     async fn take(&self, message: &Message) -> bool {
         let body = message.body().unwrap_or_default();
         match decode(body) {
-            Decoded::Events(events) => {
-                for event in events {
-                    let object = event.object.location.clone();
-                    if let Err(error) = self.intake.accept(event).await {
-                        tracing::warn!(%object, %error, "the message stays in the queue");
-                        return false;
-                    }
-                }
-                true
-            }
+            Decoded::Events(events) => self.accept_all(events).await,
+            Decoded::Partly(events, reason) => self.accept_all(events).await && self.set_aside(body, &reason).await,
             Decoded::Ignored(reason) => {
                 tracing::debug!(reason, "message ignored");
                 true
             }
             Decoded::Unreadable(reason) => self.set_aside(body, &reason).await,
         }
+    }
+
+    async fn accept_all(&self, events: Vec<ObjectEvent>) -> bool {
+        for event in events {
+            let object = event.object.location.clone();
+            if let Err(error) = self.intake.accept(event).await {
+                tracing::warn!(%object, error = &error as &dyn std::error::Error, "the message stays in the queue");
+                return false;
+            }
+        }
+        true
     }
 
     async fn set_aside(&self, body: &str, reason: &str) -> bool {
@@ -164,14 +180,14 @@ impl Consumer {
     /// Keeps messages hidden from others, for as long as it is polled.
     async fn extend(&self, receipts: &[&str]) {
         loop {
-            tokio::time::sleep(EXTEND).await;
+            tokio::time::sleep(self.visibility / 3).await;
             for receipt in receipts {
                 let extended = self
                     .client
                     .change_message_visibility()
                     .queue_url(&self.settings.queue_url)
                     .receipt_handle(*receipt)
-                    .visibility_timeout(VISIBILITY_S)
+                    .visibility_timeout(seconds(self.visibility))
                     .send()
                     .await;
                 if let Err(error) = extended {
@@ -212,4 +228,8 @@ impl Consumer {
         let failed = answer.failed().iter().filter_map(|entry| receipts.get(entry.id().parse::<usize>().ok()?));
         Ok(failed.copied().collect())
     }
+}
+
+fn seconds(duration: Duration) -> i32 {
+    i32::try_from(duration.as_secs()).unwrap_or(i32::MAX)
 }

@@ -13,6 +13,7 @@ mod corpus;
 mod daemon;
 mod endpoint;
 mod field_cases;
+mod intake;
 mod moto;
 mod objects;
 mod sqs;
