@@ -8,7 +8,6 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use async_trait::async_trait;
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
@@ -18,13 +17,13 @@ use super::scheduler::Shutdown;
 use super::{Host, live::Live, reaper, scheduler};
 use crate::config::{Config, ConfigError, EventsConfig, ObjectsConfig, SqsConfig};
 use crate::intake::{Catalog, Intake, sqs};
-use crate::model::{Clock, Failure, ObjectEvent, RandomIds, SystemClock};
+use crate::model::{Clock, RandomIds, SystemClock};
 use crate::notify::{self, SqsSender};
 use crate::objects::aws::AwsOptions;
 use crate::objects::endpoint::{self, KeyPair};
 use crate::objects::local::{Layout, LocalBuckets};
 use crate::objects::s3::S3Buckets;
-use crate::objects::{EventSink, ObjectError, SharedObjects};
+use crate::objects::{ObjectError, SharedObjects};
 use crate::store::sqlite::SqliteStore;
 use crate::store::{SharedStore, StoreError};
 use crate::worker::WorkerError;
@@ -190,7 +189,7 @@ impl Daemon {
             }
         });
         if let Some(s3) = s3 {
-            s3.buckets.announce_to(Arc::new(Sink(intake.clone())));
+            s3.buckets.announce_to(Arc::new(intake.clone()));
             let stop = end.clone();
             loops.spawn(async move { endpoint::serve(s3.listener, s3.buckets, &s3.keys, stop).await });
         }
@@ -264,19 +263,4 @@ async fn listen(address: SocketAddr, what: &'static str) -> Result<TcpListener, 
 /// This machine's name, for leases and logs.
 fn hostname() -> String {
     rustix::system::uname().nodename().to_string_lossy().into_owned()
-}
-
-/// The embedded endpoint's events go straight into intake.
-struct Sink(Intake);
-
-#[async_trait]
-impl EventSink for Sink {
-    async fn created(&self, event: ObjectEvent) -> Result<(), Failure> {
-        match self.0.accept(event).await {
-            Ok(_) => Ok(()),
-            Err(error) => {
-                Err(Failure::infrastructure("EVT0001", "the event could not be written down").caused_by(&error))
-            }
-        }
-    }
 }

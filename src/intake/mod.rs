@@ -70,11 +70,16 @@ impl From<IntakeError> for Failure {
     }
 }
 
-/// For object storage of our own, which tells of its uploads directly.
+/// For object storage of our own, which tells of every object, each output of each execution included: what lands in a
+/// bucket that no workflow watches is not written down.
 #[async_trait]
 impl EventSink for Intake {
     async fn created(&self, event: ObjectEvent) -> Result<(), Failure> {
-        self.accept(event).await?;
+        let bucket = &event.object.location.bucket;
+        let watched = |workflow: &Arc<Workflow>| workflow.trigger.as_ref().is_some_and(|t| t.bucket == *bucket);
+        if self.catalog.active().iter().any(watched) {
+            self.accept(event).await?;
+        }
         Ok(())
     }
 }

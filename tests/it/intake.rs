@@ -259,7 +259,6 @@ async fn field_case_02_a_burst_of_messages_loses_none() {
     let Some(moto) = Moto::get() else { return };
     let cloud = Cloud::new(moto, "intake-burst").await;
     let store = store();
-    let workflows = vec![probing("burst", cloud.bucket, "")];
     let intake = intake(&store, cloud.objects().await, vec![probing("burst", cloud.bucket, "")]);
     // Over ten queues: moto's time per message grows with the length of its queue.
     let mut queues = vec![cloud.queue.clone()];
@@ -396,6 +395,8 @@ async fn an_upload_to_a_local_bucket_has_started_its_workflow_when_it_is_acknowl
     for key in ["in/a.mp4", "in/a.txt", "in/a.mp4"] {
         buckets.publish(&at("uploads", key), &file, "video/mp4").await.unwrap();
     }
+    buckets.ensure_bucket("unwatched").await.unwrap();
+    buckets.publish(&at("unwatched", "in/a.mp4"), &file, "video/mp4").await.unwrap();
     let started = executions(&store).await;
     assert_eq!(started.len(), 1);
     assert_eq!(started[0].input.size_bytes, Some(4));
