@@ -170,14 +170,16 @@ cat <<TEXT
   outputs    $data/buckets/
   log        $home/execution.log   ($(wc -l <"$home/execution.log") lines)
   execution  $home/execution.json
-  S3 keys    $data/s3-credentials
+  S3 keys    $data/s3-credentials.json
 TEXT
 
 say "Try next: start it again with"
 cat <<TEXT
   $REELMILL serve --data $data --workflows workflows --api ${api#http://} --s3-endpoint ${s3#http://}
 and in another terminal
-  export REELMILL_URL=$api AWS_SHARED_CREDENTIALS_FILE=$data/s3-credentials AWS_REGION=us-east-1
+  export REELMILL_URL=$api AWS_REGION=us-east-1
+  export AWS_ACCESS_KEY_ID=\$(jq -r .access_key_id $data/s3-credentials.json)
+  export AWS_SECRET_ACCESS_KEY=\$(jq -r .secret_access_key $data/s3-credentials.json)
   aws --endpoint-url $s3 s3 ls --recursive s3://media/
   $REELMILL executions list
   $REELMILL logs $execution

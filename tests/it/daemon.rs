@@ -15,7 +15,7 @@ activities:
   probe:
     analysis: {}
   film:
-    transcode: { template: h264-480p, video: { preset: slower }, name: film.mp4 }
+    transcode: { template: h264-360p, video: { preset: slow }, name: film.mp4 }
   stream:
     package: { from: [film], protocol: hls, segment: 4s }
 ";
@@ -99,7 +99,7 @@ fn field_case_21_killed_ten_times_in_the_middle_of_a_transcode() {
     let mut daemon = daemon;
     for round in 0..10_u32 {
         // Each time a little further into the transcode.
-        let threshold = f64::from(round) * 0.04;
+        let threshold = f64::from(round) * 0.03;
         wait_for("progress", || {
             let film = &daemon.show(&id)["activities"]["film"];
             let far = film["progress"]["fraction"].as_f64().is_some_and(|fraction| fraction >= threshold);
@@ -171,7 +171,7 @@ fn field_case_25_a_cancelled_execution_leaves_nothing_behind() {
 #[test]
 fn field_case_06_and_07_every_way_of_creating_an_object_triggers_and_extensions_ignore_case() {
     let place =
-        Place::new(&SLOW.replace("h264-480p, video: { preset: slower }", "h264-240p, video: { preset: ultrafast }"));
+        Place::new(&SLOW.replace("h264-360p, video: { preset: slow }", "h264-240p, video: { preset: ultrafast }"));
     let daemon = place.start();
     daemon.put(&tiny(), "s3://uploads/in/deep/er/Tiny Film.MP4");
     daemon.put(&tiny(), "s3://uploads/elsewhere/tiny.mp4");
@@ -186,7 +186,7 @@ fn a_bad_file_fails_cleanly_and_harms_nobody() {
     let place = Place::new(
         &SLOW
             .replace("'in/**/*.mp4'", "'in/**'")
-            .replace("h264-480p, video: { preset: slower }", "h264-240p, video: { preset: ultrafast }"),
+            .replace("h264-360p, video: { preset: slow }", "h264-240p, video: { preset: ultrafast }"),
     );
     let daemon = place.start();
     let bad = [
