@@ -13,6 +13,9 @@ pub fn render(diagnostics: &[Diagnostic], source: &str, colour: bool) -> String 
     let handler = GraphicalReportHandler::new_themed(theme).with_width(120).with_links(false).with_context_lines(1);
     let mut drawn = String::new();
     for diagnostic in diagnostics {
+        if !drawn.is_empty() {
+            drawn.push('\n');
+        }
         let source = NamedSource::new(&diagnostic.file, source.to_owned());
         if handler.render_report(&mut drawn, &Report { diagnostic, source }).is_err() {
             drawn.push_str(&plain(diagnostic));

@@ -16,17 +16,25 @@ const ROW: f64 = 64.0;
 const GAP: f64 = 64.0;
 const MARGIN: f64 = 16.0;
 /// Advance of a character of the 13-pixel sans-serif face, generously.
-const CHARACTER: f64 = 7.6;
+const CHARACTER: f64 = 8.4;
 /// Sweeps in which boxes move towards the middle of what they are linked to.
 const SWEEPS: usize = 8;
 
+/// Something that has a place in a layer.
 struct Box {
-    /// `None`: the uploaded object.
-    node: Option<NodeIndex>,
+    what: What,
     layer: usize,
     row: f64,
     x: f64,
     width: f64,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum What {
+    Upload,
+    Activity(NodeIndex),
+    /// Where links pass a layer on their way to a later one: all links of this kind from this box together.
+    Waypoint(usize, Need),
 }
 
 /// A drawing of the plan.
@@ -55,12 +63,16 @@ pub fn svg(plan: &Plan) -> String {
 fn draw_link(text: &mut String, from: &Box, to: &Box, need: Need) {
     let (x1, y1) = (from.x + from.width, middle(from));
     let (x2, y2) = (to.x, middle(to));
-    let bend = ((x2 - x1) / 2.0).min(GAP);
+    let bend = (x2 - x1) / 2.0;
     let dash = if need == Need::Order { " stroke-dasharray=\"5 4\"" } else { "" };
+    let (through, tip) = match to.what {
+        What::Waypoint(..) => (format!(" h{:.1}", to.width), ""),
+        _ => (String::new(), " marker-end=\"url(#tip)\""),
+    };
     let _ = writeln!(
         text,
-        "<path d=\"M{x1:.1} {y1:.1} C{:.1} {y1:.1} {:.1} {y2:.1} {x2:.1} {y2:.1}\" fill=\"none\" stroke=\"#7c8797\" \
-         stroke-width=\"1.5\"{dash} marker-end=\"url(#tip)\"/>",
+        "<path d=\"M{x1:.1} {y1:.1} C{:.1} {y1:.1} {:.1} {y2:.1} {x2:.1} {y2:.1}{through}\" fill=\"none\" \
+         stroke=\"#7c8797\" stroke-width=\"1.5\"{dash}{tip}/>",
         x1 + bend,
         x2 - bend
     );
@@ -68,8 +80,14 @@ fn draw_link(text: &mut String, from: &Box, to: &Box, need: Need) {
 
 fn draw_box(text: &mut String, plan: &Plan, drawn: &Box) {
     let top = MARGIN + drawn.row * ROW;
-    let (name, kind) = drawn.node.map_or(("upload", ""), |n| label(&plan.graph[n]));
-    let radius = if drawn.node.is_some() { 8.0 } else { BOX_HEIGHT / 2.0 };
+    let (name, kind, radius) = match drawn.what {
+        What::Waypoint(..) => return,
+        What::Upload => ("upload", "", BOX_HEIGHT / 2.0),
+        What::Activity(node) => {
+            let (name, kind) = label(&plan.graph[node]);
+            (name, kind, 8.0)
+        }
+    };
     let centre = drawn.x + drawn.width / 2.0;
     let _ = writeln!(
         text,
@@ -98,23 +116,25 @@ fn middle(drawn: &Box) -> f64 {
 
 /// Boxes with their places (the uploaded object first), and links between them by index.
 fn layout(plan: &Plan) -> (Vec<Box>, Vec<(usize, usize, Need)>) {
-    let mut boxes = vec![new_box(None, 0, "upload")];
+    let mut boxes = vec![new_box(What::Upload, 0, "upload")];
     let mut layers = vec![0; plan.graph.node_count()];
     for index in plan.in_order() {
         let needs = plan.graph.neighbors_directed(index, Direction::Incoming);
         layers[index.index()] = needs.map(|n| layers[n.index()]).max().unwrap_or(0) + 1;
     }
-    boxes.extend(plan.graph.node_indices().map(|i| new_box(Some(i), layers[i.index()], label(&plan.graph[i]).0)));
-    let links = links(plan);
+    boxes.extend(
+        plan.graph.node_indices().map(|i| new_box(What::Activity(i), layers[i.index()], label(&plan.graph[i]).0)),
+    );
+    let links = short_links(links(plan), &mut boxes);
     place_columns(&mut boxes);
     place_rows(&mut boxes, &links);
     (boxes, links)
 }
 
-fn new_box(node: Option<NodeIndex>, layer: usize, name: &str) -> Box {
+fn new_box(what: What, layer: usize, name: &str) -> Box {
     #[expect(clippy::cast_precision_loss, reason = "names are at most some hundred characters")]
     let width = (name.chars().count().max(8) as f64).mul_add(CHARACTER, 24.0);
-    Box { node, layer, row: 0.0, x: 0.0, width }
+    Box { what, layer, row: 0.0, x: 0.0, width }
 }
 
 fn links(plan: &Plan) -> Vec<(usize, usize, Need)> {
@@ -124,6 +144,26 @@ fn links(plan: &Plan) -> Vec<(usize, usize, Need)> {
         .map(|i| (0, i.index() + 1, Need::Input))
         .chain(between.map(|e| (e.source().index() + 1, e.target().index() + 1, *e.weight())))
         .collect()
+}
+
+/// Links from each layer to the next only: longer ones pass the layers between at waypoints, which are added to `boxes`.
+fn short_links(links: Vec<(usize, usize, Need)>, boxes: &mut Vec<Box>) -> Vec<(usize, usize, Need)> {
+    let mut short = Vec::new();
+    for (from, to, need) in links {
+        let mut last = from;
+        for layer in boxes[from].layer + 1..boxes[to].layer {
+            let what = What::Waypoint(from, need);
+            let known = boxes.iter().position(|b| b.what == what && b.layer == layer);
+            let waypoint = known.unwrap_or(boxes.len());
+            if known.is_none() {
+                boxes.push(new_box(what, layer, ""));
+                short.push((last, waypoint, need));
+            }
+            last = waypoint;
+        }
+        short.push((last, to, need));
+    }
+    short
 }
 
 /// Each layer right of the widest box of the one before.
