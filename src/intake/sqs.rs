@@ -19,7 +19,7 @@ use crate::objects::aws::{AwsOptions, sdk_config};
 /// Messages asked for at once: as many as SQS gives.
 const BATCH: i32 = 10;
 /// How long a message is hidden from others while it is worked on; extended while that lasts.
-const VISIBILITY: Duration = Duration::from_secs(60);
+const VISIBILITY: Duration = Duration::from_secs(30);
 /// Wait after a first failure to reach the queue; doubles with each.
 const FIRST_WAIT: Duration = Duration::from_millis(500);
 /// Longest wait.
