@@ -8,8 +8,9 @@ use std::io::IsTerminal;
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::fmt::format::FmtSpan;
 
-/// Filter where `REELMILL_LOG` sets none.
-const DEFAULT_FILTER: &str = "info";
+/// Filter where `REELMILL_LOG` sets none. The S3 library reports each request that it refuses as an error; the client is
+/// told, and what fails on our side the endpoint reports itself.
+const DEFAULT_FILTER: &str = "info,s3s=off";
 
 /// Sends what the program says of itself to standard error. Only the first call counts.
 pub fn start() {

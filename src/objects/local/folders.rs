@@ -127,6 +127,7 @@ impl Folders {
         Ok(self.layout.root.join(bucket))
     }
 
+    /// A bucket's folder.
     pub fn bucket(&self, bucket: &str) -> Result<Folder, ObjectError> {
         match Folder::open(&self.bucket_path(bucket)?) {
             Err(e) if is_absent(&e) => Err(ObjectError::NoBucket { bucket: bucket.to_owned() }),
@@ -134,6 +135,7 @@ impl Folders {
         }
     }
 
+    /// Names of all buckets, in order, and when their folders were last changed.
     pub fn buckets(&self) -> Result<Vec<(String, Timestamp)>, ObjectError> {
         let failed = |e| ObjectError::io("list", self.layout.root.display(), e);
         let root = Folder::open(&self.layout.root).map_err(failed)?;
@@ -156,6 +158,7 @@ impl Folders {
             .collect()
     }
 
+    /// Makes a bucket; `false` where it exists.
     pub fn create_bucket(&self, bucket: &str) -> Result<bool, ObjectError> {
         let path = self.bucket_path(bucket)?;
         match std::fs::create_dir(&path) {
@@ -167,6 +170,7 @@ impl Folders {
         Ok(true)
     }
 
+    /// Removes an empty bucket; `false` where it is not empty.
     pub fn remove_bucket(&self, bucket: &str) -> Result<bool, ObjectError> {
         self.bucket(bucket)?;
         let _names = self.names.write().unwrap_or_else(PoisonError::into_inner);
@@ -177,6 +181,7 @@ impl Folders {
         }
     }
 
+    /// What is at a key, and its bytes to read.
     pub fn open_object(&self, object: &ObjectLocation) -> Result<(Head, File), ObjectError> {
         let (file, metadata, attributes) = {
             let _names = self.names.read().unwrap_or_else(PoisonError::into_inner);
@@ -229,6 +234,7 @@ impl Folders {
         }
     }
 
+    /// Removes an object, and the folders that were there for its sake only.
     pub fn delete(&self, object: &ObjectLocation) -> Result<(), ObjectError> {
         let path = self.writable(object)?;
         let bucket = self.bucket(&object.bucket)?;
