@@ -29,6 +29,7 @@ mod streams;
 mod subtitles;
 #[cfg(test)]
 mod tests;
+mod timeline;
 mod video;
 mod window;
 

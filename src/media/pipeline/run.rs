@@ -15,7 +15,9 @@ use super::decode::Decoder;
 use super::demux::{self, Route};
 use super::finish;
 use super::flow::{Inlet, Outlets, Stop};
+use super::graph;
 use super::mux::{self, Muxing, Port, Totals};
+use super::picture;
 use super::plan::{MediaPlan, Plan, ShotPlan};
 use super::progress::{self, Position};
 use super::snapshot::Shooting;
@@ -53,6 +55,9 @@ pub fn run(
     around: Surroundings<'_>,
 ) -> Vec<Result<Produced, Failure>> {
     warn_of_empty_audio(work, inventory, around);
+    if inventory.is_hdr() && !graph::has_filters(picture::TONE_MAPPING) {
+        around.talk.warn(warning::NO_TONE_MAPPING, "the source is HDR and this build of FFmpeg cannot tone-map it");
+    }
     let mut outcomes = Outcomes::new();
     let mut plans: BTreeMap<usize, Plan<'_>> = BTreeMap::new();
     for (index, output) in work.outputs.iter().enumerate() {
@@ -274,7 +279,6 @@ impl Crew<'_> {
             duration_s: self.inventory.duration_s(),
             scratch: self.around.scratch,
             position: &self.positions[index],
-            talk: self.around.talk,
         }
     }
 
@@ -314,7 +318,6 @@ impl Crew<'_> {
                         window: plan.window,
                         threads: around.threads,
                         muxer: plan.format.muxer,
-                        talk: around.talk,
                     };
                     branches.push(scope.spawn(move || branch.run(frames, port)));
                 }

@@ -120,6 +120,13 @@ impl Inventory {
         self.info.format.duration_s.filter(|&s| s > 0.0)
     }
 
+    /// Whether the video to work on is of high dynamic range.
+    #[must_use]
+    pub fn is_hdr(&self) -> bool {
+        let index = self.video.as_ref().map(|video| video.track.index);
+        self.info.video.iter().any(|video| Some(video.index as usize) == index && video.hdr.is_some())
+    }
+
     /// Finds out the duration of a source that does not say it, by reading the packets of its video.
     pub fn measure(&mut self, opened: &mut Opened) -> Result<(), MediaError> {
         let (None, Some(video)) = (self.duration_s(), &self.video) else { return Ok(()) };

@@ -18,10 +18,9 @@ use super::picture::{self as look, Look, Matrix, Target};
 use super::streams::VideoTrack;
 use super::window::{Placed, Window};
 use crate::codec as codecs;
-use crate::error::{MediaError, warning};
+use crate::error::MediaError;
 use crate::geometry::{self, Pixels};
 use crate::raw;
-use crate::talk::Talk;
 
 /// Label of the graph's source for frames.
 const FRAMES: &str = "in";
@@ -47,8 +46,6 @@ pub struct VideoBranch<'a> {
     pub threads: u32,
     /// libav's name of the muxer.
     pub muxer: &'static str,
-    /// For warnings.
-    pub talk: &'a Talk,
 }
 
 /// What a branch is in the middle of.
@@ -144,9 +141,6 @@ impl VideoBranch<'_> {
             }
         };
         let tone_mapping = graph::has_filters(look::TONE_MAPPING);
-        if look.is_hdr() && !tone_mapping && state.encoder.is_none() {
-            self.talk.warn(warning::NO_TONE_MAPPING, "the source is HDR and this build of FFmpeg cannot tone-map it");
-        }
         let format = encode.pixel_format.as_deref().unwrap_or(codecs::video(encode.codec).pixel_format());
         if !format.bytes().all(|b| b.is_ascii_alphanumeric()) {
             return Err(MediaError::Parameter(format!("`{format}` is not a pixel format")));

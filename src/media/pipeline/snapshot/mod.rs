@@ -27,12 +27,11 @@ use super::progress::Position;
 use super::still;
 use super::streams::VideoTrack;
 use super::window::Window;
-use crate::error::{MediaError, warning};
+use crate::error::MediaError;
 use crate::geometry::{self, Fitted};
 use crate::raw;
 use crate::scratch;
 use crate::source::Opened;
-use crate::talk::Talk;
 use crate::verify;
 
 /// Moments this much before a frame still show the frame, in seconds: times are rounded.
@@ -60,8 +59,6 @@ pub struct Shooting<'a> {
     pub scratch: &'a Path,
     /// How far it is.
     pub position: &'a Position,
-    /// For warnings.
-    pub talk: &'a Talk,
 }
 
 /// What has been taken so far.
@@ -210,9 +207,6 @@ impl Shooting<'_> {
         let look = Look::of(frame, self.source.look, false);
         let Image { pixels, full_range, matrix, .. } = image::image(self.snapshot.format);
         let tone_mapping = graph::has_filters(look::TONE_MAPPING);
-        if look.is_hdr() && !tone_mapping {
-            self.talk.warn(warning::NO_TONE_MAPPING, "the source is HDR and this build of FFmpeg cannot tone-map it");
-        }
         let target = Target { format: pixels, matrix, full_range, frame_rate: None, tone_mapping };
         let chain = look::chain(&look, self.fitted(&look), target);
         let base = self.source.track.time_base;

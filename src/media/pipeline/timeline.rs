@@ -1,0 +1,112 @@
+//! One clock out of several: streams whose times jump are joined together.
+//!
+//! Recordings and joined transport streams start their clock anew in the middle. Each stream goes over to the new clock
+//! where its own packets do, and all of them move by the same amount, so that they stay in step. In any format, a pause
+//! beyond reason is taken for a new clock too: nobody gets years of silence made. Pure arithmetic.
+
+use std::collections::BTreeMap;
+
+/// Longest pause in formats whose clock may start anew, in microseconds.
+const BROADCAST_PAUSE_US: i64 = 10_000_000;
+
+/// How much earlier than expected their packets may be, in microseconds.
+const BROADCAST_BACK_US: i64 = 500_000;
+
+/// Longest pause in other formats, in microseconds.
+const LONGEST_PAUSE_US: i64 = 3_600_000_000;
+
+/// How near to the expected time a clock that another stream went over to must bring a packet, in microseconds.
+const NEAR_US: i64 = 2_000_000;
+
+/// The clocks of a source so far.
+pub struct Timeline {
+    /// How much earlier than expected packets may be.
+    back_us: i64,
+    /// How much later.
+    ahead_us: i64,
+    streams: BTreeMap<usize, Clock>,
+    /// What the newest clock is ahead by.
+    newest_us: i64,
+}
+
+#[derive(Clone, Copy)]
+struct Clock {
+    offset_us: i64,
+    next_us: i64,
+}
+
+impl Timeline {
+    /// Of a source whose format lets clocks start anew (`broadcast`), or not.
+    #[must_use]
+    pub const fn new(broadcast: bool) -> Self {
+        let (back_us, ahead_us) =
+            if broadcast { (BROADCAST_BACK_US, BROADCAST_PAUSE_US) } else { (i64::MAX, LONGEST_PAUSE_US) };
+        Self { back_us, ahead_us, streams: BTreeMap::new(), newest_us: 0 }
+    }
+
+    /// By how much to move what follows the newest clock, in microseconds.
+    #[must_use]
+    pub const fn newest(&self) -> i64 {
+        self.newest_us
+    }
+
+    /// By how much to move a packet of `stream` with this decoding time and duration, in microseconds.
+    pub fn offset(&mut self, stream: usize, time_us: i64, duration_us: i64) -> i64 {
+        let mut offset_us = self.newest_us;
+        if let Some(clock) = self.streams.get(&stream) {
+            offset_us = clock.offset_us;
+            let early = clock.next_us.saturating_sub(time_us.saturating_add(offset_us));
+            if !(-self.ahead_us..=self.back_us).contains(&early) {
+                let fits = |offset: i64| (clock.next_us - time_us.saturating_add(offset)).abs() <= NEAR_US;
+                if !fits(self.newest_us) {
+                    self.newest_us = clock.next_us.saturating_sub(time_us);
+                }
+                offset_us = self.newest_us;
+            }
+        }
+        let next_us = time_us.saturating_add(offset_us).saturating_add(duration_us);
+        self.streams.insert(stream, Clock { offset_us, next_us });
+        offset_us
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SECOND: i64 = 1_000_000;
+
+    #[test]
+    fn a_clock_that_never_jumps_is_left_alone() {
+        let mut timeline = Timeline::new(true);
+        for n in 0..100 {
+            assert_eq!(timeline.offset(0, 5 * SECOND + n * 40_000, 40_000), 0);
+        }
+        assert_eq!(timeline.offset(0, 18 * SECOND, 40_000), 0, "a pause is not a new clock");
+    }
+
+    #[test]
+    fn streams_go_over_to_a_new_clock_each_in_its_turn_and_by_the_same_amount() {
+        let mut timeline = Timeline::new(true);
+        for n in 0..20 {
+            assert_eq!(timeline.offset(0, n * SECOND, SECOND), 0);
+            assert_eq!(timeline.offset(1, n * SECOND, SECOND), 0);
+        }
+        assert_eq!(timeline.offset(0, 0, SECOND), 20 * SECOND);
+        assert_eq!(timeline.offset(1, 20 * SECOND, SECOND), 0, "the old clock's last packet comes late");
+        assert_eq!(timeline.offset(1, 300_000, SECOND), 20 * SECOND);
+        assert_eq!(timeline.offset(0, SECOND, SECOND), 20 * SECOND);
+    }
+
+    #[test]
+    fn a_clock_far_ahead_is_brought_back() {
+        let mut timeline = Timeline::new(true);
+        timeline.offset(0, 0, SECOND);
+        assert_eq!(timeline.offset(0, 90_000 * SECOND, SECOND), -89_999 * SECOND);
+        let mut file = Timeline::new(false);
+        file.offset(0, 0, SECOND);
+        assert_eq!(file.offset(0, 1_000 * SECOND, SECOND), 0);
+        assert_eq!(file.offset(0, 90_000 * SECOND, SECOND), -88_999 * SECOND);
+        assert_eq!(file.offset(0, 0, SECOND), -88_999 * SECOND, "what runs back is left to the decoder");
+    }
+}
