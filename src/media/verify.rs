@@ -18,8 +18,8 @@ use reelmill::worker::protocol::{Input, Source as Kind};
 
 use self::samples::Samples;
 use crate::error::MediaError;
-use crate::probe;
 use crate::source::{Opened, Source};
+use crate::{libav, probe};
 
 /// Longest difference that rounding of times in a container makes, in seconds.
 const ROUNDING_S: f64 = 0.002;
@@ -133,6 +133,11 @@ const fn audio_codec(codec: AudioCodec) -> &'static str {
 /// Reads every packet once.
 fn read(mut opened: Opened, info: &MediaInfo) -> Result<Vec<Samples>, MediaError> {
     let mut tracks: Vec<Samples> = opened.demuxer().streams().map(|stream| Samples::new(&stream)).collect();
+    if libav::demuxer_name(opened.demuxer()).starts_with("matroska") {
+        for track in &mut tracks {
+            track.stores_decoding_times = false;
+        }
+    }
     for video in &info.video {
         if let Some(track) = tracks.get_mut(video.index as usize) {
             track.frame_s = if video.frame_rate > 0.0 { 1.0 / video.frame_rate } else { 0.0 };

@@ -1,6 +1,9 @@
 //! Containers that can be written: libav's muxers, their options and media types.
 
+use ffmpeg_next::codec;
 use reelmill::model::work::Container;
+
+use crate::raw;
 
 /// What writing a container takes.
 pub struct Format {
@@ -16,19 +19,25 @@ pub struct Format {
     pub subtitles: Option<&'static str>,
 }
 
-const FASTSTART: &[(&str, &str)] = &[("movflags", "+faststart")];
+/// The index in front; a movie clock on which no sample of sound rounds away; and FLAC, which FFmpeg 5.1 still takes for
+/// an experiment in MP4.
+const ISO: &[(&str, &str)] = &[("movflags", "+faststart"), ("movie_timescale", "192000"), ("strict", "experimental")];
+
+/// What MPEG transport streams hold; libav's muxer takes anything and nobody reads it.
+const IN_TRANSPORT_STREAMS: &[&str] =
+    &["h264", "hevc", "mpeg2video", "mpeg1video", "aac", "aac_latm", "mp2", "mp3", "ac3", "eac3", "dts", "opus"];
 
 /// The format of a container.
 #[must_use]
 pub const fn format(container: Container) -> Format {
     match container {
-        Container::Mp4 => new("mp4", "mp4", FASTSTART, ("video/mp4", "audio/mp4"), Some("mov_text")),
-        Container::Mov => new("mov", "mov", FASTSTART, ("video/quicktime", "video/quicktime"), Some("mov_text")),
+        Container::Mp4 => new("mp4", "mp4", ISO, ("video/mp4", "audio/mp4"), Some("mov_text")),
+        Container::Mov => new("mov", "mov", ISO, ("video/quicktime", "video/quicktime"), Some("mov_text")),
         Container::Mkv => new("matroska", "mkv", &[], ("video/x-matroska", "audio/x-matroska"), Some("subrip")),
         Container::Webm => new("webm", "webm", &[], ("video/webm", "audio/webm"), Some("webvtt")),
         Container::Ts => new("mpegts", "ts", &[], ("video/mp2t", "video/mp2t"), None),
         Container::Flv => new("flv", "flv", &[], ("video/x-flv", "video/x-flv"), None),
-        Container::M4a => new("ipod", "m4a", FASTSTART, ("audio/mp4", "audio/mp4"), None),
+        Container::M4a => new("ipod", "m4a", ISO, ("audio/mp4", "audio/mp4"), None),
         Container::Mp3 => new("mp3", "mp3", &[], ("audio/mpeg", "audio/mpeg"), None),
         Container::Ogg => new("ogg", "ogg", &[], ("video/ogg", "audio/ogg"), None),
         Container::Flac => new("flac", "flac", &[], ("audio/flac", "audio/flac"), None),
@@ -44,6 +53,21 @@ const fn new(
     subtitles: Option<&'static str>,
 ) -> Format {
     Format { muxer, options, content_type, name, subtitles }
+}
+
+/// Whether a format holds a codec, as far as that can be told before writing.
+#[must_use]
+pub fn holds(format: &Format, codec: codec::Id) -> bool {
+    if format.muxer == "mpegts" {
+        return IN_TRANSPORT_STREAMS.contains(&codec.name());
+    }
+    raw::can_hold(format.muxer, codec) != Some(false)
+}
+
+/// Whether a format can say that its pictures are to be turned.
+#[must_use]
+pub fn holds_rotation(format: &Format) -> bool {
+    matches!(format.muxer, "mp4" | "mov")
 }
 
 /// Whether a container holds audio only.

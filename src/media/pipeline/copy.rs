@@ -10,6 +10,7 @@ use super::flow::Stop;
 use super::mux::{Port, Spec};
 use super::streams::Track;
 use super::window::{Placed, Window};
+use crate::error::MediaError;
 use crate::raw;
 
 /// A stream on its way from the demuxer to a muxer.
@@ -43,11 +44,13 @@ impl Copying {
     /// Hands on a packet of the stream; false when the window has ended.
     pub fn feed(&mut self, packet: &Packet) -> Result<bool, Stop> {
         if raw::is_encrypted(packet) {
-            return Err(crate::error::MediaError::Encrypted.into());
+            return Err(MediaError::Encrypted.into());
         }
         let base = self.track.time_base;
         let Some(time) = packet.pts().or(packet.dts()) else {
-            return if self.started { self.forward(packet).map(|()| true) } else { Ok(true) };
+            let kind = if self.video { "video" } else { "audio" };
+            let detail = "its packets have no times, so it cannot be taken as it is: encode it".to_owned();
+            return Err(MediaError::Damaged { kind, detail }.into());
         };
         match self.window.place(time, base) {
             Placed::After => {

@@ -16,6 +16,7 @@ use ffmpeg_next::{Dictionary, Error, Packet, Rational, Rescale, encoder, format,
 use super::container::Format;
 use super::flow::Stop;
 use super::progress::Position;
+use super::window::Window;
 use crate::error::{MediaError, warning};
 use crate::geometry::Pixels;
 use crate::raw::{self, SideData};
@@ -142,6 +143,8 @@ pub struct Muxing<'a> {
     pub file: &'a str,
     /// Its format.
     pub format: &'a Format,
+    /// Part of the source that goes into it.
+    pub window: Window,
     /// Container metadata.
     pub tags: Vec<(String, String)>,
     /// Chapters.
@@ -193,14 +196,17 @@ impl Muxing<'_> {
                 muxer = Some(opened);
             }
         }
-        let mut muxer = muxer.ok_or(MediaError::NoStreams("audio or video"))?;
+        let mut muxer = muxer.ok_or_else(|| self.window.nothing("media"))?;
         muxer.write_trailer().map_err(|e| self.failed(e))?;
+        if lanes.iter().all(|lane| lane.totals.packets == 0) {
+            return Err(self.window.nothing("media").into());
+        }
         Ok(lanes.into_iter().map(|lane| lane.totals).collect())
     }
 
     fn open(&self, lanes: &mut [Lane]) -> Result<Muxer, MediaError> {
         if lanes.iter().all(|lane| lane.spec.is_none()) {
-            return Err(MediaError::NoStreams("audio or video"));
+            return Err(self.window.nothing("media"));
         }
         let path = self.path.to_str().ok_or_else(|| MediaError::Parameter("scratch has no plain name".into()))?;
         let file =
@@ -277,6 +283,10 @@ impl Muxing<'_> {
         match source {
             Error::Other { errno: ffmpeg_next::error::ENOSPC | ffmpeg_next::error::EFBIG | DISK_QUOTA } => {
                 MediaError::ScratchFull
+            }
+            // What our own encoders make is valid.
+            Error::InvalidData => {
+                MediaError::Damaged { kind: "stream", detail: "its packets cannot be taken as they are".to_owned() }
             }
             source => MediaError::Mux { file: self.file.to_owned(), source },
         }

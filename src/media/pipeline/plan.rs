@@ -14,7 +14,7 @@ use super::subtitles::{self, Fate};
 use super::window::Window;
 use crate::codec as codecs;
 use crate::error::{MediaError, warning};
-use crate::raw;
+use crate::libav::Orientation;
 use crate::source::Source;
 use crate::talk::Talk;
 
@@ -146,9 +146,16 @@ fn video<'a>(
             (Some(encode), codecs::find(codecs::video(encode.codec).encoders())?.id())
         }
     };
-    if container::audio_only(output.container) || raw::can_hold(format.muxer, id) == Some(false) {
+    if container::audio_only(output.container) || !container::holds(format, id) {
         let codec = encode.map_or_else(|| source.track.codec.clone(), |_| id.name().to_owned());
         return Err(MediaError::NotInContainer { container: format.name, kind: "video", codec });
+    }
+    if encode.is_none() && source.look.orientation != Orientation::default() && !container::holds_rotation(format) {
+        let problem = format!(
+            "the video is to be shown turned, which the container {} cannot say: encode it, or choose mp4 or mov",
+            format.name
+        );
+        return Err(MediaError::Parameter(problem));
     }
     Ok(Some((source.clone(), encode)))
 }
@@ -170,7 +177,7 @@ fn audio<'a>(
     let mut undecodable = Vec::new();
     for track in inventory.audio(tracks)? {
         let id = encoded_id.unwrap_or(track.parameters.id());
-        if raw::can_hold(format.muxer, id) == Some(false) {
+        if !container::holds(format, id) {
             let codec = if encode.is_some() { id.name().to_owned() } else { track.codec.clone() };
             return Err(MediaError::NotInContainer { container: format.name, kind: "audio", codec });
         }

@@ -296,6 +296,7 @@ impl Crew<'_> {
             path: scratch::place(around.scratch, &plan.output.file)?,
             file: &plan.output.file,
             format: &plan.format,
+            window: plan.window,
             tags: finish::tags(self.inventory),
             chapters: finish::chapters(self.inventory, plan.window),
             position: &self.positions[index],

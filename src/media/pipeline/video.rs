@@ -6,9 +6,10 @@
 use ffmpeg_next::format::stream::Disposition;
 use ffmpeg_next::frame::Video as Frame;
 use ffmpeg_next::frame::side_data::Type as SideData;
-use ffmpeg_next::{Rational, Rescale, codec, picture};
+use ffmpeg_next::{Rational, Rescale, codec, picture, rescale};
 use reelmill::model::work::{Fit, FrameRate, Gop, Size, VideoEncode};
 
+use super::cadence::Cadence;
 use super::encode::{self, Encoding};
 use super::flow::{Inlet, Stop};
 use super::graph::{self, Graph};
@@ -25,8 +26,8 @@ use crate::raw;
 /// Label of the graph's source for frames.
 const FRAMES: &str = "in";
 
-/// Clocks coarser than this, in ticks per second, are rounded: a constant rate is put back in step.
-const COARSE_TICKS: i32 = 10_000;
+/// Longest time at the start of a clip without a picture of its own, in microseconds.
+const MAX_BLANK_US: i64 = 100_000;
 
 /// Metadata of high dynamic range, untrue of what was tone-mapped, and of rotation, untrue of what is upright.
 const UNTRUE: [SideData; 3] =
@@ -56,31 +57,34 @@ struct State {
     port: Option<Port>,
     /// Last slot of the highest frame rate that a frame was taken for.
     last_slot: Option<i64>,
+    /// The last frame before the window, until one in it has come.
+    before: Option<Frame>,
 }
 
 struct Encoder {
     encoding: Encoding,
     size: Pixels,
-    time_base: Rational,
-    /// Duration of a frame at the frame rate, in the time base.
-    frame_duration: i64,
-    /// Whether frames know their own better.
+    cadence: Cadence,
+    /// Whether frames know their durations better than the frame rate.
     trusts_durations: bool,
-    frames: u64,
-    last: Option<i64>,
-    next_keyframe: f64,
 }
 
 impl VideoBranch<'_> {
     /// Works until the frames or the window end.
     pub fn run(&self, frames: Inlet<ffmpeg_next::Frame>, port: Port) -> Result<(), Stop> {
-        let mut state = State { graph: None, encoder: None, port: Some(port), last_slot: None };
+        let mut state = State { graph: None, encoder: None, port: Some(port), last_slot: None, before: None };
         while let Some(frame) = frames.next()? {
             let mut frame = Frame::from(frame);
             match self.window.place(frame.pts().unwrap_or(0), self.source.track.time_base) {
-                Placed::Before => continue,
+                Placed::Before => {
+                    state.before = Some(frame);
+                    continue;
+                }
                 Placed::After => break,
-                Placed::At(time) => frame.set_pts(Some(time)),
+                Placed::At(time) => {
+                    self.fill(&mut state, Some(time))?;
+                    frame.set_pts(Some(time));
+                }
             }
             if self.skips(&frame, &mut state.last_slot) {
                 continue;
@@ -88,11 +92,27 @@ impl VideoBranch<'_> {
             self.filter(&mut state, &frame)?;
         }
         drop(frames);
+        if self.window.length_us().is_some() {
+            self.fill(&mut state, None)?;
+        }
         self.flush(&mut state)?;
         match state.encoder {
             Some(encoder) => encoder.encoding.finish(),
-            None => Err(MediaError::Parameter("the clip starts after the end of the video".into()).into()),
+            None => Err(self.window.nothing("video").into()),
         }
+    }
+
+    /// Where nothing new comes for a while after the start of the window, until `time` or at all, what was shown before
+    /// it stays.
+    fn fill(&self, state: &mut State, time: Option<i64>) -> Result<(), Stop> {
+        let Some(mut frame) = state.before.take() else { return Ok(()) };
+        let base = self.source.track.time_base;
+        let frame_us = 1.rescale(self.source.track.frame_rate.invert(), rescale::TIME_BASE);
+        if time.is_some_and(|time| time.rescale(base, rescale::TIME_BASE) <= frame_us.min(MAX_BLANK_US)) {
+            return Ok(());
+        }
+        frame.set_pts(Some(0));
+        self.filter(state, &frame)
     }
 
     /// Whether a highest frame rate leaves the frame out: each of its slots takes one frame.
@@ -183,16 +203,10 @@ impl VideoBranch<'_> {
             FrameRate::Max(max) if max.value() < f64::from(self.source.track.frame_rate) => Rational(max.num, max.den),
             _ => self.source.track.frame_rate,
         };
-        let fixed = matches!(self.encode.frame_rate, FrameRate::Fixed(_));
-        let rounded = !self.source.variable_rate
-            && self.encode.frame_rate == FrameRate::Source
-            && base.denominator() / base.numerator().max(1) < COARSE_TICKS;
-        let time_base = if fixed {
-            filtered.unwrap_or(rate).invert()
-        } else if rounded {
-            rate.invert()
-        } else {
-            base
+        let cadence = match self.encode.frame_rate {
+            FrameRate::Fixed(_) => Cadence::fixed(filtered.unwrap_or(rate), base),
+            FrameRate::Source => Cadence::own(rate, base, !self.source.variable_rate),
+            FrameRate::Max(_) => Cadence::own(rate, base, false),
         };
 
         let encoders = codecs::video(self.encode.codec);
@@ -205,7 +219,7 @@ impl VideoBranch<'_> {
         video.set_height(frame.height());
         video.set_format(frame.format());
         video.set_aspect_ratio(Rational(1, 1));
-        video.set_time_base(time_base);
+        video.set_time_base(cadence.time_base);
         video.set_frame_rate(Some(rate));
         video.set_colorspace(frame.color_space());
         video.set_color_range(frame.color_range());
@@ -217,9 +231,9 @@ impl VideoBranch<'_> {
         let track = &self.source.track;
         encoding.port().ready(Spec {
             parameters: encoding.parameters(),
-            time_base,
+            time_base: cadence.time_base,
             side_data: Vec::new(),
-            frame_rate: (fixed || rounded).then_some(rate),
+            frame_rate: cadence.is_constant().then_some(rate),
             size: Some(Pixels::new(frame.width(), frame.height())),
             language: track.language.clone(),
             title: track.title.clone(),
@@ -228,49 +242,24 @@ impl VideoBranch<'_> {
         Ok(Encoder {
             encoding,
             size: Pixels::new(frame.width(), frame.height()),
-            time_base,
-            frame_duration: 1.rescale(rate.invert(), time_base).max(1),
             // Filters that change the clock leave durations on the old one.
-            trusts_durations: !fixed && !rounded && base == track.time_base,
-            frames: 0,
-            last: None,
-            next_keyframe: 0.0,
+            trusts_durations: !cadence.is_constant() && base == track.time_base,
+            cadence,
         })
     }
 }
 
 impl Encoder {
     fn encode(&mut self, mut frame: Frame, base: Rational, gop: Option<Gop>, window: Window) -> Result<(), Stop> {
-        let time = frame.pts().unwrap_or(0).rescale(base, self.time_base);
-        if self.last.is_some_and(|last| time <= last) {
-            return Ok(());
-        }
-        let own = raw::duration(&frame).rescale(base, self.time_base);
-        let left = window.end(self.time_base).map_or(i64::MAX, |end| (end - time).max(1));
+        let Some(time) = self.cadence.place(frame.pts().unwrap_or(0), base) else { return Ok(()) };
+        let Cadence { time_base, frame_duration, .. } = self.cadence;
+        let own = raw::duration(&frame).rescale(base, time_base);
+        let left = window.end(time_base).map_or(i64::MAX, |end| (end - time).max(1));
         // It counts for the last frame only; some containers give that one a single tick.
-        let known = self.trusts_durations && own > self.frame_duration / 2;
-        let duration = if known { own } else { self.frame_duration }.min(left);
-        self.last = Some(time);
+        let known = self.trusts_durations && own > frame_duration / 2;
+        let duration = if known { own } else { frame_duration }.min(left);
         frame.set_pts(Some(time));
-        frame.set_kind(if self.is_keyframe(time, gop) { picture::Type::I } else { picture::Type::None });
-        self.frames += 1;
+        frame.set_kind(if self.cadence.is_keyframe(gop) { picture::Type::I } else { picture::Type::None });
         self.encoding.encode(&frame, duration)
-    }
-
-    #[expect(clippy::cast_precision_loss, reason = "media times are far below 2^52 ticks")]
-    fn is_keyframe(&mut self, time: i64, gop: Option<Gop>) -> bool {
-        match gop {
-            None => false,
-            Some(Gop::Frames(distance)) => self.frames.is_multiple_of(u64::from(distance.max(1))),
-            Some(Gop::Seconds(distance)) => {
-                let seconds = time as f64 * f64::from(self.time_base);
-                // Half a millisecond early is on time: times are rounded.
-                if seconds + 0.000_5 < self.next_keyframe {
-                    return false;
-                }
-                self.next_keyframe = ((seconds + 0.000_5) / distance).floor().mul_add(distance, distance);
-                true
-            }
-        }
     }
 }

@@ -6,6 +6,8 @@
 use ffmpeg_next::{Rational, Rescale, rescale};
 use reelmill::model::work::Clip;
 
+use crate::error::MediaError;
+
 /// Times this near to an edge are on it, in microseconds: containers round to milliseconds.
 const ROUNDING_US: i64 = 1_000;
 
@@ -16,6 +18,8 @@ pub struct Window {
     start_us: i64,
     /// Its length in microseconds.
     length_us: Option<i64>,
+    /// Whether it is less than the whole source.
+    clip: bool,
 }
 
 /// Where a moment lies.
@@ -37,6 +41,7 @@ impl Window {
         Self {
             start_us: start_us.saturating_add(clip_start),
             length_us: clip.and_then(|clip| clip.duration_s).map(microseconds),
+            clip: clip.is_some(),
         }
     }
 
@@ -50,6 +55,15 @@ impl Window {
     #[must_use]
     pub const fn length_us(&self) -> Option<i64> {
         self.length_us
+    }
+
+    /// Why nothing of a stream of that kind lies in it.
+    #[must_use]
+    pub fn nothing(&self, kind: &'static str) -> MediaError {
+        if self.clip {
+            return MediaError::Parameter(format!("the clip holds no {kind}: it starts after the end"));
+        }
+        MediaError::Damaged { kind, detail: "nothing of it could be decoded".to_owned() }
     }
 
     /// Output time of a time of the source; below zero before the window.

@@ -20,6 +20,8 @@ pub struct Samples {
     pub packets: u64,
     /// Duration of a frame in seconds, where the stream has a rate.
     pub frame_s: f64,
+    /// Whether the container stores decoding times; where it does not, libav guesses them.
+    pub stores_decoding_times: bool,
     parameters: codec::Parameters,
     time_base: Rational,
     stated_packets: i64,
@@ -41,6 +43,7 @@ impl Samples {
         Self {
             packets: 0,
             frame_s: 0.0,
+            stores_decoding_times: true,
             parameters: stream.parameters().clone(),
             time_base: stream.time_base(),
             stated_packets: stream.frames(),
@@ -60,6 +63,7 @@ impl Samples {
     /// Takes in the next packet.
     pub fn add(&mut self, packet: &Packet) {
         if let (Some(last), Some(dts)) = (self.last_dts, packet.dts())
+            && self.stores_decoding_times
             && dts < last
         {
             self.out_of_order.get_or_insert(dts);

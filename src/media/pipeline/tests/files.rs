@@ -215,5 +215,35 @@ fn rates_are_held() {
     let capped = rate(RateControl::Crf { crf: 10.0, maxrate_bps: Some(400_000), bufsize_bits: Some(200_000) });
     assert!(capped < 500_000, "{capped}");
     let constant = rate(RateControl::Cbr { bitrate_bps: 3_000_000, bufsize_bits: Some(3_000_000) });
-    assert!((2_500_000..3_300_000).contains(&constant), "{constant}");
+    assert!((2_500_000..3_600_000).contains(&constant), "{constant}");
+}
+
+#[test]
+fn a_clip_that_starts_during_a_long_frame_shows_it() {
+    let clip = lavfi(&["testsrc2=d=6:r=25:s=64x64,select='not(mod(n,50))'"], &["-fps_mode", "vfr"], "a.mkv");
+    let cut = |length| {
+        let output = with(|media| media.clip = Some(Clip { start_s: 1.0, duration_s: Some(length) }));
+        Trial::new(&clip, &[output]).times("out.mp4", "v")
+    };
+    let times = cut(2.0);
+    assert!(times.len() == 2 && times[0].abs() < 0.002 && (times[1] - 1.0).abs() < 0.002, "{times:?}");
+    assert_eq!(cut(0.5).len(), 1);
+}
+
+#[test]
+fn containers_refuse_what_they_cannot_hold_before_any_work() {
+    let clip = lavfi(&["testsrc2=d=1:s=64x64", "sine=d=1"], &["-c:a", "pcm_s16le"], "a.mov");
+    let copy = |container| {
+        with(|media| {
+            media.container = container;
+            media.video = Some(Video::Copy);
+            media.audio = Some(Audio::Copy { tracks: Tracks::Main });
+        })
+    };
+    let code = |source: &Path, container| Trial::new(source, &[copy(container)]).made.failure().code.clone();
+    assert_eq!(code(&clip, Container::Mp4), "MEDIA0012");
+    assert_eq!(code(&clip, Container::Ts), "MEDIA0012");
+    assert_eq!(code(&turned(&clip), Container::Mkv), "MEDIA0017");
+    let raw = generate(&["-i", clip.to_str().unwrap(), "-c:v", "copy"], "a.h264");
+    assert_eq!(code(&raw, Container::Mkv), "MEDIA0005");
 }
