@@ -19,6 +19,7 @@ mod finish;
 mod flow;
 mod graph;
 mod mux;
+mod outcome;
 mod overlay;
 mod picture;
 mod plan;

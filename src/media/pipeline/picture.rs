@@ -270,3 +270,64 @@ fn tone_map(look: &Look) -> String {
          zscale=p=bt709,tonemap=tonemap=hable:desat=0,zscale=t=bt709:m=bt709:p=bt709:r=tv,format=yuv420p"
     )
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::geometry;
+    use reelmill::model::work::{Fit, Size};
+
+    fn look() -> Look {
+        Look {
+            pixels: Pixels::new(1920, 1080),
+            format: 0,
+            rgb: false,
+            alpha: false,
+            interlaced: false,
+            orientation: Orientation::default(),
+            sample_aspect: 1.0,
+            color: libav::Color::default(),
+        }
+    }
+
+    fn text(look: &Look, size: Size, fit: Fit) -> String {
+        let target = Target {
+            format: "yuv420p",
+            matrix: Matrix::Source,
+            full_range: false,
+            frame_rate: None,
+            tone_mapping: true,
+        };
+        chain(look, geometry::fit(look.upright(), look.sample_aspect, size, fit, false), target).text
+    }
+
+    #[test]
+    fn plain_video_is_scaled_and_tagged() {
+        assert_eq!(
+            text(&look(), Size::ShortSide(720), Fit::Rescale),
+            "scale=1280:720:flags=bicubic:in_color_matrix=bt709:out_color_matrix=bt709:out_range=tv,format=yuv420p,\
+             setparams=field_mode=prog:range=tv:colorspace=bt709:color_trc=bt709:color_primaries=bt709,setsar=1"
+        );
+    }
+
+    #[test]
+    fn each_property_of_a_source_brings_its_filter() {
+        let turned = Look { orientation: Orientation { rotation: 90, flipped: false }, ..look() };
+        assert!(text(&turned, Size::ShortSide(720), Fit::Rescale).starts_with("scale=1280:720:"));
+        assert!(text(&turned, Size::Source, Fit::Rescale).contains(",transpose=clock,"));
+        let mirrored = Look { orientation: Orientation { rotation: 180, flipped: true }, ..look() };
+        assert!(text(&mirrored, Size::Source, Fit::Rescale).contains(",vflip,hflip,vflip,"));
+        let fields = Look { interlaced: true, ..look() };
+        assert!(text(&fields, Size::Source, Fit::Rescale).starts_with("bwdif="));
+        let clear = Look { alpha: true, ..look() };
+        assert!(text(&clear, Size::Source, Fit::Rescale).starts_with("format=gbrap,premultiply="));
+        let small = Look { pixels: Pixels::new(720, 576), ..look() };
+        assert!(text(&small, Size::Source, Fit::Rescale).contains("colorspace=smpte170m"));
+        let square = Size::Box { width: Some(720), height: Some(720) };
+        assert!(text(&look(), square, Fit::Crop).contains(",crop=720:720,"));
+        assert!(text(&look(), square, Fit::Pad).contains(",pad=720:720:"));
+        let pq = libav::Color { transfer: Some("smpte2084".into()), ..libav::Color::default() };
+        let hdr = text(&Look { color: pq, ..look() }, Size::Source, Fit::Rescale);
+        assert!(hdr.contains("tonemap=") && hdr.contains("color_trc=bt709"), "{hdr}");
+    }
+}

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::mpsc::sync_channel;
-use std::thread::{self, Scope, ScopedJoinHandle};
+use std::thread::{self, Scope};
 
 use ffmpeg_next::Frame;
 use reelmill::model::Failure;
@@ -14,9 +14,10 @@ use super::copy::Copying;
 use super::decode::Decoder;
 use super::demux::{self, Route};
 use super::finish;
-use super::flow::{Inlet, Outlets, Stop};
+use super::flow::{Inlet, Outlets};
 use super::graph;
-use super::mux::{self, Muxing, Port, Totals};
+use super::mux::{self, Muxing, Port};
+use super::outcome::{Faults, Last, Made, Running, joined};
 use super::picture;
 use super::plan::{MediaPlan, Plan, ShotPlan};
 use super::progress::{self, Position};
@@ -110,24 +111,6 @@ struct Crew<'a> {
     around: Surroundings<'a>,
 }
 
-/// The threads of one output.
-struct Running<'scope> {
-    branches: Vec<ScopedJoinHandle<'scope, Result<(), Stop>>>,
-    last: Last<'scope>,
-}
-
-/// The thread that finishes an output.
-enum Last<'scope> {
-    Muxer(ScopedJoinHandle<'scope, Result<Vec<Totals>, Stop>>),
-    Shooting(ScopedJoinHandle<'scope, Result<Produced, Stop>>),
-}
-
-/// What the threads of one output made.
-enum Made {
-    Media(Vec<Totals>),
-    Shots(Produced),
-}
-
 /// Connections that wait for the demuxer and the decoders.
 #[derive(Default)]
 struct Wiring {
@@ -139,27 +122,7 @@ impl Crew<'_> {
     fn work(&self, plans: &BTreeMap<usize, Plan<'_>>, opened: Opened, outcomes: &mut Outcomes) {
         let source = opened.source().clone();
         let (sought, mut flowing) = self.divide(plans);
-        let mut decoders: BTreeMap<usize, Decoder> = BTreeMap::new();
-        for track in flowing.values().flat_map(|plan| plan.decoded()).collect::<Vec<_>>() {
-            if decoders.contains_key(&track.index) {
-                continue;
-            }
-            match Decoder::open(track, self.around.threads) {
-                Ok(decoder) => {
-                    decoders.insert(track.index, decoder);
-                }
-                Err(error) => {
-                    let failure = Failure::from(error);
-                    flowing.retain(|&index, plan| {
-                        let without = plan.decoded().iter().all(|needed| needed.index != track.index);
-                        if !without {
-                            outcomes.insert(index, Err(failure.clone()));
-                        }
-                        without
-                    });
-                }
-            }
-        }
+        let decoders = self.open_decoders(&mut flowing, outcomes);
         if !flowing.is_empty() {
             for (index, made) in self.flow(&flowing, decoders, opened) {
                 let outcome = made.and_then(|made| self.check(flowing[&index], made).map_err(Failure::from));
@@ -175,6 +138,27 @@ impl Crew<'_> {
             });
             outcomes.insert(index, produced.map_err(Failure::from));
         }
+    }
+
+    /// Opens a decoder for each stream that is needed decoded; plans that need one that does not open have failed.
+    fn open_decoders(&self, plans: &mut Flowing<'_>, outcomes: &mut Outcomes) -> BTreeMap<usize, Decoder> {
+        let mut decoders = BTreeMap::new();
+        let mut faulty: BTreeMap<usize, Failure> = BTreeMap::new();
+        for track in plans.values().flat_map(|plan| plan.decoded()) {
+            if decoders.contains_key(&track.index) || faulty.contains_key(&track.index) {
+                continue;
+            }
+            match Decoder::open(track, self.around.threads) {
+                Ok(decoder) => drop(decoders.insert(track.index, decoder)),
+                Err(error) => drop(faulty.insert(track.index, error.into())),
+            }
+        }
+        plans.retain(|&index, plan| {
+            let failure = plan.decoded().into_iter().find_map(|track| faulty.get(&track.index));
+            outcomes.extend(failure.map(|failure| (index, Err(failure.clone()))));
+            failure.is_none()
+        });
+        decoders
     }
 
     /// Pictures of few moments are sought, unless the video is decoded anyway; everything else flows.
@@ -229,7 +213,7 @@ impl Crew<'_> {
                 .into_iter()
                 .map(|(index, running)| {
                     let made = running.map_err(Failure::from).and_then(|running| {
-                        finish(running).map_err(|stop| faults.of(index, &plans[&index].decoded(), stop))
+                        running.finish().map_err(|stop| faults.of(index, &plans[&index].decoded(), stop))
                     });
                     (index, made)
                 })
@@ -371,64 +355,5 @@ impl Wiring {
         if let Ok(copying) = Copying::start(track.clone(), plan.window, port) {
             self.routes.entry(track.index).or_default().copies.push((output, copying));
         }
-    }
-}
-
-/// Waits for the threads of an output; the first that says why it failed is heard.
-fn finish(running: Running<'_>) -> Result<Made, Stop> {
-    let branches: Vec<Result<(), Stop>> = running.branches.into_iter().map(joined).collect();
-    let last = match running.last {
-        Last::Muxer(thread) => joined(thread).map(Made::Media),
-        Last::Shooting(thread) => joined(thread).map(Made::Shots),
-    };
-    let mut upstream = false;
-    for stop in branches.into_iter().filter_map(Result::err) {
-        match stop {
-            Stop::Failed(_) => return Err(stop),
-            Stop::Upstream => upstream = true,
-        }
-    }
-    match last {
-        Ok(_) if upstream => Err(Stop::Upstream),
-        last => last,
-    }
-}
-
-fn joined<T>(thread: ScopedJoinHandle<'_, Result<T, Stop>>) -> Result<T, Stop> {
-    thread.join().unwrap_or_else(|panic| Err(MediaError::panicked(panic.as_ref()).into()))
-}
-
-/// What went wrong before the outputs' own threads.
-struct Faults {
-    reading: Option<Failure>,
-    copying: BTreeMap<usize, Failure>,
-    decoding: BTreeMap<usize, Failure>,
-}
-
-impl Faults {
-    fn new(read: Result<Vec<(usize, MediaError)>, MediaError>, decoded: BTreeMap<usize, Result<(), Stop>>) -> Self {
-        let (copies, reading) = match read {
-            Ok(copies) => (copies, None),
-            Err(error) => (Vec::new(), Some(error.into())),
-        };
-        let failed = |result: Result<(), Stop>| match result {
-            Err(Stop::Failed(error)) => Some(Failure::from(error)),
-            _ => None,
-        };
-        Self {
-            reading,
-            copying: copies.into_iter().map(|(output, error)| (output, error.into())).collect(),
-            decoding: decoded.into_iter().filter_map(|(index, result)| Some((index, failed(result)?))).collect(),
-        }
-    }
-
-    /// Why an output that uses the frames of `tracks` stopped.
-    fn of(&self, output: usize, tracks: &[&Track], stop: Stop) -> Failure {
-        if let Stop::Failed(error) = stop {
-            return error.into();
-        }
-        let decoding = || tracks.iter().find_map(|track| self.decoding.get(&track.index));
-        let why = self.reading.as_ref().or_else(|| self.copying.get(&output)).or_else(decoding);
-        why.cloned().unwrap_or_else(|| MediaError::Panic("an output stopped without a reason".into()).into())
     }
 }

@@ -1,0 +1,101 @@
+//! What comes of an output, and who knows why when nothing does.
+
+use std::collections::BTreeMap;
+use std::thread::ScopedJoinHandle;
+
+use reelmill::model::Failure;
+use reelmill::model::work::Produced;
+
+use super::flow::Stop;
+use super::mux::Totals;
+use super::streams::Track;
+use crate::error::MediaError;
+
+/// The threads of one output.
+pub struct Running<'scope> {
+    /// Filters and encoders.
+    pub branches: Vec<ScopedJoinHandle<'scope, Result<(), Stop>>>,
+    /// The one that finishes it.
+    pub last: Last<'scope>,
+}
+
+/// The thread that finishes an output.
+pub enum Last<'scope> {
+    /// Of a media file.
+    Muxer(ScopedJoinHandle<'scope, Result<Vec<Totals>, Stop>>),
+    /// Of pictures.
+    Shooting(ScopedJoinHandle<'scope, Result<Produced, Stop>>),
+}
+
+/// What the threads of one output made.
+pub enum Made {
+    /// A media file: what each stream got.
+    Media(Vec<Totals>),
+    /// Pictures.
+    Shots(Produced),
+}
+
+impl Running<'_> {
+    /// Waits for its threads; the first that says why it failed is heard.
+    pub fn finish(self) -> Result<Made, Stop> {
+        let branches: Vec<Result<(), Stop>> = self.branches.into_iter().map(joined).collect();
+        let last = match self.last {
+            Last::Muxer(thread) => joined(thread).map(Made::Media),
+            Last::Shooting(thread) => joined(thread).map(Made::Shots),
+        };
+        let mut upstream = false;
+        for stop in branches.into_iter().filter_map(Result::err) {
+            match stop {
+                Stop::Failed(_) => return Err(stop),
+                Stop::Upstream => upstream = true,
+            }
+        }
+        match last {
+            Ok(_) if upstream => Err(Stop::Upstream),
+            last => last,
+        }
+    }
+}
+
+/// Waits for a thread; a panic is a failure like others.
+pub fn joined<T>(thread: ScopedJoinHandle<'_, Result<T, Stop>>) -> Result<T, Stop> {
+    thread.join().unwrap_or_else(|panic| Err(MediaError::panicked(panic.as_ref()).into()))
+}
+
+/// What went wrong before the outputs' own threads.
+pub struct Faults {
+    reading: Option<Failure>,
+    copying: BTreeMap<usize, Failure>,
+    decoding: BTreeMap<usize, Failure>,
+}
+
+impl Faults {
+    /// Of reading the source and of decoding its streams.
+    #[must_use]
+    pub fn new(read: Result<Vec<(usize, MediaError)>, MediaError>, decoded: BTreeMap<usize, Result<(), Stop>>) -> Self {
+        let (copies, reading) = match read {
+            Ok(copies) => (copies, None),
+            Err(error) => (Vec::new(), Some(error.into())),
+        };
+        let failed = |result: Result<(), Stop>| match result {
+            Err(Stop::Failed(error)) => Some(Failure::from(error)),
+            _ => None,
+        };
+        Self {
+            reading,
+            copying: copies.into_iter().map(|(output, error)| (output, error.into())).collect(),
+            decoding: decoded.into_iter().filter_map(|(index, result)| Some((index, failed(result)?))).collect(),
+        }
+    }
+
+    /// Why an output that uses the frames of `tracks` stopped.
+    #[must_use]
+    pub fn of(&self, output: usize, tracks: &[&Track], stop: Stop) -> Failure {
+        if let Stop::Failed(error) = stop {
+            return error.into();
+        }
+        let decoding = || tracks.iter().find_map(|track| self.decoding.get(&track.index));
+        let why = self.reading.as_ref().or_else(|| self.copying.get(&output)).or_else(decoding);
+        why.cloned().unwrap_or_else(|| MediaError::Panic("an output stopped without a reason".into()).into())
+    }
+}
