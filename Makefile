@@ -4,7 +4,7 @@ MEDIA := $(or $(REELMILL_MEDIA),$(wildcard $(abspath ../shared/media)))
 NEXTEST := $(shell command -v cargo-nextest 2>/dev/null)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test setup fmt lint unit docs
+.PHONY: help demo test corpus setup fmt lint unit docs
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -17,6 +17,10 @@ demo: ## build, start the daemon, upload a clip, watch it become HLS, MP4s and a
 test: ## format check, lints, every test, documentation
 	@infra/setup.sh test
 	@$(MAKE) --no-print-directory fmt lint unit docs
+
+corpus: export REELMILL_CORPUS := full
+corpus: ## workflows/vod.yaml on every file of the media corpus (long)
+	cargo test --locked --test it -- corpus:: --nocapture
 
 setup: ## install what building and testing need (Debian, Ubuntu)
 	@infra/setup.sh test

@@ -171,3 +171,38 @@ fn usage_errors_and_a_missing_daemon_have_their_exit_codes() {
     let unset = run(reelmill().arg("run").arg(&vod).arg(fixture("logo.png")).args(["--set", "nope=1"]));
     assert_eq!(unset.status.code(), Some(2), "{unset:?}");
 }
+
+/// Needs the right to mount; where that is missing it says so.
+#[test]
+fn a_full_disk_is_said_with_its_code_and_loses_nothing() {
+    let (folder, file) = workflow(
+        "
+name: full
+output: { bucket: media, prefix: out/ }
+retry: { attempts: 1 }
+activities:
+  small:
+    transcode: { template: h264-240p, video: { preset: ultrafast }, name: small.mp4 }
+",
+    );
+    let disk = folder.path().join("disk");
+    std::fs::create_dir(&disk).unwrap();
+    let script =
+        r#"mount -t tmpfs -o size=64k tmpfs "$1" || exit 99; TMPDIR="$1" exec "$2" run --json --output "$3" "$4" "$5""#;
+    let result = run(std::process::Command::new("unshare")
+        .args(["--mount", "sh", "-c", script, "sh"])
+        .arg(&disk)
+        .arg(env!("CARGO_BIN_EXE_reelmill"))
+        .arg(folder.path().join("made"))
+        .arg(&file)
+        .arg(fixture("normal/tiny_aac_180p.mp4")));
+    if matches!(result.status.code(), Some(1 | 99)) && result.stdout.is_empty() {
+        eprintln!("skipped: no right to mount: {}", String::from_utf8_lossy(&result.stderr));
+        return;
+    }
+    assert_eq!(result.status.code(), Some(1), "{}", String::from_utf8_lossy(&result.stderr));
+    let execution = last_json(&String::from_utf8(result.stdout).unwrap());
+    assert_eq!(execution["activities"]["small"]["error"]["code"], "MEDIA0015", "{execution:#}");
+    assert_eq!(execution["activities"]["small"]["error"]["blame"], "infrastructure");
+    assert!(files(&folder.path().join("made")).is_empty());
+}

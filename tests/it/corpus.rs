@@ -1,5 +1,6 @@
 //! The media corpus, where it is there (`REELMILL_MEDIA`, or `../shared/media` beside the checkout): every file does what
-//! its manifest expects, through `reelmill run`.
+//! its manifest expects, through `reelmill run`. The workflow has the shape of `workflows/vod.yaml` with cheap encodes;
+//! `make corpus` (`REELMILL_CORPUS=full`) takes that file itself, which is hours of video to encode.
 
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
@@ -7,10 +8,10 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
-use crate::support::{files, repository, run_workflow};
+use crate::support::{files, repository, run_workflow, workflow};
 
 /// No file takes longer, however hostile.
-const LONGEST: Duration = Duration::from_secs(300);
+const LONGEST: Duration = Duration::from_secs(1_200);
 
 struct File {
     name: String,
@@ -76,9 +77,27 @@ fn errors(execution: &Value) -> Vec<String> {
         .collect()
 }
 
+const CHEAP: &str = "
+name: vod
+output: { bucket: media, prefix: 'vod/${object.stem}/' }
+activities:
+  probe:
+    analysis: {}
+  base:
+    transcode: { template: h264-240p, video: { preset: ultrafast }, name: 240p.mp4 }
+  poster:
+    when: probe.has_video
+    snapshot: { at: 10%, width: 320, name: poster.jpg }
+  hls:
+    package: { from: [base], protocol: hls, segment: 6s }
+";
+
 fn vod(file: &Path) -> (i32, Value, Vec<String>) {
     let output = tempfile::tempdir().unwrap();
-    let (exit, execution) = run_workflow(&repository("workflows/vod.yaml"), file, output.path());
+    let (_folder, cheap) = workflow(CHEAP);
+    let full = std::env::var_os("REELMILL_CORPUS").is_some_and(|value| value == "full");
+    let workflow = if full { repository("workflows/vod.yaml") } else { cheap };
+    let (exit, execution) = run_workflow(&workflow, file, output.path());
     (exit, execution, files(output.path()))
 }
 
