@@ -56,6 +56,12 @@ impl CliError {
         Self::new(Exit::Usage, "CLI0002", message)
     }
 
+    /// The daemon went away while it was followed.
+    #[must_use]
+    pub fn daemon_ended() -> Self {
+        Self::new(Exit::Storage, "CLI0008", "the daemon ended while it was followed; what it did is kept")
+    }
+
     /// A file that cannot be read: not found, or out of reach.
     #[must_use]
     pub fn file(path: &std::path::Path, error: &std::io::Error) -> Self {

@@ -182,5 +182,5 @@ async fn follow(client: &Client, execution: ExecutionId, output: Output) -> Resu
             _ => break,
         }
     }
-    Err(CliError::new(Exit::Storage, "CLI0008", "the daemon ended while it was followed; what it did is kept"))
+    Err(CliError::daemon_ended())
 }

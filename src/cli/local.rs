@@ -1,11 +1,12 @@
 //! What commands without a daemon share: the worker program, and object storage by address.
 
+use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::serve::Running;
 use super::{CliError, Exit, WorkerArgs};
-use crate::model::ObjectLocation;
+use crate::model::{Clock, Ids, ObjectLocation, RandomIds, SystemClock};
 use crate::objects::SharedObjects;
 use crate::objects::aws::AwsOptions;
 use crate::objects::endpoint::KeyPair;
@@ -83,10 +84,10 @@ pub(super) fn interrupted() -> CliError {
 pub(super) struct TemporaryFolder(PathBuf);
 
 impl TemporaryFolder {
-    /// Makes `reelmill-<purpose>-<process>`.
+    /// Makes a folder that was not there, with a name that nobody can guess.
     pub(super) fn create(purpose: &str) -> Result<Self, CliError> {
-        let path = std::env::temp_dir().join(format!("reelmill-{purpose}-{}", std::process::id()));
-        std::fs::create_dir_all(&path).map_err(|error| {
+        let path = std::env::temp_dir().join(format!("reelmill-{purpose}-{}", RandomIds.next(SystemClock.now())));
+        std::fs::DirBuilder::new().mode(0o700).create(&path).map_err(|error| {
             CliError::new(Exit::Storage, "CLI0005", format!("cannot make {}: {error}", path.display()))
         })?;
         Ok(Self(path))

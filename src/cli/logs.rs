@@ -44,13 +44,18 @@ pub(super) async fn logs(args: LogsArgs, output: Output) -> Result<Exit, CliErro
         let mut events = client.events(&format!("/v1/executions/{}/stream", args.execution)).await?;
         while let Some(event) = events.next().await {
             let event = event?;
-            if event.name == "log"
-                && let Ok(line) = serde_json::from_value(event.data)
-            {
-                print(&line);
+            match event.name.as_str() {
+                "log" => {
+                    if let Ok(line) = serde_json::from_value(event.data) {
+                        print(&line);
+                    }
+                }
+                "end" => return Ok(Exit::Done),
+                "progress" => {}
+                _ => break,
             }
         }
-        return Ok(Exit::Done);
+        return Err(CliError::daemon_ended());
     }
     let mut after = 0;
     loop {

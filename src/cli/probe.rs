@@ -19,6 +19,8 @@ use crate::worker::supervisor::{Assignment, Limits, run};
 
 /// How long reading the headers of one file may take.
 const LIMIT: Duration = Duration::from_secs(120);
+/// How long decoding all of its audio may take.
+const DECODING: Duration = Duration::from_secs(6 * 60 * 60);
 
 /// Say what a media file holds.
 #[derive(Debug, Args)]
@@ -55,7 +57,11 @@ pub(super) async fn probe(args: ProbeArgs, output: Output) -> Result<Exit, CliEr
         scratch: scratch.path(),
         threads: 0,
         work: Work::Analysis(Analysis { loudness: args.loudness }),
-        limits: Limits { timeout: LIMIT, stall: LIMIT, grace: Duration::from_secs(1) },
+        limits: Limits {
+            timeout: if args.loudness { DECODING } else { LIMIT },
+            stall: LIMIT,
+            grace: Duration::from_secs(1),
+        },
     };
     let (words, _) = mpsc::channel(16);
     let stop = CancellationToken::new();

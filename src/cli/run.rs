@@ -13,7 +13,6 @@ use super::{CliError, Exit, WorkerArgs, executions, local, validate};
 use crate::api::view::{ExecutionView, LogLine};
 use crate::daemon::scheduler::Shutdown;
 use crate::daemon::{Host, live::Live};
-use crate::model::plan::Plan;
 use crate::model::{
     Clock, ExecutionId, ExecutionState, Ids, InputObject, JobId, ObjectLocation, RandomIds, SystemClock,
 };
@@ -21,7 +20,7 @@ use crate::objects::local::{Layout, LocalBuckets};
 use crate::store::sqlite::SqliteStore;
 use crate::store::{Hint, NewExecution};
 use crate::worker::scratch::ScratchRoot;
-use crate::workflow::{self, Evaluator};
+use crate::workflow::{self, Evaluator, Workflow};
 
 /// Bucket of the input file where the workflow names none.
 const INPUT_BUCKET: &str = "input";
@@ -67,7 +66,7 @@ pub(super) async fn run(args: RunArgs, output: Output) -> Result<Exit, CliError>
     }
     let bucket = workflow.trigger.as_ref().map_or(INPUT_BUCKET, |trigger| trigger.bucket.as_str());
     let input = input_object(&args.file, bucket, metadata.len())?;
-    let places = Places::new(&args.workflow, &args.output, &args.bucket, &plan);
+    let places = Places::new(&args.workflow, &args.output, &args.bucket, &workflow);
     let temporary = local::TemporaryFolder::create("run")?;
     let clock = Arc::new(SystemClock);
     let objects = LocalBuckets::open(
@@ -180,9 +179,9 @@ struct Places {
 }
 
 impl Places {
-    fn new(workflow: &Path, output: &Path, named: &[(String, String)], plan: &Plan) -> Self {
+    fn new(file: &Path, output: &Path, named: &[(String, String)], workflow: &Workflow) -> Self {
         let mut mounts = BTreeMap::new();
-        let beside = workflow.parent().unwrap_or_else(|| Path::new("")).join(".");
+        let beside = file.parent().unwrap_or_else(|| Path::new("")).join(".");
         for entry in std::fs::read_dir(beside).into_iter().flatten().flatten() {
             if let Some(name) = entry.file_name().to_str()
                 && entry.path().is_dir()
@@ -190,8 +189,11 @@ impl Places {
                 mounts.insert(name.to_owned(), entry.path());
             }
         }
-        if !plan.output.bucket.is_empty() && !plan.output.bucket.contains("${") {
-            mounts.insert(plan.output.bucket.clone(), output.to_owned());
+        let main = workflow.plan.output.bucket.as_str();
+        let lent = workflow.trigger.as_ref().map(|trigger| trigger.bucket.as_str());
+        for bucket in workflow.buckets().filter(|bucket| Some(*bucket) != lent) {
+            let folder = if bucket == main { output.to_owned() } else { output.join(bucket) };
+            mounts.insert(bucket.to_owned(), folder);
         }
         mounts.extend(named.iter().map(|(bucket, folder)| (bucket.clone(), PathBuf::from(folder))));
         Self { output: output.to_owned(), mounts }

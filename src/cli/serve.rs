@@ -39,8 +39,8 @@ pub(super) struct ServeArgs {
     #[arg(long, value_name = "ADDRESS")]
     s3_endpoint: Option<SocketAddr>,
     /// Jobs at once
-    #[arg(long)]
-    slots: Option<usize>,
+    #[arg(long, value_parser = clap::value_parser!(u16).range(1..=1024))]
+    slots: Option<u16>,
 }
 
 /// Where a running daemon is; kept in its data folder for the commands beside it.
@@ -79,7 +79,7 @@ pub(super) async fn serve(args: ServeArgs, output: Output) -> Result<Exit, CliEr
         config.s3_endpoint = args.s3_endpoint;
     }
     if args.slots.is_some() {
-        config.worker.slots = args.slots;
+        config.worker.slots = args.slots.map(usize::from);
     }
     let worker = local::worker_program(config.worker.program.as_deref())?;
     let (end, now) = signals()?;

@@ -194,12 +194,28 @@ impl Config {
         environment: impl IntoIterator<Item = (String, String)>,
     ) -> Result<Self, ConfigError> {
         let mut config = match (file, data) {
-            (Some(path), _) => Self::read(path)?,
+            (Some(path), data) => Self::read(path)?.moved_under(data),
             (None, Some(data)) => Self::under(data),
             (None, None) => Self::default(),
         };
         environment::apply(&mut config, environment)?;
         Ok(config)
+    }
+
+    /// What was left at its default lies under `data`.
+    fn moved_under(mut self, data: Option<&Path>) -> Self {
+        let Some(data) = data else { return self };
+        let (plain, under) = (Self::default(), Self::under(data));
+        if self.store == plain.store {
+            self.store = under.store;
+        }
+        if self.objects == plain.objects {
+            self.objects = under.objects;
+        }
+        if self.worker.scratch == plain.worker.scratch {
+            self.worker.scratch = under.worker.scratch;
+        }
+        self
     }
 
     fn read(path: &Path) -> Result<Self, ConfigError> {
@@ -222,6 +238,13 @@ impl Config {
                 "s3_endpoint: the embedded endpoint serves local buckets; set it to null beside objects: { s3: … }"
                     .to_owned(),
             ));
+        }
+        if self.worker.stall < Duration::from_secs(1) {
+            return Err(ConfigError::Conflict("worker.stall: at least 1s".to_owned()));
+        }
+        let mut waits = self.events.iter().map(|EventsConfig::Sqs(sqs)| sqs.wait);
+        if waits.any(|wait| !(1..=20).contains(&wait.as_secs())) {
+            return Err(ConfigError::Conflict("events.sqs.wait: from 1s to 20s".to_owned()));
         }
         self.sqlite_path().map(|_| ())
     }

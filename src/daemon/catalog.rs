@@ -2,7 +2,7 @@
 //!
 //! **Invariant**: a file that does not compile leaves its last good version active, and says so.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, RwLock};
 use std::time::Duration;
@@ -123,14 +123,15 @@ impl WorkflowFolder {
             let version = workflow.map(Arc::new).or_else(|| before.get(path).cloned());
             good.extend(version.map(|workflow| (path.clone(), workflow)));
         }
-        let all: Vec<&Workflow> = good.values().map(AsRef::as_ref).collect();
-        for diagnostic in workflow::check_set(&all) {
+        let everything: Vec<&Workflow> = good.values().map(AsRef::as_ref).collect();
+        for diagnostic in workflow::check_set(&everything) {
             let text = texts.workflows.get(Path::new(&diagnostic.file)).map_or("", String::as_str);
             problems.push(Problem { text: text.into(), diagnostic });
         }
+        let mut names = BTreeSet::new();
+        let active: Vec<_> = good.values().filter(|workflow| names.insert(workflow.name.clone())).cloned().collect();
         let mut state = self.state.write().unwrap_or_else(std::sync::PoisonError::into_inner);
-        *state =
-            State { texts, active: Arc::new(good.values().cloned().collect()), good, problems: Arc::new(problems) };
+        *state = State { texts, active: Arc::new(active), good, problems: Arc::new(problems) };
         Ok(true)
     }
 
@@ -152,7 +153,7 @@ impl WorkflowFolder {
             match diagnostic.severity {
                 Severity::Error => tracing::error!(
                     code = diagnostic.code,
-                    "{}:{}:{}: {}; the last good version stays active",
+                    "{}:{}:{}: {}; a last good version, where there is one, stays active",
                     diagnostic.file,
                     diagnostic.line,
                     diagnostic.column,

@@ -27,12 +27,13 @@ pub(super) struct Done {
     pub(super) outputs: Vec<OutputObject>,
 }
 
-/// Does the job. Its scratch folder is gone when this returns.
+/// Does the job. `stop` ends its work, `abandoned` also its publication. Its scratch folder is gone when this returns.
 pub(super) async fn run(
     host: &Host,
     claim: &Claim,
     words: mpsc::Sender<Word>,
     stop: &CancellationToken,
+    abandoned: &CancellationToken,
 ) -> Result<Done, Failure> {
     let context = ResolveContext {
         execution: claim.execution,
@@ -51,7 +52,7 @@ pub(super) async fn run(
         inputs,
         scratch: scratch.path(),
         threads: host.threads,
-        work: resolved.work,
+        work: resolved.work.clone(),
         limits: Limits {
             timeout: claim.plan.graph[NodeIndex::new(claim.activity)].timeout,
             stall: host.stall,
@@ -59,6 +60,9 @@ pub(super) async fn run(
         },
     };
     let report = all_or_nothing(supervise(&host.pool, assignment, words, stop).await?)?;
+    if !resolved.work.fits(&report) {
+        return Err(Failure::bug("WORKER0008", "the worker answered something else than it was asked"));
+    }
     match report {
         Report::Analysis(info) => {
             let result = serde_json::to_value(info)
@@ -66,9 +70,8 @@ pub(super) async fn run(
             Ok(Done { result, outputs: Vec::new() })
         }
         Report::Outputs(produced) => {
-            let produced = produced.into_iter().flatten().collect();
-            let outputs =
-                publish::publish(host, claim, scratch.path(), &resolved.bucket, &resolved.prefix, produced).await?;
+            let files = produced.into_iter().flatten().flat_map(|output| output.files).collect();
+            let outputs = publish::publish(host, claim, scratch.path(), &resolved, files, abandoned).await?;
             Ok(Done { result: Value::Null, outputs })
         }
     }

@@ -1,32 +1,39 @@
 //! Making what a worker made visible.
 //!
-//! **Invariant**: only regular files inside the attempt's scratch folder are published, in the order the worker gave
+//! **Invariant**: only files that the work was to make, regular and inside the attempt's scratch folder, are published, in the order the worker gave
 //! (manifests last), after the store confirmed that the attempt still holds its lease.
 
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
+use tokio_util::sync::CancellationToken;
+
 use super::Host;
-use crate::model::work::{Produced, ProducedFile};
+use crate::model::work::ProducedFile;
 use crate::model::{Failure, ObjectLocation, OutputObject};
 use crate::store::{Claim, StoreError};
+use crate::worker::WorkerError;
+use crate::workflow::Resolved;
 
-/// Publishes every file of `produced` under `bucket` and `prefix`.
+/// Publishes `files` where `resolved` says, until the attempt is `abandoned`.
 pub(super) async fn publish(
     host: &Host,
     claim: &Claim,
     scratch: &Path,
-    bucket: &str,
-    prefix: &str,
-    produced: Vec<Produced>,
+    resolved: &Resolved,
+    mut files: Vec<ProducedFile>,
+    abandoned: &CancellationToken,
 ) -> Result<Vec<OutputObject>, Failure> {
-    let mut files: Vec<ProducedFile> = produced.into_iter().flat_map(|output| output.files).collect();
     // Stable, so that the worker's order holds within a role; roles are ordered by visibility.
     files.sort_by_key(|file| file.role);
     let planned: Vec<(ObjectLocation, PathBuf)> = files
         .iter()
         .map(|file| {
-            let location = ObjectLocation { bucket: bucket.to_owned(), key: format!("{prefix}{}", file.file) };
-            Ok((location, inside(scratch, &file.file)?))
+            let key = format!("{}{}", resolved.prefix, file.file);
+            if !resolved.work.makes(&file.file) {
+                return Err(refused(&file.file));
+            }
+            Ok((ObjectLocation { bucket: resolved.bucket.clone(), key }, inside(scratch, &file.file)?))
         })
         .collect::<Result<_, Failure>>()?;
     let locations: Vec<ObjectLocation> = planned.iter().map(|(location, _)| location.clone()).collect();
@@ -36,6 +43,9 @@ pub(super) async fn publish(
         .map_err(|error| not_announced(&error))?;
     let mut outputs = Vec::with_capacity(files.len());
     for (file, (location, path)) in files.into_iter().zip(planned) {
+        if abandoned.is_cancelled() {
+            return Err(Failure::from(&WorkerError::Stopped));
+        }
         let published = host.objects.publish(&location, &path, &file.content_type).await.map_err(Failure::from)?;
         outputs.push(OutputObject {
             location,
@@ -54,14 +64,14 @@ fn not_announced(error: &StoreError) -> Failure {
 
 /// The path of a produced file, which must be a regular file in scratch: a worker is not trusted.
 fn inside(scratch: &Path, file: &str) -> Result<PathBuf, Failure> {
-    let refused =
-        || Failure::bug("WORKER0012", format!("the worker named a file outside of its scratch folder: {file}"));
-    let path = scratch.join(file).canonicalize().map_err(|_| refused())?;
-    if path.starts_with(scratch) && path.is_file() && !scratch.join(file).is_symlink() {
-        Ok(path)
-    } else {
-        Err(refused())
-    }
+    let path = scratch.join(file);
+    let real = path.canonicalize().map_err(|_| refused(file))?;
+    let alone = path.symlink_metadata().is_ok_and(|metadata| metadata.is_file() && metadata.nlink() == 1);
+    if real.starts_with(scratch) && alone { Ok(real) } else { Err(refused(file)) }
+}
+
+fn refused(file: &str) -> Failure {
+    Failure::bug("WORKER0012", format!("the worker named a file that it was not asked for: {file}"))
 }
 
 #[cfg(test)]

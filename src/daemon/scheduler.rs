@@ -138,7 +138,8 @@ async fn see_through(host: &Host, claim: Claim, hard: &CancellationToken) {
 async fn attend(host: &Host, claim: &Claim, activity: &str, hard: &CancellationToken) -> Ended {
     let stop = hard.child_token();
     let (sender, mut words) = mpsc::channel(64);
-    let work = job::run(host, claim, sender, &stop);
+    let abandoned = hard.child_token();
+    let work = job::run(host, claim, sender, &stop, &abandoned);
     tokio::pin!(work);
     let mut beat = tokio::time::interval(HEARTBEAT);
     beat.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -147,19 +148,21 @@ async fn attend(host: &Host, claim: &Claim, activity: &str, hard: &CancellationT
     loop {
         tokio::select! {
             outcome = &mut work => {
-                return if lost || hard.is_cancelled() { Ended::Abandoned } else { Ended::Reported(outcome) };
+                while let Ok(word) = words.try_recv() {
+                    if let Word::Warning { code, message } = word {
+                        warn(host, claim, code, message).await;
+                    }
+                }
+                // What is done is reported even while the daemon goes down; what was stopped by that is not.
+                let stopped = hard.is_cancelled() && outcome.is_err();
+                return if lost || stopped { Ended::Abandoned } else { Ended::Reported(outcome) };
             }
             Some(word) = words.recv() => match word {
                 Word::Progress(mark) => {
                     progress = Some(mark);
                     host.live.tell(Mark { execution: claim.execution, activity: activity.to_owned(), progress: mark });
                 }
-                Word::Warning { code, message } => {
-                    let event = LogEvent::Warning { code, message };
-                    if let Err(error) = host.store.note(claim.job, claim.attempt, event, host.clock.now()).await {
-                        tracing::warn!(%error, "a warning was not kept");
-                    }
-                }
+                Word::Warning { code, message } => warn(host, claim, code, message).await,
             },
             _ = beat.tick() => {
                 let beaten = host.store.heartbeat(claim.job, claim.attempt, LEASE, progress, host.clock.now()).await;
@@ -168,11 +171,19 @@ async fn attend(host: &Host, claim: &Claim, activity: &str, hard: &CancellationT
                     Ok(Heartbeat::Stop) => stop.cancel(),
                     Ok(Heartbeat::Lost) => {
                         lost = true;
+                        abandoned.cancel();
                         stop.cancel();
                     }
                     Err(error) => tracing::warn!(%error, "a heartbeat was not kept"),
                 }
             }
         }
+    }
+}
+
+async fn warn(host: &Host, claim: &Claim, code: String, message: String) {
+    let event = LogEvent::Warning { code, message };
+    if let Err(error) = host.store.note(claim.job, claim.attempt, event, host.clock.now()).await {
+        tracing::warn!(%error, "a warning was not kept");
     }
 }

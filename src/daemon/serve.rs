@@ -33,6 +33,8 @@ use crate::workflow::Evaluator;
 
 /// How long running jobs may go on after the daemon was asked to end.
 const DRAIN: Duration = Duration::from_secs(20);
+/// How long stopped jobs and open requests then have to end.
+const LAST_WORDS: Duration = Duration::from_secs(15);
 
 /// Why a daemon did not start.
 #[derive(Debug, thiserror::Error)]
@@ -212,10 +214,16 @@ impl Daemon {
             () = tokio::time::sleep(DRAIN) => {}
         }
         shutdown.hard.cancel();
-        if !scheduler.is_finished() {
-            let _ = scheduler.await;
+        // Everything is at least once, so what does not end in time is dropped and done again.
+        let rest = async {
+            if !scheduler.is_finished() {
+                let _ = scheduler.await;
+            }
+            while loops.join_next().await.is_some() {}
+        };
+        if tokio::time::timeout(LAST_WORDS, rest).await.is_err() {
+            tracing::warn!("the end was not awaited; the next start goes on from what is written down");
         }
-        while loops.join_next().await.is_some() {}
     }
 }
 
@@ -236,8 +244,7 @@ async fn open_objects(
     };
     let buckets = LocalBuckets::open(Layout { root, ..Layout::default() }, Arc::clone(clock))?;
     for workflow in catalog.active().iter() {
-        let output = Some(&workflow.plan.output.bucket).filter(|bucket| !bucket.contains("${"));
-        for bucket in workflow.trigger.iter().map(|trigger| &trigger.bucket).chain(output) {
+        for bucket in workflow.buckets() {
             buckets.create_bucket(bucket).await?;
         }
     }

@@ -23,6 +23,53 @@ pub enum Work {
     Package(Package),
 }
 
+impl Work {
+    /// Whether `report` is an answer to this work, with a file where one was asked for.
+    #[must_use]
+    pub fn fits(&self, report: &Report) -> bool {
+        let whole = |outputs: &[Result<Produced, Failure>], count: usize| {
+            outputs.len() == count && outputs.iter().flatten().all(|produced| !produced.files.is_empty())
+        };
+        match (self, report) {
+            (Self::Analysis(_), Report::Analysis(_)) => true,
+            (Self::Pipeline(pipeline), Report::Outputs(outputs)) => whole(outputs, pipeline.outputs.len()),
+            (Self::Package(_), Report::Outputs(outputs)) => whole(outputs, 1),
+            _ => false,
+        }
+    }
+
+    /// Whether `file` is a name that this work makes.
+    #[must_use]
+    pub fn makes(&self, file: &str) -> bool {
+        match self {
+            Self::Analysis(_) => false,
+            Self::Pipeline(pipeline) => pipeline.outputs.iter().any(|output| match output {
+                Output::Media(media) => media.file == file,
+                Output::Snapshot(snapshot) => {
+                    snapshot.vtt.as_deref() == Some(file) || is_numbered(&snapshot.file, file)
+                }
+            }),
+            Self::Package(package) => {
+                let in_folder = |folder: &String| {
+                    let name = file.strip_prefix(folder.as_str()).and_then(|rest| rest.strip_prefix('/'));
+                    name.is_some_and(|name| !matches!(name, "" | "." | "..") && !name.contains('/'))
+                };
+                package.master == file || package.renditions.iter().any(in_folder)
+            }
+        }
+    }
+}
+
+/// Whether `file` is `pattern` with digits at one place: where its run of `#` stands, or before its extension.
+fn is_numbered(pattern: &str, file: &str) -> bool {
+    let (head, tail) = match pattern.find('#') {
+        Some(at) => (&pattern[..at], pattern[at..].trim_start_matches('#')),
+        None => pattern.rfind('.').map_or((pattern, ""), |dot| pattern.split_at(dot)),
+    };
+    let number = file.strip_prefix(head).and_then(|rest| rest.strip_suffix(tail));
+    number.is_some_and(|number| number.bytes().all(|byte| byte.is_ascii_digit() || byte == b'-'))
+}
+
 /// What an analysis looks at beyond headers and the first packets.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Analysis {

@@ -4,6 +4,7 @@ use serde_json::{Value, json};
 
 use crate::engine::ActivityState;
 use crate::model::ExecutionState;
+use crate::model::work::FileRole;
 use crate::store::{ExecutionRecord, Notification};
 
 /// What `notification` tells of the execution `record`.
@@ -36,7 +37,9 @@ pub fn cloudevent(notification: &Notification, record: &ExecutionRecord) -> Valu
             }
         }
         activities.insert(activity.name.clone(), entry);
-        outputs.extend(state.outputs().iter().map(|output| {
+        // Segments are named by their playlist, and a long film has more of them than a message holds.
+        let told = state.outputs().iter().filter(|output| output.role != FileRole::Segment);
+        outputs.extend(told.map(|output| {
             json!({
                 "activity": activity.name,
                 "bucket": output.location.bucket,

@@ -29,6 +29,8 @@ pub use sqs::SqsSender;
 const PARALLEL: usize = 16;
 /// Notifications asked of the store at once.
 const BATCH: u32 = 64;
+/// How long one delivery may take: a receiver that does not answer holds up the others no longer.
+const SEND: Duration = Duration::from_secs(10);
 /// Hints can be missed, and retries become due without one.
 const POLL: Duration = Duration::from_secs(1);
 /// Wait after the first delivery that failed; doubles with each.
@@ -123,7 +125,13 @@ async fn deliver(
         return Ok(true);
     };
     let event = cloudevent(notification, &record);
-    match sender.send(&notification.target.to, &event, &notification.execution.to_string()).await {
+    let group = notification.execution.to_string();
+    let sending = sender.send(&notification.target.to, &event, &group);
+    let sent = tokio::time::timeout(SEND, sending).await.unwrap_or_else(|_| {
+        let reason = format!("no answer for {} s", SEND.as_secs());
+        Err(NotifyError::Refused { to: format!("{:?}", notification.target.to), reason })
+    });
+    match sent {
         Ok(()) => {
             store.delivered(notification.id, clock.now()).await?;
             Ok(true)

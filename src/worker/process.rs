@@ -142,6 +142,8 @@ impl WorkerProcess {
         if tokio::time::timeout(grace, self.child.wait()).await.is_err() {
             self.kill().await;
         }
+        // What the worker may have started lives in its group; where nothing is left, nothing happens.
+        let _ = kill_process_group(self.group, Signal::KILL);
     }
 
     async fn kill(&mut self) {

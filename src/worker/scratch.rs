@@ -1,6 +1,7 @@
 //! Scratch folders: one per attempt, empty at its start, gone after its end.
 //!
-//! **Invariant**: everything under the root belongs to running attempts; what a killed daemon left is swept at start.
+//! **Invariant**: folders of attempts under the root belong to running attempts; what a killed daemon left is swept at
+//! start, and nothing else is touched.
 
 use std::fs;
 use std::os::unix::fs::DirBuilderExt;
@@ -14,7 +15,7 @@ use crate::model::JobId;
 pub struct ScratchRoot(PathBuf);
 
 impl ScratchRoot {
-    /// Makes the root where it is missing and removes everything in it.
+    /// Makes the root where it is missing, and removes what attempts left in it. Whatever else lies there stays.
     pub fn open(root: impl Into<PathBuf>) -> Result<Self, WorkerError> {
         let root = root.into();
         let error = |source| WorkerError::Scratch { path: root.clone(), source };
@@ -22,8 +23,10 @@ impl ScratchRoot {
         // Absolute, so that it means the same to the worker.
         let root = root.canonicalize().map_err(error)?;
         for entry in fs::read_dir(&root).map_err(error)? {
-            let path = entry.map_err(error)?.path();
-            if path.is_dir() { fs::remove_dir_all(&path) } else { fs::remove_file(&path) }.map_err(error)?;
+            let entry = entry.map_err(error)?;
+            if entry.file_name().to_str().is_some_and(is_attempt) {
+                fs::remove_dir_all(entry.path()).map_err(error)?;
+            }
         }
         Ok(Self(root))
     }
@@ -38,6 +41,11 @@ impl ScratchRoot {
         fs::DirBuilder::new().mode(0o700).create(&path).map_err(error)?;
         Ok(Scratch(path))
     }
+}
+
+/// Whether `name` is that of an attempt's folder: `<job>-<attempt>`.
+fn is_attempt(name: &str) -> bool {
+    name.rsplit_once('-').is_some_and(|(job, attempt)| job.parse::<JobId>().is_ok() && attempt.parse::<u32>().is_ok())
 }
 
 /// The scratch folder of one attempt; dropping it removes it.
@@ -67,15 +75,18 @@ mod tests {
     #[test]
     fn field_case_25_scratch_is_swept_at_start_and_gone_after_an_attempt() {
         let folder = tempfile::tempdir().unwrap();
-        let left = folder.path().join("left-by-a-killed-daemon");
+        let left = folder.path().join(format!("{}-3", uuid::Uuid::nil()));
+        let other = folder.path().join("not-ours");
+        fs::write(&other, b"stays").unwrap();
         fs::create_dir(&left).unwrap();
         fs::write(left.join("half.mp4"), b"half").unwrap();
 
         let root = ScratchRoot::open(folder.path()).unwrap();
         let scratch = root.create(JobId(uuid::Uuid::nil()), 1).unwrap();
         fs::write(scratch.path().join("out.mp4"), b"whole").unwrap();
-        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
+        assert!(!left.exists());
         drop(scratch);
-        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0);
+        let kept: Vec<_> = fs::read_dir(folder.path()).unwrap().map(|entry| entry.unwrap().path()).collect();
+        assert_eq!(kept, [other]);
     }
 }

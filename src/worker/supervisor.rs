@@ -74,7 +74,8 @@ pub async fn run(
     };
     let outcome = match outcome {
         Err(End::Worker(WorkerError::Crashed { .. })) => {
-            let status = worker.end().await;
+            let ended = tokio::time::timeout(limits.grace, worker.end()).await;
+            let status = ended.unwrap_or_else(|_| "it closed its output and went on".to_owned());
             Err(End::Worker(WorkerError::Crashed { status }))
         }
         other => other,
@@ -92,6 +93,18 @@ pub async fn run(
             failure
         }
     })
+}
+
+/// Warnings of one attempt that are kept.
+const MAX_WARNINGS: u32 = 100;
+/// Causes of a worker's failure that are kept.
+const MAX_CAUSES: usize = 50;
+/// Longest text of a worker's that is kept, in bytes: it goes into the log, and a worker is not trusted.
+const MAX_TEXT_BYTES: usize = 2048;
+
+fn shortened(mut text: String) -> String {
+    text.truncate(text.floor_char_boundary(MAX_TEXT_BYTES));
+    text
 }
 
 enum End {
@@ -128,6 +141,7 @@ async fn listen(
     let deadline = Instant::now() + limits.timeout;
     let mut stalled = Instant::now() + limits.stall;
     let mut last = Progress::default();
+    let mut warnings = 0;
     loop {
         let message = tokio::select! {
             biased;
@@ -150,12 +164,19 @@ async fn listen(
                 // A slow listener misses marks of progress; it never slows the job down.
                 let _ = words.try_send(Word::Progress(last));
             }
+            // A warning is no progress, and a worker that warns for ever is only heard for so long.
             Some(Message::Warning { code, message }) => {
-                stalled = Instant::now() + limits.stall;
-                let _ = words.send(Word::Warning { code, message }).await;
+                warnings += 1;
+                if warnings <= MAX_WARNINGS {
+                    let _ = words.send(Word::Warning { code: shortened(code), message: shortened(message) }).await;
+                }
             }
             Some(Message::Done { report }) => return Ok(report),
-            Some(Message::Failed { failure }) => return Err(End::Failed(failure)),
+            Some(Message::Failed { failure }) => {
+                let message = shortened(failure.message);
+                let chain = failure.chain.into_iter().take(MAX_CAUSES).map(shortened).collect();
+                return Err(End::Failed(Failure { code: shortened(failure.code), message, chain, ..failure }));
+            }
             Some(Message::Hello { .. }) => return Err(WorkerError::Protocol("it said hello twice".to_owned()).into()),
             None => return Err(WorkerError::Crashed { status: String::new() }.into()),
         }

@@ -67,6 +67,15 @@ pub struct Workflow {
     pub file: String,
 }
 
+impl Workflow {
+    /// The buckets that it names outright: its trigger's, and those of its outputs.
+    pub fn buckets(&self) -> impl Iterator<Item = &str> {
+        let outputs = self.plan.graph.node_weights().map(|activity| self.plan.output_of(activity).bucket.as_str());
+        let all = self.trigger.iter().map(|trigger| trigger.bucket.as_str()).chain(outputs);
+        all.filter(|bucket| !bucket.is_empty() && !bucket.contains("${"))
+    }
+}
+
 /// What a text turned out to be.
 #[derive(Clone, Debug)]
 pub struct Compiled {

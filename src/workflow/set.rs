@@ -10,13 +10,20 @@ use super::{Diagnostic, Trigger, Workflow, keys};
 use crate::model::plan::ActivityKind;
 use crate::yaml::{Sink, Span};
 
-/// Warnings about workflows that are right one by one: uploads that start two of them, and circles in which the outputs of
+/// What is wrong with workflows that are right one by one: two of one name; and warnings: uploads that start two of them, and circles in which the outputs of
 /// each start the next.
 #[must_use]
 pub fn check_set(workflows: &[&Workflow]) -> Vec<Diagnostic> {
     let active: Vec<_> =
         workflows.iter().filter(|w| w.enabled).filter_map(|&w| Some((w, w.trigger.as_ref()?))).collect();
     let mut diagnostics = Vec::new();
+    let mut names = BTreeSet::new();
+    for workflow in workflows.iter().filter(|workflow| !names.insert(workflow.name.as_str())) {
+        let message = format!("another workflow is called `{}` too; only the first is active", workflow.name);
+        let mut sink = Sink::new(&workflow.file, "");
+        sink.error("WF0307", Span::default(), message);
+        diagnostics.extend(sink.finish());
+    }
     for (index, (one, trigger)) in active.iter().enumerate() {
         for (other, others) in &active[..index] {
             if trigger.bucket == others.bucket && overlap(trigger, others) {
