@@ -133,7 +133,11 @@ impl Shooting<'_> {
                 return Ok(frame);
             }
         }
-        Err(nothing_decoded())
+        // A decoder that has been in the middle of a stream may wait for a keyframe that a short file has not; a new one
+        // takes what comes first.
+        *opened = opened.source().open()?;
+        *decoder = Decoder::open(&self.source.track, 1)?;
+        self.decode_until(opened, decoder, moment, true)?.ok_or_else(nothing_decoded)
     }
 
     /// The last frame at or before `moment`. Where the first frame already lies after it: that one if it is the
