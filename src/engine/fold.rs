@@ -1,6 +1,6 @@
 //! Folding the log: the only code that changes a state.
 //!
-//! **Invariant**: [`super::step`] decides on events and folds them here, so a replayed log cannot differ from the state
+//! **Invariant**: [`super::step()`] decides on events and folds them here, so a replayed log cannot differ from the state
 //! that it was written with.
 
 use std::collections::HashMap;

@@ -1,6 +1,6 @@
 //! The engine: what happens next in an execution.
 //!
-//! [`step`] takes the plan, the state and one input and answers with the new state, log entries and effects; a store
+//! [`step()`] takes the plan, the state and one input and answers with the new state, log entries and effects; a store
 //! keeps all three in one transaction. **Invariant**: no I/O, no clock, no randomness; folding the log of an execution
 //! ([`replay`]) gives its state; each activity ends once; nothing starts before what it needs has ended.
 //!

@@ -124,7 +124,7 @@ pub enum Effect {
         /// Which.
         activity: NodeIndex,
     },
-    /// Send [`Input::RetryDue`] when its time has come.
+    /// Send [`Signal::RetryDue`] when its time has come.
     EnqueueAt {
         /// Which.
         activity: NodeIndex,

@@ -1,5 +1,5 @@
 //! Templates and the parameters of media work: presets, custom templates, and how what people write becomes
-//! [`work`](crate::model::work).
+//! [`crate::model::work`].
 //!
 //! A definition is read twice by the same code: when it is loaded ([`check`] tells everything that is wrong with what is
 //! written as it stands), and when an execution runs, with every `${…}` rendered ([`outputs`]). **Invariant**: pure; what

@@ -1,12 +1,12 @@
 //! The workflow language: one YAML file, checked as a whole, becomes one frozen [`Plan`]; and when an execution runs, an
 //! activity of that plan becomes [work](crate::model::work).
 //!
-//! [`compile`] reads the file into a tree with spans, holds it against the [shapes](shapes), expands `for_each`, lays
+//! [`compile()`] reads the file into a tree with spans, holds it against the [`shapes`], expands `for_each`, lays
 //! templates under parameters, checks every expression, links the activities and looks for keys that collide or feed the
 //! workflow again. Each pass goes on where an earlier one found mistakes, so that all are told at once.
 //!
 //! **Invariant**: pure: no I/O, no clock; a plan depends on its text and the templates alone, and nothing outside it but
-//! the execution's own facts goes into [`resolve`]. Any text ends in a plan or in diagnostics. Values are never
+//! the execution's own facts goes into [`resolve()`]. Any text ends in a plan or in diagnostics. Values are never
 //! interpreted: what an object's name holds ends up in keys as it is, or is refused.
 //!
 //! Deliberately absent: when an activity runs (`engine`), files and reloading (`daemon`).

@@ -1,6 +1,6 @@
 //! Expressions: CEL in conditions, and inside `${…}` in texts.
 //!
-//! **Invariant**: every expression has been through [`inspect`] when its workflow was loaded: its length, depth and
+//! **Invariant**: every expression has been through [`inspect()`] when its workflow was loaded: its length, depth and
 //! comprehensions are bounded, and so is what evaluating it costs. CEL runs only inside [`on_large_stack`], where neither
 //! deep recursion nor a panic of the library reaches the caller.
 
