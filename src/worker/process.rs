@@ -25,6 +25,8 @@ use super::protocol::{Job, MAX_LINE_BYTES, Message, VERSION};
 const HELLO_TIMEOUT: Duration = Duration::from_secs(60);
 /// How much of a worker's standard error is kept, in bytes.
 const STDERR_BYTES: usize = 16 * 1024;
+/// How long the end of standard error is awaited: something the worker started may hold it open.
+const LAST_WORDS: Duration = Duration::from_secs(1);
 /// How many of its last lines go into a failure.
 const STDERR_LINES: usize = 20;
 
@@ -36,6 +38,8 @@ pub(super) struct WorkerProcess {
     socket: UnixStream,
     messages: FramedRead<ChildStdout, LinesCodec>,
     stderr: Arc<Mutex<VecDeque<u8>>>,
+    /// Reads standard error to its end.
+    reading: tokio::task::JoinHandle<()>,
     /// Encoders that its libav has, of those Reelmill uses.
     pub(super) encoders: Vec<String>,
     /// Its libavcodec.
@@ -62,13 +66,14 @@ impl WorkerProcess {
         let group = child.id().and_then(|id| i32::try_from(id).ok()).and_then(Pid::from_raw).ok_or_else(missing)?;
         let stdout = child.stdout.take().ok_or_else(missing)?;
         let stderr = Arc::new(Mutex::new(VecDeque::new()));
-        tokio::spawn(keep_end(child.stderr.take().ok_or_else(missing)?, Arc::clone(&stderr)));
+        let reading = tokio::spawn(keep_end(child.stderr.take().ok_or_else(missing)?, Arc::clone(&stderr)));
         let mut worker = Self {
             child,
             group,
             socket: UnixStream::from_std(ours).map_err(error)?,
             messages: FramedRead::new(stdout, LinesCodec::new_with_max_length(MAX_LINE_BYTES)),
             stderr,
+            reading,
             encoders: Vec::new(),
             libavcodec: String::new(),
         };
@@ -87,7 +92,7 @@ impl WorkerProcess {
             Some(Message::Hello { protocol: VERSION, encoders, libavcodec }) => Ok((encoders, libavcodec)),
             Some(Message::Hello { protocol, .. }) => Err(format!("it speaks protocol {protocol}, not {VERSION}")),
             Some(other) => Err(format!("it began with {other:?}")),
-            None => Err(format!("it ended: {}", self.last_words().join(" / "))),
+            None => Err(format!("it ended: {}", self.last_words().await.join(" / "))),
         }
     }
 
@@ -159,7 +164,9 @@ impl WorkerProcess {
     }
 
     /// The last lines of its standard error.
-    pub(super) fn last_words(&self) -> Vec<String> {
+    pub(super) async fn last_words(&mut self) -> Vec<String> {
+        // What an ended worker said may still be in the pipe.
+        let _ = tokio::time::timeout(LAST_WORDS, &mut self.reading).await;
         let kept = self.stderr.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
         let bytes: Vec<u8> = kept.iter().copied().collect();
         let text = String::from_utf8_lossy(&bytes);

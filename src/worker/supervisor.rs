@@ -81,7 +81,11 @@ pub async fn run(
         other => other,
     };
     worker.stop(limits.grace).await;
-    outcome.map_err(|end| match (end, source_error.get()) {
+    let end = match outcome {
+        Ok(report) => return Ok(report),
+        Err(end) => end,
+    };
+    Err(match (end, source_error.get()) {
         (End::Worker(error @ WorkerError::Stopped), _) => Failure::from(&error),
         (_, Some(read)) => {
             Failure::infrastructure("WORKER0010", "the input could not be read from storage").caused_by(&read)
@@ -89,7 +93,7 @@ pub async fn run(
         (End::Failed(failure), None) => failure,
         (End::Worker(error), None) => {
             let mut failure = Failure::from(&error);
-            failure.chain.extend(worker.last_words());
+            failure.chain.extend(worker.last_words().await);
             failure
         }
     })
