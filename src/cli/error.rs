@@ -132,7 +132,9 @@ impl From<ServeError> for CliError {
             ServeError::Store(error) => error.into(),
             ServeError::Objects(error) => error.into(),
             ServeError::Worker(error) => error.into(),
-            ServeError::Listen { .. } | ServeError::Workflows { .. } => Self::coded(Exit::Storage, &error),
+            ServeError::Listen { .. } | ServeError::Workflows { .. } | ServeError::Ended { .. } => {
+                Self::coded(Exit::Storage, &error)
+            }
         }
     }
 }

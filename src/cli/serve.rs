@@ -88,8 +88,9 @@ pub(super) async fn serve(args: ServeArgs, output: Output) -> Result<Exit, CliEr
     })?;
     let daemon = Daemon::start(&config, worker, &local::key_file(&args.data)).await?;
     introduce(&daemon, &args.data, output)?;
-    daemon.work(listen, end, now).await;
+    let worked = daemon.work(listen, end, now).await;
     let _ = std::fs::remove_file(Running::file(&args.data));
+    worked?;
     Ok(Exit::Done)
 }
 

@@ -5,18 +5,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, RwLock};
-use std::time::Duration;
 
-use tokio_util::sync::CancellationToken;
-
-use super::scheduler::pause;
 use crate::intake::Catalog;
 use crate::template::Templates;
 use crate::workflow::{self, Compiled, Limits, Workflow};
-use crate::yaml::{Diagnostic, Severity};
-
-/// How often the folder is looked at.
-const LOOK: Duration = Duration::from_secs(1);
+use crate::yaml::{Diagnostic, Severity, Sink, Span};
 
 /// A folder of workflow files, compiled.
 #[derive(Debug)]
@@ -38,7 +31,8 @@ struct State {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 struct Texts {
     templates: Vec<(String, String)>,
-    workflows: BTreeMap<PathBuf, String>,
+    /// Or why a file could not be read.
+    workflows: BTreeMap<PathBuf, Result<String, String>>,
 }
 
 /// Something wrong in a file, with the text it is wrong in.
@@ -81,6 +75,12 @@ pub fn template_files(folder: &Path) -> std::io::Result<Vec<(String, String)>> {
         .collect()
 }
 
+fn unreadable(file: &str, error: &str) -> Vec<Diagnostic> {
+    let mut sink = Sink::new(file, "");
+    sink.error("WF0005", Span::default(), format!("the file cannot be read: {error}"));
+    sink.finish()
+}
+
 impl WorkflowFolder {
     /// Reads the folder. Files that do not compile are among the [`WorkflowFolder::problems`].
     pub fn open(folder: &Path) -> std::io::Result<Self> {
@@ -101,8 +101,11 @@ impl WorkflowFolder {
             templates: template_files(&self.folder)?,
             workflows: yaml_files(&self.folder)?
                 .into_iter()
-                .map(|path| std::fs::read_to_string(&path).map(|text| (path, text)))
-                .collect::<Result<_, _>>()?,
+                .map(|path| {
+                    let text = std::fs::read_to_string(&path).map_err(|error| error.to_string());
+                    (path, text)
+                })
+                .collect(),
         };
         if texts == self.read_state().texts {
             return Ok(false);
@@ -116,34 +119,26 @@ impl WorkflowFolder {
         }
         let before = self.read_state().good.clone();
         for (path, text) in &texts.workflows {
-            let Compiled { workflow, diagnostics } =
-                workflow::compile(&path.display().to_string(), text, &templates, &Limits::default());
-            let text: Arc<str> = text.as_str().into();
+            let file = path.display().to_string();
+            let Compiled { workflow, diagnostics } = match text {
+                Ok(text) => workflow::compile(&file, text, &templates, &Limits::default()),
+                Err(error) => Compiled { workflow: None, diagnostics: unreadable(&file, error) },
+            };
+            let text: Arc<str> = text.as_deref().unwrap_or_default().into();
             problems.extend(diagnostics.into_iter().map(|diagnostic| Problem { diagnostic, text: Arc::clone(&text) }));
             let version = workflow.map(Arc::new).or_else(|| before.get(path).cloned());
             good.extend(version.map(|workflow| (path.clone(), workflow)));
         }
         let everything: Vec<&Workflow> = good.values().map(AsRef::as_ref).collect();
         for diagnostic in workflow::check_set(&everything) {
-            let text = texts.workflows.get(Path::new(&diagnostic.file)).map_or("", String::as_str);
-            problems.push(Problem { text: text.into(), diagnostic });
+            let text = texts.workflows.get(Path::new(&diagnostic.file)).and_then(|text| text.as_deref().ok());
+            problems.push(Problem { text: text.unwrap_or_default().into(), diagnostic });
         }
         let mut names = BTreeSet::new();
         let active: Vec<_> = good.values().filter(|workflow| names.insert(workflow.name.clone())).cloned().collect();
         let mut state = self.state.write().unwrap_or_else(std::sync::PoisonError::into_inner);
         *state = State { texts, active: Arc::new(active), good, problems: Arc::new(problems) };
         Ok(true)
-    }
-
-    /// Looks at the folder until told to stop, and reads it again when something changed.
-    pub async fn watch(self: Arc<Self>, stop: CancellationToken) {
-        while pause(LOOK, &stop).await {
-            match self.reload() {
-                Ok(false) => {}
-                Ok(true) => self.tell(),
-                Err(error) => tracing::warn!(folder = %self.folder.display(), %error, "cannot read the workflows"),
-            }
-        }
     }
 
     /// Logs what is active and what is wrong.

@@ -3,17 +3,19 @@
 //! Start: open the store, take back what an earlier life left, listen, then work. End: claim no more and finish what
 //! runs for as long as [`DRAIN`]; what runs longer is stopped and goes on at the next start.
 
+use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::net::TcpListener;
+use tokio::sync::oneshot;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use super::catalog::WorkflowFolder;
-use super::scheduler::Shutdown;
+use super::scheduler::{Shutdown, pause};
 use super::{Host, live::Live, reaper, scheduler};
 use crate::config::{Config, ConfigError, EventsConfig, ObjectsConfig, SqsConfig};
 use crate::intake::{Catalog, Intake, sqs};
@@ -31,6 +33,8 @@ use crate::worker::pool::{Capabilities, Pool};
 use crate::worker::scratch::ScratchRoot;
 use crate::workflow::Evaluator;
 
+/// How often the folder of workflows is looked at.
+const LOOK: Duration = Duration::from_secs(1);
 /// How long running jobs may go on after the daemon was asked to end.
 const DRAIN: Duration = Duration::from_secs(20);
 /// How long stopped jobs and open requests then have to end.
@@ -62,6 +66,12 @@ pub enum ServeError {
         #[source]
         source: std::io::Error,
     },
+    /// A part of it.
+    #[error("CLI0012: the {part} ended while the daemon ran; nothing is lost, start it again")]
+    Ended {
+        /// Which.
+        part: &'static str,
+    },
     /// The folder of workflows.
     #[error("CLI0005: cannot read the workflows in {path}")]
     Workflows {
@@ -78,6 +88,8 @@ pub struct Daemon {
     host: Arc<Host>,
     catalog: Arc<WorkflowFolder>,
     api: TcpListener,
+    /// Where objects are folders of this machine.
+    local: Option<LocalBuckets>,
     s3: Option<S3Endpoint>,
     events: Vec<SqsConfig>,
     /// What the installed libav can do.
@@ -88,7 +100,6 @@ pub struct Daemon {
 
 struct S3Endpoint {
     listener: TcpListener,
-    buckets: LocalBuckets,
     keys: KeyPair,
     /// Whether the key pair was made just now.
     new_keys: bool,
@@ -107,7 +118,14 @@ impl Daemon {
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         let catalog = WorkflowFolder::open(&config.workflows)
             .map_err(|source| ServeError::Workflows { path: config.workflows.clone(), source })?;
-        let (objects, s3) = open_objects(config, &catalog, &clock, key_file).await?;
+        let (objects, local) = open_objects(config, &clock).await?;
+        let mut s3 = None;
+        if let Some(local) = &local {
+            make_buckets(local, &catalog).await?;
+            if let Some(address) = config.s3_endpoint {
+                s3 = Some(S3Endpoint::open(address, key_file).await?);
+            }
+        }
         let pool = Pool::new(worker, config.worker.slot_count());
         let capabilities = pool.warm_up().await?;
         let scratch = ScratchRoot::open(&config.worker.scratch)?;
@@ -128,7 +146,7 @@ impl Daemon {
             grace: config.worker.grace,
         };
         let catalog = Arc::new(catalog);
-        Ok(Self { host: Arc::new(host), catalog, api, s3, events, capabilities, reclaimed })
+        Ok(Self { host: Arc::new(host), catalog, local, api, s3, events, capabilities, reclaimed })
     }
 
     /// What its loops share.
@@ -161,16 +179,18 @@ impl Daemon {
         self.s3.as_ref().filter(|s3| s3.new_keys).map(|s3| &s3.keys)
     }
 
-    /// Works until `end`, then drains; `now` cuts the drain short. `api` is given the listener of the API.
+    /// Works until `end`, then drains; `now` cuts the drain short. `api` is given the listener of the API. A part that
+    /// ends before it was told to ends the daemon: it would go on without what it is for.
     pub async fn work<F>(
         self,
         api: impl FnOnce(TcpListener, Arc<Host>, CancellationToken) -> F,
         end: CancellationToken,
         now: CancellationToken,
-    ) where
+    ) -> Result<(), ServeError>
+    where
         F: Future<Output = std::io::Result<()>> + Send + 'static,
     {
-        let Self { host, catalog, api: listener, s3, events, .. } = self;
+        let Self { host, catalog, local, api: listener, s3, events, .. } = self;
         let intake = Intake {
             store: Arc::clone(&host.store),
             catalog: Arc::clone(&catalog) as Arc<dyn Catalog>,
@@ -179,22 +199,23 @@ impl Daemon {
             clock: Arc::clone(&host.clock),
         };
         let shutdown = Shutdown { soft: end.clone(), hard: CancellationToken::new() };
-        let mut loops = JoinSet::new();
-        loops.spawn(reaper::run(Arc::clone(&host), shutdown.hard.clone()));
-        loops.spawn(Arc::clone(&catalog).watch(end.clone()));
+        let mut parts = Parts::default();
+        parts.start("reaper", reaper::run(Arc::clone(&host), shutdown.hard.clone()));
         let sender = Arc::new(SqsSender::default());
-        loops.spawn(notify::run(Arc::clone(&host.store), Arc::clone(&host.clock), sender, shutdown.hard.clone()));
+        let outbox = notify::run(Arc::clone(&host.store), Arc::clone(&host.clock), sender, shutdown.hard.clone());
+        parts.start("notifications", outbox);
         let api = api(listener, Arc::clone(&host), end.clone());
-        loops.spawn(async move {
+        parts.start("API", async move {
             if let Err(error) = api.await {
                 tracing::error!(%error, "the API ended");
             }
         });
-        if let Some(s3) = s3 {
-            s3.buckets.announce_to(Arc::new(intake.clone()));
+        if let (Some(s3), Some(buckets)) = (s3, local.clone()) {
+            buckets.announce_to(Arc::new(intake.clone()));
             let stop = end.clone();
-            loops.spawn(async move { endpoint::serve(s3.listener, s3.buckets, &s3.keys, stop).await });
+            parts.start("S3 endpoint", async move { endpoint::serve(s3.listener, buckets, &s3.keys, stop).await });
         }
+        parts.start("workflows", follow(catalog, local, end.clone()));
         for queue in events {
             let settings = sqs::Settings {
                 queue_url: queue.queue,
@@ -203,64 +224,115 @@ impl Daemon {
             };
             let intake = intake.clone();
             let stop = end.clone();
-            loops.spawn(async move { sqs::Consumer::new(settings, intake).await.run(stop).await });
+            parts.start("event queue", async move { sqs::Consumer::new(settings, intake).await.run(stop).await });
         }
-        let scheduler = tokio::spawn(scheduler::run(Arc::clone(&host), shutdown.clone()));
-        let mut scheduler = std::pin::pin!(scheduler);
-        end.cancelled().await;
+        let (jobs, jobs_ended) = oneshot::channel::<()>();
+        let scheduling = scheduler::run(Arc::clone(&host), shutdown.clone());
+        parts.start("scheduler", async move {
+            scheduling.await;
+            drop(jobs);
+        });
+        let fault = parts.watch(&end).await;
+        end.cancel();
         tokio::select! {
-            _ = &mut scheduler => {}
+            _ = jobs_ended => {}
             () = now.cancelled() => {}
             () = tokio::time::sleep(DRAIN) => {}
         }
         shutdown.hard.cancel();
         // Everything is at least once, so what does not end in time is dropped and done again.
-        let rest = async {
-            if !scheduler.is_finished() {
-                let _ = scheduler.await;
-            }
-            while loops.join_next().await.is_some() {}
-        };
-        if tokio::time::timeout(LAST_WORDS, rest).await.is_err() {
+        if tokio::time::timeout(LAST_WORDS, parts.end()).await.is_err() {
             tracing::warn!("the end was not awaited; the next start goes on from what is written down");
+        }
+        fault.map_or(Ok(()), |part| Err(ServeError::Ended { part }))
+    }
+}
+
+/// The parts of a daemon that run beside each other.
+#[derive(Default)]
+struct Parts {
+    running: JoinSet<()>,
+    names: HashMap<tokio::task::Id, &'static str>,
+}
+
+impl Parts {
+    fn start(&mut self, name: &'static str, part: impl Future<Output = ()> + Send + 'static) {
+        self.names.insert(self.running.spawn(part).id(), name);
+    }
+
+    /// Waits for `end`, or for a part that ends before it; answers which.
+    async fn watch(&mut self, end: &CancellationToken) -> Option<&'static str> {
+        tokio::select! {
+            biased;
+            () = end.cancelled() => None,
+            ended = self.running.join_next_with_id() => match ended? {
+                Ok((id, ())) => self.names.get(&id).copied(),
+                Err(error) => {
+                    tracing::error!(%error, "a part of the daemon broke");
+                    self.names.get(&error.id()).copied()
+                }
+            },
+        }
+    }
+
+    async fn end(&mut self) {
+        while self.running.join_next().await.is_some() {}
+    }
+}
+
+/// Reads the workflows again when they change, and makes the buckets that are new in them.
+async fn follow(catalog: Arc<WorkflowFolder>, local: Option<LocalBuckets>, stop: CancellationToken) {
+    while pause(LOOK, &stop).await {
+        match catalog.reload() {
+            Ok(false) => continue,
+            Ok(true) => {}
+            Err(error) => {
+                tracing::warn!(%error, "cannot read the folder of workflows");
+                continue;
+            }
+        }
+        if let Some(local) = &local
+            && let Err(error) = make_buckets(local, &catalog).await
+        {
+            tracing::error!(%error, "cannot make a bucket that a workflow names");
+        }
+        catalog.tell();
+    }
+}
+
+impl S3Endpoint {
+    async fn open(address: SocketAddr, key_file: &Path) -> Result<Self, ServeError> {
+        let (keys, new_keys) = KeyPair::load_or_create(key_file)?;
+        Ok(Self { listener: listen(address, "S3 endpoint").await?, keys, new_keys })
+    }
+}
+
+/// Object storage as configured.
+async fn open_objects(
+    config: &Config,
+    clock: &Arc<dyn Clock>,
+) -> Result<(SharedObjects, Option<LocalBuckets>), ServeError> {
+    match &config.objects {
+        ObjectsConfig::Local(root) => {
+            let layout = Layout { root: root.clone(), ..Layout::default() };
+            let buckets = LocalBuckets::open(layout, Arc::clone(clock))?;
+            Ok((Arc::new(buckets.clone()), Some(buckets)))
+        }
+        ObjectsConfig::S3(s3) => {
+            let options = AwsOptions { region: s3.region.clone(), endpoint: s3.endpoint.clone(), credentials: None };
+            Ok((Arc::new(S3Buckets::new(&options, s3.path_style).await), None))
         }
     }
 }
 
-/// Object storage as configured; local storage with its endpoint, where that is wanted, and the buckets that the
-/// workflows name.
-async fn open_objects(
-    config: &Config,
-    catalog: &WorkflowFolder,
-    clock: &Arc<dyn Clock>,
-    key_file: &Path,
-) -> Result<(SharedObjects, Option<S3Endpoint>), ServeError> {
-    let root = match &config.objects {
-        ObjectsConfig::Local(root) => root.clone(),
-        ObjectsConfig::S3(s3) => {
-            let options = AwsOptions { region: s3.region.clone(), endpoint: s3.endpoint.clone(), credentials: None };
-            return Ok((Arc::new(S3Buckets::new(&options, s3.path_style).await), None));
-        }
-    };
-    let buckets = LocalBuckets::open(Layout { root, ..Layout::default() }, Arc::clone(clock))?;
+/// Makes the buckets that the workflows name.
+async fn make_buckets(buckets: &LocalBuckets, catalog: &WorkflowFolder) -> Result<(), ObjectError> {
     for workflow in catalog.active().iter() {
         for bucket in workflow.buckets() {
             buckets.create_bucket(bucket).await?;
         }
     }
-    let endpoint = match config.s3_endpoint {
-        Some(address) => {
-            let (keys, new_keys) = KeyPair::load_or_create(key_file)?;
-            Some(S3Endpoint {
-                listener: listen(address, "S3 endpoint").await?,
-                buckets: buckets.clone(),
-                keys,
-                new_keys,
-            })
-        }
-        None => None,
-    };
-    Ok((Arc::new(buckets), endpoint))
+    Ok(())
 }
 
 async fn listen(address: SocketAddr, what: &'static str) -> Result<TcpListener, ServeError> {
@@ -270,4 +342,20 @@ async fn listen(address: SocketAddr, what: &'static str) -> Result<TcpListener, 
 /// This machine's name, for leases and logs.
 fn hostname() -> String {
     rustix::system::uname().nodename().to_string_lossy().into_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_part_that_panics_is_noticed() {
+        let end = CancellationToken::new();
+        let mut parts = Parts::default();
+        parts.start("good", std::future::pending());
+        parts.start("bad", async { panic!("a bug") });
+        assert_eq!(parts.watch(&end).await, Some("bad"));
+        end.cancel();
+        assert_eq!(parts.watch(&end).await, None);
+    }
 }

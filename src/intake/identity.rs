@@ -15,14 +15,14 @@ use crate::model::ObjectEvent;
 
 /// What makes two deliveries the same upload, by itself.
 pub(super) fn identity(event: &ObjectEvent) -> String {
-    match (&event.sequencer, event.time) {
-        (None, Some(time)) if !has_version(event) => {
-            let object = &event.object;
-            let etag = object.etag.as_deref().unwrap_or_default();
-            format!("{}\n{}\nt:{etag}:{time}", object.location.bucket, object.location.key)
-        }
-        _ => event.identity(),
-    }
+    let object = &event.object;
+    let etag = object.etag.as_deref().unwrap_or_default();
+    let upload = match (&object.version, &event.sequencer, event.time) {
+        (Some(version), _, _) if has_version(event) => format!("v:{version}"),
+        (_, None, Some(time)) => format!("t:{etag}:{time}"),
+        (_, sequencer, _) => format!("e:{etag}:{}", sequencer.as_deref().unwrap_or_default()),
+    };
+    format!("{}\n{}\n{upload}", object.location.bucket, object.location.key)
 }
 
 /// Whether rule 3 may apply, so that the ledger has to be asked.

@@ -224,6 +224,7 @@ fn oss(message: &Value) -> Decoded {
 
 #[cfg(test)]
 mod tests {
+    use super::super::identity::identity;
     use super::*;
 
     fn record(key: &str, name: &str) -> Value {
@@ -278,7 +279,7 @@ mod tests {
         from_minio["Records"][0]["s3"]["object"]["key"] = json!("in%2Fa.mp4");
         for body in [sns, bridge, base64, quoted, from_minio.to_string()] {
             let event = &events(&body)[0];
-            assert_eq!(event.identity(), expected.identity(), "{body}");
+            assert_eq!(identity(event), identity(expected), "{body}");
             assert_eq!((&event.name, event.time), (&expected.name, expected.time), "{body}");
             assert_eq!(event.object, expected.object, "{body}");
         }

@@ -93,26 +93,6 @@ pub struct ObjectEvent {
     pub shape: String,
 }
 
-impl ObjectEvent {
-    /// What makes two deliveries the same upload: (bucket, key, version), or (bucket, key, `ETag`, sequencer) in a bucket
-    /// without versions. An `ETag` of the form `…-N` can only come from a finished multipart upload, so a `Put` that carries
-    /// one announces the same object as the `CompleteMultipartUpload` beside it; see `intake` for that pairing.
-    #[must_use]
-    pub fn identity(&self) -> String {
-        let o = &self.object;
-        match &o.version {
-            Some(v) if v != "null" => format!("{}\n{}\nv:{v}", o.location.bucket, o.location.key),
-            _ => format!(
-                "{}\n{}\ne:{}:{}",
-                o.location.bucket,
-                o.location.key,
-                o.etag.as_deref().unwrap_or(""),
-                self.sequencer.as_deref().unwrap_or("")
-            ),
-        }
-    }
-}
-
 /// An object that an activity published.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct OutputObject {

@@ -65,7 +65,7 @@ pub async fn run(store: SharedStore, clock: Arc<dyn Clock>, sender: Arc<dyn Send
     let mut hints = store.hints();
     loop {
         let sent = match store.due_notifications(BATCH, clock.now()).await {
-            Ok(due) => deliver_all(&store, &clock, &sender, due).await,
+            Ok(due) => deliver_all(&store, &clock, &sender, due, &stop).await,
             Err(error) => {
                 tracing::error!(%error, "cannot read the outbox; trying again");
                 0
@@ -99,10 +99,11 @@ async fn deliver_all(
     clock: &Arc<dyn Clock>,
     sender: &Arc<dyn Sender>,
     due: Vec<Notification>,
+    stop: &CancellationToken,
 ) -> usize {
     futures::stream::iter(due)
         .map(|notification| async move {
-            deliver(store, clock.as_ref(), sender.as_ref(), &notification).await.unwrap_or_else(|error| {
+            deliver(store, clock.as_ref(), sender.as_ref(), &notification, stop).await.unwrap_or_else(|error| {
                 tracing::error!(%error, execution = %notification.execution, "the outbox was not kept up; trying again");
                 false
             })
@@ -118,6 +119,7 @@ async fn deliver(
     clock: &dyn Clock,
     sender: &dyn Sender,
     notification: &Notification,
+    stop: &CancellationToken,
 ) -> Result<bool, StoreError> {
     let Some(record) = store.execution(notification.execution).await? else {
         // Pruned together with its execution: there is nothing left to tell.
@@ -132,16 +134,35 @@ async fn deliver(
         Err(NotifyError::Refused { to: format!("{:?}", notification.target.to), reason })
     });
     match sent {
-        Ok(()) => {
-            store.delivered(notification.id, clock.now()).await?;
-            Ok(true)
-        }
+        Ok(()) => note_delivered(store, clock, notification.id, stop).await,
         Err(error) => {
             let now = clock.now();
             let retry_at = retry_at(notification.attempts + 1, now);
             tracing::warn!(%error, execution = %notification.execution, set_aside = retry_at.is_none(), "not delivered");
             store.undelivered(notification.id, &error.to_string(), retry_at, now).await?;
             Ok(false)
+        }
+    }
+}
+
+/// Writes down that a notification was taken; as long as that fails it is not sent again and again.
+async fn note_delivered(
+    store: &SharedStore,
+    clock: &dyn Clock,
+    id: i64,
+    stop: &CancellationToken,
+) -> Result<bool, StoreError> {
+    loop {
+        match store.delivered(id, clock.now()).await {
+            Ok(()) => return Ok(true),
+            Err(error @ StoreError::Database { .. }) => {
+                tracing::error!(%error, "a delivery was not written down; trying again");
+                tokio::select! {
+                    () = stop.cancelled() => return Err(error),
+                    () = tokio::time::sleep(POLL) => {}
+                }
+            }
+            Err(error) => return Err(error),
         }
     }
 }

@@ -298,9 +298,8 @@ pub enum Hint {
 /// Operations of the daemon. Each is one transaction: after a crash it happened wholly or not at all.
 #[async_trait]
 pub trait Store: Send + Sync {
-    /// Writes an event to the ledger together with the executions it starts. The identity
-    /// ([`ObjectEvent::identity`], or `identity` where the intake paired two events) is unique: a second delivery only
-    /// counts as a duplicate. Crash before: the message is delivered again. Crash after: it is a duplicate.
+    /// Writes an event to the ledger together with the executions it starts. Its `identity`, which
+    /// the intake gives it, is unique: a second delivery only counts as a duplicate. Crash before: the message is delivered again. Crash after: it is a duplicate.
     async fn record_event(
         &self,
         identity: &str,

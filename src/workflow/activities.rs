@@ -4,7 +4,7 @@ use serde_json::Value as Json;
 
 use super::definition::{Defaults, Header, Target, defaults, is_identifier, target};
 use super::expression::{Fold, fold, fold_templates};
-use super::names::{BUILT_IN, Mention, Names, RESERVED};
+use super::names::{Mention, Names, means_something_else};
 use super::view::element_name;
 use super::{Limits, shapes};
 use crate::model::plan::ActivityKind;
@@ -145,7 +145,7 @@ fn good_name(entry: &Entry, sink: &mut Sink<'_>) {
     if !is_identifier(name) {
         sink.error("WF0111", entry.key_span, format!("`{name}` is not a name for an activity"))
             .hint("use lower case letters, digits and `_`, not beginning with a digit");
-    } else if BUILT_IN.contains(&name) || RESERVED.contains(&name) {
+    } else if means_something_else(name) {
         sink.error("WF0112", entry.key_span, format!("`{name}` means something else in expressions"))
             .hint(format!("like `my_{name}`"));
     }

@@ -32,9 +32,8 @@ mod view;
 use std::sync::Arc;
 
 use crate::model::plan::Plan;
-use crate::yaml;
+use crate::yaml::{self, Diagnostic};
 
-pub use crate::yaml::{Diagnostic, Severity};
 pub use compile::compile;
 pub use evaluator::Evaluator;
 pub use limits::Limits;
@@ -42,11 +41,6 @@ pub use params::params;
 pub use resolve::{ResolveContext, Resolved, ResolvedInput, resolve};
 pub use set::check_set;
 pub use trigger::{MatchReason, Trigger};
-
-/// Diagnostics for people.
-pub mod diagnostics {
-    pub use crate::yaml::{Diagnostic, Label, Severity, render};
-}
 
 /// A workflow.
 #[derive(Clone, Debug)]

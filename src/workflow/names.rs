@@ -6,17 +6,19 @@ use cel::ExecutionError;
 use serde_json::{Map, Value, json};
 
 use super::activities::Declared;
-use super::expression::{EvaluateError, Fold, Path, Piece, Problem, evaluate, fold_templates, inspect, pieces};
+use super::expression::{
+    EvaluateError, FUNCTIONS, Fold, Path, Piece, Problem, evaluate, fold_templates, inspect, pieces,
+};
 use super::{Limits, view};
 use crate::model::plan::{ActivityKind, Param, ParamType};
 use crate::model::{InputObject, ObjectLocation};
 use crate::yaml::{Node, Sink, Span, nearest};
 
 /// Names that are always there.
-pub const BUILT_IN: &[&str] = &["object", "execution", "workflow", "params", "each"];
+const BUILT_IN: &[&str] = &["object", "execution", "workflow", "params", "each"];
 
-/// Words that CEL keeps for itself, and the functions an activity's name would look like.
-pub const RESERVED: &[&str] = &[
+/// Words that CEL keeps for itself.
+const KEYWORDS: &[&str] = &[
     "as",
     "break",
     "const",
@@ -29,6 +31,7 @@ pub const RESERVED: &[&str] = &[
     "import",
     "in",
     "let",
+    "list",
     "loop",
     "namespace",
     "null",
@@ -38,28 +41,12 @@ pub const RESERVED: &[&str] = &[
     "var",
     "void",
     "while",
-    "failed",
-    "succeeded",
-    "skipped",
-    "template",
-    "has",
-    "all",
-    "exists",
-    "exists_one",
-    "map",
-    "filter",
-    "size",
-    "matches",
-    "int",
-    "uint",
-    "double",
-    "string",
-    "bytes",
-    "bool",
-    "type",
-    "dyn",
-    "list",
 ];
+
+/// Whether expressions would take the name for something else than an activity or a parameter.
+pub fn means_something_else(name: &str) -> bool {
+    [BUILT_IN, KEYWORDS, FUNCTIONS].iter().any(|names| names.contains(&name))
+}
 
 /// An activity that an expression refers to.
 #[derive(Clone, Debug)]

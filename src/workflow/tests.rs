@@ -17,7 +17,7 @@ fn compiled(text: &str) -> Compiled {
 /// The workflow of a text that has nothing wrong with it.
 fn workflow(text: &str) -> Workflow {
     let compiled = compiled(text);
-    let drawn = diagnostics::render(&compiled.diagnostics, text, false);
+    let drawn = yaml::render(&compiled.diagnostics, text, false);
     assert!(compiled.diagnostics.is_empty(), "{drawn}");
     compiled.workflow.expect("no diagnostics")
 }

@@ -244,6 +244,28 @@ fn a_workflow_that_stops_compiling_stays_active_in_its_last_good_version() {
 }
 
 #[test]
+fn a_new_workflow_works_at_once_with_its_new_bucket_and_beside_a_file_that_cannot_be_read() {
+    let place = Place::new(SMALL);
+    let workflows = place.folder.path().join("workflows");
+    std::fs::write(workflows.join("latin1.yaml"), b"name: caf\xe9").unwrap();
+    let daemon = place.start();
+    std::fs::write(
+        workflows.join("late.yaml"),
+        "
+name: late
+trigger: { bucket: late-uploads, key: '**' }
+output: { bucket: media }
+activities: { poster: { snapshot: { at: 10%, width: 160, name: poster.jpg } } }
+",
+    )
+    .unwrap();
+    wait_for("the bucket", || place.data().join("buckets/late-uploads").is_dir().then_some(()));
+    daemon.put(&tiny(), "s3://late-uploads/tiny.mp4");
+    let execution = daemon.ended(1).remove(0);
+    assert_eq!((&execution["workflow"], &execution["state"]), (&"late".into(), &"succeeded".into()), "{execution:#}");
+}
+
+#[test]
 fn two_daemons_cannot_share_a_store_or_a_port() {
     let place = Place::new(SMALL);
     let daemon = place.start();

@@ -7,7 +7,7 @@ pub async fn field_case_01_an_upload_starts_each_workflow_once(world: World) {
     let (event, plan) = (event("clip.mp4"), one("vod"));
     let record = async || {
         let starts = vec![world.execution(&plan, "clip.mp4")];
-        world.store.record_event(&event.identity(), &event, matched("vod"), starts, world.now()).await.unwrap()
+        world.store.record_event(&identity(&event), &event, matched("vod"), starts, world.now()).await.unwrap()
     };
     let EventOutcome::Recorded(executions) = record().await else { panic!("it is new") };
     assert_eq!(record().await, EventOutcome::Duplicate);
@@ -25,7 +25,7 @@ pub async fn field_case_02_a_burst_of_events_loses_none(world: World) {
         let (key, world, plan) = (format!("{n}.mp4"), &world, &plan);
         async move {
             let (event, starts) = (event(&key), vec![world.execution(plan, &key)]);
-            world.store.record_event(&event.identity(), &event, matched("vod"), starts, world.now()).await.unwrap()
+            world.store.record_event(&identity(&event), &event, matched("vod"), starts, world.now()).await.unwrap()
         }
     };
     futures::future::join_all((0..500).map(record)).await;
@@ -38,12 +38,12 @@ pub async fn field_case_03_an_event_and_its_executions_are_recorded_together(wor
     let (event, plan) = (event("clip.mp4"), one("vod"));
     let broken = NewExecution { jobs: Vec::new(), ..world.execution(&plan, "clip.mp4") };
     let starts = vec![world.execution(&plan, "clip.mp4"), broken];
-    let refused = world.store.record_event(&event.identity(), &event, matched("vod"), starts, world.now()).await;
+    let refused = world.store.record_event(&identity(&event), &event, matched("vod"), starts, world.now()).await;
     assert!(matches!(refused, Err(StoreError::Illegal(_))), "{refused:?}");
     assert!(world.store.events(None, 10).await.unwrap().is_empty());
     assert!(world.claim().await.is_none());
     let starts = vec![world.execution(&plan, "clip.mp4")];
-    let again = world.store.record_event(&event.identity(), &event, matched("vod"), starts, world.now()).await.unwrap();
+    let again = world.store.record_event(&identity(&event), &event, matched("vod"), starts, world.now()).await.unwrap();
     assert!(matches!(again, EventOutcome::Recorded(_)));
 }
 
@@ -275,10 +275,10 @@ pub async fn executions_are_listed_newest_first_and_filtered(world: World) {
 pub async fn the_ledger_is_listed_by_object(world: World) {
     for key in ["a.mp4", "b.mp4"] {
         let event = event(key);
-        world.store.record_event(&event.identity(), &event, Vec::new(), Vec::new(), world.now()).await.unwrap();
+        world.store.record_event(&identity(&event), &event, Vec::new(), Vec::new(), world.now()).await.unwrap();
     }
     let newer = ObjectEvent { sequencer: Some("2".to_owned()), ..event("a.mp4") };
-    world.store.record_event(&newer.identity(), &newer, Vec::new(), Vec::new(), world.now()).await.unwrap();
+    world.store.record_event(&identity(&newer), &newer, Vec::new(), Vec::new(), world.now()).await.unwrap();
     let found = world.store.events(Some(object("a.mp4").location), 10).await.unwrap();
     let sequencers: Vec<_> = found.iter().map(|e| e.event.as_ref().unwrap().sequencer.clone().unwrap()).collect();
     assert_eq!(sequencers, ["2", "1"]);

@@ -141,6 +141,10 @@ fn event(key: &str) -> ObjectEvent {
     }
 }
 
+fn identity(event: &ObjectEvent) -> String {
+    format!("{} {:?}", event.object.location, event.sequencer)
+}
+
 fn matched(workflow: &str) -> Vec<MatchDecision> {
     vec![MatchDecision { workflow: workflow.to_owned(), matched: true, reason: "key fits".to_owned() }]
 }

@@ -45,7 +45,7 @@ pub struct Inspected {
 }
 
 /// Functions that expressions may call: CEL's, and our own.
-const FUNCTIONS: &[&str] = &[
+pub const FUNCTIONS: &[&str] = &[
     "size",
     "contains",
     "startsWith",

@@ -10,7 +10,7 @@ mod inspect;
 
 pub use evaluate::{EvaluateError, evaluate, truth};
 pub use fold::{Fold, fold, fold_templates};
-pub use inspect::{Path, Problem, inspect};
+pub use inspect::{FUNCTIONS, Path, Problem, inspect};
 
 use serde_json::Value;
 

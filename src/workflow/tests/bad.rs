@@ -242,7 +242,7 @@ fn only_a_word_of_what_is_empty_or_no_mapping() {
 #[test]
 fn drawings_underline_the_text() {
     let text = with("  p: { analysis: {} }\n  a: { when: p.video.heigth > 100, analysis: {} }");
-    insta::assert_snapshot!(diagnostics::render(&compiled(&text).diagnostics, &text, false), @r"
+    insta::assert_snapshot!(yaml::render(&compiled(&text).diagnostics, &text, false), @r"
     WF0208
 
       × `p` has no `heigth`
@@ -254,7 +254,7 @@ fn drawings_underline_the_text() {
        ╰────
       help: did you mean `height`?
     ");
-    assert!(diagnostics::render(&compiled(&text).diagnostics, &text, true).contains('\u{1b}'));
+    assert!(yaml::render(&compiled(&text).diagnostics, &text, true).contains('\u{1b}'));
 }
 
 #[test]
@@ -297,7 +297,7 @@ proptest! {
         let torn: String = good[..at].iter().chain(insert.chars().collect::<Vec<_>>().iter()).chain(&good[end..]).collect();
         let compiled = compiled(&torn);
         prop_assert_eq!(compiled.workflow.is_none(), compiled.diagnostics.iter().any(Diagnostic::is_error));
-        drop(diagnostics::render(&compiled.diagnostics, &torn, false));
+        drop(yaml::render(&compiled.diagnostics, &torn, false));
     }
 
     /// Expressions too.
