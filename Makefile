@@ -42,9 +42,9 @@ else
 	@echo "test: tests over the media corpus use $(MEDIA)"
 endif
 ifeq ($(NEXTEST),)
-	cargo test --locked
+	infra/postgres.sh cargo test --locked
 else
-	cargo nextest run --locked
+	infra/postgres.sh cargo nextest run --locked
 	cargo test --locked --doc
 endif
 

@@ -1,5 +1,7 @@
 //! `/v1/executions`: list, show, cancel, retry, log.
 
+use std::collections::BTreeMap;
+
 use axum::Json;
 use axum::extract::rejection::{PathRejection, QueryRejection};
 use axum::extract::{Path, Query, State};
@@ -69,7 +71,7 @@ pub(super) async fn cancel(
     id: Result<Path<ExecutionId>, PathRejection>,
 ) -> Result<(StatusCode, Json<ExecutionView>), Problem> {
     let id = parse(id)?;
-    context.store.cancel(id, "asked for by the API", context.clock.now()).await?;
+    context.store.cancel(id, "asked for", "API", context.clock.now()).await?;
     Ok((StatusCode::ACCEPTED, Json(view(&context, id).await?)))
 }
 
@@ -78,7 +80,7 @@ pub(super) async fn retry(
     id: Result<Path<ExecutionId>, PathRejection>,
 ) -> Result<(StatusCode, Json<ExecutionView>), Problem> {
     let id = parse(id)?;
-    context.store.retry(id, context.clock.now()).await?;
+    context.store.retry(id, BTreeMap::new(), "API", context.clock.now()).await?;
     Ok((StatusCode::ACCEPTED, Json(view(&context, id).await?)))
 }
 

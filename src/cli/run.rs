@@ -18,7 +18,7 @@ use crate::model::{
 };
 use crate::objects::local::{Layout, LocalBuckets};
 use crate::store::sqlite::SqliteStore;
-use crate::store::{Hint, NewExecution};
+use crate::store::{Claimant, Hint, NewExecution};
 use crate::worker::scratch::ScratchRoot;
 use crate::workflow::{self, Evaluator, Workflow};
 
@@ -78,7 +78,7 @@ pub(super) async fn run(args: RunArgs, output: Output) -> Result<Exit, CliError>
         Arc::clone(&clock) as Arc<dyn Clock>,
     )?;
     let host = Arc::new(Host {
-        name: "run".to_owned(),
+        claimant: Claimant::of_all("run"),
         store: Arc::new(SqliteStore::open_in_memory(Arc::new(Evaluator))?),
         objects: Arc::new(objects),
         pool: local::pool(&args.worker, 1).await?,

@@ -23,15 +23,15 @@ pub use job::open_object;
 
 use crate::model::Clock;
 use crate::objects::SharedObjects;
-use crate::store::SharedStore;
+use crate::store::{Claimant, SharedStore};
 use crate::worker::pool::Pool;
 use crate::worker::scratch::ScratchRoot;
 
 /// What the loops of a daemon share.
 #[derive(Clone)]
 pub struct Host {
-    /// Its name in leases and logs.
-    pub name: String,
+    /// What it claims, and its name in leases and logs.
+    pub claimant: Claimant,
     /// Where everything is written down.
     pub store: SharedStore,
     /// Where objects are.

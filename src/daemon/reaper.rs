@@ -22,7 +22,7 @@ pub async fn run(host: Arc<Host>, stop: CancellationToken) {
                 if moved > 0 {
                     tracing::info!(jobs = moved, "retries due and leases taken back");
                 }
-                next.map_or(LONGEST, |at| at.since(now).clamp(SHORTEST, LONGEST))
+                next.map_or(LONGEST, |wait| wait.clamp(SHORTEST, LONGEST))
             }
             Err(error) => {
                 tracing::error!(%error, "cannot look after leases; trying again");

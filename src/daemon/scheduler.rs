@@ -46,7 +46,7 @@ pub async fn run(host: Arc<Host>, shutdown: Shutdown) {
         };
         let Ok(permit) = permit else { break };
         while jobs.try_join_next().is_some() {}
-        match host.store.claim(&host.name, LEASE, host.clock.now()).await {
+        match host.store.claim(&host.claimant, LEASE, host.clock.now()).await {
             Ok(Some(claim)) => {
                 let (host, hard) = (Arc::clone(&host), shutdown.hard.clone());
                 jobs.spawn(async move {

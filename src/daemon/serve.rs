@@ -27,7 +27,7 @@ use crate::objects::local::{Layout, LocalBuckets};
 use crate::objects::s3::S3Buckets;
 use crate::objects::{ObjectError, SharedObjects};
 use crate::store::sqlite::SqliteStore;
-use crate::store::{SharedStore, StoreError};
+use crate::store::{Claimant, SharedStore, StoreError};
 use crate::worker::WorkerError;
 use crate::worker::pool::{Capabilities, Pool};
 use crate::worker::scratch::ScratchRoot;
@@ -133,7 +133,7 @@ impl Daemon {
         let reclaimed = store.reclaim_all(clock.now()).await?;
         let events = config.events.iter().map(|EventsConfig::Sqs(sqs)| sqs.clone()).collect();
         let host = Host {
-            name: format!("{}-{}", hostname(), std::process::id()),
+            claimant: Claimant::of_all(&format!("{}-{}", hostname(), std::process::id())),
             store,
             objects,
             pool,

@@ -8,7 +8,7 @@ use std::collections::HashMap;
 use petgraph::graph::NodeIndex;
 
 use super::log::{LogEntry, LogEvent};
-use super::state::{ActivityState, Execution};
+use super::state::{ActivityState, Execution, Tally};
 use crate::model::plan::Plan;
 use crate::model::{ExecutionState, Timestamp};
 
@@ -89,12 +89,17 @@ pub(super) fn fold_execution(state: &mut Execution, plan: &Plan, event: &LogEven
             state.state = E::Running;
             state.run = 1;
         }
-        (E::Running, LogEvent::CancelRequested { reason }) => state.cancel = Some(reason.clone()),
+        (E::Running, LogEvent::CancelRequested { reason, .. }) => state.cancel = Some(reason.clone()),
+        (E::Running, LogEvent::Expired { .. }) => {
+            state.cancel = Some(event.to_string());
+            state.expired = true;
+        }
         (E::Running, LogEvent::Ended { state: end }) if end.is_ended() => state.state = *end,
-        (E::Failed | E::Cancelled, LogEvent::Restarted { activities }) => {
+        (E::Failed | E::Cancelled, LogEvent::Restarted { activities, .. }) => {
             state.state = E::Running;
             state.run += 1;
             state.cancel = None;
+            state.expired = false;
             for name in activities {
                 let Some(node) = plan.find(name) else { return false };
                 let attempt = state.activities[node.index()].attempt();
@@ -110,35 +115,29 @@ pub(super) fn fold_execution(state: &mut Execution, plan: &Plan, event: &LogEven
 pub(super) fn fold_activity(activity: &mut ActivityState, event: &LogEvent, at: Timestamp) -> bool {
     use ActivityState as A;
     let next = match (&*activity, event) {
-        (A::Waiting { attempt }, LogEvent::Queued) => A::Queued { attempt: *attempt, failures: 0, losses: 0 },
-        (A::Retrying { attempt, failures, losses, .. }, LogEvent::Queued) => {
-            A::Queued { attempt: *attempt, failures: *failures, losses: *losses }
+        (A::Waiting { attempt }, LogEvent::Queued) => A::Queued { attempt: *attempt, tally: Tally::default() },
+        (A::Retrying { attempt, tally, .. }, LogEvent::Queued) => A::Queued { attempt: *attempt, tally: *tally },
+        (A::Queued { attempt, tally }, LogEvent::Claimed { worker }) => {
+            A::Running { attempt: attempt + 1, tally: *tally, worker: worker.clone(), since: at, stop_requested: false }
         }
-        (A::Queued { attempt, failures, losses }, LogEvent::Claimed { worker }) => A::Running {
-            attempt: attempt + 1,
-            failures: *failures,
-            losses: *losses,
-            worker: worker.clone(),
-            since: at,
-            stop_requested: false,
-        },
-        (A::Running { attempt, failures, losses, worker, since, .. }, LogEvent::Stopping) => A::Running {
+        (A::Running { attempt, tally, worker, since, .. }, LogEvent::Stopping) => {
+            A::Running { attempt: *attempt, tally: *tally, worker: worker.clone(), since: *since, stop_requested: true }
+        }
+        (A::Running { attempt, tally, .. }, LogEvent::AttemptFailed { failure, retry_at }) => A::Retrying {
             attempt: *attempt,
-            failures: *failures,
-            losses: *losses,
-            worker: worker.clone(),
-            since: *since,
-            stop_requested: true,
-        },
-        (A::Running { attempt, failures, losses, .. }, LogEvent::AttemptFailed { failure, retry_at }) => A::Retrying {
-            attempt: *attempt,
-            failures: failures + 1,
-            losses: *losses,
+            tally: Tally {
+                failures: tally.failures + 1,
+                crashes: tally.crashes + u32::from(failure.killed_worker()),
+                ..*tally
+            },
             until: *retry_at,
             failure: failure.clone(),
         },
-        (A::Running { attempt, failures, losses, .. }, LogEvent::AttemptLost { .. }) => {
-            A::Queued { attempt: *attempt, failures: *failures, losses: losses + 1 }
+        (A::Running { attempt, tally, .. }, LogEvent::AttemptLost { .. }) => {
+            A::Queued { attempt: *attempt, tally: Tally { losses: tally.losses + 1, ..*tally } }
+        }
+        (A::Running { attempt, tally, .. }, LogEvent::HandedBack { .. }) => {
+            A::Queued { attempt: *attempt, tally: *tally }
         }
         (A::Running { attempt, .. }, LogEvent::Succeeded { result, outputs }) => {
             A::Succeeded { attempt: *attempt, result: result.clone(), outputs: outputs.clone() }

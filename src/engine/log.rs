@@ -1,5 +1,6 @@
 //! The log of an execution: what happened, in order, for people to read and for [`super::replay`] to fold.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 
@@ -39,11 +40,25 @@ pub enum LogEvent {
     Restarted {
         /// The activities that run again.
         activities: Vec<String>,
+        /// Who asked for it.
+        #[serde(default, skip_serializing_if = "String::is_empty")]
+        by: String,
+        /// Parameters that were changed for it.
+        #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+        params: BTreeMap<String, Value>,
     },
     /// Somebody asked for it to stop.
     CancelRequested {
         /// Why.
         reason: String,
+        /// Who.
+        #[serde(default, skip_serializing_if = "String::is_empty")]
+        by: String,
+    },
+    /// The execution ran longer than it may: it stops and fails.
+    Expired {
+        /// How long it may run, in seconds.
+        limit_s: u64,
     },
     /// The execution ended.
     Ended {
@@ -69,6 +84,11 @@ pub enum LogEvent {
     /// The attempt was lost with its worker; the activity went back into its queue.
     AttemptLost {
         /// What is known about it.
+        reason: String,
+    },
+    /// Its daemon handed it back on its way out; the activity went back into its queue.
+    HandedBack {
+        /// Why.
         reason: String,
     },
     /// The activity succeeded.
@@ -99,6 +119,13 @@ pub enum LogEvent {
         /// Media time reached, in milliseconds.
         position_ms: Option<u64>,
     },
+    /// Mark: its place in the queue changed.
+    Priority {
+        /// 1–10, 10 first.
+        priority: u8,
+        /// Who asked for it.
+        by: String,
+    },
     /// Mark: something the user should read; the attempt goes on.
     Warning {
         /// Stable code.
@@ -117,7 +144,7 @@ impl LogEvent {
     /// Whether it leaves the state as it is.
     #[must_use]
     pub const fn is_mark(&self) -> bool {
-        matches!(self, Self::Progress { .. } | Self::Warning { .. } | Self::Note { .. })
+        matches!(self, Self::Progress { .. } | Self::Priority { .. } | Self::Warning { .. } | Self::Note { .. })
     }
 }
 
@@ -125,14 +152,29 @@ impl fmt::Display for LogEvent {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Started { cause } => write!(f, "started by {cause}"),
-            Self::Restarted { activities } => write!(f, "started again from {}", activities.join(", ")),
-            Self::CancelRequested { reason } => write!(f, "asked to stop: {reason}"),
+            Self::Restarted { activities, by, params } => {
+                write!(f, "started again from {}", activities.join(", "))?;
+                for (name, value) in params {
+                    write!(f, ", {name} = {value}")?;
+                }
+                said_by(f, by)
+            }
+            Self::CancelRequested { reason, by } => {
+                write!(f, "asked to stop: {reason}")?;
+                said_by(f, by)
+            }
+            Self::Expired { limit_s } => write!(f, "ran longer than the {limit_s} s it may"),
             Self::Ended { state } => write!(f, "{state}"),
             Self::Queued => f.write_str("queued"),
             Self::Claimed { worker } => write!(f, "running on {worker}"),
             Self::Stopping => f.write_str("stopping"),
             Self::AttemptFailed { failure, retry_at } => write!(f, "failed: {failure}; next attempt at {retry_at}"),
             Self::AttemptLost { reason } => write!(f, "lost: {reason}; queued again"),
+            Self::HandedBack { reason } => write!(f, "handed back: {reason}; queued again"),
+            Self::Priority { priority, by } => {
+                write!(f, "priority {priority}")?;
+                said_by(f, by)
+            }
             Self::Succeeded { outputs, .. } => match outputs.len() {
                 0 => f.write_str("succeeded"),
                 1 => write!(f, "succeeded: {}", outputs[0].location),
@@ -146,6 +188,10 @@ impl fmt::Display for LogEvent {
             Self::Note { message } => f.write_str(message),
         }
     }
+}
+
+fn said_by(f: &mut fmt::Formatter<'_>, by: &str) -> fmt::Result {
+    if by.is_empty() { Ok(()) } else { write!(f, " (by {by})") }
 }
 
 fn progress(

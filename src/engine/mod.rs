@@ -17,6 +17,6 @@ mod tests;
 
 pub use fold::{Replay, ReplayError, replay};
 pub use log::{LogEntry, LogEvent};
-pub use retry::MAX_LOSSES;
-pub use state::{ActivityState, Execution, SkipReason};
+pub use retry::{MAX_CRASHES, MAX_LOSSES, POISONOUS};
+pub use state::{ActivityState, Execution, SkipReason, Tally};
 pub use step::{Context, Effect, Evaluate, Facts, Input, Outcome, Signal, Step, StepError, step};

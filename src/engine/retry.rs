@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::log::LogEvent;
+use super::state::Tally;
 use super::step::Outcome;
 use crate::model::plan::RetryPolicy;
 use crate::model::{Blame, Class, Failure, Timestamp};
@@ -11,13 +12,17 @@ use crate::model::{Blame, Class, Failure, Timestamp};
 /// Lost attempts after which an activity counts as the cause of the losses and fails with `ENG0001`.
 pub const MAX_LOSSES: u32 = 20;
 
+/// Killed workers after which an activity is set aside, however many attempts its policy has left.
+pub const MAX_CRASHES: u32 = 3;
+
+/// Code of an activity that was set aside for killing its workers.
+pub const POISONOUS: &str = "ENG0002";
+
 /// A running attempt, as far as retrying is concerned.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Attempt<'a> {
-    /// Earlier attempts of this run that failed.
-    pub failures: u32,
-    /// Earlier attempts of this run that were lost.
-    pub losses: u32,
+    /// How earlier attempts of this run ended.
+    pub tally: Tally,
     /// Whether it was asked to stop.
     pub stop_requested: bool,
     /// The activity's policy.
@@ -35,6 +40,7 @@ impl Attempt<'_> {
             }
             Outcome::Failed { failure } => self.failed(failure, now),
             Outcome::Lost { reason } => self.lost(reason),
+            Outcome::HandedBack { reason } => self.handed_back(reason),
         }
     }
 
@@ -44,9 +50,13 @@ impl Attempt<'_> {
             return LogEvent::Cancelled;
         }
         if failure.class == Class::Cancelled {
-            return self.lost("stopped from outside".to_owned());
+            return self.handed_back("stopped from outside".to_owned());
         }
-        let failures = self.failures + 1;
+        if failure.killed_worker() && self.tally.crashes + 1 >= MAX_CRASHES {
+            let message = format!("it killed its worker {MAX_CRASHES} times and is set aside; {}", failure.message);
+            return LogEvent::Failed { failure: Failure { chain: failure.chain, ..Failure::bug(POISONOUS, message) } };
+        }
+        let failures = self.tally.failures + 1;
         let can_help = failure.class == Class::Retry && !matches!(failure.blame, Blame::Input | Blame::Definition);
         if !can_help || failures >= self.policy.attempts {
             return LogEvent::Failed { failure };
@@ -59,11 +69,16 @@ impl Attempt<'_> {
         if self.stop_requested {
             return LogEvent::Cancelled;
         }
-        if self.losses + 1 < MAX_LOSSES {
+        if self.tally.losses + 1 < MAX_LOSSES {
             return LogEvent::AttemptLost { reason };
         }
         let message = format!("{MAX_LOSSES} attempts were lost with their workers, the last one: {reason}");
         LogEvent::Failed { failure: Failure::bug("ENG0001", message) }
+    }
+
+    /// What follows when its daemon gave it back: another attempt, which counts as nothing.
+    fn handed_back(&self, reason: String) -> LogEvent {
+        if self.stop_requested { LogEvent::Cancelled } else { LogEvent::HandedBack { reason } }
     }
 }
 
@@ -78,12 +93,14 @@ fn wait(policy: &RetryPolicy, failures: u32, salt: u64) -> Duration {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::failure::KILLED_WORKER;
 
     const POLICY: RetryPolicy =
         RetryPolicy { attempts: 3, backoff: Duration::from_secs(10), max: Duration::from_secs(60) };
 
     fn attempt(failures: u32, losses: u32) -> Attempt<'static> {
-        Attempt { failures, losses, stop_requested: false, policy: &POLICY, salt: 0 }
+        let tally = Tally { failures, losses, crashes: 0 };
+        Attempt { tally, stop_requested: false, policy: &POLICY, salt: 0 }
     }
 
     #[test]
@@ -100,7 +117,7 @@ mod tests {
     #[test]
     fn only_failures_that_another_attempt_can_help_are_retried() {
         let now = Timestamp(0);
-        let passing = Failure::infrastructure("OBJ0001", "no connection");
+        let passing = passing();
         assert!(matches!(attempt(0, 0).failed(passing.clone(), now), LogEvent::AttemptFailed { .. }));
         assert!(matches!(attempt(2, 0).failed(passing.clone(), now), LogEvent::Failed { .. }));
         for failure in [
@@ -121,6 +138,22 @@ mod tests {
         let LogEvent::Failed { failure } = attempt(0, MAX_LOSSES - 1).lost("killed".into()) else { panic!() };
         assert_eq!(failure.code, "ENG0001");
         let stopped = Failure::new("WORKER0001", Class::Cancelled, Blame::Infrastructure, "drained");
-        assert!(matches!(attempt(2, 0).failed(stopped, Timestamp(0)), LogEvent::AttemptLost { .. }));
+        assert!(matches!(attempt(2, MAX_LOSSES).failed(stopped, Timestamp(0)), LogEvent::HandedBack { .. }));
+    }
+
+    #[test]
+    fn what_kills_its_worker_three_times_is_set_aside() {
+        let crash = || Failure::new(KILLED_WORKER, Class::Retry, Blame::Bug, "the worker died of signal 11");
+        let patient = RetryPolicy { attempts: 100, ..POLICY };
+        let attempt =
+            |crashes| Attempt { tally: Tally { crashes, ..Tally::default() }, policy: &patient, ..attempt(0, 0) };
+        assert!(matches!(attempt(1).failed(crash(), Timestamp(0)), LogEvent::AttemptFailed { .. }));
+        let LogEvent::Failed { failure } = attempt(2).failed(crash(), Timestamp(0)) else { panic!() };
+        assert_eq!(failure.code, POISONOUS);
+        assert!(matches!(attempt(2).failed(passing(), Timestamp(0)), LogEvent::AttemptFailed { .. }));
+    }
+
+    fn passing() -> Failure {
+        Failure::infrastructure("OBJ0001", "no connection")
     }
 }

@@ -16,8 +16,10 @@ pub struct Execution {
     pub state: ExecutionState,
     /// Which run this is: 0 before the start, then 1, and one more with each retry.
     pub run: u32,
-    /// Why it is to stop, once somebody asked for it.
+    /// Why it is to stop, once somebody asked for it or its time was up.
     pub cancel: Option<String>,
+    /// Whether it is to stop because its time was up.
+    pub expired: bool,
     /// State of each activity, by node index of the plan.
     pub activities: Vec<ActivityState>,
     /// Sequence of the next log entry; the first is 1. It grows with every change and so doubles as a version.
@@ -32,6 +34,7 @@ impl Execution {
             state: ExecutionState::Pending,
             run: 0,
             cancel: None,
+            expired: false,
             activities: vec![ActivityState::Waiting { attempt: 0 }; plan.graph.node_count()],
             next_seq: 1,
         }
@@ -57,19 +60,15 @@ pub enum ActivityState {
     Queued {
         /// Last attempt.
         attempt: u32,
-        /// Attempts of this run that failed.
-        failures: u32,
-        /// Attempts of this run that were lost with their worker.
-        losses: u32,
+        /// How the attempts of this run ended.
+        tally: Tally,
     },
     /// An attempt holds its lease.
     Running {
         /// This attempt.
         attempt: u32,
-        /// Attempts of this run that failed.
-        failures: u32,
-        /// Attempts of this run that were lost with their worker.
-        losses: u32,
+        /// How the attempts of this run ended.
+        tally: Tally,
         /// Who has it.
         worker: String,
         /// When it was claimed.
@@ -81,10 +80,8 @@ pub enum ActivityState {
     Retrying {
         /// Last attempt.
         attempt: u32,
-        /// Attempts of this run that failed.
-        failures: u32,
-        /// Attempts of this run that were lost with their worker.
-        losses: u32,
+        /// How the attempts of this run ended.
+        tally: Tally,
         /// When it is queued again.
         until: Timestamp,
         /// Why the last attempt failed.
@@ -118,6 +115,17 @@ pub enum ActivityState {
         /// Last attempt.
         attempt: u32,
     },
+}
+
+/// How earlier attempts of this run ended.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Tally {
+    /// Failed, crashes included.
+    pub failures: u32,
+    /// Failed by killing their worker.
+    pub crashes: u32,
+    /// Lost with their daemon.
+    pub losses: u32,
 }
 
 impl ActivityState {

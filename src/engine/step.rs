@@ -1,6 +1,7 @@
 //! One step: a state and one input give events; the events are folded into the next state and say what is to be done.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
 use petgraph::graph::NodeIndex;
 use serde_json::Value;
@@ -56,9 +57,28 @@ pub enum Input {
     Cancel {
         /// Why.
         reason: String,
+        /// Who.
+        by: String,
+    },
+    /// It ran longer than its plan allows.
+    Expire {
+        /// How long it may run.
+        limit: Duration,
     },
     /// Somebody asks for it to run again from what did not succeed.
-    Retry,
+    Retry {
+        /// Who.
+        by: String,
+        /// Parameters that are changed for it; the surroundings keep them.
+        params: BTreeMap<String, Value>,
+    },
+    /// Somebody asks for another place in the queue for what has not ended.
+    Prioritize {
+        /// 1–10, 10 first.
+        priority: u8,
+        /// Who.
+        by: String,
+    },
     /// Something happened to one of its activities.
     Activity {
         /// Which.
@@ -109,9 +129,14 @@ pub enum Outcome {
         /// Why.
         failure: Failure,
     },
-    /// It was lost with its worker.
+    /// It was lost with its daemon.
     Lost {
         /// What is known about it.
+        reason: String,
+    },
+    /// Its daemon gave it back.
+    HandedBack {
+        /// Why.
         reason: String,
     },
 }
@@ -140,6 +165,13 @@ pub enum Effect {
     Settle {
         /// Which.
         activity: NodeIndex,
+    },
+    /// Give the activity another place in its queue.
+    Prioritize {
+        /// Which.
+        activity: NodeIndex,
+        /// 1–10, 10 first.
+        priority: u8,
     },
     /// The activity, ended in an earlier run, waits again.
     Reset {
@@ -213,11 +245,19 @@ impl Stepping<'_> {
                 self.record(LogEvent::Started { cause });
                 Ok(self.cx.plan.graph.node_indices().collect())
             }
-            (Input::Cancel { reason }, E::Running) => {
-                self.cancel(reason);
+            (Input::Cancel { reason, by }, E::Running) => {
+                self.stop(LogEvent::CancelRequested { reason, by });
                 Ok(BTreeSet::new())
             }
-            (Input::Retry, E::Failed | E::Cancelled) => Ok(self.restart()),
+            (Input::Expire { limit }, E::Running) => {
+                self.stop(LogEvent::Expired { limit_s: limit.as_secs() });
+                Ok(BTreeSet::new())
+            }
+            (Input::Retry { by, params }, E::Failed | E::Cancelled) => Ok(self.restart(by, params)),
+            (Input::Prioritize { priority, by }, E::Running) => {
+                self.prioritize(priority, &by);
+                Ok(BTreeSet::new())
+            }
             (Input::Activity { activity, signal }, _) => {
                 let event = self.answer(activity, signal)?;
                 self.record_for(activity, event);
@@ -225,7 +265,9 @@ impl Stepping<'_> {
             }
             (Input::Start { .. }, state) => Err(StepError::Illegal { input: "start", state: state.as_str() }),
             (Input::Cancel { .. }, state) => Err(StepError::Illegal { input: "cancel", state: state.as_str() }),
-            (Input::Retry, state) => Err(StepError::Illegal { input: "retry", state: state.as_str() }),
+            (Input::Expire { .. }, state) => Err(StepError::Illegal { input: "expire", state: state.as_str() }),
+            (Input::Retry { .. }, state) => Err(StepError::Illegal { input: "retry", state: state.as_str() }),
+            (Input::Prioritize { .. }, state) => Err(StepError::Illegal { input: "prioritize", state: state.as_str() }),
         }
     }
 
@@ -237,13 +279,11 @@ impl Stepping<'_> {
         match (current, signal) {
             (A::Queued { .. }, Signal::Claimed { worker }) => Ok(LogEvent::Claimed { worker }),
             (A::Retrying { until, .. }, Signal::RetryDue) if *until <= self.now => Ok(LogEvent::Queued),
-            (
-                A::Running { attempt: held, failures, losses, stop_requested, .. },
-                Signal::Ended { attempt, outcome },
-            ) if *held == attempt => {
+            (A::Running { attempt: held, tally, stop_requested, .. }, Signal::Ended { attempt, outcome })
+                if *held == attempt =>
+            {
                 let attempt = Attempt {
-                    failures: *failures,
-                    losses: *losses,
+                    tally: *tally,
                     stop_requested: *stop_requested,
                     policy: &self.cx.plan.graph[node].retry,
                     salt: self.salt(node, attempt),
@@ -266,11 +306,11 @@ impl Stepping<'_> {
     }
 
     /// Stops what has not begun, and asks what runs to stop. A second request changes nothing.
-    fn cancel(&mut self, reason: String) {
+    fn stop(&mut self, why: LogEvent) {
         if self.state.cancel.is_some() {
             return;
         }
-        self.record(LogEvent::CancelRequested { reason });
+        self.record(why);
         for node in self.cx.plan.graph.node_indices() {
             match self.state.activities[node.index()].name() {
                 JobState::Waiting | JobState::Queued | JobState::Retrying => self.record_for(node, LogEvent::Cancelled),
@@ -281,7 +321,7 @@ impl Stepping<'_> {
     }
 
     /// Begins a new run: what failed or was cancelled, and everything after it, waits again.
-    fn restart(&mut self) -> BTreeSet<NodeIndex> {
+    fn restart(&mut self, by: String, params: BTreeMap<String, Value>) -> BTreeSet<NodeIndex> {
         let graph = &self.cx.plan.graph;
         let mut again = BTreeSet::new();
         let mut search: Vec<NodeIndex> = graph
@@ -294,9 +334,17 @@ impl Stepping<'_> {
             }
         }
         let activities = again.iter().map(|&node| graph[node].name.clone()).collect();
-        self.record(LogEvent::Restarted { activities });
+        self.record(LogEvent::Restarted { activities, by, params });
         self.effects.extend(again.iter().map(|&activity| Effect::Reset { activity }));
         again
+    }
+
+    /// Gives everything that has not ended another place in its queue.
+    fn prioritize(&mut self, priority: u8, by: &str) {
+        self.record(LogEvent::Priority { priority, by: by.to_owned() });
+        let open = |node: &NodeIndex| !self.state.activities[node.index()].is_ended();
+        let moved = self.cx.plan.graph.node_indices().filter(open);
+        self.effects.extend(moved.map(|activity| Effect::Prioritize { activity, priority }));
     }
 
     /// Decides on touched activities that wait, and on what comes after those that thereby end; then on the whole.
@@ -326,6 +374,9 @@ impl Stepping<'_> {
     /// How the execution ended, once every activity has.
     fn verdict(&self) -> ExecutionState {
         let states = || self.state.activities.iter().zip(self.cx.plan.graph.node_weights());
+        if self.state.expired {
+            return ExecutionState::Failed;
+        }
         if states().any(|(state, _)| state.name() == JobState::Cancelled) {
             return ExecutionState::Cancelled;
         }
@@ -370,7 +421,9 @@ impl Stepping<'_> {
 /// What an activity's event asks for.
 fn effect(activity: NodeIndex, event: &LogEvent) -> Option<Effect> {
     match event {
-        LogEvent::Queued | LogEvent::AttemptLost { .. } => Some(Effect::Enqueue { activity }),
+        LogEvent::Queued | LogEvent::AttemptLost { .. } | LogEvent::HandedBack { .. } => {
+            Some(Effect::Enqueue { activity })
+        }
         LogEvent::AttemptFailed { retry_at, .. } => Some(Effect::EnqueueAt { activity, at: *retry_at }),
         LogEvent::Stopping => Some(Effect::Stop { activity }),
         LogEvent::Succeeded { .. } | LogEvent::Failed { .. } | LogEvent::Skipped { .. } | LogEvent::Cancelled => {

@@ -2,21 +2,12 @@
 
 use std::collections::BTreeMap;
 
-use tokio::sync::Mutex;
-
-use super::identity::{identity, identity_among, may_have_companion};
+use super::identity::identity;
 use super::{Intake, IntakeError};
 use crate::model::{ExecutionId, InputObject, JobId, ObjectEvent, Timestamp};
 use crate::objects::{Head, ObjectError, Revision};
-use crate::store::{EventOutcome, MatchDecision, NewExecution, StoreError};
+use crate::store::{EventOutcome, MatchDecision, NewExecution};
 use crate::workflow::{self, Workflow};
-
-/// Ledger entries of one object among which a companion is looked for.
-const LOOK_BACK: u32 = 100;
-
-/// Held from looking for a companion until the event is written down: both announcements of an upload often come in one
-/// batch. One lock for the process, because it may have several queues that tell of one bucket.
-static COMPANIONS: Mutex<()> = Mutex::const_new(());
 
 impl Intake {
     /// Writes `event` down and starts what it matches. The same event may come again at any time.
@@ -40,25 +31,9 @@ impl Intake {
             starts.extend(start);
             decisions.push(MatchDecision { workflow: workflow.name.clone(), matched, reason });
         }
-        let outcome = self.record(&event, decisions, starts, now).await?;
+        let outcome = self.store.record_event(&identity(&event), &event, decisions, starts, now).await?;
         tracing::debug!(object = %event.object.location, shape = event.shape, ?outcome, "event");
         Ok(outcome)
-    }
-
-    async fn record(
-        &self,
-        event: &ObjectEvent,
-        decisions: Vec<MatchDecision>,
-        starts: Vec<NewExecution>,
-        now: Timestamp,
-    ) -> Result<EventOutcome, StoreError> {
-        if !may_have_companion(event) {
-            return self.store.record_event(&identity(event), event, decisions, starts, now).await;
-        }
-        let _alone = COMPANIONS.lock().await;
-        let recorded = self.store.events(Some(event.object.location.clone()), LOOK_BACK).await?;
-        let identity = identity_among(event, recorded.iter().filter_map(|record| record.event.as_ref()));
-        self.store.record_event(&identity, event, decisions, starts, now).await
     }
 
     /// The object's head; nothing where the object has gone or was replaced in the meantime.

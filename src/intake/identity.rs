@@ -12,9 +12,10 @@
 //! own. No storage is asked: it may hold a later upload by then.
 
 use crate::model::ObjectEvent;
+use crate::store::{Companion, EventIdentity};
 
 /// What makes two deliveries the same upload, by itself.
-pub(super) fn identity(event: &ObjectEvent) -> String {
+fn own_identity(event: &ObjectEvent) -> String {
     let object = &event.object;
     let etag = object.etag.as_deref().unwrap_or_default();
     let upload = match (&object.version, &event.sequencer, event.time) {
@@ -25,17 +26,11 @@ pub(super) fn identity(event: &ObjectEvent) -> String {
     format!("{}\n{}\n{upload}", object.location.bucket, object.location.key)
 }
 
-/// Whether rule 3 may apply, so that the ledger has to be asked.
-pub(super) fn may_have_companion(event: &ObjectEvent) -> bool {
-    !has_version(event) && is_multipart(event) && companion_name(event).is_some()
-}
-
-/// The identity of `event` where `recorded` are the events of its object in the ledger.
-pub(super) fn identity_among<'a>(event: &ObjectEvent, recorded: impl Iterator<Item = &'a ObjectEvent>) -> String {
-    let is_companion = |other: &&ObjectEvent| {
-        companion_name(event) == Some(other.name.as_str()) && other.object.etag == event.object.etag
-    };
-    recorded.filter(|other| !has_version(other)).find(is_companion).map_or_else(|| identity(event), identity)
+/// What the ledger shall know an event by.
+pub(super) fn identity(event: &ObjectEvent) -> EventIdentity {
+    let companion = if has_version(event) || !is_multipart(event) { None } else { companion_name(event) };
+    let companion = companion.map(|name| Companion { name, etag: event.object.etag.clone() });
+    EventIdentity { own: own_identity(event), companion }
 }
 
 fn companion_name(event: &ObjectEvent) -> Option<&'static str> {
@@ -82,11 +77,9 @@ mod tests {
     fn uploads(deliveries: &[&ObjectEvent]) -> usize {
         let mut ledger: BTreeMap<String, &ObjectEvent> = BTreeMap::new();
         for event in deliveries {
-            let key = if may_have_companion(event) {
-                identity_among(event, ledger.values().copied())
-            } else {
-                identity(event)
-            };
+            let EventIdentity { own, companion } = identity(event);
+            let other = companion.and_then(|companion| ledger.iter().find(|(_, other)| companion.is(other)));
+            let key = other.map_or(own, |(key, _)| key.clone());
             ledger.entry(key).or_insert(event);
         }
         ledger.len()

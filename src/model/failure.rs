@@ -46,7 +46,16 @@ pub struct Failure {
     pub chain: Vec<String>,
 }
 
+/// Code of a worker that died by itself while it worked.
+pub const KILLED_WORKER: &str = "WORKER0004";
+
 impl Failure {
+    /// Whether the work killed its worker.
+    #[must_use]
+    pub fn killed_worker(&self) -> bool {
+        self.code == KILLED_WORKER
+    }
+
     /// A failure without a chain.
     pub fn new(code: &str, class: Class, blame: Blame, message: impl Into<String>) -> Self {
         Self { code: code.to_owned(), class, blame, message: message.into(), chain: Vec::new() }

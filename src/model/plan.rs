@@ -27,6 +27,9 @@ pub struct Plan {
     /// Who is told.
     #[serde(default)]
     pub notify: Vec<NotifyTarget>,
+    /// How long an execution may run; absent: as long as its activities take.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub deadline: Option<Duration>,
     /// Declared parameters and their defaults.
     #[serde(default)]
     pub params: BTreeMap<String, Param>,

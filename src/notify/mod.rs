@@ -18,8 +18,8 @@ use serde_json::Value;
 use tokio::sync::broadcast;
 use tokio_util::sync::CancellationToken;
 
+use crate::model::Clock;
 use crate::model::plan::NotifyChannel;
-use crate::model::{Clock, Timestamp};
 use crate::store::{Hint, Notification, SharedStore, StoreError};
 
 pub use cloudevent::cloudevent;
@@ -136,10 +136,9 @@ async fn deliver(
     match sent {
         Ok(()) => note_delivered(store, clock, notification.id, stop).await,
         Err(error) => {
-            let now = clock.now();
-            let retry_at = retry_at(notification.attempts + 1, now);
-            tracing::warn!(%error, execution = %notification.execution, set_aside = retry_at.is_none(), "not delivered");
-            store.undelivered(notification.id, &error.to_string(), retry_at, now).await?;
+            let retry = retry_after(notification.attempts + 1);
+            tracing::warn!(%error, execution = %notification.execution, set_aside = retry.is_none(), "not delivered");
+            store.undelivered(notification.id, &error.to_string(), retry, clock.now()).await?;
             Ok(false)
         }
     }
@@ -167,10 +166,10 @@ async fn note_delivered(
     }
 }
 
-/// When to try again after `failures` deliveries failed; never again after the last.
-fn retry_at(failures: u32, now: Timestamp) -> Option<Timestamp> {
+/// How long to wait after `failures` deliveries failed; never again after the last.
+fn retry_after(failures: u32) -> Option<Duration> {
     let wait = FIRST_RETRY.saturating_mul(1 << failures.saturating_sub(1).min(16)).min(LONGEST_RETRY);
-    (failures < DELIVERIES).then(|| now.after(wait))
+    (failures < DELIVERIES).then_some(wait)
 }
 
 #[cfg(test)]
@@ -179,7 +178,7 @@ mod tests {
 
     #[test]
     fn waits_double_up_to_the_longest_and_end() {
-        let wait = |failures| retry_at(failures, Timestamp(0)).map(|at| at.since(Timestamp(0)).as_secs());
+        let wait = |failures| retry_after(failures).map(|wait| wait.as_secs());
         assert_eq!([wait(1), wait(2), wait(3), wait(19), wait(20)], [Some(5), Some(10), Some(20), Some(900), None]);
     }
 }

@@ -1,12 +1,15 @@
 //! The store: the only place that speaks SQL. One trait of semantic operations, each one transaction.
 //!
 //! **Invariant**: state, log, queue and outbox of an execution change together or not at all; every operation may be
-//! repeated after a crash that hid its answer; rows affected are checked; times are arguments.
+//! repeated after a crash that hid its answer; rows affected are checked. `now` is the caller's clock: a store that
+//! several daemons share takes its database's instead, so that clocks which disagree change nothing.
 //!
 //! Deliberately absent: deciding. What an operation does to an execution is `engine::step`'s answer, which the store
 //! asks for inside its transaction and writes down.
 
+pub mod postgres;
 pub mod sqlite;
+mod unit;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -96,6 +99,9 @@ pub enum StoreError {
     Closed,
 }
 
+/// How long who was given a notification has to say what became of it.
+pub const DELIVERY_LEASE: Duration = Duration::from_secs(60);
+
 /// An execution to create.
 #[derive(Clone, Debug)]
 pub struct NewExecution {
@@ -133,6 +139,108 @@ pub enum EventOutcome {
     Recorded(Vec<ExecutionId>),
     /// The same upload was recorded before; nothing was done.
     Duplicate,
+}
+
+/// Which upload an event announces; the ledger holds each once.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct EventIdentity {
+    /// What it is by itself.
+    pub own: String,
+    /// The other announcement that the same upload may have: where the ledger has it, its identity counts.
+    pub companion: Option<Companion>,
+}
+
+/// What another announcement of the same upload looks like, among the events of the object.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Companion {
+    /// Its event name.
+    pub name: &'static str,
+    /// Its `ETag`.
+    pub etag: Option<String>,
+}
+
+impl Companion {
+    /// Ledger entries of one object among which a companion is looked for.
+    pub const LOOK_BACK: u32 = 100;
+
+    /// Whether `event`, of the same object, is it.
+    #[must_use]
+    pub fn is(&self, event: &ObjectEvent) -> bool {
+        let versioned = event.object.version.as_deref().is_some_and(|version| version != "null");
+        !versioned && event.name == self.name && event.object.etag == self.etag
+    }
+}
+
+/// A queue, with what it holds now.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct QueueStatus {
+    /// Its name.
+    pub name: String,
+    /// Most jobs that run at once, over all daemons; 0: as many as there are slots.
+    pub concurrency: u32,
+    /// Whether nothing is claimed from it.
+    pub paused: bool,
+    /// Jobs that wait in it, up to [`QueueStatus::COUNTED`].
+    pub waiting: u64,
+    /// Jobs of it that run.
+    pub running: u64,
+    /// When the execution of its oldest waiting job was created.
+    pub oldest: Option<Timestamp>,
+}
+
+impl QueueStatus {
+    /// Counting stops here: a queue with more is too long anyway.
+    pub const COUNTED: u32 = 1_000_000;
+}
+
+/// What is to change about a queue.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct QueueChange {
+    /// Whether nothing shall be claimed from it.
+    pub paused: Option<bool>,
+    /// Most jobs at once, over all daemons; 0: as many as there are slots.
+    pub concurrency: Option<u32>,
+}
+
+/// What is old enough to go.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Retention {
+    /// Age of an ended execution, from its end; with it go its log, its jobs and its delivered notifications.
+    pub executions: Duration,
+    /// Age of a ledger entry. An upload that is announced again after it starts its workflows again.
+    pub events: Duration,
+}
+
+/// What a pruning took away.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Pruned {
+    /// Executions.
+    pub executions: u64,
+    /// Ledger entries.
+    pub events: u64,
+}
+
+/// Who claims.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Claimant {
+    /// Its name, for logs.
+    pub name: String,
+    /// The queues that it serves; empty: every queue.
+    pub queues: Vec<String>,
+}
+
+impl Claimant {
+    /// One that serves every queue.
+    #[must_use]
+    pub fn of_all(name: &str) -> Self {
+        Self { name: name.to_owned(), queues: Vec::new() }
+    }
+
+    /// Whether it takes jobs of that queue.
+    #[must_use]
+    pub fn serves(&self, queue: &str) -> bool {
+        self.queues.is_empty() || self.queues.iter().any(|served| served == queue)
+    }
 }
 
 /// A ledger entry.
@@ -302,7 +410,7 @@ pub trait Store: Send + Sync {
     /// the intake gives it, is unique: a second delivery only counts as a duplicate. Crash before: the message is delivered again. Crash after: it is a duplicate.
     async fn record_event(
         &self,
-        identity: &str,
+        identity: &EventIdentity,
         event: &ObjectEvent,
         decisions: Vec<MatchDecision>,
         starts: Vec<NewExecution>,
@@ -315,8 +423,10 @@ pub trait Store: Send + Sync {
     /// Creates an execution without an event. Repeating it with the same identifier changes nothing.
     async fn start(&self, execution: NewExecution, now: Timestamp) -> Result<(), StoreError>;
 
-    /// Leases the next job to `worker` until `now + lease`: highest priority first, then the order of submission.
-    async fn claim(&self, worker: &str, lease: Duration, now: Timestamp) -> Result<Option<Claim>, StoreError>;
+    /// Leases the next job to `claimant` until `now + lease`. Of the queues that it serves, that are not paused and have
+    /// fewer running jobs than they may, the one with the fewest running goes first; in a queue the highest priority,
+    /// then the order of submission.
+    async fn claim(&self, claimant: &Claimant, lease: Duration, now: Timestamp) -> Result<Option<Claim>, StoreError>;
 
     /// Prolongs a lease and notes progress.
     async fn heartbeat(
@@ -356,18 +466,49 @@ pub trait Store: Send + Sync {
     /// Ends an attempt with failure; the engine decides whether another follows. [`StoreError::Stale`] for a lost lease.
     async fn fail(&self, job: JobId, attempt: u32, failure: Failure, now: Timestamp) -> Result<(), StoreError>;
 
-    /// Takes back leases that ran out, and queues retries whose time has come. Answers how many jobs moved, and when
-    /// the next one is due.
-    async fn reap(&self, now: Timestamp) -> Result<(u32, Option<Timestamp>), StoreError>;
+    /// Gives a job back that is not going to end here: it is queued again, and the attempt counts as none.
+    /// [`StoreError::Stale`] for a lost lease.
+    async fn hand_back(&self, job: JobId, attempt: u32, reason: &str, now: Timestamp) -> Result<(), StoreError>;
 
-    /// Takes back every lease: for a daemon that has the store to itself and has just started. Answers how many.
+    /// Takes back leases that ran out, queues retries whose time has come, and stops executions that ran too long.
+    /// Answers how many moved, and how long it is until the next one is due.
+    async fn reap(&self, now: Timestamp) -> Result<(u32, Option<Duration>), StoreError>;
+
+    /// Takes back every lease: for a daemon that has the store to itself and has just started. Answers how many; none in
+    /// a store that others may share.
     async fn reclaim_all(&self, now: Timestamp) -> Result<u32, StoreError>;
 
     /// Asks an execution to stop: waiting jobs at once, running ones at their next heartbeat.
-    async fn cancel(&self, execution: ExecutionId, reason: &str, now: Timestamp) -> Result<(), StoreError>;
+    /// `by` says who asks, for the log.
+    async fn cancel(&self, execution: ExecutionId, reason: &str, by: &str, now: Timestamp) -> Result<(), StoreError>;
 
-    /// Starts a failed or cancelled execution again from what did not succeed.
-    async fn retry(&self, execution: ExecutionId, now: Timestamp) -> Result<(), StoreError>;
+    /// Starts a failed or cancelled execution again from what did not succeed, with `params` changed.
+    async fn retry(
+        &self,
+        execution: ExecutionId,
+        params: BTreeMap<String, Value>,
+        by: &str,
+        now: Timestamp,
+    ) -> Result<(), StoreError>;
+
+    /// Gives what has not ended of a running execution another priority (1–10, 10 first).
+    async fn prioritize(
+        &self,
+        execution: ExecutionId,
+        priority: u8,
+        by: &str,
+        now: Timestamp,
+    ) -> Result<(), StoreError>;
+
+    /// Every queue that a job was ever put in or that was ever set, by name.
+    async fn queues(&self) -> Result<Vec<QueueStatus>, StoreError>;
+
+    /// Sets a queue, which need not be there yet.
+    async fn set_queue(&self, name: &str, change: QueueChange) -> Result<(), StoreError>;
+
+    /// Takes away what is older than `retention`, at most `limit` executions and as many ledger entries; executions with
+    /// undelivered notifications stay.
+    async fn prune(&self, retention: Retention, limit: u32, now: Timestamp) -> Result<Pruned, StoreError>;
 
     /// Adds a line of the worker's to the log. Ignored where the attempt no longer holds its lease.
     async fn note(&self, job: JobId, attempt: u32, event: LogEvent, now: Timestamp) -> Result<(), StoreError>;
@@ -384,18 +525,19 @@ pub trait Store: Send + Sync {
     /// Ledger entries, newest first; of one object where it is given.
     async fn events(&self, object: Option<ObjectLocation>, limit: u32) -> Result<Vec<EventRecord>, StoreError>;
 
-    /// Notifications whose time has come: the oldest undelivered one of each (execution, target).
+    /// Notifications whose time has come: the oldest undelivered one of each (execution, target). In a store that others
+    /// share nobody else gets them for [`DELIVERY_LEASE`].
     async fn due_notifications(&self, limit: u32, now: Timestamp) -> Result<Vec<Notification>, StoreError>;
 
     /// A notification was received.
     async fn delivered(&self, id: i64, now: Timestamp) -> Result<(), StoreError>;
 
-    /// A notification was not received: try again at `retry_at`, or set it aside where that is absent.
+    /// A notification was not received: try again after `retry`, or set it aside where that is absent.
     async fn undelivered(
         &self,
         id: i64,
         error: &str,
-        retry_at: Option<Timestamp>,
+        retry: Option<Duration>,
         now: Timestamp,
     ) -> Result<(), StoreError>;
 

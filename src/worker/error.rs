@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use crate::model::failure::KILLED_WORKER;
 use crate::model::{Blame, Class, Failure};
 
 /// Why a worker gave no report.
@@ -70,7 +71,7 @@ impl WorkerError {
             Self::Start { .. } => "WORKER0001",
             Self::Handshake { .. } => "WORKER0002",
             Self::Handover(_) => "WORKER0003",
-            Self::Crashed { .. } => "WORKER0004",
+            Self::Crashed { .. } => KILLED_WORKER,
             Self::TimedOut { .. } => "WORKER0005",
             Self::Stalled { .. } => "WORKER0006",
             Self::Stopped => "WORKER0007",

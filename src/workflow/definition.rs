@@ -19,6 +19,7 @@ pub struct Header {
     pub trigger: Option<Trigger>,
     pub output: Target,
     pub defaults: Defaults,
+    pub deadline: Option<Duration>,
     pub params: BTreeMap<String, Param>,
     pub notify: Vec<NotifyTarget>,
 }
@@ -85,6 +86,7 @@ pub fn read(root: &Node, limits: &Limits, sink: &mut Sink<'_>) -> Header {
         trigger: root.get("trigger").and_then(|node| trigger::read(node, sink)),
         output: target(root),
         defaults: defaults(root, &Defaults::default(), sink),
+        deadline: root.get("deadline").and_then(duration),
         params: parameters(root, sink),
         notify: notify(root, limits, sink),
     }

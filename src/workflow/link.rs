@@ -24,6 +24,7 @@ pub fn link(header: &Header, digest: &str, drafts: &[Draft], sink: &mut Sink<'_>
         graph: graph.map(|node, _| activity(&drafts[node.index()], header), |_, need| *need),
         output: header.output.to_plan(),
         notify: header.notify.clone(),
+        deadline: header.deadline,
         params: header.params.clone(),
     })
 }

@@ -112,6 +112,7 @@ mod tests {
             graph: DiGraph::new(),
             output: OutputTarget { bucket: String::new(), prefix: String::new() },
             notify: Vec::new(),
+            deadline: None,
             params: declared.map(|(n, kind, default)| (n.to_owned(), Param { kind, default })).into(),
         };
         let metadata = map(&[("title", "from metadata"), ("width", "800"), ("unrelated", "x")]);

@@ -32,6 +32,11 @@ pub static WORKFLOW: Shape = Shape {
         PRIORITY,
         TIMEOUT,
         RETRY,
+        Field::new(
+            "deadline",
+            Kind::Duration { min_s: 1.0, max_s: 2_592_000.0 },
+            "How long an execution may run before it is stopped and fails; as long as it takes, where absent.",
+        ),
         Field::new("params", Kind::Named(&Kind::Map(&PARAM)), "Parameters, set by hand, by the API or by metadata."),
         Field::required("activities", Kind::Named(&Kind::Map(&ACTIVITY)), "What is done, by name."),
         Field::new("notify", Kind::List { of: &Kind::Map(&NOTIFY), max: 100 }, "Who is told."),

@@ -20,7 +20,7 @@ use reelmill::objects::aws::sdk_config;
 use reelmill::objects::s3::S3Buckets;
 use reelmill::objects::{Head, Listing, ObjectError, Objects, Published, Revision, SharedObjects};
 use reelmill::store::sqlite::SqliteStore;
-use reelmill::store::{EventOutcome, EventRecord, ExecutionFilter, ExecutionSummary, SharedStore};
+use reelmill::store::{Claimant, EventOutcome, EventRecord, ExecutionFilter, ExecutionSummary, SharedStore};
 use reelmill::template::Templates;
 use reelmill::workflow::{self, Evaluator, Limits, Workflow};
 use serde_json::{Value, json};
@@ -414,7 +414,7 @@ async fn field_case_27_what_an_execution_publishes_does_not_start_its_workflow_a
     };
     assert_eq!(first.len(), 2);
     let now = SystemClock.now();
-    let claim = store.claim("test", Duration::from_secs(60), now).await.unwrap().unwrap();
+    let claim = store.claim(&Claimant::of_all("test"), Duration::from_secs(60), now).await.unwrap().unwrap();
     let output = at("uploads", "in/made.mp4");
     store.begin_publish(claim.job, claim.attempt, std::slice::from_ref(&output), now).await.unwrap();
 
@@ -439,7 +439,7 @@ async fn field_case_32_a_notification_comes_after_the_end_and_once_it_is_taken()
     let intake = intake(&store, Arc::new(local(folder.path())), vec![probing("told", "uploads", &notify)]);
     intake.accept(put_event("uploads", "in/a.mp4", "1")).await.unwrap();
     let now = SystemClock.now();
-    let claim = store.claim("test", Duration::from_secs(60), now).await.unwrap().unwrap();
+    let claim = store.claim(&Claimant::of_all("test"), Duration::from_secs(60), now).await.unwrap().unwrap();
     store.succeed(claim.job, claim.attempt, json!({ "duration_s": 1.0 }), Vec::new(), now).await.unwrap();
 
     let stop = CancellationToken::new();

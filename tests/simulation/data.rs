@@ -11,7 +11,7 @@ use reelmill::engine::{
 use reelmill::model::plan::{NotifyOn, Plan};
 use reelmill::model::{ExecutionId, ExecutionState, Ids, JobId, JobState, SequentialIds, Timestamp};
 use reelmill::store::sqlite::SqliteStore;
-use reelmill::store::{Heartbeat, NewExecution, Store, StoreError};
+use reelmill::store::{Claimant, Heartbeat, NewExecution, Store, StoreError};
 
 use crate::support::{Conditions, object};
 
@@ -93,7 +93,7 @@ impl Map {
             Effect::Reset { activity } => write(activity, JobState::Waiting, None),
             Effect::Stop { activity } => self.rows[activity.index()].stop = true,
             Effect::Notify(what) => self.outbox.push(what),
-            Effect::Ended(_) => {}
+            Effect::Prioritize { .. } | Effect::Ended(_) => {}
         }
     }
 
@@ -161,11 +161,11 @@ impl Data for Map {
     }
 
     async fn cancel(&mut self, now: Timestamp) -> bool {
-        self.step(Input::Cancel { reason: "enough".to_owned() }, now).is_ok()
+        self.step(Input::Cancel { reason: "enough".to_owned(), by: "somebody".to_owned() }, now).is_ok()
     }
 
     async fn retry(&mut self, now: Timestamp) -> bool {
-        self.step(Input::Retry, now).is_ok()
+        self.step(Input::Retry { by: "somebody".to_owned(), params: BTreeMap::new() }, now).is_ok()
     }
 
     async fn crash(&mut self, now: Timestamp) {
@@ -242,7 +242,7 @@ fn accepted(result: Result<(), StoreError>) -> bool {
 
 impl Data for Sqlite {
     async fn claim(&mut self, now: Timestamp) -> Option<Attempt> {
-        let claim = self.store().claim("w", LEASE, now).await.unwrap()?;
+        let claim = self.store().claim(&Claimant::of_all("w"), LEASE, now).await.unwrap()?;
         Some(Attempt { job: claim.job, activity: claim.activity, number: claim.attempt })
     }
 
@@ -255,6 +255,7 @@ impl Data for Sqlite {
         accepted(match outcome {
             Outcome::Succeeded { result, outputs } => store.succeed(job, number, result, outputs, now).await,
             Outcome::Failed { failure } => store.fail(job, number, failure, now).await,
+            Outcome::HandedBack { reason } => store.hand_back(job, number, &reason, now).await,
             Outcome::Lost { reason } => panic!("only the store says that an attempt is lost: {reason}"),
         })
     }
@@ -265,15 +266,15 @@ impl Data for Sqlite {
     }
 
     async fn reap(&mut self, now: Timestamp) -> Option<Timestamp> {
-        self.store().reap(now).await.unwrap().1
+        self.store().reap(now).await.unwrap().1.map(|wait| now.after(wait))
     }
 
     async fn cancel(&mut self, now: Timestamp) -> bool {
-        accepted(self.store().cancel(self.id, "enough", now).await)
+        accepted(self.store().cancel(self.id, "enough", "somebody", now).await)
     }
 
     async fn retry(&mut self, now: Timestamp) -> bool {
-        accepted(self.store().retry(self.id, now).await)
+        accepted(self.store().retry(self.id, BTreeMap::new(), "somebody", now).await)
     }
 
     async fn crash(&mut self, now: Timestamp) {

@@ -130,8 +130,8 @@ pub async fn heartbeats_prolong_the_lease_and_carry_progress(world: World) {
     assert_eq!(beat, Heartbeat::Continue);
     assert_eq!(world.store.execution(id).await.unwrap().unwrap().jobs[0].progress, Some(progress));
     let now = world.wait(Duration::from_secs(20));
-    assert_eq!(world.store.reap(now).await.unwrap(), (0, Some(now.after(Duration::from_secs(10)))));
-    world.store.cancel(id, "no longer needed", now).await.unwrap();
+    assert_eq!(world.store.reap(now).await.unwrap(), (0, Some(Duration::from_secs(10))));
+    world.store.cancel(id, "no longer needed", "me", now).await.unwrap();
     assert_eq!(world.store.heartbeat(claim.job, 1, LEASE, None, now).await.unwrap(), Heartbeat::Stop);
     world.fail(&claim, passing()).await.unwrap();
     assert_eq!(world.store.heartbeat(claim.job, 1, LEASE, None, now).await.unwrap(), Heartbeat::Lost);
@@ -161,8 +161,8 @@ pub async fn field_case_21_a_restarted_daemon_takes_back_every_lease(world: Worl
     let done = world.claim_one().await;
     world.succeed(&done).await.unwrap();
     let (running, other) = (world.claim_one().await, world.claim_one().await);
-    assert_eq!(world.store.reclaim_all(world.now()).await.unwrap(), 2);
-    assert_eq!(world.store.reclaim_all(world.now()).await.unwrap(), 0);
+    assert_eq!(world.take_all_back().await, 2);
+    assert_eq!(world.take_all_back().await, 0);
     assert_eq!(world.words(first).await, "running succeeded queued");
     assert_eq!(world.words(second).await, "running queued waiting");
     assert!(world.succeed(&running).await.is_err() && world.succeed(&other).await.is_err());
@@ -177,7 +177,8 @@ pub async fn retries_wait_for_their_time(world: World) {
     assert!(world.claim().await.is_none());
     let (moved, due) = world.store.reap(world.now()).await.unwrap();
     let due = due.expect("a retry waits");
-    assert!(moved == 0 && due > world.now().after(Duration::from_secs(6)));
+    assert!(moved == 0 && due > Duration::from_secs(6));
+    let due = world.wait(due);
     assert_eq!(world.store.reap(due).await.unwrap(), (1, None));
     let claim = world.claim_one().await;
     world.fail(&claim, passing()).await.unwrap();
@@ -187,15 +188,15 @@ pub async fn retries_wait_for_their_time(world: World) {
 pub async fn cancelling_stops_what_waits_and_asks_what_runs(world: World) {
     let id = world.start(&Arc::new(plan("c", vec![activity("a"), activity("b")], &[]))).await;
     let claim = world.claim_one().await;
-    world.store.cancel(id, "no longer needed", world.now()).await.unwrap();
-    world.store.cancel(id, "again", world.now()).await.unwrap();
+    world.store.cancel(id, "no longer needed", "me", world.now()).await.unwrap();
+    world.store.cancel(id, "again", "me", world.now()).await.unwrap();
     assert_eq!(world.words(id).await, "running running cancelled");
     assert!(world.claim().await.is_none());
     world.succeed(&claim).await.unwrap();
     assert_eq!(world.words(id).await, "cancelled succeeded cancelled");
-    let refused = world.store.cancel(id, "too late", world.now()).await;
+    let refused = world.store.cancel(id, "too late", "me", world.now()).await;
     assert!(matches!(refused, Err(StoreError::Illegal(_))), "{refused:?}");
-    let unknown = world.store.cancel(ExecutionId(world.ids.next(world.now())), "", world.now()).await;
+    let unknown = world.store.cancel(ExecutionId(world.ids.next(world.now())), "", "", world.now()).await;
     assert!(matches!(unknown, Err(StoreError::NotFound { .. })), "{unknown:?}");
 }
 
@@ -206,9 +207,9 @@ pub async fn field_case_23_a_retry_starts_from_what_failed(world: World) {
     let claim = world.claim_one().await;
     world.fail(&claim, fatal()).await.unwrap();
     assert_eq!(world.words(id).await, "failed succeeded failed");
-    world.store.retry(id, world.now()).await.unwrap();
+    world.store.retry(id, BTreeMap::new(), "me", world.now()).await.unwrap();
     assert_eq!(world.words(id).await, "running succeeded queued");
-    assert!(matches!(world.store.retry(id, world.now()).await, Err(StoreError::Illegal(_))));
+    assert!(matches!(world.store.retry(id, BTreeMap::new(), "me", world.now()).await, Err(StoreError::Illegal(_))));
     let claim = world.claim_one().await;
     assert_eq!(claim.attempt, 2);
     world.succeed(&claim).await.unwrap();
@@ -222,7 +223,7 @@ pub async fn notes_are_logged_while_the_lease_holds(world: World) {
     world.store.note(claim.job, 1, note("hello"), world.now()).await.unwrap();
     let forged = world.store.note(claim.job, 1, LogEvent::Cancelled, world.now()).await;
     assert!(matches!(forged, Err(StoreError::Illegal(_))), "{forged:?}");
-    world.store.reclaim_all(world.now()).await.unwrap();
+    assert_eq!(world.take_all_back().await, 1);
     world.store.note(claim.job, 1, note("too late"), world.now()).await.unwrap();
     let log = world.store.log(id, 0, 100).await.unwrap();
     let notes: Vec<_> = log.iter().filter(|entry| entry.event.is_mark()).map(|entry| entry.event.to_string()).collect();
@@ -323,13 +324,14 @@ pub async fn field_case_32_notifications_come_in_order_per_execution_and_receive
         assert!(due.iter().all(|notification| notification.execution == id));
         due
     };
-    let told = due().await;
+    let mut told = due().await;
+    told.sort_by_key(|notification| notification.id);
     assert_eq!(told.iter().map(|n| n.state).collect::<Vec<_>>(), [ExecutionState::Running; 2]);
     assert_ne!(told[0].target, told[1].target);
 
     world.store.delivered(told[0].id, world.now()).await.unwrap();
     world.store.delivered(told[0].id, world.now()).await.unwrap();
-    let later = world.now().after(Duration::from_secs(60));
+    let later = Duration::from_secs(60);
     world.store.undelivered(told[1].id, "queue gone", Some(later), world.now()).await.unwrap();
     let next = due().await;
     assert_eq!((next.len(), next[0].state), (1, ExecutionState::Succeeded));
@@ -369,7 +371,7 @@ pub async fn changes_are_hinted_at_once_they_can_be_read(world: World) {
     for hint in [Hint::Queue, Hint::Outbox, Hint::Execution(id)] {
         assert!(heard.contains(&hint), "{hint:?} in {heard:?}");
     }
-    let refused = world.store.cancel(ExecutionId(world.ids.next(world.now())), "", world.now()).await;
+    let refused = world.store.cancel(ExecutionId(world.ids.next(world.now())), "", "", world.now()).await;
     assert!(refused.is_err() && hints.try_recv().is_err());
 }
 
@@ -390,4 +392,165 @@ pub async fn many_workers_share_the_queue(world: World) {
     assert_eq!((done.len(), done.iter().collect::<BTreeSet<_>>().len()), (100, 100));
     let all = world.store.executions(ExecutionFilter { limit: 100, ..Default::default() }).await.unwrap();
     assert!(all.iter().all(|execution| execution.state == ExecutionState::Succeeded));
+}
+
+pub async fn a_queue_runs_no_more_jobs_than_it_may(world: World) {
+    let ids = [world.start(&queued_in("slow", 5)).await, world.start(&queued_in("slow", 5)).await];
+    world.set("slow", QueueChange { concurrency: Some(1), paused: None }).await;
+    let first = world.claim_one().await;
+    assert!(world.claim().await.is_none(), "one runs");
+    world.succeed(&first).await.unwrap();
+    let second = world.claim_one().await;
+    assert_eq!([first.execution, second.execution], ids);
+    world.start(&queued_in("slow", 5)).await;
+    world.set("slow", QueueChange { concurrency: Some(0), paused: None }).await;
+    world.claim_one().await;
+    let status = world.store.queues().await.unwrap();
+    let slow = status.iter().find(|queue| queue.name == "slow").expect("it was set");
+    assert_eq!((slow.concurrency, slow.paused, slow.waiting, slow.running, slow.oldest), (0, false, 0, 2, None));
+}
+
+pub async fn a_paused_queue_gives_nothing_until_it_is_resumed(world: World) {
+    world.set("nightly", QueueChange { concurrency: None, paused: Some(true) }).await;
+    let id = world.start(&queued_in("nightly", 5)).await;
+    assert!(world.claim().await.is_none());
+    let status = world.store.queues().await.unwrap();
+    assert_eq!((status[0].name.as_str(), status[0].paused, status[0].waiting), ("nightly", true, 1));
+    assert!(status[0].oldest.is_some());
+    world.set("nightly", QueueChange { concurrency: None, paused: Some(false) }).await;
+    assert_eq!(world.claim_one().await.execution, id);
+}
+
+pub async fn field_case_09_a_long_queue_does_not_hold_up_another(world: World) {
+    let many = queued_in("bulk", 10);
+    for _ in 0..20 {
+        world.start(&many).await;
+    }
+    let small = [world.start(&queued_in("quick", 1)).await, world.start(&queued_in("quick", 1)).await];
+    let claims = [world.claim_one().await, world.claim_one().await, world.claim_one().await, world.claim_one().await];
+    let quick: Vec<_> = claims.iter().map(|claim| claim.execution).filter(|id| small.contains(id)).collect();
+    assert_eq!(quick, small, "each queue gets half of the slots");
+}
+
+pub async fn a_claimant_takes_from_the_queues_that_it_serves(world: World) {
+    world.start(&queued_in("cpu", 5)).await;
+    let gpu = world.start(&queued_in("gpu", 5)).await;
+    let claimant = Claimant { name: "card".to_owned(), queues: vec!["gpu".to_owned()] };
+    let claim = async || world.store.claim(&claimant, LEASE, world.now()).await.unwrap();
+    assert_eq!(claim().await.expect("a job for it").execution, gpu);
+    assert!(claim().await.is_none());
+    assert!(world.claim().await.is_some());
+}
+
+pub async fn a_waiting_job_can_be_put_first(world: World) {
+    let (first, second) = (world.start(&queued_in("default", 5)).await, world.start(&chain()).await);
+    world.store.prioritize(second, 9, "me", world.now()).await.unwrap();
+    let claim = world.claim_one().await;
+    assert_eq!(claim.execution, second);
+    world.succeed(&claim).await.unwrap();
+    assert_eq!(world.claim_one().await.execution, second, "what comes after it too");
+    let log = world.store.log(second, 0, 100).await.unwrap();
+    assert!(log.iter().any(|entry| entry.event == LogEvent::Priority { priority: 9, by: "me".to_owned() }));
+    world.words(second).await;
+    let claim = world.claim_one().await;
+    assert_eq!(claim.execution, first);
+    world.succeed(&claim).await.unwrap();
+    let late = world.store.prioritize(first, 9, "me", world.now()).await;
+    assert!(matches!(late, Err(StoreError::Illegal(_))), "{late:?}");
+}
+
+pub async fn a_job_that_is_handed_back_is_queued_at_once_and_loses_nothing(world: World) {
+    let id = world.start(&one("vod")).await;
+    for attempt in 1..=30 {
+        let claim = world.claim_one().await;
+        assert_eq!(claim.attempt, attempt);
+        world.store.hand_back(claim.job, claim.attempt, "the daemon ends", world.now()).await.unwrap();
+        let again = world.store.hand_back(claim.job, claim.attempt, "the daemon ends", world.now()).await;
+        assert!(matches!(again, Err(StoreError::Stale { .. })), "{again:?}");
+    }
+    assert_eq!(world.words(id).await, "running queued");
+}
+
+pub async fn an_execution_that_runs_too_long_is_stopped_and_fails(world: World) {
+    let limit = Duration::from_secs(100);
+    let mut plan = plan("late", vec![activity("a"), activity("b"), activity("c")], &[(0, 1, Need::Input)]);
+    plan.deadline = Some(limit);
+    let id = world.start(&Arc::new(plan)).await;
+    let (running, other) = (world.claim_one().await, world.claim_one().await);
+    world.succeed(&other).await.unwrap();
+    let beat = async |now| world.store.heartbeat(running.job, running.attempt, limit, None, now).await.unwrap();
+    let now = world.wait(limit / 2);
+    beat(now).await;
+    assert_eq!(world.store.reap(now).await.unwrap(), (0, Some(limit / 2)));
+    let now = world.wait(limit / 2);
+    assert_eq!(world.store.reap(now).await.unwrap().0, 1);
+    assert_eq!(world.store.reap(now).await.unwrap().0, 0, "once");
+    assert_eq!(beat(now).await, Heartbeat::Stop);
+    world.fail(&running, passing()).await.unwrap();
+    assert_eq!(world.words(id).await, "failed cancelled cancelled succeeded");
+    world.store.retry(id, BTreeMap::new(), "me", now).await.unwrap();
+    let now = world.wait(limit);
+    assert_eq!(world.store.reap(now).await.unwrap().0, 1, "a retry has its own time");
+    assert_eq!(world.words(id).await, "failed cancelled cancelled succeeded");
+}
+
+pub async fn field_case_23_a_retry_can_change_parameters(world: World) {
+    let id = world.start(&one("vod")).await;
+    let claim = world.claim_one().await;
+    world.fail(&claim, fatal()).await.unwrap();
+    let params = BTreeMap::from([("title".to_owned(), json!("Sintel"))]);
+    world.store.retry(id, params.clone(), "me", world.now()).await.unwrap();
+    assert_eq!(world.claim_one().await.params, params);
+    assert_eq!(world.store.execution(id).await.unwrap().unwrap().params, params);
+    let refused = world.store.retry(id, BTreeMap::from([("title".to_owned(), json!("x"))]), "me", world.now()).await;
+    assert!(matches!(refused, Err(StoreError::Illegal(_))), "{refused:?}");
+    assert_eq!(world.store.execution(id).await.unwrap().unwrap().params, params);
+    let log = world.store.log(id, 0, 100).await.unwrap();
+    assert!(log.iter().any(|entry| entry.event.to_string().contains("title = \"Sintel\" (by me)")), "{log:?}");
+}
+
+pub async fn what_is_old_goes_and_what_is_not_stays(world: World) {
+    let retention = Retention { executions: Duration::from_secs(1_000), events: Duration::from_secs(2_000) };
+    let event = event("clip.mp4");
+    let starts = vec![world.execution(&one("vod"), "clip.mp4")];
+    world.store.record_event(&identity(&event), &event, matched("vod"), starts, world.now()).await.unwrap();
+    let ended = world.claim_one().await;
+    world.succeed(&ended).await.unwrap();
+    let untold = world.start(&told()).await;
+    let claim = world.claim_one().await;
+    world.succeed(&claim).await.unwrap();
+    let running = world.start(&one("vod")).await;
+    let prune = async |now| world.store.prune(retention, 100, now).await.unwrap();
+    assert_eq!(prune(world.now()).await, Pruned::default());
+    let now = world.wait(Duration::from_secs(1_001));
+    assert_eq!(prune(now).await, Pruned { executions: 1, events: 0 });
+    assert!(world.store.execution(ended.execution).await.unwrap().is_none());
+    assert!(world.store.execution(untold).await.unwrap().is_some(), "somebody has still to be told");
+    assert!(world.store.execution(running).await.unwrap().is_some());
+    assert!(world.store.events(None, 10).await.unwrap()[0].executions.is_empty());
+    let now = world.wait(Duration::from_secs(1_000));
+    assert_eq!(prune(now).await, Pruned { executions: 0, events: 1 });
+}
+
+pub async fn field_case_01_two_announcements_of_one_upload_start_it_once(world: World) {
+    let announce = |name: &'static str, companion: &'static str, sequencer: &str| {
+        let mut event = event("big.mp4");
+        name.clone_into(&mut event.name);
+        event.sequencer = Some(sequencer.to_owned());
+        event.object.etag = Some("e-3".to_owned());
+        let companion = Some(Companion { name: companion, etag: event.object.etag.clone() });
+        (EventIdentity { companion, ..identity(&event) }, event)
+    };
+    let plan = one("vod");
+    let pair = [announce("Put", "CompleteMultipartUpload", "1"), announce("CompleteMultipartUpload", "Put", "2")];
+    let record = |(identity, event): &(EventIdentity, ObjectEvent)| {
+        let (identity, event, start) = (identity.clone(), event.clone(), world.execution(&plan, "big.mp4"));
+        let store = world.store.clone();
+        let now = world.now();
+        async move { store.record_event(&identity, &event, matched("vod"), vec![start], now).await.unwrap() }
+    };
+    let both = futures::future::join_all(pair.iter().chain(&pair).map(record)).await;
+    let recorded = both.iter().filter(|outcome| matches!(outcome, EventOutcome::Recorded(_))).count();
+    assert_eq!(recorded, 1, "{both:?}");
+    assert_eq!(world.store.events(None, 10).await.unwrap()[0].duplicates, 3);
 }

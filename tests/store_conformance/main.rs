@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a test may panic")]
 
 mod behaviours;
+mod postgres;
 mod sqlite;
 #[path = "../support/mod.rs"]
 mod support;
@@ -22,8 +23,8 @@ use reelmill::model::{
 };
 use reelmill::store::sqlite::SqliteStore;
 use reelmill::store::{
-    Claim, EventOutcome, ExecutionFilter, Heartbeat, Hint, MatchDecision, NewExecution, Progress, SharedStore,
-    StoreError,
+    Claim, Claimant, Companion, EventIdentity, EventOutcome, ExecutionFilter, Heartbeat, Hint, MatchDecision,
+    NewExecution, Progress, Pruned, QueueChange, Retention, SharedStore, StoreError,
 };
 use serde_json::json;
 use support::{Conditions, activity, object, plan, target};
@@ -76,7 +77,19 @@ impl World {
     }
 
     async fn claim(&self) -> Option<Claim> {
-        self.store.claim("w1", LEASE, self.now()).await.unwrap()
+        self.store.claim(&Claimant::of_all("w1"), LEASE, self.now()).await.unwrap()
+    }
+
+    /// Every lease ends, as when the daemons that hold them are killed; answers how many.
+    async fn take_all_back(&self) -> u32 {
+        match self.store.reclaim_all(self.now()).await.unwrap() {
+            0 => self.store.reap(self.wait(LEASE)).await.unwrap().0,
+            taken => taken,
+        }
+    }
+
+    async fn set(&self, queue: &str, change: QueueChange) {
+        self.store.set_queue(queue, change).await.unwrap();
     }
 
     async fn claim_one(&self) -> Claim {
@@ -116,6 +129,11 @@ fn one(workflow: &str) -> Arc<Plan> {
     Arc::new(plan(workflow, vec![activity("a")], &[]))
 }
 
+fn queued_in(queue: &str, priority: u8) -> Arc<Plan> {
+    let activity = Activity { queue: queue.to_owned(), priority, ..activity("a") };
+    Arc::new(plan(queue, vec![activity], &[]))
+}
+
 /// `b` reads what `a` makes.
 fn chain() -> Arc<Plan> {
     Arc::new(plan("chain", vec![activity("a"), activity("b")], &[(0, 1, Need::Input)]))
@@ -141,8 +159,8 @@ fn event(key: &str) -> ObjectEvent {
     }
 }
 
-fn identity(event: &ObjectEvent) -> String {
-    format!("{} {:?}", event.object.location, event.sequencer)
+fn identity(event: &ObjectEvent) -> EventIdentity {
+    EventIdentity { own: format!("{} {:?}", event.object.location, event.sequencer), companion: None }
 }
 
 fn matched(workflow: &str) -> Vec<MatchDecision> {
@@ -166,6 +184,16 @@ macro_rules! conformance {
                 async fn $behaviour() {
                     let store = super::SqliteStore::open_in_memory(super::Arc::new(super::Conditions)).unwrap();
                     super::behaviours::$behaviour(super::World::new(super::Arc::new(store))).await;
+                }
+            )+
+        }
+
+        mod postgres_server {
+            $(
+                #[tokio::test]
+                async fn $behaviour() {
+                    let database = super::postgres::Database::new().await;
+                    super::behaviours::$behaviour(super::World::new(database.open().await)).await;
                 }
             )+
         }
@@ -207,4 +235,14 @@ conformance! {
     a_store_is_idle_when_nothing_is_left_to_do
     changes_are_hinted_at_once_they_can_be_read
     many_workers_share_the_queue
+    a_queue_runs_no_more_jobs_than_it_may
+    a_paused_queue_gives_nothing_until_it_is_resumed
+    field_case_09_a_long_queue_does_not_hold_up_another
+    a_claimant_takes_from_the_queues_that_it_serves
+    a_waiting_job_can_be_put_first
+    a_job_that_is_handed_back_is_queued_at_once_and_loses_nothing
+    an_execution_that_runs_too_long_is_stopped_and_fails
+    field_case_23_a_retry_can_change_parameters
+    what_is_old_goes_and_what_is_not_stays
+    field_case_01_two_announcements_of_one_upload_start_it_once
 }

@@ -47,6 +47,7 @@ pub fn plan(workflow: &str, activities: Vec<Activity>, needs: &[(usize, usize, N
         graph,
         output: OutputTarget { bucket: "media".to_owned(), prefix: String::new() },
         notify: Vec::new(),
+        deadline: None,
         params: BTreeMap::new(),
     }
 }

@@ -12,8 +12,7 @@ fn with(activity: ActivityState) -> Run {
     let mut run = Run::new(two());
     let other = ActivityState::Running {
         attempt: 1,
-        failures: 0,
-        losses: 0,
+        tally: Tally::default(),
         worker: "w".to_owned(),
         since: NOW,
         stop_requested: false,
@@ -31,18 +30,32 @@ fn two() -> Plan {
 const ATTEMPT: u32 = 4;
 
 fn running(failures: u32, losses: u32, stop_requested: bool) -> ActivityState {
-    ActivityState::Running { attempt: ATTEMPT, failures, losses, worker: "w".to_owned(), since: NOW, stop_requested }
+    ActivityState::Running {
+        attempt: ATTEMPT,
+        tally: Tally { failures, losses, crashes: 0 },
+        worker: "w".to_owned(),
+        since: NOW,
+        stop_requested,
+    }
 }
 
 fn states() -> Vec<(&'static str, ActivityState)> {
     let attempt = ATTEMPT;
     vec![
         ("waiting", ActivityState::Waiting { attempt }),
-        ("queued", ActivityState::Queued { attempt, failures: 0, losses: 0 }),
+        ("queued", ActivityState::Queued { attempt, tally: Tally::default() }),
         ("running", running(0, 0, false)),
         ("running, last try", running(2, MAX_LOSSES - 1, false)),
         ("running, to stop", running(0, 0, true)),
-        ("retrying", ActivityState::Retrying { attempt, failures: 1, losses: 0, until: NOW, failure: passing() }),
+        (
+            "retrying",
+            ActivityState::Retrying {
+                attempt,
+                tally: Tally { failures: 1, ..Tally::default() },
+                until: NOW,
+                failure: passing(),
+            },
+        ),
         ("succeeded", ActivityState::Succeeded { attempt, result: Value::Null.into(), outputs: Vec::new().into() }),
         ("failed", ActivityState::Failed { attempt, failure: fatal() }),
         ("skipped", ActivityState::Skipped { attempt, reason: SkipReason::When }),
@@ -63,10 +76,13 @@ fn inputs() -> Vec<(&'static str, Input)> {
         ("failed, for good", failed(fatal())),
         ("stopped", failed(stopped)),
         ("lost", ended(lost())),
+        ("handed back", ended(Outcome::HandedBack { reason: "drained".to_owned() })),
         ("end of an earlier attempt", signal(Signal::Ended { attempt: ATTEMPT - 1, outcome: lost() })),
         ("mark", signal(Signal::Mark { attempt: ATTEMPT, mark: LogEvent::Note { message: String::new() } })),
         ("retry due", signal(Signal::RetryDue)),
-        ("cancel", Input::Cancel { reason: "stop".to_owned() }),
+        ("cancel", Input::Cancel { reason: "stop".to_owned(), by: "somebody".to_owned() }),
+        ("time is up", Input::Expire { limit: Duration::from_secs(60) }),
+        ("prioritize", Input::Prioritize { priority: 9, by: "somebody".to_owned() }),
     ]
 }
 
@@ -112,8 +128,8 @@ fn execution_table() -> String {
     let inputs = [
         ("start", Input::Start { cause: "a test".to_owned() }),
         ("last activity failed", Input::Activity { activity: 1.into(), signal: last }),
-        ("cancel, nothing runs", Input::Cancel { reason: "stop".to_owned() }),
-        ("retry", Input::Retry),
+        ("cancel, nothing runs", Input::Cancel { reason: "stop".to_owned(), by: "somebody".to_owned() }),
+        ("retry", Input::Retry { by: "somebody".to_owned(), params: BTreeMap::new() }),
     ];
     let rows: Vec<_> = inputs
         .into_iter()
@@ -126,7 +142,7 @@ fn execution_table() -> String {
                         run.state.activities[0] = ActivityState::Failed { attempt: 1, failure: fatal() };
                     }
                     (ExecutionState::Running, _) => {
-                        run.state.activities[1] = ActivityState::Queued { attempt: 0, failures: 0, losses: 0 };
+                        run.state.activities[1] = ActivityState::Queued { attempt: 0, tally: Tally::default() };
                     }
                     (ended, _) => {
                         run.state.state = *ended;

@@ -46,6 +46,7 @@ fn plan(activities: &[Activity], needs: &[(&str, &str, Need)]) -> Plan {
         graph,
         output: OutputTarget { bucket: "out".to_owned(), prefix: String::new() },
         notify: Vec::new(),
+        deadline: None,
         params: BTreeMap::new(),
     };
     for (needed, by, need) in needs {
@@ -149,6 +150,14 @@ impl Run {
         let states = self.state.activities.iter().map(|activity| activity.name().as_str());
         std::iter::once(self.state.state.as_str()).chain(states).collect::<Vec<_>>().join(" ")
     }
+}
+
+fn cancel(reason: &str) -> Input {
+    Input::Cancel { reason: reason.to_owned(), by: "somebody".to_owned() }
+}
+
+fn retry() -> Input {
+    Input::Retry { by: "somebody".to_owned(), params: BTreeMap::new() }
 }
 
 fn fatal() -> Failure {

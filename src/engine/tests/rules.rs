@@ -191,10 +191,10 @@ fn cancelling_ends_what_has_not_begun_and_waits_for_what_runs() {
     run.claim("retrying");
     run.end("retrying", Outcome::Failed { failure: passing() });
     run.claim("running");
-    run.send(Input::Cancel { reason: "no longer needed".to_owned() }).unwrap();
+    run.send(cancel("no longer needed")).unwrap();
     assert_eq!(run.words(), "running running cancelled cancelled cancelled succeeded");
     assert!(run.effects.contains(&Effect::Stop { activity: 0.into() }));
-    run.send(Input::Cancel { reason: "again".to_owned() }).unwrap();
+    run.send(cancel("again")).unwrap();
     assert_eq!((run.effects.len(), run.state.cancel.as_deref()), (0, Some("no longer needed")));
     let stopped = Failure::new("WORKER0001", Class::Cancelled, crate::model::Blame::Infrastructure, "stopped");
     run.end("running", Outcome::Failed { failure: stopped });
@@ -206,7 +206,7 @@ fn a_cancelled_attempt_that_is_lost_or_finishes_first_ends_truthfully() {
     let mut run = Run::started(plan(&[activity("a"), activity("b")], &[]));
     run.claim("a");
     run.claim("b");
-    run.send(Input::Cancel { reason: "stop".to_owned() }).unwrap();
+    run.send(cancel("stop")).unwrap();
     run.end("a", Outcome::Succeeded { result: Value::Null, outputs: Vec::new() });
     run.end("b", Outcome::Lost { reason: "killed".to_owned() });
     assert_eq!(run.words(), "cancelled succeeded cancelled");
@@ -216,10 +216,10 @@ fn a_cancelled_attempt_that_is_lost_or_finishes_first_ends_truthfully() {
 fn a_cancellation_that_comes_too_late_leaves_the_truth() {
     let mut run = Run::started(plan(&[activity("a")], &[]));
     run.claim("a");
-    run.send(Input::Cancel { reason: "stop".to_owned() }).unwrap();
+    run.send(cancel("stop")).unwrap();
     run.end("a", Outcome::Succeeded { result: Value::Null, outputs: Vec::new() });
     assert_eq!(run.words(), "succeeded succeeded");
-    assert!(run.send(Input::Cancel { reason: "stop".to_owned() }).is_err());
+    assert!(run.send(cancel("stop")).is_err());
 }
 
 #[test]
@@ -238,7 +238,7 @@ fn field_case_23_a_retry_runs_what_did_not_succeed_and_all_that_comes_after_it()
     run.succeed("package");
     run.fail("poster");
     assert_eq!(run.words(), "failed succeeded succeeded failed succeeded failed");
-    run.send(Input::Retry).unwrap();
+    run.send(retry()).unwrap();
     assert_eq!(run.words(), "running succeeded succeeded queued waiting queued");
     assert_eq!(run.state.run, 2);
     run.succeed("rung");
@@ -246,15 +246,15 @@ fn field_case_23_a_retry_runs_what_did_not_succeed_and_all_that_comes_after_it()
     run.succeed("poster");
     assert_eq!(run.state.state, ExecutionState::Succeeded);
     assert_eq!((run.of("probe").attempt(), run.of("rung").attempt(), run.of("package").attempt()), (1, 2, 2));
-    assert!(run.send(Input::Retry).is_err());
+    assert!(run.send(retry()).is_err());
 }
 
 #[test]
 fn a_cancelled_execution_can_be_retried() {
     let mut run = Run::started(plan(&[activity("a"), activity("b")], &[("a", "b", Need::Input)]));
-    run.send(Input::Cancel { reason: "stop".to_owned() }).unwrap();
+    run.send(cancel("stop")).unwrap();
     assert_eq!(run.words(), "cancelled cancelled cancelled");
-    run.send(Input::Retry).unwrap();
+    run.send(retry()).unwrap();
     assert_eq!((run.words().as_str(), &run.state.cancel), ("running queued waiting", &None));
 }
 

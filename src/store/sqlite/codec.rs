@@ -1,6 +1,5 @@
 //! Values to columns and back.
 
-use petgraph::graph::NodeIndex;
 use rusqlite::{Connection, Row};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -9,9 +8,6 @@ use super::fault::Fault;
 use crate::engine::LogEntry;
 use crate::model::Timestamp;
 use crate::model::plan::Plan;
-
-/// Row of an execution: its place in the order of submission.
-pub(super) type Seq = i64;
 
 /// A value as JSON.
 pub(super) fn to_json<T: Serialize + ?Sized>(value: &T) -> Result<String, Fault> {
@@ -32,11 +28,6 @@ pub(super) fn named<T>(what: &'static str, text: &str, parse: impl Fn(&str) -> O
 #[error("unknown name {name}")]
 struct UnknownName {
     name: String,
-}
-
-/// Column of an activity.
-pub(super) fn activity(node: NodeIndex) -> u32 {
-    u32::try_from(node.index()).unwrap_or(u32::MAX)
 }
 
 /// Column of a count.

@@ -6,8 +6,8 @@ use sha2::{Digest, Sha256};
 use super::codec;
 use super::fault::Fault;
 use super::writer::Writer;
-use crate::model::{ObjectEvent, Timestamp};
-use crate::store::{EventOutcome, MatchDecision, NewExecution};
+use crate::model::{ObjectEvent, ObjectLocation, Timestamp};
+use crate::store::{Companion, EventIdentity, EventOutcome, MatchDecision, NewExecution};
 
 /// How much of an unreadable message is kept.
 const BODY_BYTES: usize = 4096;
@@ -16,16 +16,21 @@ impl Writer {
     /// See [`crate::store::Store::record_event`].
     pub(super) fn record_event(
         &mut self,
-        identity: &str,
+        identity: &EventIdentity,
         event: &ObjectEvent,
         decisions: &[MatchDecision],
         starts: Vec<NewExecution>,
         now: Timestamp,
     ) -> Result<EventOutcome, Fault> {
+        let location = &event.object.location;
+        let companion = match &identity.companion {
+            Some(companion) => self.find(companion, location)?,
+            None => None,
+        };
+        let identity = companion.as_ref().unwrap_or(&identity.own);
         if self.is_duplicate(identity)? {
             return Ok(EventOutcome::Duplicate);
         }
-        let location = &event.object.location;
         let seq = self
             .db
             .prepare_cached(
@@ -60,6 +65,20 @@ impl Writer {
             )?
             .insert(params![identity, now.0, reason, &body[..body.floor_char_boundary(BODY_BYTES)]])?;
         Ok(())
+    }
+
+    /// Identity of the other announcement of an upload of `object`.
+    fn find(&self, companion: &Companion, object: &ObjectLocation) -> Result<Option<String>, Fault> {
+        let mut statement = self.db.prepare_cached(
+            "SELECT identity, event FROM events WHERE bucket = ?1 AND key = ?2 ORDER BY seq DESC LIMIT ?3",
+        )?;
+        let mut rows = statement.query(params![object.bucket, object.key, Companion::LOOK_BACK])?;
+        while let Some(row) = rows.next()? {
+            if companion.is(&codec::from_json("event", &row.get::<_, String>(1)?)?) {
+                return Ok(Some(row.get(0)?));
+            }
+        }
+        Ok(None)
     }
 
     /// Whether the identity is in the ledger; counts the delivery where it is.

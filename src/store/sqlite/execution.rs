@@ -1,19 +1,20 @@
 //! Loading an execution, stepping it, and writing down what the step gave.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
+use std::time::Duration;
 
 use petgraph::graph::NodeIndex;
 use rusqlite::{Connection, OptionalExtension, params};
-use serde_json::Value;
 
-use super::codec::{self, Seq};
+use super::codec;
 use super::fault::{Fault, one_row};
 use super::writer::Writer;
-use crate::engine::{Context, Effect, Evaluate, Execution, Facts, Input, LogEntry, Replay, StepError, step};
-use crate::model::plan::{NotifyOn, Plan};
-use crate::model::{ExecutionId, ExecutionState, InputObject, JobState, Timestamp};
-use crate::store::{Hint, NewExecution, StoreError};
+use crate::engine::{Evaluate, Execution, Input, LogEntry, Replay, StepError};
+use crate::model::plan::Plan;
+use crate::model::{ExecutionId, JobId, Timestamp};
+use crate::store::unit::{Changes, Hot, JobChange, Seq, Told, column};
+use crate::store::{Claim, NewExecution, StoreError};
 
 /// Executions and plans kept in memory. Jobs are claimed execution by execution, so few are at work at a time.
 const EXECUTIONS: usize = 64;
@@ -24,45 +25,47 @@ pub(super) struct Cache {
     evaluate: Arc<dyn Evaluate + Send + Sync>,
     executions: HashMap<Seq, Hot>,
     plans: HashMap<i64, Arc<Plan>>,
+    /// Every queue; absent until somebody claims.
+    pub lines: Option<BTreeMap<String, Line>>,
+    /// Claims made, to serve queues in turn.
+    pub claims: u64,
 }
 
-/// An execution at hand.
-pub(super) struct Hot {
-    /// Its identifier.
-    pub id: ExecutionId,
-    /// Its plan.
-    pub plan: Arc<Plan>,
-    /// What it works on.
-    pub input: InputObject,
-    /// Its parameters.
-    pub params: BTreeMap<String, Value>,
-    /// When it was created.
-    pub created_at: Timestamp,
-    /// Its state.
-    pub state: Execution,
+/// A queue, as far as claiming asks.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Line {
+    /// Most jobs at once; 0: no limit.
+    pub concurrency: u32,
+    /// Whether nothing is claimed from it.
+    pub paused: bool,
+    /// Jobs of it that run.
+    pub running: i64,
+    /// Claims that had been made when it was last served.
+    pub served: u64,
 }
 
 impl Cache {
     /// An empty cache.
     pub(super) fn new(evaluate: Arc<dyn Evaluate + Send + Sync>) -> Self {
-        Self { evaluate, executions: HashMap::new(), plans: HashMap::new() }
+        Self { evaluate, executions: HashMap::new(), plans: HashMap::new(), lines: None, claims: 0 }
     }
 
     /// Forgets everything.
     pub(super) fn clear(&mut self) {
         self.executions.clear();
         self.plans.clear();
+        self.lines = None;
     }
 
     /// Keeps an execution at hand, unless nothing more is to come.
-    pub(super) fn keep(&mut self, seq: Seq, hot: Hot) {
+    pub(super) fn keep(&mut self, hot: Hot) {
         if hot.state.state.is_ended() {
             return;
         }
         if self.executions.len() >= EXECUTIONS {
             self.executions.clear();
         }
-        self.executions.insert(seq, hot);
+        self.executions.insert(hot.seq, hot);
     }
 
     fn keep_plan(&mut self, id: i64, plan: &Arc<Plan>) {
@@ -101,45 +104,56 @@ impl Writer {
                 new.user_data,
                 now.0,
             ])?;
+        for queue in new.plan.graph.node_weights().map(|activity| &activity.queue).collect::<BTreeSet<_>>() {
+            self.add_queue(queue)?;
+        }
         let mut insert = self.db.prepare_cached(
             "INSERT INTO jobs (execution, activity, id, state, queue, priority) VALUES (?1, ?2, ?3, 'waiting', ?4, ?5)",
         )?;
         for (job, node) in new.jobs.iter().zip(new.plan.graph.node_indices()) {
             let activity = &new.plan.graph[node];
-            insert.execute(params![seq, codec::activity(node), job.0, activity.queue, activity.priority])?;
+            insert.execute(params![seq, column(node), job.0, activity.queue, activity.priority])?;
         }
         drop(insert);
         let state = Execution::new(&new.plan);
         let NewExecution { id, plan, input, params, cause, .. } = new;
-        let mut hot = Hot { id, plan, input, params, created_at: now, state };
-        self.step(seq, &mut hot, Input::Start { cause }, now).map_err(illegal)?;
-        self.cache.keep(seq, hot);
+        let mut hot = Hot { seq, id, plan, input, params, created_at: now, state };
+        self.step(&mut hot, Input::Start { cause }, now).map_err(illegal)?;
+        self.cache.keep(hot);
         Ok(())
     }
 
     /// Steps an execution.
     pub(super) fn advance(&mut self, seq: Seq, input: Input, now: Timestamp) -> Result<(), Advance> {
         let mut hot = self.take(seq)?;
-        self.step(seq, &mut hot, input, now)?;
-        self.cache.keep(seq, hot);
+        self.step(&mut hot, input, now)?;
+        self.cache.keep(hot);
         Ok(())
     }
 
     /// Steps an execution and writes down state, log, queue and outbox. After an error `hot` is not to be kept.
-    pub(super) fn step(&mut self, seq: Seq, hot: &mut Hot, input: Input, now: Timestamp) -> Result<(), Advance> {
-        let facts = Facts { execution: hot.id, created_at: hot.created_at, input: &hot.input, params: &hot.params };
-        let context = Context { plan: &hot.plan, evaluate: &*self.cache.evaluate, facts };
-        let next = step(&context, &hot.state, input, now).map_err(Advance::Refused)?;
-        self.append(seq, &next.log)?;
-        if next.state.state != hot.state.state {
-            self.write_state(seq, next.state.state, now)?;
+    pub(super) fn step(&mut self, hot: &mut Hot, input: Input, now: Timestamp) -> Result<(), Advance> {
+        let mut changes = Changes::default();
+        if let Input::Retry { params, .. } = &input {
+            changes.set_params(hot, params);
         }
-        hot.state = next.state;
-        for effect in next.effects {
-            self.carry_out(seq, hot, effect, now)?;
-        }
-        self.hints.push(Hint::Execution(hot.id));
+        changes.step(&*self.cache.evaluate, hot, input, now).map_err(Advance::Refused)?;
+        self.write(changes, now)?;
         Ok(())
+    }
+
+    /// Steps an execution so that `claimant` holds the lease of one of its jobs.
+    pub(super) fn step_claim(
+        &mut self,
+        hot: &mut Hot,
+        job: (JobId, NodeIndex),
+        claimant: (&str, Duration),
+        now: Timestamp,
+    ) -> Result<Claim, Advance> {
+        let mut changes = Changes::default();
+        let claim = changes.claim(&*self.cache.evaluate, hot, job, claimant, now).map_err(Advance::Refused)?;
+        self.write(changes, now)?;
+        Ok(claim)
     }
 
     /// An execution, out of the cache or out of the database.
@@ -171,7 +185,7 @@ impl Writer {
         let state = load_state(&self.db, seq, &plan)?;
         let input = codec::from_json("input", &input)?;
         let params = codec::from_json("parameters", &params)?;
-        Ok(Hot { id, plan, input, params, created_at, state })
+        Ok(Hot { seq, id, plan, input, params, created_at, state })
     }
 
     /// Row of a plan, which is written where it is new.
@@ -196,11 +210,47 @@ impl Writer {
         Ok(id)
     }
 
-    fn append(&self, execution: Seq, log: &[LogEntry]) -> Result<(), Fault> {
+    /// Writes down what steps changed.
+    fn write(&mut self, changes: Changes, now: Timestamp) -> Result<(), Fault> {
+        let Changes { log, executions, deadlines, params, running, jobs, outbox, hints } = changes;
+        self.append(&log)?;
+        for (seq, (state, ended_at)) in executions {
+            let changed = self
+                .db
+                .prepare_cached("UPDATE executions SET state = ?2, ended_at = ?3 WHERE seq = ?1")?
+                .execute(params![seq, state.as_str(), ended_at.map(|at| at.0)])?;
+            one_row("execution", changed)?;
+        }
+        for (seq, deadline) in deadlines {
+            self.db
+                .prepare_cached("UPDATE executions SET deadline_at = ?2 WHERE seq = ?1")?
+                .execute(params![seq, deadline.map(|at| at.0)])?;
+        }
+        for (seq, params) in params {
+            self.db
+                .prepare_cached("UPDATE executions SET params = ?2 WHERE seq = ?1")?
+                .execute(params![seq, codec::to_json(&params)?])?;
+        }
+        for (job, change) in jobs {
+            self.write_job(job, &change)?;
+        }
+        for told in outbox {
+            self.tell(&told, now)?;
+        }
+        if let Some(lines) = &mut self.cache.lines {
+            for (queue, change) in running {
+                lines.entry(queue).or_default().running += change;
+            }
+        }
+        self.hints.extend(hints);
+        Ok(())
+    }
+
+    fn append(&self, log: &[(Seq, LogEntry)]) -> Result<(), Fault> {
         let mut insert = self.db.prepare_cached(
             "INSERT INTO log (execution, seq, at, activity, attempt, mark, event) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
         )?;
-        for entry in log {
+        for (execution, entry) in log {
             insert.execute(params![
                 execution,
                 codec::count(entry.seq),
@@ -214,80 +264,53 @@ impl Writer {
         Ok(())
     }
 
-    fn write_state(&self, seq: Seq, state: ExecutionState, now: Timestamp) -> Result<(), Fault> {
-        let ended_at = state.is_ended().then_some(now.0);
-        let changed = self
-            .db
-            .prepare_cached("UPDATE executions SET state = ?2, ended_at = ?3 WHERE seq = ?1")?
-            .execute(params![seq, state.as_str(), ended_at])?;
-        one_row("execution", changed)
-    }
-
-    fn carry_out(&mut self, seq: Seq, hot: &Hot, effect: Effect, now: Timestamp) -> Result<(), Fault> {
-        match effect {
-            Effect::Enqueue { activity } => {
-                self.hints.push(Hint::Queue);
-                self.write_job(seq, activity, JobState::Queued, None, None)
-            }
-            Effect::EnqueueAt { activity, at } => self.write_job(seq, activity, JobState::Retrying, Some(at), None),
-            Effect::Reset { activity } => self.write_job(seq, activity, JobState::Waiting, None, None),
-            Effect::Settle { activity } => {
-                let state = hot.state.activities[activity.index()].name();
-                self.write_job(seq, activity, state, None, Some(now))
-            }
-            Effect::Stop { activity } => {
-                let changed = self
-                    .db
-                    .prepare_cached("UPDATE jobs SET stop = 1 WHERE execution = ?1 AND activity = ?2")?
-                    .execute(params![seq, codec::activity(activity)])?;
-                one_row("job", changed)
-            }
-            Effect::Notify(what) => self.notify(seq, hot, what, now),
-            // Written with the state.
-            Effect::Ended(_) => Ok(()),
-        }
-    }
-
-    /// Takes a job out of a worker's hands into `state`.
-    fn write_job(
-        &self,
-        seq: Seq,
-        activity: NodeIndex,
-        state: JobState,
-        due_at: Option<Timestamp>,
-        ended_at: Option<Timestamp>,
-    ) -> Result<(), Fault> {
-        let changed = self
-            .db
-            .prepare_cached(
-                "UPDATE jobs SET state = ?3, due_at = ?4, ended_at = ?5, worker = NULL, stop = 0
-                 WHERE execution = ?1 AND activity = ?2",
-            )?
-            .execute(params![
-                seq,
-                codec::activity(activity),
-                state.as_str(),
-                due_at.map(|at| at.0),
-                ended_at.map(|at| at.0),
-            ])?;
+    fn write_job(&self, (seq, activity): (Seq, u32), change: &JobChange) -> Result<(), Fault> {
+        let changed = match change.to {
+            Some(state) => self
+                .db
+                .prepare_cached(
+                    "UPDATE jobs SET state = ?3, due_at = ?4, ended_at = ?5, worker = ?6, stop = ?7,
+                         priority = coalesce(?8, priority), attempt = coalesce(?9, attempt),
+                         started_at = coalesce(started_at, ?10), progress = iif(?9 IS NULL, progress, NULL)
+                     WHERE execution = ?1 AND activity = ?2",
+                )?
+                .execute(params![
+                    seq,
+                    activity,
+                    state.as_str(),
+                    change.due_at.map(|at| at.0),
+                    change.ended_at.map(|at| at.0),
+                    change.worker,
+                    change.stop,
+                    change.priority,
+                    change.attempt,
+                    change.started_at.map(|at| at.0),
+                ])?,
+            None => self
+                .db
+                .prepare_cached(
+                    "UPDATE jobs SET stop = stop OR ?3, priority = coalesce(?4, priority)
+                     WHERE execution = ?1 AND activity = ?2",
+                )?
+                .execute(params![seq, activity, change.stop, change.priority])?,
+        };
         one_row("job", changed)
     }
 
-    fn notify(&mut self, seq: Seq, hot: &Hot, what: NotifyOn, now: Timestamp) -> Result<(), Fault> {
-        let mut insert = self.db.prepare_cached(
-            "INSERT INTO outbox (execution, run, position, target, state, at, due_at)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?6)",
-        )?;
-        for (position, target) in (0_i64..).zip(&hot.plan.notify).filter(|(_, target)| target.on.contains(&what)) {
-            let state = match what {
-                NotifyOn::Started => ExecutionState::Running,
-                NotifyOn::Succeeded => ExecutionState::Succeeded,
-                NotifyOn::Failed => ExecutionState::Failed,
-                NotifyOn::Cancelled => ExecutionState::Cancelled,
-            };
-            insert.execute(params![seq, hot.state.run, position, codec::to_json(target)?, state.as_str(), now.0,])?;
-            self.hints.push(Hint::Outbox);
-        }
+    fn tell(&self, told: &Told, now: Timestamp) -> Result<(), Fault> {
+        self.db
+            .prepare_cached(
+                "INSERT INTO outbox (execution, run, position, target, state, at, due_at)
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?6)",
+            )?
+            .execute(params![
+                told.execution,
+                told.run,
+                told.position,
+                codec::to_json(&told.target)?,
+                told.state.as_str(),
+                now.0,
+            ])?;
         Ok(())
     }
 }

@@ -5,52 +5,58 @@ use std::time::Duration;
 use petgraph::graph::NodeIndex;
 use rusqlite::{OptionalExtension, Row, params};
 
-use super::codec::{self, Seq};
+use super::codec;
 use super::execution::{Advance, illegal};
-use super::fault::{Fault, one_row};
+use super::fault::Fault;
 use super::writer::Writer;
 use crate::engine::{Input, LogEvent, Outcome, Signal, StepError};
 use crate::model::{ExecutionId, JobId, ObjectLocation, Timestamp};
-use crate::store::{Claim, Heartbeat, Hint, Progress, StoreError};
+use crate::store::unit::Seq;
+use crate::store::{Claim, Claimant, Heartbeat, Hint, Progress, StoreError};
 
 impl Writer {
     /// See [`crate::store::Store::claim`].
-    pub(super) fn claim(&mut self, worker: &str, lease: Duration, now: Timestamp) -> Result<Option<Claim>, Fault> {
-        let next = self
+    pub(super) fn claim(
+        &mut self,
+        claimant: &Claimant,
+        lease: Duration,
+        now: Timestamp,
+    ) -> Result<Option<Claim>, Fault> {
+        let mut open: Vec<(i64, u64, String)> = self
+            .lines()?
+            .iter()
+            .filter(|(name, line)| {
+                let full = line.concurrency > 0 && line.running >= i64::from(line.concurrency);
+                !line.paused && !full && claimant.serves(name)
+            })
+            .map(|(name, line)| (line.running, line.served, name.clone()))
+            .collect();
+        open.sort();
+        for (_, _, queue) in open {
+            let Some((seq, activity, job)) = self.first_in(&queue)? else { continue };
+            let mut hot = self.take(seq)?;
+            let claim = self.step_claim(&mut hot, (job, activity), (&claimant.name, lease), now).map_err(illegal)?;
+            self.cache.keep(hot);
+            self.cache.claims += 1;
+            let served = self.cache.claims;
+            if let Some(line) = self.cache.lines.as_mut().and_then(|lines| lines.get_mut(&queue)) {
+                line.served = served;
+            }
+            return Ok(Some(claim));
+        }
+        Ok(None)
+    }
+
+    fn first_in(&self, queue: &str) -> Result<Option<(Seq, NodeIndex, JobId)>, Fault> {
+        let first = self
             .db
             .prepare_cached(
-                "SELECT execution, activity, id FROM jobs WHERE state = 'queued'
+                "SELECT execution, activity, id FROM jobs WHERE state = 'queued' AND queue = ?1
                  ORDER BY priority DESC, execution, activity LIMIT 1",
             )?
-            .query_row([], |row| Ok((row.get::<_, Seq>(0)?, row.get::<_, u32>(1)?, JobId(row.get(2)?))))
+            .query_row([queue], |row| Ok((row.get(0)?, NodeIndex::from(row.get::<_, u32>(1)?), JobId(row.get(2)?))))
             .optional()?;
-        let Some((seq, activity, job)) = next else { return Ok(None) };
-        let node = NodeIndex::from(activity);
-        let signal = Signal::Claimed { worker: worker.to_owned() };
-        let mut hot = self.take(seq)?;
-        self.step(seq, &mut hot, Input::Activity { activity: node, signal }, now).map_err(illegal)?;
-        let claim = Claim {
-            job,
-            execution: hot.id,
-            activity: node.index(),
-            attempt: hot.state.activities[node.index()].attempt(),
-            plan: hot.plan.clone(),
-            input: hot.input.clone(),
-            params: hot.params.clone(),
-            created_at: hot.created_at,
-            state: hot.state.clone(),
-        };
-        self.cache.keep(seq, hot);
-        let changed = self
-            .db
-            .prepare_cached(
-                "UPDATE jobs SET state = 'running', attempt = ?3, worker = ?4, due_at = ?5, progress = NULL,
-                     started_at = coalesce(started_at, ?6)
-                 WHERE execution = ?1 AND activity = ?2 AND state = 'queued'",
-            )?
-            .execute(params![seq, activity, claim.attempt, worker, now.after(lease).0, now.0])?;
-        one_row("job", changed)?;
-        Ok(Some(claim))
+        Ok(first)
     }
 
     /// See [`crate::store::Store::heartbeat`].
@@ -119,7 +125,7 @@ impl Writer {
     }
 
     /// See [`crate::store::Store::reap`].
-    pub(super) fn reap(&mut self, now: Timestamp) -> Result<(u32, Option<Timestamp>), Fault> {
+    pub(super) fn reap(&mut self, now: Timestamp) -> Result<(u32, Option<Duration>), Fault> {
         let due = self.jobs(
             "SELECT execution, activity, attempt, state = 'running' FROM jobs WHERE due_at <= ?1 ORDER BY due_at",
             [now.0],
@@ -127,9 +133,32 @@ impl Writer {
         let moved = self.take_back(due, "its lease ran out", now)?;
         let next: Option<i64> = self
             .db
-            .prepare_cached("SELECT min(due_at) FROM jobs WHERE due_at IS NOT NULL")?
+            .prepare_cached(
+                "SELECT min(due_at) FROM (
+                     SELECT min(due_at) AS due_at FROM jobs WHERE due_at IS NOT NULL
+                     UNION ALL SELECT min(deadline_at) FROM executions WHERE deadline_at IS NOT NULL)",
+            )?
             .query_row([], |row| row.get(0))?;
-        Ok((moved, next.map(Timestamp)))
+        let expired = self.expire(now)?;
+        Ok((moved + expired, next.map(|at| Timestamp(at).since(now))))
+    }
+
+    /// Stops executions that ran too long; answers how many.
+    fn expire(&mut self, now: Timestamp) -> Result<u32, Fault> {
+        let late: Vec<Seq> = self
+            .db
+            .prepare_cached("SELECT seq FROM executions WHERE deadline_at <= ?1 ORDER BY deadline_at")?
+            .query_map([now.0], |row| row.get(0))?
+            .collect::<Result<_, _>>()?;
+        let mut expired = 0;
+        for seq in late {
+            let hot = self.take(seq)?;
+            let limit = hot.plan.deadline.unwrap_or_default();
+            self.cache.keep(hot);
+            self.advance(seq, Input::Expire { limit }, now).map_err(illegal)?;
+            expired += 1;
+        }
+        Ok(expired)
     }
 
     /// See [`crate::store::Store::reclaim_all`].

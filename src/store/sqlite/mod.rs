@@ -12,12 +12,15 @@ mod fault;
 mod jobs;
 mod open;
 mod outbox;
+mod prune;
+mod queues;
 mod read;
 mod reader;
 #[cfg(test)]
 mod tests;
 mod writer;
 
+use std::collections::BTreeMap;
 use std::fs::File;
 use std::path::Path;
 use std::sync::Arc;
@@ -33,8 +36,9 @@ use self::fault::Fault;
 use self::reader::ReaderHandle;
 use self::writer::WriterHandle;
 use super::{
-    Claim, EventOutcome, EventRecord, ExecutionFilter, ExecutionRecord, ExecutionSummary, Heartbeat, Hint,
-    MatchDecision, NewExecution, Notification, Progress, Store, StoreError,
+    Claim, Claimant, EventIdentity, EventOutcome, EventRecord, ExecutionFilter, ExecutionRecord, ExecutionSummary,
+    Heartbeat, Hint, MatchDecision, NewExecution, Notification, Progress, Pruned, QueueChange, QueueStatus, Retention,
+    Store, StoreError,
 };
 use crate::engine::{Evaluate, Input, LogEntry, LogEvent, Outcome};
 use crate::model::{ExecutionId, Failure, JobId, ObjectEvent, ObjectLocation, OutputObject, Timestamp};
@@ -98,13 +102,13 @@ impl SqliteStore {
 impl Store for SqliteStore {
     async fn record_event(
         &self,
-        identity: &str,
+        identity: &EventIdentity,
         event: &ObjectEvent,
         decisions: Vec<MatchDecision>,
         starts: Vec<NewExecution>,
         now: Timestamp,
     ) -> Result<EventOutcome, StoreError> {
-        let (identity, event) = (identity.to_owned(), event.clone());
+        let (identity, event) = (identity.clone(), event.clone());
         self.writer.call("record an event", move |w| w.record_event(&identity, &event, &decisions, starts, now)).await
     }
 
@@ -117,9 +121,9 @@ impl Store for SqliteStore {
         self.writer.call("start an execution", move |w| w.create(execution, None, now)).await
     }
 
-    async fn claim(&self, worker: &str, lease: Duration, now: Timestamp) -> Result<Option<Claim>, StoreError> {
-        let worker = worker.to_owned();
-        self.writer.call("claim a job", move |w| w.claim(&worker, lease, now)).await
+    async fn claim(&self, claimant: &Claimant, lease: Duration, now: Timestamp) -> Result<Option<Claim>, StoreError> {
+        let claimant = claimant.clone();
+        self.writer.call("claim a job", move |w| w.claim(&claimant, lease, now)).await
     }
 
     async fn heartbeat(
@@ -165,7 +169,12 @@ impl Store for SqliteStore {
         self.writer.call("end a job", move |w| w.end(job, attempt, Outcome::Failed { failure }, now)).await
     }
 
-    async fn reap(&self, now: Timestamp) -> Result<(u32, Option<Timestamp>), StoreError> {
+    async fn hand_back(&self, job: JobId, attempt: u32, reason: &str, now: Timestamp) -> Result<(), StoreError> {
+        let outcome = Outcome::HandedBack { reason: reason.to_owned() };
+        self.writer.call("hand a job back", move |w| w.end(job, attempt, outcome, now)).await
+    }
+
+    async fn reap(&self, now: Timestamp) -> Result<(u32, Option<Duration>), StoreError> {
         self.writer.call("take back leases", move |w| w.reap(now)).await
     }
 
@@ -173,13 +182,44 @@ impl Store for SqliteStore {
         self.writer.call("take back leases", move |w| w.reclaim_all(now)).await
     }
 
-    async fn cancel(&self, execution: ExecutionId, reason: &str, now: Timestamp) -> Result<(), StoreError> {
-        let input = Input::Cancel { reason: reason.to_owned() };
+    async fn cancel(&self, execution: ExecutionId, reason: &str, by: &str, now: Timestamp) -> Result<(), StoreError> {
+        let input = Input::Cancel { reason: reason.to_owned(), by: by.to_owned() };
         self.writer.call("cancel an execution", move |w| w.order(execution, input, now)).await
     }
 
-    async fn retry(&self, execution: ExecutionId, now: Timestamp) -> Result<(), StoreError> {
-        self.writer.call("retry an execution", move |w| w.order(execution, Input::Retry, now)).await
+    async fn retry(
+        &self,
+        execution: ExecutionId,
+        params: BTreeMap<String, Value>,
+        by: &str,
+        now: Timestamp,
+    ) -> Result<(), StoreError> {
+        let input = Input::Retry { by: by.to_owned(), params };
+        self.writer.call("retry an execution", move |w| w.order(execution, input, now)).await
+    }
+
+    async fn prioritize(
+        &self,
+        execution: ExecutionId,
+        priority: u8,
+        by: &str,
+        now: Timestamp,
+    ) -> Result<(), StoreError> {
+        let input = Input::Prioritize { priority, by: by.to_owned() };
+        self.writer.call("prioritize an execution", move |w| w.order(execution, input, now)).await
+    }
+
+    async fn queues(&self) -> Result<Vec<QueueStatus>, StoreError> {
+        self.ask("list queues", queues::queues).await
+    }
+
+    async fn set_queue(&self, name: &str, change: QueueChange) -> Result<(), StoreError> {
+        let name = name.to_owned();
+        self.writer.call("set a queue", move |w| w.set_queue(&name, change)).await
+    }
+
+    async fn prune(&self, retention: Retention, limit: u32, now: Timestamp) -> Result<Pruned, StoreError> {
+        self.writer.call("take away what is old", move |w| w.prune(retention, limit, now)).await
     }
 
     async fn note(&self, job: JobId, attempt: u32, event: LogEvent, now: Timestamp) -> Result<(), StoreError> {
@@ -214,11 +254,11 @@ impl Store for SqliteStore {
         &self,
         id: i64,
         error: &str,
-        retry_at: Option<Timestamp>,
+        retry: Option<Duration>,
         now: Timestamp,
     ) -> Result<(), StoreError> {
         let error = error.to_owned();
-        self.writer.call("put off a notification", move |w| w.undelivered(id, &error, retry_at, now)).await
+        self.writer.call("put off a notification", move |w| w.undelivered(id, &error, retry, now)).await
     }
 
     async fn is_idle(&self) -> Result<bool, StoreError> {

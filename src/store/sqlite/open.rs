@@ -9,7 +9,7 @@ use rusqlite::{Connection, OpenFlags};
 use crate::store::StoreError;
 
 /// Migrations in order; the database's `user_version` is how many it has seen. Never edited, only added to.
-const MIGRATIONS: &[&str] = &[include_str!("migrations/0001_first.sql")];
+const MIGRATIONS: &[&str] = &[include_str!("migrations/0001_first.sql"), include_str!("migrations/0002_queues.sql")];
 
 /// Statements kept prepared per connection.
 const STATEMENTS: usize = 96;

@@ -1,5 +1,7 @@
 //! What became of a notification.
 
+use std::time::Duration;
+
 use rusqlite::params;
 
 use super::fault::Fault;
@@ -24,17 +26,17 @@ impl Writer {
         &mut self,
         id: i64,
         error: &str,
-        retry_at: Option<Timestamp>,
+        retry: Option<Duration>,
         now: Timestamp,
     ) -> Result<(), Fault> {
-        let delivery = if retry_at.is_some() { "pending" } else { "set_aside" };
+        let delivery = if retry.is_some() { "pending" } else { "set_aside" };
         let changed = self
             .db
             .prepare_cached(
                 "UPDATE outbox SET delivery = ?2, attempts = attempts + 1, due_at = ?3, error = ?4
                  WHERE id = ?1 AND delivery <> 'delivered'",
             )?
-            .execute(params![id, delivery, retry_at.unwrap_or(now).0, error])?;
+            .execute(params![id, delivery, now.after(retry.unwrap_or_default()).0, error])?;
         self.attempted(id, changed)
     }
 

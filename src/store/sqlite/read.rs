@@ -4,12 +4,13 @@ use std::collections::{HashSet, VecDeque};
 
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
-use super::codec::{self, Seq};
+use super::codec;
 use super::execution::load_state;
 use super::fault::Fault;
 use crate::engine::LogEntry;
 use crate::model::plan::Plan;
 use crate::model::{ExecutionId, ExecutionState, InputObject, JobId, JobState, ObjectLocation, Timestamp};
+use crate::store::unit::Seq;
 use crate::store::{EventRecord, ExecutionFilter, ExecutionRecord, ExecutionSummary, JobRecord, Notification};
 
 /// Most workflows, and executions per object, that a lineage looks at.

@@ -45,6 +45,7 @@ fn execution(ids: &SequentialIds) -> NewExecution {
         graph,
         output: OutputTarget { bucket: "out".to_owned(), prefix: String::new() },
         notify: Vec::new(),
+        deadline: None,
         params: BTreeMap::new(),
     };
     let location = ObjectLocation { bucket: "in".to_owned(), key: "clip.mp4".to_owned() };
@@ -91,7 +92,7 @@ async fn a_full_disk_refuses_whole_commands_and_the_store_goes_on() {
     store.start(execution(&ids), NOW).await.unwrap();
     assert_eq!(count(&store).await, started + 1);
     for _ in 0..=started {
-        let claim = store.claim("w", Duration::from_secs(1), NOW).await.unwrap().unwrap();
+        let claim = store.claim(&Claimant::of_all("w"), Duration::from_secs(1), NOW).await.unwrap().unwrap();
         store.succeed(claim.job, claim.attempt, Value::Null, Vec::new(), NOW).await.unwrap();
     }
     assert!(store.is_idle().await.unwrap());

@@ -1,0 +1,179 @@
+//! Claims and leases.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use petgraph::graph::NodeIndex;
+use sqlx::{PgPool, Row};
+
+use super::batch::{Batch, Command, illegal};
+use super::codec;
+use super::fault::Fault;
+use crate::model::{ExecutionId, JobId, Timestamp};
+use crate::store::unit::Seq;
+use crate::store::{Claimant, Heartbeat, Progress};
+
+/// A queue, as far as claiming asks.
+#[derive(Clone, Debug)]
+struct Line {
+    name: String,
+    concurrency: u32,
+    running: u32,
+    /// Jobs that are at hand for this batch, first to be claimed last.
+    jobs: Vec<(Seq, NodeIndex, JobId)>,
+}
+
+impl Line {
+    fn is_full(&self) -> bool {
+        self.concurrency > 0 && self.running >= self.concurrency
+    }
+}
+
+impl Batch<'_> {
+    /// Leases jobs to all who claim, queues with the fewest running jobs first.
+    pub(super) async fn claim_all(&mut self, commands: &mut [Command]) -> Result<(), Fault> {
+        let mut claimants: Vec<&mut Command> =
+            commands.iter_mut().filter(|command| matches!(command, Command::Claim { .. })).collect();
+        if claimants.is_empty() {
+            return Ok(());
+        }
+        let served: Vec<Claimant> = claimants
+            .iter()
+            .filter_map(
+                |command| if let Command::Claim { claimant, .. } = command { Some(claimant.clone()) } else { None },
+            )
+            .collect();
+        let mut lines = self.lines(&served).await?;
+        let executions = lines.iter().flat_map(|line| line.jobs.iter().map(|(seq, ..)| *seq)).collect::<BTreeSet<_>>();
+        self.fetch(executions.into_iter().collect()).await?;
+        let evaluate = self.cache.evaluate();
+        for command in &mut claimants {
+            let Command::Claim { claimant, lease, now, reply } = command else { continue };
+            let now = self.now(*now);
+            let next = lines
+                .iter_mut()
+                .filter(|line| claimant.serves(&line.name) && !line.is_full() && !line.jobs.is_empty())
+                .min_by_key(|line| line.running);
+            let Some((line, (seq, activity, job))) = next.and_then(|line| line.jobs.pop().map(|job| (line, job)))
+            else {
+                reply.stage(Ok(None));
+                continue;
+            };
+            line.running += 1;
+            let Some(hot) = self.hot.get_mut(&seq) else { continue };
+            let claim = self.changes.claim(&*evaluate, hot, (job, activity), (&claimant.name, *lease), now);
+            self.cache.keep_place(job, (seq, activity));
+            reply.stage(Ok(Some(claim.map_err(illegal)?)));
+        }
+        Ok(())
+    }
+
+    /// The queues that somebody serves and that are not paused, with enough jobs of each at hand, locked.
+    async fn lines(&mut self, claimants: &[Claimant]) -> Result<Vec<Line>, Fault> {
+        const OPEN: &str = "SELECT name, concurrency,
+                 (SELECT count(*)::int FROM jobs WHERE state = 'running' AND queue = name)
+             FROM queues WHERE NOT paused ORDER BY name";
+        let rows = sqlx::query(OPEN).fetch_all(&mut *self.db).await?;
+        let mut lines = Vec::new();
+        for row in rows {
+            let name: String = row.try_get(0)?;
+            if claimants.iter().any(|claimant| claimant.serves(&name)) {
+                let (concurrency, running) = (codec::count(&row, 1)?, codec::count(&row, 2)?);
+                lines.push(Line { name, concurrency, running, jobs: Vec::new() });
+            }
+        }
+        // Who may run how many at once is decided by one daemon at a time.
+        let bounded: Vec<String> =
+            lines.iter().filter(|line| line.concurrency > 0).map(|line| line.name.clone()).collect();
+        if !bounded.is_empty() {
+            sqlx::query("SELECT name FROM queues WHERE name = ANY($1) ORDER BY name FOR UPDATE")
+                .bind(&bounded)
+                .execute(&mut *self.db)
+                .await?;
+            let counted = sqlx::query(
+                "SELECT name, concurrency, (SELECT count(*)::int FROM jobs WHERE state = 'running' AND queue = name)
+                 FROM queues WHERE name = ANY($1) AND NOT paused",
+            )
+            .bind(&bounded)
+            .fetch_all(&mut *self.db)
+            .await?;
+            let mut now = BTreeMap::new();
+            for row in counted {
+                now.insert(row.try_get::<String, _>(0)?, (codec::count(&row, 1)?, codec::count(&row, 2)?));
+            }
+            lines.retain_mut(|line| match now.get(&line.name) {
+                Some(&(concurrency, running)) => {
+                    (line.concurrency, line.running) = (concurrency, running);
+                    true
+                }
+                None => !bounded.contains(&line.name),
+            });
+        }
+        // Those with the fewest running jobs first; each gets as many as its share could be.
+        lines.sort_by_key(|line| line.running);
+        let mut found = 0;
+        for line in &mut lines {
+            let room = if line.concurrency > 0 { line.concurrency.saturating_sub(line.running) } else { u32::MAX };
+            let takers = claimants.iter().filter(|claimant| claimant.serves(&line.name)).count();
+            let wanted = takers.min(usize::try_from(room).unwrap_or(usize::MAX));
+            if wanted == 0 {
+                continue;
+            }
+            let rows = sqlx::query(
+                "SELECT j.execution, j.activity, j.id FROM jobs j JOIN executions e ON e.seq = j.execution
+                 WHERE j.state = 'queued' AND j.queue = $1
+                 ORDER BY j.priority DESC, j.execution, j.activity LIMIT $2 FOR UPDATE SKIP LOCKED",
+            )
+            .bind(&line.name)
+            .bind(codec::bigint(wanted as u64))
+            .fetch_all(&mut *self.db)
+            .await?;
+            for row in rows.iter().rev() {
+                let node = NodeIndex::from(codec::count(row, 1)?);
+                line.jobs.push((row.try_get(0)?, node, JobId(row.try_get(2)?)));
+            }
+            found += line.jobs.len();
+        }
+        tracing::trace!(found, claimants = claimants.len(), "jobs to claim");
+        Ok(lines)
+    }
+}
+
+/// See [`crate::store::Store::heartbeat`]; with the execution whose progress it told. A row that somebody else works on
+/// at this moment is left alone: the next heartbeat prolongs the lease.
+pub(super) async fn heartbeat(
+    pool: &PgPool,
+    job: JobId,
+    attempt: u32,
+    until: Timestamp,
+    progress: Option<Progress>,
+) -> Result<(Heartbeat, Option<ExecutionId>), Fault> {
+    let progress = progress.map(|progress| codec::to_json(&progress)).transpose()?;
+    let held = sqlx::query(
+        "WITH held AS (
+             SELECT id FROM jobs WHERE id = $1 AND attempt = $2 AND state = 'running' FOR UPDATE SKIP LOCKED)
+         UPDATE jobs j SET due_at = $3, progress = coalesce($4, j.progress)
+         FROM held, executions e WHERE j.id = held.id AND e.seq = j.execution RETURNING j.stop, e.id",
+    )
+    .bind(job.0)
+    .bind(codec::int(attempt))
+    .bind(until.0)
+    .bind(&progress)
+    .fetch_optional(pool)
+    .await?;
+    if let Some(row) = held {
+        let answer = if row.try_get(0)? { Heartbeat::Stop } else { Heartbeat::Continue };
+        return Ok((answer, progress.is_some().then_some(ExecutionId(row.try_get(1)?))));
+    }
+    let stop: Option<bool> =
+        sqlx::query_scalar("SELECT stop FROM jobs WHERE id = $1 AND attempt = $2 AND state = 'running'")
+            .bind(job.0)
+            .bind(codec::int(attempt))
+            .fetch_optional(pool)
+            .await?;
+    let answer = match stop {
+        None => Heartbeat::Lost,
+        Some(true) => Heartbeat::Stop,
+        Some(false) => Heartbeat::Continue,
+    };
+    Ok((answer, None))
+}

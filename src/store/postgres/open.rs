@@ -1,0 +1,148 @@
+//! Connections, the schema, and hints from other daemons.
+
+use std::str::FromStr;
+use std::time::Duration;
+
+use sqlx::postgres::{PgConnectOptions, PgListener, PgPoolOptions};
+use sqlx::{Connection, Executor, PgConnection, PgPool, Row};
+use tokio::sync::broadcast;
+use tokio_util::sync::CancellationToken;
+
+use crate::store::{Hint, StoreError};
+
+/// Migrations in order; never edited, only added to. Each must leave daemons of the version before it working.
+const MIGRATIONS: &[&str] = &[include_str!("migrations/0001_first.sql")];
+
+/// Lock under which the schema is brought up to date: one daemon does it, the others wait.
+const MIGRATION_LOCK: i64 = 0x7265_656c_6d69_6c6c;
+
+/// Connections of one daemon, besides its writer's and its listener's.
+const CONNECTIONS: u32 = 8;
+
+/// How long to wait for a connection.
+const ACQUIRE: Duration = Duration::from_secs(10);
+
+/// Waits between attempts to listen again.
+const LISTEN_AGAIN: Duration = Duration::from_secs(2);
+
+/// How the database at `url` is connected to. A daemon that hangs in a transaction loses it after ten seconds, so that
+/// its locks hold up nobody else.
+pub(super) fn options(url: &str) -> Result<PgConnectOptions, StoreError> {
+    let options = PgConnectOptions::from_str(url).map_err(|source| cannot_open(url, source))?;
+    let settings = [("idle_in_transaction_session_timeout", "10s"), ("statement_timeout", "60s")];
+    Ok(options.application_name("reelmill").options(settings))
+}
+
+/// A pool, the schema brought up to date.
+pub(super) async fn pool(options: PgConnectOptions) -> Result<PgPool, StoreError> {
+    let name = format!("postgres://{}/{}", options.get_host(), options.get_database().unwrap_or_default());
+    let mut first = PgConnection::connect_with(&options).await.map_err(|source| cannot_open(&name, source))?;
+    migrate(&mut first, &name).await?;
+    first.close().await.map_err(|source| cannot_open(&name, source))?;
+    let pool = PgPoolOptions::new().max_connections(CONNECTIONS).acquire_timeout(ACQUIRE).connect_lazy_with(options);
+    Ok(pool)
+}
+
+async fn migrate(db: &mut PgConnection, name: &str) -> Result<(), StoreError> {
+    let failed = |source| cannot_open(name, source);
+    let mut transaction = db.begin().await.map_err(failed)?;
+    sqlx::query("SELECT pg_advisory_xact_lock($1)")
+        .bind(MIGRATION_LOCK)
+        .execute(&mut *transaction)
+        .await
+        .map_err(failed)?;
+    transaction
+        .execute("CREATE TABLE IF NOT EXISTS reelmill_schema (version INTEGER NOT NULL)")
+        .await
+        .map_err(failed)?;
+    let found: i32 = sqlx::query("SELECT coalesce(max(version), 0) FROM reelmill_schema")
+        .fetch_one(&mut *transaction)
+        .await
+        .and_then(|row| row.try_get(0))
+        .map_err(failed)?;
+    let known = MIGRATIONS.len();
+    let found = usize::try_from(found).unwrap_or(usize::MAX);
+    if found > known {
+        let number = |n: usize| u32::try_from(n).unwrap_or(u32::MAX);
+        return Err(StoreError::TooNew { found: number(found), known: number(known) });
+    }
+    for (version, sql) in (1_i32..).zip(MIGRATIONS).skip(found) {
+        transaction.execute(*sql).await.map_err(failed)?;
+        sqlx::query("INSERT INTO reelmill_schema (version) VALUES ($1)")
+            .bind(version)
+            .execute(&mut *transaction)
+            .await
+            .map_err(failed)?;
+    }
+    transaction.commit().await.map_err(failed)
+}
+
+/// The channel of hints: one per schema.
+pub(super) async fn channel(pool: &PgPool) -> Result<String, StoreError> {
+    let schema: String = sqlx::query("SELECT current_schema()")
+        .fetch_one(pool)
+        .await
+        .and_then(|row| row.try_get(0))
+        .map_err(|source| cannot_open("the database", source))?;
+    Ok(format!("reelmill_{schema}"))
+}
+
+/// Passes on what other daemons hint at, until told to stop.
+pub(super) async fn listen(
+    options: PgConnectOptions,
+    channel: String,
+    hints: broadcast::Sender<Hint>,
+    stop: CancellationToken,
+) {
+    let heard = async {
+        loop {
+            if let Err(error) = hear(&options, &channel, &hints).await {
+                tracing::warn!(%error, "hints of other daemons are not heard; polling goes on");
+            }
+            tokio::time::sleep(LISTEN_AGAIN).await;
+        }
+    };
+    tokio::select! {
+        () = stop.cancelled() => {}
+        () = heard => {}
+    }
+}
+
+async fn hear(options: &PgConnectOptions, channel: &str, hints: &broadcast::Sender<Hint>) -> Result<(), sqlx::Error> {
+    let pool = PgPoolOptions::new().max_connections(1).connect_with(options.clone()).await?;
+    let mut listener = PgListener::connect_with(&pool).await?;
+    listener.listen(channel).await?;
+    loop {
+        let heard = listener.recv().await?;
+        for letter in heard.payload().chars() {
+            if let Some(hint) = hint(letter) {
+                // An error means that nobody listens.
+                let _ = hints.send(hint);
+            }
+        }
+    }
+}
+
+/// What other daemons are told of hints; executions are followed where they are worked on, and polled elsewhere.
+pub(super) fn payload(hints: &[Hint]) -> String {
+    let queue = hints.contains(&Hint::Queue).then_some('q');
+    let outbox = hints.contains(&Hint::Outbox).then_some('o');
+    queue.into_iter().chain(outbox).collect()
+}
+
+fn hint(letter: char) -> Option<Hint> {
+    match letter {
+        'q' => Some(Hint::Queue),
+        'o' => Some(Hint::Outbox),
+        _ => None,
+    }
+}
+
+/// Never shows what may hold a password.
+fn cannot_open(url: &str, source: sqlx::Error) -> StoreError {
+    let path = match url.rsplit_once('@') {
+        Some((_, rest)) => format!("postgres://{rest}"),
+        None => url.to_owned(),
+    };
+    StoreError::Open { path, source: Box::new(source) }
+}

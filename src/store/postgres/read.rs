@@ -1,0 +1,236 @@
+//! Questions that change nothing.
+
+use std::collections::{HashSet, VecDeque};
+
+use sqlx::postgres::PgRow;
+use sqlx::{AssertSqlSafe, PgExecutor, PgPool, Row};
+
+use super::codec;
+use super::fault::Fault;
+use crate::engine::{Execution, LogEntry, Replay};
+use crate::model::plan::Plan;
+use crate::model::{ExecutionId, ExecutionState, InputObject, JobId, JobState, ObjectLocation, Timestamp};
+use crate::store::unit::Seq;
+use crate::store::{EventRecord, ExecutionFilter, ExecutionRecord, ExecutionSummary, JobRecord};
+
+/// Most workflows, and executions per object, that a lineage looks at.
+const LINEAGE: usize = 32;
+
+/// Most executions that a lineage looks at in all.
+const LINEAGE_EXECUTIONS: usize = 1_024;
+
+/// Columns of a summary, in the order [`summary`] reads them.
+const SUMMARY: &str = "id, workflow, state, input, created_at, ended_at";
+
+/// The database's time.
+pub(super) async fn now(db: impl PgExecutor<'_>) -> Result<Timestamp, Fault> {
+    let micros = sqlx::query_scalar("SELECT (extract(epoch FROM clock_timestamp()) * 1000000)::bigint").fetch_one(db);
+    Ok(Timestamp(micros.await?))
+}
+
+/// See [`crate::store::Store::execution`].
+pub(super) async fn execution(pool: &PgPool, id: ExecutionId) -> Result<Option<ExecutionRecord>, Fault> {
+    // One snapshot: log and jobs belong together.
+    let mut db = pool.begin_with("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY").await?;
+    let sql = format!(
+        "SELECT {SUMMARY}, seq, body, params, user_data FROM executions JOIN plans ON plans.id = plan
+         WHERE executions.id = $1"
+    )
+    .replace("SELECT id,", "SELECT executions.id,");
+    let Some(row) = sqlx::query(AssertSqlSafe(sql)).bind(id.0).fetch_optional(&mut *db).await? else {
+        return Ok(None);
+    };
+    let seq: Seq = row.try_get(6)?;
+    let plan: Plan = codec::from_json("plan", row.try_get(7)?)?;
+    let entries =
+        sqlx::query("SELECT seq, at, activity, attempt, event, mark FROM log WHERE execution = $1 ORDER BY seq")
+            .bind(seq)
+            .fetch_all(&mut *db)
+            .await?;
+    let mut replay = Replay::new(&plan);
+    let mut last = 0;
+    for entry in &entries {
+        last = entry.try_get::<i64, _>(0)?.unsigned_abs();
+        if !entry.try_get::<bool, _>(5)? {
+            replay.apply(&codec::log_entry(entry, 0)?).map_err(|error| Fault::corrupt("log", error))?;
+        }
+    }
+    let state = Execution { next_seq: last + 1, ..replay.into_state() };
+    let rows = sqlx::query(
+        "SELECT id, state, attempt, started_at, ended_at, CASE WHEN state = 'running' THEN progress END FROM jobs
+         WHERE execution = $1 ORDER BY activity",
+    )
+    .bind(seq)
+    .fetch_all(&mut *db)
+    .await?;
+    let mut jobs = Vec::with_capacity(rows.len());
+    for (row, activity) in rows.iter().zip(plan.graph.node_weights()) {
+        let progress: Option<String> = row.try_get(5)?;
+        jobs.push(JobRecord {
+            id: JobId(row.try_get(0)?),
+            activity: activity.name.clone(),
+            state: codec::named("job state", row.try_get(1)?, JobState::parse)?,
+            attempts: codec::count(row, 2)?,
+            started_at: row.try_get::<Option<i64>, _>(3)?.map(Timestamp),
+            ended_at: row.try_get::<Option<i64>, _>(4)?.map(Timestamp),
+            progress: progress.map(|text| codec::from_json("progress", &text)).transpose()?,
+        });
+    }
+    let record = ExecutionRecord {
+        summary: summary(&row)?,
+        params: codec::from_json("parameters", row.try_get(8)?)?,
+        user_data: row.try_get(9)?,
+        state,
+        jobs,
+        plan: plan.into(),
+    };
+    Ok(Some(record))
+}
+
+/// See [`crate::store::Store::executions`].
+pub(super) async fn executions(pool: &PgPool, filter: &ExecutionFilter) -> Result<Vec<ExecutionSummary>, Fault> {
+    let before = match filter.before {
+        None => None,
+        Some(id) => Some(find(pool, id).await?),
+    };
+    // One statement per set of conditions, so that each can use its index.
+    let mut sql = format!(
+        "SELECT {SUMMARY} FROM executions
+         WHERE ($1::text IS NULL OR TRUE) AND ($2::text IS NULL OR TRUE) AND ($3::bigint IS NULL OR TRUE)
+         AND ($4::bigint IS NULL OR TRUE)"
+    );
+    for (given, condition) in [
+        (filter.workflow.is_some(), " AND workflow = $1"),
+        (filter.state.is_some(), " AND state = $2"),
+        (filter.since.is_some(), " AND created_at >= $3"),
+        (before.is_some(), " AND seq < $4"),
+    ] {
+        if given {
+            sql.push_str(condition);
+        }
+    }
+    sql.push_str(" ORDER BY seq DESC LIMIT $5");
+    let rows = sqlx::query(AssertSqlSafe(sql))
+        .bind(&filter.workflow)
+        .bind(filter.state.map(ExecutionState::as_str))
+        .bind(filter.since.map(|at| at.0))
+        .bind(before)
+        .bind(i64::from(filter.limit))
+        .fetch_all(pool)
+        .await?;
+    rows.iter().map(summary).collect()
+}
+
+/// See [`crate::store::Store::log`].
+pub(super) async fn log(pool: &PgPool, id: ExecutionId, after: u64, limit: u32) -> Result<Vec<LogEntry>, Fault> {
+    let seq = find(pool, id).await?;
+    let rows = sqlx::query(
+        "SELECT seq, at, activity, attempt, event FROM log WHERE execution = $1 AND seq > $2 ORDER BY seq LIMIT $3",
+    )
+    .bind(seq)
+    .bind(codec::bigint(after))
+    .bind(i64::from(limit))
+    .fetch_all(pool)
+    .await?;
+    rows.iter().map(|row| codec::log_entry(row, 0)).collect()
+}
+
+/// See [`crate::store::Store::events`].
+pub(super) async fn events(
+    pool: &PgPool,
+    object: Option<&ObjectLocation>,
+    limit: u32,
+) -> Result<Vec<EventRecord>, Fault> {
+    const COLUMNS: &str = "SELECT at, event, decisions, duplicates, unreadable, body,
+             ARRAY(SELECT id FROM executions WHERE executions.event = events.seq ORDER BY executions.seq)
+         FROM events";
+    let rows = if let Some(ObjectLocation { bucket, key }) = object {
+        let sql = format!(
+            "{COLUMNS} WHERE bucket IS NOT NULL AND md5(bucket || '/' || key) = md5($1 || '/' || $2)
+                 AND bucket = $1 AND key = $2 ORDER BY seq DESC LIMIT $3"
+        );
+        let query = sqlx::query(AssertSqlSafe(sql)).bind(codec::text(bucket).into_owned());
+        query.bind(codec::text(key).into_owned()).bind(i64::from(limit)).fetch_all(pool).await?
+    } else {
+        let sql = format!("{COLUMNS} ORDER BY seq DESC LIMIT $1");
+        sqlx::query(AssertSqlSafe(sql)).bind(i64::from(limit)).fetch_all(pool).await?
+    };
+    let mut page = Vec::with_capacity(rows.len());
+    for row in &rows {
+        let event: Option<String> = row.try_get(1)?;
+        page.push(EventRecord {
+            at: Timestamp(row.try_get(0)?),
+            event: event.map(|text| codec::from_json("event", &text)).transpose()?,
+            decisions: codec::from_json("decisions", row.try_get(2)?)?,
+            executions: row.try_get::<Vec<uuid::Uuid>, _>(6)?.into_iter().map(ExecutionId).collect(),
+            duplicates: codec::count(row, 3)?,
+            unreadable: row.try_get(4)?,
+            body: row.try_get(5)?,
+        });
+    }
+    Ok(page)
+}
+
+/// See [`crate::store::Store::lineage`].
+pub(super) async fn lineage(pool: &PgPool, object: ObjectLocation) -> Result<Vec<String>, Fault> {
+    let mut workflows: Vec<String> = Vec::new();
+    let mut seen = HashSet::new();
+    let mut search = VecDeque::from([object]);
+    while let Some(object) = search.pop_front() {
+        let rows = sqlx::query(
+            "SELECT e.seq, e.workflow, e.input FROM outputs o JOIN executions e ON e.seq = o.execution
+             WHERE md5(o.bucket || '/' || o.key) = md5($1 || '/' || $2) AND o.bucket = $1 AND o.key = $2
+             ORDER BY e.seq DESC LIMIT $3",
+        )
+        .bind(codec::text(&object.bucket).as_ref())
+        .bind(codec::text(&object.key).as_ref())
+        .bind(codec::bigint(LINEAGE as u64))
+        .fetch_all(pool)
+        .await?;
+        for row in &rows {
+            if workflows.len() >= LINEAGE || seen.len() >= LINEAGE_EXECUTIONS {
+                return Ok(workflows);
+            }
+            if !seen.insert(row.try_get::<Seq, _>(0)?) {
+                continue;
+            }
+            let workflow: String = row.try_get(1)?;
+            if !workflows.contains(&workflow) {
+                workflows.push(workflow);
+            }
+            let input: InputObject = codec::from_json("input", row.try_get(2)?)?;
+            search.push_back(input.location);
+        }
+    }
+    Ok(workflows)
+}
+
+/// See [`crate::store::Store::is_idle`].
+pub(super) async fn is_idle(pool: &PgPool) -> Result<bool, Fault> {
+    let busy: bool = sqlx::query_scalar(
+        "SELECT EXISTS (SELECT 1 FROM executions WHERE state IN ('pending', 'running'))
+             OR EXISTS (SELECT 1 FROM outbox WHERE delivery = 'pending')",
+    )
+    .fetch_one(pool)
+    .await?;
+    Ok(!busy)
+}
+
+async fn find(pool: &PgPool, id: ExecutionId) -> Result<Seq, Fault> {
+    sqlx::query_scalar("SELECT seq FROM executions WHERE id = $1")
+        .bind(id.0)
+        .fetch_optional(pool)
+        .await?
+        .ok_or_else(|| Fault::not_found("execution", id))
+}
+
+fn summary(row: &PgRow) -> Result<ExecutionSummary, Fault> {
+    Ok(ExecutionSummary {
+        id: ExecutionId(row.try_get(0)?),
+        workflow: row.try_get(1)?,
+        state: codec::named("execution state", row.try_get(2)?, ExecutionState::parse)?,
+        input: codec::from_json("input", row.try_get(3)?)?,
+        created_at: Timestamp(row.try_get(4)?),
+        ended_at: row.try_get::<Option<i64>, _>(5)?.map(Timestamp),
+    })
+}

@@ -1,0 +1,30 @@
+//! Retention: what is old goes, a batch at a time.
+
+use rusqlite::params;
+
+use super::fault::Fault;
+use super::writer::Writer;
+use crate::model::Timestamp;
+use crate::store::{Pruned, Retention};
+
+impl Writer {
+    /// See [`crate::store::Store::prune`].
+    pub(super) fn prune(&mut self, retention: Retention, limit: u32, now: Timestamp) -> Result<Pruned, Fault> {
+        let executions = self
+            .db
+            .prepare_cached(
+                "DELETE FROM executions WHERE seq IN (
+                     SELECT seq FROM executions e WHERE ended_at < ?1 AND NOT EXISTS (
+                         SELECT 1 FROM outbox WHERE execution = e.seq AND delivery = 'pending')
+                     ORDER BY ended_at LIMIT ?2)",
+            )?
+            .execute(params![now.before(retention.executions).0, limit])?;
+        let events = self
+            .db
+            .prepare_cached(
+                "DELETE FROM events WHERE seq IN (SELECT seq FROM events WHERE at < ?1 ORDER BY at LIMIT ?2)",
+            )?
+            .execute(params![now.before(retention.events).0, limit])?;
+        Ok(Pruned { executions: executions as u64, events: events as u64 })
+    }
+}
