@@ -87,6 +87,7 @@ pub(super) async fn run(args: RunArgs, output: Output) -> Result<Exit, CliError>
         live: Live::default(),
         slots: std::thread::available_parallelism().map_or(1, |processors| (usize::from(processors) / 2).max(1)),
         threads: 0,
+        lease: Duration::from_secs(30),
         stall: Duration::from_secs(120),
         grace: Duration::from_secs(2),
     });

@@ -35,6 +35,11 @@ fn set(config: &mut Config, variable: &str, value: String) -> Result<(), String>
         "REELMILL_WORKER_SLOTS" => config.worker.slots = parse_slots(&value)?,
         "REELMILL_WORKER_SCRATCH" => config.worker.scratch = PathBuf::from(value),
         "REELMILL_WORKER_PROGRAM" => config.worker.program = Some(PathBuf::from(value)),
+        "REELMILL_WORKER_QUEUES" => {
+            config.worker.queues = value.split(',').map(|queue| queue.trim().to_owned()).collect();
+        }
+        "REELMILL_WORKER_LEASE" => config.worker.lease = parse_duration(&value)?,
+        "REELMILL_WORKER_DRAIN" => config.worker.drain = parse_duration(&value)?,
         "REELMILL_WORKER_STALL" => config.worker.stall = parse_duration(&value)?,
         "REELMILL_WORKER_GRACE" => config.worker.grace = parse_duration(&value)?,
         _ => {}

@@ -7,6 +7,7 @@
 
 mod environment;
 
+use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -52,7 +53,7 @@ pub enum ConfigError {
 #[derive(Clone, Debug, PartialEq, Deserialize, Serialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Config {
-    /// `sqlite:PATH`.
+    /// `sqlite:PATH` for one daemon, `postgres://…` for any number of them; `env:NAME` and `file:PATH` take it from there.
     pub store: String,
     /// Where buckets are.
     pub objects: ObjectsConfig,
@@ -67,6 +68,48 @@ pub struct Config {
     pub api: ApiConfig,
     /// Workers.
     pub worker: WorkerConfig,
+    /// Queues, by name. What is set here is set at every start.
+    pub queues: BTreeMap<String, QueueConfig>,
+    /// How long things are kept.
+    pub retention: RetentionConfig,
+}
+
+/// A queue.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize, schemars::JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct QueueConfig {
+    /// Most jobs at once over all daemons; 0: as many as there are slots.
+    pub concurrency: u32,
+}
+
+/// How long things are kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize, schemars::JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct RetentionConfig {
+    /// Executions that have ended, with their logs, from their end.
+    #[serde(with = "duration")]
+    #[schemars(with = "String")]
+    pub executions: Duration,
+    /// Events in the ledger. An upload that is announced again after so long starts its workflows again.
+    #[serde(with = "duration")]
+    #[schemars(with = "String")]
+    pub events: Duration,
+}
+
+impl Default for RetentionConfig {
+    fn default() -> Self {
+        let day = Duration::from_secs(86_400);
+        Self { executions: 30 * day, events: 90 * day }
+    }
+}
+
+/// The store that a configuration names.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum StoreTarget {
+    /// A file.
+    Sqlite(PathBuf),
+    /// A server's URL, which may hold a password.
+    Postgres(String),
 }
 
 /// Where buckets are.
@@ -138,6 +181,16 @@ pub struct WorkerConfig {
     pub scratch: PathBuf,
     /// The worker program; absent: beside this program.
     pub program: Option<PathBuf>,
+    /// The queues that this daemon takes jobs from; empty: every queue.
+    pub queues: Vec<String>,
+    /// How long a job stays with a daemon that is not heard of; at least 2s.
+    #[serde(with = "duration")]
+    #[schemars(with = "String")]
+    pub lease: Duration,
+    /// How long running jobs may go on when the daemon is asked to end; what runs longer is handed back.
+    #[serde(with = "duration")]
+    #[schemars(with = "String")]
+    pub drain: Duration,
     /// A job without progress for so long is stopped.
     #[serde(with = "duration")]
     #[schemars(with = "String")]
@@ -181,9 +234,14 @@ impl Config {
                 slots: None,
                 scratch: data.join("scratch"),
                 program: None,
+                queues: Vec::new(),
+                lease: Duration::from_secs(30),
+                drain: Duration::from_secs(20),
                 stall: Duration::from_secs(120),
                 grace: Duration::from_secs(5),
             },
+            queues: BTreeMap::new(),
+            retention: RetentionConfig::default(),
         }
     }
 
@@ -242,21 +300,34 @@ impl Config {
         if self.worker.stall < Duration::from_secs(1) {
             return Err(ConfigError::Conflict("worker.stall: at least 1s".to_owned()));
         }
+        if self.worker.lease < Duration::from_secs(2) {
+            return Err(ConfigError::Conflict("worker.lease: at least 2s".to_owned()));
+        }
         let mut waits = self.events.iter().map(|EventsConfig::Sqs(sqs)| sqs.wait);
         if waits.any(|wait| !(1..=20).contains(&wait.as_secs())) {
             return Err(ConfigError::Conflict("events.sqs.wait: from 1s to 20s".to_owned()));
         }
-        self.sqlite_path().map(|_| ())
+        self.store_target().map(|_| ())
     }
 
-    /// The file of the SQLite store.
-    pub fn sqlite_path(&self) -> Result<PathBuf, ConfigError> {
-        match self.store.split_once(':') {
-            Some(("sqlite", path)) if !path.is_empty() => Ok(PathBuf::from(path)),
-            _ => Err(ConfigError::Conflict(format!(
-                "store: `{}` is not a store of this version; write sqlite:PATH",
-                self.store
-            ))),
+    /// The store; a value that stands elsewhere is looked up.
+    pub fn store_target(&self) -> Result<StoreTarget, ConfigError> {
+        let conflict = |reason: String| ConfigError::Conflict(format!("store: {reason}"));
+        let store = match self.store.split_once(':') {
+            Some(("env", name)) => {
+                std::env::var(name).map_err(|_| conflict(format!("there is no environment variable {name}")))?
+            }
+            Some(("file", path)) => std::fs::read_to_string(path)
+                .map_err(|error| conflict(format!("cannot read {path}: {error}")))?
+                .trim()
+                .to_owned(),
+            _ => self.store.clone(),
+        };
+        match store.split_once(':') {
+            Some(("sqlite", path)) if !path.is_empty() => Ok(StoreTarget::Sqlite(PathBuf::from(path))),
+            Some(("postgres" | "postgresql", rest)) if rest.starts_with("//") => Ok(StoreTarget::Postgres(store)),
+            Some((scheme, _)) => Err(conflict(format!("`{scheme}:` is no store; write sqlite:PATH or postgres://…"))),
+            None => Err(conflict("write sqlite:PATH or postgres://…".to_owned())),
         }
     }
 }
@@ -352,6 +423,22 @@ mod tests {
         assert_eq!(config.s3_endpoint, None);
         let error = Config::load(None, None, [("REELMILL_WORKER_SLOTS".to_owned(), "many".to_owned())]).unwrap_err();
         assert!(error.to_string().starts_with("CFG0003: REELMILL_WORKER_SLOTS"), "{error}");
+    }
+
+    #[test]
+    fn a_store_is_named_here_or_elsewhere_and_anything_else_is_refused() {
+        let target = |store: &str| Config { store: store.to_owned(), ..Config::default() }.store_target();
+        assert_eq!(target("sqlite:x.db").unwrap(), StoreTarget::Sqlite("x.db".into()));
+        let url = "postgres://u:secret@host/db";
+        assert_eq!(target(url).unwrap(), StoreTarget::Postgres(url.to_owned()));
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("url");
+        std::fs::write(&file, format!("{url}\n")).unwrap();
+        assert_eq!(target(&format!("file:{}", file.display())).unwrap(), StoreTarget::Postgres(url.to_owned()));
+        for bad in ["", "x.db", "mysql://u:secret@host/db", "sqlite:", "env:NO_SUCH_VARIABLE", "file:/no/such/file"] {
+            let error = target(bad).unwrap_err().to_string();
+            assert!(error.starts_with("CFG0004: store:") && !error.contains("secret"), "{error}");
+        }
     }
 
     #[test]

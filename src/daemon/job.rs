@@ -9,6 +9,7 @@ use serde_json::Value;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
+use super::scheduler::Hold;
 use super::{Host, publish};
 use crate::model::work::Report;
 use crate::model::{Failure, InputObject, ObjectLocation, OutputObject};
@@ -27,13 +28,13 @@ pub(super) struct Done {
     pub(super) outputs: Vec<OutputObject>,
 }
 
-/// Does the job. `stop` ends its work, `abandoned` also its publication. Its scratch folder is gone when this returns.
+/// Does the job. `stop` ends its work, and publication goes on as long as the lease `hold`s. Its scratch folder is gone when this returns.
 pub(super) async fn run(
     host: &Host,
     claim: &Claim,
     words: mpsc::Sender<Word>,
     stop: &CancellationToken,
-    abandoned: &CancellationToken,
+    hold: &Hold,
 ) -> Result<Done, Failure> {
     let context = ResolveContext {
         execution: claim.execution,
@@ -71,7 +72,7 @@ pub(super) async fn run(
         }
         Report::Outputs(produced) => {
             let files = produced.into_iter().flatten().flat_map(|output| output.files).collect();
-            let outputs = publish::publish(host, claim, scratch.path(), &resolved, files, abandoned).await?;
+            let outputs = publish::publish(host, claim, scratch.path(), &resolved, files, hold).await?;
             Ok(Done { result: Value::Null, outputs })
         }
     }

@@ -1,7 +1,7 @@
 //! The daemon: everything below put together and kept going.
 //!
 //! [`Host`] is what all its loops share. [`scheduler`] claims jobs and sees each through ([`job`]); [`reaper`] takes back
-//! leases and wakes retries; [`catalog`] keeps the workflows; [`serve`] adds what a long-running daemon has besides:
+//! leases and wakes retries; [`retention`] takes away what is old; [`catalog`] keeps the workflows; [`serve`] adds what a long-running daemon has besides:
 //! events, the S3 endpoint, notifications.
 //!
 //! **Invariant**: whatever is in memory can be lost; what matters is in the store before anyone is told.
@@ -13,6 +13,7 @@ mod job;
 pub mod live;
 mod publish;
 pub mod reaper;
+mod retention;
 pub mod scheduler;
 pub mod serve;
 
@@ -48,6 +49,8 @@ pub struct Host {
     pub slots: usize,
     /// Threads for codecs of one job; 0: as many as there are processors.
     pub threads: u32,
+    /// How long a claim holds without a heartbeat.
+    pub lease: Duration,
     /// A job without progress for so long is stopped.
     pub stall: Duration,
     /// What a stopped job has between the request to end and the kill.

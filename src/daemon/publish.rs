@@ -6,23 +6,22 @@
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
-use tokio_util::sync::CancellationToken;
-
 use super::Host;
+use super::scheduler::Hold;
 use crate::model::work::ProducedFile;
 use crate::model::{Failure, ObjectLocation, OutputObject};
 use crate::store::{Claim, StoreError};
 use crate::worker::WorkerError;
 use crate::workflow::Resolved;
 
-/// Publishes `files` where `resolved` says, until the attempt is `abandoned`.
+/// Publishes `files` where `resolved` says, as long as the lease `hold`s.
 pub(super) async fn publish(
     host: &Host,
     claim: &Claim,
     scratch: &Path,
     resolved: &Resolved,
     mut files: Vec<ProducedFile>,
-    abandoned: &CancellationToken,
+    hold: &Hold,
 ) -> Result<Vec<OutputObject>, Failure> {
     // Stable, so that the worker's order holds within a role; roles are ordered by visibility.
     files.sort_by_key(|file| file.role);
@@ -43,7 +42,7 @@ pub(super) async fn publish(
         .map_err(|error| not_announced(&error))?;
     let mut outputs = Vec::with_capacity(files.len());
     for (file, (location, path)) in files.into_iter().zip(planned) {
-        if abandoned.is_cancelled() {
+        if !hold.holds() {
             return Err(Failure::from(&WorkerError::Stopped));
         }
         let published = host.objects.publish(&location, &path, &file.content_type).await.map_err(Failure::from)?;

@@ -1,7 +1,7 @@
 //! Claiming jobs while there are slots, and seeing each claimed job through to its report.
 
-use std::sync::Arc;
-use std::time::Duration;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 use tokio::sync::{Semaphore, mpsc};
 use tokio::task::JoinSet;
@@ -15,10 +15,8 @@ use crate::model::Failure;
 use crate::store::{Claim, Heartbeat, Hint, Progress, StoreError};
 use crate::worker::supervisor::Word;
 
-/// How long a lease runs without a heartbeat.
-pub const LEASE: Duration = Duration::from_secs(30);
-/// Heartbeats: often enough that a cancelled job stops within two seconds.
-const HEARTBEAT: Duration = Duration::from_secs(1);
+/// Heartbeats: often enough that a cancelled job stops within two seconds. Three fit into the shortest lease.
+const HEARTBEAT: Duration = Duration::from_millis(600);
 /// Hints can be missed; this is how long a queued job may then wait.
 const POLL: Duration = Duration::from_secs(1);
 /// How often a report is tried again while the store cannot be written.
@@ -46,11 +44,12 @@ pub async fn run(host: Arc<Host>, shutdown: Shutdown) {
         };
         let Ok(permit) = permit else { break };
         while jobs.try_join_next().is_some() {}
-        match host.store.claim(&host.claimant, LEASE, host.clock.now()).await {
+        let until = Instant::now() + host.lease;
+        match host.store.claim(&host.claimant, host.lease, host.clock.now()).await {
             Ok(Some(claim)) => {
                 let (host, hard) = (Arc::clone(&host), shutdown.hard.clone());
                 jobs.spawn(async move {
-                    see_through(&host, claim, &hard).await;
+                    see_through(&host, claim, until, &hard).await;
                     drop(permit);
                 });
             }
@@ -98,26 +97,58 @@ pub(super) async fn pause(duration: Duration, stop: &CancellationToken) -> bool 
     }
 }
 
+/// Whether an attempt may still publish: its lease holds, as far as this daemon knows, and nobody wants it to end.
+///
+/// **Invariant**: measured by the monotonic clock, which goes on while the process is stopped, from before the question
+/// that prolonged the lease; so a daemon that slept through the end of a lease notices before it asks anybody.
+#[derive(Debug)]
+pub(super) struct Hold {
+    until: Mutex<Instant>,
+    abandoned: CancellationToken,
+}
+
+impl Hold {
+    fn new(until: Instant, abandoned: CancellationToken) -> Self {
+        Self { until: Mutex::new(until), abandoned }
+    }
+
+    fn until(&self, at: Instant) {
+        *self.until.lock().unwrap_or_else(PoisonError::into_inner) = at;
+    }
+
+    fn abandon(&self) {
+        self.abandoned.cancel();
+    }
+
+    /// Whether it may.
+    pub(super) fn holds(&self) -> bool {
+        let until = *self.until.lock().unwrap_or_else(PoisonError::into_inner);
+        !self.abandoned.is_cancelled() && Instant::now() < until
+    }
+}
+
 enum Ended {
     Reported(Result<job::Done, Failure>),
-    /// The lease is somebody else's, or the daemon is going down: say nothing.
+    /// The daemon is going down.
+    HandedBack,
+    /// The lease is somebody else's: say nothing.
     Abandoned,
 }
 
-async fn see_through(host: &Host, claim: Claim, hard: &CancellationToken) {
+/// Sees a job through whose lease holds at least `until`.
+async fn see_through(host: &Host, claim: Claim, until: Instant, hard: &CancellationToken) {
     let Some(activity) = claim.plan.graph.node_weight(petgraph::graph::NodeIndex::new(claim.activity)) else { return };
     let name = activity.name.clone();
-    let outcome = match attend(host, &claim, &name, hard).await {
-        Ended::Reported(outcome) => outcome,
-        Ended::Abandoned => return,
-    };
+    let outcome = attend(host, &claim, &name, until, hard).await;
     for attempt in 0..REPORT_TRIES {
         let now = host.clock.now();
         let reported = match &outcome {
-            Ok(done) => {
+            Ended::Reported(Ok(done)) => {
                 host.store.succeed(claim.job, claim.attempt, done.result.clone(), done.outputs.clone(), now).await
             }
-            Err(failure) => host.store.fail(claim.job, claim.attempt, failure.clone(), now).await,
+            Ended::Reported(Err(failure)) => host.store.fail(claim.job, claim.attempt, failure.clone(), now).await,
+            Ended::HandedBack => host.store.hand_back(claim.job, claim.attempt, "the daemon ends", now).await,
+            Ended::Abandoned => return,
         };
         match reported {
             Ok(()) => return,
@@ -135,11 +166,11 @@ async fn see_through(host: &Host, claim: Claim, hard: &CancellationToken) {
 }
 
 /// Runs the job beside its heartbeat.
-async fn attend(host: &Host, claim: &Claim, activity: &str, hard: &CancellationToken) -> Ended {
+async fn attend(host: &Host, claim: &Claim, activity: &str, until: Instant, hard: &CancellationToken) -> Ended {
     let stop = hard.child_token();
     let (sender, mut words) = mpsc::channel(64);
-    let abandoned = hard.child_token();
-    let work = job::run(host, claim, sender, &stop, &abandoned);
+    let hold = Hold::new(until, hard.child_token());
+    let work = job::run(host, claim, sender, &stop, &hold);
     tokio::pin!(work);
     let mut beat = tokio::time::interval(HEARTBEAT);
     beat.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -154,8 +185,11 @@ async fn attend(host: &Host, claim: &Claim, activity: &str, hard: &CancellationT
                     }
                 }
                 // What is done is reported even while the daemon goes down; what was stopped by that is not.
-                let stopped = hard.is_cancelled() && outcome.is_err();
-                return if lost || stopped { Ended::Abandoned } else { Ended::Reported(outcome) };
+                return match outcome {
+                    _ if lost => Ended::Abandoned,
+                    Err(_) if hard.is_cancelled() => Ended::HandedBack,
+                    outcome => Ended::Reported(outcome),
+                };
             }
             Some(word) = words.recv() => match word {
                 Word::Progress(mark) => {
@@ -165,13 +199,16 @@ async fn attend(host: &Host, claim: &Claim, activity: &str, hard: &CancellationT
                 Word::Warning { code, message } => warn(host, claim, code, message).await,
             },
             _ = beat.tick() => {
-                let beaten = host.store.heartbeat(claim.job, claim.attempt, LEASE, progress, host.clock.now()).await;
+                // From before the question: the lease may have been prolonged at any time since.
+                let asked = Instant::now();
+                let now = host.clock.now();
+                let beaten = host.store.heartbeat(claim.job, claim.attempt, host.lease, progress, now).await;
                 match beaten {
-                    Ok(Heartbeat::Continue) => {}
+                    Ok(Heartbeat::Continue) => hold.until(asked + host.lease),
                     Ok(Heartbeat::Stop) => stop.cancel(),
                     Ok(Heartbeat::Lost) => {
                         lost = true;
-                        abandoned.cancel();
+                        hold.abandon();
                         stop.cancel();
                     }
                     Err(error) => tracing::warn!(%error, "a heartbeat was not kept"),

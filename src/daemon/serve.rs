@@ -1,7 +1,7 @@
 //! A long-running daemon: from its configuration to its end.
 //!
 //! Start: open the store, take back what an earlier life left, listen, then work. End: claim no more and finish what
-//! runs for as long as [`DRAIN`]; what runs longer is stopped and goes on at the next start.
+//! runs for as long as `worker.drain` says; what runs longer is stopped and handed back.
 
 use std::collections::HashMap;
 use std::net::SocketAddr;
@@ -16,8 +16,10 @@ use tokio_util::sync::CancellationToken;
 
 use super::catalog::WorkflowFolder;
 use super::scheduler::{Shutdown, pause};
-use super::{Host, live::Live, reaper, scheduler};
-use crate::config::{Config, ConfigError, EventsConfig, ObjectsConfig, SqsConfig};
+use super::{Host, live::Live, reaper, retention, scheduler};
+use crate::config::{
+    Config, ConfigError, EventsConfig, ObjectsConfig, QueueConfig, RetentionConfig, SqsConfig, StoreTarget,
+};
 use crate::intake::{Catalog, Intake, sqs};
 use crate::model::{Clock, RandomIds, SystemClock};
 use crate::notify::{self, SqsSender};
@@ -26,8 +28,9 @@ use crate::objects::endpoint::{self, KeyPair};
 use crate::objects::local::{Layout, LocalBuckets};
 use crate::objects::s3::S3Buckets;
 use crate::objects::{ObjectError, SharedObjects};
+use crate::store::postgres::{PostgresStore, Time};
 use crate::store::sqlite::SqliteStore;
-use crate::store::{Claimant, SharedStore, StoreError};
+use crate::store::{Claimant, QueueChange, Retention, SharedStore, StoreError};
 use crate::worker::WorkerError;
 use crate::worker::pool::{Capabilities, Pool};
 use crate::worker::scratch::ScratchRoot;
@@ -35,8 +38,6 @@ use crate::workflow::Evaluator;
 
 /// How often the folder of workflows is looked at.
 const LOOK: Duration = Duration::from_secs(1);
-/// How long running jobs may go on after the daemon was asked to end.
-const DRAIN: Duration = Duration::from_secs(20);
 /// How long stopped jobs and open requests then have to end.
 const LAST_WORDS: Duration = Duration::from_secs(15);
 
@@ -90,6 +91,8 @@ pub struct Daemon {
     api: TcpListener,
     /// Where objects are folders of this machine.
     local: Option<LocalBuckets>,
+    retention: Retention,
+    drain: Duration,
     s3: Option<S3Endpoint>,
     events: Vec<SqsConfig>,
     /// What the installed libav can do.
@@ -109,12 +112,10 @@ impl Daemon {
     /// Opens and binds everything that `config` names.
     pub async fn start(config: &Config, worker: PathBuf, key_file: &Path) -> Result<Self, ServeError> {
         config.check()?;
-        let database = config.sqlite_path()?;
-        if let Some(folder) = database.parent() {
-            std::fs::create_dir_all(folder)
-                .map_err(|source| StoreError::Open { path: database.display().to_string(), source: source.into() })?;
+        let store = open_store(&config.store_target()?).await?;
+        for (queue, &QueueConfig { concurrency }) in &config.queues {
+            store.set_queue(queue, QueueChange { concurrency: Some(concurrency), paused: None }).await?;
         }
-        let store: SharedStore = Arc::new(SqliteStore::open(&database, Arc::new(Evaluator))?);
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         let catalog = WorkflowFolder::open(&config.workflows)
             .map_err(|source| ServeError::Workflows { path: config.workflows.clone(), source })?;
@@ -133,7 +134,10 @@ impl Daemon {
         let reclaimed = store.reclaim_all(clock.now()).await?;
         let events = config.events.iter().map(|EventsConfig::Sqs(sqs)| sqs.clone()).collect();
         let host = Host {
-            claimant: Claimant::of_all(&format!("{}-{}", hostname(), std::process::id())),
+            claimant: Claimant {
+                name: format!("{}-{}", hostname(), std::process::id()),
+                queues: config.worker.queues.clone(),
+            },
             store,
             objects,
             pool,
@@ -142,11 +146,15 @@ impl Daemon {
             live: Live::default(),
             slots: config.worker.slot_count(),
             threads: 0,
+            lease: config.worker.lease,
             stall: config.worker.stall,
             grace: config.worker.grace,
         };
         let catalog = Arc::new(catalog);
-        Ok(Self { host: Arc::new(host), catalog, local, api, s3, events, capabilities, reclaimed })
+        let RetentionConfig { executions, events: ledger } = config.retention;
+        let retention = Retention { executions, events: ledger };
+        let drain = config.worker.drain;
+        Ok(Self { host: Arc::new(host), catalog, local, retention, drain, api, s3, events, capabilities, reclaimed })
     }
 
     /// What its loops share.
@@ -190,7 +198,7 @@ impl Daemon {
     where
         F: Future<Output = std::io::Result<()>> + Send + 'static,
     {
-        let Self { host, catalog, local, api: listener, s3, events, .. } = self;
+        let Self { host, catalog, local, retention, drain, api: listener, s3, events, .. } = self;
         let intake = Intake {
             store: Arc::clone(&host.store),
             catalog: Arc::clone(&catalog) as Arc<dyn Catalog>,
@@ -201,6 +209,7 @@ impl Daemon {
         let shutdown = Shutdown { soft: end.clone(), hard: CancellationToken::new() };
         let mut parts = Parts::default();
         parts.start("reaper", reaper::run(Arc::clone(&host), shutdown.hard.clone()));
+        parts.start("retention", retention::run(Arc::clone(&host), retention, end.clone()));
         let sender = Arc::new(SqsSender::default());
         let outbox = notify::run(Arc::clone(&host.store), Arc::clone(&host.clock), sender, shutdown.hard.clone());
         parts.start("notifications", outbox);
@@ -237,7 +246,7 @@ impl Daemon {
         tokio::select! {
             _ = jobs_ended => {}
             () = now.cancelled() => {}
-            () = tokio::time::sleep(DRAIN) => {}
+            () = tokio::time::sleep(drain) => {}
         }
         shutdown.hard.cancel();
         // Everything is at least once, so what does not end in time is dropped and done again.
@@ -304,6 +313,23 @@ impl S3Endpoint {
     async fn open(address: SocketAddr, key_file: &Path) -> Result<Self, ServeError> {
         let (keys, new_keys) = KeyPair::load_or_create(key_file)?;
         Ok(Self { listener: listen(address, "S3 endpoint").await?, keys, new_keys })
+    }
+}
+
+async fn open_store(target: &StoreTarget) -> Result<SharedStore, StoreError> {
+    match target {
+        StoreTarget::Sqlite(database) => {
+            if let Some(folder) = database.parent() {
+                std::fs::create_dir_all(folder).map_err(|source| StoreError::Open {
+                    path: database.display().to_string(),
+                    source: source.into(),
+                })?;
+            }
+            Ok(Arc::new(SqliteStore::open(database, Arc::new(Evaluator))?))
+        }
+        StoreTarget::Postgres(url) => {
+            Ok(Arc::new(PostgresStore::connect(url, Time::Database, Arc::new(Evaluator)).await?))
+        }
     }
 }
 

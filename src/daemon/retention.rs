@@ -1,0 +1,35 @@
+//! Taking away what is old, a batch at a time, so that nobody waits for it.
+
+use std::time::Duration;
+
+use tokio_util::sync::CancellationToken;
+
+use super::Host;
+use super::scheduler::pause;
+use crate::store::{Pruned, Retention};
+
+/// Rows of a batch.
+const BATCH: u32 = 500;
+/// How often something may have become old.
+const LOOK: Duration = Duration::from_secs(60);
+/// Between batches, while there is more.
+const BREATH: Duration = Duration::from_millis(100);
+
+/// Looks again and again until told to stop.
+pub(super) async fn run(host: std::sync::Arc<Host>, retention: Retention, stop: CancellationToken) {
+    let mut wait = LOOK;
+    while pause(wait, &stop).await {
+        wait = match host.store.prune(retention, BATCH, host.clock.now()).await {
+            Ok(Pruned { executions, events }) => {
+                if executions + events > 0 {
+                    tracing::info!(executions, events, "taken away, being old");
+                }
+                if executions.max(events) >= u64::from(BATCH) { BREATH } else { LOOK }
+            }
+            Err(error) => {
+                tracing::error!(%error, "cannot take away what is old; trying again");
+                LOOK
+            }
+        };
+    }
+}
