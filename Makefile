@@ -4,10 +4,10 @@ MEDIA := $(or $(REELMILL_MEDIA),$(wildcard $(abspath ../shared/media)))
 NEXTEST := $(shell command -v cargo-nextest 2>/dev/null)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test corpus setup fmt lint unit docs
+.PHONY: help demo test corpus bench-engine setup fmt lint unit docs
 
 help: ## this list
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 demo: ## build, start the daemon, upload a clip, watch it become HLS, MP4s and a poster
 	@infra/setup.sh build
@@ -21,6 +21,11 @@ test: ## format check, lints, every test, documentation
 corpus: export REELMILL_CORPUS := full
 corpus: ## workflows/vod.yaml on every file of the media corpus (long)
 	cargo test --locked --test it -- corpus:: --nocapture
+
+bench-engine: ## executions per second on both stores, with their log and queue on disk (about ten minutes)
+	@infra/setup.sh test
+	POSTGRES_SETTINGS="fsync=on shared_buffers=512MB max_wal_size=8GB" infra/postgres.sh \
+		cargo bench --locked --bench engine
 
 setup: ## install what building and testing need (Debian, Ubuntu)
 	@infra/setup.sh test

@@ -1,21 +1,27 @@
-//! `/v1/executions`: list, show, cancel, retry, log.
+//! `/v1/executions`: list, show, cancel, retry, prioritize, log.
 
 use std::collections::BTreeMap;
 
 use axum::Json;
+use axum::body::Bytes;
 use axum::extract::rejection::{PathRejection, QueryRejection};
 use axum::extract::{Path, Query, State};
 use axum::http::StatusCode;
-use serde::Deserialize;
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
 
 use super::view::{ExecutionPage, ExecutionView, LogLine, SummaryView};
 use super::{Context, Problem};
 use crate::model::{ExecutionId, ExecutionState, Timestamp};
 use crate::store::{ExecutionFilter, StoreError};
+use crate::workflow;
 
 /// Entries of a page where nothing else is asked for, and at most.
 const PAGE: u32 = 50;
 const PAGE_MAX: u32 = 1_000;
+
+/// Who asks, in logs.
+const BY: &str = "API";
 
 /// What to list.
 #[derive(Debug, Default, Deserialize)]
@@ -71,17 +77,56 @@ pub(super) async fn cancel(
     id: Result<Path<ExecutionId>, PathRejection>,
 ) -> Result<(StatusCode, Json<ExecutionView>), Problem> {
     let id = parse(id)?;
-    context.store.cancel(id, "asked for", "API", context.clock.now()).await?;
+    context.store.cancel(id, "asked for", BY, context.clock.now()).await?;
     Ok((StatusCode::ACCEPTED, Json(view(&context, id).await?)))
+}
+
+/// What a retry changes.
+#[derive(Debug, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct RetryBody {
+    /// Parameters, as text.
+    pub params: BTreeMap<String, String>,
 }
 
 pub(super) async fn retry(
     State(context): State<Context>,
     id: Result<Path<ExecutionId>, PathRejection>,
+    body: Bytes,
 ) -> Result<(StatusCode, Json<ExecutionView>), Problem> {
     let id = parse(id)?;
-    context.store.retry(id, BTreeMap::new(), "API", context.clock.now()).await?;
+    let body: RetryBody = if body.is_empty() { RetryBody::default() } else { from_body(&body)? };
+    let record = context.store.execution(id).await?.ok_or_else(|| not_found(id))?;
+    let params = workflow::given_params(&record.plan, &body.params)
+        .map_err(|failure| Problem::new(StatusCode::UNPROCESSABLE_ENTITY, &failure.code, failure.message))?;
+    context.store.retry(id, params, BY, context.clock.now()).await?;
     Ok((StatusCode::ACCEPTED, Json(view(&context, id).await?)))
+}
+
+/// What can be changed about an execution that runs.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ExecutionPatch {
+    /// Priority of its jobs that have not ended: 1–10, 10 first.
+    pub priority: u8,
+}
+
+pub(super) async fn change(
+    State(context): State<Context>,
+    id: Result<Path<ExecutionId>, PathRejection>,
+    body: Bytes,
+) -> Result<Json<ExecutionView>, Problem> {
+    let id = parse(id)?;
+    let ExecutionPatch { priority } = from_body(&body)?;
+    if !(1..=10).contains(&priority) {
+        return Err(Problem::bad_request(format!("priority: {priority} is not from 1 to 10")));
+    }
+    context.store.prioritize(id, priority, BY, context.clock.now()).await?;
+    view(&context, id).await.map(Json)
+}
+
+fn from_body<T: DeserializeOwned>(body: &[u8]) -> Result<T, Problem> {
+    serde_json::from_slice(body).map_err(|error| Problem::bad_request(format!("the body: {error}")))
 }
 
 pub(super) async fn log(
@@ -108,6 +153,6 @@ pub(super) async fn view(context: &Context, id: ExecutionId) -> Result<Execution
     Ok(ExecutionView::from(&record))
 }
 
-fn not_found(id: ExecutionId) -> Problem {
+pub(super) fn not_found(id: ExecutionId) -> Problem {
     StoreError::NotFound { what: "execution", id: id.to_string() }.into()
 }

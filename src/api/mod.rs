@@ -1,12 +1,14 @@
-//! The HTTP API: executions to look at, follow, cancel and retry; health.
+//! The HTTP API: executions to look at, follow, cancel, retry and prioritize; queues; health.
 //!
 //! JSON under `/v1`, problem details (RFC 9457) for errors, server-sent events to follow an execution.
 //!
 //! **Invariant**: a handler decides nothing: it asks the store and shows the answer.
 
-mod executions;
+pub mod executions;
 mod health;
 mod problem;
+pub mod queues;
+mod reproducer;
 mod stream;
 pub mod view;
 
@@ -14,7 +16,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
-use axum::routing::{get, post};
+use axum::routing::{get, patch, post};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
@@ -42,11 +44,14 @@ pub struct Context {
 pub fn router(context: Context) -> Router {
     Router::new()
         .route("/v1/executions", get(executions::list))
-        .route("/v1/executions/{id}", get(executions::show))
+        .route("/v1/executions/{id}", get(executions::show).patch(executions::change))
         .route("/v1/executions/{id}/cancel", post(executions::cancel))
         .route("/v1/executions/{id}/retry", post(executions::retry))
         .route("/v1/executions/{id}/log", get(executions::log))
         .route("/v1/executions/{id}/stream", get(stream::stream))
+        .route("/v1/executions/{id}/activities/{name}/reproducer", get(reproducer::reproducer))
+        .route("/v1/queues", get(queues::list))
+        .route("/v1/queues/{name}", patch(queues::set))
         .route("/healthz", get(health::healthz))
         .route("/readyz", get(health::readyz))
         .fallback(problem::no_such_route)

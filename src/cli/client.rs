@@ -2,6 +2,7 @@
 
 use futures::{Stream, StreamExt};
 use reqwest::{Method, Response, StatusCode};
+use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
@@ -39,6 +40,17 @@ impl Client {
         self.decode(self.send(Method::POST, path, &[]).await?).await
     }
 
+    /// Sends `body` as JSON.
+    pub(super) async fn call<T: DeserializeOwned>(
+        &self,
+        method: Method,
+        path: &str,
+        body: &impl Serialize,
+    ) -> Result<T, CliError> {
+        let request = self.http.request(method, format!("{}{path}", self.url)).json(body);
+        self.decode(self.answered(request).await?).await
+    }
+
     /// Server-sent events of `path`.
     pub(super) async fn events(
         &self,
@@ -71,7 +83,11 @@ impl Client {
         let url = reqwest::Url::parse_with_params(&format!("{}{path}", self.url), query).map_err(|_| {
             CliError::usage(format!("--url: `{}` is not an address like http://127.0.0.1:8080", self.url))
         })?;
-        let response = self.http.request(method, url).send().await.map_err(|error| out_of_reach(&self.url, &error))?;
+        self.answered(self.http.request(method, url)).await
+    }
+
+    async fn answered(&self, request: reqwest::RequestBuilder) -> Result<Response, CliError> {
+        let response = request.send().await.map_err(|error| out_of_reach(&self.url, &error))?;
         if response.status().is_success() {
             return Ok(response);
         }

@@ -1,16 +1,18 @@
-//! `reelmill executions`: list, show, cancel, retry.
+//! `reelmill executions`: list, show, cancel, retry, priority.
 
 use clap::{Args, Subcommand};
 use futures::StreamExt;
+use reqwest::Method;
 
 use super::client::Client;
 use super::output::Output;
 use super::progress::Watch;
 use super::{CliError, DaemonArgs, Exit};
+use crate::api::executions::{ExecutionPatch, RetryBody};
 use crate::api::view::{ActivityView, ExecutionPage, ExecutionView, LogLine};
 use crate::model::{ExecutionId, ExecutionState};
 
-/// List, show, cancel and retry executions.
+/// List, show, cancel, retry and prioritize executions.
 #[derive(Debug, Args)]
 pub(super) struct ExecutionsArgs {
     #[command(flatten)]
@@ -53,6 +55,24 @@ enum Action {
     Retry {
         /// Its identifier
         execution: ExecutionId,
+        /// Change a parameter for it; may stand several times
+        #[arg(long, value_name = "NAME=VALUE", value_parser = super::run::pair)]
+        set: Vec<(String, String)>,
+    },
+    /// Print what is needed to see a failed activity again: its work, its input, its log
+    Reproducer {
+        /// Identifier of the execution
+        execution: ExecutionId,
+        /// Name of the activity
+        activity: String,
+    },
+    /// Give what has not ended another priority
+    Priority {
+        /// Its identifier
+        execution: ExecutionId,
+        /// 1–10, 10 first
+        #[arg(value_parser = clap::value_parser!(u8).range(1..=10))]
+        priority: u8,
     },
 }
 
@@ -83,8 +103,25 @@ pub(super) async fn executions(args: ExecutionsArgs, output: Output) -> Result<E
             show(&client.post(&format!("/v1/executions/{execution}/cancel")).await?, output);
             Ok(Exit::Done)
         }
-        Action::Retry { execution } => {
-            show(&client.post(&format!("/v1/executions/{execution}/retry")).await?, output);
+        Action::Retry { execution, set } => {
+            let body = RetryBody { params: set.into_iter().collect() };
+            let path = format!("/v1/executions/{execution}/retry");
+            show(&client.call(Method::POST, &path, &body).await?, output);
+            Ok(Exit::Done)
+        }
+        Action::Reproducer { execution, activity } => {
+            let path = format!("/v1/executions/{execution}/activities/{activity}/reproducer");
+            let reproducer: serde_json::Value = client.get(&path, &[]).await?;
+            if output.json {
+                output.json_line(&reproducer);
+            } else {
+                output.line(format_args!("{reproducer:#}"));
+            }
+            Ok(Exit::Done)
+        }
+        Action::Priority { execution, priority } => {
+            let path = format!("/v1/executions/{execution}");
+            show(&client.call(Method::PATCH, &path, &ExecutionPatch { priority }).await?, output);
             Ok(Exit::Done)
         }
     }

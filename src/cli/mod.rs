@@ -13,6 +13,7 @@ mod output;
 mod probe;
 mod progress;
 mod put;
+mod queues;
 mod run;
 mod schema;
 mod serve;
@@ -51,8 +52,10 @@ enum Command {
     Probe(probe::ProbeArgs),
     /// Upload a file to a bucket
     Put(put::PutArgs),
-    /// List, show, cancel and retry executions
+    /// List, show, cancel, retry and prioritize executions
     Executions(executions::ExecutionsArgs),
+    /// List, pause, resume and set queues
+    Queues(queues::QueuesArgs),
     /// Read the log of an execution
     Logs(logs::LogsArgs),
     /// Print a JSON Schema
@@ -110,6 +113,7 @@ async fn dispatch(command: Command, output: Output) -> Result<Exit, CliError> {
         Command::Probe(args) => probe::probe(args, output).await,
         Command::Put(args) => put::put(args, output).await,
         Command::Executions(args) => executions::executions(args, output).await,
+        Command::Queues(args) => queues::queues(args, output).await,
         Command::Logs(args) => logs::logs(args, output).await,
         Command::Schema(args) => schema::schema(&args, output),
     }

@@ -1,6 +1,7 @@
 //! `reelmill probe`: what a media file holds.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use clap::Args;
@@ -53,6 +54,7 @@ pub(super) async fn probe(args: ProbeArgs, output: Output) -> Result<Exit, CliEr
     let folder = local::TemporaryFolder::create("probe")?;
     let scratch = ScratchRoot::open(folder.path())?.create(JobId(uuid::Uuid::nil()), 1)?;
     let assignment = Assignment {
+        peak_memory: Arc::default(),
         inputs: vec![input],
         scratch: scratch.path(),
         threads: 0,

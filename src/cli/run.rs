@@ -11,6 +11,7 @@ use super::output::Output;
 use super::progress::Watch;
 use super::{CliError, Exit, WorkerArgs, executions, local, validate};
 use crate::api::view::{ExecutionView, LogLine};
+use crate::config::WorkerConfig;
 use crate::daemon::scheduler::Shutdown;
 use crate::daemon::{Host, live::Live};
 use crate::model::{
@@ -19,6 +20,7 @@ use crate::model::{
 use crate::objects::local::{Layout, LocalBuckets};
 use crate::store::sqlite::SqliteStore;
 use crate::store::{Claimant, Hint, NewExecution};
+use crate::worker::admission::{Admission, Need};
 use crate::worker::scratch::ScratchRoot;
 use crate::workflow::{self, Evaluator, Workflow};
 
@@ -50,7 +52,7 @@ pub(super) struct RunArgs {
     bucket: Vec<(String, String)>,
 }
 
-fn pair(text: &str) -> Result<(String, String), String> {
+pub(super) fn pair(text: &str) -> Result<(String, String), String> {
     let (name, value) = text.split_once('=').ok_or("write NAME=VALUE")?;
     Ok((name.to_owned(), value.to_owned()))
 }
@@ -82,6 +84,7 @@ pub(super) async fn run(args: RunArgs, output: Output) -> Result<Exit, CliError>
         store: Arc::new(SqliteStore::open_in_memory(Arc::new(Evaluator))?),
         objects: Arc::new(objects),
         pool: local::pool(&args.worker, 1).await?,
+        admission: Admission::new(Need { memory: WorkerConfig::default().memory_bytes(), scratch: u64::MAX }),
         scratch: ScratchRoot::open(temporary.path().join("scratch"))?,
         clock,
         live: Live::default(),

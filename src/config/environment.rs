@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::str::FromStr;
 
 use super::{Config, ConfigError, EventsConfig, ObjectsConfig, SqsConfig, default_wait, parse_slots};
-use crate::model::units::parse_duration;
+use crate::model::units::{parse_bytes, parse_duration};
 
 /// Sets what the environment names; variables of other programs are passed over.
 pub(super) fn apply(
@@ -35,6 +35,9 @@ fn set(config: &mut Config, variable: &str, value: String) -> Result<(), String>
         "REELMILL_WORKER_SLOTS" => config.worker.slots = parse_slots(&value)?,
         "REELMILL_WORKER_SCRATCH" => config.worker.scratch = PathBuf::from(value),
         "REELMILL_WORKER_PROGRAM" => config.worker.program = Some(PathBuf::from(value)),
+        "REELMILL_WORKER_MEMORY" if value == "auto" => config.worker.memory = None,
+        "REELMILL_WORKER_MEMORY" => config.worker.memory = Some(parse_bytes(&value)?),
+        "REELMILL_WORKER_SCRATCH_MAX" => config.worker.scratch_max = parse_bytes(&value)?,
         "REELMILL_WORKER_QUEUES" => {
             config.worker.queues = value.split(',').map(|queue| queue.trim().to_owned()).collect();
         }

@@ -75,12 +75,23 @@ pub struct Config {
 }
 
 /// A queue.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize, schemars::JsonSchema)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct QueueConfig {
     /// Most jobs at once over all daemons; 0: as many as there are slots.
     pub concurrency: u32,
+    /// Most waiting jobs before uploads that would add to them are refused for now; 0: no limit.
+    pub waiting: u64,
 }
+
+impl Default for QueueConfig {
+    fn default() -> Self {
+        Self { concurrency: 0, waiting: WAITING }
+    }
+}
+
+/// Most waiting jobs of a queue.
+const WAITING: u64 = 10_000;
 
 /// How long things are kept.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize, schemars::JsonSchema)]
@@ -177,6 +188,15 @@ pub struct WorkerConfig {
     #[serde(deserialize_with = "slots")]
     #[schemars(with = "String")]
     pub slots: Option<usize>,
+    /// Memory that jobs may be estimated to need together; `auto`: four fifths of the machine's, or of the control
+    /// group's.
+    #[serde(deserialize_with = "memory")]
+    #[schemars(with = "String")]
+    pub memory: Option<u64>,
+    /// Scratch space that jobs may be estimated to need together.
+    #[serde(with = "bytes")]
+    #[schemars(with = "String")]
+    pub scratch_max: u64,
     /// Folder for unfinished files. Everything in it is removed at start.
     pub scratch: PathBuf,
     /// The worker program; absent: beside this program.
@@ -232,6 +252,8 @@ impl Config {
             api: ApiConfig::default(),
             worker: WorkerConfig {
                 slots: None,
+                memory: None,
+                scratch_max: 100 << 30,
                 scratch: data.join("scratch"),
                 program: None,
                 queues: Vec::new(),
@@ -333,11 +355,48 @@ impl Config {
 }
 
 impl WorkerConfig {
+    /// Memory for jobs, in bytes.
+    #[must_use]
+    pub fn memory_bytes(&self) -> u64 {
+        self.memory.unwrap_or_else(|| installed_memory() / 5 * 4)
+    }
+
     /// Jobs at once.
     #[must_use]
     pub fn slot_count(&self) -> usize {
         let processors = std::thread::available_parallelism().map_or(1, usize::from);
         self.slots.unwrap_or_else(|| (processors / 2).max(1))
+    }
+}
+
+/// Memory that this process may use: its control group's limit, else what the machine has.
+fn installed_memory() -> u64 {
+    let group = std::fs::read_to_string("/sys/fs/cgroup/memory.max").ok().and_then(|text| text.trim().parse().ok());
+    let machine = std::fs::read_to_string("/proc/meminfo").ok().and_then(|text| {
+        let line = text.lines().find_map(|line| line.strip_prefix("MemTotal:").map(str::to_owned))?;
+        line.trim().strip_suffix("kB")?.trim().parse::<u64>().ok()?.checked_mul(1024)
+    });
+    [group, machine].into_iter().flatten().min().unwrap_or(4 << 30)
+}
+
+fn memory<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<u64>, D::Error> {
+    let text = String::deserialize(deserializer)?;
+    if text == "auto" { Ok(None) } else { units::parse_bytes(&text).map(Some).map_err(serde::de::Error::custom) }
+}
+
+mod bytes {
+    use serde::{Deserialize, Deserializer, Serializer};
+
+    use super::units;
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u64, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        units::parse_bytes(&text).map_err(serde::de::Error::custom)
+    }
+
+    #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde's signature")]
+    pub(super) fn serialize<S: Serializer>(value: &u64, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(value)
     }
 }
 

@@ -1,6 +1,7 @@
 //! One attempt of one job, from the claim to published outputs.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -11,10 +12,15 @@ use tokio_util::sync::CancellationToken;
 
 use super::scheduler::Hold;
 use super::{Host, publish};
+use crate::engine::ActivityState;
+use crate::model::media::MediaInfo;
+use crate::model::plan::ActivityKind;
 use crate::model::work::Report;
 use crate::model::{Failure, InputObject, ObjectLocation, OutputObject};
 use crate::objects::{ObjectError, Revision, SharedObjects};
 use crate::store::Claim;
+use crate::worker::WorkerError;
+use crate::worker::admission::{self, Need};
 use crate::worker::input::{Input, InputBytes, RangeRead, ReadError};
 use crate::worker::supervisor::{Assignment, Limits, Word, all_or_nothing, run as supervise};
 use crate::workflow::{ResolveContext, ResolvedInput, resolve};
@@ -48,19 +54,25 @@ pub(super) async fn run(
     for input in &resolved.inputs {
         inputs.push(open(host, input).await?);
     }
+    let activity = &claim.plan.graph[NodeIndex::new(claim.activity)];
+    let input_bytes = inputs.iter().map(|input| input.size_bytes).sum();
+    let need = admission::estimate(&resolved.work, input_bytes, source_media(claim).as_ref());
+    let admitted = tokio::select! {
+        admitted = host.admission.admit(activity.kind.as_str(), need) => admitted,
+        () = stop.cancelled() => return Err(Failure::from(&WorkerError::Stopped)),
+    };
+    let peak_memory = Arc::new(AtomicU64::new(0));
     let scratch = host.scratch.create(claim.job, claim.attempt).map_err(|error| Failure::from(&error))?;
     let assignment = Assignment {
         inputs,
         scratch: scratch.path(),
         threads: host.threads,
         work: resolved.work.clone(),
-        limits: Limits {
-            timeout: claim.plan.graph[NodeIndex::new(claim.activity)].timeout,
-            stall: host.stall,
-            grace: host.grace,
-        },
+        limits: Limits { timeout: activity.timeout, stall: host.stall, grace: host.grace },
+        peak_memory: Arc::clone(&peak_memory),
     };
     let report = all_or_nothing(supervise(&host.pool, assignment, words, stop).await?)?;
+    admitted.used(Need { memory: peak_memory.load(Ordering::Relaxed), scratch: scratch_of(&report) });
     if !resolved.work.fits(&report) {
         return Err(Failure::bug("WORKER0008", "the worker answered something else than it was asked"));
     }
@@ -74,6 +86,24 @@ pub(super) async fn run(
             let files = produced.into_iter().flatten().flat_map(|output| output.files).collect();
             let outputs = publish::publish(host, claim, scratch.path(), &resolved, files, hold).await?;
             Ok(Done { result: Value::Null, outputs })
+        }
+    }
+}
+
+/// What an analysis of the execution says about its object, where there is one and the job reads the object.
+fn source_media(claim: &Claim) -> Option<MediaInfo> {
+    let activities = claim.plan.graph.node_weights().zip(&claim.state.activities);
+    activities.filter(|(activity, _)| activity.kind == ActivityKind::Analysis).find_map(|(_, state)| match state {
+        ActivityState::Succeeded { result, .. } => serde_json::from_value((**result).clone()).ok(),
+        _ => None,
+    })
+}
+
+fn scratch_of(report: &Report) -> u64 {
+    match report {
+        Report::Analysis(_) => 0,
+        Report::Outputs(outputs) => {
+            outputs.iter().flatten().flat_map(|produced| &produced.files).map(|file| file.size_bytes).sum()
         }
     }
 }

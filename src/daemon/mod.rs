@@ -25,6 +25,7 @@ pub use job::open_object;
 use crate::model::Clock;
 use crate::objects::SharedObjects;
 use crate::store::{Claimant, SharedStore};
+use crate::worker::admission::Admission;
 use crate::worker::pool::Pool;
 use crate::worker::scratch::ScratchRoot;
 
@@ -39,6 +40,8 @@ pub struct Host {
     pub objects: SharedObjects,
     /// Where jobs are done.
     pub pool: Pool,
+    /// Whether there is room for another.
+    pub admission: Admission,
     /// Where their files are until they are published.
     pub scratch: ScratchRoot,
     /// The time.

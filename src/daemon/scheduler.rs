@@ -36,6 +36,7 @@ pub async fn run(host: Arc<Host>, shutdown: Shutdown) {
     let slots = Arc::new(Semaphore::new(host.slots));
     let mut hints = host.store.hints();
     let mut jobs = JoinSet::new();
+    let mut full = false;
     loop {
         let permit = tokio::select! {
             biased;
@@ -44,6 +45,13 @@ pub async fn run(host: Arc<Host>, shutdown: Shutdown) {
         };
         let Ok(permit) = permit else { break };
         while jobs.try_join_next().is_some() {}
+        if !room(&host, &mut full) {
+            drop(permit);
+            if !pause(POLL, &shutdown.soft).await {
+                break;
+            }
+            continue;
+        }
         let until = Instant::now() + host.lease;
         match host.store.claim(&host.claimant, host.lease, host.clock.now()).await {
             Ok(Some(claim)) => {
@@ -69,6 +77,25 @@ pub async fn run(host: Arc<Host>, shutdown: Shutdown) {
         }
     }
     while jobs.join_next().await.is_some() {}
+}
+
+/// Whether the disk of the scratch folder has room for another job; says so when that changes.
+fn room(host: &Host, full: &mut bool) -> bool {
+    let shortage = host.scratch.shortage();
+    match shortage {
+        Some(free_bytes) if !*full => {
+            tracing::warn!(
+                code = "WORKER0013",
+                free_bytes,
+                "the disk of the scratch folder is full: no job is claimed"
+            );
+        }
+        None if *full => tracing::info!("the disk of the scratch folder has room again"),
+        _ => {}
+    }
+    *full = shortage.is_some();
+    host.live.set_full(*full);
+    !*full
 }
 
 /// Waits until a job may have been queued; false where it is time to stop.

@@ -20,6 +20,7 @@ use super::{Host, live::Live, reaper, retention, scheduler};
 use crate::config::{
     Config, ConfigError, EventsConfig, ObjectsConfig, QueueConfig, RetentionConfig, SqsConfig, StoreTarget,
 };
+use crate::intake::backlog::Backlog;
 use crate::intake::{Catalog, Intake, sqs};
 use crate::model::{Clock, RandomIds, SystemClock};
 use crate::notify::{self, SqsSender};
@@ -32,6 +33,7 @@ use crate::store::postgres::{PostgresStore, Time};
 use crate::store::sqlite::SqliteStore;
 use crate::store::{Claimant, QueueChange, Retention, SharedStore, StoreError};
 use crate::worker::WorkerError;
+use crate::worker::admission::{Admission, Need};
 use crate::worker::pool::{Capabilities, Pool};
 use crate::worker::scratch::ScratchRoot;
 use crate::workflow::Evaluator;
@@ -89,6 +91,7 @@ pub struct Daemon {
     host: Arc<Host>,
     catalog: Arc<WorkflowFolder>,
     api: TcpListener,
+    backlog: Backlog,
     /// Where objects are folders of this machine.
     local: Option<LocalBuckets>,
     retention: Retention,
@@ -113,7 +116,7 @@ impl Daemon {
     pub async fn start(config: &Config, worker: PathBuf, key_file: &Path) -> Result<Self, ServeError> {
         config.check()?;
         let store = open_store(&config.store_target()?).await?;
-        for (queue, &QueueConfig { concurrency }) in &config.queues {
+        for (queue, &QueueConfig { concurrency, .. }) in &config.queues {
             store.set_queue(queue, QueueChange { concurrency: Some(concurrency), paused: None }).await?;
         }
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
@@ -141,6 +144,10 @@ impl Daemon {
             store,
             objects,
             pool,
+            admission: Admission::new(Need {
+                memory: config.worker.memory_bytes(),
+                scratch: config.worker.scratch_max,
+            }),
             scratch,
             clock,
             live: Live::default(),
@@ -154,7 +161,21 @@ impl Daemon {
         let RetentionConfig { executions, events: ledger } = config.retention;
         let retention = Retention { executions, events: ledger };
         let drain = config.worker.drain;
-        Ok(Self { host: Arc::new(host), catalog, local, retention, drain, api, s3, events, capabilities, reclaimed })
+        let limits = config.queues.iter().map(|(name, queue)| (name.clone(), queue.waiting));
+        let backlog = Backlog::new(limits.collect());
+        Ok(Self {
+            host: Arc::new(host),
+            catalog,
+            backlog,
+            local,
+            retention,
+            drain,
+            api,
+            s3,
+            events,
+            capabilities,
+            reclaimed,
+        })
     }
 
     /// What its loops share.
@@ -198,11 +219,12 @@ impl Daemon {
     where
         F: Future<Output = std::io::Result<()>> + Send + 'static,
     {
-        let Self { host, catalog, local, retention, drain, api: listener, s3, events, .. } = self;
+        let Self { host, catalog, backlog, local, retention, drain, api: listener, s3, events, .. } = self;
         let intake = Intake {
             store: Arc::clone(&host.store),
             catalog: Arc::clone(&catalog) as Arc<dyn Catalog>,
             objects: Arc::clone(&host.objects),
+            backlog: Arc::new(backlog),
             ids: Arc::new(RandomIds),
             clock: Arc::clone(&host.clock),
         };

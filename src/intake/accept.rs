@@ -28,6 +28,9 @@ impl Intake {
         for workflow in workflows.iter() {
             let (start, reason) = self.decide(workflow, &event, &lineage, now);
             let matched = start.is_some();
+            if matched && let Some((queue, waiting)) = self.backlog.admit(&self.store, &workflow.plan).await? {
+                return Err(IntakeError::Full { queue, waiting });
+            }
             starts.extend(start);
             decisions.push(MatchDecision { workflow: workflow.name.clone(), matched, reason });
         }

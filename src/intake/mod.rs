@@ -1,7 +1,7 @@
 //! Intake: from "an object was created", in whatever shape it comes, to executions in the store.
 //!
 //! [`shapes`] decodes messages, [`identity`] says which deliveries are one upload, [`accept`] matches an event against
-//! the active workflows and writes everything down in one transaction, [`sqs`] takes messages from a queue.
+//! the active workflows and writes everything down in one transaction, [`backlog`] refuses what would wait too long, [`sqs`] takes messages from a queue.
 //!
 //! **Invariant**: an event is acknowledged only after it is written down; a delivery that comes again starts nothing
 //! again; an object that an execution published never starts the workflow that it came from.
@@ -9,6 +9,7 @@
 //! Deliberately absent: reading the object's media, which is the first activity's work.
 
 mod accept;
+pub mod backlog;
 mod identity;
 pub mod shapes;
 pub mod sqs;
@@ -17,6 +18,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 
+use self::backlog::Backlog;
 use crate::model::{Clock, Failure, Ids, ObjectEvent};
 use crate::objects::{EventSink, ObjectError, SharedObjects};
 use crate::store::{SharedStore, StoreError};
@@ -37,6 +39,8 @@ pub struct Intake {
     pub catalog: Arc<dyn Catalog>,
     /// Where the objects are.
     pub objects: SharedObjects,
+    /// How much may wait.
+    pub backlog: Arc<Backlog>,
     /// Identifiers of what is created.
     pub ids: Arc<dyn Ids>,
     /// The time.
@@ -52,6 +56,14 @@ pub enum IntakeError {
     /// The storage could not be asked about the object.
     #[error("EVT0002: the storage could not be asked about the object")]
     Objects(#[from] ObjectError),
+    /// Too much waits already.
+    #[error("EVT0005: queue {queue} holds {waiting} waiting jobs, as many as it may; the event has to come again")]
+    Full {
+        /// The queue.
+        queue: String,
+        /// Jobs that wait in it.
+        waiting: u64,
+    },
 }
 
 impl From<IntakeError> for Failure {
@@ -59,6 +71,7 @@ impl From<IntakeError> for Failure {
         let code = match &error {
             IntakeError::Store(_) => "EVT0001",
             IntakeError::Objects(_) => "EVT0002",
+            IntakeError::Full { .. } => "EVT0005",
         };
         let text = error.to_string();
         let message = text.trim_start_matches(code).trim_start_matches(": ");

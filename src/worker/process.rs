@@ -163,6 +163,13 @@ impl WorkerProcess {
         }
     }
 
+    /// The most memory that it has used so far, in bytes, where the system says so.
+    pub(super) fn peak_memory(&self) -> Option<u64> {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id()?)).ok()?;
+        let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
+        line.trim().strip_suffix("kB")?.trim().parse::<u64>().ok()?.checked_mul(1024)
+    }
+
     /// The last lines of its standard error.
     pub(super) async fn last_words(&mut self) -> Vec<String> {
         // What an ended worker said may still be in the pipe.

@@ -10,6 +10,9 @@ use std::path::{Path, PathBuf};
 use super::WorkerError;
 use crate::model::JobId;
 
+/// Free space below which a disk counts as full, in bytes.
+pub const RESERVE: u64 = 1 << 30;
+
 /// The folder that holds all scratch folders.
 #[derive(Clone, Debug)]
 pub struct ScratchRoot(PathBuf);
@@ -29,6 +32,15 @@ impl ScratchRoot {
             }
         }
         Ok(Self(root))
+    }
+
+    /// Bytes that are free for new files, where the system says so, while that is less than what a job should find: a
+    /// twentieth of the disk, at most [`RESERVE`].
+    #[must_use]
+    pub fn shortage(&self) -> Option<u64> {
+        let disk = rustix::fs::statvfs(&self.0).ok()?;
+        let (free, size) = (disk.f_bavail * disk.f_frsize, disk.f_blocks * disk.f_frsize);
+        (free < RESERVE.min(size / 20)).then_some(free)
     }
 
     /// A new, empty folder for one attempt.

@@ -1,6 +1,8 @@
 //! Seeing one job through: hand it over, listen, and stop it when it takes too long, stands still or is not wanted.
 
 use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use tokio::sync::mpsc;
@@ -39,6 +41,8 @@ pub struct Assignment<'a> {
     pub work: Work,
     /// How long it may take.
     pub limits: Limits,
+    /// Where the most memory that it uses is kept, in bytes.
+    pub peak_memory: Arc<AtomicU64>,
 }
 
 /// What a job says before it ends.
@@ -65,11 +69,11 @@ pub async fn run(
     words: mpsc::Sender<Word>,
     stop: &CancellationToken,
 ) -> Result<Report, Failure> {
-    let limits = assignment.limits;
+    let (limits, peak) = (assignment.limits, Arc::clone(&assignment.peak_memory));
     let source_error = FirstError::default();
     let mut worker = pool.take().await.map_err(|error| Failure::from(&error))?;
     let outcome = match give(&mut worker, assignment, &source_error).await {
-        Ok(()) => listen(&mut worker, limits, &words, stop).await,
+        Ok(()) => listen(&mut worker, limits, &words, stop, &peak).await,
         Err(source) => Err(End::Worker(WorkerError::Handover(source))),
     };
     let outcome = match outcome {
@@ -141,6 +145,7 @@ async fn listen(
     limits: Limits,
     words: &mpsc::Sender<Word>,
     stop: &CancellationToken,
+    peak: &AtomicU64,
 ) -> Result<Report, End> {
     let deadline = Instant::now() + limits.timeout;
     let mut stalled = Instant::now() + limits.stall;
@@ -165,6 +170,7 @@ async fn listen(
                     stalled = Instant::now() + limits.stall;
                 }
                 last = Progress { fraction, speed, position_ms };
+                peak.fetch_max(worker.peak_memory().unwrap_or(0), Ordering::Relaxed);
                 // A slow listener misses marks of progress; it never slows the job down.
                 let _ = words.try_send(Word::Progress(last));
             }

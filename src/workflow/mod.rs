@@ -37,7 +37,7 @@ use crate::yaml::{self, Diagnostic};
 pub use compile::compile;
 pub use evaluator::Evaluator;
 pub use limits::Limits;
-pub use params::params;
+pub use params::{given_params, params};
 pub use resolve::{ResolveContext, Resolved, ResolvedInput, resolve};
 pub use set::check_set;
 pub use trigger::{MatchReason, Trigger};

@@ -18,6 +18,18 @@ pub fn params(
     given: &BTreeMap<String, String>,
     metadata: &BTreeMap<String, String>,
 ) -> Result<BTreeMap<String, Value>, Failure> {
+    all_declared(plan, given)?;
+    plan.params.iter().map(|(name, param)| Ok((name.clone(), value(name, param, given, metadata)?))).collect()
+}
+
+/// Values of the parameters that are given by hand, and of no others.
+pub fn given_params(plan: &Plan, given: &BTreeMap<String, String>) -> Result<BTreeMap<String, Value>, Failure> {
+    all_declared(plan, given)?;
+    let declared = plan.params.iter().filter(|(name, _)| given.contains_key(*name));
+    declared.map(|(name, param)| Ok((name.clone(), value(name, param, given, &BTreeMap::new())?))).collect()
+}
+
+fn all_declared(plan: &Plan, given: &BTreeMap<String, String>) -> Result<(), Failure> {
     if let Some(unknown) = given.keys().find(|name| !plan.params.contains_key(*name)) {
         let known = || plan.params.keys().map(String::as_str);
         let hint = match nearest(unknown, known()) {
@@ -28,7 +40,7 @@ pub fn params(
         let message = format!("workflow `{}` has no parameter `{unknown}`; {hint}", plan.workflow);
         return Err(Failure::definition("WF0405", message));
     }
-    plan.params.iter().map(|(name, param)| Ok((name.clone(), value(name, param, given, metadata)?))).collect()
+    Ok(())
 }
 
 fn value(

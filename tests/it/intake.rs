@@ -61,6 +61,7 @@ fn intake(store: &SharedStore, objects: SharedObjects, workflows: Vec<Workflow>)
         store: Arc::clone(store),
         catalog: Arc::new(catalog),
         objects,
+        backlog: Arc::default(),
         ids: Arc::new(RandomIds),
         clock: Arc::new(SystemClock),
     }

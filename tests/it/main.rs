@@ -9,6 +9,7 @@
 )]
 
 mod cli;
+mod control;
 mod corpus;
 mod daemon;
 mod endpoint;

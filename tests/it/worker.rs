@@ -1,6 +1,7 @@
 //! What happens around a worker process, with shell scripts that misbehave in every way a codec can.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use reelmill::model::work::{Analysis, Work};
@@ -26,6 +27,7 @@ async fn run_with(program: PathBuf, limits: Limits, stop: &CancellationToken) ->
     let (words, _heard) = mpsc::channel(64);
     let scratch = tempfile::tempdir().unwrap();
     let assignment = Assignment {
+        peak_memory: Arc::default(),
         inputs: Vec::new(),
         scratch: scratch.path(),
         threads: 1,
@@ -122,6 +124,7 @@ async fn warnings_reach_the_log_and_a_worker_may_fail_by_itself() {
 echo '{"type":"failed","failure":{"code":"MEDIA0001","class":"fatal","blame":"input","message":"no media"}}'"#;
     let (words, mut heard) = mpsc::channel(64);
     let assignment = Assignment {
+        peak_memory: Arc::default(),
         inputs: Vec::new(),
         scratch: folder.path(),
         threads: 1,

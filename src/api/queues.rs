@@ -1,0 +1,80 @@
+//! `/v1/queues`: list, set.
+
+use axum::Json;
+use axum::extract::rejection::JsonRejection;
+use axum::extract::{Path, State};
+use axum::http::StatusCode;
+use serde::{Deserialize, Serialize};
+
+use super::{Context, Problem};
+use crate::store::{QueueChange, QueueStatus};
+
+/// A queue.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct QueueView {
+    /// Its name.
+    pub name: String,
+    /// Most jobs at once over all daemons; 0: as many as there are slots.
+    pub concurrency: u32,
+    /// Whether nothing is taken from it.
+    pub paused: bool,
+    /// Jobs that wait in it.
+    pub waiting: u64,
+    /// Jobs of it that run.
+    pub running: u64,
+    /// RFC 3339: when the execution of its oldest waiting job was created.
+    pub oldest: Option<String>,
+}
+
+impl From<QueueStatus> for QueueView {
+    fn from(status: QueueStatus) -> Self {
+        let QueueStatus { name, concurrency, paused, waiting, running, oldest } = status;
+        Self { name, concurrency, paused, waiting, running, oldest: oldest.map(|at| at.to_string()) }
+    }
+}
+
+/// Every queue.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct QueueList {
+    /// By name.
+    pub items: Vec<QueueView>,
+}
+
+/// What is to change about a queue; what is absent stays.
+#[derive(Clone, Copy, Debug, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct QueuePatch {
+    /// Whether nothing shall be taken from it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub paused: Option<bool>,
+    /// Most jobs at once over all daemons; 0: as many as there are slots.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub concurrency: Option<u32>,
+}
+
+pub(super) async fn list(State(context): State<Context>) -> Result<Json<QueueList>, Problem> {
+    let items = context.store.queues().await?.into_iter().map(QueueView::from).collect();
+    Ok(Json(QueueList { items }))
+}
+
+/// Sets a queue that is there. One that no job was ever put in has to be named in the configuration first: a slip of the
+/// pen would else pause nothing.
+pub(super) async fn set(
+    State(context): State<Context>,
+    Path(name): Path<String>,
+    patch: Result<Json<QueuePatch>, JsonRejection>,
+) -> Result<Json<QueueView>, Problem> {
+    let Json(QueuePatch { paused, concurrency }) = patch.map_err(|error| Problem::bad_request(error.body_text()))?;
+    find(&context, &name).await?;
+    context.store.set_queue(&name, QueueChange { paused, concurrency }).await?;
+    find(&context, &name).await.map(Json)
+}
+
+async fn find(context: &Context, name: &str) -> Result<QueueView, Problem> {
+    let queues = context.store.queues().await?;
+    let names = queues.iter().map(|queue| queue.name.clone()).collect::<Vec<_>>().join(", ");
+    queues.into_iter().find(|queue| queue.name == name).map(QueueView::from).ok_or_else(|| {
+        let detail = format!("there is no queue {name}; there are {names}");
+        Problem::new(StatusCode::NOT_FOUND, "STORE0006", detail)
+    })
+}

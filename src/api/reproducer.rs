@@ -1,0 +1,68 @@
+//! `/v1/executions/{id}/activities/{name}/reproducer`: what somebody needs to see a failure again.
+
+use axum::Json;
+use axum::extract::rejection::PathRejection;
+use axum::extract::{Path, State};
+use axum::http::StatusCode;
+use serde_json::{Value, json};
+
+use super::executions::not_found;
+use super::view::LogLine;
+use super::{Context, Problem};
+use crate::model::ExecutionId;
+use crate::workflow::{ResolveContext, ResolvedInput, resolve};
+
+/// Log entries of the activity that are part of it, the last ones.
+const LOG: usize = 200;
+
+pub(super) async fn reproducer(
+    State(context): State<Context>,
+    place: Result<Path<(ExecutionId, String)>, PathRejection>,
+) -> Result<Json<Value>, Problem> {
+    let Path((id, name)) = place.map_err(|_| Problem::bad_request("the identifier of an execution is a UUID"))?;
+    let record = context.store.execution(id).await?.ok_or_else(|| not_found(id))?;
+    let Some(node) = record.plan.find(&name) else {
+        let names: Vec<&str> = record.plan.graph.node_weights().map(|activity| activity.name.as_str()).collect();
+        let detail = format!("the execution has no activity {name}; there are {}", names.join(", "));
+        return Err(Problem::new(StatusCode::NOT_FOUND, "STORE0006", detail));
+    };
+    let resolving = ResolveContext {
+        execution: id,
+        created_at: record.summary.created_at,
+        input: &record.summary.input,
+        params: &record.params,
+        state: &record.state,
+    };
+    let (work, inputs) = match resolve(&record.plan, node.index(), &resolving) {
+        Ok(resolved) => (json!(resolved.work), resolved.inputs.iter().map(input).collect()),
+        // What it would have done is not known where it never came so far.
+        Err(failure) => (json!({ "unresolved": failure }), Vec::new()),
+    };
+    let log: Vec<LogLine> = context
+        .store
+        .log(id, 0, u32::MAX)
+        .await?
+        .iter()
+        .filter(|entry| entry.activity.as_deref() == Some(name.as_str()))
+        .map(LogLine::from)
+        .collect();
+    Ok(Json(json!({
+        "type": "reproducer",
+        "version": env!("CARGO_PKG_VERSION"),
+        "execution": id,
+        "workflow": record.plan.workflow,
+        "activity": record.plan.graph[node],
+        "params": record.params,
+        "work": work,
+        "inputs": inputs,
+        "log": &log[log.len().saturating_sub(LOG)..],
+    })))
+}
+
+fn input(input: &ResolvedInput) -> Value {
+    match input {
+        ResolvedInput::Object(object) => json!(object),
+        ResolvedInput::Output(output) => json!(output.location),
+        ResolvedInput::Asset(location) => json!(location),
+    }
+}

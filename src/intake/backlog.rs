@@ -1,0 +1,69 @@
+//! How much waits: a queue that is long enough takes no more, so that a flood stays where it came from.
+//!
+//! **Invariant**: refusing loses nothing, since an event that is not written down is delivered again. Counts are at most
+//! [`FRESH`] old, and count what this daemon added since, so the limit is kept to within what other daemons add meanwhile.
+
+use std::collections::BTreeMap;
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use crate::model::plan::Plan;
+use crate::store::{SharedStore, StoreError};
+
+/// How old counts may be.
+const FRESH: Duration = Duration::from_secs(1);
+
+/// Most waiting jobs of a queue that the configuration does not name.
+const WAITING: u64 = 10_000;
+
+/// Limits of queues, and how far they are reached.
+#[derive(Debug, Default)]
+pub struct Backlog {
+    limits: BTreeMap<String, u64>,
+    counted: Mutex<Counted>,
+}
+
+#[derive(Debug, Default)]
+struct Counted {
+    at: Option<Instant>,
+    waiting: BTreeMap<String, u64>,
+}
+
+impl Backlog {
+    /// With limits by queue; 0 is none.
+    #[must_use]
+    pub fn new(limits: BTreeMap<String, u64>) -> Self {
+        Self { limits, counted: Mutex::default() }
+    }
+
+    /// The queue of `plan` that takes no more, with what waits in it; counts the plan's jobs where there is none.
+    pub(super) async fn admit(&self, store: &SharedStore, plan: &Plan) -> Result<Option<(String, u64)>, StoreError> {
+        if self.is_stale() {
+            let queues = store.queues().await?;
+            let mut counted = self.counted();
+            counted.waiting = queues.into_iter().map(|queue| (queue.name, queue.waiting)).collect();
+            counted.at = Some(Instant::now());
+        }
+        let mut counted = self.counted();
+        for activity in plan.graph.node_weights() {
+            let limit = self.limits.get(&activity.queue).copied().unwrap_or(WAITING);
+            let waiting = counted.waiting.get(&activity.queue).copied().unwrap_or(0);
+            if limit > 0 && waiting >= limit {
+                return Ok(Some((activity.queue.clone(), waiting)));
+            }
+        }
+        // What can start at once waits in its queue now.
+        for node in plan.graph.externals(petgraph::Direction::Incoming) {
+            *counted.waiting.entry(plan.graph[node].queue.clone()).or_default() += 1;
+        }
+        Ok(None)
+    }
+
+    fn is_stale(&self) -> bool {
+        self.counted().at.is_none_or(|at| at.elapsed() > FRESH)
+    }
+
+    fn counted(&self) -> std::sync::MutexGuard<'_, Counted> {
+        self.counted.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

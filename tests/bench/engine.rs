@@ -1,0 +1,296 @@
+//! How many executions per second the engine carries at full durability, and how long an upload waits for its first job.
+//!
+//! Everything is real but the media work: events go through intake into the ledger, workflows are matched, plans frozen,
+//! jobs queued, leased and ended, the log and the outbox written and emptied. Jobs end the moment they are claimed.
+//! Writes `target/bench/engine.json`. Goals, on two processors: 2,000 executions/s on SQLite, 1,000 on PostgreSQL, at
+//! most a fifth slower beside 1,000,000 ended executions, and 10 ms (median) and 50 ms (99th percentile) from event to
+//! claim when idle.
+//!
+//! `BENCH_EXECUTIONS` (default 20,000 per round), `BENCH_ENDED` (default 1,000,000; 0 leaves that round out),
+//! `BENCH_STORES` (`sqlite,postgres`). PostgreSQL comes from `REELMILL_POSTGRES`, with its own settings.
+
+#![expect(clippy::unwrap_used, clippy::print_stdout, reason = "a bench may panic, and prints")]
+
+mod ended;
+#[path = "../support/postgres.rs"]
+mod server;
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+use async_trait::async_trait;
+use futures::StreamExt;
+use reelmill::intake::{Catalog, Intake};
+use reelmill::model::plan::NotifyChannel;
+use reelmill::model::work::FileRole;
+use reelmill::model::{
+    Clock, ExecutionState, InputObject, ObjectEvent, ObjectLocation, OutputObject, RandomIds, SystemClock,
+};
+use reelmill::notify::{self, NotifyError, Sender};
+use reelmill::objects::local::{Layout, LocalBuckets};
+use reelmill::store::postgres::{PostgresStore, Time};
+use reelmill::store::sqlite::SqliteStore;
+use reelmill::store::{Claim, Claimant, ExecutionFilter, Hint, SharedStore};
+use reelmill::template::Templates;
+use reelmill::workflow::{Evaluator, Limits, Workflow, compile};
+use serde_json::{Value, json};
+use tokio_util::sync::CancellationToken;
+
+const WORKFLOW: &str = "
+name: bench
+trigger: { bucket: uploads, key: 'in/**' }
+output: { bucket: media, prefix: 'out/${object.stem}/' }
+activities:
+  probe: { analysis: {} }
+  base: { needs: [probe], transcode: { template: h264-360p, name: base.mp4 } }
+  high: { when: probe.video.height >= 720, transcode: { template: h264-720p, name: high.mp4 } }
+  poster: { needs: [probe], snapshot: { at: 10%, name: poster.jpg } }
+  hls: { package: { from: [base, high], protocol: hls } }
+notify:
+  - { sqs: 'http://127.0.0.1/000000000000/done', on: [succeeded, failed] }
+";
+
+/// Activities of one execution.
+const ACTIVITIES: u64 = 5;
+/// Commands per execution: the event, and a claim, a publication and an end for each activity, less the analysis' one.
+const STEPS: f64 = 15.0;
+/// Uploads announced at once, and jobs under way at once.
+const PARALLEL: usize = 128;
+/// Uploads whose wait is measured, one after the other.
+const WAITS: usize = 400;
+
+struct Only(Arc<Vec<Arc<Workflow>>>);
+
+impl Catalog for Only {
+    fn active(&self) -> Arc<Vec<Arc<Workflow>>> {
+        Arc::clone(&self.0)
+    }
+}
+
+/// Takes every notification.
+#[derive(Default)]
+struct Taken(AtomicU64);
+
+#[async_trait]
+impl Sender for Taken {
+    async fn send(&self, _: &NotifyChannel, _: &Value, _: &str) -> Result<(), NotifyError> {
+        self.0.fetch_add(1, Ordering::Relaxed);
+        Ok(())
+    }
+}
+
+struct Bench {
+    store: SharedStore,
+    intake: Intake,
+    taken: Arc<Taken>,
+    uploads: AtomicU64,
+    stop: CancellationToken,
+}
+
+impl Bench {
+    fn new(store: SharedStore, folder: &Path) -> Self {
+        let (templates, _) = Templates::load(&[]);
+        let workflow = compile("bench.yaml", WORKFLOW, &templates, &Limits::default()).workflow.unwrap();
+        let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+        let layout = Layout { root: folder.join("buckets"), ..Layout::default() };
+        let intake = Intake {
+            store: Arc::clone(&store),
+            catalog: Arc::new(Only(Arc::new(vec![Arc::new(workflow)]))),
+            objects: Arc::new(LocalBuckets::open(layout, Arc::clone(&clock)).unwrap()),
+            backlog: Arc::default(),
+            ids: Arc::new(RandomIds),
+            clock: Arc::clone(&clock),
+        };
+        let (taken, stop) = (Arc::new(Taken::default()), CancellationToken::new());
+        let sender: Arc<dyn Sender> = Arc::clone(&taken) as Arc<dyn Sender>;
+        tokio::spawn(notify::run(Arc::clone(&store), clock, sender, stop.clone()));
+        Self { store, intake, taken, uploads: AtomicU64::new(0), stop }
+    }
+
+    async fn upload(&self) {
+        let n = self.uploads.fetch_add(1, Ordering::Relaxed);
+        let event = ObjectEvent {
+            object: InputObject {
+                location: ObjectLocation { bucket: "uploads".to_owned(), key: format!("in/clip-{n:08}.mp4") },
+                size_bytes: Some(10_000_000),
+                etag: Some("0123456789abcdef".to_owned()),
+                version: None,
+                metadata: BTreeMap::new(),
+            },
+            name: "Put".to_owned(),
+            sequencer: Some(format!("{n:016x}")),
+            time: Some(SystemClock.now()),
+            shape: "s3".to_owned(),
+        };
+        self.intake.accept(event).await.unwrap();
+    }
+
+    /// Ends a job as a worker would that needs no time.
+    async fn end(&self, claim: Claim) {
+        let name = &claim.plan.graph[petgraph::graph::NodeIndex::new(claim.activity)].name;
+        let now = SystemClock.now();
+        let (result, outputs) = if name == "probe" {
+            (json!({ "video": { "width": 1920, "height": 1080, "duration_s": 10.0 } }), Vec::new())
+        } else {
+            let location = ObjectLocation { bucket: "media".to_owned(), key: format!("{}/{name}", claim.execution) };
+            self.store.begin_publish(claim.job, claim.attempt, std::slice::from_ref(&location), now).await.unwrap();
+            let output = OutputObject {
+                location,
+                size_bytes: 1_000_000,
+                content_type: "video/mp4".to_owned(),
+                role: FileRole::Media,
+                media: None,
+            };
+            (Value::Null, vec![output])
+        };
+        self.store.succeed(claim.job, claim.attempt, result, outputs, now).await.unwrap();
+    }
+
+    /// Claims and ends jobs until `jobs` have been.
+    async fn work(&self, left: &AtomicU64) {
+        let claimant = Claimant::of_all("bench");
+        let mut hints = self.store.hints();
+        while left.load(Ordering::Relaxed) > 0 {
+            match self.store.claim(&claimant, Duration::from_secs(30), SystemClock.now()).await.unwrap() {
+                Some(claim) => {
+                    self.end(claim).await;
+                    left.fetch_sub(1, Ordering::Relaxed);
+                }
+                None => queued(&mut hints).await,
+            }
+        }
+    }
+
+    /// Executions per second, from the first event to the last notification.
+    async fn round(&self, executions: u64) -> f64 {
+        let left = AtomicU64::new(executions * ACTIVITIES);
+        let told = self.taken.0.load(Ordering::Relaxed) + executions;
+        let begin = Instant::now();
+        let uploads = futures::stream::iter(0..executions).for_each_concurrent(PARALLEL, |_| self.upload());
+        let workers = futures::future::join_all((0..PARALLEL).map(|_| self.work(&left)));
+        futures::join!(uploads, workers);
+        let mut hints = self.store.hints();
+        while self.taken.0.load(Ordering::Relaxed) < told {
+            queued(&mut hints).await;
+        }
+        let seconds = begin.elapsed().as_secs_f64();
+        #[expect(clippy::cast_precision_loss, reason = "a count of executions")]
+        let rate = executions as f64 / seconds;
+        rate
+    }
+
+    /// Milliseconds from an event to the claim of its first job, in an idle store: median and 99th percentile.
+    async fn waits(&self) -> (f64, f64) {
+        let claimant = Claimant::of_all("bench");
+        let mut waits = Vec::with_capacity(WAITS);
+        for _ in 0..WAITS {
+            let mut hints = self.store.hints();
+            let claimed = async {
+                loop {
+                    let claim = self.store.claim(&claimant, Duration::from_secs(30), SystemClock.now()).await.unwrap();
+                    if let Some(claim) = claim {
+                        return (Instant::now(), claim);
+                    }
+                    queued(&mut hints).await;
+                }
+            };
+            let begin = Instant::now();
+            let ((at, claim), ()) = futures::join!(claimed, self.upload());
+            waits.push(at.duration_since(begin).as_secs_f64() * 1_000.0);
+            self.end(claim).await;
+            self.work(&AtomicU64::new(ACTIVITIES - 1)).await;
+        }
+        waits.sort_by(f64::total_cmp);
+        (waits[WAITS / 2], waits[WAITS * 99 / 100])
+    }
+
+    async fn assert_all_succeeded(&self) {
+        for state in [ExecutionState::Running, ExecutionState::Failed, ExecutionState::Cancelled] {
+            let filter = ExecutionFilter { state: Some(state), limit: 1, ..ExecutionFilter::default() };
+            assert!(self.store.executions(filter).await.unwrap().is_empty(), "some are {state}");
+        }
+    }
+}
+
+/// Waits for a hint, as the scheduler does.
+async fn queued(hints: &mut tokio::sync::broadcast::Receiver<Hint>) {
+    let hint = async {
+        while let Ok(hint) = hints.recv().await {
+            if matches!(hint, Hint::Queue | Hint::Outbox) {
+                return;
+            }
+        }
+    };
+    let _ = tokio::time::timeout(Duration::from_millis(200), hint).await;
+}
+
+fn setting(name: &str, default: u64) -> u64 {
+    std::env::var(name).map_or(default, |value| value.parse().unwrap_or_else(|_| panic!("{name} is a number")))
+}
+
+async fn measure(name: &str, store: SharedStore, folder: &Path, fill: impl AsyncFn(u64)) -> Value {
+    let executions = setting("BENCH_EXECUTIONS", 20_000);
+    let ended = setting("BENCH_ENDED", 1_000_000);
+    let bench = Bench::new(store, folder);
+    let (p50, p99) = bench.waits().await;
+    println!("{name}: event to claim {p50:.2} ms (median), {p99:.2} ms (99th percentile)");
+    let rates =
+        [bench.round(executions / 2).await, bench.round(executions / 2).await, bench.round(executions / 2).await];
+    let rate = median(rates);
+    println!("{name}: {rate:.0} executions/s, {:.0} steps/s (rounds {rates:.0?})", rate * STEPS);
+    let mut answer = json!({
+        "executions_per_s": rate.round(),
+        "steps_per_s": (rate * STEPS).round(),
+        "event_to_claim_p50_ms": (p50 * 100.0).round() / 100.0,
+        "event_to_claim_p99_ms": (p99 * 100.0).round() / 100.0,
+        "slowdown_at_1m": Value::Null,
+    });
+    if ended > 0 {
+        fill(ended).await;
+        let rates =
+            [bench.round(executions / 2).await, bench.round(executions / 2).await, bench.round(executions / 2).await];
+        let full = median(rates);
+        let slowdown = 1.0 - full / rate;
+        println!("{name}: {full:.0} executions/s beside {ended} ended ones (rounds {rates:.0?})");
+        answer["slowdown_at_1m"] = json!((slowdown * 1_000.0).round() / 1_000.0);
+        answer["ended_executions"] = json!(ended);
+        answer["executions_per_s_at_1m"] = json!(full.round());
+    }
+    bench.assert_all_succeeded().await;
+    bench.stop.cancel();
+    answer
+}
+
+fn median(mut rates: [f64; 3]) -> f64 {
+    rates.sort_by(f64::total_cmp);
+    rates[1]
+}
+
+#[tokio::main]
+async fn main() {
+    let stores = std::env::var("BENCH_STORES").unwrap_or_else(|_| "sqlite,postgres".to_owned());
+    let mut answer = serde_json::Map::new();
+    if stores.contains("sqlite") {
+        let folder = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
+        let database = folder.path().join("reelmill.db");
+        let store = Arc::new(SqliteStore::open(&database, Arc::new(Evaluator)).unwrap());
+        let fill = async |ended| ended::in_sqlite(&database, ended);
+        answer.insert("sqlite".to_owned(), measure("sqlite", store, folder.path(), fill).await);
+    }
+    if stores.contains("postgres") {
+        let folder = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
+        let url = server::empty().await;
+        let store = PostgresStore::connect(&url, Time::Database, Arc::new(Evaluator)).await.unwrap();
+        let fill = async |ended| ended::in_postgres(&url, ended).await;
+        answer.insert("postgres".to_owned(), measure("postgres", Arc::new(store), folder.path(), fill).await);
+    }
+    answer.insert("processors".to_owned(), json!(std::thread::available_parallelism().map_or(0, usize::from)));
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("target/bench");
+    std::fs::create_dir_all(&folder).unwrap();
+    let file = folder.join("engine.json");
+    std::fs::write(&file, serde_json::to_string_pretty(&answer).unwrap()).unwrap();
+    println!("{}", Value::Object(answer));
+}

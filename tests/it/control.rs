@@ -1,0 +1,179 @@
+//! Queues, priorities, refusals, hand-back, and what kills its workers: what an operator does and sees.
+
+use std::collections::HashMap;
+use std::path::PathBuf;
+
+use serde_json::{Value, json};
+
+use crate::support::{Daemon, fixture, last_json, run, run_ok, wait_for};
+
+const QUICK: &str = "
+name: quick
+trigger: { bucket: uploads, key: 'in/**' }
+output: { bucket: media, prefix: 'quick/${object.stem}/' }
+retry: { attempts: 9, backoff: 10ms, max: 10ms }
+params: { width: { type: int, default: 100 } }
+activities:
+  poster:
+    snapshot: { at: 10%, width: '${params.width}', name: 'poster-${params.width}.jpg' }
+";
+
+const SLOW: &str = "
+name: slow
+trigger: { bucket: uploads, key: 'in/**' }
+output: { bucket: media, prefix: 'slow/${object.stem}/' }
+activities:
+  film:
+    transcode: { template: h264-360p, video: { preset: slow }, name: film.mp4 }
+";
+
+/// A folder with one workflow and a configuration that has more to say than the defaults.
+struct Place {
+    folder: tempfile::TempDir,
+}
+
+impl Place {
+    fn new(workflow: &str, more: &str) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let at = |name: &str| folder.path().join(name).display().to_string();
+        std::fs::create_dir(at("workflows")).unwrap();
+        std::fs::write(at("workflows/workflow.yaml"), workflow).unwrap();
+        let config = format!("s3_endpoint: 127.0.0.1:0\nworkflows: {}\n{more}\n", at("workflows"));
+        std::fs::write(at("reelmill.yaml"), config).unwrap();
+        Self { folder }
+    }
+
+    fn start(&self) -> Daemon {
+        self.start_with(HashMap::new())
+    }
+
+    fn start_with(&self, environment: HashMap<&str, String>) -> Daemon {
+        let path = self.folder.path();
+        Daemon::with_config(&path.join("reelmill.yaml"), &path.join("data"), &environment)
+    }
+}
+
+fn tiny() -> PathBuf {
+    fixture("normal/tiny_aac_180p.mp4")
+}
+
+fn ask(daemon: &Daemon, args: &[&str]) -> Value {
+    last_json(&run_ok(&mut daemon.cli(args)))
+}
+
+fn refused(daemon: &Daemon, args: &[&str]) -> (Option<i32>, String) {
+    let output = run(&mut daemon.cli(args));
+    let error = last_json(&String::from_utf8(output.stderr).unwrap());
+    (output.status.code(), error["error"]["message"].as_str().unwrap().to_owned())
+}
+
+#[test]
+fn a_paused_queue_keeps_its_jobs_and_a_resumed_one_runs_them() {
+    let place = Place::new(QUICK, "queues: { default: { concurrency: 1 } }");
+    let daemon = place.start();
+    let paused = ask(&daemon, &["queues", "pause", "default"]);
+    assert_eq!((&paused["paused"], &paused["concurrency"]), (&json!(true), &json!(1)));
+    daemon.put(&tiny(), "s3://uploads/in/a.mp4");
+    daemon.put(&tiny(), "s3://uploads/in/b.mp4");
+    let queue = ask(&daemon, &["queues", "list"])["items"][0].clone();
+    assert_eq!((&queue["waiting"], &queue["running"]), (&json!(2), &json!(0)), "{queue}");
+    assert!(queue["oldest"].is_string(), "{queue}");
+    let executions = daemon.executions();
+    let second = executions[0]["id"].as_str().unwrap();
+    assert_eq!(ask(&daemon, &["executions", "priority", second, "9"])["state"], "running");
+    daemon.kill();
+
+    let daemon = place.start();
+    assert_eq!(ask(&daemon, &["queues", "list"])["items"][0]["paused"], true, "a pause outlives the daemon");
+    ask(&daemon, &["queues", "set", "default", "--concurrency", "1"]);
+    ask(&daemon, &["queues", "resume", "default"]);
+    let ended = daemon.ended(2);
+    let at = |id: &Value| ended.iter().find(|one| one["id"] == *id).unwrap()["ended_at"].as_str().unwrap().to_owned();
+    assert!(at(&executions[0]["id"]) < at(&executions[1]["id"]), "the second was put first: {ended:#?}");
+    let (code, message) = refused(&daemon, &["queues", "pause", "defualt"]);
+    assert!(code == Some(4) && message.contains("there are default"), "{message}");
+}
+
+#[test]
+fn a_retry_can_change_a_parameter() {
+    let place = Place::new(QUICK, "");
+    let daemon = place.start();
+    daemon.put(&tiny(), "s3://uploads/in/a.mp4");
+    let done = daemon.ended(1).remove(0);
+    assert_eq!(done["state"], "succeeded", "{done:#}");
+    let id = done["id"].as_str().unwrap();
+    let (code, _) = refused(&daemon, &["executions", "retry", id]);
+    assert_eq!(code, Some(1), "nothing is left to do");
+
+    daemon.put(&fixture("nonmedia/html.mp4"), "s3://uploads/in/empty.mp4");
+    let failed = daemon.ended(2).remove(0);
+    let id = failed["id"].as_str().unwrap();
+    assert_eq!(failed["state"], "failed");
+    let (code, message) = refused(&daemon, &["executions", "retry", id, "--set", "widht=50"]);
+    assert!(code == Some(2) && message.contains("did you mean `width`?"), "{message}");
+    let again = ask(&daemon, &["executions", "retry", id, "--set", "width=50"]);
+    assert_eq!(again["params"]["width"], 50);
+    wait_for("the retry", || (daemon.show(id)["state"] == "failed").then_some(()));
+    let log = run_ok(&mut daemon.cli(&["logs", id]));
+    assert!(log.contains("\"by\":\"API\"") && log.contains("\"width\":50"), "{log}");
+}
+
+#[test]
+fn a_queue_that_holds_enough_refuses_uploads_for_now() {
+    let place = Place::new(QUICK, "queues: { default: { waiting: 2 } }");
+    let daemon = place.start();
+    ask(&daemon, &["queues", "pause", "default"]);
+    daemon.put(&tiny(), "s3://uploads/in/a.mp4");
+    daemon.put(&tiny(), "s3://uploads/in/b.mp4");
+    let put = |to: &str| {
+        run(crate::support::reelmill().arg("put").arg(tiny()).arg(to).arg("--data").arg(&daemon.data).arg("--json"))
+    };
+    let third = put("s3://uploads/in/c.mp4");
+    assert_eq!(third.status.code(), Some(3), "{third:?}");
+    assert_eq!(daemon.executions().len(), 2);
+    ask(&daemon, &["queues", "resume", "default"]);
+    daemon.ended(2);
+    wait_for("the third", || put("s3://uploads/in/c.mp4").status.success().then_some(()));
+    assert_eq!(daemon.ended(3).len(), 3);
+}
+
+#[test]
+fn a_daemon_that_ends_hands_its_jobs_back() {
+    let place = Place::new(SLOW, "worker: { drain: 0s, grace: 1s }");
+    let daemon = place.start();
+    daemon.put(&fixture("sintel_dragon_720p_18s.mp4"), "s3://uploads/in/clip.mp4");
+    let id =
+        wait_for("the execution", || daemon.executions().first().map(|one| one["id"].as_str().unwrap().to_owned()));
+    wait_for("the transcode", || (daemon.show(&id)["activities"]["film"]["progress"].is_object()).then_some(()));
+    assert_eq!(daemon.end(), Some(0));
+    let daemon = place.start();
+    assert_eq!(daemon.ready["reclaimed"], 0, "nothing was left running");
+    let log = run_ok(&mut daemon.cli(&["logs", &id]));
+    assert!(log.contains("\"handed_back\""), "{log}");
+    let execution = daemon.ended(1).remove(0);
+    assert_eq!((&execution["state"], &execution["activities"]["film"]["attempts"]), (&json!("succeeded"), &json!(2)));
+}
+
+#[test]
+fn field_case_29_what_kills_its_worker_three_times_is_set_aside_with_its_reproducer() {
+    use std::os::unix::fs::PermissionsExt;
+    let place = Place::new(QUICK, "");
+    let worker = place.folder.path().join("worker.sh");
+    let hello = r#"echo '{"type":"hello","protocol":1,"libavcodec":"0","encoders":[]}'"#;
+    let script = format!("#!/bin/sh\n{hello}\nread -r job || exit 0\necho 'assertion failed' >&2\nkill -SEGV $$\n");
+    std::fs::write(&worker, script).unwrap();
+    std::fs::set_permissions(&worker, std::fs::Permissions::from_mode(0o755)).unwrap();
+    let daemon = place.start_with(HashMap::from([("REELMILL_WORKER_PROGRAM", worker.display().to_string())]));
+    daemon.put(&tiny(), "s3://uploads/in/poison.mp4");
+    let execution = daemon.ended(1).remove(0);
+    let poster = &execution["activities"]["poster"];
+    assert_eq!((&poster["error"]["code"], &poster["attempts"]), (&json!("ENG0002"), &json!(3)), "{execution:#}");
+    assert!(poster["error"]["chain"].to_string().contains("assertion failed"), "{poster:#}");
+    let id = execution["id"].as_str().unwrap();
+    let reproducer = ask(&daemon, &["executions", "reproducer", id, "poster"]);
+    assert_eq!(reproducer["inputs"][0]["key"], "in/poison.mp4", "{reproducer:#}");
+    assert!(reproducer["work"]["pipeline"]["outputs"][0]["snapshot"].is_object(), "{reproducer:#}");
+    assert_eq!(reproducer["log"].as_array().unwrap().iter().filter(|l| l["event"]["type"] == "claimed").count(), 3);
+    let (code, message) = refused(&daemon, &["executions", "reproducer", id, "pster"]);
+    assert!(code == Some(4) && message.contains("poster"), "{message}");
+}
