@@ -44,12 +44,12 @@ impl Place {
     }
 
     fn start(&self) -> Daemon {
-        self.start_with(HashMap::new())
+        self.start_with(&HashMap::new())
     }
 
-    fn start_with(&self, environment: HashMap<&str, String>) -> Daemon {
+    fn start_with(&self, environment: &HashMap<&str, String>) -> Daemon {
         let path = self.folder.path();
-        Daemon::with_config(&path.join("reelmill.yaml"), &path.join("data"), &environment)
+        Daemon::with_config(&path.join("reelmill.yaml"), &path.join("data"), environment)
     }
 }
 
@@ -163,7 +163,7 @@ fn field_case_29_what_kills_its_worker_three_times_is_set_aside_with_its_reprodu
     let script = format!("#!/bin/sh\n{hello}\nread -r job || exit 0\necho 'assertion failed' >&2\nkill -SEGV $$\n");
     std::fs::write(&worker, script).unwrap();
     std::fs::set_permissions(&worker, std::fs::Permissions::from_mode(0o755)).unwrap();
-    let daemon = place.start_with(HashMap::from([("REELMILL_WORKER_PROGRAM", worker.display().to_string())]));
+    let daemon = place.start_with(&HashMap::from([("REELMILL_WORKER_PROGRAM", worker.display().to_string())]));
     daemon.put(&tiny(), "s3://uploads/in/poison.mp4");
     let execution = daemon.ended(1).remove(0);
     let poster = &execution["activities"]["poster"];

@@ -3,12 +3,18 @@
 #[path = "../support/postgres.rs"]
 mod server;
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
+use std::time::Duration;
 
-use reelmill::store::SharedStore;
+use reelmill::engine::LogEvent;
+use reelmill::model::{Clock, ExecutionId, SystemClock, Timestamp};
 use reelmill::store::postgres::{PostgresStore, Time};
+use reelmill::store::{Claimant, EventIdentity, EventOutcome, Heartbeat, Hint, SharedStore, StoreError};
+use serde_json::json;
+use sqlx::{AssertSqlSafe, Connection, PgConnection};
 
-use super::Conditions;
+use super::{Conditions, World, chain, event, identity, matched, one};
 
 /// A database of its own.
 pub struct Database {
@@ -21,6 +27,183 @@ impl Database {
     }
 
     pub async fn open(&self) -> SharedStore {
-        Arc::new(PostgresStore::connect(&self.url, Time::Caller, Arc::new(Conditions)).await.expect("it opens"))
+        self.open_with(Time::Caller).await
     }
+
+    async fn open_with(&self, time: Time) -> SharedStore {
+        Arc::new(PostgresStore::connect(&self.url, time, Arc::new(Conditions)).await.expect("it opens"))
+    }
+
+    async fn sql(&self, sql: &str) {
+        let mut db = PgConnection::connect(&self.url).await.unwrap();
+        sqlx::raw_sql(AssertSqlSafe(sql.to_owned())).execute(&mut db).await.unwrap();
+    }
+}
+
+const LEASE: Duration = Duration::from_secs(30);
+
+/// Claims and ends everything, as one daemon does with several slots.
+async fn work_off(store: SharedStore, name: &'static str) -> Vec<(ExecutionId, usize, u32)> {
+    let slot = || {
+        let store = store.clone();
+        async move {
+            let mut done = Vec::new();
+            let now = SystemClock.now();
+            loop {
+                // What the other daemon has locked at this moment is passed over: look again before giving up.
+                let Some(claim) = store.claim(&Claimant::of_all(name), LEASE, now).await.unwrap() else {
+                    if store.is_idle().await.unwrap() {
+                        return done;
+                    }
+                    continue;
+                };
+                store.succeed(claim.job, claim.attempt, json!(null), Vec::new(), now).await.unwrap();
+                done.push((claim.execution, claim.activity, claim.attempt));
+            }
+        }
+    };
+    futures::future::join_all((0..4).map(|_| slot())).await.concat()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn daemons_share_the_queue_and_no_job_is_claimed_twice() {
+    let database = Database::new().await;
+    let daemons = [database.open().await, database.open().await, database.open().await];
+    let world = World::new(database.open().await);
+    let plan = chain();
+    let mut started = BTreeSet::new();
+    for _ in 0..60 {
+        started.insert(world.start(&plan).await);
+    }
+    let [a, b, c] = daemons;
+    let (a, b, c) = futures::join!(work_off(a, "a"), work_off(b, "b"), work_off(c, "c"));
+    let all: Vec<_> = [a, b, c].concat();
+    let distinct: BTreeSet<_> = all.iter().copied().collect();
+    assert_eq!((all.len(), distinct.len()), (120, 120));
+    assert!(all.iter().all(|(_, _, attempt)| *attempt == 1));
+    for id in started {
+        assert_eq!(world.words(id).await, "succeeded succeeded succeeded");
+    }
+}
+
+#[tokio::test]
+async fn field_case_22_clocks_that_disagree_by_minutes_change_nothing() {
+    let database = Database::new().await;
+    let (slow, fast) = (database.open_with(Time::Database).await, database.open_with(Time::Database).await);
+    let world = World::new(slow.clone());
+    let id = world.start(&one("vod")).await;
+    let now = SystemClock.now();
+    let (early, late) = (now.before(Duration::from_secs(600)), now.after(Duration::from_secs(600)));
+    let claim = slow.claim(&Claimant::of_all("slow"), LEASE, early).await.unwrap().expect("a job");
+    let (moved, next) = fast.reap(late).await.unwrap();
+    assert_eq!(moved, 0, "the lease holds by the database's clock");
+    assert!(next.is_some_and(|wait| wait > Duration::from_secs(20) && wait <= LEASE), "{next:?}");
+    assert_eq!(slow.heartbeat(claim.job, claim.attempt, LEASE, None, early).await.unwrap(), Heartbeat::Continue);
+    assert!(fast.claim(&Claimant::of_all("fast"), LEASE, late).await.unwrap().is_none());
+    slow.succeed(claim.job, claim.attempt, json!(null), Vec::new(), Timestamp(0)).await.unwrap();
+    let log = fast.log(id, 0, 100).await.unwrap();
+    assert!(log.windows(2).all(|pair| pair[0].at <= pair[1].at), "{log:?}");
+    assert!(log.iter().all(|entry| entry.at > early && entry.at < late));
+}
+
+#[tokio::test]
+async fn one_daemon_sees_at_once_what_another_did() {
+    let database = Database::new().await;
+    let (one_daemon, other) = (database.open().await, database.open().await);
+    let mut hints = other.hints();
+    let world = World::new(one_daemon.clone());
+    let id = world.start(&chain()).await;
+    let heard = async { while !matches!(hints.recv().await, Ok(Hint::Queue)) {} };
+    tokio::time::timeout(Duration::from_secs(10), heard).await.expect("it is told");
+    let claim = other.claim(&Claimant::of_all("other"), LEASE, world.now()).await.unwrap().expect("a job");
+    let note = LogEvent::Note { message: "here".to_owned() };
+    other.note(claim.job, claim.attempt, note, world.now()).await.unwrap();
+    // The first daemon has the execution in memory from its start, and must not go on from that.
+    one_daemon.cancel(id, "no longer needed", "me", world.now()).await.unwrap();
+    assert_eq!(other.heartbeat(claim.job, claim.attempt, LEASE, None, world.now()).await.unwrap(), Heartbeat::Stop);
+    assert_eq!(world.words(id).await, "running running cancelled");
+}
+
+#[tokio::test]
+async fn field_case_01_two_daemons_that_hear_of_one_upload_start_it_once() {
+    let database = Database::new().await;
+    let daemons = [database.open().await, database.open().await];
+    let world = World::new(daemons[0].clone());
+    let plan = one("vod");
+    for n in 0..20 {
+        let announce = |name: &'static str, companion: &'static str| {
+            let mut event = event(&format!("big-{n}.mp4"));
+            name.clone_into(&mut event.name);
+            event.sequencer = Some(name.to_owned());
+            event.object.etag = Some("e-3".to_owned());
+            let companion = reelmill::store::Companion { name: companion, etag: event.object.etag.clone() };
+            (EventIdentity { companion: Some(companion), ..identity(&event) }, event)
+        };
+        let pair = [announce("Put", "CompleteMultipartUpload"), announce("CompleteMultipartUpload", "Put")];
+        let record = daemons.iter().zip(&pair).map(|(store, (identity, event))| {
+            let start = world.execution(&plan, &event.object.location.key);
+            store.record_event(identity, event, matched("vod"), vec![start], world.now())
+        });
+        let outcomes = futures::future::join_all(record).await;
+        let new = outcomes.iter().filter(|outcome| matches!(outcome, Ok(EventOutcome::Recorded(_)))).count();
+        assert_eq!(new, 1, "{outcomes:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_bounded_queue_stays_bounded_over_all_daemons() {
+    let database = Database::new().await;
+    let daemons = [database.open().await, database.open().await, database.open().await];
+    let world = World::new(daemons[0].clone());
+    let plan = super::queued_in("slow", 5);
+    for _ in 0..12 {
+        world.start(&plan).await;
+    }
+    let change = reelmill::store::QueueChange { concurrency: Some(4), paused: None };
+    daemons[0].set_queue("slow", change).await.unwrap();
+    let now = world.now();
+    let claims = daemons.iter().flat_map(|store| {
+        (0..4).map(move |_| async move { store.claim(&Claimant::of_all("w"), LEASE, now).await.unwrap() })
+    });
+    let claimed = futures::future::join_all(claims).await.into_iter().flatten().count();
+    assert_eq!(claimed, 4);
+}
+
+#[tokio::test]
+async fn a_store_goes_on_after_its_connections_were_cut() {
+    let mut database = Database::new().await;
+    // A name of its own: other tests have connections to the same server.
+    let name = database.url.rsplit_once("test_").expect("it has a schema").1.to_owned();
+    database.url = format!("{}&application_name=cut_{name}", database.url);
+    let world = World::new(database.open().await);
+    world.start(&one("vod")).await;
+    assert!(!world.store.is_idle().await.unwrap());
+    let cut = format!(
+        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+         WHERE application_name = 'cut_{name}' AND pid <> pg_backend_pid()"
+    );
+    database.sql(&cut).await;
+    let mut tries = 0;
+    loop {
+        tries += 1;
+        match world.store.claim(&Claimant::of_all("w"), LEASE, world.now()).await {
+            Ok(claim) => break assert!(claim.is_some()),
+            Err(error @ StoreError::Database { .. }) => assert!(tries < 5, "{error}"),
+            Err(error) => panic!("{error}"),
+        }
+    }
+    assert!(!world.store.is_idle().await.unwrap_or(false));
+}
+
+#[tokio::test]
+async fn many_daemons_can_start_on_an_empty_database_at_once_and_a_newer_one_is_refused() {
+    let database = Database::new().await;
+    let opened = futures::future::join_all((0..5).map(|_| database.open())).await;
+    assert_eq!(opened.len(), 5);
+    database.sql("INSERT INTO reelmill_schema (version) VALUES (99)").await;
+    let refused = PostgresStore::connect(&database.url, Time::Caller, Arc::new(Conditions)).await;
+    assert!(matches!(refused, Err(StoreError::TooNew { found: 99, .. })), "{refused:?}");
+    let wrong = PostgresStore::connect("postgres://u:secret@127.0.0.1:1/db", Time::Caller, Arc::new(Conditions)).await;
+    let error = wrong.unwrap_err();
+    assert!(matches!(error, StoreError::Open { .. }) && !error.to_string().contains("secret"), "{error}");
 }

@@ -30,7 +30,9 @@ const LISTEN_AGAIN: Duration = Duration::from_secs(2);
 pub(super) fn options(url: &str) -> Result<PgConnectOptions, StoreError> {
     let options = PgConnectOptions::from_str(url).map_err(|source| cannot_open(url, source))?;
     let settings = [("idle_in_transaction_session_timeout", "10s"), ("statement_timeout", "60s")];
-    Ok(options.application_name("reelmill").options(settings))
+    let named = options.get_application_name().is_some();
+    let options = if named { options } else { options.application_name("reelmill") };
+    Ok(options.options(settings))
 }
 
 /// A pool, the schema brought up to date.
