@@ -9,7 +9,7 @@ use super::output::Output;
 use super::progress::Watch;
 use super::{CliError, DaemonArgs, Exit};
 use crate::api::executions::{ExecutionPatch, RetryBody};
-use crate::api::view::{ActivityView, ExecutionPage, ExecutionView, LogLine};
+use crate::api::view::{ActivityView, ExecutionPage, ExecutionView, LogLine, OutputView};
 use crate::model::{ExecutionId, ExecutionState};
 
 /// List, show, cancel, retry and prioritize executions.
@@ -189,9 +189,14 @@ fn remark(activity: &ActivityView) -> String {
     }
     match activity.outputs.as_slice() {
         [] => String::new(),
-        [one] => format!("s3://{}/{}", one.bucket, one.key),
-        [.., last] => format!("{} objects, s3://{}/{}", activity.outputs.len(), last.bucket, last.key),
+        [one] => place(one),
+        [.., last] => format!("{} objects, {}", activity.outputs.len(), place(last)),
     }
+}
+
+/// The file, where it is one of this machine; else the object.
+fn place(output: &OutputView) -> String {
+    output.path.clone().unwrap_or_else(|| format!("s3://{}/{}", output.bucket, output.key))
 }
 
 async fn follow(client: &Client, execution: ExecutionId, output: Output) -> Result<Exit, CliError> {

@@ -4,6 +4,8 @@ use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use tokio::signal::unix::{Signal, SignalKind, signal};
+
 use super::serve::Running;
 use super::{CliError, Exit, WorkerArgs};
 use crate::model::{Clock, Ids, ObjectLocation, RandomIds, SystemClock};
@@ -75,7 +77,31 @@ pub(super) async fn embedded(data: &Path) -> Result<Option<SharedObjects>, CliEr
     Ok(Some(Arc::new(S3Buckets::new(&options, true).await)))
 }
 
-/// What Ctrl-C leads to.
+/// The signals that ask a program to end, Ctrl-C and SIGTERM: caught from when this is made, so that what it leaves behind
+/// is removed.
+pub(super) struct Signals {
+    interrupt: Signal,
+    terminate: Signal,
+}
+
+impl Signals {
+    /// Catches them from now on.
+    pub(super) fn catch() -> Result<Self, CliError> {
+        let error = |error| CliError::new(Exit::Storage, "CLI0001", format!("cannot start: {error}"));
+        let interrupt = signal(SignalKind::interrupt()).map_err(error)?;
+        Ok(Self { interrupt, terminate: signal(SignalKind::terminate()).map_err(error)? })
+    }
+
+    /// Waits for the next one.
+    pub(super) async fn next(&mut self) {
+        tokio::select! {
+            _ = self.interrupt.recv() => {}
+            _ = self.terminate.recv() => {}
+        }
+    }
+}
+
+/// What a signal to end leads to.
 pub(super) fn interrupted() -> CliError {
     CliError::new(Exit::Interrupted, "CLI0010", "interrupted")
 }

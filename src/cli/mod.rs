@@ -10,6 +10,7 @@ mod graph;
 mod local;
 mod logs;
 mod output;
+mod places;
 mod probe;
 mod progress;
 mod put;

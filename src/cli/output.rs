@@ -6,7 +6,7 @@ use std::process::ExitCode;
 
 use serde::Serialize;
 
-use super::{CliError, Exit};
+use super::CliError;
 
 /// Where and how a command prints.
 #[derive(Clone, Copy, Debug)]
@@ -44,9 +44,6 @@ impl Output {
 
     /// An error in its one shape; answers the exit code.
     pub(super) fn error(self, error: &CliError) -> ExitCode {
-        if error.exit == Exit::Interrupted {
-            return error.exit.into();
-        }
         if self.json {
             let value = serde_json::json!({
                 "type": "error",

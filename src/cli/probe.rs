@@ -50,6 +50,7 @@ pub(super) async fn probe(args: ProbeArgs, output: Output) -> Result<Exit, CliEr
         }
         None => open_file(&PathBuf::from(&args.file))?,
     };
+    let mut signals = local::Signals::catch()?;
     let pool = local::pool(&args.worker, 1).await?;
     let folder = local::TemporaryFolder::create("probe")?;
     let scratch = ScratchRoot::open(folder.path())?.create(JobId(uuid::Uuid::nil()), 1)?;
@@ -69,7 +70,7 @@ pub(super) async fn probe(args: ProbeArgs, output: Output) -> Result<Exit, CliEr
     let stop = CancellationToken::new();
     let report = tokio::select! {
         report = run(&pool, assignment, words, &stop) => report?,
-        _ = tokio::signal::ctrl_c() => return Err(local::interrupted()),
+        () = signals.next() => return Err(local::interrupted()),
     };
     let Report::Analysis(info) = report else {
         return Err(Failure::bug("WORKER0008", "the worker answered an analysis with something else").into());

@@ -8,6 +8,7 @@ use std::time::Duration;
 use clap::Args;
 
 use super::output::Output;
+use super::places::Places;
 use super::progress::Watch;
 use super::{CliError, Exit, WorkerArgs, executions, local, validate};
 use crate::api::view::{ExecutionView, LogLine};
@@ -22,7 +23,7 @@ use crate::store::sqlite::SqliteStore;
 use crate::store::{Claimant, Hint, NewExecution};
 use crate::worker::admission::{Admission, Need};
 use crate::worker::scratch::ScratchRoot;
-use crate::workflow::{self, Evaluator, Workflow};
+use crate::workflow::{self, Evaluator};
 
 /// Bucket of the input file where the workflow names none.
 const INPUT_BUCKET: &str = "input";
@@ -31,7 +32,7 @@ const POLL: Duration = Duration::from_millis(500);
 
 /// Run one workflow on one local file, without a daemon.
 ///
-/// Outputs get their keys below DIR. A folder beside the workflow file that is named like a bucket is that bucket, so
+/// Outputs get their keys below DIR; where they go to several buckets, each bucket is a folder in it. A folder beside the workflow file that is named like a bucket is that bucket, so
 /// `s3://assets/logo.png` is `assets/logo.png` there.
 #[derive(Debug, Args)]
 pub(super) struct RunArgs {
@@ -61,26 +62,29 @@ pub(super) async fn run(args: RunArgs, output: Output) -> Result<Exit, CliError>
     let workflow = validate::load(&args.workflow, output)?;
     let plan = Arc::clone(&workflow.plan);
     let given: BTreeMap<String, String> = args.set.into_iter().collect();
-    let params = workflow::params(&plan, &given, &BTreeMap::new())?;
+    // Nothing but the command line sets them here.
+    let params = workflow::params(&plan, &given, &BTreeMap::new())
+        .map_err(|failure| CliError { exit: Exit::Usage, ..failure.into() })?;
     let metadata = std::fs::metadata(&args.file).map_err(|error| CliError::file(&args.file, &error))?;
     if !metadata.is_file() {
         return Err(CliError::usage(format!("{} is not a file", args.file.display())));
     }
     let bucket = workflow.trigger.as_ref().map_or(INPUT_BUCKET, |trigger| trigger.bucket.as_str());
     let input = input_object(&args.file, bucket, metadata.len())?;
-    let places = Places::new(&args.workflow, &args.output, &args.bucket, &workflow);
+    let places = Places::new(&args.workflow, &args.output, &args.bucket, &workflow)?;
+    let mut signals = local::Signals::catch()?;
     let temporary = local::TemporaryFolder::create("run")?;
     let clock = Arc::new(SystemClock);
     let objects = LocalBuckets::open(
         Layout {
             root: temporary.path().join("buckets"),
-            mounts: places.mounts.clone(),
+            mounts: places.mounts().clone(),
             files: BTreeMap::from([(input.location.clone(), args.file.clone())]),
         },
         Arc::clone(&clock) as Arc<dyn Clock>,
     )?;
     let host = Arc::new(Host {
-        claimant: Claimant::of_all("run"),
+        claimant: Claimant::of_all("this machine"),
         store: Arc::new(SqliteStore::open_in_memory(Arc::new(Evaluator))?),
         objects: Arc::new(objects),
         pool: local::pool(&args.worker, 1).await?,
@@ -112,14 +116,14 @@ pub(super) async fn run(args: RunArgs, output: Output) -> Result<Exit, CliError>
     let watch = Watch::new(output, plan.in_order().into_iter().map(|index| plan.graph[index].name.clone()));
     let ended = tokio::select! {
         ended = follow(&host, id, &watch) => ended,
-        _ = tokio::signal::ctrl_c() => Err(local::interrupted()),
+        () = signals.next() => Err(local::interrupted()),
     };
     stop(&shutdown, ended.is_err());
     let _ = tokio::join!(scheduler, reaper);
     let mut view = ended?;
     for activity in view.activities.values_mut() {
         for object in &mut activity.outputs {
-            object.path = Some(places.path(&object.bucket, &object.key).display().to_string());
+            object.path = places.path(&object.bucket, &object.key).map(|path| path.display().to_string());
         }
     }
     executions::show(&view, output);
@@ -173,37 +177,5 @@ async fn follow(host: &Host, id: ExecutionId, watch: &Watch) -> Result<Execution
                 () = &mut poll => break,
             }
         }
-    }
-}
-
-/// Which folder each bucket is.
-struct Places {
-    output: PathBuf,
-    mounts: BTreeMap<String, PathBuf>,
-}
-
-impl Places {
-    fn new(file: &Path, output: &Path, named: &[(String, String)], workflow: &Workflow) -> Self {
-        let mut mounts = BTreeMap::new();
-        let beside = file.parent().unwrap_or_else(|| Path::new("")).join(".");
-        for entry in std::fs::read_dir(beside).into_iter().flatten().flatten() {
-            if let Some(name) = entry.file_name().to_str()
-                && entry.path().is_dir()
-            {
-                mounts.insert(name.to_owned(), entry.path());
-            }
-        }
-        let main = workflow.plan.output.bucket.as_str();
-        let lent = workflow.trigger.as_ref().map(|trigger| trigger.bucket.as_str());
-        for bucket in workflow.buckets().filter(|bucket| Some(*bucket) != lent) {
-            let folder = if bucket == main { output.to_owned() } else { output.join(bucket) };
-            mounts.insert(bucket.to_owned(), folder);
-        }
-        mounts.extend(named.iter().map(|(bucket, folder)| (bucket.clone(), PathBuf::from(folder))));
-        Self { output: output.to_owned(), mounts }
-    }
-
-    fn path(&self, bucket: &str, key: &str) -> PathBuf {
-        self.mounts.get(bucket).cloned().unwrap_or_else(|| self.output.join(bucket)).join(key)
     }
 }

@@ -7,7 +7,6 @@ use clap::Args;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 use tokio::net::TcpListener;
-use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
 use super::output::Output;
@@ -105,18 +104,13 @@ async fn listen(listener: TcpListener, host: std::sync::Arc<Host>, stop: Cancell
 
 /// Tokens of the first signal to end (drain) and of the second (now).
 fn signals() -> Result<(CancellationToken, CancellationToken), CliError> {
-    let error = |error: std::io::Error| CliError::new(Exit::Storage, "CLI0001", format!("cannot start: {error}"));
-    let mut terminate = signal(SignalKind::terminate()).map_err(error)?;
-    let mut interrupt = signal(SignalKind::interrupt()).map_err(error)?;
+    let mut signals = local::Signals::catch()?;
     let (end, now) = (CancellationToken::new(), CancellationToken::new());
-    let (first, second) = (end.clone(), now.clone());
+    let tokens = [(end.clone(), false), (now.clone(), true)];
     tokio::spawn(async move {
-        for token in [first, second] {
-            tokio::select! {
-                _ = terminate.recv() => {}
-                _ = interrupt.recv() => {}
-            }
-            tracing::info!(at_once = token.is_cancelled(), "asked to end");
+        for (token, at_once) in tokens {
+            signals.next().await;
+            tracing::info!(at_once, "asked to end");
             token.cancel();
         }
     });

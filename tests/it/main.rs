@@ -17,6 +17,8 @@ mod field_cases;
 mod intake;
 mod moto;
 mod objects;
+mod run;
 mod sqs;
 mod support;
+mod validate;
 mod worker;

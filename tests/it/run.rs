@@ -1,0 +1,129 @@
+//! `reelmill run`: where outputs land, and what is left behind when it is interrupted.
+
+use std::process::{Command, Stdio};
+
+use crate::support::{files, fixture, last_json, reelmill, repository, run, run_ok, run_workflow, wait_for, workflow};
+
+const TWO_BUCKETS: &str = "
+name: two
+output: { bucket: m1 }
+activities:
+  a: { snapshot: { at: 0s, name: m2/s.jpg, width: 160 } }
+  b: { output: { bucket: m2 }, snapshot: { at: 50%, name: s.jpg, width: 128 } }
+";
+
+#[test]
+fn outputs_to_two_buckets_never_land_on_each_other() {
+    let (folder, file) = workflow(TWO_BUCKETS);
+    let output = folder.path().join("made");
+    let (exit, execution) = run_workflow(&file, &fixture("normal/tiny_aac_180p.mp4"), &output);
+    assert_eq!((exit, execution["state"].as_str()), (0, Some("succeeded")), "{execution:#}");
+    assert_eq!(files(&output), ["m1/m2/s.jpg", "m2/s.jpg"]);
+    let shown =
+        run_ok(reelmill().arg("run").arg(&file).arg(fixture("normal/tiny_aac_180p.mp4")).arg("-o").arg(&output));
+    assert!(shown.contains(&output.join("m1/m2/s.jpg").display().to_string()), "no path of a file: {shown}");
+}
+
+#[test]
+fn outputs_may_go_to_the_bucket_of_the_uploads() {
+    let (folder, file) = workflow(
+        "
+name: same
+trigger: { bucket: uploads, key: 'in/**' }
+output: { bucket: uploads, prefix: 'done/' }
+activities:
+  a: { snapshot: { at: 0s, name: s.jpg, width: 160 } }
+",
+    );
+    let output = folder.path().join("made");
+    let (exit, execution) = run_workflow(&file, &fixture("normal/tiny_aac_180p.mp4"), &output);
+    assert_eq!((exit, execution["state"].as_str()), (0, Some("succeeded")), "{execution:#}");
+    assert_eq!(files(&output), ["done/s.jpg"]);
+}
+
+#[test]
+fn wrong_usage_is_told_before_anything_runs() {
+    let (folder, file) = workflow(TWO_BUCKETS);
+    let clip = fixture("normal/tiny_aac_180p.mp4");
+    std::fs::write(folder.path().join("afile"), "").unwrap();
+    let path = |name: &str| folder.path().join(name).display().to_string();
+    for args in [
+        vec![file.display().to_string(), clip.display().to_string(), "-o".into(), path("afile/m1")],
+        vec![
+            file.display().to_string(),
+            clip.display().to_string(),
+            "--bucket".into(),
+            format!("m1={}", path("afile")),
+        ],
+        vec![
+            file.display().to_string(),
+            clip.display().to_string(),
+            "--bucket".into(),
+            "m1=x".into(),
+            "--bucket".into(),
+            "m2=x".into(),
+        ],
+        vec![path(""), clip.display().to_string()],
+        vec![file.display().to_string(), path("")],
+    ] {
+        let result = run(reelmill().arg("run").args(&args).current_dir(folder.path()));
+        assert_eq!(result.status.code(), Some(2), "{args:?}: {result:?}");
+    }
+}
+
+#[test]
+fn a_signal_ends_a_run_and_leaves_nothing_in_the_temporary_folder() {
+    let (folder, file) = workflow(
+        "
+name: slow
+output: { bucket: media }
+activities:
+  film: { transcode: { template: h264-720p, video: { preset: veryslow }, name: film.mp4 } }
+",
+    );
+    for (signal, json) in [("-TERM", true), ("-INT", false)] {
+        let temporary = folder.path().join("tmp");
+        std::fs::create_dir_all(&temporary).unwrap();
+        let child = reelmill()
+            .args(if json { &["run", "--json"][..] } else { &["run"] })
+            .arg(&file)
+            .arg(fixture("sintel_dragon_720p_18s.mp4"))
+            .arg("--output")
+            .arg(folder.path().join("made"))
+            .env("TMPDIR", &temporary)
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        wait_for("its scratch folder", || files(&temporary).iter().any(|name| name.contains("scratch")).then_some(()));
+        run_ok(Command::new("kill").args([signal, &child.id().to_string()]));
+        let ended = child.wait_with_output().unwrap();
+        assert_eq!(ended.status.code(), Some(130), "{ended:?}");
+        assert_eq!(std::fs::read_dir(&temporary).unwrap().count(), 0, "{:?}", files(&temporary));
+        let told = String::from_utf8(ended.stderr).unwrap();
+        if json {
+            assert_eq!(last_json(&told)["error"]["code"], "CLI0010", "{told}");
+        } else {
+            assert!(told.contains("error[CLI0010]"), "{told}");
+        }
+    }
+}
+
+#[test]
+fn a_parameter_of_the_wrong_type_is_wrong_usage() {
+    let (_folder, file) = workflow(
+        "
+name: sized
+params: { width: { type: int, default: 160 } }
+output: { bucket: media }
+activities:
+  a: { snapshot: { at: 0s, name: s.jpg, width: \"${params.width}\" } }
+",
+    );
+    let result = run(reelmill().arg("run").arg(&file).arg(fixture("logo.png")).args(["--set", "width=abc"]));
+    assert_eq!(result.status.code(), Some(2), "{result:?}");
+    let vod = repository("workflows/vod.yaml");
+    let none = run(reelmill().arg("run").arg(&vod).arg(fixture("logo.png")).args(["--set", "nope=1"]));
+    assert_eq!(none.status.code(), Some(2), "{none:?}");
+}
