@@ -1,5 +1,6 @@
 //! `reelmill validate`: every error of every file at once.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
@@ -7,9 +8,9 @@ use serde_json::json;
 
 use super::output::Output;
 use super::{CliError, Exit};
-use crate::daemon::catalog::template_files;
-use crate::template::Templates;
-use crate::workflow::{self, Limits, Workflow};
+use crate::daemon::source::{SourceFile, load_templates, template_files, yaml_files};
+use crate::template::{BROKEN, Templates};
+use crate::workflow::{self, Workflow};
 use crate::yaml::{self, Diagnostic, Severity};
 
 /// Check workflow files: every error at once.
@@ -27,61 +28,84 @@ pub(super) fn validate(args: &ValidateArgs, output: Output) -> Result<Exit, CliE
     for path in &args.paths {
         files.extend(files_of(path)?);
     }
-    let mut texts = Vec::new();
+    let mut sources = Vec::new();
     let mut diagnostics = Vec::new();
     let mut workflows: Vec<Workflow> = Vec::new();
-    for file in &files {
-        let (templates, found) = templates_beside(file)?;
-        diagnostics.extend(found);
-        let text = std::fs::read_to_string(file).map_err(|error| CliError::file(file, &error))?;
-        let name = file.display().to_string();
-        let compiled = workflow::compile(&name, &text, &templates, &Limits::default());
+    let mut folders: BTreeMap<PathBuf, Templates> = BTreeMap::new();
+    for path in &files {
+        let folder = folder_of(path)?;
+        if !folders.contains_key(&folder) {
+            let files = template_files(&folder).map_err(|error| CliError::file(&folder, &error))?;
+            let (templates, found) = load_templates(&files);
+            diagnostics.extend(found);
+            sources.extend(files);
+            folders.insert(folder.clone(), templates);
+        }
+        let file = SourceFile::read(path);
+        let compiled = file.compile(&folders[&folder]);
         diagnostics.extend(compiled.diagnostics);
         workflows.extend(compiled.workflow);
-        texts.push((name, text));
+        sources.push(file);
     }
     diagnostics.extend(workflow::check_set(&workflows.iter().collect::<Vec<_>>()));
-    report(&diagnostics, &texts, files.len(), output);
-    let wrong = diagnostics.iter().any(|diagnostic| diagnostic.severity == Severity::Error);
+    let diagnostics = once(diagnostics);
+    report(&diagnostics, &sources, files.len(), output);
+    let wrong = diagnostics.iter().any(Diagnostic::is_error);
     Ok(if wrong { Exit::Usage } else { Exit::Done })
 }
 
-/// The templates that workflow file `file` may name, and what is wrong in them.
-pub(super) fn templates_beside(file: &Path) -> Result<(Templates, Vec<Diagnostic>), CliError> {
+/// The folder that a workflow file stands in, named from here where it lies below.
+fn folder_of(file: &Path) -> Result<PathBuf, CliError> {
     let folder = match file.parent() {
         Some(parent) if !parent.as_os_str().is_empty() => parent,
         _ => Path::new("."),
     };
-    let folder = folder.canonicalize().map_err(|error| CliError::file(folder, &error))?;
-    let texts = template_files(&folder).map_err(|error| CliError::file(&folder, &error))?;
-    Ok(Templates::load(&texts))
+    let whole = folder.canonicalize().map_err(|error| CliError::file(folder, &error))?;
+    let here = std::env::current_dir().and_then(|here| here.canonicalize());
+    let near = here.ok().and_then(|here| whole.strip_prefix(here).ok().map(Path::to_owned));
+    Ok(near.filter(|near| !near.as_os_str().is_empty()).unwrap_or(whole))
 }
 
-/// Compiles one file or fails with all that is wrong in it, printed.
-pub(super) fn load(file: &Path, output: Output) -> Result<Workflow, CliError> {
-    let text = std::fs::read_to_string(file).map_err(|error| CliError::file(file, &error))?;
-    let (templates, mut diagnostics) = templates_beside(file)?;
-    let name = file.display().to_string();
-    let compiled = workflow::compile(&name, &text, &templates, &Limits::default());
-    diagnostics.extend(compiled.diagnostics);
-    let errors = diagnostics.iter().filter(|diagnostic| diagnostic.severity == Severity::Error).count();
-    match compiled.workflow {
-        Some(workflow) if errors == 0 => Ok(workflow),
-        _ => {
-            if !output.json {
-                output.note(yaml::render(&diagnostics, &text, output.live));
-            }
-            let mut error = CliError::usage(format!("{name} has {errors} error{}", plural(errors)));
-            error.chain = diagnostics.iter().map(sentence).collect();
-            if let Some(first) = diagnostics.iter().find(|diagnostic| diagnostic.severity == Severity::Error) {
-                error.code = first.code.to_string();
-            }
-            if !output.json {
-                error.chain.clear();
-            }
-            Err(error)
+/// Everything once: that a template is broken is told with its file, and not again by each that uses it; two folders may
+/// have their templates in one place.
+fn once(diagnostics: Vec<Diagnostic>) -> Vec<Diagnostic> {
+    let mut kept: Vec<Diagnostic> = Vec::new();
+    for diagnostic in diagnostics {
+        if diagnostic.code != BROKEN && !kept.contains(&diagnostic) {
+            kept.push(diagnostic);
         }
     }
+    kept
+}
+
+/// Compiles one file or fails with all that is wrong in it and in its templates, printed.
+pub(super) fn load(path: &Path, output: Output) -> Result<Workflow, CliError> {
+    let metadata = std::fs::metadata(path).map_err(|error| CliError::file(path, &error))?;
+    if !metadata.is_file() {
+        return Err(CliError::usage(format!("{} is not a file", path.display())));
+    }
+    let folder = folder_of(path)?;
+    let mut sources = template_files(&folder).map_err(|error| CliError::file(&folder, &error))?;
+    let (templates, mut diagnostics) = load_templates(&sources);
+    let file = SourceFile::read(path);
+    let compiled = file.compile(&templates);
+    if let Some(workflow) = compiled.workflow {
+        return Ok(workflow);
+    }
+    let name = file.name.clone();
+    sources.push(file);
+    diagnostics.extend(compiled.diagnostics);
+    let diagnostics = once(diagnostics);
+    let mut error = CliError::usage(format!("{name} cannot be used: {}", count(&diagnostics, Severity::Error)));
+    if let Some(first) = diagnostics.iter().find(|diagnostic| diagnostic.is_error()) {
+        error.code = first.code.to_string();
+    }
+    if output.json {
+        error.chain = diagnostics.iter().map(sentence).collect();
+    } else {
+        draw(&diagnostics, &sources, output);
+    }
+    Err(error)
 }
 
 fn sentence(diagnostic: &Diagnostic) -> String {
@@ -89,6 +113,16 @@ fn sentence(diagnostic: &Diagnostic) -> String {
         "{}:{}:{}: {}: {}",
         diagnostic.file, diagnostic.line, diagnostic.column, diagnostic.code, diagnostic.message
     )
+}
+
+/// `1 error`, `2 errors`.
+fn count(diagnostics: &[Diagnostic], severity: Severity) -> String {
+    let count = diagnostics.iter().filter(|diagnostic| diagnostic.severity == severity).count();
+    let what = match severity {
+        Severity::Error => "error",
+        Severity::Warning => "warning",
+    };
+    format!("{count} {what}{}", plural(count))
 }
 
 const fn plural(count: usize) -> &'static str {
@@ -100,7 +134,7 @@ fn files_of(path: &Path) -> Result<Vec<PathBuf>, CliError> {
     if !metadata.is_dir() {
         return Ok(vec![path.to_owned()]);
     }
-    let files = crate::daemon::catalog::yaml_files(path).map_err(|error| CliError::file(path, &error))?;
+    let files = yaml_files(path).map_err(|error| CliError::file(path, &error))?;
     if files.is_empty() {
         return Err(CliError::new(
             Exit::NotFound,
@@ -111,11 +145,22 @@ fn files_of(path: &Path) -> Result<Vec<PathBuf>, CliError> {
     Ok(files)
 }
 
-fn report(diagnostics: &[Diagnostic], texts: &[(String, String)], files: usize, output: Output) {
+fn report(diagnostics: &[Diagnostic], sources: &[SourceFile], files: usize, output: Output) {
     if output.json {
         output.json_line(&json!({ "type": "validation", "files": files, "diagnostics": diagnostics }));
         return;
     }
+    draw(diagnostics, sources, output);
+    output.line(format_args!(
+        "{files} file{}: {}, {}",
+        plural(files),
+        count(diagnostics, Severity::Error),
+        count(diagnostics, Severity::Warning)
+    ));
+}
+
+/// Draws diagnostics, those of a file together, each in the text of its own file.
+fn draw(diagnostics: &[Diagnostic], sources: &[SourceFile], output: Output) {
     let mut by_file: Vec<(&str, Vec<Diagnostic>)> = Vec::new();
     for diagnostic in diagnostics {
         match by_file.iter_mut().find(|(file, _)| *file == diagnostic.file) {
@@ -123,16 +168,8 @@ fn report(diagnostics: &[Diagnostic], texts: &[(String, String)], files: usize, 
             None => by_file.push((&diagnostic.file, vec![diagnostic.clone()])),
         }
     }
-    for (file, list) in by_file {
-        let text = texts.iter().find(|(name, _)| name == file).map_or("", |(_, text)| text);
+    for (name, list) in by_file {
+        let text = sources.iter().find(|file| file.name == name).map_or("", SourceFile::text);
         output.note(yaml::render(&list, text, output.live));
     }
-    let count = |severity| diagnostics.iter().filter(|diagnostic| diagnostic.severity == severity).count();
-    let (errors, warnings) = (count(Severity::Error), count(Severity::Warning));
-    output.line(format_args!(
-        "{files} file{}: {errors} error{}, {warnings} warning{}",
-        plural(files),
-        plural(errors),
-        plural(warnings)
-    ));
 }

@@ -6,10 +6,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, RwLock};
 
+use super::source::{SourceFile, load_templates, template_files, yaml_files};
 use crate::intake::Catalog;
-use crate::template::Templates;
-use crate::workflow::{self, Compiled, Limits, Workflow};
-use crate::yaml::{Diagnostic, Severity, Sink, Span};
+use crate::workflow::{self, Compiled, Workflow};
+use crate::yaml::{Diagnostic, Severity};
 
 /// A folder of workflow files, compiled.
 #[derive(Debug)]
@@ -20,8 +20,8 @@ pub struct WorkflowFolder {
 
 #[derive(Debug, Default)]
 struct State {
-    /// Text of every file when it was last read: templates first, then workflows.
-    texts: Texts,
+    /// Every file when it was last read.
+    files: Files,
     /// Last good version by file.
     good: BTreeMap<PathBuf, Arc<Workflow>>,
     active: Arc<Vec<Arc<Workflow>>>,
@@ -29,10 +29,22 @@ struct State {
 }
 
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-struct Texts {
-    templates: Vec<(String, String)>,
-    /// Or why a file could not be read.
-    workflows: BTreeMap<PathBuf, Result<String, String>>,
+struct Files {
+    templates: Vec<SourceFile>,
+    workflows: BTreeMap<PathBuf, SourceFile>,
+}
+
+impl Files {
+    fn read(folder: &Path) -> std::io::Result<Self> {
+        let workflows = yaml_files(folder)?.into_iter().map(|path| (path.clone(), SourceFile::read(&path)));
+        Ok(Self { templates: template_files(folder)?, workflows: workflows.collect() })
+    }
+
+    /// A diagnostic with the text of the file that it is about.
+    fn problem(&self, diagnostic: Diagnostic) -> Problem {
+        let file = self.templates.iter().chain(self.workflows.values()).find(|file| file.name == diagnostic.file);
+        Problem { text: file.map_or("", SourceFile::text).into(), diagnostic }
+    }
 }
 
 /// Something wrong in a file, with the text it is wrong in.
@@ -42,43 +54,6 @@ pub struct Problem {
     pub diagnostic: Diagnostic,
     /// Text of the file.
     pub text: Arc<str>,
-}
-
-/// Whether a file name is one of YAML.
-fn is_yaml(path: &Path) -> bool {
-    path.extension().is_some_and(|ext| ext.eq_ignore_ascii_case("yaml") || ext.eq_ignore_ascii_case("yml"))
-}
-
-/// The YAML files of a folder, in order of their names; none where it does not exist.
-pub fn yaml_files(folder: &Path) -> std::io::Result<Vec<PathBuf>> {
-    let entries = match std::fs::read_dir(folder) {
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
-        other => other?,
-    };
-    let mut files: Vec<PathBuf> = entries
-        .map(|entry| entry.map(|e| e.path()))
-        .filter(|path| path.as_ref().is_ok_and(|p| is_yaml(p)))
-        .collect::<Result<_, _>>()?;
-    files.sort();
-    Ok(files)
-}
-
-/// Custom templates beside the workflows of `folder`: in its own `templates`, or in that of its parent.
-pub fn template_files(folder: &Path) -> std::io::Result<Vec<(String, String)>> {
-    let own = folder.join("templates");
-    let beside = folder.parent().map(|parent| parent.join("templates"));
-    let folder = if own.is_dir() { Some(own) } else { beside };
-    let Some(folder) = folder else { return Ok(Vec::new()) };
-    yaml_files(&folder)?
-        .into_iter()
-        .map(|path| Ok((path.display().to_string(), std::fs::read_to_string(&path)?)))
-        .collect()
-}
-
-fn unreadable(file: &str, error: &str) -> Vec<Diagnostic> {
-    let mut sink = Sink::new(file, "");
-    sink.error("WF0005", Span::default(), format!("the file cannot be read: {error}"));
-    sink.finish()
 }
 
 impl WorkflowFolder {
@@ -97,47 +72,26 @@ impl WorkflowFolder {
 
     /// Reads the folder again; answers whether anything had changed.
     pub fn reload(&self) -> std::io::Result<bool> {
-        let texts = Texts {
-            templates: template_files(&self.folder)?,
-            workflows: yaml_files(&self.folder)?
-                .into_iter()
-                .map(|path| {
-                    let text = std::fs::read_to_string(&path).map_err(|error| error.to_string());
-                    (path, text)
-                })
-                .collect(),
-        };
-        if texts == self.read_state().texts {
+        let files = Files::read(&self.folder)?;
+        if files == self.read_state().files {
             return Ok(false);
         }
-        let mut problems = Vec::new();
         let mut good = BTreeMap::new();
-        let (templates, found) = Templates::load(&texts.templates);
-        for diagnostic in found {
-            let text = texts.templates.iter().find(|(name, _)| *name == diagnostic.file).map_or("", |(_, text)| text);
-            problems.push(Problem { text: text.into(), diagnostic });
-        }
+        let (templates, mut found) = load_templates(&files.templates);
         let before = self.read_state().good.clone();
-        for (path, text) in &texts.workflows {
-            let file = path.display().to_string();
-            let Compiled { workflow, diagnostics } = match text {
-                Ok(text) => workflow::compile(&file, text, &templates, &Limits::default()),
-                Err(error) => Compiled { workflow: None, diagnostics: unreadable(&file, error) },
-            };
-            let text: Arc<str> = text.as_deref().unwrap_or_default().into();
-            problems.extend(diagnostics.into_iter().map(|diagnostic| Problem { diagnostic, text: Arc::clone(&text) }));
+        for (path, file) in &files.workflows {
+            let Compiled { workflow, diagnostics } = file.compile(&templates);
+            found.extend(diagnostics);
             let version = workflow.map(Arc::new).or_else(|| before.get(path).cloned());
             good.extend(version.map(|workflow| (path.clone(), workflow)));
         }
         let everything: Vec<&Workflow> = good.values().map(AsRef::as_ref).collect();
-        for diagnostic in workflow::check_set(&everything) {
-            let text = texts.workflows.get(Path::new(&diagnostic.file)).and_then(|text| text.as_deref().ok());
-            problems.push(Problem { text: text.unwrap_or_default().into(), diagnostic });
-        }
+        found.extend(workflow::check_set(&everything));
+        let problems = found.into_iter().map(|diagnostic| files.problem(diagnostic)).collect();
         let mut names = BTreeSet::new();
         let active: Vec<_> = good.values().filter(|workflow| names.insert(workflow.name.clone())).cloned().collect();
         let mut state = self.state.write().unwrap_or_else(std::sync::PoisonError::into_inner);
-        *state = State { texts, active: Arc::new(active), good, problems: Arc::new(problems) };
+        *state = State { files, active: Arc::new(active), good, problems: Arc::new(problems) };
         Ok(true)
     }
 

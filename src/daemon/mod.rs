@@ -1,8 +1,8 @@
 //! The daemon: everything below put together and kept going.
 //!
 //! [`Host`] is what all its loops share. [`scheduler`] claims jobs and sees each through ([`job`]); [`reaper`] takes back
-//! leases and wakes retries; [`retention`] takes away what is old; [`catalog`] keeps the workflows; [`serve`] adds what a long-running daemon has besides:
-//! events, the S3 endpoint, notifications.
+//! leases and wakes retries; [`retention`] takes away what is old; [`catalog`] keeps the workflows, read
+//! by [`source`]; [`serve`] adds what a long-running daemon has besides: events, the S3 endpoint, notifications.
 //!
 //! **Invariant**: whatever is in memory can be lost; what matters is in the store before anyone is told.
 //!
@@ -16,6 +16,7 @@ pub mod reaper;
 mod retention;
 pub mod scheduler;
 pub mod serve;
+pub mod source;
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -21,7 +21,7 @@ use crate::model::work;
 use crate::yaml::{self, Node, Sink, Span};
 
 pub use names::{Files, files};
-pub use registry::{Facts, Missing, Template, Templates};
+pub use registry::{BROKEN, Facts, Missing, Template, Templates};
 pub use shapes::activity as activity_shape;
 pub use source::fit;
 
@@ -31,8 +31,8 @@ pub use source::fit;
 pub fn apply(kind: ActivityKind, spec: &Node, templates: &Templates, sink: &mut Sink<'_>) -> Node {
     let before = sink.len();
     yaml::check(spec, activity_shape(kind), sink);
-    let well_formed = sink.len() == before;
     let applied = with_templates(kind, spec, templates, sink);
+    let well_formed = sink.len() == before;
     if well_formed {
         rules::check(kind, &applied, sink);
     }

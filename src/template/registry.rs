@@ -13,6 +13,9 @@ use crate::yaml::{self, Budget, Diagnostic, Entry, Node, ParseCodes, Sink, Span,
 const PARSE: ParseCodes = ParseCodes { syntax: "TPL0001", budget: "TPL0002", duplicate: "TPL0003" };
 const BUDGET: Budget = Budget { bytes: 256 * 1024, nodes: 10_000, depth: 16 };
 
+/// Code of the use of a template whose own mistakes are told with its file.
+pub const BROKEN: &str = "TPL0013";
+
 /// Longest chain of `extends`.
 const MAX_EXTENDS: usize = 16;
 
@@ -76,6 +79,8 @@ pub struct Missing {
 #[derive(Clone, Debug, Default)]
 pub struct Templates {
     by_name: BTreeMap<String, Template>,
+    /// Templates with mistakes of their own, and the file of each.
+    broken: BTreeMap<String, String>,
 }
 
 static PRESETS: LazyLock<(Templates, Vec<Diagnostic>)> = LazyLock::new(|| {
@@ -101,6 +106,12 @@ struct Draft {
     preset: bool,
 }
 
+/// The name that a template file most likely gives: its own, where nobody can know better.
+fn stem(file: &str) -> &str {
+    let name = file.rsplit_once('/').map_or(file, |(_, name)| name);
+    name.rsplit_once('.').map_or(name, |(stem, _)| stem)
+}
+
 impl Draft {
     fn extends(&self) -> Option<&Node> {
         self.node.get("extends")
@@ -114,31 +125,31 @@ impl Templates {
         PRESETS.0.clone()
     }
 
-    /// The built-in templates and those of `files` (name and text of each), with what is wrong with the files. A file with
-    /// errors adds nothing.
+    /// The built-in templates and those of `files` (name of each, and text where it can be read), with what is wrong with
+    /// the texts. A file with errors adds nothing but the knowledge that its template is broken.
     #[must_use]
-    pub fn load(files: &[(String, String)]) -> (Self, Vec<Diagnostic>) {
+    pub fn load(files: &[(&str, Option<&str>)]) -> (Self, Vec<Diagnostic>) {
         let mut templates = Self::presets();
-        let mut sinks: Vec<_> = files.iter().map(|(name, text)| Sink::new(name, text)).collect();
+        let mut sinks: Vec<_> = files.iter().map(|(name, text)| Sink::new(name, text.unwrap_or_default())).collect();
         let mut drafts: Vec<Draft> = Vec::new();
         for (file, sink) in sinks.iter_mut().enumerate() {
-            let Some(node) = yaml::parse(sink, BUDGET, PARSE) else { continue };
-            yaml::check(&node, &TEMPLATE, sink);
-            let Some(name) = node.get("name").filter(|_| !sink.has_errors()) else { continue };
-            let (text, span) = (name.scalar_text().unwrap_or_default(), name.span);
-            if node.has_deferred() {
-                sink.error("TPL0012", node.span, "a template holds values, not expressions (`${…}`)")
-                    .hint("put the expression into the activity, which wins over its template");
-            } else if let Err(message) = good_name(&text) {
-                sink.error("TPL0004", span, message);
-            } else if templates.by_name.contains_key(&text) || drafts.iter().any(|d| d.name == text) {
-                sink.error("TPL0005", span, format!("there is a template `{text}` already"));
-            } else {
-                drafts.push(Draft { name: text, span, node, file, preset: false });
+            let (file_name, text) = files[file];
+            let node = text.and_then(|_| yaml::parse(sink, BUDGET, PARSE));
+            let name = node.as_ref().and_then(|node| node.get("name")?.scalar_text());
+            match node.and_then(|node| draft(node, file, &templates, &drafts, sink)) {
+                Some(draft) => drafts.push(draft),
+                None => templates.set_aside(name.as_deref().unwrap_or_else(|| stem(file_name)), file_name),
             }
         }
         templates.add(drafts, &mut sinks);
         (templates, sinks.into_iter().flat_map(Sink::finish).collect())
+    }
+
+    /// Notes that `file` has mistakes, so that its template is none; nothing where there is one of that name.
+    fn set_aside(&mut self, name: &str, file: &str) {
+        if !self.by_name.contains_key(name) {
+            self.broken.insert(name.to_owned(), file.to_owned());
+        }
     }
 
     /// The template of that name.
@@ -158,6 +169,13 @@ impl Templates {
     }
 
     fn missing(&self, name: &str) -> Missing {
+        if let Some(file) = self.broken.get(name) {
+            return Missing {
+                code: BROKEN,
+                message: format!("the template `{name}` has mistakes of its own"),
+                hint: format!("mend {file}"),
+            };
+        }
         const COMING: &[&str] = &["h265-", "hevc-", "av1-", "vp9-", "prores-", "nb-", "nbhd-", "gif-", "webp-"];
         let lower = name.to_lowercase();
         let known = || self.by_name.keys().map(String::as_str);
@@ -187,21 +205,30 @@ impl Templates {
             let (ready, later): (Vec<_>, Vec<_>) = waiting.into_iter().partition(|draft| self.is_ready(draft));
             waiting = later;
             for draft in ready {
-                let file = draft.file;
-                self.insert(draft, &mut sinks[file]);
+                let (name, sink) = (draft.name.clone(), &mut sinks[draft.file]);
+                self.insert(draft, sink);
+                self.set_aside(&name, sink.file());
             }
         }
-        for draft in &waiting {
-            let Some(extends) = draft.extends() else { continue };
-            let base = extends.scalar_text().unwrap_or_default();
-            let sink = &mut sinks[draft.file];
-            if waiting.iter().any(|d| d.name == base) {
-                let message = format!("`{}` extends `{base}`, which extends it, or the chain is too long", draft.name);
-                sink.error("TPL0008", extends.span, message);
-            } else {
+        // What extends something that is not among those that wait waits for nothing.
+        let base = |draft: &Draft| draft.extends().and_then(Node::scalar_text).unwrap_or_default();
+        while let Some(at) = waiting.iter().position(|draft| waiting.iter().all(|other| other.name != base(draft))) {
+            let draft = waiting.remove(at);
+            let (base, sink) = (base(&draft), &mut sinks[draft.file]);
+            if let Some(extends) = draft.extends().filter(|_| !self.broken.contains_key(&base)) {
                 let missing = self.missing(&base);
                 sink.error(missing.code, extends.span, missing.message).hint(missing.hint);
             }
+            self.set_aside(&draft.name, sink.file());
+        }
+        for draft in waiting {
+            let sink = &mut sinks[draft.file];
+            if let Some(extends) = draft.extends() {
+                let message =
+                    format!("`{}` extends `{}`, which extends it, or the chain is too long", draft.name, base(&draft));
+                sink.error("TPL0008", extends.span, message);
+            }
+            self.set_aside(&draft.name, sink.file());
         }
     }
 
@@ -255,6 +282,24 @@ impl Template {
     pub fn facts(&self) -> Facts {
         encode::facts(&self.parameters)
     }
+}
+
+/// The template that a file holds; nothing where it has errors.
+fn draft(node: Node, file: usize, templates: &Templates, drafts: &[Draft], sink: &mut Sink<'_>) -> Option<Draft> {
+    yaml::check(&node, &TEMPLATE, sink);
+    let name = node.get("name").filter(|_| !sink.has_errors())?;
+    let (text, span) = (name.scalar_text().unwrap_or_default(), name.span);
+    if node.has_deferred() {
+        sink.error("TPL0012", node.span, "a template holds values, not expressions (`${…}`)")
+            .hint("put the expression into the activity, which wins over its template");
+    } else if let Err(message) = good_name(&text) {
+        sink.error("TPL0004", span, message);
+    } else if templates.by_name.contains_key(&text) || drafts.iter().any(|d| d.name == text) {
+        sink.error("TPL0005", span, format!("there is a template `{text}` already"));
+    } else {
+        return Some(Draft { name: text, span, node, file, preset: false });
+    }
+    None
 }
 
 fn good_name(name: &str) -> Result<(), String> {

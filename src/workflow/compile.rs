@@ -26,8 +26,7 @@ fn on_this_stack(file_name: &str, text: &str, templates: &Templates, limits: &Li
     let mut sink = Sink::new(file_name, text);
     let workflow = yaml::parse(&mut sink, limits.budget(), PARSE)
         .and_then(|root| passes(&root, text, templates, limits, &mut sink))
-        .filter(|_| !sink.has_errors())
-        .map(|workflow| Workflow { file: file_name.to_owned(), ..workflow });
+        .filter(|_| !sink.has_errors());
     Compiled { workflow, diagnostics: sink.finish() }
 }
 
@@ -47,7 +46,8 @@ fn passes(root: &Node, text: &str, templates: &Templates, limits: &Limits, sink:
         trigger: header.trigger,
         plan: Arc::new(linked?),
         digest,
-        file: String::new(),
+        file: sink.file().to_owned(),
+        place: root.get("name").map(|name| sink.place(name.span)).unwrap_or_default(),
     })
 }
 

@@ -32,7 +32,7 @@ mod view;
 use std::sync::Arc;
 
 use crate::model::plan::Plan;
-use crate::yaml::{self, Diagnostic};
+use crate::yaml::{self, Diagnostic, Place};
 
 pub use compile::compile;
 pub use evaluator::Evaluator;
@@ -59,6 +59,8 @@ pub struct Workflow {
     pub digest: String,
     /// The file it was read from, for diagnostics over several workflows.
     pub file: String,
+    /// Where its name stands there.
+    pub place: Place,
 }
 
 impl Workflow {

@@ -8,7 +8,7 @@ use petgraph::graph::DiGraph;
 use super::pattern::Pattern;
 use super::{Diagnostic, Trigger, Workflow, keys};
 use crate::model::plan::ActivityKind;
-use crate::yaml::{Sink, Span};
+use crate::yaml::Severity;
 
 /// What is wrong with workflows that are right one by one: two of one name; and warnings: uploads that start two of them, and circles in which the outputs of
 /// each start the next.
@@ -17,12 +17,12 @@ pub fn check_set(workflows: &[&Workflow]) -> Vec<Diagnostic> {
     let active: Vec<_> =
         workflows.iter().filter(|w| w.enabled).filter_map(|&w| Some((w, w.trigger.as_ref()?))).collect();
     let mut diagnostics = Vec::new();
-    let mut names = BTreeSet::new();
-    for workflow in workflows.iter().filter(|workflow| !names.insert(workflow.name.as_str())) {
-        let message = format!("another workflow is called `{}` too; only the first is active", workflow.name);
-        let mut sink = Sink::new(&workflow.file, "");
-        sink.error("WF0307", Span::default(), message);
-        diagnostics.extend(sink.finish());
+    for (index, workflow) in workflows.iter().enumerate() {
+        let Some(first) = workflows[..index].iter().find(|first| first.name == workflow.name) else { continue };
+        let message = format!("another workflow is called `{}` too, and only that one is active", workflow.name);
+        let mut diagnostic = Diagnostic::at(Severity::Error, "WF0307", &workflow.file, workflow.place, message);
+        diagnostic.hint(format!("it is at {}:{}:{}", first.file, first.place.line, first.place.column));
+        diagnostics.push(diagnostic);
     }
     for (index, (one, trigger)) in active.iter().enumerate() {
         for (other, others) in &active[..index] {
@@ -31,7 +31,7 @@ pub fn check_set(workflows: &[&Workflow]) -> Vec<Diagnostic> {
                     "an upload to `{}` can start both `{}` and `{}`; each will run once",
                     trigger.bucket, other.name, one.name
                 );
-                diagnostics.extend(warning(one, "WF0304", message));
+                diagnostics.push(warning(one, "WF0304", message));
             }
         }
     }
@@ -62,7 +62,7 @@ fn circles(active: &[(&Workflow, &Trigger)]) -> Vec<Diagnostic> {
     tarjan_scc(&graph)
         .into_iter()
         .filter(|circle| circle.len() > 1)
-        .flat_map(|circle| {
+        .map(|circle| {
             let names: BTreeSet<_> = circle.iter().map(|&n| graph[n].name.as_str()).collect();
             let names = names.into_iter().collect::<Vec<_>>().join("`, `");
             let message = format!("outputs of `{names}` start each other in a circle; it is broken when it runs");
@@ -80,8 +80,6 @@ fn feeds(workflow: &Workflow, trigger: &Trigger) -> bool {
     })
 }
 
-fn warning(workflow: &Workflow, code: &'static str, message: String) -> Vec<Diagnostic> {
-    let mut sink = Sink::new(&workflow.file, "");
-    sink.warning(code, Span::default(), message);
-    sink.finish()
+fn warning(workflow: &Workflow, code: &'static str, message: String) -> Diagnostic {
+    Diagnostic::at(Severity::Warning, code, &workflow.file, workflow.place, message)
 }

@@ -15,6 +15,24 @@ pub enum Severity {
     Warning,
 }
 
+/// A place in a file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Place {
+    /// What stands there, as bytes of the file.
+    pub span: Span,
+    /// Line of its beginning, from 1.
+    pub line: usize,
+    /// Column of its beginning in characters, from 1.
+    pub column: usize,
+}
+
+impl Default for Place {
+    /// The beginning.
+    fn default() -> Self {
+        Self { span: Span::default(), line: 1, column: 1 }
+    }
+}
+
 /// One thing that is wrong.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Diagnostic {
@@ -56,6 +74,13 @@ fn span<S: Serializer>(span: &Span, serializer: S) -> Result<S::Ok, S::Error> {
 }
 
 impl Diagnostic {
+    /// Something wrong at a place that is known already, without the text around it.
+    #[must_use]
+    pub fn at(severity: Severity, code: &'static str, file: &str, place: Place, message: String) -> Self {
+        let Place { span, line, column } = place;
+        Self { severity, code, message, file: file.to_owned(), span, line, column, hint: None, also: Vec::new() }
+    }
+
     /// Whether it is an error.
     #[must_use]
     pub fn is_error(&self) -> bool {
@@ -102,6 +127,12 @@ impl<'a> Sink<'a> {
         Self { file, text, found: Vec::new() }
     }
 
+    /// The name of the file.
+    #[must_use]
+    pub const fn file(&self) -> &'a str {
+        self.file
+    }
+
     /// The text of the file.
     #[must_use]
     pub const fn text(&self) -> &'a str {
@@ -119,6 +150,13 @@ impl<'a> Sink<'a> {
         }
         let quoted = written.len() == text.len() + 2 && written.get(1..).is_some_and(|w| w.starts_with(text));
         if quoted { node.span.part(start + 1, end + 1) } else { node.span }
+    }
+
+    /// Where a span stands.
+    #[must_use]
+    pub fn place(&self, span: Span) -> Place {
+        let (line, column) = position(self.text, span.start);
+        Place { span, line, column }
     }
 
     /// Adds an error.
@@ -159,9 +197,7 @@ impl<'a> Sink<'a> {
     }
 
     fn push(&mut self, severity: Severity, code: &'static str, span: Span, message: String) -> &mut Diagnostic {
-        let (line, column) = position(self.text, span.start);
-        let file = self.file.to_owned();
-        self.found.push(Diagnostic { severity, code, message, file, span, line, column, hint: None, also: Vec::new() });
+        self.found.push(Diagnostic::at(severity, code, self.file, self.place(span), message));
         let last = self.found.len() - 1;
         &mut self.found[last]
     }

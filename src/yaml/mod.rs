@@ -16,7 +16,7 @@ mod schema;
 mod shape;
 
 pub use check::check;
-pub use diagnostic::{Diagnostic, Label, Severity, Sink};
+pub use diagnostic::{Diagnostic, Label, Place, Severity, Sink};
 pub use nearest::nearest;
 pub use node::{Entry, Node, Span, Value, is_deferred};
 pub use parse::{Budget, ParseCodes, parse};

@@ -1,7 +1,8 @@
 use super::*;
 
 fn load(files: &[&str]) -> (Templates, Vec<String>) {
-    let files: Vec<_> = files.iter().enumerate().map(|(i, t)| (format!("{i}.yaml"), (*t).to_owned())).collect();
+    let names: Vec<_> = (0..files.len()).map(|i| format!("{i}.yaml")).collect();
+    let files: Vec<_> = names.iter().zip(files).map(|(name, text)| (name.as_str(), Some(*text))).collect();
     let (templates, found) = Templates::load(&files);
     (templates, found.iter().map(|d| format!("{} {}:{}:{}", d.code, d.file, d.line, d.column)).collect())
 }
@@ -80,4 +81,24 @@ fn mistakes_in_templates_are_told_in_their_files() {
     ] {
         assert_eq!(load(&files).1, expected, "{files:?}");
     }
+}
+
+#[test]
+fn a_broken_template_is_told_where_it_is_broken_and_known_to_be_so() {
+    let files = [
+        ("t/m.yaml", Some("name: mobile\nvideo: { crff: 26 }")),
+        ("t/unreadable.yaml", None),
+        ("t/syntax.yaml", Some("a: [")),
+        ("t/deeper.yaml", Some("name: deeper\nextends: below")),
+        ("t/below.yaml", Some("name: below\nextends: mobile")),
+        ("t/lost.yaml", Some("name: lost\nextends: h264-72p")),
+        ("t/good.yaml", Some("name: good\nextends: h264-720p")),
+    ];
+    let (templates, found) = Templates::load(&files);
+    let told: Vec<_> = found.iter().map(|d| format!("{} {}:{}:{}", d.code, d.file, d.line, d.column)).collect();
+    assert_eq!(told, ["TPL0101 t/m.yaml:2:10", "TPL0001 t/syntax.yaml:1:4", "TPL0006 t/lost.yaml:2:10"]);
+    for name in ["mobile", "unreadable", "syntax", "below", "deeper", "lost"] {
+        assert_eq!(templates.lookup(name).unwrap_err().code, BROKEN, "{name}");
+    }
+    assert!(templates.lookup("good").is_ok());
 }

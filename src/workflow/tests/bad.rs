@@ -200,8 +200,8 @@ fn workflows_that_overlap_or_feed_each_other_are_warned_of() {
     assert_eq!(
         found,
         [
-            "WF0304 1:1 an upload to `b` can start both `one` and `three`; each will run once",
-            "WF0305 1:1 outputs of `one`, `two` start each other in a circle; it is broken when it runs",
+            "WF0304 1:7 an upload to `b` can start both `one` and `three`; each will run once",
+            "WF0305 1:7 outputs of `one`, `two` start each other in a circle; it is broken when it runs",
         ]
     );
     assert_eq!(check_set(&[&a]), []);
@@ -258,11 +258,18 @@ fn drawings_underline_the_text() {
 }
 
 #[test]
+fn the_use_of_a_broken_template_is_one_error_and_says_where_to_look() {
+    let (templates, _) = Templates::load(&[("t/corner.yaml", Some("name: corner\nwatermark: { imagee: x.png }"))]);
+    let text = with("  a: { watermark: { watermark: corner, name: x.mp4 } }");
+    let told: Vec<_> = compile("w.yaml", &text, &templates, &Limits::default()).diagnostics.iter().map(line).collect();
+    assert_eq!(told, ["TPL0013 5:32 the template `corner` has mistakes of its own → mend t/corner.yaml"]);
+}
+
+#[test]
 fn locked_templates_take_no_overrides() {
-    let file = |name: &str, text: &str| (name.to_owned(), text.to_owned());
     let (templates, found) = Templates::load(&[
-        file("house.yaml", "name: house\nlocked: true\nextends: h264-720p"),
-        file("corner.yaml", "name: corner\nlocked: true\nwatermark: { image: logo.png, position: top_left }"),
+        ("house.yaml", Some("name: house\nlocked: true\nextends: h264-720p")),
+        ("corner.yaml", Some("name: corner\nlocked: true\nwatermark: { image: logo.png, position: top_left }")),
     ]);
     assert_eq!(found, []);
     let codes = |activity: &str| -> Vec<&'static str> {
