@@ -12,7 +12,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use serde::{Deserialize, Deserializer, Serialize};
+use serde::{Deserialize, Serialize};
 
 use crate::model::units;
 
@@ -185,12 +185,12 @@ pub struct ApiConfig {
 #[serde(deny_unknown_fields, default)]
 pub struct WorkerConfig {
     /// Jobs at once; `auto`: one per two processors, at least one.
-    #[serde(deserialize_with = "slots")]
-    #[schemars(with = "String")]
+    #[serde(with = "slots")]
+    #[schemars(with = "Slots")]
     pub slots: Option<usize>,
     /// Memory that jobs may be estimated to need together; `auto`: four fifths of the machine's, or of the control
     /// group's.
-    #[serde(deserialize_with = "memory")]
+    #[serde(with = "memory")]
     #[schemars(with = "String")]
     pub memory: Option<u64>,
     /// Scratch space that jobs may be estimated to need together.
@@ -302,7 +302,7 @@ impl Config {
         let text =
             std::fs::read_to_string(path).map_err(|source| ConfigError::Read { path: path.to_owned(), source })?;
         serde_yaml::from_str(&text)
-            .map_err(|error| ConfigError::Parse { path: path.to_owned(), reason: error.to_string() })
+            .map_err(|error| ConfigError::Parse { path: path.to_owned(), reason: first_line(&error.to_string()) })
     }
 
     /// Holds the values against each other.
@@ -379,9 +379,23 @@ fn installed_memory() -> u64 {
     [group, machine].into_iter().flatten().min().unwrap_or(4 << 30)
 }
 
-fn memory<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<u64>, D::Error> {
-    let text = String::deserialize(deserializer)?;
-    if text == "auto" { Ok(None) } else { units::parse_bytes(&text).map(Some).map_err(serde::de::Error::custom) }
+mod memory {
+    use serde::{Deserialize, Deserializer, Serializer};
+
+    use super::units;
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<u64>, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        if text == "auto" { Ok(None) } else { units::parse_bytes(&text).map(Some).map_err(serde::de::Error::custom) }
+    }
+
+    #[expect(clippy::ref_option, reason = "serde's signature")]
+    pub(super) fn serialize<S: Serializer>(value: &Option<u64>, serializer: S) -> Result<S::Ok, S::Error> {
+        match value {
+            None => serializer.serialize_str("auto"),
+            Some(bytes) => serializer.collect_str(bytes),
+        }
+    }
 }
 
 mod bytes {
@@ -404,9 +418,45 @@ const fn default_wait() -> Duration {
     Duration::from_secs(20)
 }
 
-fn slots<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<usize>, D::Error> {
-    let text = String::deserialize(deserializer)?;
-    parse_slots(&text).map_err(serde::de::Error::custom)
+/// What the parser says, without the drawing that says it again.
+fn first_line(error: &str) -> String {
+    let line = error.lines().next().unwrap_or_default();
+    line.strip_prefix("error: ").unwrap_or(line).to_owned()
+}
+
+/// A number of jobs, or `auto`.
+#[derive(schemars::JsonSchema)]
+#[serde(untagged)]
+#[expect(dead_code, reason = "only its schema is of use")]
+enum Slots {
+    /// A number of jobs.
+    Number(#[schemars(range(min = 1, max = 1024))] u16),
+    /// One per two processors.
+    Word(Auto),
+}
+
+#[derive(schemars::JsonSchema)]
+#[serde(rename_all = "snake_case")]
+#[expect(dead_code, reason = "only its schema is of use")]
+enum Auto {
+    Auto,
+}
+
+mod slots {
+    use serde::{Deserialize, Deserializer, Serializer};
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<usize>, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        super::parse_slots(&text).map_err(serde::de::Error::custom)
+    }
+
+    #[expect(clippy::ref_option, reason = "serde's signature")]
+    pub(super) fn serialize<S: Serializer>(value: &Option<usize>, serializer: S) -> Result<S::Ok, S::Error> {
+        match value {
+            None => serializer.serialize_str("auto"),
+            Some(slots) => serializer.serialize_u64(*slots as u64),
+        }
+    }
 }
 
 fn parse_slots(text: &str) -> Result<Option<usize>, String> {
@@ -467,6 +517,23 @@ mod tests {
     fn an_unknown_key_is_an_error_with_its_line() {
         let error = from_text("workflows: w\nworker:\n  slotz: 3\n").unwrap_err().to_string();
         assert!(error.contains("slotz") && error.contains("line 3"), "{error}");
+        assert_eq!(error.matches("slotz").count(), 1, "it is said twice: {error}");
+    }
+
+    #[test]
+    fn the_schema_takes_what_the_file_may_say_and_its_own_defaults() {
+        let schema = serde_json::to_value(schemars::schema_for!(Config)).unwrap();
+        let schema = jsonschema::validator_for(&schema).unwrap();
+        for slots in ["4", "auto"] {
+            let text = format!("worker: {{ slots: {slots} }}");
+            assert!(schema.is_valid(&serde_yaml::from_str(&text).unwrap()), "{text}");
+            from_text(&text).unwrap();
+        }
+        for wrong in [0.into(), 2000.into(), serde_json::Value::from("many")] {
+            assert!(!schema.is_valid(&serde_json::json!({"worker": {"slots": wrong}})), "{wrong}");
+        }
+        let defaults = serde_json::to_value(Config::default()).unwrap();
+        assert!(schema.is_valid(&defaults), "{defaults:#}");
     }
 
     #[test]
