@@ -169,6 +169,7 @@ impl Templates {
     }
 
     fn missing(&self, name: &str) -> Missing {
+        const COMING: &[&str] = &["h265-", "hevc-", "av1-", "vp9-", "prores-", "nb-", "nbhd-", "gif-", "webp-"];
         if let Some(file) = self.broken.get(name) {
             return Missing {
                 code: BROKEN,
@@ -176,7 +177,6 @@ impl Templates {
                 hint: format!("mend {file}"),
             };
         }
-        const COMING: &[&str] = &["h265-", "hevc-", "av1-", "vp9-", "prores-", "nb-", "nbhd-", "gif-", "webp-"];
         let lower = name.to_lowercase();
         let known = || self.by_name.keys().map(String::as_str);
         if let Some(family) = COMING.iter().find(|f| lower.starts_with(**f)) {

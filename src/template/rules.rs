@@ -310,10 +310,11 @@ fn picture_name_rules(spec: &Node, name: &str, span: Span, sink: &mut Sink<'_>) 
     if name.split('#').filter(|part| !part.is_empty()).count() > 2 {
         sink.error("TPL0209", span, "a name holds one run of `#`");
     }
-    let format = spec.get("format").and_then(Node::as_str);
-    if let (Some(format), Some(by_name)) = (format, snapshot::format_of_name(name))
-        && snapshot::format_named(format) != Some(by_name)
-    {
-        sink.warning("TPL0213", span, format!("the name does not end in .{format}, but the pictures are that"));
+    let format = snapshot::format(spec);
+    let ext = name.rsplit_once('.').map(|(_, ext)| ext).filter(|ext| !is_deferred(name) || !ext.contains(['{', '}']));
+    if ext.is_some_and(|ext| !ext.contains('/') && snapshot::format_named(&ext.to_ascii_lowercase()) != Some(format)) {
+        let format = snapshot::extension(format);
+        sink.warning("TPL0213", span, format!("the name does not end in .{format}, but the pictures are that"))
+            .hint("end the name in .jpg, .png or .webp: it says the format where `format` does not");
     }
 }

@@ -9,7 +9,7 @@ use super::view::element_name;
 use super::{Limits, shapes};
 use crate::model::plan::ActivityKind;
 use crate::template::{self, Files, Templates};
-use crate::yaml::{Entry, Node, Sink, Span, Value, is_deferred, nearest};
+use crate::yaml::{self, Entry, Node, Sink, Span, Value, is_deferred, nearest};
 
 /// An activity as written.
 pub struct Declared<'a> {
@@ -214,7 +214,11 @@ impl Expander<'_, '_> {
         let known = Fold { each, templates: self.templates };
         let output = target(declared.node).or(&self.header.output);
         let mut mentions = Vec::new();
+        let before = self.sink.len();
         let spec = self.fold_node(&declared.spec, &known, &mut mentions);
+        if self.sink.len() == before {
+            self.forms(declared.kind, &spec, &known);
+        }
         let output = Target {
             bucket: output.bucket.map(|n| self.fold_node(&n, &known, &mut mentions)),
             prefix: output.prefix.map(|n| self.fold_node(&n, &known, &mut mentions)),
@@ -270,6 +274,15 @@ impl Expander<'_, '_> {
         Node { span: node.span, value }
     }
 
+    /// Parameters whose expressions give something of another form than is asked for.
+    fn forms(&mut self, kind: ActivityKind, spec: &Node, known: &Fold<'_>) {
+        let specimen = |text: &str| self.names.specimen(text, known).map(|value| Node::from_json(&value).value);
+        for (value, expected) in yaml::misfits(spec, template::activity_shape(kind), &specimen) {
+            let message = format!("{expected} is expected here, and this gives {}", value.kind_name());
+            self.sink.error("WF0209", value.span, message);
+        }
+    }
+
     fn condition(&mut self, when: &Node, known: &Fold<'_>, mentions: &mut Vec<Mention>) -> Option<String> {
         if let Some(truth) = when.as_bool() {
             return Some(truth.to_string());
@@ -289,6 +302,9 @@ impl Expander<'_, '_> {
             self.sink.error("WF0120", outer.span, "`from` stands twice").also(inner.span, "also here");
         }
         let from = inner.or(outer);
+        if let Some(empty) = from.filter(|from| from.elements().is_empty()) {
+            self.sink.error("WF0102", empty.span, "`from` names no activity").hint("like `from: [base, rungs]`");
+        }
         if declared.kind == ActivityKind::Package && from.is_none() {
             self.sink
                 .error("WF0102", declared.span, "`package` does not say which renditions it takes")

@@ -7,7 +7,7 @@ use serde_json::{Map, Value, json};
 
 use super::activities::Declared;
 use super::expression::{
-    EvaluateError, FUNCTIONS, Fold, Path, Piece, Problem, evaluate, fold_templates, inspect, pieces,
+    EvaluateError, FUNCTIONS, Fold, Path, Piece, Problem, evaluate, fold_templates, inspect, never_equal, pieces,
 };
 use super::{Limits, view};
 use crate::model::plan::{ActivityKind, Param, ParamType};
@@ -132,6 +132,14 @@ impl Names {
         })
     }
 
+    /// A value of the type that a text with `${…}` has; nothing where that cannot be known before it is rendered.
+    pub fn specimen(&self, text: &str, known: &Fold<'_>) -> Option<Value> {
+        match pieces(text).ok()?.as_slice() {
+            [Piece::Expression(source, _)] => evaluate(source, &|name| self.zero(name, known.each)).ok(),
+            _ => Some(Value::from("")),
+        }
+    }
+
     /// Looks at every expression in a text, or at the text itself where it is a condition. Answers the activities that are
     /// mentioned; what is wrong goes to `sink`.
     pub fn check(
@@ -224,14 +232,17 @@ impl Check<'_, '_> {
         }
         let closed = path.root == "params";
         if let Some((field, known)) = unknown_field(&zero, &path.fields, closed) {
-            let message = if known.is_empty() {
+            let message = if known.is_empty() && closed {
+                format!("`{field}` is no parameter: the workflow declares none")
+            } else if known.is_empty() {
                 format!("`{field}` is taken of something that has no fields")
             } else {
                 format!("`{}` has no `{field}`", path.root)
             };
             self.sink.error("WF0208", span, message).hint = nearest(&field, known.iter().map(String::as_str))
                 .map(|n| format!("did you mean `{n}`?"))
-                .or_else(|| (!known.is_empty()).then(|| format!("there are {}", known.join(", "))));
+                .or_else(|| (!known.is_empty()).then(|| format!("there are {}", known.join(", "))))
+                .or_else(|| closed.then(|| format!("declare it: `params: {{ {field}: {{ type: … }} }}`")));
         }
     }
 
@@ -260,12 +271,12 @@ impl Check<'_, '_> {
         let message = match evaluate(&folded, &|name| self.names.zero(name, self.known.each)) {
             Err(EvaluateError::Execution { source: error, .. }) => misfit(&error),
             Err(EvaluateError::NotData { .. }) => Some("the value is not one that can stand here".to_owned()),
-            Err(_) | Ok(Value::Bool(_)) => None,
+            Ok(Value::Bool(_)) => never_equal(&folded, &|name| self.names.zero(name, self.known.each)),
             Ok(_) if purpose == Purpose::Condition => Some("a condition must be true or false".to_owned()),
             Ok(Value::Array(_) | Value::Object(_) | Value::Null) => {
                 Some("text, a number, true or false can stand here, not a list or a map".to_owned())
             }
-            Ok(_) => None,
+            Ok(_) | Err(_) => None,
         };
         if let Some(message) = message {
             self.tell(&Problem { code: "WF0209", start: 0, end: source.len(), message, hint: None }, offset);

@@ -13,6 +13,10 @@ pub struct Pattern(Vec<Part>);
 enum Part {
     /// This character, in lower case.
     Char(char),
+    /// A digit, or `#` where it stands for itself.
+    Digit,
+    /// Any digits.
+    Digits,
     /// Any one character but `/`.
     One,
     /// Any characters but `/`.
@@ -67,8 +71,12 @@ impl Pattern {
                 rest = super::expression::skip(rest);
                 continue;
             }
-            parts.push(if c == '#' { Part::Within } else { literal(c) });
             rest = &rest[c.len_utf8()..];
+            match c {
+                '#' if rest.starts_with('#') => parts.push(Part::Digit),
+                '#' => parts.extend([Part::Digit, Part::Digits]),
+                c => parts.push(literal(c)),
+            }
         }
         Self(parts)
     }
@@ -111,13 +119,16 @@ impl Pattern {
 
 impl Part {
     const fn is_gap(self) -> bool {
-        matches!(self, Self::Within | Self::Any)
+        matches!(self, Self::Digits | Self::Within | Self::Any)
     }
 
     /// Whether one character can satisfy both.
     fn shares(self, other: Self) -> bool {
         match (self, other) {
             (Self::Char(a), Self::Char(b)) => a == b,
+            (Self::Char(c), Self::Digit | Self::Digits) | (Self::Digit | Self::Digits, Self::Char(c)) => {
+                c.is_ascii_digit() || c == '#'
+            }
             (Self::Char('/'), Self::One | Self::Within) | (Self::One | Self::Within, Self::Char('/')) => false,
             _ => true,
         }
@@ -201,10 +212,13 @@ mod tests {
             ("${object.dir}/out.mp4", true),
             ("${object.dir}/out.vtt", false),
             ("incoming/shot-#####.mp4", true),
+            ("incoming/#.mp4", true),
             ("$${incoming}/x.mp4", false),
         ] {
             assert_eq!(meet(glob, text), expected, "{text}");
         }
+        assert!(meet("p1.jpg", "p#.jpg") && meet("p12.jpg", "p#.jpg") && meet("p#.jpg", "p#.jpg"));
+        assert!(!meet("poster.jpg", "p#.jpg") && !meet("p.jpg", "p#.jpg") && !meet("p1.jpg", "p##.jpg"));
         assert!(meet("*.mp4", "a.mp4") && !meet("*.mp4", "a/b.mp4") && meet("**", "a/b"));
         assert!(meet("a[0-9]/?.{x{1,2},y}", "a5/q.x2") && !meet("a?c", "a/c"));
     }

@@ -10,6 +10,38 @@ pub fn check(node: &Node, shape: &'static Shape, sink: &mut Sink<'_>) {
     Check { rules: shape.rules, sink }.value(node, &Kind::Map(shape));
 }
 
+/// The values of texts with `${…}` that have not the form which `shape` asks for, and what it asks for. `specimen` gives the
+/// value of a text, as far as its form can be known.
+pub fn misfits(node: &Node, shape: &'static Shape, specimen: &dyn Fn(&str) -> Option<Value>) -> Vec<(Node, String)> {
+    let mut found = Vec::new();
+    misfit(node, &Kind::Map(shape), specimen, &mut found);
+    found
+}
+
+fn misfit(node: &Node, kind: &Kind, specimen: &dyn Fn(&str) -> Option<Value>, found: &mut Vec<(Node, String)>) {
+    if let Some(text) = node.as_str().filter(|text| is_deferred(text)) {
+        let value = specimen(text).map(|value| Node { span: node.span, value });
+        found.extend(value.filter(|value| !fits(value, kind)).map(|value| (value, kind.expected())));
+        return;
+    }
+    match kind {
+        Kind::Map(shape) => {
+            for entry in node.entries() {
+                if let Some(field) = shape.fields.iter().find(|field| field.key == entry.key) {
+                    misfit(&entry.value, &field.kind, specimen, found);
+                }
+            }
+        }
+        Kind::List { of, .. } => node.elements().iter().for_each(|element| misfit(element, of, specimen, found)),
+        Kind::OneOf(kinds) => {
+            if let Some(kind) = kinds.iter().find(|kind| fits(node, kind)) {
+                misfit(node, kind, specimen, found);
+            }
+        }
+        _ => {}
+    }
+}
+
 struct Check<'a, 's> {
     rules: &'static Rules,
     sink: &'a mut Sink<'s>,
@@ -66,10 +98,10 @@ impl Check<'_, '_> {
             Kind::Named(kind) => node.entries().iter().for_each(|e| self.value(&e.value, kind)),
             Kind::List { of, max } => self.list(node, of, *max),
             Kind::OneOf(kinds) => {
-                if let Some(kind) = kinds.iter().find(|k| accepts(node, k)) {
-                    self.value(node, kind);
-                } else if let Some(kind) = kinds.iter().find(|k| fits(node, k)) {
-                    self.value(node, kind);
+                let fitting: Vec<_> = kinds.iter().filter(|k| fits(node, k)).collect();
+                match (fitting.iter().find(|k| accepts(node, k)), fitting.as_slice()) {
+                    (Some(kind), _) | (None, [kind]) => self.value(node, kind),
+                    (None, several) => self.none_of(node, several),
                 }
             }
         }
@@ -84,6 +116,12 @@ impl Check<'_, '_> {
     fn wrong_kind(&mut self, node: &Node, kind: &Kind) {
         let message = format!("{} is expected here, not {}", kind.expected(), node.kind_name());
         self.sink.error(self.rules.wrong_kind, node.span, message);
+    }
+
+    fn none_of(&mut self, node: &Node, kinds: &[&Kind]) {
+        let expected: Vec<_> = kinds.iter().map(|kind| kind.expected()).collect();
+        let text = node.scalar_text().unwrap_or_default();
+        self.sink.error(self.rules.wrong_kind, node.span, format!("`{text}` is not {}", expected.join(", or ")));
     }
 
     fn parsed<T>(&mut self, node: &Node, parse: impl Fn(&str) -> Result<T, String>) -> Option<T> {

@@ -15,7 +15,7 @@ mod render;
 mod schema;
 mod shape;
 
-pub use check::check;
+pub use check::{check, misfits};
 pub use diagnostic::{Diagnostic, Label, Place, Severity, Sink};
 pub use nearest::nearest;
 pub use node::{Entry, Node, Span, Value, is_deferred};

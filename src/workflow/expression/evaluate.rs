@@ -51,6 +51,15 @@ pub enum EvaluateError {
 pub fn evaluate(source: &str, lookup: &dyn Fn(&str) -> Option<Value>) -> Result<Value, EvaluateError> {
     let source_text = || source.to_owned();
     let program = Program::compile(source).map_err(|_| EvaluateError::Syntax { source_text: source_text() })?;
+    let context = context(&program, lookup);
+    let value = program
+        .execute(&context)
+        .map_err(|e| EvaluateError::Execution { source_text: source_text(), source: Box::new(e) })?;
+    from_cel(&value).ok_or_else(|| EvaluateError::NotData { source_text: source_text() })
+}
+
+/// What the names and functions of an expression stand for.
+pub fn context(program: &Program, lookup: &dyn Fn(&str) -> Option<Value>) -> Context<'static, 'static> {
     let mut context = Context::default();
     for (name, state, all) in
         [("failed", "failed", false), ("succeeded", "succeeded", true), ("skipped", "skipped", true)]
@@ -63,10 +72,7 @@ pub fn evaluate(source: &str, lookup: &dyn Fn(&str) -> Option<Value>) -> Result<
             context.add_variable_from_value(name, to_cel(&value));
         }
     }
-    let value = program
-        .execute(&context)
-        .map_err(|e| EvaluateError::Execution { source_text: source_text(), source: Box::new(e) })?;
-    from_cel(&value).ok_or_else(|| EvaluateError::NotData { source_text: source_text() })
+    context
 }
 
 /// The value of a condition.

@@ -4,10 +4,12 @@
 //! comprehensions are bounded, and so is what evaluating it costs. CEL runs only inside [`on_large_stack`], where neither
 //! deep recursion nor a panic of the library reaches the caller.
 
+mod equality;
 mod evaluate;
 mod fold;
 mod inspect;
 
+pub use equality::never_equal;
 pub use evaluate::{EvaluateError, evaluate, truth};
 pub use fold::{Fold, fold, fold_templates};
 pub use inspect::{FUNCTIONS, Path, Problem, inspect};

@@ -130,9 +130,33 @@ fn each_mistake_has_its_code() {
         ("  a: { watermark: { text: hello } }", vec!["TPL0105"]),
         ("  a: { transcode: { watermarks: [logo] } }", vec!["TPL0006"]),
         ("  a: { transcode: { name: x.mkv, container: mp4 } }", vec!["TPL0213"]),
+        ("  a: { snapshot: { name: x.mp4 } }", vec!["TPL0213"]),
+        ("  a: { snapshot: { name: x.png, format: jpg } }", vec!["TPL0213"]),
+        ("  a: { snapshot: { name: \"v1.2/${object.ext}\" } }", vec![]),
+        ("  a: { package: { from: [] } }", vec!["WF0102"]),
+        ("  a: { from: [], remux: {} }", vec!["WF0102"]),
+        ("  a: { snapshot: { width: \"${object.name}\" } }", vec!["WF0209"]),
+        ("  a: { snapshot: { width: \"6${object.size}\" } }", vec!["WF0209"]),
+        ("  a: { snapshot: { width: \"${object.size}\", at: \"${object.name}\" } }", vec![]),
+        ("  a: { snapshot: { width: \"${int(object.metadata.w)}\" } }", vec![]),
+        ("  p: { analysis: {} }\n  a: { transcode: { video: { upscale: \"${p.video.codec}\" } } }", vec!["WF0209"]),
+        ("  a: { when: object.size == 'a', analysis: {} }", vec!["WF0209"]),
+        ("  a: { when: \"object.size > 1 && object.name != 'a'\", analysis: {} }", vec![]),
+        ("  a: { snapshot: { at: -5s } }", vec!["TPL0103"]),
     ] {
         assert_eq!(codes(activities), expected, "{activities}\n{}", told(&with(activities)));
     }
+}
+
+#[test]
+fn what_would_fit_is_said() {
+    let said = |activities: &str| told(&with(activities));
+    let at = said("  a: { snapshot: { at: -5s } }");
+    assert!(at.contains("`-5s` is not a share, like 10%, or a duration, like 500ms"), "{at}");
+    let parameter = said("  a: { snapshot: { width: \"${params.w}\" } }");
+    assert!(parameter.contains("`w` is no parameter: the workflow declares none"), "{parameter}");
+    let width = said("  a: { snapshot: { width: \"${object.name}\" } }");
+    assert!(width.contains("a whole number from 16 to 4096 is expected here, and this gives text"), "{width}");
 }
 
 #[test]
@@ -161,6 +185,8 @@ fn field_case_28_two_activities_that_write_one_key_are_refused() {
     ] {
         assert_eq!(codes(activities), ["WF0301"], "{activities}\n{}", told(&with(activities)));
     }
+    let numbered = "  a: { snapshot: { name: poster.jpg } }\n  b: { snapshot: { every: 1s, name: p#.jpg } }";
+    assert_eq!(codes(numbered), Vec::<&str>::new(), "a run of # is digits only");
     let apart = "  a: { output: { prefix: a/ }, snapshot: { name: x.jpg } }\n  b: { snapshot: { name: x.jpg } }\n  \
                  c: { for_each: [1, 2], snapshot: { name: \"${each}.jpg\" } }";
     assert_eq!(codes(apart), Vec::<&str>::new(), "{}", told(&with(apart)));
