@@ -101,6 +101,7 @@ impl Check<'_, '_> {
                 let fitting: Vec<_> = kinds.iter().filter(|k| fits(node, k)).collect();
                 match (fitting.iter().find(|k| accepts(node, k)), fitting.as_slice()) {
                     (Some(kind), _) | (None, [kind]) => self.value(node, kind),
+                    (None, [kind, ..]) if node.has_deferred() => self.value(node, kind),
                     (None, several) => self.none_of(node, several),
                 }
             }
