@@ -6,6 +6,7 @@
 //! Deliberately absent: workflows and templates, which are definitions, not settings.
 
 mod environment;
+mod forms;
 
 use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
@@ -14,7 +15,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use crate::model::units;
+use self::forms::{Slots, bytes, duration, memory, parse_slots, slots};
 
 /// Why there is no configuration.
 #[derive(Debug, thiserror::Error)]
@@ -379,41 +380,6 @@ fn installed_memory() -> u64 {
     [group, machine].into_iter().flatten().min().unwrap_or(4 << 30)
 }
 
-mod memory {
-    use serde::{Deserialize, Deserializer, Serializer};
-
-    use super::units;
-
-    pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<u64>, D::Error> {
-        let text = String::deserialize(deserializer)?;
-        if text == "auto" { Ok(None) } else { units::parse_bytes(&text).map(Some).map_err(serde::de::Error::custom) }
-    }
-
-    #[expect(clippy::ref_option, reason = "serde's signature")]
-    pub(super) fn serialize<S: Serializer>(value: &Option<u64>, serializer: S) -> Result<S::Ok, S::Error> {
-        match value {
-            None => serializer.serialize_str("auto"),
-            Some(bytes) => serializer.collect_str(bytes),
-        }
-    }
-}
-
-mod bytes {
-    use serde::{Deserialize, Deserializer, Serializer};
-
-    use super::units;
-
-    pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u64, D::Error> {
-        let text = String::deserialize(deserializer)?;
-        units::parse_bytes(&text).map_err(serde::de::Error::custom)
-    }
-
-    #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde's signature")]
-    pub(super) fn serialize<S: Serializer>(value: &u64, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_str(value)
-    }
-}
-
 const fn default_wait() -> Duration {
     Duration::from_secs(20)
 }
@@ -422,68 +388,6 @@ const fn default_wait() -> Duration {
 fn first_line(error: &str) -> String {
     let line = error.lines().next().unwrap_or_default();
     line.strip_prefix("error: ").unwrap_or(line).to_owned()
-}
-
-/// A number of jobs, or `auto`.
-#[derive(schemars::JsonSchema)]
-#[serde(untagged)]
-#[expect(dead_code, reason = "only its schema is of use")]
-enum Slots {
-    /// A number of jobs.
-    Number(#[schemars(range(min = 1, max = 1024))] u16),
-    /// One per two processors.
-    Word(Auto),
-}
-
-#[derive(schemars::JsonSchema)]
-#[serde(rename_all = "snake_case")]
-#[expect(dead_code, reason = "only its schema is of use")]
-enum Auto {
-    Auto,
-}
-
-mod slots {
-    use serde::{Deserialize, Deserializer, Serializer};
-
-    pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<usize>, D::Error> {
-        let text = String::deserialize(deserializer)?;
-        super::parse_slots(&text).map_err(serde::de::Error::custom)
-    }
-
-    #[expect(clippy::ref_option, reason = "serde's signature")]
-    pub(super) fn serialize<S: Serializer>(value: &Option<usize>, serializer: S) -> Result<S::Ok, S::Error> {
-        match value {
-            None => serializer.serialize_str("auto"),
-            Some(slots) => serializer.serialize_u64(*slots as u64),
-        }
-    }
-}
-
-fn parse_slots(text: &str) -> Result<Option<usize>, String> {
-    match text {
-        "auto" => Ok(None),
-        number => match number.parse() {
-            Ok(slots @ 1..=1024) => Ok(Some(slots)),
-            _ => Err(format!("`{number}` is not a number of slots: write auto, or a number from 1 to 1024")),
-        },
-    }
-}
-
-mod duration {
-    use std::time::Duration;
-
-    use serde::{Deserialize, Deserializer, Serializer};
-
-    use super::units;
-
-    pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Duration, D::Error> {
-        let text = String::deserialize(deserializer)?;
-        units::parse_duration(&text).map_err(serde::de::Error::custom)
-    }
-
-    pub(super) fn serialize<S: Serializer>(value: &Duration, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_str(&format_args!("{}ms", value.as_millis()))
-    }
 }
 
 #[cfg(test)]
@@ -565,6 +469,45 @@ mod tests {
             let error = target(bad).unwrap_err().to_string();
             assert!(error.starts_with("CFG0004: store:") && !error.contains("secret"), "{error}");
         }
+    }
+
+    /// Paths of all keys, as `docs/configuration.md` writes them.
+    fn keys(schema: &serde_json::Value, root: &serde_json::Value, path: &str, found: &mut Vec<String>) {
+        if let Some(name) = schema["$ref"].as_str().and_then(|name| name.strip_prefix("#/$defs/")) {
+            return keys(&root["$defs"][name], root, path, found);
+        }
+        if schema["items"].is_object() {
+            return keys(&schema["items"], root, path, found);
+        }
+        if schema["additionalProperties"].is_object() {
+            return keys(&schema["additionalProperties"], root, &format!("{path}.NAME"), found);
+        }
+        let choices = schema["oneOf"].as_array().into_iter().flatten();
+        choices.for_each(|choice| keys(choice, root, path, found));
+        for (key, value) in schema["properties"].as_object().into_iter().flatten() {
+            let path = if path.is_empty() { key.clone() } else { format!("{path}.{key}") };
+            let before = found.len();
+            keys(value, root, &path, found);
+            if found.len() == before {
+                found.push(path);
+            }
+        }
+    }
+
+    #[test]
+    fn every_key_and_variable_is_documented() {
+        let document = include_str!("../../docs/configuration.md");
+        let schema = serde_json::to_value(schemars::schema_for!(Config)).unwrap();
+        let mut found = Vec::new();
+        keys(&schema, &schema, "", &mut found);
+        // Where buckets are is one row.
+        found.retain(|key| key != "objects.local");
+        assert!(found.len() > 20, "{found:?}");
+        let missing: Vec<_> = found.iter().filter(|key| !document.contains(&format!("| `{key}` |"))).collect();
+        assert!(missing.is_empty(), "docs/configuration.md has no row of {missing:?}");
+        let variables = include_str!("environment.rs").split('"').filter(|text| text.starts_with("REELMILL_"));
+        let missing: Vec<_> = variables.filter(|name| !document.contains(*name)).collect();
+        assert!(missing.is_empty(), "docs/configuration.md says nothing of {missing:?}");
     }
 
     #[test]
