@@ -169,6 +169,62 @@ async fn field_case_07_put_copy_and_multipart_uploads_are_told() {
 }
 
 #[tokio::test]
+async fn large_objects_are_copied_in_parts_and_told_once() {
+    let (endpoint, client) = Endpoint::with_bucket().await;
+    let body: Vec<u8> = (0..10_000_u32).flat_map(u32::to_le_bytes).collect();
+    client.put_object().bucket("uploads").key("a b+ü.bin").body(body.clone().into()).send().await.unwrap();
+    let begun = client.create_multipart_upload().bucket("uploads").key("copy.bin").send().await.unwrap();
+    let id = begun.upload_id.unwrap();
+    let copy = |number: i32, range: &str| {
+        let part = client.upload_part_copy().bucket("uploads").key("copy.bin").upload_id(&id).part_number(number);
+        part.copy_source("uploads/a%20b%2B%C3%BC.bin").copy_source_range(range).send()
+    };
+    let mut parts = Vec::new();
+    for (number, range) in [(1, "bytes=0-29999"), (2, "bytes=30000-39999")] {
+        let etag = copy(number, range).await.unwrap().copy_part_result.unwrap().e_tag;
+        parts.push(aws_sdk_s3::types::CompletedPart::builder().part_number(number).set_e_tag(etag).build());
+    }
+    for wrong in ["bytes=40000-40001", "0-9"] {
+        assert!(copy(3, wrong).await.is_err(), "{wrong}");
+    }
+    let replaced = client.upload_part_copy().bucket("uploads").key("copy.bin").upload_id(&id).part_number(3);
+    let replaced = replaced.copy_source("uploads/a%20b%2B%C3%BC.bin").copy_source_if_match("\"other\"").send().await;
+    assert!(replaced.is_err(), "the source is another one");
+    assert_eq!(endpoint.events.seen().len(), 1, "parts are no objects");
+    let parts = aws_sdk_s3::types::CompletedMultipartUpload::builder().set_parts(Some(parts)).build();
+    let done = client.complete_multipart_upload().bucket("uploads").key("copy.bin").upload_id(&id);
+    done.multipart_upload(parts).send().await.unwrap();
+    let whole = client.get_object().bucket("uploads").key("copy.bin").send().await.unwrap();
+    assert_eq!(whole.body.collect().await.unwrap().into_bytes(), body);
+    let told: Vec<_> = endpoint.events.seen().iter().map(|e| e.name.clone()).collect();
+    assert_eq!(told, ["Put", "CompleteMultipartUpload"]);
+}
+
+#[tokio::test]
+async fn what_the_endpoint_does_not_do_is_refused_with_a_word() {
+    use aws_sdk_s3::error::ProvideErrorMetadata;
+    use aws_sdk_s3::types::{ServerSideEncryption, StorageClass};
+    let (endpoint, client) = Endpoint::with_bucket().await;
+    let put = || client.put_object().bucket("uploads").key("x").body(ByteStream::from_static(b"x"));
+    let refused = [
+        put().server_side_encryption(ServerSideEncryption::Aes256).send().await,
+        put().tagging("a=b").send().await,
+        put().storage_class(StorageClass::Glacier).send().await,
+    ];
+    for answer in refused {
+        let error = answer.unwrap_err();
+        assert!(error.message().is_some_and(|message| message.contains("this endpoint")), "{error:?}");
+    }
+    assert!(endpoint.events.seen().is_empty());
+    put().storage_class(StorageClass::Standard).send().await.unwrap();
+    let beyond = client.get_object().bucket("uploads").key("x").range("bytes=9-").send().await.unwrap_err();
+    assert_eq!(beyond.code(), Some("InvalidRange"));
+    assert!(beyond.message().is_some_and(|message| message.contains("1 bytes")), "{beyond:?}");
+    let full = client.delete_bucket().bucket("uploads").send().await.unwrap_err();
+    assert!(full.code() == Some("BucketNotEmpty") && full.message().is_some(), "{full:?}");
+}
+
+#[tokio::test]
 async fn field_case_08_a_half_written_upload_is_no_object() {
     let (endpoint, client) = Endpoint::with_bucket().await;
     let url = client.put_object().bucket("uploads").key("half.mp4").presigned(hour()).await.unwrap();

@@ -73,7 +73,7 @@ impl Conditions<'_> {
             (None, None) => true,
         };
         if !fits {
-            return Err(s3_error!(PreconditionFailed));
+            return Err(s3_error!(PreconditionFailed, "the object does not meet a condition of the request"));
         }
         let known = match (self.not_matching, self.modified_since) {
             (Some(condition), _) => is(condition),
@@ -87,7 +87,9 @@ impl Conditions<'_> {
 /// The bytes asked for, and the `Content-Range` of the answer where it is a part.
 pub fn range(asked: Option<dto::Range>, size_bytes: u64) -> S3Result<(std::ops::Range<u64>, Option<String>)> {
     let Some(asked) = asked else { return Ok((0..size_bytes, None)) };
-    let range = asked.check(size_bytes).map_err(|_| s3_error!(InvalidRange))?;
+    let range = asked
+        .check(size_bytes)
+        .map_err(|_| s3_error!(InvalidRange, "the object has {size_bytes} bytes; none of them is in the range"))?;
     let header = format!("bytes {}-{}/{size_bytes}", range.start, range.end.saturating_sub(1));
     Ok((range, Some(header)))
 }

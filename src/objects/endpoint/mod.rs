@@ -4,7 +4,8 @@
 //! **Invariant**: an upload is acknowledged when its object is whole, on disk, and its event persisted; a request that is
 //! not signed with the key pair is refused.
 //!
-//! Deliberately absent: TLS, users and policies, versions, tags, encryption. Who needs those has an S3 already.
+//! Deliberately absent: TLS, users and policies, versions, tags, storage classes, encryption. Who needs those has an S3
+//! already; an upload that asks for one of them is refused.
 
 mod answer;
 mod keys;

@@ -23,7 +23,24 @@ use crate::objects::{Head, OCTET_STREAM, ObjectError, Objects, Revision};
 const CHUNK_BYTES: usize = 256 * 1024;
 
 /// Most parts in a list, and in an upload.
-const MAX_PARTS: i32 = 10_000;
+const MAX_PARTS: u32 = 10_000;
+
+/// Refuses an upload that asks for what would not be done: better than an object that is not encrypted, not tagged or not
+/// where it was meant to be. Every object is of the class STANDARD, so that is no wish.
+macro_rules! refuse {
+    ($input:expr) => {
+        let input = &$input;
+        if input.server_side_encryption.is_some() || input.sse_customer_algorithm.is_some() {
+            return Err(s3_error!(NotImplemented, "this endpoint does not encrypt; leave server-side encryption out"));
+        }
+        if input.tagging.is_some() {
+            return Err(s3_error!(NotImplemented, "this endpoint has no tags; metadata can say the same"));
+        }
+        if input.storage_class.as_ref().is_some_and(|class| class.as_str() != StorageClass::STANDARD) {
+            return Err(s3_error!(InvalidStorageClass, "this endpoint has the storage class STANDARD only"));
+        }
+    };
+}
 
 /// The service.
 pub struct Service {
@@ -37,6 +54,7 @@ impl Service {
     }
 
     async fn store(&self, mut req: S3Request<PutObjectInput>, event: &'static str) -> S3Result<PutObjectOutput> {
+        refuse!(req.input);
         if req.input.if_match.is_some() {
             return Err(s3_error!(NotImplemented, "If-Match on an upload is not supported"));
         }
@@ -68,6 +86,14 @@ impl Service {
             checksum_sha256: checksum.checksum_sha256,
             ..PutObjectOutput::default()
         })
+    }
+
+    /// What is copied.
+    async fn source(&self, source: &CopySource) -> S3Result<(Head, std::fs::File)> {
+        let CopySource::Bucket { bucket, key, version_id } = source else {
+            return Err(s3_error!(NotImplemented, "a copy's source is a bucket and a key"));
+        };
+        self.open(&location(bucket, key), version_id.as_deref()).await
     }
 
     async fn open(&self, object: &ObjectLocation, version: Option<&str>) -> S3Result<(Head, std::fs::File)> {
@@ -109,7 +135,7 @@ impl S3 for Service {
 
     async fn delete_bucket(&self, req: S3Request<DeleteBucketInput>) -> S3Result<S3Response<DeleteBucketOutput>> {
         if !self.buckets.remove_bucket(&req.input.bucket).await? {
-            return Err(s3_error!(BucketNotEmpty));
+            return Err(s3_error!(BucketNotEmpty, "the bucket holds objects; delete them first"));
         }
         Ok(S3Response::new(DeleteBucketOutput::default()))
     }
@@ -184,17 +210,15 @@ impl S3 for Service {
 
     async fn copy_object(&self, req: S3Request<CopyObjectInput>) -> S3Result<S3Response<CopyObjectOutput>> {
         let input = req.input;
-        let CopySource::Bucket { bucket, key, version_id } = &input.copy_source else {
-            return Err(s3_error!(NotImplemented, "a copy's source is a bucket and a key"));
-        };
-        let (source, file) = self.open(&location(bucket, key), version_id.as_deref()).await?;
+        refuse!(input);
+        let (source, file) = self.source(&input.copy_source).await?;
         let conditions = Conditions {
             matching: input.copy_source_if_match.as_ref(),
             not_matching: input.copy_source_if_none_match.as_ref(),
             modified_since: input.copy_source_if_modified_since.as_ref(),
             unmodified_since: input.copy_source_if_unmodified_since.as_ref(),
         };
-        conditions.check(&source).map_err(|_| s3_error!(PreconditionFailed))?;
+        conditions.check(&source).map_err(|_| s3_error!(PreconditionFailed, "the source does not meet a condition"))?;
         let replaces = input.metadata_directive.is_some_and(|d| d.as_str() == MetadataDirective::REPLACE);
         let (content_type, metadata) = if replaces {
             (input.content_type.unwrap_or_else(|| OCTET_STREAM.to_owned()), metadata(input.metadata))
@@ -241,6 +265,7 @@ impl S3 for Service {
         req: S3Request<CreateMultipartUploadInput>,
     ) -> S3Result<S3Response<CreateMultipartUploadOutput>> {
         let input = req.input;
+        refuse!(input);
         let object = location(&input.bucket, &input.key);
         let content_type = input.content_type.unwrap_or_else(|| OCTET_STREAM.to_owned());
         let upload = self.buckets.begin_upload(&object, content_type, metadata(input.metadata)).await?;
@@ -254,8 +279,7 @@ impl S3 for Service {
     }
 
     async fn upload_part(&self, mut req: S3Request<UploadPartInput>) -> S3Result<S3Response<UploadPartOutput>> {
-        let number = u32::try_from(req.input.part_number).ok().filter(|_| req.input.part_number <= MAX_PARTS);
-        let number = number.ok_or_else(|| s3_error!(InvalidArgument, "parts are numbered from 1 to 10000"))?;
+        let number = part_number(req.input.part_number)?;
         let object = location(&req.input.bucket, &req.input.key);
         let upload = self.buckets.upload(&req.input.upload_id, &object).await?;
         let writer = self.buckets.part_writer(&upload).await?;
@@ -273,6 +297,36 @@ impl S3 for Service {
             checksum_sha256: checksum.checksum_sha256,
             ..UploadPartOutput::default()
         }))
+    }
+
+    async fn upload_part_copy(
+        &self,
+        req: S3Request<UploadPartCopyInput>,
+    ) -> S3Result<S3Response<UploadPartCopyOutput>> {
+        let input = req.input;
+        let number = part_number(input.part_number)?;
+        let object = location(&input.bucket, &input.key);
+        let upload = self.buckets.upload(&input.upload_id, &object).await?;
+        let (source, file) = self.source(&input.copy_source).await?;
+        let conditions = Conditions {
+            matching: input.copy_source_if_match.as_ref(),
+            not_matching: input.copy_source_if_none_match.as_ref(),
+            modified_since: input.copy_source_if_modified_since.as_ref(),
+            unmodified_since: input.copy_source_if_unmodified_since.as_ref(),
+        };
+        conditions.check(&source).map_err(|_| s3_error!(PreconditionFailed, "the source does not meet a condition"))?;
+        let asked = input.copy_source_range.as_deref().map(Range::parse).transpose();
+        let asked = asked.map_err(|_| s3_error!(InvalidArgument, "a range to copy is written bytes=FIRST-LAST"))?;
+        let (range, _) = range(asked, source.size_bytes)?;
+        let staged = self.buckets.copy_part(&upload, file, range).await?;
+        let md5 = staged.md5().to_owned();
+        self.buckets.keep_part(&upload, number, staged).await?;
+        let result = CopyPartResult {
+            e_tag: Some(ETag::Strong(md5)),
+            last_modified: Some(time(source.last_modified)),
+            ..CopyPartResult::default()
+        };
+        Ok(S3Response::new(UploadPartCopyOutput { copy_part_result: Some(result), ..UploadPartCopyOutput::default() }))
     }
 
     async fn list_parts(&self, req: S3Request<ListPartsInput>) -> S3Result<S3Response<ListPartsOutput>> {
@@ -358,6 +412,11 @@ impl S3 for Service {
         self.buckets.abort_upload(&upload).await?;
         Ok(S3Response::new(AbortMultipartUploadOutput::default()))
     }
+}
+
+fn part_number(number: i32) -> S3Result<u32> {
+    let number = u32::try_from(number).ok().filter(|number| (1..=MAX_PARTS).contains(number));
+    number.ok_or_else(|| s3_error!(InvalidArgument, "parts are numbered from 1 to 10000"))
 }
 
 fn location(bucket: &str, key: &str) -> ObjectLocation {

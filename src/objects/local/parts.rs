@@ -6,6 +6,7 @@
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::io;
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -84,6 +85,14 @@ impl LocalBuckets {
     pub async fn part_writer(&self, upload: &Upload) -> Result<Writer, ObjectError> {
         let stage = self.upload_folder(&upload.id)?.join(format!("{:016x}.tmp", self.tick()));
         Writer::create(stage).await.map_err(|e| ObjectError::io("write a part of", &upload.object, e))
+    }
+
+    /// Stages a range of an open file as a part.
+    pub async fn copy_part(&self, upload: &Upload, from: File, range: Range<u64>) -> Result<Staged, ObjectError> {
+        let stage = self.upload_folder(&upload.id)?.join(format!("{:016x}.tmp", self.tick()));
+        let object = upload.object.clone();
+        let copied = move || Staged::copy_range(from, range, stage);
+        self.blocking(move |_| copied().map_err(|e| ObjectError::io("copy a part of", object, e))).await
     }
 
     /// Keeps a written part, in place of an earlier one of its number.

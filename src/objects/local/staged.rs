@@ -1,7 +1,8 @@
 //! A file on its way to become an object: on the bucket's file system, but outside of what is visible.
 
 use std::fs::File;
-use std::io::{self, Read};
+use std::io::{self, Read, Seek, SeekFrom};
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 
 use md5::{Digest, Md5};
@@ -34,6 +35,20 @@ impl Staged {
     pub fn copy(mut from: File, stage: PathBuf) -> io::Result<Self> {
         let mut staged = Self { path: stage, md5: String::new() };
         io::copy(&mut from, &mut File::create_new(&staged.path)?)?;
+        staged.md5 = digest(File::open(&staged.path)?)?;
+        Ok(staged)
+    }
+
+    /// Stages a copy of some bytes of an open file.
+    pub fn copy_range(mut from: File, range: Range<u64>, stage: PathBuf) -> io::Result<Self> {
+        from.seek(SeekFrom::Start(range.start))?;
+        let mut staged = Self { path: stage, md5: String::new() };
+        let wanted = range.end.saturating_sub(range.start);
+        let mut file = File::create_new(&staged.path)?;
+        if io::copy(&mut from.take(wanted), &mut file)? < wanted {
+            return Err(io::ErrorKind::UnexpectedEof.into());
+        }
+        file.sync_all()?;
         staged.md5 = digest(File::open(&staged.path)?)?;
         Ok(staged)
     }
