@@ -118,6 +118,11 @@ impl WorkflowFolder {
                 ),
             }
         }
+        if self.active().is_empty() {
+            let why = if self.folder.is_dir() { "holds no workflow that is right" } else { "does not exist" };
+            tracing::warn!("{} {why}; uploads start nothing until one is there", self.folder.display());
+            return;
+        }
         let names: Vec<String> = self.active().iter().map(|workflow| workflow.name.clone()).collect();
         tracing::info!(workflows = names.join(", "), "workflows loaded");
     }

@@ -127,7 +127,7 @@ impl Daemon {
         if let Some(local) = &local {
             make_buckets(local, &catalog).await?;
             if let Some(address) = config.s3_endpoint {
-                s3 = Some(S3Endpoint::open(address, key_file).await?);
+                s3 = Some(listen(address, "S3 endpoint").await?);
             }
         }
         let pool = Pool::new(worker, config.worker.slot_count());
@@ -136,6 +136,8 @@ impl Daemon {
         let api = listen(config.api.listen, "API").await?;
         let reclaimed = store.reclaim_all(clock.now()).await?;
         let events = config.events.iter().map(|EventsConfig::Sqs(sqs)| sqs.clone()).collect();
+        // Last: a new key pair is shown once, by a daemon that has started.
+        let s3 = s3.map(|listener| S3Endpoint::open(listener, key_file)).transpose()?;
         let host = Host {
             claimant: Claimant {
                 name: format!("{}-{}", hostname(), std::process::id()),
@@ -332,9 +334,9 @@ async fn follow(catalog: Arc<WorkflowFolder>, local: Option<LocalBuckets>, stop:
 }
 
 impl S3Endpoint {
-    async fn open(address: SocketAddr, key_file: &Path) -> Result<Self, ServeError> {
+    fn open(listener: TcpListener, key_file: &Path) -> Result<Self, ObjectError> {
         let (keys, new_keys) = KeyPair::load_or_create(key_file)?;
-        Ok(Self { listener: listen(address, "S3 endpoint").await?, keys, new_keys })
+        Ok(Self { listener, keys, new_keys })
     }
 }
 

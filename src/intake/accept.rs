@@ -34,8 +34,12 @@ impl Intake {
             starts.extend(start);
             decisions.push(MatchDecision { workflow: workflow.name.clone(), matched, reason });
         }
+        let nothing = starts.is_empty().then(|| reasons(&decisions));
         let outcome = self.store.record_event(&identity(&event), &event, decisions, starts, now).await?;
         tracing::debug!(object = %event.object.location, shape = event.shape, ?outcome, "event");
+        if let (EventOutcome::Recorded(_), Some(reasons)) = (&outcome, nothing) {
+            tracing::info!(object = %event.object.location, reasons, "an upload started nothing");
+        }
         Ok(outcome)
     }
 
@@ -84,6 +88,13 @@ impl Intake {
         };
         (Some(start), reason.to_string())
     }
+}
+
+/// Why nothing starts: each workflow's answer.
+fn reasons(decisions: &[MatchDecision]) -> String {
+    let each = |decision: &MatchDecision| format!("{}: {}", decision.workflow, decision.reason);
+    let reasons: Vec<_> = decisions.iter().map(each).collect();
+    if reasons.is_empty() { "there are no workflows".to_owned() } else { reasons.join("; ") }
 }
 
 /// Whether the event may start the workflow, as far as it tells by itself.

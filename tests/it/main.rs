@@ -19,6 +19,7 @@ mod moto;
 mod objects;
 mod run;
 mod sqs;
+mod start;
 mod support;
 mod validate;
 mod worker;
