@@ -1,5 +1,6 @@
 //! What can go wrong with objects, and whose it is to mend.
 
+use std::borrow::Cow;
 use std::path::PathBuf;
 use std::{fmt, io};
 
@@ -65,7 +66,7 @@ pub enum ObjectError {
         /// The bucket or key.
         name: String,
         /// Why.
-        reason: &'static str,
+        reason: Cow<'static, str>,
     },
     /// The operating system refused.
     #[error("OBJ0009: cannot {operation} {what}")]

@@ -23,7 +23,7 @@ use bytes::Bytes;
 
 use crate::model::{InputObject, ObjectLocation, Timestamp};
 
-pub use error::ObjectError;
+pub use error::{BoxError, ObjectError};
 pub use event::EventSink;
 
 /// Object storage, shared.

@@ -16,7 +16,7 @@ const MAX_COMPONENT_BYTES: usize = 255;
 
 /// Refuses what S3 would not take as a bucket's name.
 pub fn check_bucket(name: &str) -> Result<(), ObjectError> {
-    let refuse = |reason| Err(ObjectError::InvalidName { name: name.to_owned(), reason });
+    let refuse = |reason: &'static str| Err(ObjectError::InvalidName { name: name.to_owned(), reason: reason.into() });
     if !(3..=63).contains(&name.len()) {
         return refuse("a bucket's name has 3 to 63 characters");
     }
@@ -33,7 +33,8 @@ pub fn check_bucket(name: &str) -> Result<(), ObjectError> {
 /// The path components of a key.
 pub fn components(object: &ObjectLocation) -> Result<Vec<&str>, ObjectError> {
     let key = object.key.as_str();
-    let refuse = |reason| Err(ObjectError::InvalidName { name: object.to_string(), reason });
+    let refuse =
+        |reason: &'static str| Err(ObjectError::InvalidName { name: object.to_string(), reason: reason.into() });
     if key.is_empty() {
         return refuse("the key is empty");
     }

@@ -5,7 +5,7 @@ use aws_sdk_s3::config::http::HttpResponse;
 use aws_sdk_s3::error::{ProvideErrorMetadata, SdkError};
 
 use crate::model::ObjectLocation;
-use crate::objects::ObjectError;
+use crate::objects::{BoxError, ObjectError};
 
 /// Turns an error of the SDK into ours.
 pub fn classify<E>(operation: &'static str, object: &ObjectLocation, error: SdkError<E, HttpResponse>) -> ObjectError
@@ -24,6 +24,7 @@ where
         };
     };
     let object = object.clone();
+    let said = said(answer.err(), answer.raw().status().as_u16());
     // HEAD has no body, hence no code.
     match (answer.err().code().unwrap_or_default(), answer.raw().status().as_u16()) {
         ("NoSuchBucket", _) => ObjectError::NoBucket { bucket: object.bucket },
@@ -41,15 +42,27 @@ where
             | "AuthFailure",
             _,
         )
-        | (_, 401) => ObjectError::Credentials { source: error.into() },
+        | (_, 401) => ObjectError::Credentials { source: said },
         ("InvalidBucketName", _) => {
-            ObjectError::InvalidName { name: object.bucket, reason: "S3 refuses the bucket's name" }
+            ObjectError::InvalidName { name: object.bucket, reason: "S3 refuses the bucket's name".into() }
         }
         ("KeyTooLongError" | "InvalidObjectName" | "XMinioInvalidObjectName", _) => {
-            ObjectError::InvalidName { name: object.key, reason: "the object storage refuses the key" }
+            ObjectError::InvalidName { name: object.key, reason: "the object storage refuses the key".into() }
         }
-        (_, 403) => ObjectError::AccessDenied { operation, what: object.to_string(), source: error.into() },
-        _ => ObjectError::Service { operation, what: object.to_string(), source: error.into() },
+        ("InvalidArgument", _) => {
+            ObjectError::InvalidName { name: object.to_string(), reason: format!("the storage says {said}").into() }
+        }
+        (_, 403) => ObjectError::AccessDenied { operation, what: object.to_string(), source: said },
+        _ => ObjectError::Service { operation, what: object.to_string(), source: said },
+    }
+}
+
+/// What the storage said, for people: its code and its words.
+fn said<E: ProvideErrorMetadata>(error: &E, status: u16) -> BoxError {
+    match (error.code(), error.message()) {
+        (Some(code), Some(message)) => format!("{code}: {message}").into(),
+        (Some(one), None) | (None, Some(one)) => one.into(),
+        (None, None) => format!("HTTP status {status}").into(),
     }
 }
 
