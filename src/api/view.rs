@@ -24,6 +24,9 @@ pub struct ExecutionView {
     pub workflow: String,
     /// Its state.
     pub state: ExecutionState,
+    /// Why it is being stopped, while it is.
+    #[serde(default)]
+    pub stopping: Option<String>,
     /// What it works on.
     pub input: InputObject,
     /// RFC 3339.
@@ -114,6 +117,7 @@ impl From<&ExecutionRecord> for ExecutionView {
             id: *id,
             workflow: workflow.clone(),
             state: *state,
+            stopping: record.state.cancel.clone().filter(|_| !state.is_ended()),
             input: input.clone(),
             created_at: created_at.to_string(),
             ended_at: ended_at.map(|at| at.to_string()),

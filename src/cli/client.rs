@@ -56,23 +56,20 @@ impl Client {
         &self,
         path: &str,
     ) -> Result<impl Stream<Item = Result<Event, CliError>> + Unpin + use<>, CliError> {
-        let url = self.url.clone();
         let bytes = self.send(Method::GET, path, &[]).await?.bytes_stream();
-        let lines = futures::stream::unfold((bytes, Vec::<u8>::new()), move |(mut bytes, mut buffer)| {
-            let url = url.clone();
-            async move {
-                loop {
-                    if let Some(end) = buffer.windows(2).position(|pair| pair == b"\n\n") {
-                        let block: Vec<u8> = buffer.drain(..end + 2).collect();
-                        if let Some(event) = parse(&block) {
-                            return Some((Ok(event), (bytes, buffer)));
-                        }
-                        continue;
+        let lines = futures::stream::unfold((bytes, Vec::<u8>::new()), async |(mut bytes, mut buffer)| {
+            loop {
+                if let Some(end) = buffer.windows(2).position(|pair| pair == b"\n\n") {
+                    let block: Vec<u8> = buffer.drain(..end + 2).collect();
+                    if let Some(event) = parse(&block) {
+                        return Some((Ok(event), (bytes, buffer)));
                     }
-                    match bytes.next().await? {
-                        Ok(chunk) => buffer.extend_from_slice(&chunk),
-                        Err(error) => return Some((Err(out_of_reach(&url, &error)), (bytes, Vec::new()))),
-                    }
+                    continue;
+                }
+                match bytes.next().await? {
+                    Ok(chunk) => buffer.extend_from_slice(&chunk),
+                    // The daemon answered before: a connection that breaks off is its end.
+                    Err(_) => return Some((Err(CliError::daemon_ended()), (bytes, Vec::new()))),
                 }
             }
         });

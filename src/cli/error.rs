@@ -59,7 +59,11 @@ impl CliError {
     /// The daemon went away while it was followed.
     #[must_use]
     pub fn daemon_ended() -> Self {
-        Self::new(Exit::Storage, "CLI0008", "the daemon ended while it was followed; what it did is kept")
+        Self::new(
+            Exit::Storage,
+            "CLI0008",
+            "the daemon ended while it was followed; nothing is lost, and it goes on from here when it is started again",
+        )
     }
 
     /// A file that cannot be read: not found, or out of reach.
@@ -119,9 +123,14 @@ impl From<WorkerError> for CliError {
 
 impl From<ObjectError> for CliError {
     fn from(error: ObjectError) -> Self {
-        let found = !error.is_not_found();
+        let missing = error.is_not_found();
         let this = Self::from(Failure::from(error));
-        Self { exit: if found { Exit::Storage } else { Exit::NotFound }, ..this }
+        let exit = match this.exit {
+            _ if missing => Exit::NotFound,
+            Exit::Usage => Exit::Usage,
+            _ => Exit::Storage,
+        };
+        Self { exit, ..this }
     }
 }
 

@@ -31,11 +31,11 @@ enum Action {
         /// Only in this state: pending, running, succeeded, failed, cancelled
         #[arg(long, value_parser = state)]
         state: Option<ExecutionState>,
-        /// Only created since (RFC 3339)
-        #[arg(long)]
+        /// Only created since: a date, or RFC 3339
+        #[arg(long, value_parser = since)]
         since: Option<String>,
         /// At most so many
-        #[arg(long, default_value_t = 20)]
+        #[arg(long, default_value_t = 20, value_parser = clap::value_parser!(u32).range(1..=1000))]
         limit: u32,
     },
     /// One execution with its activities
@@ -81,6 +81,17 @@ fn state(text: &str) -> Result<ExecutionState, String> {
         let names: Vec<&str> = ExecutionState::ALL.iter().map(|state| state.as_str()).collect();
         format!("one of {}", names.join(", "))
     })
+}
+
+/// A date is the beginning of its day, UTC.
+fn since(text: &str) -> Result<String, String> {
+    if text.len() == 10 && text.parse::<jiff::civil::Date>().is_ok() {
+        return Ok(format!("{text}T00:00:00Z"));
+    }
+    match text.parse::<jiff::Timestamp>() {
+        Ok(_) => Ok(text.to_owned()),
+        Err(_) => Err("write a date like 2026-11-22, or a time like 2026-11-22T09:00:00Z".to_owned()),
+    }
 }
 
 pub(super) async fn executions(args: ExecutionsArgs, output: Output) -> Result<Exit, CliError> {
@@ -140,12 +151,20 @@ fn list(page: &ExecutionPage, output: Output) {
                 item.id.to_string(),
                 item.workflow.clone(),
                 item.state.to_string(),
-                item.created_at.get(..19).unwrap_or(&item.created_at).replace('T', " "),
+                second(&item.created_at),
                 item.input.location.to_string(),
             ]
         })
         .collect();
     output.table(["EXECUTION", "WORKFLOW", "STATE", "CREATED (UTC)", "OBJECT"], &rows);
+    if page.next.is_some() {
+        output.note("there are more; a higher --limit, --workflow, --state and --since choose others");
+    }
+}
+
+/// An RFC 3339 time in UTC to the second, for people.
+fn second(time: &str) -> String {
+    time.get(..19).unwrap_or(time).replace('T', " ")
 }
 
 /// Prints an execution with its activities.
@@ -157,7 +176,14 @@ pub(super) fn show(view: &ExecutionView, output: Output) {
     output.line(format_args!("execution  {}", view.id));
     output.line(format_args!("workflow   {}", view.workflow));
     output.line(format_args!("object     {}", view.input.location));
-    output.line(format_args!("state      {}", view.state));
+    match &view.stopping {
+        None => output.line(format_args!("state      {}", view.state)),
+        Some(why) => output.line(format_args!("state      {}, stopping: {why}", view.state)),
+    }
+    output.line(format_args!("created    {} UTC", second(&view.created_at)));
+    if let Some(ended_at) = &view.ended_at {
+        output.line(format_args!("ended      {} UTC", second(ended_at)));
+    }
     output.line("");
     let rows: Vec<[String; 5]> = view
         .activities
@@ -225,4 +251,18 @@ async fn follow(client: &Client, execution: ExecutionId, output: Output) -> Resu
         }
     }
     Err(CliError::daemon_ended())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn since_is_a_date_or_a_time() {
+        assert_eq!(since("2026-11-22").as_deref(), Ok("2026-11-22T00:00:00Z"));
+        assert_eq!(since("2026-11-22T09:00:00+01:00").as_deref(), Ok("2026-11-22T09:00:00+01:00"));
+        for wrong in ["yesterday", "2026-13-01", "2026-11-22T09:00", ""] {
+            assert!(since(wrong).is_err(), "{wrong}");
+        }
+    }
 }

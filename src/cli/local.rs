@@ -52,12 +52,15 @@ pub(super) fn parse_location(text: &str) -> Option<Result<ObjectLocation, CliErr
     })
 }
 
+/// Whether the environment names an S3 of one's own.
+pub(super) fn names_an_s3() -> bool {
+    ["AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_S3"].iter().any(|name| std::env::var_os(name).is_some())
+}
+
 /// The S3 that the AWS SDK's own chain leads to.
 pub(super) async fn s3() -> SharedObjects {
     // An endpoint of one's own has no host name per bucket.
-    let path_style =
-        std::env::var_os("AWS_ENDPOINT_URL").is_some() || std::env::var_os("AWS_ENDPOINT_URL_S3").is_some();
-    Arc::new(S3Buckets::new(&AwsOptions::default(), path_style).await)
+    Arc::new(S3Buckets::new(&AwsOptions::default(), names_an_s3()).await)
 }
 
 /// Where the key pair of the S3 endpoint is kept, in data folder `data`.

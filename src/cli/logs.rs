@@ -5,9 +5,9 @@ use futures::StreamExt;
 
 use super::client::Client;
 use super::output::Output;
-use super::progress::log_text;
+use super::progress::dated_log_text;
 use super::{CliError, DaemonArgs, Exit};
-use crate::api::view::LogLine;
+use crate::api::view::{ExecutionView, LogLine};
 use crate::model::ExecutionId;
 
 /// Lines asked for at once.
@@ -30,6 +30,14 @@ pub(super) struct LogsArgs {
 
 pub(super) async fn logs(args: LogsArgs, output: Output) -> Result<Exit, CliError> {
     let client = Client::new(&args.daemon)?;
+    if let Some(activity) = &args.activity {
+        let view: ExecutionView = client.get(&format!("/v1/executions/{}", args.execution), &[]).await?;
+        if !view.activities.contains_key(activity) {
+            let there: Vec<_> = view.activities.keys().map(String::as_str).collect();
+            let message = format!("the execution has no activity `{activity}`; it has {}", there.join(", "));
+            return Err(CliError::new(Exit::NotFound, "CLI0013", message));
+        }
+    }
     let print = |line: &LogLine| {
         if args.activity.is_some() && line.activity != args.activity {
             return;
@@ -37,7 +45,7 @@ pub(super) async fn logs(args: LogsArgs, output: Output) -> Result<Exit, CliErro
         if output.json {
             output.json_line(line);
         } else {
-            output.line(log_text(line));
+            output.line(dated_log_text(line));
         }
     };
     if args.follow {

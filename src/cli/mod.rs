@@ -39,27 +39,18 @@ struct Cli {
     command: Command,
 }
 
+/// What to do. Each is described where its arguments are: a word here would hide the longer one there.
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Run the daemon: events in, finished media out
     Serve(serve::ServeArgs),
-    /// Run one workflow on one local file, without a daemon
     Run(run::RunArgs),
-    /// Check workflow files: every error at once
     Validate(validate::ValidateArgs),
-    /// Draw a workflow
     Graph(graph::GraphArgs),
-    /// Say what a media file holds
     Probe(probe::ProbeArgs),
-    /// Upload a file to a bucket
     Put(put::PutArgs),
-    /// List, show, cancel, retry and prioritize executions
     Executions(executions::ExecutionsArgs),
-    /// List, pause, resume and set queues
     Queues(queues::QueuesArgs),
-    /// Read the log of an execution
     Logs(logs::LogsArgs),
-    /// Print a JSON Schema
     Schema(schema::SchemaArgs),
 }
 
@@ -84,10 +75,7 @@ struct WorkerArgs {
 pub fn main() -> ExitCode {
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
-        Err(error) => {
-            let _ = error.print();
-            return if error.use_stderr() { Exit::Usage } else { Exit::Done }.into();
-        }
+        Err(error) => return not_understood(&error),
     };
     let output = Output::new(cli.json);
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
@@ -103,6 +91,25 @@ pub fn main() -> ExitCode {
         Ok(exit) => exit.into(),
         Err(error) => output.error(&error),
     }
+}
+
+/// Help and versions are results; anything else is wrong usage, in the one shape of errors.
+fn not_understood(error: &clap::Error) -> ExitCode {
+    let json = std::env::args_os().any(|argument| argument == "--json");
+    let lacks_command = error.kind() == clap::error::ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand;
+    if !error.use_stderr() || lacks_command && !json {
+        let _ = error.print();
+        return if error.use_stderr() { Exit::Usage } else { Exit::Done }.into();
+    }
+    let text = error.render().to_string();
+    let text = text.strip_prefix("error: ").unwrap_or(&text).trim_end();
+    let first = text.split("\n\n").next().unwrap_or(text).replace("\n  ", " ");
+    let message = match (json, lacks_command) {
+        (true, true) => "there is no command; `reelmill --help` shows them",
+        (true, false) => &first,
+        (false, _) => text,
+    };
+    Output::new(json).error(&CliError::usage(message))
 }
 
 async fn dispatch(command: Command, output: Output) -> Result<Exit, CliError> {

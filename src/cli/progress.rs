@@ -92,14 +92,22 @@ impl Watch {
     }
 }
 
-/// A line of the log for people: `09:00:01.250 poster #1 running on …`.
+/// A line of the log for people who watch: `09:00:01.250  poster: running on …`.
 pub(super) fn log_text(line: &LogLine) -> String {
     let clock = line.at.split_once('T').map_or(line.at.as_str(), |(_, time)| time);
-    let clock = clock.get(..12).unwrap_or(clock);
+    format!("{}  {}", clock.get(..12).unwrap_or(clock), said(line))
+}
+
+/// A line of the log for people who read it later: `2026-11-22 09:00:01.250 UTC  poster: running on …`.
+pub(super) fn dated_log_text(line: &LogLine) -> String {
+    format!("{} UTC  {}", line.at.get(..23).unwrap_or(&line.at).replace('T', " "), said(line))
+}
+
+fn said(line: &LogLine) -> String {
     let activity = line.activity.as_deref().unwrap_or("execution");
     match line.attempt {
-        Some(attempt) if attempt > 1 => format!("{clock}  {activity} (attempt {attempt}): {}", line.message),
-        _ => format!("{clock}  {activity}: {}", line.message),
+        Some(attempt) if attempt > 1 => format!("{activity} (attempt {attempt}): {}", line.message),
+        _ => format!("{activity}: {}", line.message),
     }
 }
 

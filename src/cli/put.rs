@@ -10,8 +10,8 @@ use super::{CliError, Exit, local};
 
 /// Upload a file to a bucket.
 ///
-/// To the embedded endpoint of the daemon whose data folder is DIR, where there is one, else to the S3 that the AWS
-/// environment (AWS_ENDPOINT_URL, AWS_PROFILE, …) leads to.
+/// To the embedded endpoint of the daemon whose data folder is DIR. With --aws, or where no daemon runs there and
+/// AWS_ENDPOINT_URL is set, to the S3 that the AWS environment (AWS_ENDPOINT_URL, AWS_PROFILE, …) leads to.
 #[derive(Debug, Args)]
 pub(super) struct PutArgs {
     /// The file
@@ -21,6 +21,9 @@ pub(super) struct PutArgs {
     /// Data folder of an embedded daemon
     #[arg(long, default_value = "reelmill-data", value_name = "DIR")]
     data: PathBuf,
+    /// Upload to the S3 of the AWS environment
+    #[arg(long)]
+    aws: bool,
 }
 
 pub(super) async fn put(args: PutArgs, output: Output) -> Result<Exit, CliError> {
@@ -36,12 +39,21 @@ pub(super) async fn put(args: PutArgs, output: Output) -> Result<Exit, CliError>
     };
     let location = local::parse_location(&to)
         .unwrap_or_else(|| Err(CliError::usage(format!("`{to}` is not an object: write s3://bucket/key"))))?;
-    let objects = match local::embedded(&args.data).await? {
+    let embedded = if args.aws { None } else { local::embedded(&args.data).await? };
+    let objects = match embedded {
         Some(objects) => {
             objects.ensure_bucket(&location.bucket).await?;
             objects
         }
-        None => local::s3().await,
+        None if args.aws || local::names_an_s3() => local::s3().await,
+        None => {
+            let message = format!(
+                "no daemon runs over {}; start one with `reelmill serve`, name its folder with --data, or upload to AWS \
+                 with --aws",
+                args.data.display()
+            );
+            return Err(CliError::new(Exit::Storage, "CLI0008", message));
+        }
     };
     let published = objects.publish(&location, &args.file, media_type(&args.file)).await?;
     if output.json {

@@ -9,6 +9,11 @@ use uuid::Uuid;
 
 use super::Timestamp;
 
+/// A text that is no identifier.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("an identifier is a UUID, like 01a2030d-0eaf-73c5-a66c-34bb69010b60")]
+pub struct NotAnId;
+
 macro_rules! id {
     ($(#[$doc:meta])* $name:ident) => {
         $(#[$doc])*
@@ -23,9 +28,9 @@ macro_rules! id {
         }
 
         impl FromStr for $name {
-            type Err = uuid::Error;
+            type Err = NotAnId;
             fn from_str(s: &str) -> Result<Self, Self::Err> {
-                s.parse().map(Self)
+                s.parse().map(Self).map_err(|_| NotAnId)
             }
         }
     };

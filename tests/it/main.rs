@@ -21,5 +21,6 @@ mod run;
 mod sqs;
 mod start;
 mod support;
+mod usage;
 mod validate;
 mod worker;
