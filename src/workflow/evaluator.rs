@@ -31,7 +31,7 @@ impl Evaluate for Evaluator {
             params: facts.params,
         };
         let lookup = |name: &str| scope.lookup(name);
-        expression::on_large_stack(|| expression::truth(condition, &lookup))
+        expression::guarded(condition, || expression::truth(condition, &lookup))
             .ok_or_else(|| crashed(condition))?
             .map_err(|error| failure(&error, &activity.name))
     }

@@ -24,6 +24,7 @@ use std::time::{Duration, Instant};
 use async_trait::async_trait;
 use futures::StreamExt;
 use reelmill::intake::{Catalog, Intake};
+use reelmill::model::media::{MediaInfo, VideoStream};
 use reelmill::model::plan::NotifyChannel;
 use reelmill::model::work::FileRole;
 use reelmill::model::{
@@ -59,6 +60,8 @@ const ACTIVITIES: u64 = 5;
 const STEPS: f64 = 15.0;
 /// Uploads announced at once, and jobs under way at once.
 const PARALLEL: usize = 128;
+/// No round takes this long without a hint.
+const HANG: Duration = Duration::from_secs(300);
 /// Uploads whose wait is measured, one after the other.
 const WAITS: usize = 400;
 
@@ -133,7 +136,8 @@ impl Bench {
         let name = &claim.plan.graph[petgraph::graph::NodeIndex::new(claim.activity)].name;
         let now = SystemClock.now();
         let (result, outputs) = if name == "probe" {
-            (json!({ "video": { "width": 1920, "height": 1080, "duration_s": 10.0 } }), Vec::new())
+            let video = VideoStream { width: 1920, height: 1080, ..VideoStream::default() };
+            (json!(MediaInfo { video: vec![video], ..MediaInfo::default() }), Vec::new())
         } else {
             let location = ObjectLocation { bucket: "media".to_owned(), key: format!("{}/{name}", claim.execution) };
             self.store.begin_publish(claim.job, claim.attempt, std::slice::from_ref(&location), now).await.unwrap();
@@ -152,14 +156,16 @@ impl Bench {
     /// Claims and ends jobs until `jobs` have been.
     async fn work(&self, left: &AtomicU64) {
         let claimant = Claimant::of_all("bench");
-        let mut hints = self.store.hints();
+        let (mut hints, begin) = (self.store.hints(), Instant::now());
         while left.load(Ordering::Relaxed) > 0 {
             match self.store.claim(&claimant, Duration::from_secs(30), SystemClock.now()).await.unwrap() {
                 Some(claim) => {
                     self.end(claim).await;
                     left.fetch_sub(1, Ordering::Relaxed);
                 }
-                None => queued(&mut hints).await,
+                None => {
+                    assert!(queued(&mut hints).await || left.load(Ordering::Relaxed) == 0 || begin.elapsed() < HANG);
+                }
             }
         }
     }
@@ -215,8 +221,8 @@ impl Bench {
     }
 }
 
-/// Waits for a hint, as the scheduler does.
-async fn queued(hints: &mut tokio::sync::broadcast::Receiver<Hint>) {
+/// Waits for a hint, as the scheduler does; false where none came for a while.
+async fn queued(hints: &mut tokio::sync::broadcast::Receiver<Hint>) -> bool {
     let hint = async {
         while let Ok(hint) = hints.recv().await {
             if matches!(hint, Hint::Queue | Hint::Outbox) {
@@ -224,7 +230,7 @@ async fn queued(hints: &mut tokio::sync::broadcast::Receiver<Hint>) {
             }
         }
     };
-    let _ = tokio::time::timeout(Duration::from_millis(200), hint).await;
+    tokio::time::timeout(Duration::from_millis(200), hint).await.is_ok()
 }
 
 fn setting(name: &str, default: u64) -> u64 {

@@ -1,7 +1,7 @@
 //! An expression evaluated: names looked up as JSON, the value given as JSON.
 
 use std::collections::HashMap;
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock, Mutex, PoisonError};
 
 use cel::objects::{Key, Map};
 use cel::{Context, ExecutionError, Program};
@@ -50,12 +50,38 @@ pub enum EvaluateError {
 /// The value of an expression. `lookup` gives the values of names.
 pub fn evaluate(source: &str, lookup: &dyn Fn(&str) -> Option<Value>) -> Result<Value, EvaluateError> {
     let source_text = || source.to_owned();
-    let program = Program::compile(source).map_err(|_| EvaluateError::Syntax { source_text: source_text() })?;
+    let program = compiled(source).ok_or_else(|| EvaluateError::Syntax { source_text: source_text() })?;
     let context = context(&program, lookup);
     let value = program
         .execute(&context)
         .map_err(|e| EvaluateError::Execution { source_text: source_text(), source: Box::new(e) })?;
     from_cel(&value).ok_or_else(|| EvaluateError::NotData { source_text: source_text() })
+}
+
+/// Expressions that were read, by their text: reading one takes longer than evaluating it, and every execution of a
+/// workflow asks the same ones.
+static COMPILED: LazyLock<Mutex<HashMap<String, Arc<Program>>>> = LazyLock::new(Mutex::default);
+
+/// Expressions that are kept.
+const KEPT: usize = 1_024;
+
+/// Whether the expression was read before.
+pub fn is_compiled(source: &str) -> bool {
+    COMPILED.lock().unwrap_or_else(PoisonError::into_inner).contains_key(source)
+}
+
+fn compiled(source: &str) -> Option<Arc<Program>> {
+    let kept = || COMPILED.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some(program) = kept().get(source) {
+        return Some(Arc::clone(program));
+    }
+    let program = Arc::new(Program::compile(source).ok()?);
+    let mut kept = kept();
+    if kept.len() >= KEPT {
+        kept.clear();
+    }
+    kept.insert(source.to_owned(), Arc::clone(&program));
+    Some(program)
 }
 
 /// What the names and functions of an expression stand for.

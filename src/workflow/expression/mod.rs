@@ -125,6 +125,17 @@ fn as_text(source: &str, value: &Value) -> Result<String, EvaluateError> {
 /// Stack for parsing and evaluating, in bytes; only what is used is ever touched.
 const STACK_BYTES: usize = 64 * 1024 * 1024;
 
+/// An expression of at most so many bytes does not nest deeply enough to exhaust any thread's stack, once it was read.
+const SHORT: usize = 200;
+
+/// Runs `work`, which evaluates `source` alone, where there is stack enough for it. `None` where it panicked.
+pub fn guarded<T: Send>(source: &str, work: impl FnOnce() -> T + Send) -> Option<T> {
+    if source.len() <= SHORT && evaluate::is_compiled(source) {
+        return std::panic::catch_unwind(std::panic::AssertUnwindSafe(work)).ok();
+    }
+    on_large_stack(work)
+}
+
 /// Runs `work` on a stack that the deepest allowed expression does not exhaust. `None` where it panicked, or where the
 /// system has no thread to give.
 pub fn on_large_stack<T: Send>(work: impl FnOnce() -> T + Send) -> Option<T> {
