@@ -137,3 +137,36 @@ impl Catalog for WorkflowFolder {
         Arc::clone(&self.read_state().active)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_that_is_not_text_harms_nobody_else() {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::create_dir(folder.path().join("templates")).unwrap();
+        let write = |name: &str, bytes: &[u8]| std::fs::write(folder.path().join(name), bytes).unwrap();
+        let good = |name: &str, template: &str| {
+            let activity = format!("transcode: {{ template: {template}, name: x.mp4 }}");
+            format!("name: {name}\noutput: {{ bucket: media }}\nactivities: {{ a: {{ {activity} }} }}\n")
+        };
+        write("good.yaml", good("good", "h264-360p").as_bytes());
+        write("uses.yaml", good("uses", "mine").as_bytes());
+        write("torn.yaml", b"name: \xff\n");
+        write("templates/mine.yaml", b"name: \xff\n");
+        let catalog = WorkflowFolder::open(folder.path()).unwrap();
+        let names = |catalog: &WorkflowFolder| catalog.active().iter().map(|w| w.name.clone()).collect::<Vec<_>>();
+        assert_eq!(names(&catalog), ["good"]);
+        let told = catalog.problems();
+        let codes: Vec<_> = told.iter().map(|problem| problem.diagnostic.code).collect();
+        assert_eq!(codes, ["WF0005", "WF0005", "TPL0013"]);
+
+        write("templates/mine.yaml", b"name: mine\nextends: h264-720p\n");
+        assert!(catalog.reload().unwrap());
+        assert_eq!(names(&catalog), ["good", "uses"]);
+        write("templates/mine.yaml", b"\xff");
+        assert!(catalog.reload().unwrap());
+        assert_eq!(names(&catalog), ["good", "uses"], "the last good version stays");
+    }
+}

@@ -375,11 +375,16 @@ async fn open_objects(
     }
 }
 
-/// Makes the buckets that the workflows name.
+/// Makes the buckets that the workflows name. A name that cannot be one harms its workflow alone.
 async fn make_buckets(buckets: &LocalBuckets, catalog: &WorkflowFolder) -> Result<(), ObjectError> {
     for workflow in catalog.active().iter() {
         for bucket in workflow.buckets() {
-            buckets.create_bucket(bucket).await?;
+            match buckets.create_bucket(bucket).await {
+                Err(error @ ObjectError::InvalidName { .. }) => {
+                    tracing::error!(%error, workflow = workflow.name, "a bucket that a workflow names cannot be made");
+                }
+                made => drop(made?),
+            }
         }
     }
     Ok(())

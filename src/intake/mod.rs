@@ -90,8 +90,12 @@ impl EventSink for Intake {
     async fn created(&self, event: ObjectEvent) -> Result<(), Failure> {
         let bucket = &event.object.location.bucket;
         let watched = |workflow: &Arc<Workflow>| workflow.trigger.as_ref().is_some_and(|t| t.bucket == *bucket);
-        if self.catalog.active().iter().any(watched) {
+        let workflows = self.catalog.active();
+        if workflows.iter().any(watched) {
             self.accept(event).await?;
+        } else if !workflows.iter().any(|workflow| workflow.buckets().any(|named| named == bucket)) {
+            // What lands in a bucket of outputs is most likely an output.
+            tracing::info!(object = %event.object.location, "an upload started nothing: no workflow names its bucket");
         }
         Ok(())
     }

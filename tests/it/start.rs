@@ -45,9 +45,14 @@ fn what_starts_nothing_is_said() {
     std::fs::create_dir(&workflows).unwrap();
     let text = "name: w\ntrigger: { bucket: uploads, key: 'in/*.mov' }\nactivities: { a: { analysis: {} } }\n";
     std::fs::write(workflows.join("w.yaml"), text).unwrap();
+    let odd = "name: odd\noutput: { bucket: No_Bucket }\nactivities: { a: { snapshot: {} } }\n";
+    std::fs::write(workflows.join("odd.yaml"), odd).unwrap();
     said("workflows loaded");
     run_ok(reelmill().arg("put").arg(fixture("logo.png")).arg("s3://uploads/other/logo.png").arg("--data").arg(&data));
     said("an upload started nothing");
+    said("a bucket that a workflow names cannot be made");
+    run_ok(reelmill().arg("put").arg(fixture("logo.png")).arg("s3://elsewhere/logo.png").arg("--data").arg(&data));
+    said("no workflow names its bucket");
     run_ok(Command::new("kill").args(["-TERM", &daemon.id().to_string()]));
     daemon.wait().unwrap();
 }

@@ -1,11 +1,12 @@
 //! Usage: mistakes on the command line, each with its exit code and one shape, and what people read of executions.
 
+use std::io::{BufRead, BufReader};
 use std::path::Path;
-use std::process::Output;
+use std::process::{Output, Stdio};
 
 use serde_json::Value;
 
-use crate::support::{Daemon, fixture, last_json, reelmill, run, run_ok};
+use crate::support::{Daemon, fixture, last_json, reelmill, run, run_ok, wait_for};
 
 const SMALL: &str = "
 name: small
@@ -113,4 +114,30 @@ fn executions_are_read_by_people() {
     }
     let shown: Value = daemon.show(&id);
     assert_eq!(shown["stopping"], Value::Null);
+}
+
+#[test]
+fn who_follows_is_told_that_the_daemon_ended() {
+    let folder = tempfile::tempdir().unwrap();
+    let workflows = folder.path().join("workflows");
+    std::fs::create_dir(&workflows).unwrap();
+    let slow = SMALL.replace(
+        "snapshot: { at: 0s, width: 160, name: poster.jpg }",
+        "transcode: { template: h264-720p, video: { preset: veryslow }, name: a.mp4 }",
+    );
+    std::fs::write(workflows.join("small.yaml"), slow).unwrap();
+    let daemon = Daemon::start(&folder.path().join("data"), &workflows);
+    daemon.put(&fixture("sintel_dragon_720p_18s.mp4"), "s3://uploads/in/one.mp4");
+    let id =
+        wait_for("the execution", || daemon.executions().first().map(|one| one["id"].as_str().unwrap().to_owned()));
+    let mut follow = daemon.cli(&["logs", &id, "--follow"]);
+    let mut child = follow.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let mut line = String::new();
+    let mut printed = BufReader::new(child.stdout.take().unwrap());
+    printed.read_line(&mut line).unwrap();
+    daemon.kill();
+    let drained = std::io::read_to_string(printed).unwrap();
+    let (exit, code, message) = error(&child.wait_with_output().unwrap());
+    assert_eq!((exit, code.as_str()), (Some(3), "CLI0008"), "{drained}");
+    assert!(message.contains("the daemon ended"), "{message}");
 }
