@@ -72,3 +72,31 @@ pub async fn in_postgres(url: &str, ended: u64) {
         sqlx::raw_sql(sqlx::AssertSqlSafe(sql)).execute(&mut db).await.unwrap();
     }
 }
+
+/// How the database answers what the queue asks it most, as it plans it beside all those rows.
+pub async fn plans(url: &str) -> String {
+    let mut db = PgConnection::connect(url).await.unwrap();
+    let mut text = String::new();
+    for (what, sql) in [
+        (
+            "the next job of a queue",
+            "SELECT j.execution, j.activity, j.id FROM jobs j JOIN executions e ON e.seq = j.execution
+             WHERE j.state = 'queued' AND j.queue = 'default'
+             ORDER BY j.priority DESC, j.execution, j.activity LIMIT 8 FOR UPDATE SKIP LOCKED",
+        ),
+        ("jobs of a queue that run", "SELECT count(*) FROM jobs WHERE state = 'running' AND queue = 'default'"),
+        ("leases that ran out", "SELECT execution FROM jobs WHERE due_at <= 1 ORDER BY due_at LIMIT 500"),
+        (
+            "what is to be told",
+            "SELECT id FROM outbox WHERE delivery = 'pending' AND due_at <= 1 ORDER BY due_at, id LIMIT 64",
+        ),
+        ("an execution's log", "SELECT event FROM log WHERE execution = 1 AND NOT mark ORDER BY seq"),
+    ] {
+        let lines: Vec<String> = sqlx::query_scalar(sqlx::AssertSqlSafe(format!("EXPLAIN (COSTS OFF) {sql}")))
+            .fetch_all(&mut db)
+            .await
+            .unwrap();
+        text.push_str(&format!("-- {what}\n{}\n", lines.join("\n")));
+    }
+    text
+}

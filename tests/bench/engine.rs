@@ -7,7 +7,7 @@
 //! claim when idle.
 //!
 //! `BENCH_EXECUTIONS` (default 20,000 per round), `BENCH_ENDED` (default 1,000,000; 0 leaves that round out),
-//! `BENCH_STORES` (`sqlite,postgres`). PostgreSQL comes from `REELMILL_POSTGRES`, with its own settings.
+//! `BENCH_WAITING` (default 100,000; 0 leaves it out), `BENCH_STORES` (`sqlite,postgres`). PostgreSQL comes from `REELMILL_POSTGRES`, with its own settings.
 
 #![expect(clippy::unwrap_used, clippy::print_stdout, reason = "a bench may panic, and prints")]
 
@@ -23,6 +23,7 @@ use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use futures::StreamExt;
+use reelmill::intake::backlog::Backlog;
 use reelmill::intake::{Catalog, Intake};
 use reelmill::model::media::{MediaInfo, VideoStream};
 use reelmill::model::plan::NotifyChannel;
@@ -103,7 +104,7 @@ impl Bench {
             store: Arc::clone(&store),
             catalog: Arc::new(Only(Arc::new(vec![Arc::new(workflow)]))),
             objects: Arc::new(LocalBuckets::open(layout, Arc::clone(&clock)).unwrap()),
-            backlog: Arc::default(),
+            backlog: Arc::new(Backlog::new(BTreeMap::from([("default".to_owned(), 0)]))),
             ids: Arc::new(RandomIds),
             clock: Arc::clone(&clock),
         };
@@ -266,8 +267,23 @@ async fn measure(name: &str, store: SharedStore, folder: &Path, fill: impl Async
         answer["executions_per_s_at_1m"] = json!(full.round());
     }
     bench.assert_all_succeeded().await;
+    let waiting = setting("BENCH_WAITING", 100_000);
+    if waiting > 0 {
+        let before = resident_mib();
+        futures::stream::iter(0..waiting).for_each_concurrent(PARALLEL, |_| bench.upload()).await;
+        let after = resident_mib();
+        println!("{name}: {after:.0} MiB resident with {waiting} waiting jobs, {before:.0} MiB before");
+        answer["resident_mib_at_100k_waiting"] = json!(after.round());
+    }
     bench.stop.cancel();
     answer
+}
+
+/// Memory of this process.
+fn resident_mib() -> f64 {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap_or("0 kB");
+    line.trim().trim_end_matches("kB").trim().parse::<f64>().unwrap_or(0.0) / 1024.0
 }
 
 fn median(mut rates: [f64; 3]) -> f64 {
@@ -292,6 +308,7 @@ async fn main() {
         let store = PostgresStore::connect(&url, Time::Database, Arc::new(Evaluator)).await.unwrap();
         let fill = async |ended| ended::in_postgres(&url, ended).await;
         answer.insert("postgres".to_owned(), measure("postgres", Arc::new(store), folder.path(), fill).await);
+        println!("{}", ended::plans(&url).await);
     }
     answer.insert("processors".to_owned(), json!(std::thread::available_parallelism().map_or(0, usize::from)));
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("target/bench");

@@ -19,12 +19,16 @@ use crate::store::{Claim, NewExecution, StoreError};
 /// Executions and plans kept in memory. Jobs are claimed execution by execution, so few are at work at a time.
 const EXECUTIONS: usize = 64;
 const PLANS: usize = 256;
+/// Claimed jobs whose place is kept in memory.
+const PLACES: usize = 16_384;
 
 /// What the writer keeps in memory. Clearing it is always safe: everything is in the database.
 pub(super) struct Cache {
     evaluate: Arc<dyn Evaluate + Send + Sync>,
     executions: HashMap<Seq, Hot>,
     plans: HashMap<i64, Arc<Plan>>,
+    /// Where claimed jobs belong, which never changes.
+    places: HashMap<JobId, (Seq, NodeIndex)>,
     /// Every queue; absent until somebody claims.
     pub lines: Option<BTreeMap<String, Line>>,
     /// Claims made, to serve queues in turn.
@@ -47,13 +51,21 @@ pub(super) struct Line {
 impl Cache {
     /// An empty cache.
     pub(super) fn new(evaluate: Arc<dyn Evaluate + Send + Sync>) -> Self {
-        Self { evaluate, executions: HashMap::new(), plans: HashMap::new(), lines: None, claims: 0 }
+        Self {
+            evaluate,
+            executions: HashMap::new(),
+            plans: HashMap::new(),
+            places: HashMap::new(),
+            lines: None,
+            claims: 0,
+        }
     }
 
     /// Forgets everything.
     pub(super) fn clear(&mut self) {
         self.executions.clear();
         self.plans.clear();
+        self.places.clear();
         self.lines = None;
     }
 
@@ -66,6 +78,19 @@ impl Cache {
             self.executions.clear();
         }
         self.executions.insert(hot.seq, hot);
+    }
+
+    /// Keeps where a job belongs.
+    pub(super) fn keep_place(&mut self, job: JobId, place: (Seq, NodeIndex)) {
+        if self.places.len() >= PLACES {
+            self.places.clear();
+        }
+        self.places.insert(job, place);
+    }
+
+    /// Where a job belongs, if that is at hand.
+    pub(super) fn place(&self, job: JobId) -> Option<(Seq, NodeIndex)> {
+        self.places.get(&job).copied()
     }
 
     fn keep_plan(&mut self, id: i64, plan: &Arc<Plan>) {

@@ -37,6 +37,7 @@ impl Writer {
             let mut hot = self.take(seq)?;
             let claim = self.step_claim(&mut hot, (job, activity), (&claimant.name, lease), now).map_err(illegal)?;
             self.cache.keep(hot);
+            self.cache.keep_place(job, (seq, activity));
             self.cache.claims += 1;
             let served = self.cache.claims;
             if let Some(line) = self.cache.lines.as_mut().and_then(|lines| lines.get_mut(&queue)) {
@@ -203,6 +204,9 @@ impl Writer {
     }
 
     fn place(&self, job: JobId) -> Result<(Seq, NodeIndex), Fault> {
+        if let Some(place) = self.cache.place(job) {
+            return Ok(place);
+        }
         self.db
             .prepare_cached("SELECT execution, activity FROM jobs WHERE id = ?1")?
             .query_row([job.0], |row| Ok((row.get(0)?, NodeIndex::from(row.get::<_, u32>(1)?))))

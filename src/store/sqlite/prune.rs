@@ -19,6 +19,10 @@ impl Writer {
                      ORDER BY ended_at LIMIT ?2)",
             )?
             .execute(params![now.before(retention.executions).0, limit])?;
+        if executions > 0 {
+            // Nothing in memory may outlive its rows.
+            self.cache.clear();
+        }
         let events = self
             .db
             .prepare_cached(

@@ -133,3 +133,46 @@ async fn nobody_is_told_of_a_commit_that_fails() {
     store.start(execution(&ids), NOW).await.unwrap();
     assert_eq!(count(&store).await, 1);
 }
+
+#[tokio::test]
+async fn a_database_of_the_first_version_goes_on() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("reelmill.db");
+    let new = execution(&SequentialIds::default());
+    {
+        let db = rusqlite::Connection::open(&path).unwrap();
+        db.execute_batch(include_str!("migrations/0001_first.sql")).unwrap();
+        db.pragma_update(None, "user_version", 1).unwrap();
+        db.execute(
+            "INSERT INTO plans (id, digest, body) VALUES (1, 'd', ?1)",
+            [serde_json::to_string(&*new.plan).unwrap()],
+        )
+        .unwrap();
+        db.execute(
+            "INSERT INTO executions (seq, id, plan, workflow, state, input, params, created_at)
+             VALUES (1, ?1, 1, 'test', 'running', ?2, '{}', 1000000)",
+            rusqlite::params![new.id.0, serde_json::to_string(&new.input).unwrap()],
+        )
+        .unwrap();
+        db.execute(
+            "INSERT INTO jobs (execution, activity, id, state, queue, priority) VALUES (1, 0, ?1, 'queued', 'default', 5)",
+            [new.jobs[0].0],
+        )
+        .unwrap();
+        for (seq, activity, event) in
+            [(1, None, r#"{"type":"started","cause":"a test"}"#), (2, Some("a"), r#"{"type":"queued"}"#)]
+        {
+            db.execute(
+                "INSERT INTO log (execution, seq, at, activity, mark, event) VALUES (1, ?1, 1000000, ?2, 0, ?3)",
+                rusqlite::params![seq, activity, event],
+            )
+            .unwrap();
+        }
+    }
+    let store = open(&path);
+    assert_eq!(store.queues().await.unwrap()[0].name, "default");
+    let claim = store.claim(&Claimant::of_all("w"), Duration::from_secs(1), NOW).await.unwrap().expect("it waits");
+    assert_eq!((claim.execution, claim.job), (new.id, new.jobs[0]));
+    store.succeed(claim.job, claim.attempt, Value::Null, Vec::new(), NOW).await.unwrap();
+    assert!(store.is_idle().await.unwrap());
+}
