@@ -132,16 +132,25 @@ impl Templates {
         let mut templates = Self::presets();
         let mut sinks: Vec<_> = files.iter().map(|(name, text)| Sink::new(name, text.unwrap_or_default())).collect();
         let mut drafts: Vec<Draft> = Vec::new();
+        // What files with mistakes extend: wrong or not, they are told all of them.
+        let mut bases: Vec<(usize, Node)> = Vec::new();
         for (file, sink) in sinks.iter_mut().enumerate() {
             let (file_name, text) = files[file];
             let node = text.and_then(|_| yaml::parse(sink, BUDGET, PARSE));
             let name = node.as_ref().and_then(|node| node.get("name")?.scalar_text());
+            let extends = node.as_ref().and_then(|node| node.get("extends").cloned());
             match node.and_then(|node| draft(node, file, &templates, &drafts, sink)) {
                 Some(draft) => drafts.push(draft),
-                None => templates.set_aside(name.as_deref().unwrap_or_else(|| stem(file_name)), file_name),
+                None => {
+                    templates.set_aside(name.as_deref().unwrap_or_else(|| stem(file_name)), file_name);
+                    bases.extend(extends.map(|extends| (file, extends)));
+                }
             }
         }
         templates.add(drafts, &mut sinks);
+        for (file, extends) in bases {
+            templates.base_exists(&extends, &mut sinks[file]);
+        }
         (templates, sinks.into_iter().flat_map(Sink::finish).collect())
     }
 
@@ -214,10 +223,9 @@ impl Templates {
         let base = |draft: &Draft| draft.extends().and_then(Node::scalar_text).unwrap_or_default();
         while let Some(at) = waiting.iter().position(|draft| waiting.iter().all(|other| other.name != base(draft))) {
             let draft = waiting.remove(at);
-            let (base, sink) = (base(&draft), &mut sinks[draft.file]);
-            if let Some(extends) = draft.extends().filter(|_| !self.broken.contains_key(&base)) {
-                let missing = self.missing(&base);
-                sink.error(missing.code, extends.span, missing.message).hint(missing.hint);
+            let sink = &mut sinks[draft.file];
+            if let Some(extends) = draft.extends() {
+                self.base_exists(extends, sink);
             }
             self.set_aside(&draft.name, sink.file());
         }
@@ -229,6 +237,14 @@ impl Templates {
                 sink.error("TPL0008", extends.span, message);
             }
             self.set_aside(&draft.name, sink.file());
+        }
+    }
+
+    /// Says that what a template extends does not exist; where it is only broken, its own file says so.
+    fn base_exists(&self, extends: &Node, sink: &mut Sink<'_>) {
+        let Some(base) = extends.scalar_text().filter(|base| !self.broken.contains_key(base)) else { return };
+        if let Err(missing) = self.lookup(&base) {
+            sink.error(missing.code, extends.span, missing.message).hint(missing.hint);
         }
     }
 

@@ -86,7 +86,7 @@ fn mistakes_in_templates_are_told_in_their_files() {
 #[test]
 fn a_broken_template_is_told_where_it_is_broken_and_known_to_be_so() {
     let files = [
-        ("t/m.yaml", Some("name: mobile\nvideo: { crff: 26 }")),
+        ("t/m.yaml", Some("name: mobile\nextends: h264-72p\nvideo: { crff: 26 }")),
         ("t/unreadable.yaml", None),
         ("t/syntax.yaml", Some("a: [")),
         ("t/deeper.yaml", Some("name: deeper\nextends: below")),
@@ -96,7 +96,10 @@ fn a_broken_template_is_told_where_it_is_broken_and_known_to_be_so() {
     ];
     let (templates, found) = Templates::load(&files);
     let told: Vec<_> = found.iter().map(|d| format!("{} {}:{}:{}", d.code, d.file, d.line, d.column)).collect();
-    assert_eq!(told, ["TPL0101 t/m.yaml:2:10", "TPL0001 t/syntax.yaml:1:4", "TPL0006 t/lost.yaml:2:10"]);
+    assert_eq!(
+        told,
+        ["TPL0006 t/m.yaml:2:10", "TPL0101 t/m.yaml:3:10", "TPL0001 t/syntax.yaml:1:4", "TPL0006 t/lost.yaml:2:10"]
+    );
     for name in ["mobile", "unreadable", "syntax", "below", "deeper", "lost"] {
         assert_eq!(templates.lookup(name).unwrap_err().code, BROKEN, "{name}");
     }
