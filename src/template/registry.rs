@@ -139,12 +139,11 @@ impl Templates {
             let node = text.and_then(|_| yaml::parse(sink, BUDGET, PARSE));
             let name = node.as_ref().and_then(|node| node.get("name")?.scalar_text());
             let extends = node.as_ref().and_then(|node| node.get("extends").cloned());
-            match node.and_then(|node| draft(node, file, &templates, &drafts, sink)) {
-                Some(draft) => drafts.push(draft),
-                None => {
-                    templates.set_aside(name.as_deref().unwrap_or_else(|| stem(file_name)), file_name);
-                    bases.extend(extends.map(|extends| (file, extends)));
-                }
+            if let Some(draft) = node.and_then(|node| draft(node, file, &templates, &drafts, sink)) {
+                drafts.push(draft);
+            } else {
+                templates.set_aside(name.as_deref().unwrap_or_else(|| stem(file_name)), file_name);
+                bases.extend(extends.map(|extends| (file, extends)));
             }
         }
         templates.add(drafts, &mut sinks);
