@@ -1,5 +1,6 @@
 //! Many ended executions, made of those that are there by copying their rows.
 
+use std::fmt::Write;
 use std::path::Path;
 
 use sqlx::{Connection, PgConnection};
@@ -96,7 +97,7 @@ pub async fn plans(url: &str) -> String {
             .fetch_all(&mut db)
             .await
             .unwrap();
-        text.push_str(&format!("-- {what}\n{}\n", lines.join("\n")));
+        writeln!(text, "-- {what}\n{}", lines.join("\n")).unwrap();
     }
     text
 }
