@@ -5,6 +5,7 @@
 
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use super::Host;
 use super::scheduler::Hold;
@@ -13,6 +14,9 @@ use crate::model::{Failure, ObjectLocation, OutputObject};
 use crate::store::{Claim, StoreError};
 use crate::worker::WorkerError;
 use crate::workflow::Resolved;
+
+/// Wait before outputs are announced again.
+const AGAIN: Duration = Duration::from_millis(500);
 
 /// Publishes `files` where `resolved` says, as long as the lease `hold`s.
 pub(super) async fn publish(
@@ -36,10 +40,7 @@ pub(super) async fn publish(
         })
         .collect::<Result<_, Failure>>()?;
     let locations: Vec<ObjectLocation> = planned.iter().map(|(location, _)| location.clone()).collect();
-    host.store
-        .begin_publish(claim.job, claim.attempt, &locations, host.clock.now())
-        .await
-        .map_err(|error| not_announced(&error))?;
+    announce(host, claim, &locations, hold).await.map_err(|error| not_announced(&error))?;
     let mut outputs = Vec::with_capacity(files.len());
     for (file, (location, path)) in files.into_iter().zip(planned) {
         if !hold.holds() {
@@ -55,6 +56,19 @@ pub(super) async fn publish(
         });
     }
     Ok(outputs)
+}
+
+/// Announces outputs; as long as the lease holds, a store that is away is no reason to throw finished work away.
+async fn announce(host: &Host, claim: &Claim, outputs: &[ObjectLocation], hold: &Hold) -> Result<(), StoreError> {
+    loop {
+        match host.store.begin_publish(claim.job, claim.attempt, outputs, host.clock.now()).await {
+            Err(error @ StoreError::Database { .. }) if hold.holds() => {
+                tracing::warn!(%error, execution = %claim.execution, "the outputs are announced again");
+                tokio::time::sleep(AGAIN).await;
+            }
+            other => return other,
+        }
+    }
 }
 
 fn not_announced(error: &StoreError) -> Failure {

@@ -25,7 +25,7 @@ pub async fn run(host: Arc<Host>, stop: CancellationToken) {
                 next.map_or(LONGEST, |wait| wait.clamp(SHORTEST, LONGEST))
             }
             Err(error) => {
-                tracing::error!(%error, "cannot look after leases; trying again");
+                tracing::error!(%error, source = ?std::error::Error::source(&error), "cannot look after leases; trying again");
                 LONGEST
             }
         };

@@ -27,7 +27,7 @@ pub(super) async fn run(host: std::sync::Arc<Host>, retention: Retention, stop: 
                 if executions.max(events) >= u64::from(BATCH) { BREATH } else { LOOK }
             }
             Err(error) => {
-                tracing::error!(%error, "cannot take away what is old; trying again");
+                tracing::error!(%error, source = ?std::error::Error::source(&error), "cannot take away what is old; trying again");
                 LOOK
             }
         };

@@ -26,9 +26,9 @@ pub use cloudevent::cloudevent;
 pub use sqs::SqsSender;
 
 /// Notifications under way at once.
-const PARALLEL: usize = 16;
-/// Notifications asked of the store at once.
-const BATCH: u32 = 64;
+const PARALLEL: usize = 32;
+/// Notifications asked of the store at once: as many as are sent at once, so that none waits through its lease.
+const BATCH: u32 = 32;
 /// How long one delivery may take: a receiver that does not answer holds up the others no longer.
 const SEND: Duration = Duration::from_secs(10);
 /// Hints can be missed, and retries become due without one.
@@ -67,7 +67,7 @@ pub async fn run(store: SharedStore, clock: Arc<dyn Clock>, sender: Arc<dyn Send
         let sent = match store.due_notifications(BATCH, clock.now()).await {
             Ok(due) => deliver_all(&store, &clock, &sender, due, &stop).await,
             Err(error) => {
-                tracing::error!(%error, "cannot read the outbox; trying again");
+                tracing::error!(%error, source = ?std::error::Error::source(&error), "cannot read the outbox; trying again");
                 0
             }
         };

@@ -99,8 +99,8 @@ pub enum StoreError {
     Closed,
 }
 
-/// How long who was given a notification has to say what became of it.
-pub const DELIVERY_LEASE: Duration = Duration::from_secs(60);
+/// How long who was given a notification has to say what became of it; more than one delivery may take.
+pub const DELIVERY_LEASE: Duration = Duration::from_secs(20);
 
 /// An execution to create.
 #[derive(Clone, Debug)]

@@ -25,6 +25,14 @@ pub enum WorkerError {
         /// What it did instead.
         reason: String,
     },
+    /// It ended, or said nothing, before it introduced itself: killed from outside, or out of memory.
+    #[error("{program} ended before it was ready: {reason}")]
+    Stillborn {
+        /// The worker program.
+        program: PathBuf,
+        /// What is known about it.
+        reason: String,
+    },
     /// The job could not be handed over.
     #[error("cannot hand the job to its worker")]
     Handover(#[source] std::io::Error),
@@ -77,6 +85,7 @@ impl WorkerError {
             Self::Stopped => "WORKER0007",
             Self::Protocol(_) => "WORKER0008",
             Self::Scratch { .. } => "WORKER0009",
+            Self::Stillborn { .. } => "WORKER0014",
         }
     }
 }
@@ -85,6 +94,7 @@ impl From<&WorkerError> for Failure {
     fn from(error: &WorkerError) -> Self {
         let (class, blame) = match error {
             WorkerError::Start { .. }
+            | WorkerError::Stillborn { .. }
             | WorkerError::Handover(_)
             | WorkerError::Scratch { .. }
             | WorkerError::Stalled { .. } => (Class::Retry, Blame::Infrastructure),

@@ -7,6 +7,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 use super::WorkerError;
 use super::process::WorkerProcess;
 
+/// How often a worker for a job is started before the attempt fails.
+const STARTS: usize = 3;
+
 /// What the installed libav can do.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Capabilities {
@@ -22,13 +25,15 @@ pub struct Pool {
     program: PathBuf,
     size: usize,
     idle: Arc<Mutex<VecDeque<WorkerProcess>>>,
+    /// One filling at a time.
+    filling: Arc<tokio::sync::Mutex<()>>,
 }
 
 impl Pool {
     /// A pool that keeps `size` workers ready. None is started yet.
     #[must_use]
     pub fn new(program: PathBuf, size: usize) -> Self {
-        Self { program, size, idle: Arc::default() }
+        Self { program, size, idle: Arc::default(), filling: Arc::default() }
     }
 
     /// Starts a worker to see that it can be done, and says what it can do; it stays in the pool.
@@ -46,13 +51,21 @@ impl Pool {
             std::iter::from_fn(|| idle.pop_front()).find_map(|mut worker| worker.is_alive().then_some(worker))
         };
         tokio::spawn(self.clone().fill());
-        match ready {
-            Some(worker) => Ok(worker),
-            None => WorkerProcess::start(&self.program).await,
+        if let Some(worker) = ready {
+            return Ok(worker);
         }
+        // That a worker was killed before it had a job says nothing about the job.
+        for _ in 1..STARTS {
+            match WorkerProcess::start(&self.program).await {
+                Err(error @ WorkerError::Stillborn { .. }) => tracing::warn!(%error, "another worker is started"),
+                other => return other,
+            }
+        }
+        WorkerProcess::start(&self.program).await
     }
 
     async fn fill(self) {
+        let Ok(_filling) = self.filling.try_lock() else { return };
         while self.idle().len() < self.size {
             match WorkerProcess::start(&self.program).await {
                 Ok(worker) => self.idle().push_back(worker),

@@ -30,6 +30,14 @@ const LAST_WORDS: Duration = Duration::from_secs(1);
 /// How many of its last lines go into a failure.
 const STDERR_LINES: usize = 20;
 
+/// Why a started process is no worker.
+enum Unfit {
+    /// It speaks, but not as a worker of this version does.
+    Stranger(String),
+    /// It ended, or says nothing.
+    Silent(String),
+}
+
 /// A worker that has said hello.
 #[derive(Debug)]
 pub(super) struct WorkerProcess {
@@ -79,20 +87,35 @@ impl WorkerProcess {
         };
         match worker.introduction().await {
             Ok((encoders, libavcodec)) => Ok(Self { encoders, libavcodec, ..worker }),
-            Err(reason) => {
+            Err(unfit) => {
                 worker.kill().await;
-                Err(WorkerError::Handshake { program: program.to_owned(), reason })
+                let program = program.to_owned();
+                Err(match unfit {
+                    Unfit::Stranger(reason) => WorkerError::Handshake { program, reason },
+                    Unfit::Silent(reason) => WorkerError::Stillborn { program, reason },
+                })
             }
         }
     }
 
-    async fn introduction(&mut self) -> Result<(Vec<String>, String), String> {
+    async fn introduction(&mut self) -> Result<(Vec<String>, String), Unfit> {
         let first = tokio::time::timeout(HELLO_TIMEOUT, self.next()).await;
-        match first.map_err(|_| format!("silent for {} s", HELLO_TIMEOUT.as_secs()))?.map_err(|e| e.to_string())? {
+        let silent = |_| Unfit::Silent(format!("silent for {} s", HELLO_TIMEOUT.as_secs()));
+        match first.map_err(silent)?.map_err(|error| Unfit::Stranger(error.to_string()))? {
             Some(Message::Hello { protocol: VERSION, encoders, libavcodec }) => Ok((encoders, libavcodec)),
-            Some(Message::Hello { protocol, .. }) => Err(format!("it speaks protocol {protocol}, not {VERSION}")),
-            Some(other) => Err(format!("it began with {other:?}")),
-            None => Err(format!("it ended: {}", self.last_words().await.join(" / "))),
+            Some(Message::Hello { protocol, .. }) => {
+                Err(Unfit::Stranger(format!("it speaks protocol {protocol}, not {VERSION}")))
+            }
+            Some(other) => Err(Unfit::Stranger(format!("it began with {other:?}"))),
+            None => {
+                let last_words = self.last_words().await.join(" / ");
+                Err(match self.child.wait().await {
+                    // By itself and in order: it is some other program.
+                    Ok(status) if status.success() => Unfit::Stranger(format!("it ended: {last_words}")),
+                    Ok(status) => Unfit::Silent(format!("{status}: {last_words}")),
+                    Err(error) => Unfit::Silent(error.to_string()),
+                })
+            }
         }
     }
 
