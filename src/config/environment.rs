@@ -39,7 +39,8 @@ fn set(config: &mut Config, variable: &str, value: String) -> Result<(), String>
         "REELMILL_WORKER_MEMORY" => config.worker.memory = Some(parse_bytes(&value)?),
         "REELMILL_WORKER_SCRATCH_MAX" => config.worker.scratch_max = parse_bytes(&value)?,
         "REELMILL_WORKER_QUEUES" => {
-            config.worker.queues = value.split(',').map(|queue| queue.trim().to_owned()).collect();
+            config.worker.queues =
+                value.split(',').map(str::trim).filter(|queue| !queue.is_empty()).map(str::to_owned).collect();
         }
         "REELMILL_WORKER_LEASE" => config.worker.lease = parse_duration(&value)?,
         "REELMILL_WORKER_DRAIN" => config.worker.drain = parse_duration(&value)?,

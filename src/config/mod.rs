@@ -79,15 +79,15 @@ pub struct Config {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct QueueConfig {
-    /// Most jobs at once over all daemons; 0: as many as there are slots.
-    pub concurrency: u32,
+    /// Most jobs at once over all daemons; 0: as many as there are slots; absent: what was set last.
+    pub concurrency: Option<u32>,
     /// Most waiting jobs before uploads that would add to them are refused for now; 0: no limit.
     pub waiting: u64,
 }
 
 impl Default for QueueConfig {
     fn default() -> Self {
-        Self { concurrency: 0, waiting: WAITING }
+        Self { concurrency: None, waiting: WAITING }
     }
 }
 

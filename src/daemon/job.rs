@@ -71,8 +71,11 @@ pub(super) async fn run(
         limits: Limits { timeout: activity.timeout, stall: host.stall, grace: host.grace },
         peak_memory: Arc::clone(&peak_memory),
     };
-    let report = all_or_nothing(supervise(&host.pool, assignment, words, stop).await?)?;
-    admitted.used(Need { memory: peak_memory.load(Ordering::Relaxed), scratch: scratch_of(&report) });
+    let supervised = supervise(&host.pool, assignment, words, stop).await;
+    // What outgrew its estimate and failed for it is what has to be learned from.
+    admitted.used(Need { memory: peak_memory.load(Ordering::Relaxed), scratch: 0 });
+    let report = all_or_nothing(supervised?)?;
+    admitted.used(Need { memory: 0, scratch: scratch_of(&report) });
     if !resolved.work.fits(&report) {
         return Err(Failure::bug("WORKER0008", "the worker answered something else than it was asked"));
     }

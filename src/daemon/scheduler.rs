@@ -52,6 +52,8 @@ pub async fn run(host: Arc<Host>, shutdown: Shutdown) {
             }
             continue;
         }
+        // Hints of the time in which every slot was busy say nothing any more.
+        hints = hints.resubscribe();
         let until = Instant::now() + host.lease;
         match host.store.claim(&host.claimant, host.lease, host.clock.now()).await {
             Ok(Some(claim)) => {
@@ -232,6 +234,7 @@ async fn attend(host: &Host, claim: &Claim, activity: &str, until: Instant, hard
                 let beaten = host.store.heartbeat(claim.job, claim.attempt, host.lease, progress, now).await;
                 match beaten {
                     Ok(Heartbeat::Continue) => hold.until(asked + host.lease),
+                    Ok(Heartbeat::Busy) => {}
                     Ok(Heartbeat::Stop) => stop.cancel(),
                     Ok(Heartbeat::Lost) => {
                         lost = true;

@@ -117,7 +117,7 @@ impl Daemon {
         config.check()?;
         let store = open_store(&config.store_target()?).await?;
         for (queue, &QueueConfig { concurrency, .. }) in &config.queues {
-            store.set_queue(queue, QueueChange { concurrency: Some(concurrency), paused: None }).await?;
+            store.set_queue(queue, QueueChange { concurrency, paused: None }).await?;
         }
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         let catalog = WorkflowFolder::open(&config.workflows)

@@ -301,6 +301,8 @@ pub struct Progress {
 pub enum Heartbeat {
     /// Go on; the lease runs from now.
     Continue,
+    /// Go on, but the lease was not prolonged: somebody else works on its row at this moment. Ask again.
+    Busy,
     /// Stop: cancellation was asked for.
     Stop,
     /// The lease is somebody else's: stop and publish nothing.

@@ -123,7 +123,8 @@ impl Changes {
             if let Some(limit) = hot.plan.deadline {
                 self.deadlines.insert(hot.seq, (!state.is_ended()).then(|| now.after(limit)));
             }
-        } else if next.state.expired && !hot.state.expired {
+        } else if next.state.cancel.is_some() && hot.state.cancel.is_none() {
+            // It stops already: its deadline asks for nothing more.
             self.deadlines.insert(hot.seq, None);
         }
         hot.state = next.state;

@@ -139,8 +139,8 @@ pub fn estimate(work: &Work, input_bytes: u64, media: Option<&MediaInfo>) -> Nee
                 Output::Media(output) => media_output(output, input_bytes, media),
             });
             outputs.fold(Need { memory: BASE_MEMORY, scratch: 0 }, |sum, need| Need {
-                memory: sum.memory + need.memory,
-                scratch: sum.scratch + need.scratch,
+                memory: sum.memory.saturating_add(need.memory),
+                scratch: sum.scratch.saturating_add(need.scratch),
             })
         }
     }
@@ -162,7 +162,7 @@ fn media_output(output: &MediaOutput, input_bytes: u64, media: Option<&MediaInfo
 }
 
 const fn pictures(pixels: u64) -> u64 {
-    pixels.saturating_mul(HALF_BYTES_PER_PIXEL) / 2 * PICTURES
+    (pixels.saturating_mul(HALF_BYTES_PER_PIXEL) / 2).saturating_mul(PICTURES)
 }
 
 fn source_pixels(media: Option<&MediaInfo>) -> u64 {

@@ -109,11 +109,12 @@ impl WorkerProcess {
             Some(other) => Err(Unfit::Stranger(format!("it began with {other:?}"))),
             None => {
                 let last_words = self.last_words().await.join(" / ");
-                Err(match self.child.wait().await {
+                Err(match tokio::time::timeout(LAST_WORDS, self.child.wait()).await {
                     // By itself and in order: it is some other program.
-                    Ok(status) if status.success() => Unfit::Stranger(format!("it ended: {last_words}")),
-                    Ok(status) => Unfit::Silent(format!("{status}: {last_words}")),
-                    Err(error) => Unfit::Silent(error.to_string()),
+                    Ok(Ok(status)) if status.success() => Unfit::Stranger(format!("it ended: {last_words}")),
+                    Ok(Ok(status)) => Unfit::Silent(format!("{status}: {last_words}")),
+                    Ok(Err(error)) => Unfit::Silent(error.to_string()),
+                    Err(_) => Unfit::Silent("it closed its output and went on".to_owned()),
                 })
             }
         }

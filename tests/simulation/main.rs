@@ -167,7 +167,7 @@ impl<D: Data> World<D> {
         let attempt = self.working[index];
         self.data.note(attempt, self.now).await;
         match self.data.beat(attempt, self.now).await {
-            Heartbeat::Continue => {}
+            Heartbeat::Continue | Heartbeat::Busy => {}
             Heartbeat::Stop => {
                 let failure = Failure::new("WORKER0001", Class::Cancelled, Blame::Infrastructure, "stopped");
                 self.working.swap_remove(index);

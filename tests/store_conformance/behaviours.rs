@@ -554,3 +554,31 @@ pub async fn field_case_01_two_announcements_of_one_upload_start_it_once(world: 
     assert_eq!(recorded, 1, "{both:?}");
     assert_eq!(world.store.events(None, 10).await.unwrap()[0].duplicates, 3);
 }
+
+pub async fn queues_with_as_many_running_jobs_take_turns(world: World) {
+    for _ in 0..6 {
+        world.start(&queued_in("flooded", 10)).await;
+    }
+    for _ in 0..3 {
+        world.start(&queued_in("quiet", 1)).await;
+    }
+    let mut served = Vec::new();
+    for _ in 0..6 {
+        let claim = world.claim_one().await;
+        world.succeed(&claim).await.unwrap();
+        served.push(claim.plan.workflow.clone());
+    }
+    assert_eq!(served.iter().filter(|queue| *queue == "quiet").count(), 3, "{served:?}");
+}
+
+pub async fn a_deadline_that_passes_while_an_execution_stops_asks_for_nothing(world: World) {
+    let mut plan = plan("late", vec![activity("a")], &[]);
+    plan.deadline = Some(Duration::from_secs(10));
+    let id = world.start(&Arc::new(plan)).await;
+    let claim = world.claim_one().await;
+    world.store.cancel(id, "no longer needed", "me", world.now()).await.unwrap();
+    let now = world.wait(Duration::from_secs(11));
+    assert_eq!(world.store.reap(now).await.unwrap(), (0, Some(Duration::from_secs(19))));
+    world.fail(&claim, passing()).await.unwrap();
+    assert_eq!(world.words(id).await, "cancelled cancelled");
+}

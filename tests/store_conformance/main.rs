@@ -236,6 +236,8 @@ conformance! {
     changes_are_hinted_at_once_they_can_be_read
     many_workers_share_the_queue
     a_queue_runs_no_more_jobs_than_it_may
+    queues_with_as_many_running_jobs_take_turns
+    a_deadline_that_passes_while_an_execution_stops_asks_for_nothing
     a_paused_queue_gives_nothing_until_it_is_resumed
     field_case_09_a_long_queue_does_not_hold_up_another
     a_claimant_takes_from_the_queues_that_it_serves

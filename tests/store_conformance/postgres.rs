@@ -207,3 +207,23 @@ async fn many_daemons_can_start_on_an_empty_database_at_once_and_a_newer_one_is_
     let error = wrong.unwrap_err();
     assert!(matches!(error, StoreError::Open { .. }) && !error.to_string().contains("secret"), "{error}");
 }
+
+#[tokio::test]
+async fn an_execution_that_cannot_be_read_takes_no_other_with_it() {
+    let database = Database::new().await;
+    let (other, world) = (database.open().await, World::new(database.open().await));
+    let bad = world.start(&one("bad")).await;
+    let good = world.start_on(&chain(), "good.mp4").await;
+    database
+        .sql(&format!(
+            "UPDATE log SET event = '{{}}' WHERE execution = (SELECT seq FROM executions WHERE id = '{bad}')"
+        ))
+        .await;
+    let claimant = Claimant::of_all("w");
+    let first = other.claim(&claimant, LEASE, world.now());
+    let cancel = other.cancel(good, "no longer needed", "me", world.now());
+    let (claimed, cancelled) = futures::join!(first, cancel);
+    assert!(claimed.is_err(), "{claimed:?}");
+    cancelled.unwrap();
+    assert_eq!(world.words(good).await, "cancelled cancelled cancelled");
+}

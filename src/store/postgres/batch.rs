@@ -147,6 +147,18 @@ pub(super) enum Command {
 }
 
 impl Command {
+    /// Forgets the answer of an attempt that was rolled back.
+    pub(super) fn forget(&mut self) {
+        match self {
+            Self::Event { reply, .. } => reply.result = None,
+            Self::Start { reply, .. } | Self::Advance { reply, .. } | Self::Delivered { reply, .. } => {
+                reply.result = None;
+            }
+            Self::Claim { reply, .. } => reply.result = None,
+            Self::Reap { reply, .. } => reply.result = None,
+        }
+    }
+
     /// Answers after the commit; `lost` says why there was none.
     pub(super) fn answer(self, lost: Option<&str>) {
         match self {
@@ -227,6 +239,7 @@ impl<'a> Batch<'a> {
 
     /// Runs the commands and stages their answers.
     pub(super) async fn run(&mut self, commands: &mut [Command]) -> Result<(), Fault> {
+        commands.iter_mut().for_each(Command::forget);
         let mut starts = self.record_events(commands).await?;
         for command in commands.iter_mut() {
             if let Command::Start { execution, now, reply } = command {

@@ -18,6 +18,8 @@ struct Line {
     name: String,
     concurrency: u32,
     running: u32,
+    /// Claims that this daemon had made when it was last served.
+    served: u64,
     /// Jobs that are at hand for this batch, first to be claimed last.
     jobs: Vec<(Seq, NodeIndex, JobId)>,
 }
@@ -52,14 +54,20 @@ impl Batch<'_> {
             let next = lines
                 .iter_mut()
                 .filter(|line| claimant.serves(&line.name) && !line.is_full() && !line.jobs.is_empty())
-                .min_by_key(|line| line.running);
+                .min_by_key(|line| (line.running, line.served));
             let Some((line, (seq, activity, job))) = next.and_then(|line| line.jobs.pop().map(|job| (line, job)))
             else {
                 reply.stage(Ok(None));
                 continue;
             };
+            let Some(hot) = self.hot.get_mut(&seq) else {
+                reply.stage(Ok(None));
+                continue;
+            };
             line.running += 1;
-            let Some(hot) = self.hot.get_mut(&seq) else { continue };
+            self.cache.claims += 1;
+            line.served = self.cache.claims;
+            self.cache.served.insert(line.name.clone(), line.served);
             let claim = self.changes.claim(&*evaluate, hot, (job, activity), (&claimant.name, *lease), now);
             self.cache.keep_place(job, (seq, activity));
             reply.stage(Ok(Some(claim.map_err(illegal)?)));
@@ -78,7 +86,8 @@ impl Batch<'_> {
             let name: String = row.try_get(0)?;
             if claimants.iter().any(|claimant| claimant.serves(&name)) {
                 let (concurrency, running) = (codec::count(&row, 1)?, codec::count(&row, 2)?);
-                lines.push(Line { name, concurrency, running, jobs: Vec::new() });
+                let served = self.cache.served.get(&name).copied().unwrap_or(0);
+                lines.push(Line { name, concurrency, running, served, jobs: Vec::new() });
             }
         }
         // Who may run how many at once is decided by one daemon at a time.
@@ -109,7 +118,7 @@ impl Batch<'_> {
             });
         }
         // Those with the fewest running jobs first; each gets as many as its share could be.
-        lines.sort_by_key(|line| line.running);
+        lines.sort_by_key(|line| (line.running, line.served));
         let mut found = 0;
         for line in &mut lines {
             let room = if line.concurrency > 0 { line.concurrency.saturating_sub(line.running) } else { u32::MAX };
@@ -173,7 +182,7 @@ pub(super) async fn heartbeat(
     let answer = match stop {
         None => Heartbeat::Lost,
         Some(true) => Heartbeat::Stop,
-        Some(false) => Heartbeat::Continue,
+        Some(false) => Heartbeat::Busy,
     };
     Ok((answer, None))
 }

@@ -27,6 +27,9 @@ pub(super) struct Cache {
     executions: HashMap<Seq, Hot>,
     plans: HashMap<i64, Arc<Plan>>,
     places: HashMap<JobId, (Seq, NodeIndex)>,
+    /// Claims made, and how many had been when each queue was last served: queues with as many running jobs take turns.
+    pub(super) claims: u64,
+    pub(super) served: HashMap<String, u64>,
     /// Queues that are known to have their row.
     pub(super) queues: BTreeSet<String>,
 }
@@ -39,6 +42,8 @@ impl Cache {
             executions: HashMap::new(),
             plans: HashMap::new(),
             places: HashMap::new(),
+            claims: 0,
+            served: HashMap::new(),
             queues: BTreeSet::new(),
         }
     }

@@ -53,6 +53,7 @@ async fn migrate(db: &mut PgConnection, name: &str) -> Result<(), StoreError> {
         .execute(&mut *transaction)
         .await
         .map_err(failed)?;
+    transaction.execute("SET LOCAL statement_timeout = 0").await.map_err(failed)?;
     transaction
         .execute("CREATE TABLE IF NOT EXISTS reelmill_schema (version INTEGER NOT NULL)")
         .await
@@ -79,20 +80,29 @@ async fn migrate(db: &mut PgConnection, name: &str) -> Result<(), StoreError> {
     transaction.commit().await.map_err(failed)
 }
 
-/// The channel of hints: one per schema.
-pub(super) async fn channel(pool: &PgPool) -> Result<String, StoreError> {
-    let schema: String = sqlx::query("SELECT current_schema()")
+/// The channel of hints.
+#[derive(Clone, Debug)]
+pub(super) struct Channel {
+    /// Its name: one per schema.
+    pub(super) name: String,
+    /// Who speaks here: what a store says itself it does not hear.
+    pub(super) sender: String,
+}
+
+/// The channel of this schema.
+pub(super) async fn channel(pool: &PgPool) -> Result<Channel, StoreError> {
+    let row = sqlx::query("SELECT left(md5(current_schema()), 16), gen_random_uuid()::text")
         .fetch_one(pool)
         .await
-        .and_then(|row| row.try_get(0))
         .map_err(|source| cannot_open("the database", source))?;
-    Ok(format!("reelmill_{schema}"))
+    let column = |index| row.try_get::<String, _>(index).map_err(|source| cannot_open("the database", source));
+    Ok(Channel { name: format!("reelmill_{}", column(0)?), sender: column(1)? })
 }
 
 /// Passes on what other daemons hint at, until told to stop.
 pub(super) async fn listen(
     options: PgConnectOptions,
-    channel: String,
+    channel: Channel,
     hints: broadcast::Sender<Hint>,
     stop: CancellationToken,
 ) {
@@ -110,13 +120,21 @@ pub(super) async fn listen(
     }
 }
 
-async fn hear(options: &PgConnectOptions, channel: &str, hints: &broadcast::Sender<Hint>) -> Result<(), sqlx::Error> {
+async fn hear(
+    options: &PgConnectOptions,
+    channel: &Channel,
+    hints: &broadcast::Sender<Hint>,
+) -> Result<(), sqlx::Error> {
     let pool = PgPoolOptions::new().max_connections(1).connect_with(options.clone()).await?;
     let mut listener = PgListener::connect_with(&pool).await?;
-    listener.listen(channel).await?;
+    listener.listen(&channel.name).await?;
     loop {
         let heard = listener.recv().await?;
-        for letter in heard.payload().chars() {
+        let Some((sender, letters)) = heard.payload().split_once(' ') else { continue };
+        if sender == channel.sender {
+            continue;
+        }
+        for letter in letters.chars() {
             if let Some(hint) = hint(letter) {
                 // An error means that nobody listens.
                 let _ = hints.send(hint);
@@ -142,6 +160,7 @@ fn hint(letter: char) -> Option<Hint> {
 
 /// Never shows what may hold a password.
 fn cannot_open(url: &str, source: sqlx::Error) -> StoreError {
+    let url = url.split('?').next().unwrap_or_default();
     let path = match url.rsplit_once('@') {
         Some((_, rest)) => format!("postgres://{rest}"),
         None => url.to_owned(),

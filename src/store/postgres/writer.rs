@@ -4,8 +4,11 @@
 //! its commit answers. **Invariant**: no answer before its commit; a batch that fails has changed nothing, in memory
 //! neither.
 
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
+use futures::FutureExt;
 use sqlx::postgres::PgConnectOptions;
 use sqlx::{Connection, PgConnection};
 use tokio::sync::{broadcast, mpsc, oneshot};
@@ -14,7 +17,7 @@ use super::Time;
 use super::batch::{Batch, Command, Reply};
 use super::fault::Fault;
 use super::load::Cache;
-use super::open::payload;
+use super::open::{Channel, payload};
 use crate::engine::Evaluate;
 use crate::store::{Hint, StoreError};
 
@@ -23,6 +26,15 @@ const BATCH: usize = 512;
 
 /// How often a batch that lost against another daemon's is tried again.
 const TRIES: usize = 5;
+
+/// How long the database may take to answer at all.
+const ANSWER: Duration = Duration::from_secs(5);
+/// A connection that was used so recently is not asked whether it lives.
+const FRESH: Duration = Duration::from_secs(1);
+/// How long a connection may take.
+const CONNECT: Duration = Duration::from_secs(10);
+/// How long a transaction may take; longer than the server's own limits, for when nothing is heard of it.
+const TRANSACTION: Duration = Duration::from_secs(70);
 
 /// The way to the task, which ends with it.
 #[derive(Debug)]
@@ -36,7 +48,7 @@ impl WriterHandle {
         options: PgConnectOptions,
         evaluate: Arc<dyn Evaluate + Send + Sync>,
         time: Time,
-        channel: String,
+        channel: Channel,
         hints: broadcast::Sender<Hint>,
     ) -> Self {
         let (commands, inbox) = mpsc::unbounded_channel();
@@ -59,10 +71,11 @@ impl WriterHandle {
 
 struct Writer {
     options: PgConnectOptions,
-    db: Option<PgConnection>,
+    /// With when it was last used.
+    db: Option<(PgConnection, Instant)>,
     cache: Cache,
     time: Time,
-    channel: String,
+    channel: Channel,
     hints: broadcast::Sender<Hint>,
 }
 
@@ -70,20 +83,39 @@ impl Writer {
     async fn serve(mut self, mut inbox: mpsc::UnboundedReceiver<Command>) {
         let mut commands = Vec::with_capacity(BATCH);
         while inbox.recv_many(&mut commands, BATCH).await > 0 {
-            let lost = match self.run(&mut commands).await {
-                Ok(hints) => {
-                    for hint in hints {
-                        // An error means that nobody listens.
-                        let _ = self.hints.send(hint);
+            match self.run(&mut commands).await {
+                // One that cannot be carried out must not take the others with it.
+                Err(fault) if commands.len() > 1 && !is_connection(&fault) => {
+                    tracing::warn!(
+                        ?fault,
+                        commands = commands.len(),
+                        "a batch failed; its commands are run one by one"
+                    );
+                    for command in commands.drain(..) {
+                        let mut alone = vec![command];
+                        let outcome = self.run(&mut alone).await;
+                        self.answer(&mut alone, outcome);
                     }
-                    None
                 }
-                Err(Fault::Sql(error)) => Some(error.to_string()),
-                Err(Fault::Store(error)) => Some(error.to_string()),
-            };
-            for command in commands.drain(..) {
-                command.answer(lost.as_deref());
+                outcome => self.answer(&mut commands, outcome),
             }
+        }
+    }
+
+    fn answer(&self, commands: &mut Vec<Command>, outcome: Result<Vec<Hint>, Fault>) {
+        let lost = match outcome {
+            Ok(hints) => {
+                for hint in hints {
+                    // An error means that nobody listens.
+                    let _ = self.hints.send(hint);
+                }
+                None
+            }
+            Err(Fault::Sql(error)) => Some(error.to_string()),
+            Err(Fault::Store(error)) => Some(error.to_string()),
+        };
+        for command in commands.drain(..) {
+            command.answer(lost.as_deref());
         }
     }
 
@@ -99,30 +131,48 @@ impl Writer {
     }
 
     async fn attempt(&mut self, commands: &mut [Command]) -> Result<Vec<Hint>, Fault> {
-        let mut db = match self.db.take() {
-            Some(db) => db,
-            None => PgConnection::connect_with(&self.options).await?,
+        let mut db = self.connection().await?;
+        let (cache, channel) = (&mut self.cache, &self.channel);
+        let work = AssertUnwindSafe(transact(&mut db, cache, self.time, channel, commands)).catch_unwind();
+        let outcome = match tokio::time::timeout(TRANSACTION, work).await {
+            Ok(Ok(outcome)) => outcome,
+            Ok(Err(_)) => Err(Fault::Store(StoreError::Illegal("the store panicked; please report it".to_owned()))),
+            Err(_) => Err(Fault::Sql(sqlx::Error::Io(std::io::ErrorKind::TimedOut.into()))),
         };
-        let outcome = transact(&mut db, &mut self.cache, self.time, &self.channel, commands).await;
         match &outcome {
-            Ok(_) => self.db = Some(db),
-            Err(fault) => {
-                self.cache.clear();
-                // After an error of its own the database can go on; otherwise the connection is not to be trusted.
-                if matches!(fault, Fault::Store(_) | Fault::Sql(sqlx::Error::Database(_))) && db.ping().await.is_ok() {
-                    self.db = Some(db);
-                }
-            }
+            Ok(_) => self.db = Some((db, Instant::now())),
+            // The connection is dropped, and with it whatever the transaction had done.
+            Err(_) => self.cache.clear(),
         }
         outcome
     }
+
+    /// The connection that was kept, if it still lives, else a new one.
+    async fn connection(&mut self) -> Result<PgConnection, Fault> {
+        if let Some((mut db, used)) = self.db.take()
+            && (used.elapsed() < FRESH || in_time(ANSWER, db.ping()).await.is_ok())
+        {
+            return Ok(db);
+        }
+        Ok(in_time(CONNECT, PgConnection::connect_with(&self.options)).await?)
+    }
+}
+
+/// Whether the way to the database failed, rather than what was asked of it.
+fn is_connection(fault: &Fault) -> bool {
+    matches!(fault, Fault::Sql(error) if !matches!(error, sqlx::Error::Database(_)))
+}
+
+async fn in_time<T>(limit: Duration, work: impl Future<Output = Result<T, sqlx::Error>>) -> Result<T, sqlx::Error> {
+    let late = |_| sqlx::Error::Io(std::io::ErrorKind::TimedOut.into());
+    tokio::time::timeout(limit, work).await.map_err(late)?
 }
 
 async fn transact(
     db: &mut PgConnection,
     cache: &mut Cache,
     time: Time,
-    channel: &str,
+    channel: &Channel,
     commands: &mut [Command],
 ) -> Result<Vec<Hint>, Fault> {
     let mut transaction = db.begin().await?;
@@ -131,7 +181,8 @@ async fn transact(
     let hints = batch.end();
     let payload = payload(&hints);
     if !payload.is_empty() {
-        sqlx::query("SELECT pg_notify($1, $2)").bind(channel).bind(payload).execute(&mut *transaction).await?;
+        let payload = format!("{} {payload}", channel.sender);
+        sqlx::query("SELECT pg_notify($1, $2)").bind(&channel.name).bind(payload).execute(&mut *transaction).await?;
     }
     transaction.commit().await?;
     Ok(hints)

@@ -132,6 +132,7 @@ impl Writer {
             [now.0],
         )?;
         let moved = self.take_back(due, "its lease ran out", now)?;
+        let expired = self.expire(now)?;
         let next: Option<i64> = self
             .db
             .prepare_cached(
@@ -140,7 +141,6 @@ impl Writer {
                      UNION ALL SELECT min(deadline_at) FROM executions WHERE deadline_at IS NOT NULL)",
             )?
             .query_row([], |row| row.get(0))?;
-        let expired = self.expire(now)?;
         Ok((moved + expired, next.map(|at| Timestamp(at).since(now))))
     }
 
