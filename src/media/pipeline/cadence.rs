@@ -27,6 +27,8 @@ pub struct Cadence {
     rate: Rational,
     /// Whether the rate is constant, whatever rounding makes of it.
     steady: bool,
+    /// Whether it was made so: frames come exactly at the rate.
+    fixed: bool,
     first: Option<i64>,
     last: Option<i64>,
     frames: u64,
@@ -37,7 +39,7 @@ impl Cadence {
     /// Of frames that come exactly at `rate`, with times in `base`.
     #[must_use]
     pub fn fixed(rate: Rational, base: Rational) -> Self {
-        Self::with(rate.invert(), 1, base, rate, false)
+        Self { fixed: true, ..Self::with(rate.invert(), 1, base, rate, false) }
     }
 
     /// Of frames that keep their own times; `constant` where their rate is known not to vary.
@@ -58,13 +60,24 @@ impl Cadence {
     }
 
     const fn with(time_base: Rational, frame_duration: i64, base: Rational, rate: Rational, steady: bool) -> Self {
-        Self { time_base, frame_duration, base, rate, steady, first: None, last: None, frames: 0, next_keyframe_s: 0.0 }
+        Self {
+            time_base,
+            frame_duration,
+            base,
+            rate,
+            steady,
+            fixed: false,
+            first: None,
+            last: None,
+            frames: 0,
+            next_keyframe_s: 0.0,
+        }
     }
 
     /// Whether every frame lasts as long as the rate says.
     #[must_use]
     pub fn is_constant(&self) -> bool {
-        self.steady || self.frame_duration == 1
+        self.steady || self.fixed
     }
 
     /// Time of the next frame, whose own is `time` in `base`; `None` where it is no later than the last, and left out.
@@ -116,6 +129,14 @@ mod tests {
 
     const MS: Rational = Rational(1, 1000);
     const FILM: Rational = Rational(24_000, 1001);
+
+    #[test]
+    fn a_rate_as_fine_as_the_clock_is_no_constant_one() {
+        // What phones write for video of a variable rate: 90,000 frames a second.
+        let cadence = Cadence::own(Rational(90_000, 1), Rational(1, 90_000), false);
+        assert!(!cadence.is_constant());
+        assert!(Cadence::fixed(Rational(25, 1), Rational(1, 90_000)).is_constant());
+    }
 
     #[test]
     fn rounded_times_are_put_back_in_step() {

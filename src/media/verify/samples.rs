@@ -68,6 +68,7 @@ impl Samples {
         {
             self.out_of_order.get_or_insert(dts);
         }
+        let gap = self.last_dts.zip(packet.dts()).map(|(last, dts)| dts.saturating_sub(last));
         self.last_dts = packet.dts().or(self.last_dts);
         self.keep(packet);
         if libav::is_discarded(packet) {
@@ -76,7 +77,12 @@ impl Samples {
         }
         self.packets += 1;
         let Some(time) = packet.pts().or(packet.dts()) else { return };
-        self.longest = self.longest.max(packet.duration());
+        // Where packets do not say how long they last, the time to the next one does.
+        let step = match (packet.duration(), gap) {
+            (0, Some(gap)) => gap,
+            (duration, _) => duration,
+        };
+        self.longest = self.longest.max(step);
         self.start = Some(self.start.map_or(time, |start| start.min(time)));
         self.end = self.end.max(Some(time.saturating_add(packet.duration().max(0))));
     }
