@@ -11,7 +11,7 @@ pub(super) async fn healthz() -> &'static str {
 
 pub(super) async fn readyz(State(context): State<Context>) -> Result<&'static str, Problem> {
     match context.store.is_idle().await {
-        Ok(_) if context.live.is_full() => {
+        Ok(_) if context.scratch.shortage().is_some() => {
             Err(Problem::new(StatusCode::SERVICE_UNAVAILABLE, "WORKER0013", "the disk of the scratch folder is full"))
         }
         Ok(_) => Ok("ready\n"),

@@ -23,6 +23,7 @@ use tokio_util::sync::CancellationToken;
 use crate::daemon::live::Live;
 use crate::model::Clock;
 use crate::store::SharedStore;
+use crate::worker::scratch::ScratchRoot;
 
 pub use problem::Problem;
 
@@ -36,6 +37,8 @@ pub struct Context {
     pub store: SharedStore,
     /// Progress as it happens.
     pub live: Live,
+    /// Where jobs have their files: a daemon whose disk is full takes none.
+    pub scratch: ScratchRoot,
     /// The time.
     pub clock: Arc<dyn Clock>,
 }

@@ -97,6 +97,7 @@ async fn listen(listener: TcpListener, host: std::sync::Arc<Host>, stop: Cancell
     let context = api::Context {
         store: std::sync::Arc::clone(&host.store),
         live: host.live.clone(),
+        scratch: host.scratch.clone(),
         clock: std::sync::Arc::clone(&host.clock),
     };
     api::serve(listener, context, stop).await

@@ -10,7 +10,7 @@ use serde_json::Value;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
-use super::scheduler::Hold;
+use super::hold::Hold;
 use super::{Host, publish};
 use crate::engine::ActivityState;
 use crate::model::media::MediaInfo;

@@ -1,8 +1,5 @@
 //! Progress as it happens, for whoever watches. Watching is free to miss marks: the store has what counts.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
-
 use tokio::sync::broadcast;
 
 use crate::model::ExecutionId;
@@ -19,16 +16,13 @@ pub struct Mark {
     pub progress: Progress,
 }
 
-/// Sender and source of receivers of marks; and whether the daemon can take jobs.
+/// Sender and source of receivers of marks.
 #[derive(Clone, Debug)]
-pub struct Live {
-    marks: broadcast::Sender<Mark>,
-    full: Arc<AtomicBool>,
-}
+pub struct Live(broadcast::Sender<Mark>);
 
 impl Default for Live {
     fn default() -> Self {
-        Self { marks: broadcast::channel(1024).0, full: Arc::default() }
+        Self(broadcast::channel(1024).0)
     }
 }
 
@@ -36,22 +30,12 @@ impl Live {
     /// Tells whoever watches.
     pub fn tell(&self, mark: Mark) {
         // Nobody watching is fine.
-        let _ = self.marks.send(mark);
-    }
-
-    /// Whether no job is claimed because the disk of the scratch folder is full.
-    #[must_use]
-    pub fn is_full(&self) -> bool {
-        self.full.load(Ordering::Relaxed)
-    }
-
-    pub(super) fn set_full(&self, full: bool) {
-        self.full.store(full, Ordering::Relaxed);
+        let _ = self.0.send(mark);
     }
 
     /// Marks from now on.
     #[must_use]
     pub fn watch(&self) -> broadcast::Receiver<Mark> {
-        self.marks.subscribe()
+        self.0.subscribe()
     }
 }

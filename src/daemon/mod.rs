@@ -9,6 +9,7 @@
 //! Deliberately absent: coordination between daemons. The store's leases are all there is.
 
 pub mod catalog;
+mod hold;
 mod job;
 pub mod live;
 mod publish;

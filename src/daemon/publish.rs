@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::Host;
-use super::scheduler::Hold;
+use super::hold::Hold;
 use crate::model::work::ProducedFile;
 use crate::model::{Failure, ObjectLocation, OutputObject};
 use crate::store::{Claim, StoreError};

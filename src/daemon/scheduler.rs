@@ -1,6 +1,6 @@
 //! Claiming jobs while there are slots, and seeing each claimed job through to its report.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use tokio::sync::{Semaphore, mpsc};
@@ -8,6 +8,7 @@ use tokio::task::JoinSet;
 use tokio::time::MissedTickBehavior;
 use tokio_util::sync::CancellationToken;
 
+use super::hold::Hold;
 use super::live::Mark;
 use super::{Host, job};
 use crate::engine::LogEvent;
@@ -96,7 +97,6 @@ fn room(host: &Host, full: &mut bool) -> bool {
         _ => {}
     }
     *full = shortage.is_some();
-    host.live.set_full(*full);
     !*full
 }
 
@@ -123,36 +123,6 @@ pub(super) async fn pause(duration: Duration, stop: &CancellationToken) -> bool 
     tokio::select! {
         () = stop.cancelled() => false,
         () = tokio::time::sleep(duration) => true,
-    }
-}
-
-/// Whether an attempt may still publish: its lease holds, as far as this daemon knows, and nobody wants it to end.
-///
-/// **Invariant**: measured by the monotonic clock, which goes on while the process is stopped, from before the question
-/// that prolonged the lease; so a daemon that slept through the end of a lease notices before it asks anybody.
-#[derive(Debug)]
-pub(super) struct Hold {
-    until: Mutex<Instant>,
-    abandoned: CancellationToken,
-}
-
-impl Hold {
-    fn new(until: Instant, abandoned: CancellationToken) -> Self {
-        Self { until: Mutex::new(until), abandoned }
-    }
-
-    fn until(&self, at: Instant) {
-        *self.until.lock().unwrap_or_else(PoisonError::into_inner) = at;
-    }
-
-    fn abandon(&self) {
-        self.abandoned.cancel();
-    }
-
-    /// Whether it may.
-    pub(super) fn holds(&self) -> bool {
-        let until = *self.until.lock().unwrap_or_else(PoisonError::into_inner);
-        !self.abandoned.is_cancelled() && Instant::now() < until
     }
 }
 

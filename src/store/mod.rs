@@ -7,6 +7,8 @@
 //! Deliberately absent: deciding. What an operation does to an execution is `engine::step`'s answer, which the store
 //! asks for inside its transaction and writes down.
 
+mod fault;
+mod json;
 pub mod postgres;
 pub mod sqlite;
 mod unit;

@@ -5,8 +5,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use petgraph::graph::NodeIndex;
 use sqlx::{PgPool, Row};
 
-use super::batch::{Batch, Command, illegal};
+use super::batch::{Batch, illegal};
 use super::codec;
+use super::command::Command;
 use super::fault::Fault;
 use crate::model::{ExecutionId, JobId, Timestamp};
 use crate::store::unit::Seq;
@@ -119,7 +120,6 @@ impl Batch<'_> {
         }
         // Those with the fewest running jobs first; each gets as many as its share could be.
         lines.sort_by_key(|line| (line.running, line.served));
-        let mut found = 0;
         for line in &mut lines {
             let room = if line.concurrency > 0 { line.concurrency.saturating_sub(line.running) } else { u32::MAX };
             let takers = claimants.iter().filter(|claimant| claimant.serves(&line.name)).count();
@@ -140,9 +140,7 @@ impl Batch<'_> {
                 let node = NodeIndex::from(codec::count(row, 1)?);
                 line.jobs.push((row.try_get(0)?, node, JobId(row.try_get(2)?)));
             }
-            found += line.jobs.len();
         }
-        tracing::trace!(found, claimants = claimants.len(), "jobs to claim");
         Ok(lines)
     }
 }

@@ -2,8 +2,6 @@
 
 use std::borrow::Cow;
 
-use serde::Serialize;
-use serde::de::DeserializeOwned;
 use sqlx::Row;
 use sqlx::postgres::PgRow;
 
@@ -11,26 +9,7 @@ use super::fault::Fault;
 use crate::engine::LogEntry;
 use crate::model::Timestamp;
 
-/// A value as JSON.
-pub(super) fn to_json<T: Serialize + ?Sized>(value: &T) -> Result<String, Fault> {
-    serde_json::to_string(value).map_err(|error| Fault::corrupt("value", error))
-}
-
-/// A value from JSON; `what` names it in the error.
-pub(super) fn from_json<T: DeserializeOwned>(what: &'static str, text: &str) -> Result<T, Fault> {
-    serde_json::from_str(text).map_err(|error| Fault::corrupt(what, error))
-}
-
-/// A column that holds one of a set of names.
-pub(super) fn named<T>(what: &'static str, text: &str, parse: impl Fn(&str) -> Option<T>) -> Result<T, Fault> {
-    parse(text).ok_or_else(|| Fault::corrupt(what, UnknownName { name: text.to_owned() }))
-}
-
-#[derive(Debug, thiserror::Error)]
-#[error("unknown name {name}")]
-struct UnknownName {
-    name: String,
-}
+pub(super) use crate::store::json::{from_json, named, to_json};
 
 /// Text as PostgreSQL can hold it: it knows no NUL.
 pub(super) fn text(text: &str) -> Cow<'_, str> {

@@ -5,8 +5,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use sha2::{Digest, Sha256};
 use sqlx::{PgPool, Row};
 
-use super::batch::{Batch, Command, well_formed};
+use super::batch::{Batch, well_formed};
 use super::codec;
+use super::command::Command;
 use super::fault::Fault;
 use crate::model::{ObjectLocation, Timestamp};
 use crate::store::{Companion, EventOutcome, NewExecution};

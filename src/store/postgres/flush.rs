@@ -6,10 +6,11 @@ use sqlx::PgConnection;
 
 use super::batch::Created;
 use super::codec;
-use super::fault::{Fault, all_rows};
+use super::fault::Fault;
 use crate::engine::LogEntry;
 use crate::model::{ExecutionState, JobState, ObjectLocation, Timestamp};
 use crate::store::Hint;
+use crate::store::fault::all_rows;
 use crate::store::unit::{Changes, Hot, JobChange, Seq, Told, column};
 
 /// Writes everything; `hints` gets what to tell after the commit.
@@ -143,7 +144,7 @@ async fn states(
     .bind(ended)
     .execute(db)
     .await?;
-    all_rows("execution", changed.rows_affected(), executions.len())
+    Ok(all_rows("execution", changed.rows_affected(), executions.len())?)
 }
 
 async fn append(db: &mut PgConnection, log: &[(Seq, LogEntry)]) -> Result<(), Fault> {
@@ -245,7 +246,7 @@ async fn queue(db: &mut PgConnection, jobs: &BTreeMap<(Seq, u32), JobChange>) ->
     .bind(rows.started)
     .execute(db)
     .await?;
-    all_rows("job", changed.rows_affected(), jobs.len())
+    Ok(all_rows("job", changed.rows_affected(), jobs.len())?)
 }
 
 async fn tell(db: &mut PgConnection, outbox: &[Told], log: &[(Seq, LogEntry)]) -> Result<(), Fault> {

@@ -11,6 +11,7 @@
 mod batch;
 mod claim;
 mod codec;
+mod command;
 mod events;
 mod fault;
 mod flush;
@@ -30,7 +31,7 @@ use sqlx::PgPool;
 use tokio::sync::broadcast;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
-use self::batch::{Advance, Command, Target};
+use self::command::{Advance, Command, Target};
 use self::fault::Fault;
 use self::writer::WriterHandle;
 use super::{

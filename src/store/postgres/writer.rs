@@ -14,7 +14,8 @@ use sqlx::{Connection, PgConnection};
 use tokio::sync::{broadcast, mpsc, oneshot};
 
 use super::Time;
-use super::batch::{Batch, Command, Reply};
+use super::batch::Batch;
+use super::command::{Command, Reply};
 use super::fault::Fault;
 use super::load::Cache;
 use super::open::{Channel, payload};
@@ -85,7 +86,7 @@ impl Writer {
         while inbox.recv_many(&mut commands, BATCH).await > 0 {
             match self.run(&mut commands).await {
                 // One that cannot be carried out must not take the others with it.
-                Err(fault) if commands.len() > 1 && !is_connection(&fault) => {
+                Err(fault) if commands.len() > 1 && !fault.is_connection() => {
                     tracing::warn!(
                         ?fault,
                         commands = commands.len(),
@@ -156,11 +157,6 @@ impl Writer {
         }
         Ok(in_time(CONNECT, PgConnection::connect_with(&self.options)).await?)
     }
-}
-
-/// Whether the way to the database failed, rather than what was asked of it.
-fn is_connection(fault: &Fault) -> bool {
-    matches!(fault, Fault::Sql(error) if !matches!(error, sqlx::Error::Database(_)))
 }
 
 async fn in_time<T>(limit: Duration, work: impl Future<Output = Result<T, sqlx::Error>>) -> Result<T, sqlx::Error> {

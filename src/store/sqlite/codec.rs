@@ -1,34 +1,13 @@
 //! Values to columns and back.
 
 use rusqlite::{Connection, Row};
-use serde::Serialize;
-use serde::de::DeserializeOwned;
 
 use super::fault::Fault;
 use crate::engine::LogEntry;
 use crate::model::Timestamp;
 use crate::model::plan::Plan;
 
-/// A value as JSON.
-pub(super) fn to_json<T: Serialize + ?Sized>(value: &T) -> Result<String, Fault> {
-    serde_json::to_string(value).map_err(|error| Fault::corrupt("value", error))
-}
-
-/// A value from JSON; `what` names it in the error.
-pub(super) fn from_json<T: DeserializeOwned>(what: &'static str, text: &str) -> Result<T, Fault> {
-    serde_json::from_str(text).map_err(|error| Fault::corrupt(what, error))
-}
-
-/// A column that holds one of a set of names.
-pub(super) fn named<T>(what: &'static str, text: &str, parse: impl Fn(&str) -> Option<T>) -> Result<T, Fault> {
-    parse(text).ok_or_else(|| Fault::corrupt(what, UnknownName { name: text.to_owned() }))
-}
-
-#[derive(Debug, thiserror::Error)]
-#[error("unknown name {name}")]
-struct UnknownName {
-    name: String,
-}
+pub(super) use crate::store::json::{from_json, named, to_json};
 
 /// Column of a count.
 pub(super) fn count(n: u64) -> i64 {
@@ -38,7 +17,7 @@ pub(super) fn count(n: u64) -> i64 {
 /// A stored plan.
 pub(super) fn plan(db: &Connection, id: i64) -> Result<Plan, Fault> {
     let body: String = db.prepare_cached("SELECT body FROM plans WHERE id = ?1")?.query_row([id], |row| row.get(0))?;
-    from_json("plan", &body)
+    Ok(from_json("plan", &body)?)
 }
 
 /// A row that begins with (seq, at, activity, attempt, event).

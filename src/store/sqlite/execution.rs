@@ -319,7 +319,7 @@ impl Writer {
                 )?
                 .execute(params![seq, activity, change.stop, change.priority])?,
         };
-        one_row("job", changed)
+        Ok(one_row("job", changed)?)
     }
 
     fn tell(&self, told: &Told, now: Timestamp) -> Result<(), Fault> {

@@ -1,0 +1,54 @@
+//! What goes wrong inside an operation, before it is known by the name of the operation.
+
+use super::StoreError;
+
+/// Why an operation stopped; `E` is the database's own error.
+#[derive(Debug)]
+pub(super) enum Fault<E> {
+    /// The database's word.
+    Sql(E),
+    /// Already what the caller shall see.
+    Store(StoreError),
+}
+
+impl<E: std::error::Error + Send + Sync + 'static> Fault<E> {
+    /// As the caller shall see it.
+    pub(super) fn during(self, operation: &'static str) -> StoreError {
+        match self {
+            Self::Sql(source) => StoreError::Database { operation, source: Box::new(source) },
+            Self::Store(error) => error,
+        }
+    }
+
+    /// A stored value does not decode.
+    pub(super) fn corrupt(what: &'static str, source: impl std::error::Error + Send + Sync + 'static) -> Self {
+        Self::Store(StoreError::Corrupt { what, source: Box::new(source) })
+    }
+
+    /// There is no such thing.
+    pub(super) fn not_found(what: &'static str, id: impl std::fmt::Display) -> Self {
+        Self::Store(StoreError::NotFound { what, id: id.to_string() })
+    }
+}
+
+impl<E> From<StoreError> for Fault<E> {
+    fn from(error: StoreError) -> Self {
+        Self::Store(error)
+    }
+}
+
+/// A statement changed another number of rows than it was given.
+#[derive(Debug, thiserror::Error)]
+#[error("{changed} rows instead of {expected}")]
+struct RowCount {
+    changed: u64,
+    expected: usize,
+}
+
+/// Checks that a statement changed every row that it was given.
+pub(super) fn all_rows(what: &'static str, changed: u64, expected: usize) -> Result<(), StoreError> {
+    if changed == expected as u64 {
+        return Ok(());
+    }
+    Err(StoreError::Corrupt { what, source: Box::new(RowCount { changed, expected }) })
+}
