@@ -1,0 +1,157 @@
+//! Media work: what a worker is asked to do, with every parameter resolved, and what it says it did.
+//!
+//! The contract between `template`/`workflow` (which decide) and `media` (which does). Inputs are referred to by
+//! index; where their bytes come from is the job protocol's business. File names are relative to the scratch folder.
+//!
+//! **Invariant**: nothing here names a path, a URL or a credential. Work is a list of outputs, so that ready
+//! siblings over one source can run as one pipeline.
+
+mod audio;
+mod overlay;
+mod package;
+mod report;
+mod snapshot;
+mod timeline;
+mod video;
+
+use serde::{Deserialize, Serialize};
+
+use super::Failure;
+
+pub use audio::{Audio, AudioCodec, AudioEncode, Tracks};
+pub use overlay::{Overlay, ReferencePosition};
+pub use package::{Package, PackageProtocol};
+pub use report::{FileRole, Produced, ProducedFile, Report};
+pub use snapshot::{ImageFormat, Moment, Snapshot, SnapshotTimes, Sprite};
+pub use timeline::{Clip, Length, Subtitles};
+pub use video::{Fit, FrameRate, Gop, RateControl, Size, Video, VideoCodec, VideoEncode};
+
+/// One unit of work over one or more inputs.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Work {
+    /// Say what input 0 holds.
+    Analysis(Analysis),
+    /// Decode input 0 once, make every output.
+    Pipeline(Pipeline),
+    /// Cut inputs (finished renditions) into segments and write playlists. Never re-encodes.
+    Package(Package),
+}
+
+impl Work {
+    /// Whether `report` is an answer to this work, with a file where one was asked for.
+    #[must_use]
+    pub fn fits(&self, report: &Report) -> bool {
+        let whole = |outputs: &[Result<Produced, Failure>], count: usize| {
+            outputs.len() == count && outputs.iter().flatten().all(|produced| !produced.files.is_empty())
+        };
+        match (self, report) {
+            (Self::Analysis(_), Report::Analysis(_)) => true,
+            (Self::Pipeline(pipeline), Report::Outputs(outputs)) => whole(outputs, pipeline.outputs.len()),
+            (Self::Package(_), Report::Outputs(outputs)) => whole(outputs, 1),
+            _ => false,
+        }
+    }
+
+    /// Whether `file` is a name that this work makes.
+    #[must_use]
+    pub fn makes(&self, file: &str) -> bool {
+        match self {
+            Self::Analysis(_) => false,
+            Self::Pipeline(pipeline) => pipeline.outputs.iter().any(|output| match output {
+                Output::Media(media) => media.file == file,
+                Output::Snapshot(snapshot) => {
+                    snapshot.vtt.as_deref() == Some(file) || is_numbered(&snapshot.file, file)
+                }
+            }),
+            Self::Package(package) => {
+                let in_folder = |folder: &String| {
+                    let name = file.strip_prefix(folder.as_str()).and_then(|rest| rest.strip_prefix('/'));
+                    name.is_some_and(|name| !matches!(name, "" | "." | "..") && !name.contains('/'))
+                };
+                package.master == file || package.renditions.iter().any(in_folder)
+            }
+        }
+    }
+}
+
+/// Whether `file` is `pattern` with digits at one place: where its run of `#` stands, or before its extension.
+fn is_numbered(pattern: &str, file: &str) -> bool {
+    let (head, tail) = match pattern.find('#') {
+        Some(at) => (&pattern[..at], pattern[at..].trim_start_matches('#')),
+        None => pattern.rfind('.').map_or((pattern, ""), |dot| pattern.split_at(dot)),
+    };
+    let number = file.strip_prefix(head).and_then(|rest| rest.strip_suffix(tail));
+    number.is_some_and(|number| number.bytes().all(|byte| byte.is_ascii_digit() || byte == b'-'))
+}
+
+/// What an analysis looks at beyond headers and the first packets.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Analysis {
+    /// Measure loudness (decodes the main audio stream).
+    pub loudness: bool,
+}
+
+/// One source, decoded once, many outputs.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Pipeline {
+    /// What to make; each fails or succeeds on its own.
+    pub outputs: Vec<Output>,
+}
+
+/// One output of a pipeline.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Output {
+    /// A media file.
+    Media(MediaOutput),
+    /// Pictures.
+    Snapshot(Snapshot),
+}
+
+/// A media file to make.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct MediaOutput {
+    /// File name in scratch.
+    pub file: String,
+    /// Container.
+    pub container: Container,
+    /// Video: absent removes it. A source without video makes a file without video.
+    pub video: Option<Video>,
+    /// Audio: absent removes it. A source without audio makes a file without audio.
+    pub audio: Option<Audio>,
+    /// Subtitles.
+    pub subtitles: Subtitles,
+    /// Part of the source to take.
+    pub clip: Option<Clip>,
+    /// Pictures laid over the video, in order.
+    pub overlays: Vec<Overlay>,
+}
+
+/// Containers that can be written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, schemars::JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Container {
+    /// MP4 with the index in front (`faststart`).
+    Mp4,
+    /// QuickTime.
+    Mov,
+    /// Matroska.
+    Mkv,
+    /// WebM.
+    Webm,
+    /// MPEG transport stream.
+    Ts,
+    /// Flash video.
+    Flv,
+    /// MP4 with audio only.
+    M4a,
+    /// MPEG audio.
+    Mp3,
+    /// Ogg.
+    Ogg,
+    /// FLAC.
+    Flac,
+    /// RIFF WAVE.
+    Wav,
+}

@@ -1,0 +1,33 @@
+//! Which part of a source is taken, and which of its subtitles.
+
+use serde::{Deserialize, Serialize};
+
+/// What becomes of subtitle streams.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Subtitles {
+    /// None in the output.
+    #[default]
+    None,
+    /// Keep what the container holds, converting text; leave the rest out with a warning.
+    Keep,
+}
+
+/// Part of the source, in seconds of source time from its start.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Clip {
+    /// First moment taken.
+    pub start_s: f64,
+    /// Length; absent: to the end.
+    pub duration_s: Option<f64>,
+}
+
+/// A length in pixels, or as a ratio of the output's width (dx, width) or height (dy, height).
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Length {
+    /// Pixels of the output.
+    Pixels(u32),
+    /// In (0, 1).
+    Ratio(f64),
+}

@@ -1,0 +1,139 @@
+//! What video is asked for.
+
+use serde::{Deserialize, Serialize};
+
+use crate::model::media::Ratio;
+
+/// Video of a media output.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Video {
+    /// Take the packets as they are.
+    Copy,
+    /// Decode, filter, encode.
+    Encode(VideoEncode),
+}
+
+/// Video codecs that can be encoded.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, schemars::JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum VideoCodec {
+    /// H.264 / AVC (libx264).
+    H264,
+}
+
+/// How video is encoded.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct VideoEncode {
+    /// Codec.
+    pub codec: VideoCodec,
+    /// Profile: `baseline`, `main`, `high`.
+    pub profile: Option<String>,
+    /// Level: `4.1`.
+    pub level: Option<String>,
+    /// Encoder preset: `medium`.
+    pub preset: Option<String>,
+    /// Encoder tune: `film`.
+    pub tune: Option<String>,
+    /// How bits are spent.
+    pub rate_control: RateControl,
+    /// Distance of keyframes; absent: the encoder's default of 10 s.
+    pub gop: Option<Gop>,
+    /// Target size.
+    pub size: Size,
+    /// How a picture of another shape is fitted.
+    pub fit: Fit,
+    /// Whether a smaller source may be enlarged.
+    pub upscale: bool,
+    /// Frame rate.
+    pub frame_rate: FrameRate,
+    /// Pixel format: `yuv420p`.
+    pub pixel_format: Option<String>,
+}
+
+/// How bits are spent. Rates are bit/s, buffer sizes are bits.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum RateControl {
+    /// Constant quality; capped where `maxrate_bps` is given.
+    Crf {
+        /// 0–51 for H.264; lower is better.
+        crf: f32,
+        /// Cap over the VBV window.
+        maxrate_bps: Option<u64>,
+        /// VBV window.
+        bufsize_bits: Option<u64>,
+    },
+    /// Average bit rate; constrained where `maxrate_bps` is given.
+    Abr {
+        /// Average to reach.
+        bitrate_bps: u64,
+        /// Cap over the VBV window.
+        maxrate_bps: Option<u64>,
+        /// VBV window.
+        bufsize_bits: Option<u64>,
+    },
+    /// Constant bit rate.
+    Cbr {
+        /// The rate.
+        bitrate_bps: u64,
+        /// VBV window.
+        bufsize_bits: Option<u64>,
+    },
+}
+
+/// Distance of keyframes.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Gop {
+    /// In frames.
+    Frames(u32),
+    /// In seconds of output time.
+    Seconds(f64),
+}
+
+/// Target size in pixels. Sizes are rounded to even numbers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Size {
+    /// The source's.
+    Source,
+    /// The smaller side; portrait stays portrait.
+    ShortSide(u32),
+    /// The larger side.
+    LongSide(u32),
+    /// Width and height; one absent keeps the aspect ratio.
+    Box {
+        /// Width.
+        width: Option<u32>,
+        /// Height.
+        height: Option<u32>,
+    },
+}
+
+/// How a picture is fitted into a box of another shape.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Fit {
+    /// Keep the aspect ratio inside the box; the box is an upper bound.
+    #[default]
+    Rescale,
+    /// Fill the box and cut off what stands out.
+    Crop,
+    /// Keep the aspect ratio and fill the box with black.
+    Pad,
+    /// Stretch.
+    None,
+}
+
+/// Frame rate of an output.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum FrameRate {
+    /// Every source frame at its own time.
+    Source,
+    /// Exactly this.
+    Fixed(Ratio),
+    /// The source's, at most this.
+    Max(Ratio),
+}

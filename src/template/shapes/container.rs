@@ -1,0 +1,22 @@
+//! Keys of containers.
+
+use super::RULES;
+use crate::yaml::{Choice, Field, Kind, Shape};
+
+const CONTAINER_KIND: Kind = Kind::OneOf(&[Kind::Choice(&FORMATS), Kind::Map(&CONTAINER_SHAPE)]);
+
+pub(super) const CONTAINER: Field = Field::new("container", CONTAINER_KIND, "Container.");
+
+static FORMATS: Choice = Choice {
+    now: &["mp4", "mov", "mkv", "webm", "ts", "flv", "m4a", "mp3", "ogg", "flac", "wav"],
+    later: &["hls", "dash", "cmaf", "gif", "webp"],
+};
+
+static CONTAINER_SHAPE: Shape = Shape {
+    name: "`container`",
+    id: "Container",
+    doc: "Container.",
+    rules: &RULES,
+    fields: &[Field::required("format", Kind::Choice(&FORMATS), "Format of the container.")],
+    later: &[],
+};

@@ -1,0 +1,136 @@
+//! The keys of templates and of activities' parameters, with their ranges: the one table behind checks, hints and the
+//! JSON Schema.
+
+mod analysis;
+mod audio;
+mod container;
+mod overlay;
+mod package;
+mod snapshot;
+mod timeline;
+mod video;
+
+pub use overlay::OVERLAY;
+
+use crate::model::plan::ActivityKind;
+use crate::yaml::{Choice, Field, Kind, Rules, Shape};
+use analysis::ANALYSIS;
+use audio::AUDIO;
+use container::CONTAINER;
+use overlay::{WATERMARK, WATERMARKS};
+use package::PACKAGE;
+use snapshot::SNAPSHOT;
+use timeline::{CLIP, SUBTITLES};
+use video::VIDEO;
+
+/// Rules of mistakes in parameters.
+pub static RULES: Rules = Rules {
+    unknown_key: "TPL0101",
+    missing_key: "TPL0102",
+    wrong_kind: "TPL0103",
+    out_of_range: "TPL0104",
+    later: "TPL0105",
+    expressions: true,
+};
+
+/// Longest name of an output, in bytes, before it is rendered.
+const NAME: usize = 1024;
+
+/// The shape of what stands under an activity's type key.
+#[must_use]
+pub const fn activity(kind: ActivityKind) -> &'static Shape {
+    match kind {
+        ActivityKind::Analysis => &ANALYSIS,
+        ActivityKind::Transcode => &TRANSCODE,
+        ActivityKind::Remux => &REMUX,
+        ActivityKind::Snapshot => &SNAPSHOT,
+        ActivityKind::Watermark => &WATERMARK,
+        ActivityKind::Package => &PACKAGE,
+    }
+}
+
+/// A preset: a template without a name of its own.
+pub static PRESET: Shape = Shape {
+    name: "a template",
+    id: "Preset",
+    doc: "A template.",
+    rules: &RULES,
+    fields: &[DESCRIPTION, EXTENDS, CONTAINER, VIDEO, AUDIO, SUBTITLES, IF_SOURCE_LOWER],
+    later: &[],
+};
+
+/// A template file.
+pub static TEMPLATE: Shape = Shape {
+    name: "a template",
+    id: "Template",
+    doc: "Parameters of transcoding, or of a watermark, under a name.",
+    rules: &RULES,
+    fields: &[
+        Field::required("name", Kind::Fixed { max: 64 }, "Name by which activities refer to it."),
+        DESCRIPTION,
+        EXTENDS,
+        Field::new("locked", Kind::Bool, "Whether activities may not override its parameters."),
+        CONTAINER,
+        VIDEO,
+        AUDIO,
+        SUBTITLES,
+        IF_SOURCE_LOWER,
+        Field::new("watermark", Kind::Map(&OVERLAY), "Parameters of a watermark, instead of those of transcoding."),
+    ],
+    later: &[],
+};
+
+const DESCRIPTION: Field = Field::new("description", Kind::Fixed { max: 1024 }, "What it is for.");
+
+const EXTENDS: Field =
+    Field::new("extends", Kind::Fixed { max: 64 }, "Template whose parameters hold where this one says nothing.");
+
+const IF_SOURCE_LOWER: Field = Field::new(
+    "if_source_lower",
+    Kind::Map(&IF_SOURCE_LOWER_SHAPE),
+    "What happens where the source has less than is asked for.",
+);
+
+const OUTPUT_NAME: Field =
+    Field::new("name", Kind::Text { max: NAME }, "Name of the output, after the prefix; may hold `/` and `${…}`.");
+
+const TEMPLATE_NAME: Field = Field::new("template", Kind::Fixed { max: 64 }, "Template whose parameters hold.");
+
+static NONE_OR_COPY: Choice = Choice { now: &["none", "copy"], later: &[] };
+
+static LOWER: Choice = Choice { now: &["keep_source", "fail", "ignore"], later: &[] };
+
+static IF_SOURCE_LOWER_SHAPE: Shape = Shape {
+    name: "`if_source_lower`",
+    id: "IfSourceLower",
+    doc: "What happens where the source has less than is asked for.",
+    rules: &RULES,
+    fields: &[
+        Field::new("resolution", Kind::Choice(&LOWER), "Smaller source: keep its size, fail, or enlarge it."),
+        Field::new("video_bitrate", Kind::Choice(&LOWER), "Lower video bit rate: keep it, fail, or spend more."),
+        Field::new("audio_bitrate", Kind::Choice(&LOWER), "Lower audio bit rate: keep it, fail, or spend more."),
+    ],
+    later: &[],
+};
+
+const MOMENT: Kind = Kind::Duration { min_s: 0.0, max_s: 360_000.0 };
+
+const LENGTH: Kind = Kind::Duration { min_s: 0.001, max_s: 360_000.0 };
+
+static TRANSCODE: Shape = Shape {
+    name: "`transcode`",
+    id: "Transcode",
+    doc: "Re-encode. Parameters of a template may stand here and win over it.",
+    rules: &RULES,
+    fields: &[TEMPLATE_NAME, OUTPUT_NAME, WATERMARKS, CLIP, CONTAINER, VIDEO, AUDIO, SUBTITLES, IF_SOURCE_LOWER],
+    later: &[("encryption", "leave it out"), ("merge", "leave it out"), ("rotate", "output is upright")],
+};
+
+static REMUX: Shape = Shape {
+    name: "`remux`",
+    id: "Remux",
+    doc: "Another container, the streams as they are.",
+    rules: &RULES,
+    fields: &[TEMPLATE_NAME, OUTPUT_NAME, CLIP, CONTAINER, VIDEO, AUDIO, SUBTITLES],
+    later: &[],
+};
