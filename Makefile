@@ -4,7 +4,7 @@ MEDIA := $(or $(REELMILL_MEDIA),$(wildcard $(abspath ../shared/media)))
 NEXTEST := $(shell command -v cargo-nextest 2>/dev/null)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test chaos corpus bench-engine setup fmt lint unit docs
+.PHONY: help demo test chaos corpus bench-engine setup fmt lint unit docs deploy
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -16,8 +16,13 @@ demo: ## build, start the daemon, upload a clip, watch it become HLS, MP4s and a
 
 test: ## format check, lints, every test, documentation, a short chaos
 	@infra/setup.sh test
-	@$(MAKE) --no-print-directory fmt lint unit docs
+	@$(MAKE) --no-print-directory fmt lint unit docs deploy
 	@$(MAKE) --no-print-directory chaos CHAOS_SECONDS=$(or $(CHAOS_SECONDS),20)
+
+deploy: ## what is in infra/: linted, validated, and the CloudFormation template brought to work on moto
+	@infra/setup.sh test
+	cargo build --locked
+	infra/postgres.sh .venv/bin/python -m unittest discover -q -s tests/deploy
 
 chaos: ## daemons and workers killed, stopped and cut off while they work, then everything counted
 	@infra/setup.sh test
