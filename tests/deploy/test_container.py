@@ -69,8 +69,8 @@ class Image(unittest.TestCase):
         for program in (PROGRAM, PROGRAM.with_name("reelmill-worker")):
             dynamic = subprocess.run(["readelf", "-d", program], capture_output=True, text=True, check=True).stdout
             for library in re.findall(r"\(NEEDED\).*\[(.+)\]", dynamic):
-                owners = subprocess.run(["dpkg", "-S", f"*/{library}"], capture_output=True, text=True, check=True).stdout
-                names = {line.split(":")[0] for line in owners.splitlines()}
+                asked = subprocess.run(["dpkg", "-S", f"*/{library}"], capture_output=True, text=True, check=True)
+                names = {line.split(":")[0] for line in asked.stdout.splitlines()}
                 self.assertTrue(names & packages, f"{program.name} loads {library}, of {names}")
 
     def test_the_build_context_is_what_cargo_needs_and_no_more(self) -> None:
@@ -102,7 +102,8 @@ class Image(unittest.TestCase):
             folder = Path(name)
 
             def health(path: str) -> int:
-                return subprocess.run([HEALTH, path, folder / "data"], stderr=subprocess.DEVNULL, check=False).returncode
+                asked = subprocess.run([HEALTH, path, folder / "data"], stderr=subprocess.DEVNULL, check=False)
+                return asked.returncode
 
             self.assertNotEqual(health("/healthz"), 0, "no daemon yet")
             cloud = stack.Cloud(folder)

@@ -180,7 +180,8 @@ class Scaling(unittest.TestCase):
             for migration in sorted(MIGRATIONS.glob("*.sql")):
                 db.execute(migration.read_text("utf-8"))
             self.assertEqual(db.execute(query).fetchone(), (0,), "nothing to do")
-            db.execute("INSERT INTO queues (name, concurrency, paused) VALUES ('free', 0, false), ('bounded', 2, false), ('paused', 0, true)")
+            queues = "('free', 0, false), ('bounded', 2, false), ('paused', 0, true)"
+            db.execute(f"INSERT INTO queues (name, concurrency, paused) VALUES {queues}")
             rows = [("free", "queued", 4), ("free", "running", 3), ("bounded", "queued", 9), ("bounded", "running", 1)]
             rows += [("paused", "queued", 50), ("paused", "running", 1), ("free", "succeeded", 7)]
             for number, (queue, state, count) in enumerate(rows):

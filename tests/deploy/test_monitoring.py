@@ -80,6 +80,11 @@ class Monitoring(unittest.TestCase):
                 self.assertIn(rule["labels"]["severity"], {"info", "warning", "critical"}, rule["alert"])
                 self.assertLessEqual({"summary", "description"}, set(rule["annotations"]), rule["alert"])
 
+    def test_operations_say_what_to_do(self) -> None:
+        (rules,) = documents(ALERTS)
+        alerts = {rule["alert"] for group in rules["groups"] for rule in group["rules"]}
+        self.assertEqual(set(re.findall(r"`(Reelmill\w+)`", text("docs/operations.md"))), alerts)
+
     def test_prometheus_understands_the_rules(self) -> None:
         if not shutil.which("promtool"):
             self.skipTest("there is no promtool here; Debian has it in the package prometheus")
@@ -92,7 +97,8 @@ class Monitoring(unittest.TestCase):
         taken: Set[tuple] = set()
         for panel in panels:
             place = panel["gridPos"]
-            cells = {(x, y) for x in range(place["x"], place["x"] + place["w"]) for y in range(place["y"], place["y"] + place["h"])}
+            columns = range(place["x"], place["x"] + place["w"])
+            cells = {(x, y) for x in columns for y in range(place["y"], place["y"] + place["h"])}
             self.assertFalse(cells & taken, panel["title"])
             taken |= cells
 
