@@ -19,3 +19,7 @@ pub mod template;
 pub mod worker;
 pub mod workflow;
 pub mod yaml;
+
+/// Commands allocate much and keep little, on one thread and free on another; the C library's allocator is slow at that.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;

@@ -102,6 +102,11 @@ pub struct RetentionConfig {
     #[serde(with = "duration")]
     #[schemars(with = "String")]
     pub executions: Duration,
+    /// Warnings and other words of workers in the logs of executions that have ended. Changes of state stay with the
+    /// execution.
+    #[serde(with = "duration")]
+    #[schemars(with = "String")]
+    pub logs: Duration,
     /// Events in the ledger. An upload that is announced again after so long starts its workflows again.
     #[serde(with = "duration")]
     #[schemars(with = "String")]
@@ -111,7 +116,7 @@ pub struct RetentionConfig {
 impl Default for RetentionConfig {
     fn default() -> Self {
         let day = Duration::from_secs(86_400);
-        Self { executions: 30 * day, events: 90 * day }
+        Self { executions: 30 * day, logs: 30 * day, events: 90 * day }
     }
 }
 

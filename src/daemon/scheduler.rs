@@ -20,6 +20,8 @@ use crate::worker::supervisor::Word;
 const HEARTBEAT: Duration = Duration::from_millis(600);
 /// Hints can be missed; this is how long a queued job may then wait.
 const POLL: Duration = Duration::from_secs(1);
+/// What a worker said and nobody has passed on yet.
+const WORDS: usize = 64;
 /// How often a report is tried again while the store cannot be written.
 const REPORT_TRIES: usize = 8;
 
@@ -164,32 +166,49 @@ async fn see_through(host: &Host, claim: Claim, until: Instant, hard: &Cancellat
     }
 }
 
-/// Runs the job beside its heartbeat.
+/// Runs the job beside its heartbeat: a store that answers late holds up neither.
 async fn attend(host: &Host, claim: &Claim, activity: &str, until: Instant, hard: &CancellationToken) -> Ended {
     let stop = hard.child_token();
-    let (sender, mut words) = mpsc::channel(64);
+    let done = CancellationToken::new();
     let hold = Hold::new(until, hard.child_token());
-    let work = job::run(host, claim, sender, &stop, &hold);
-    tokio::pin!(work);
+    let (sender, mut words) = mpsc::channel(WORDS);
+    let mut lost = false;
+    let work = async {
+        let outcome = job::run(host, claim, sender, &stop, &hold).await;
+        done.cancel();
+        outcome
+    };
+    let beat = async {
+        done.run_until_cancelled(keep(host, claim, activity, &mut words, &hold, &stop, &mut lost)).await;
+        while let Ok(word) = words.try_recv() {
+            if let Word::Warning { code, message } = word {
+                warn(host, claim, code, message).await;
+            }
+        }
+    };
+    // What is done is reported even while the daemon goes down; what was stopped by that is not.
+    match futures::join!(work, beat).0 {
+        _ if lost => Ended::Abandoned,
+        Err(_) if hard.is_cancelled() => Ended::HandedBack,
+        outcome => Ended::Reported(outcome),
+    }
+}
+
+/// Prolongs the lease and passes on what the worker says, until dropped.
+async fn keep(
+    host: &Host,
+    claim: &Claim,
+    activity: &str,
+    words: &mut mpsc::Receiver<Word>,
+    hold: &Hold,
+    stop: &CancellationToken,
+    lost: &mut bool,
+) {
     let mut beat = tokio::time::interval(HEARTBEAT);
     beat.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut progress: Option<Progress> = None;
-    let mut lost = false;
     loop {
         tokio::select! {
-            outcome = &mut work => {
-                while let Ok(word) = words.try_recv() {
-                    if let Word::Warning { code, message } = word {
-                        warn(host, claim, code, message).await;
-                    }
-                }
-                // What is done is reported even while the daemon goes down; what was stopped by that is not.
-                return match outcome {
-                    _ if lost => Ended::Abandoned,
-                    Err(_) if hard.is_cancelled() => Ended::HandedBack,
-                    outcome => Ended::Reported(outcome),
-                };
-            }
             Some(word) = words.recv() => match word {
                 Word::Progress(mark) => {
                     progress = Some(mark);
@@ -207,7 +226,7 @@ async fn attend(host: &Host, claim: &Claim, activity: &str, until: Instant, hard
                     Ok(Heartbeat::Busy) => {}
                     Ok(Heartbeat::Stop) => stop.cancel(),
                     Ok(Heartbeat::Lost) => {
-                        lost = true;
+                        *lost = true;
                         hold.abandon();
                         stop.cancel();
                     }

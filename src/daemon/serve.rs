@@ -160,8 +160,8 @@ impl Daemon {
             grace: config.worker.grace,
         };
         let catalog = Arc::new(catalog);
-        let RetentionConfig { executions, events: ledger } = config.retention;
-        let retention = Retention { executions, events: ledger };
+        let RetentionConfig { executions, logs, events: ledger } = config.retention;
+        let retention = Retention { executions, logs, events: ledger };
         let drain = config.worker.drain;
         let limits = config.queues.iter().map(|(name, queue)| (name.clone(), queue.waiting));
         let backlog = Backlog::new(limits.collect());

@@ -1,6 +1,5 @@
 //! What follows the end of an attempt.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use super::log::LogEvent;
@@ -35,9 +34,7 @@ impl Attempt<'_> {
     /// What follows its end.
     pub(super) fn ended(&self, outcome: Outcome, now: Timestamp) -> LogEvent {
         match outcome {
-            Outcome::Succeeded { result, outputs } => {
-                LogEvent::Succeeded { result: Arc::new(result), outputs: outputs.into() }
-            }
+            Outcome::Succeeded { result, outputs } => LogEvent::Succeeded { result, outputs },
             Outcome::Failed { failure } => self.failed(failure, now),
             Outcome::Lost { reason } => self.lost(reason),
             Outcome::HandedBack { reason } => self.handed_back(reason),

@@ -1,6 +1,7 @@
 //! One step: a state and one input give events; the events are folded into the next state and say what is to be done.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 use std::time::Duration;
 
 use petgraph::graph::NodeIndex;
@@ -120,9 +121,9 @@ pub enum Outcome {
     /// It succeeded.
     Succeeded {
         /// Its result.
-        result: Value,
+        result: Arc<Value>,
         /// What it published.
-        outputs: Vec<OutputObject>,
+        outputs: Arc<[OutputObject]>,
     },
     /// It failed.
     Failed {

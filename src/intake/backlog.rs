@@ -21,6 +21,7 @@ const WAITING: u64 = 10_000;
 pub struct Backlog {
     limits: BTreeMap<String, u64>,
     counted: Mutex<Counted>,
+    counting: tokio::sync::Mutex<()>,
 }
 
 #[derive(Debug, Default)]
@@ -33,16 +34,17 @@ impl Backlog {
     /// With limits by queue; 0 is none.
     #[must_use]
     pub fn new(limits: BTreeMap<String, u64>) -> Self {
-        Self { limits, counted: Mutex::default() }
+        Self { limits, ..Self::default() }
     }
 
     /// The queue of `plan` that takes no more, with what waits in it; counts the plan's jobs where there is none.
     pub(super) async fn admit(&self, store: &SharedStore, plan: &Plan) -> Result<Option<(String, u64)>, StoreError> {
         if self.is_stale() {
-            let queues = store.queues().await?;
-            let mut counted = self.counted();
-            counted.waiting = queues.into_iter().map(|queue| (queue.name, queue.waiting)).collect();
-            counted.at = Some(Instant::now());
+            // Uploads that come together ask once.
+            let _one = self.counting.lock().await;
+            if self.is_stale() {
+                self.count(store).await?;
+            }
         }
         let mut counted = self.counted();
         for activity in plan.graph.node_weights() {
@@ -57,6 +59,14 @@ impl Backlog {
             *counted.waiting.entry(plan.graph[node].queue.clone()).or_default() += 1;
         }
         Ok(None)
+    }
+
+    async fn count(&self, store: &SharedStore) -> Result<(), StoreError> {
+        let queues = store.queues().await?;
+        let mut counted = self.counted();
+        counted.waiting = queues.into_iter().map(|queue| (queue.name, queue.waiting)).collect();
+        counted.at = Some(Instant::now());
+        Ok(())
     }
 
     fn is_stale(&self) -> bool {

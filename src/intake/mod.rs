@@ -66,6 +66,13 @@ pub enum IntakeError {
     },
 }
 
+impl IntakeError {
+    /// Whether every other event would fail in the same way, until that passes.
+    const fn is_passing(&self) -> bool {
+        matches!(self, Self::Store(StoreError::Database { .. }) | Self::Full { .. })
+    }
+}
+
 impl From<IntakeError> for Failure {
     fn from(error: IntakeError) -> Self {
         let code = match &error {

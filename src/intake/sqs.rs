@@ -1,8 +1,10 @@
 //! Events from an SQS queue.
 //!
 //! **Invariant**: a message is deleted only after its events are written down. One message never blocks another: what
-//! cannot be written down now stays in the queue and comes again; what no shape fits is kept in the ledger and, where
-//! the queue has a dead-letter queue, left for that, else deleted.
+//! is wrong with its object leaves it in the queue, to come again; what no shape fits is kept in the ledger and, where
+//! the queue has a dead-letter queue, left for that, else deleted. Where nothing can be taken at all, because the store is
+//! out of reach or the workflow's queue is full, messages at hand are kept hidden and no others are received: being
+//! received again and again would end in a dead-letter queue.
 
 use std::time::Duration;
 
@@ -71,7 +73,7 @@ impl Consumer {
             match received {
                 Ok(messages) => {
                     wait = FIRST_WAIT;
-                    self.work(messages).await;
+                    self.work(messages, &stop).await;
                 }
                 Err(reason) => {
                     tracing::warn!(
@@ -113,12 +115,12 @@ impl Consumer {
     }
 
     /// Works on all messages beside each other, and deletes those that are done.
-    async fn work(&self, messages: Vec<Message>) {
+    async fn work(&self, messages: Vec<Message>, stop: &CancellationToken) {
         if messages.is_empty() {
             return;
         }
         let all: Vec<&str> = messages.iter().filter_map(Message::receipt_handle).collect();
-        let work = futures::future::join_all(messages.iter().map(|message| self.take(message)));
+        let work = futures::future::join_all(messages.iter().map(|message| self.take(message, stop)));
         let taken = tokio::select! {
             taken = work => taken,
             () = self.extend(&all) => return,
@@ -128,11 +130,13 @@ impl Consumer {
     }
 
     /// Whether the message is done with.
-    async fn take(&self, message: &Message) -> bool {
+    async fn take(&self, message: &Message, stop: &CancellationToken) -> bool {
         let body = message.body().unwrap_or_default();
         match decode(body) {
-            Decoded::Events(events) => self.accept_all(events).await,
-            Decoded::Partly(events, reason) => self.accept_all(events).await && self.set_aside(body, &reason).await,
+            Decoded::Events(events) => self.accept_all(events, stop).await,
+            Decoded::Partly(events, reason) => {
+                self.accept_all(events, stop).await && self.set_aside(body, &reason).await
+            }
             Decoded::Ignored(reason) => {
                 tracing::debug!(reason, "message ignored");
                 true
@@ -141,12 +145,20 @@ impl Consumer {
         }
     }
 
-    async fn accept_all(&self, events: Vec<ObjectEvent>) -> bool {
+    async fn accept_all(&self, events: Vec<ObjectEvent>, stop: &CancellationToken) -> bool {
         for event in events {
-            let object = event.object.location.clone();
-            if let Err(error) = self.intake.accept(event).await {
-                tracing::warn!(%object, error = &error as &dyn std::error::Error, "the message stays in the queue");
-                return false;
+            let mut wait = FIRST_WAIT;
+            while let Err(error) = self.intake.accept(event.clone()).await {
+                let (object, passing) = (&event.object.location, error.is_passing());
+                {
+                    let error = &error as &dyn std::error::Error;
+                    tracing::warn!(%object, error, waits = passing, "the message stays in the queue");
+                }
+                let again = stop.run_until_cancelled(tokio::time::sleep(self.jittered(wait)));
+                if !passing || again.await.is_none() {
+                    return false;
+                }
+                wait = (wait * 2).min(LONGEST_WAIT);
             }
         }
         true

@@ -9,7 +9,9 @@
 
 mod fault;
 mod json;
+mod memory;
 pub mod postgres;
+mod recent;
 pub mod sqlite;
 mod unit;
 
@@ -209,6 +211,9 @@ pub struct QueueChange {
 pub struct Retention {
     /// Age of an ended execution, from its end; with it go its log, its jobs and its delivered notifications.
     pub executions: Duration,
+    /// Age of what workers said in the log of an ended execution: warnings and other marks. Its changes of state are the
+    /// execution itself and stay as long as it does.
+    pub logs: Duration,
     /// Age of a ledger entry. An upload that is announced again after it starts its workflows again.
     pub events: Duration,
 }
@@ -218,6 +223,8 @@ pub struct Retention {
 pub struct Pruned {
     /// Executions.
     pub executions: u64,
+    /// Marks of logs.
+    pub marks: u64,
     /// Ledger entries.
     pub events: u64,
 }
@@ -397,7 +404,7 @@ pub struct Notification {
 }
 
 /// Something in the store changed: a hint to look again, never the only word.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Hint {
     /// A job was queued.
     Queue,
@@ -510,8 +517,8 @@ pub trait Store: Send + Sync {
     /// Sets a queue, which need not be there yet.
     async fn set_queue(&self, name: &str, change: QueueChange) -> Result<(), StoreError>;
 
-    /// Takes away what is older than `retention`, at most `limit` executions and as many ledger entries; executions with
-    /// undelivered notifications stay.
+    /// Takes away what is older than `retention`, at most `limit` executions, as many marks and as many ledger entries;
+    /// executions with undelivered notifications stay.
     async fn prune(&self, retention: Retention, limit: u32, now: Timestamp) -> Result<Pruned, StoreError>;
 
     /// Adds a line of the worker's to the log. Ignored where the attempt no longer holds its lease.

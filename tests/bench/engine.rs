@@ -63,6 +63,10 @@ const STEPS: f64 = 15.0;
 const PARALLEL: usize = 128;
 /// No round takes this long without a hint.
 const HANG: Duration = Duration::from_secs(300);
+/// How long a daemon may take to come to rest after its start.
+const START: Duration = Duration::from_secs(5);
+/// How long an idle daemon is watched.
+const IDLE: Duration = Duration::from_secs(30);
 /// Uploads whose wait is measured, one after the other.
 const WAITS: usize = 400;
 
@@ -269,9 +273,9 @@ async fn measure(name: &str, store: SharedStore, folder: &Path, fill: impl Async
     bench.assert_all_succeeded().await;
     let waiting = setting("BENCH_WAITING", 100_000);
     if waiting > 0 {
-        let before = resident_mib();
+        let before = resident_mib("self");
         futures::stream::iter(0..waiting).for_each_concurrent(PARALLEL, |_| bench.upload()).await;
-        let after = resident_mib();
+        let after = resident_mib("self");
         println!("{name}: {after:.0} MiB resident with {waiting} waiting jobs, {before:.0} MiB before");
         answer["resident_mib_at_100k_waiting"] = json!(after.round());
     }
@@ -279,9 +283,38 @@ async fn measure(name: &str, store: SharedStore, folder: &Path, fill: impl Async
     answer
 }
 
-/// Memory of this process.
-fn resident_mib() -> f64 {
-    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+/// A daemon of its own that has nothing to do: its memory in MiB, and its share of one processor in percent.
+async fn idle() -> (f64, f64) {
+    let folder = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
+    std::fs::create_dir(folder.path().join("workflows")).unwrap();
+    let mut daemon = tokio::process::Command::new(env!("CARGO_BIN_EXE_reelmill"))
+        .current_dir(folder.path())
+        .args(["serve", "--data", "data", "--workflows", "workflows"])
+        .args(["--api", "127.0.0.1:0", "--s3-endpoint", "127.0.0.1:0"])
+        .stdout(std::process::Stdio::null())
+        .stderr(std::process::Stdio::null())
+        .spawn()
+        .unwrap();
+    let ticks = |pid: u32| {
+        let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap();
+        let fields = stat.rsplit_once(')').unwrap().1.split_whitespace();
+        fields.skip(11).take(2).map(|ticks| ticks.parse::<f64>().unwrap()).sum::<f64>()
+    };
+    let process = daemon.id().unwrap();
+    let mut goes_on = async |time| assert!(tokio::time::timeout(time, daemon.wait()).await.is_err(), "it ended");
+    goes_on(START).await;
+    let before = ticks(process);
+    goes_on(IDLE).await;
+    // Ticks are hundredths of a second on Linux.
+    let share = (ticks(process) - before) / IDLE.as_secs_f64();
+    let resident = resident_mib(&process.to_string());
+    daemon.kill().await.unwrap();
+    (resident, share)
+}
+
+/// Memory of a process.
+fn resident_mib(process: &str) -> f64 {
+    let status = std::fs::read_to_string(format!("/proc/{process}/status")).unwrap_or_default();
     let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap_or("0 kB");
     line.trim().trim_end_matches("kB").trim().parse::<f64>().unwrap_or(0.0) / 1024.0
 }
@@ -310,6 +343,9 @@ async fn main() {
         answer.insert("postgres".to_owned(), measure("postgres", Arc::new(store), folder.path(), fill).await);
         println!("{}", ended::plans(&url).await);
     }
+    let (resident, share) = idle().await;
+    println!("idle daemon: {resident:.1} MiB resident, {share:.2} % of a processor");
+    answer.insert("idle".to_owned(), json!({"resident_mib": resident.round(), "processor_percent": share}));
     answer.insert("processors".to_owned(), json!(std::thread::available_parallelism().map_or(0, usize::from)));
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("target/bench");
     std::fs::create_dir_all(&folder).unwrap();

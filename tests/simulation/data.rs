@@ -253,7 +253,9 @@ impl Data for Sqlite {
     async fn end(&mut self, attempt: Attempt, outcome: Outcome, now: Timestamp) -> bool {
         let (store, Attempt { job, number, .. }) = (self.store(), attempt);
         accepted(match outcome {
-            Outcome::Succeeded { result, outputs } => store.succeed(job, number, result, outputs, now).await,
+            Outcome::Succeeded { result, outputs } => {
+                store.succeed(job, number, Arc::unwrap_or_clone(result), outputs.to_vec(), now).await
+            }
             Outcome::Failed { failure } => store.fail(job, number, failure, now).await,
             Outcome::HandedBack { reason } => store.hand_back(job, number, &reason, now).await,
             Outcome::Lost { reason } => panic!("only the store says that an attempt is lost: {reason}"),

@@ -132,7 +132,12 @@ impl<D: Data> World<D> {
 
     fn outcome(&mut self) -> Outcome {
         let failure = match self.random.within(0..10) {
-            0..6 => return Outcome::Succeeded { result: json!({ "n": self.random.next() % 10 }), outputs: Vec::new() },
+            0..6 => {
+                return Outcome::Succeeded {
+                    result: json!({ "n": self.random.next() % 10 }).into(),
+                    outputs: [].into(),
+                };
+            }
             6..8 => Failure::infrastructure("OBJ0001", "no connection"),
             8 => Failure::input("MEDIA0001", "not media"),
             _ => Failure::new("WORKER0001", Class::Cancelled, Blame::Infrastructure, "stopped"),

@@ -510,7 +510,11 @@ pub async fn field_case_23_a_retry_can_change_parameters(world: World) {
 }
 
 pub async fn what_is_old_goes_and_what_is_not_stays(world: World) {
-    let retention = Retention { executions: Duration::from_secs(1_000), events: Duration::from_secs(2_000) };
+    let retention = Retention {
+        executions: Duration::from_secs(1_000),
+        logs: Duration::from_secs(500),
+        events: Duration::from_secs(2_000),
+    };
     let event = event("clip.mp4");
     let starts = vec![world.execution(&one("vod"), "clip.mp4")];
     world.store.record_event(&identity(&event), &event, matched("vod"), starts, world.now()).await.unwrap();
@@ -520,16 +524,26 @@ pub async fn what_is_old_goes_and_what_is_not_stays(world: World) {
     let claim = world.claim_one().await;
     world.succeed(&claim).await.unwrap();
     let running = world.start(&one("vod")).await;
+    let warned = world.claim_one().await;
+    let warning = LogEvent::Warning { code: "TEST0001".to_owned(), message: "odd".to_owned() };
+    world.store.note(warned.job, warned.attempt, warning.clone(), world.now()).await.unwrap();
     let prune = async |now| world.store.prune(retention, 100, now).await.unwrap();
     assert_eq!(prune(world.now()).await, Pruned::default());
     let now = world.wait(Duration::from_secs(1_001));
-    assert_eq!(prune(now).await, Pruned { executions: 1, events: 0 });
+    assert_eq!(prune(now).await, Pruned { executions: 1, ..Pruned::default() });
+    let says = async |id| world.store.log(id, 0, 100).await.unwrap().iter().any(|entry| entry.event == warning);
+    assert!(says(running).await, "it still runs");
+    world.fail(&warned, fatal()).await.unwrap();
+    assert_eq!(prune(now).await, Pruned { marks: 1, ..Pruned::default() });
+    assert!(!says(running).await);
+    let left = world.store.execution(running).await.unwrap().unwrap();
+    assert_eq!(left.summary.state, ExecutionState::Failed, "its states are still told");
     assert!(world.store.execution(ended.execution).await.unwrap().is_none());
     assert!(world.store.execution(untold).await.unwrap().is_some(), "somebody has still to be told");
     assert!(world.store.execution(running).await.unwrap().is_some());
     assert!(world.store.events(None, 10).await.unwrap()[0].executions.is_empty());
     let now = world.wait(Duration::from_secs(1_000));
-    assert_eq!(prune(now).await, Pruned { executions: 0, events: 1 });
+    assert_eq!(prune(now).await, Pruned { events: 1, ..Pruned::default() });
 }
 
 pub async fn field_case_01_two_announcements_of_one_upload_start_it_once(world: World) {

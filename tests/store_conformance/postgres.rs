@@ -10,7 +10,7 @@ use std::time::Duration;
 use reelmill::engine::LogEvent;
 use reelmill::model::{Clock, ExecutionId, SystemClock, Timestamp};
 use reelmill::store::postgres::{PostgresStore, Time};
-use reelmill::store::{Claimant, EventIdentity, EventOutcome, Heartbeat, Hint, SharedStore, StoreError};
+use reelmill::store::{Claimant, EventIdentity, EventOutcome, Heartbeat, Hint, Retention, SharedStore, StoreError};
 use serde_json::json;
 use sqlx::{AssertSqlSafe, Connection, PgConnection};
 
@@ -213,6 +213,45 @@ async fn many_daemons_can_start_on_an_empty_database_at_once_and_a_newer_one_is_
     let wrong = PostgresStore::connect("postgres://u:secret@127.0.0.1:1/db", Time::Caller, Arc::new(Conditions)).await;
     let error = wrong.unwrap_err();
     assert!(matches!(error, StoreError::Open { .. }) && !error.to_string().contains("secret"), "{error}");
+}
+
+/// A database as the first version left it, with work in it, goes on; what is pruned leaves nothing behind.
+#[tokio::test]
+async fn a_database_of_the_first_version_goes_on() {
+    let database = Database::new().await;
+    let (plan, id, job) = (one("a"), uuid::Uuid::from_u128(1), uuid::Uuid::from_u128(2));
+    database.sql(include_str!("../../src/store/postgres/migrations/0001_first.sql")).await;
+    database
+        .sql(&format!(
+            "CREATE TABLE reelmill_schema (version INTEGER NOT NULL);
+             INSERT INTO reelmill_schema VALUES (1);
+             INSERT INTO queues (name) VALUES ('default');
+             INSERT INTO plans (id, hash, body) VALUES (1, sha256('1'), '{}');
+             INSERT INTO executions (seq, id, plan, workflow, state, input, params, created_at)
+             VALUES (1, '{id}', 1, 'test', 'running', '{}', '{{}}', 1000000);
+             INSERT INTO jobs (execution, activity, id, state, queue, priority)
+             VALUES (1, 0, '{job}', 'queued', 'default', 5);
+             INSERT INTO log (execution, seq, at, activity, mark, event)
+             VALUES (1, 1, 1000000, NULL, FALSE, '{{\"type\":\"started\",\"cause\":\"a test\"}}'),
+                    (1, 2, 1000000, 'a', FALSE, '{{\"type\":\"queued\"}}');
+             SELECT setval(pg_get_serial_sequence('executions', 'seq'), 1)",
+            serde_json::to_string(&*plan).unwrap(),
+            json!(event("old.mp4").object),
+        ))
+        .await;
+    let world = World::new(database.open().await);
+    let claim = world.store.claim(&Claimant::of_all("w"), LEASE, world.now()).await.unwrap().expect("it waits");
+    assert_eq!((claim.execution.0, claim.job.0), (id, job));
+    world.store.succeed(claim.job, claim.attempt, json!(null), Vec::new(), world.now()).await.unwrap();
+    let old = Retention { executions: Duration::ZERO, logs: Duration::ZERO, events: Duration::ZERO };
+    let later = world.now().after(LEASE);
+    assert_eq!(world.store.prune(old, 10, later).await.unwrap().executions, 1);
+    let mut db = PgConnection::connect(&database.url).await.unwrap();
+    let left: i64 = sqlx::query_scalar("SELECT (SELECT count(*) FROM log) + (SELECT count(*) FROM jobs)")
+        .fetch_one(&mut db)
+        .await
+        .unwrap();
+    assert_eq!(left, 0);
 }
 
 #[tokio::test]

@@ -71,7 +71,7 @@ fn inputs() -> Vec<(&'static str, Input)> {
     let lost = || Outcome::Lost { reason: "killed".to_owned() };
     vec![
         ("claimed", signal(Signal::Claimed { worker: "w".to_owned() })),
-        ("succeeded", ended(Outcome::Succeeded { result: Value::Null, outputs: Vec::new() })),
+        ("succeeded", ended(Outcome::Succeeded { result: Value::Null.into(), outputs: [].into() })),
         ("failed, passing", failed(passing())),
         ("failed, for good", failed(fatal())),
         ("stopped", failed(stopped)),

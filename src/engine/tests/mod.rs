@@ -133,7 +133,7 @@ impl Run {
 
     fn succeed(&mut self, name: &str) {
         self.claim(name);
-        self.end(name, Outcome::Succeeded { result: json!({ "of": name }), outputs: Vec::new() });
+        self.end(name, Outcome::Succeeded { result: json!({ "of": name }).into(), outputs: [].into() });
     }
 
     fn fail(&mut self, name: &str) {

@@ -207,7 +207,7 @@ fn a_cancelled_attempt_that_is_lost_or_finishes_first_ends_truthfully() {
     run.claim("a");
     run.claim("b");
     run.send(cancel("stop")).unwrap();
-    run.end("a", Outcome::Succeeded { result: Value::Null, outputs: Vec::new() });
+    run.end("a", Outcome::Succeeded { result: Value::Null.into(), outputs: [].into() });
     run.end("b", Outcome::Lost { reason: "killed".to_owned() });
     assert_eq!(run.words(), "cancelled succeeded cancelled");
 }
@@ -217,7 +217,7 @@ fn a_cancellation_that_comes_too_late_leaves_the_truth() {
     let mut run = Run::started(plan(&[activity("a")], &[]));
     run.claim("a");
     run.send(cancel("stop")).unwrap();
-    run.end("a", Outcome::Succeeded { result: Value::Null, outputs: Vec::new() });
+    run.end("a", Outcome::Succeeded { result: Value::Null.into(), outputs: [].into() });
     assert_eq!(run.words(), "succeeded succeeded");
     assert!(run.send(cancel("stop")).is_err());
 }

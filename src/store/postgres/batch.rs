@@ -112,7 +112,7 @@ impl<'a> Batch<'a> {
     /// What to hint at; executions stay at hand.
     pub(super) fn end(mut self) -> Vec<Hint> {
         for (_, hot) in self.hot.drain() {
-            self.cache.keep(hot);
+            self.cache.memory.keep(hot);
         }
         self.hints.append(&mut self.changes.hints);
         self.hints
@@ -130,8 +130,8 @@ impl<'a> Batch<'a> {
             .await?;
         let mut known: BTreeSet<_> = known.into_iter().collect();
         let new: Vec<_> = starts.into_iter().filter(|(new, ..)| known.insert(new.id.0)).collect();
-        let plans = new.iter().map(|(new, ..)| Arc::clone(&new.plan)).collect();
-        let plans = self.plan_ids(plans).await?;
+        let plans: Vec<_> = new.iter().map(|(new, ..)| Arc::clone(&new.plan)).collect();
+        let plans = self.plan_ids(&plans).await?;
         let queues = new
             .iter()
             .flat_map(|(new, ..)| new.plan.graph.node_weights().map(|activity| activity.queue.clone()))
@@ -162,7 +162,7 @@ impl<'a> Batch<'a> {
             .filter_map(|command| if let Command::Advance { target, .. } = command { Some(*target) } else { None })
             .collect();
         let places = self.find(&targets).await?;
-        let mut wanted: BTreeSet<Seq> = places.values().map(|(seq, _)| *seq).collect();
+        let wanted: BTreeSet<Seq> = places.values().map(|(seq, _)| *seq).collect();
         let reaped = commands.iter().find_map(|command| match command {
             Command::Reap { now, .. } => Some(self.now(*now)),
             _ => None,
@@ -171,8 +171,8 @@ impl<'a> Batch<'a> {
             None => Vec::new(),
             Some(now) => self.overdue(now).await?,
         };
-        wanted.extend(&overdue);
         self.lock(wanted).await?;
+        self.lock_free(&overdue).await?;
         for command in commands.iter_mut() {
             let Command::Advance { target, advance, now, reply } = command else { continue };
             let now = self.now(*now);
@@ -247,7 +247,7 @@ impl<'a> Batch<'a> {
         let (mut jobs, mut executions) = (Vec::new(), Vec::new());
         for &target in targets {
             match target {
-                Target::Job(job) => match self.cache.place(job) {
+                Target::Job(job) => match self.cache.memory.place(job) {
                     Some(place) => {
                         places.insert(target, place);
                     }

@@ -70,7 +70,7 @@ impl Batch<'_> {
             line.served = self.cache.claims;
             self.cache.served.insert(line.name.clone(), line.served);
             let claim = self.changes.claim(&*evaluate, hot, (job, activity), (&claimant.name, *lease), now);
-            self.cache.keep_place(job, (seq, activity));
+            self.cache.memory.keep_place(job, (seq, activity));
             reply.stage(Ok(Some(claim.map_err(illegal)?)));
         }
         Ok(())

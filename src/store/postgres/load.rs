@@ -1,9 +1,8 @@
 //! Executions at hand: locked, and as fresh as the log.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
-use petgraph::graph::NodeIndex;
 use sha2::{Digest, Sha256};
 use sqlx::Row;
 use uuid::Uuid;
@@ -13,20 +12,15 @@ use super::codec;
 use super::fault::Fault;
 use crate::engine::{Evaluate, Execution, Replay};
 use crate::model::plan::Plan;
-use crate::model::{ExecutionId, JobId, Timestamp};
+use crate::model::{ExecutionId, Timestamp};
+use crate::store::memory::Memory;
 use crate::store::unit::{Hot, Seq};
-
-/// What is kept in memory: executions that are at work, plans, and where claimed jobs belong.
-const EXECUTIONS: usize = 1_024;
-const PLANS: usize = 256;
-const PLACES: usize = 16_384;
 
 /// What the writer keeps in memory. Clearing it is always safe: everything is in the database.
 pub(super) struct Cache {
     evaluate: Arc<dyn Evaluate + Send + Sync>,
-    executions: HashMap<Seq, Hot>,
-    plans: HashMap<i64, Arc<Plan>>,
-    places: HashMap<JobId, (Seq, NodeIndex)>,
+    /// Executions, plans and places.
+    pub(super) memory: Memory,
     /// Claims made, and how many had been when each queue was last served: queues with as many running jobs take turns.
     pub(super) claims: u64,
     pub(super) served: HashMap<String, u64>,
@@ -37,15 +31,7 @@ pub(super) struct Cache {
 impl Cache {
     /// An empty cache.
     pub(super) fn new(evaluate: Arc<dyn Evaluate + Send + Sync>) -> Self {
-        Self {
-            evaluate,
-            executions: HashMap::new(),
-            plans: HashMap::new(),
-            places: HashMap::new(),
-            claims: 0,
-            served: HashMap::new(),
-            queues: BTreeSet::new(),
-        }
+        Self { evaluate, memory: Memory::new(), claims: 0, served: HashMap::new(), queues: BTreeSet::new() }
     }
 
     /// Who answers conditions.
@@ -55,41 +41,8 @@ impl Cache {
 
     /// Forgets everything.
     pub(super) fn clear(&mut self) {
-        self.executions.clear();
-        self.plans.clear();
-        self.places.clear();
+        self.memory.clear();
         self.queues.clear();
-    }
-
-    /// Keeps an execution at hand, unless nothing more is to come.
-    pub(super) fn keep(&mut self, hot: Hot) {
-        if hot.state.state.is_ended() {
-            return;
-        }
-        if self.executions.len() >= EXECUTIONS {
-            self.executions.clear();
-        }
-        self.executions.insert(hot.seq, hot);
-    }
-
-    /// Keeps where a job belongs, which never changes.
-    pub(super) fn keep_place(&mut self, job: JobId, place: (Seq, NodeIndex)) {
-        if self.places.len() >= PLACES {
-            self.places.clear();
-        }
-        self.places.insert(job, place);
-    }
-
-    /// Where a job belongs.
-    pub(super) fn place(&self, job: JobId) -> Option<(Seq, NodeIndex)> {
-        self.places.get(&job).copied()
-    }
-
-    fn keep_plan(&mut self, id: i64, plan: &Arc<Plan>) {
-        if self.plans.len() >= PLANS {
-            self.plans.clear();
-        }
-        self.plans.insert(id, Arc::clone(plan));
     }
 }
 
@@ -102,6 +55,20 @@ impl Batch<'_> {
         }
         let locked: Vec<Seq> =
             sqlx::query_scalar("SELECT seq FROM executions WHERE seq = ANY($1) ORDER BY seq FOR UPDATE")
+                .bind(wanted)
+                .fetch_all(&mut *self.db)
+                .await?;
+        self.fetch(locked).await
+    }
+
+    /// Locks those executions that nobody else works on, and has them at hand. Every daemon looks after what is overdue;
+    /// what one has locked, the others leave to it.
+    pub(super) async fn lock_free(&mut self, wanted: &[Seq]) -> Result<(), Fault> {
+        if wanted.is_empty() {
+            return Ok(());
+        }
+        let locked: Vec<Seq> =
+            sqlx::query_scalar("SELECT seq FROM executions WHERE seq = ANY($1) ORDER BY seq FOR UPDATE SKIP LOCKED")
                 .bind(wanted)
                 .fetch_all(&mut *self.db)
                 .await?;
@@ -125,7 +92,7 @@ impl Batch<'_> {
         for row in rows {
             let seq: Seq = row.try_get(0)?;
             let next = row.try_get::<Option<i64>, _>(1)?.unwrap_or(0).unsigned_abs() + 1;
-            let fresh = self.cache.executions.remove(&seq).filter(|hot| hot.state.next_seq == next);
+            let fresh = self.cache.memory.take(seq).filter(|hot| hot.state.next_seq == next);
             if let Some(hot) = fresh {
                 self.hot.insert(seq, hot);
             } else {
@@ -176,40 +143,42 @@ impl Batch<'_> {
     }
 
     async fn plan(&mut self, id: i64) -> Result<Arc<Plan>, Fault> {
-        if let Some(plan) = self.cache.plans.get(&id) {
-            return Ok(Arc::clone(plan));
+        if let Some(plan) = self.cache.memory.plan(id) {
+            return Ok(plan);
         }
         let body: String =
             sqlx::query_scalar("SELECT body FROM plans WHERE id = $1").bind(id).fetch_one(&mut *self.db).await?;
         let plan = Arc::new(codec::from_json("plan", &body)?);
-        self.cache.keep_plan(id, &plan);
+        self.cache.memory.keep_plan(id, &plan);
         Ok(plan)
     }
 
-    /// Rows of plans, in their order; what is new is written.
-    pub(super) async fn plan_ids(&mut self, plans: Vec<Arc<Plan>>) -> Result<Vec<i64>, Fault> {
-        let mut ids = Vec::with_capacity(plans.len());
-        for plan in plans {
-            let known = self.cache.plans.iter().find(|(_, known)| Arc::ptr_eq(known, &plan)).map(|(&id, _)| id);
-            ids.push(match known {
-                Some(id) => id,
-                None => self.write_plan(&plan).await?,
-            });
+    /// Rows of plans, in their order. What is new is written in the order of hashes, as every daemon does: so none waits
+    /// for one that waits for it.
+    pub(super) async fn plan_ids(&mut self, plans: &[Arc<Plan>]) -> Result<Vec<i64>, Fault> {
+        let mut ids: Vec<_> = plans.iter().map(|plan| self.cache.memory.plan_id(plan)).collect();
+        let mut new = BTreeMap::new();
+        for (at, plan) in plans.iter().enumerate().filter(|(at, _)| ids[*at].is_none()) {
+            let body = codec::to_json(&**plan)?;
+            new.entry(Sha256::digest(&body).to_vec()).or_insert_with(|| (body, Vec::new())).1.push(at);
         }
-        Ok(ids)
+        for (hash, (body, places)) in new {
+            let id = self.write_plan(hash, &body).await?;
+            for at in places {
+                self.cache.memory.keep_plan(id, &plans[at]);
+                ids[at] = Some(id);
+            }
+        }
+        Ok(ids.into_iter().flatten().collect())
     }
 
-    async fn write_plan(&mut self, plan: &Arc<Plan>) -> Result<i64, Fault> {
-        let body = codec::to_json(&**plan)?;
-        let hash = Sha256::digest(&body).to_vec();
+    async fn write_plan(&mut self, hash: Vec<u8>, body: &str) -> Result<i64, Fault> {
         sqlx::query("INSERT INTO plans (hash, body) VALUES ($1, $2) ON CONFLICT (hash) DO NOTHING")
             .bind(&hash)
-            .bind(codec::text(&body).as_ref())
+            .bind(codec::text(body).as_ref())
             .execute(&mut *self.db)
             .await?;
-        let id = sqlx::query_scalar("SELECT id FROM plans WHERE hash = $1").bind(hash).fetch_one(&mut *self.db).await?;
-        self.cache.keep_plan(id, plan);
-        Ok(id)
+        Ok(sqlx::query_scalar("SELECT id FROM plans WHERE hash = $1").bind(hash).fetch_one(&mut *self.db).await?)
     }
 
     /// Gives queues their rows.

@@ -74,7 +74,7 @@ impl PostgresStore {
         let (hints, _) = broadcast::channel(HINTS);
         let stop = CancellationToken::new();
         tokio::spawn(open::listen(options.clone(), channel.clone(), hints.clone(), stop.clone()));
-        let writer = WriterHandle::spawn(options, evaluate, time, channel, hints.clone());
+        let writer = WriterHandle::spawn(open::for_writing(options), evaluate, time, channel, hints.clone());
         Ok(Self { pool, writer, hints, time, _listener: stop.drop_guard() })
     }
 
@@ -181,7 +181,7 @@ impl Store for PostgresStore {
         outputs: Vec<OutputObject>,
         now: Timestamp,
     ) -> Result<(), StoreError> {
-        let outcome = Outcome::Succeeded { result, outputs };
+        let outcome = Outcome::Succeeded { result: Arc::new(result), outputs: outputs.into() };
         self.signal("end a job", job, Signal::Ended { attempt, outcome }, now).await
     }
 

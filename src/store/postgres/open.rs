@@ -11,7 +11,7 @@ use tokio_util::sync::CancellationToken;
 use crate::store::{Hint, StoreError};
 
 /// Migrations in order; never edited, only added to. Each must leave daemons of the version before it working.
-const MIGRATIONS: &[&str] = &[include_str!("migrations/0001_first.sql")];
+const MIGRATIONS: &[&str] = &[include_str!("migrations/0001_first.sql"), include_str!("migrations/0002_leaner.sql")];
 
 /// Lock under which the schema is brought up to date: one daemon does it, the others wait.
 const MIGRATION_LOCK: i64 = 0x7265_656c_6d69_6c6c;
@@ -33,6 +33,18 @@ pub(super) fn options(url: &str) -> Result<PgConnectOptions, StoreError> {
     let named = options.get_application_name().is_some();
     let options = if named { options } else { options.application_name("reelmill") };
     Ok(options.options(settings))
+}
+
+/// How a writer connects. All its statements look rows up by their keys: one plan is right for all values, and none that
+/// reads a whole table is, however small the table was when the plan was made.
+pub(super) fn for_writing(options: PgConnectOptions) -> PgConnectOptions {
+    options.options([
+        ("plan_cache_mode", "force_generic_plan"),
+        ("enable_seqscan", "off"),
+        ("enable_hashjoin", "off"),
+        ("enable_mergejoin", "off"),
+        ("jit", "off"),
+    ])
 }
 
 /// A pool, the schema brought up to date.

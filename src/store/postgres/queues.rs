@@ -63,6 +63,15 @@ pub(super) async fn prune(pool: &PgPool, retention: Retention, limit: u32, now: 
     .bind(i64::from(limit))
     .execute(pool)
     .await?;
+    let marks = sqlx::query(
+        "DELETE FROM log WHERE (execution, seq) IN (
+             SELECT l.execution, l.seq FROM log l JOIN executions e ON e.seq = l.execution
+             WHERE l.mark AND l.at < $1 AND e.ended_at IS NOT NULL ORDER BY l.at LIMIT $2)",
+    )
+    .bind(now.before(retention.logs).0)
+    .bind(i64::from(limit))
+    .execute(pool)
+    .await?;
     let events = sqlx::query(
         "DELETE FROM events WHERE seq IN (
              SELECT seq FROM events WHERE at < $1 ORDER BY at LIMIT $2 FOR UPDATE SKIP LOCKED)",
@@ -71,7 +80,7 @@ pub(super) async fn prune(pool: &PgPool, retention: Retention, limit: u32, now: 
     .bind(i64::from(limit))
     .execute(pool)
     .await?;
-    Ok(Pruned { executions: executions.rows_affected(), events: events.rows_affected() })
+    Ok(Pruned { executions: executions.rows_affected(), marks: marks.rows_affected(), events: events.rows_affected() })
 }
 
 /// See [`crate::store::Store::due_notifications`].

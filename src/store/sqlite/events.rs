@@ -19,7 +19,7 @@ impl Writer {
         identity: &EventIdentity,
         event: &ObjectEvent,
         decisions: &[MatchDecision],
-        starts: Vec<NewExecution>,
+        starts: &[NewExecution],
         now: Timestamp,
     ) -> Result<EventOutcome, Fault> {
         let location = &event.object.location;

@@ -1,6 +1,6 @@
 //! Loading an execution, stepping it, and writing down what the step gave.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -12,23 +12,18 @@ use super::fault::{Fault, one_row};
 use super::writer::Writer;
 use crate::engine::{Evaluate, Execution, Input, LogEntry, Replay, StepError};
 use crate::model::plan::Plan;
-use crate::model::{ExecutionId, JobId, Timestamp};
+use crate::model::{ExecutionId, JobId, JobState, Timestamp};
+use crate::store::memory::Memory;
 use crate::store::unit::{Changes, Hot, JobChange, Seq, Told, column};
 use crate::store::{Claim, NewExecution, StoreError};
-
-/// Executions and plans kept in memory. Jobs are claimed execution by execution, so few are at work at a time.
-const EXECUTIONS: usize = 64;
-const PLANS: usize = 256;
-/// Claimed jobs whose place is kept in memory.
-const PLACES: usize = 16_384;
 
 /// What the writer keeps in memory. Clearing it is always safe: everything is in the database.
 pub(super) struct Cache {
     evaluate: Arc<dyn Evaluate + Send + Sync>,
-    executions: HashMap<Seq, Hot>,
-    plans: HashMap<i64, Arc<Plan>>,
-    /// Where claimed jobs belong, which never changes.
-    places: HashMap<JobId, (Seq, NodeIndex)>,
+    /// Executions, plans and places.
+    pub memory: Memory,
+    /// Row of the next execution; absent until one is created.
+    next_seq: Option<Seq>,
     /// Every queue; absent until somebody claims.
     pub lines: Option<BTreeMap<String, Line>>,
     /// Claims made, to serve queues in turn.
@@ -51,61 +46,22 @@ pub(super) struct Line {
 impl Cache {
     /// An empty cache.
     pub(super) fn new(evaluate: Arc<dyn Evaluate + Send + Sync>) -> Self {
-        Self {
-            evaluate,
-            executions: HashMap::new(),
-            plans: HashMap::new(),
-            places: HashMap::new(),
-            lines: None,
-            claims: 0,
-        }
+        Self { evaluate, memory: Memory::new(), next_seq: None, lines: None, claims: 0 }
     }
 
     /// Forgets everything.
     pub(super) fn clear(&mut self) {
-        self.executions.clear();
-        self.plans.clear();
-        self.places.clear();
+        self.memory.clear();
+        self.next_seq = None;
         self.lines = None;
-    }
-
-    /// Keeps an execution at hand, unless nothing more is to come.
-    pub(super) fn keep(&mut self, hot: Hot) {
-        if hot.state.state.is_ended() {
-            return;
-        }
-        if self.executions.len() >= EXECUTIONS {
-            self.executions.clear();
-        }
-        self.executions.insert(hot.seq, hot);
-    }
-
-    /// Keeps where a job belongs.
-    pub(super) fn keep_place(&mut self, job: JobId, place: (Seq, NodeIndex)) {
-        if self.places.len() >= PLACES {
-            self.places.clear();
-        }
-        self.places.insert(job, place);
-    }
-
-    /// Where a job belongs, if that is at hand.
-    pub(super) fn place(&self, job: JobId) -> Option<(Seq, NodeIndex)> {
-        self.places.get(&job).copied()
-    }
-
-    fn keep_plan(&mut self, id: i64, plan: &Arc<Plan>) {
-        if self.plans.len() >= PLANS {
-            self.plans.clear();
-        }
-        self.plans.insert(id, plan.clone());
     }
 }
 
 impl Writer {
     /// Creates an execution and starts it; nothing where it is there already.
-    pub(super) fn create(&mut self, new: NewExecution, event: Option<i64>, now: Timestamp) -> Result<(), Fault> {
-        let exists = self.db.prepare_cached("SELECT 1 FROM executions WHERE id = ?1")?.exists([new.id.0])?;
-        if exists {
+    pub(super) fn create(&mut self, new: &NewExecution, event: Option<i64>, now: Timestamp) -> Result<(), Fault> {
+        // What an event starts is as new as the event.
+        if event.is_none() && self.db.prepare_cached("SELECT 1 FROM executions WHERE id = ?1")?.exists([new.id.0])? {
             return Ok(());
         }
         if new.jobs.len() != new.plan.graph.node_count() {
@@ -113,46 +69,79 @@ impl Writer {
             return Err(StoreError::Illegal(format!("{jobs} jobs for {activities} activities")).into());
         }
         let plan = self.plan_id(&new.plan)?;
-        let seq = self
-            .db
+        for queue in new.plan.graph.node_weights().map(|activity| &activity.queue).collect::<BTreeSet<_>>() {
+            self.add_queue(queue)?;
+        }
+        let seq = self.next_seq()?;
+        let mut hot = Hot {
+            seq,
+            id: new.id,
+            plan: Arc::clone(&new.plan),
+            input: new.input.clone(),
+            params: new.params.clone(),
+            created_at: now,
+            state: Execution::new(&new.plan),
+        };
+        // It is started before it is written, so that each of its rows is written once.
+        let mut changes = Changes::default();
+        let start = Input::Start { cause: new.cause.clone() };
+        changes.step(&*self.cache.evaluate, &mut hot, start, now).map_err(|error| illegal(Advance::Refused(error)))?;
+        let (state, ended_at) = changes.executions.remove(&seq).unwrap_or((hot.state.state, None));
+        self.db
             .prepare_cached(
-                "INSERT INTO executions (id, event, plan, workflow, state, input, params, user_data, created_at)
-                 VALUES (?1, ?2, ?3, ?4, 'pending', ?5, ?6, ?7, ?8)",
+                "INSERT INTO executions
+                     (seq, id, event, plan, workflow, state, input, params, user_data, created_at, ended_at, deadline_at)
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)",
             )?
-            .insert(params![
+            .execute(params![
+                seq,
                 new.id.0,
                 event,
                 plan,
                 new.plan.workflow,
+                state.as_str(),
                 codec::to_json(&new.input)?,
                 codec::to_json(&new.params)?,
                 new.user_data,
                 now.0,
+                ended_at.map(|at| at.0),
+                changes.deadlines.remove(&seq).flatten().map(|at| at.0),
             ])?;
-        for queue in new.plan.graph.node_weights().map(|activity| &activity.queue).collect::<BTreeSet<_>>() {
-            self.add_queue(queue)?;
-        }
         let mut insert = self.db.prepare_cached(
-            "INSERT INTO jobs (execution, activity, id, state, queue, priority) VALUES (?1, ?2, ?3, 'waiting', ?4, ?5)",
+            "INSERT INTO jobs (execution, activity, id, state, queue, priority, ended_at)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
         )?;
         for (job, node) in new.jobs.iter().zip(new.plan.graph.node_indices()) {
             let activity = &new.plan.graph[node];
-            insert.execute(params![seq, column(node), job.0, activity.queue, activity.priority])?;
+            let started = changes.jobs.remove(&(seq, column(node))).unwrap_or_default();
+            let state = started.to.unwrap_or(JobState::Waiting).as_str();
+            let ended_at = started.ended_at.map(|at| at.0);
+            insert.execute(params![seq, column(node), job.0, state, activity.queue, activity.priority, ended_at])?;
         }
         drop(insert);
-        let state = Execution::new(&new.plan);
-        let NewExecution { id, plan, input, params, cause, .. } = new;
-        let mut hot = Hot { seq, id, plan, input, params, created_at: now, state };
-        self.step(&mut hot, Input::Start { cause }, now).map_err(illegal)?;
-        self.cache.keep(hot);
+        self.write(changes, now)?;
+        self.cache.memory.keep(hot);
         Ok(())
+    }
+
+    /// The row of a new execution.
+    fn next_seq(&mut self) -> Result<Seq, Fault> {
+        let seq = match self.cache.next_seq {
+            Some(seq) => seq,
+            None => self
+                .db
+                .prepare_cached("SELECT coalesce(max(seq), 0) + 1 FROM executions")?
+                .query_row([], |row| row.get(0))?,
+        };
+        self.cache.next_seq = Some(seq + 1);
+        Ok(seq)
     }
 
     /// Steps an execution.
     pub(super) fn advance(&mut self, seq: Seq, input: Input, now: Timestamp) -> Result<(), Advance> {
         let mut hot = self.take(seq)?;
         self.step(&mut hot, input, now)?;
-        self.cache.keep(hot);
+        self.cache.memory.keep(hot);
         Ok(())
     }
 
@@ -183,7 +172,7 @@ impl Writer {
 
     /// An execution, out of the cache or out of the database.
     pub(super) fn take(&mut self, seq: Seq) -> Result<Hot, Fault> {
-        match self.cache.executions.remove(&seq) {
+        match self.cache.memory.take(seq) {
             Some(hot) => Ok(hot),
             None => self.load(seq),
         }
@@ -202,11 +191,11 @@ impl Writer {
                     Timestamp(row.get(4)?),
                 ))
             })?;
-        let plan = match self.cache.plans.get(&plan_id) {
-            Some(plan) => plan.clone(),
+        let plan = match self.cache.memory.plan(plan_id) {
+            Some(plan) => plan,
             None => Arc::new(codec::plan(&self.db, plan_id)?),
         };
-        self.cache.keep_plan(plan_id, &plan);
+        self.cache.memory.keep_plan(plan_id, &plan);
         let state = load_state(&self.db, seq, &plan)?;
         let input = codec::from_json("input", &input)?;
         let params = codec::from_json("parameters", &params)?;
@@ -215,7 +204,7 @@ impl Writer {
 
     /// Row of a plan, which is written where it is new.
     fn plan_id(&mut self, plan: &Arc<Plan>) -> Result<i64, Fault> {
-        if let Some((&id, _)) = self.cache.plans.iter().find(|(_, known)| Arc::ptr_eq(known, plan)) {
+        if let Some(id) = self.cache.memory.plan_id(plan) {
             return Ok(id);
         }
         let body = codec::to_json(&**plan)?;
@@ -231,7 +220,7 @@ impl Writer {
                 .prepare_cached("INSERT INTO plans (digest, body) VALUES (?1, ?2)")?
                 .insert(params![plan.digest, body])?,
         };
-        self.cache.keep_plan(id, plan);
+        self.cache.memory.keep_plan(id, plan);
         Ok(id)
     }
 

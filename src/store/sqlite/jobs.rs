@@ -9,7 +9,7 @@ use super::codec;
 use super::execution::{Advance, illegal};
 use super::fault::Fault;
 use super::writer::Writer;
-use crate::engine::{Input, LogEvent, Outcome, Signal, StepError};
+use crate::engine::{ActivityState, Input, LogEvent, Outcome, Signal, StepError};
 use crate::model::{ExecutionId, JobId, ObjectLocation, Timestamp};
 use crate::store::unit::Seq;
 use crate::store::{Claim, Claimant, Heartbeat, Hint, Progress, StoreError};
@@ -36,8 +36,8 @@ impl Writer {
             let Some((seq, activity, job)) = self.first_in(&queue)? else { continue };
             let mut hot = self.take(seq)?;
             let claim = self.step_claim(&mut hot, (job, activity), (&claimant.name, lease), now).map_err(illegal)?;
-            self.cache.keep(hot);
-            self.cache.keep_place(job, (seq, activity));
+            self.cache.memory.keep(hot);
+            self.cache.memory.keep_place(job, (seq, activity));
             self.cache.claims += 1;
             let served = self.cache.claims;
             if let Some(line) = self.cache.lines.as_mut().and_then(|lines| lines.get_mut(&queue)) {
@@ -90,12 +90,16 @@ impl Writer {
 
     /// See [`crate::store::Store::begin_publish`].
     pub(super) fn begin_publish(&mut self, job: JobId, attempt: u32, outputs: &[ObjectLocation]) -> Result<(), Fault> {
-        let seq: Seq = self
-            .db
-            .prepare_cached("SELECT execution FROM jobs WHERE id = ?1 AND attempt = ?2 AND state = 'running'")?
-            .query_row(params![job.0, attempt], |row| row.get(0))
-            .optional()?
-            .ok_or(StoreError::Stale { job, attempt })?;
+        let (seq, activity) = self.place(job)?;
+        let hot = self.take(seq)?;
+        let held = matches!(
+            hot.state.activity(activity),
+            Some(ActivityState::Running { attempt: held, .. }) if *held == attempt
+        );
+        self.cache.memory.keep(hot);
+        if !held {
+            return Err(StoreError::Stale { job, attempt }.into());
+        }
         let mut insert = self.db.prepare_cached(
             "INSERT INTO outputs (bucket, key, execution) VALUES (?1, ?2, ?3) ON CONFLICT DO NOTHING",
         )?;
@@ -106,9 +110,9 @@ impl Writer {
     }
 
     /// Ends an attempt. See [`crate::store::Store::succeed`] and [`crate::store::Store::fail`].
-    pub(super) fn end(&mut self, job: JobId, attempt: u32, outcome: Outcome, now: Timestamp) -> Result<(), Fault> {
+    pub(super) fn end(&mut self, job: JobId, attempt: u32, outcome: &Outcome, now: Timestamp) -> Result<(), Fault> {
         let (seq, activity) = self.place(job)?;
-        let signal = Signal::Ended { attempt, outcome };
+        let signal = Signal::Ended { attempt, outcome: outcome.clone() };
         self.advance(seq, Input::Activity { activity, signal }, now).map_err(|error| match error {
             Advance::Refused(StepError::Stale { attempt }) => StoreError::Stale { job, attempt }.into(),
             other => illegal(other),
@@ -116,9 +120,9 @@ impl Writer {
     }
 
     /// See [`crate::store::Store::note`].
-    pub(super) fn note(&mut self, job: JobId, attempt: u32, mark: LogEvent, now: Timestamp) -> Result<(), Fault> {
+    pub(super) fn note(&mut self, job: JobId, attempt: u32, mark: &LogEvent, now: Timestamp) -> Result<(), Fault> {
         let (seq, activity) = self.place(job)?;
-        let signal = Signal::Mark { attempt, mark };
+        let signal = Signal::Mark { attempt, mark: mark.clone() };
         match self.advance(seq, Input::Activity { activity, signal }, now) {
             Ok(()) | Err(Advance::Refused(StepError::Stale { .. })) => Ok(()),
             Err(other) => Err(illegal(other)),
@@ -155,7 +159,7 @@ impl Writer {
         for seq in late {
             let hot = self.take(seq)?;
             let limit = hot.plan.deadline.unwrap_or_default();
-            self.cache.keep(hot);
+            self.cache.memory.keep(hot);
             self.advance(seq, Input::Expire { limit }, now).map_err(illegal)?;
             expired += 1;
         }
@@ -193,18 +197,18 @@ impl Writer {
     }
 
     /// See [`crate::store::Store::cancel`] and [`crate::store::Store::retry`].
-    pub(super) fn order(&mut self, id: ExecutionId, input: Input, now: Timestamp) -> Result<(), Fault> {
+    pub(super) fn order(&mut self, id: ExecutionId, input: &Input, now: Timestamp) -> Result<(), Fault> {
         let seq = self
             .db
             .prepare_cached("SELECT seq FROM executions WHERE id = ?1")?
             .query_row([id.0], |row| row.get(0))
             .optional()?
             .ok_or_else(|| Fault::not_found("execution", id))?;
-        self.advance(seq, input, now).map_err(illegal)
+        self.advance(seq, input.clone(), now).map_err(illegal)
     }
 
-    fn place(&self, job: JobId) -> Result<(Seq, NodeIndex), Fault> {
-        if let Some(place) = self.cache.place(job) {
+    fn place(&mut self, job: JobId) -> Result<(Seq, NodeIndex), Fault> {
+        if let Some(place) = self.cache.memory.place(job) {
             return Ok(place);
         }
         self.db

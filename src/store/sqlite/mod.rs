@@ -89,11 +89,11 @@ impl SqliteStore {
     async fn ask<T, F>(&self, doing: &'static str, question: F) -> Result<T, StoreError>
     where
         T: Send + 'static,
-        F: FnOnce(&Connection) -> Result<T, Fault> + Send + 'static,
+        F: Fn(&Connection) -> Result<T, Fault> + Send + 'static,
     {
         match &self.reader {
             Some(reader) => reader.ask(doing, question).await,
-            None => self.writer.call(doing, |writer| question(&writer.db)).await,
+            None => self.writer.call(doing, move |writer| question(&writer.db)).await,
         }
     }
 }
@@ -109,7 +109,7 @@ impl Store for SqliteStore {
         now: Timestamp,
     ) -> Result<EventOutcome, StoreError> {
         let (identity, event) = (identity.clone(), event.clone());
-        self.writer.call("record an event", move |w| w.record_event(&identity, &event, &decisions, starts, now)).await
+        self.writer.call("record an event", move |w| w.record_event(&identity, &event, &decisions, &starts, now)).await
     }
 
     async fn record_unreadable(&self, body: &str, reason: &str, now: Timestamp) -> Result<(), StoreError> {
@@ -118,7 +118,7 @@ impl Store for SqliteStore {
     }
 
     async fn start(&self, execution: NewExecution, now: Timestamp) -> Result<(), StoreError> {
-        self.writer.call("start an execution", move |w| w.create(execution, None, now)).await
+        self.writer.call("start an execution", move |w| w.create(&execution, None, now)).await
     }
 
     async fn claim(&self, claimant: &Claimant, lease: Duration, now: Timestamp) -> Result<Option<Claim>, StoreError> {
@@ -150,7 +150,7 @@ impl Store for SqliteStore {
 
     async fn lineage(&self, object: &ObjectLocation) -> Result<Vec<String>, StoreError> {
         let object = object.clone();
-        self.ask("look up what published an object", move |db| read::lineage(db, object)).await
+        self.ask("look up what published an object", move |db| read::lineage(db, &object)).await
     }
 
     async fn succeed(
@@ -161,17 +161,18 @@ impl Store for SqliteStore {
         outputs: Vec<OutputObject>,
         now: Timestamp,
     ) -> Result<(), StoreError> {
-        let outcome = Outcome::Succeeded { result, outputs };
-        self.writer.call("end a job", move |w| w.end(job, attempt, outcome, now)).await
+        let outcome = Outcome::Succeeded { result: Arc::new(result), outputs: outputs.into() };
+        self.writer.call("end a job", move |w| w.end(job, attempt, &outcome, now)).await
     }
 
     async fn fail(&self, job: JobId, attempt: u32, failure: Failure, now: Timestamp) -> Result<(), StoreError> {
-        self.writer.call("end a job", move |w| w.end(job, attempt, Outcome::Failed { failure }, now)).await
+        let outcome = Outcome::Failed { failure };
+        self.writer.call("end a job", move |w| w.end(job, attempt, &outcome, now)).await
     }
 
     async fn hand_back(&self, job: JobId, attempt: u32, reason: &str, now: Timestamp) -> Result<(), StoreError> {
         let outcome = Outcome::HandedBack { reason: reason.to_owned() };
-        self.writer.call("hand a job back", move |w| w.end(job, attempt, outcome, now)).await
+        self.writer.call("hand a job back", move |w| w.end(job, attempt, &outcome, now)).await
     }
 
     async fn reap(&self, now: Timestamp) -> Result<(u32, Option<Duration>), StoreError> {
@@ -184,7 +185,7 @@ impl Store for SqliteStore {
 
     async fn cancel(&self, execution: ExecutionId, reason: &str, by: &str, now: Timestamp) -> Result<(), StoreError> {
         let input = Input::Cancel { reason: reason.to_owned(), by: by.to_owned() };
-        self.writer.call("cancel an execution", move |w| w.order(execution, input, now)).await
+        self.writer.call("cancel an execution", move |w| w.order(execution, &input, now)).await
     }
 
     async fn retry(
@@ -195,7 +196,7 @@ impl Store for SqliteStore {
         now: Timestamp,
     ) -> Result<(), StoreError> {
         let input = Input::Retry { by: by.to_owned(), params };
-        self.writer.call("retry an execution", move |w| w.order(execution, input, now)).await
+        self.writer.call("retry an execution", move |w| w.order(execution, &input, now)).await
     }
 
     async fn prioritize(
@@ -206,7 +207,7 @@ impl Store for SqliteStore {
         now: Timestamp,
     ) -> Result<(), StoreError> {
         let input = Input::Prioritize { priority, by: by.to_owned() };
-        self.writer.call("prioritize an execution", move |w| w.order(execution, input, now)).await
+        self.writer.call("prioritize an execution", move |w| w.order(execution, &input, now)).await
     }
 
     async fn queues(&self) -> Result<Vec<QueueStatus>, StoreError> {
@@ -223,7 +224,7 @@ impl Store for SqliteStore {
     }
 
     async fn note(&self, job: JobId, attempt: u32, event: LogEvent, now: Timestamp) -> Result<(), StoreError> {
-        self.writer.call("write to a log", move |w| w.note(job, attempt, event, now)).await
+        self.writer.call("write to a log", move |w| w.note(job, attempt, &event, now)).await
     }
 
     async fn execution(&self, id: ExecutionId) -> Result<Option<ExecutionRecord>, StoreError> {

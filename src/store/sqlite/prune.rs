@@ -23,12 +23,20 @@ impl Writer {
             // Nothing in memory may outlive its rows.
             self.cache.clear();
         }
+        let marks = self
+            .db
+            .prepare_cached(
+                "DELETE FROM log WHERE (execution, seq) IN (
+                     SELECT l.execution, l.seq FROM log l JOIN executions e ON e.seq = l.execution
+                     WHERE l.mark = 1 AND l.at < ?1 AND e.ended_at IS NOT NULL ORDER BY l.at LIMIT ?2)",
+            )?
+            .execute(params![now.before(retention.logs).0, limit])?;
         let events = self
             .db
             .prepare_cached(
                 "DELETE FROM events WHERE seq IN (SELECT seq FROM events WHERE at < ?1 ORDER BY at LIMIT ?2)",
             )?
             .execute(params![now.before(retention.events).0, limit])?;
-        Ok(Pruned { executions: executions as u64, events: events as u64 })
+        Ok(Pruned { executions: executions as u64, marks: marks as u64, events: events as u64 })
     }
 }

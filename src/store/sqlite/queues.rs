@@ -43,8 +43,9 @@ impl Writer {
             let lines = self
                 .db
                 .prepare_cached(
-                    "SELECT name, concurrency, paused,
-                         (SELECT count(*) FROM jobs WHERE state = 'running' AND queue = name) FROM queues",
+                    "SELECT name, concurrency, paused, coalesce(running, 0) FROM queues LEFT JOIN (
+                         SELECT queue, count(*) AS running FROM jobs
+                         WHERE due_at IS NOT NULL AND state = 'running' GROUP BY queue) ON queue = name",
                 )?
                 .query_map([], |row| {
                     let line = Line { concurrency: row.get(1)?, paused: row.get(2)?, running: row.get(3)?, served: 0 };
@@ -62,7 +63,7 @@ pub(super) fn queues(db: &Connection) -> Result<Vec<QueueStatus>, Fault> {
     let mut statement = db.prepare_cached(
         "SELECT name, concurrency, paused,
              (SELECT count(*) FROM (SELECT 1 FROM jobs WHERE state = 'queued' AND queue = name LIMIT ?1)),
-             (SELECT count(*) FROM jobs WHERE state = 'running' AND queue = name),
+             (SELECT count(*) FROM jobs WHERE due_at IS NOT NULL AND state = 'running' AND queue = name),
              (SELECT created_at FROM executions WHERE seq =
                  (SELECT min(execution) FROM jobs WHERE state = 'queued' AND queue = name))
          FROM queues ORDER BY name",

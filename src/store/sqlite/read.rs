@@ -1,6 +1,7 @@
 //! Questions that change nothing.
 
 use std::collections::{HashSet, VecDeque};
+use std::time::Duration;
 
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
@@ -18,6 +19,9 @@ const LINEAGE: usize = 32;
 
 /// Most executions that a lineage looks at in all.
 const LINEAGE_EXECUTIONS: usize = 1_024;
+
+/// How far the clock may have been set back between two executions.
+const CLOCK_SLACK: Duration = Duration::from_secs(3_600);
 
 /// Columns of a summary, in the order [`summary`] reads them.
 const SUMMARY: &str = "id, workflow, state, input, created_at, ended_at";
@@ -52,25 +56,31 @@ pub(super) fn executions(db: &Connection, filter: &ExecutionFilter) -> Result<Ve
     for (given, condition) in [
         (filter.workflow.is_some(), " AND workflow = ?1"),
         (filter.state.is_some(), " AND state = ?2"),
-        (filter.since.is_some(), " AND created_at >= ?3"),
-        (before.is_some(), " AND seq < ?4"),
+        (before.is_some(), " AND seq < ?3"),
     ] {
         if given {
             sql.push_str(condition);
         }
     }
-    sql.push_str(" ORDER BY seq DESC LIMIT ?5");
+    sql.push_str(" ORDER BY seq DESC LIMIT ?4");
     let mut statement = db.prepare_cached(&sql)?;
-    let mut rows = statement.query(params![
-        filter.workflow,
-        filter.state.map(ExecutionState::as_str),
-        filter.since.map(|at| at.0),
-        before,
-        filter.limit
-    ])?;
+    // What is left out by time is not counted by the statement.
+    let rows_limit = if filter.since.is_some() { -1 } else { i64::from(filter.limit) };
+    let mut rows =
+        statement.query(params![filter.workflow, filter.state.map(ExecutionState::as_str), before, rows_limit])?;
+    let limit = usize::try_from(filter.limit).unwrap_or(usize::MAX);
     let mut page = Vec::new();
-    while let Some(row) = rows.next()? {
-        page.push(summary(row)?);
+    while page.len() < limit
+        && let Some(row) = rows.next()?
+    {
+        let summary = summary(row)?;
+        // Executions come in the order of time, so the first one that is too old ends it.
+        let too_old = filter.since.map(|since| since.since(summary.created_at)).filter(|age| !age.is_zero());
+        match too_old {
+            None => page.push(summary),
+            Some(age) if age > CLOCK_SLACK => break,
+            Some(_) => {}
+        }
     }
     Ok(page)
 }
@@ -119,14 +129,14 @@ pub(super) fn events(db: &Connection, object: Option<&ObjectLocation>, limit: u3
 }
 
 /// See [`crate::store::Store::lineage`].
-pub(super) fn lineage(db: &Connection, object: ObjectLocation) -> Result<Vec<String>, Fault> {
+pub(super) fn lineage(db: &Connection, object: &ObjectLocation) -> Result<Vec<String>, Fault> {
     let mut statement = db.prepare_cached(&format!(
         "SELECT seq, workflow, input FROM outputs JOIN executions ON seq = execution
          WHERE bucket = ?1 AND key = ?2 ORDER BY seq DESC LIMIT {LINEAGE}"
     ))?;
     let mut workflows: Vec<String> = Vec::new();
     let mut seen = HashSet::new();
-    let mut search = VecDeque::from([object]);
+    let mut search = VecDeque::from([object.clone()]);
     while let Some(object) = search.pop_front() {
         let mut rows = statement.query(params![object.bucket, object.key])?;
         while let Some(row) = rows.next()? {

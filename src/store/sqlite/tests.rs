@@ -105,10 +105,11 @@ async fn nobody_is_told_of_a_commit_that_fails() {
     let mut hints = store.hints();
     let ids = SequentialIds::default();
     let (entered, holding) = tokio::sync::oneshot::channel();
+    let mut entered = Some(entered);
     let (release, gate) = mpsc::channel::<()>();
     // Holds the writer until the other two wait for it, so that they share a transaction.
     let held = store.writer.call("hold", move |_| {
-        entered.send(()).expect("somebody waits for it");
+        entered.take().expect("it runs once").send(()).expect("somebody waits for it");
         gate.recv().expect("it is released");
         Ok(())
     });

@@ -1,8 +1,13 @@
 //! The thread that owns the writing connection.
 //!
-//! It takes as many commands as are waiting, runs them in one transaction, each in a savepoint, commits once and only
-//! then answers. **Invariant**: no answer before its commit; a command that fails undoes only itself.
+//! It takes as many commands as are waiting, runs them in one transaction, commits once and only then answers.
+//! **Invariant**: no answer before its commit; a command that fails undoes only itself.
+//!
+//! Commands that are refused have written nothing, so there is nothing to undo. Where one fails after it wrote, which only
+//! a fault of the database does, the whole transaction is rolled back and its commands run again, each in a savepoint:
+//! savepoints for every command would cost more than the writing.
 
+use std::collections::BTreeSet;
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread;
 
@@ -47,10 +52,10 @@ impl WriterHandle {
     pub(super) async fn call<T, F>(&self, doing: &'static str, operation: F) -> Result<T, StoreError>
     where
         T: Send + 'static,
-        F: FnOnce(&mut Writer) -> Result<T, Fault> + Send + 'static,
+        F: FnMut(&mut Writer) -> Result<T, Fault> + Send + 'static,
     {
         let (answer, answered) = oneshot::channel();
-        let command = Call { doing, operation: Some(operation), result: None, answer };
+        let command = Call { doing, operation, result: None, answer };
         let commands = self.commands.as_ref().ok_or(StoreError::Closed)?;
         commands.send(Box::new(command)).map_err(|_| StoreError::Closed)?;
         answered.await.map_err(|_| StoreError::Closed)?
@@ -67,10 +72,22 @@ impl Drop for WriterHandle {
     }
 }
 
+/// Who undoes what a failed command wrote.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Undo {
+    /// The transaction.
+    Whole,
+    /// A savepoint of its own.
+    Each,
+}
+
+/// A command failed after it wrote, and only the transaction can undo that.
+struct Dirty;
+
 /// Something to do in a transaction, and somebody who waits for the answer.
 trait Command: Send {
     /// Does it and keeps the result.
-    fn run(&mut self, writer: &mut Writer);
+    fn run(&mut self, writer: &mut Writer, undo: Undo) -> Result<(), Dirty>;
 
     /// Sends the result; `lost` says why the transaction was not committed.
     fn answer(self: Box<Self>, lost: Option<&str>);
@@ -78,7 +95,7 @@ trait Command: Send {
 
 struct Call<T, F> {
     doing: &'static str,
-    operation: Option<F>,
+    operation: F,
     result: Option<Result<T, StoreError>>,
     answer: oneshot::Sender<Result<T, StoreError>>,
 }
@@ -86,12 +103,15 @@ struct Call<T, F> {
 impl<T, F> Command for Call<T, F>
 where
     T: Send,
-    F: FnOnce(&mut Writer) -> Result<T, Fault> + Send,
+    F: FnMut(&mut Writer) -> Result<T, Fault> + Send,
 {
-    fn run(&mut self, writer: &mut Writer) {
-        let doing = self.doing;
-        self.result =
-            self.operation.take().map(|operation| writer.in_savepoint(operation).map_err(|fault| fault.during(doing)));
+    fn run(&mut self, writer: &mut Writer, undo: Undo) -> Result<(), Dirty> {
+        let outcome = match undo {
+            Undo::Whole => writer.in_transaction(&mut self.operation)?,
+            Undo::Each => writer.in_savepoint(&mut self.operation),
+        };
+        self.result = Some(outcome.map_err(|fault| fault.during(self.doing)));
+        Ok(())
     }
 
     fn answer(self: Box<Self>, lost: Option<&str>) {
@@ -112,7 +132,8 @@ fn serve(mut writer: Writer, inbox: &Receiver<Box<dyn Command>>, hints: &broadca
     while let Ok(first) = inbox.recv() {
         let mut batch: Vec<_> = std::iter::once(first).chain(inbox.try_iter()).take(BATCH).collect();
         let lost = writer.transact(&mut batch).err();
-        for hint in writer.hints.drain(..) {
+        let mut told = BTreeSet::new();
+        for hint in writer.hints.drain(..).filter(|&hint| told.insert(hint)) {
             // An error means that nobody listens.
             let _ = hints.send(hint);
         }
@@ -125,31 +146,61 @@ fn serve(mut writer: Writer, inbox: &Receiver<Box<dyn Command>>, hints: &broadca
 impl Writer {
     /// Runs commands in one transaction; an error says why none of them happened.
     fn transact(&mut self, batch: &mut [Box<dyn Command>]) -> Result<(), String> {
-        let outcome = self.run_and_commit(batch);
-        if outcome.is_err() {
-            self.cache.clear();
-            self.hints.clear();
-            if !self.db.is_autocommit() {
-                // Where even this fails, the next BEGIN fails and says so.
-                let _ = self.db.execute_batch("ROLLBACK");
+        match self.run_and_commit(batch, Undo::Whole) {
+            Ok(Ok(())) => Ok(()),
+            Ok(Err(Dirty)) => {
+                self.roll_back();
+                let again = self.run_and_commit(batch, Undo::Each);
+                again.map(|_| ()).inspect_err(|_| self.roll_back()).map_err(|error| error.to_string())
+            }
+            Err(error) => {
+                self.roll_back();
+                Err(error.to_string())
             }
         }
-        outcome
     }
 
-    fn run_and_commit(&mut self, batch: &mut [Box<dyn Command>]) -> Result<(), String> {
-        self.execute("BEGIN IMMEDIATE").map_err(|error| error.to_string())?;
+    fn run_and_commit(&mut self, batch: &mut [Box<dyn Command>], undo: Undo) -> Result<Result<(), Dirty>, Lost> {
+        self.execute("BEGIN IMMEDIATE")?;
         for command in batch {
-            command.run(self);
+            if command.run(self, undo).is_err() {
+                return Ok(Err(Dirty));
+            }
             if self.db.is_autocommit() {
-                return Err("the database gave up the transaction".to_owned());
+                return Err(Lost::GivenUp);
             }
         }
-        self.execute("COMMIT").map_err(|error| error.to_string())
+        self.execute("COMMIT")?;
+        Ok(Ok(()))
+    }
+
+    fn roll_back(&mut self) {
+        self.cache.clear();
+        self.hints.clear();
+        if !self.db.is_autocommit() {
+            // Where even this fails, the next BEGIN fails and says so.
+            let _ = self.db.execute_batch("ROLLBACK");
+        }
+    }
+
+    /// Runs one operation, which is refused before it writes or succeeds.
+    fn in_transaction<T>(
+        &mut self,
+        operation: &mut impl FnMut(&mut Self) -> Result<T, Fault>,
+    ) -> Result<Result<T, Fault>, Dirty> {
+        let (hints, written) = (self.hints.len(), self.db.total_changes());
+        let result = operation(self);
+        if result.is_err() {
+            self.hints.truncate(hints);
+            if self.db.total_changes() != written {
+                return Err(Dirty);
+            }
+        }
+        Ok(result)
     }
 
     /// Runs one operation so that its failure undoes it, and it alone.
-    fn in_savepoint<T>(&mut self, operation: impl FnOnce(&mut Self) -> Result<T, Fault>) -> Result<T, Fault> {
+    fn in_savepoint<T>(&mut self, operation: &mut impl FnMut(&mut Self) -> Result<T, Fault>) -> Result<T, Fault> {
         let hints = self.hints.len();
         self.execute("SAVEPOINT command")?;
         let result = operation(self);
@@ -168,4 +219,13 @@ impl Writer {
     fn execute(&self, sql: &str) -> rusqlite::Result<()> {
         self.db.prepare_cached(sql)?.execute([]).map(|_| ())
     }
+}
+
+/// Why a transaction was not committed.
+#[derive(Debug, thiserror::Error)]
+enum Lost {
+    #[error("the database gave up the transaction")]
+    GivenUp,
+    #[error(transparent)]
+    Sql(#[from] rusqlite::Error),
 }
