@@ -64,5 +64,6 @@ fn input(input: &ResolvedInput) -> Value {
         ResolvedInput::Object(object) => json!(object),
         ResolvedInput::Output(output) => json!(output.location),
         ResolvedInput::Asset(location) => json!(location),
+        ResolvedInput::Key(_) => json!("a key"),
     }
 }

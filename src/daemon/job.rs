@@ -11,7 +11,7 @@ use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 use super::hold::Hold;
-use super::{Host, publish};
+use super::{Host, key, publish};
 use crate::engine::ActivityState;
 use crate::model::media::MediaInfo;
 use crate::model::plan::ActivityKind;
@@ -116,6 +116,7 @@ async fn open(host: &Host, input: &ResolvedInput) -> Result<Input, Failure> {
         ResolvedInput::Object(object) => object.clone(),
         ResolvedInput::Output(output) => latest(output.location.clone()),
         ResolvedInput::Asset(location) => latest(location.clone()),
+        ResolvedInput::Key(source) => return key::open(source),
     };
     Ok(open_object(&host.objects, &object).await?)
 }

@@ -11,6 +11,7 @@
 pub mod catalog;
 mod hold;
 mod job;
+mod key;
 pub mod live;
 mod publish;
 pub mod reaper;

@@ -43,6 +43,20 @@ pub fn is_packageable(parameters: &AVCodecParameters) -> bool {
     )
 }
 
+/// Whether a codec can go into HLS in an MPEG transport stream.
+#[must_use]
+pub fn fits_ts(parameters: &AVCodecParameters) -> bool {
+    matches!(
+        parameters.codec_id,
+        AVCodecID::AV_CODEC_ID_H264
+            | AVCodecID::AV_CODEC_ID_HEVC
+            | AVCodecID::AV_CODEC_ID_AAC
+            | AVCodecID::AV_CODEC_ID_MP3
+            | AVCodecID::AV_CODEC_ID_AC3
+            | AVCodecID::AV_CODEC_ID_EAC3
+    )
+}
+
 /// From an `avcC` box: profile, constraints and level.
 fn avc(configuration: &[u8]) -> Option<String> {
     let [1, profile, constraints, level, ..] = configuration else { return None };

@@ -57,6 +57,14 @@ pub fn same(one: &str, other: &str) -> bool {
     primary(one) == primary(other)
 }
 
+/// The tag as playlists want it, with the shortest code there is: `en` for `eng`, `pt-BR` as it is.
+#[must_use]
+pub fn tag(tag: &str) -> String {
+    let (_, rest) = tag.split_once(['-', '_']).unwrap_or((tag, ""));
+    let primary = primary(tag);
+    if rest.is_empty() { primary } else { format!("{primary}-{rest}") }
+}
+
 fn primary(tag: &str) -> String {
     let primary = tag.split(['-', '_']).next().unwrap_or_default().to_ascii_lowercase();
     let short = CODES.iter().find(|(_, long)| long.contains(&primary.as_str())).map(|(short, _)| (*short).to_owned());
@@ -65,7 +73,7 @@ fn primary(tag: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::same;
+    use super::{same, tag};
 
     #[test]
     fn tags_of_one_language_are_the_same() {
@@ -76,5 +84,10 @@ mod tests {
         }
         assert!(!same("en", "de"));
         assert!(!same("und", "en"));
+    }
+
+    #[test]
+    fn tags_become_short() {
+        assert_eq!(["eng", "ger", "pt-BR", "zxx"].map(tag), ["en", "de", "pt-BR", "zxx"]);
     }
 }

@@ -1,92 +1,156 @@
-//! Packaging: finished renditions become HLS with fragmented MP4 segments.
+//! Packaging: finished renditions become HLS, DASH, or CMAF that both play.
 //!
-//! Each input is cut into its own folder (`rendition`), gets a playlist, and stands in the master playlist in the order
-//! of the inputs; players begin with the first. **Invariant**: nothing is re-encoded; what is returned was read again
-//! and held against what went in (`check`); files come in the order in which they must become visible, the master
-//! playlist last. Deliberately absent: other protocols, encryption, separate audio renditions.
+//! ```text
+//! renditions ─▶ layout: which streams become which tracks ─▶ track: segments on a shelf ─▶ playlists and MPD ─▶ check
+//!                                                   texts ─▶ WebVTT ───────────────────────▶
+//! ```
+//! **Invariant**: nothing is re-encoded; what is returned was read again and held against what went in (`check`); files come
+//! in the order in which they must become visible, manifests last.
 
 mod bandwidth;
 mod check;
-mod fragments;
+mod iframes;
 mod interleave;
+mod keys;
+mod layout;
+mod manifest;
+mod menu;
+mod mpd;
 mod playlist;
 mod rendition;
+mod segmenter;
+mod shelf;
+mod subtitle;
 #[cfg(test)]
 mod tests;
+mod text;
+mod track;
+mod xml;
 
 use std::path::Path;
 
-use reelmill::model::work::{FileRole, Package, Produced, ProducedFile};
+use reelmill::model::media::MediaInfo;
+use reelmill::model::work::{Package, Produced, SegmentFormat};
 use reelmill::worker::protocol::Message;
 
-use self::rendition::Rendition;
+use self::keys::Keys;
+use self::layout::Layout;
+use self::manifest::Contents;
+use self::segmenter::{Form, TS_ORIGIN};
+use self::subtitle::Text;
+use self::track::{Manner, Track};
 use crate::error::{MediaError, warning};
-use crate::scratch;
+use crate::probe;
 use crate::source::Source;
-
-/// Media type of playlists.
-const PLAYLIST_TYPE: &str = "application/vnd.apple.mpegurl";
-
-/// Name of a rendition's playlist.
-const PLAYLIST: &str = "index.m3u8";
 
 /// Lengths of segments that may be asked for, in seconds.
 const SEGMENT_S: std::ops::RangeInclusive<f64> = 1.0..=60.0;
 
 /// Packages finished renditions; `tell` hears about warnings and progress.
 pub fn run(
-    sources: &[Source],
+    inputs: &[Source],
     package: &Package,
     scratch: &Path,
     tell: &dyn Fn(&Message),
 ) -> Result<Produced, MediaError> {
-    if sources.is_empty() || sources.len() != package.renditions.len() {
-        let (inputs, folders) = (sources.len(), package.renditions.len());
+    check_parameters(inputs, package)?;
+    let sources = &inputs[..package.renditions.len()];
+    let keys = package.encryption.as_ref().map(|encryption| Keys::read(encryption, inputs)).transpose()?;
+    let infos = sources.iter().map(|source| probe::media_info(&mut source.open()?)).collect::<Result<Vec<_>, _>>()?;
+    let layout = layout::plan(&infos, package);
+    let apart = package.mpd.is_some();
+    let manner = Manner {
+        target_s: package.segment_s,
+        form: match package.segments {
+            SegmentFormat::Ts => Form::Ts,
+            SegmentFormat::Fmp4 if apart => Form::Cmaf,
+            SegmentFormat::Fmp4 => Form::Mp4,
+        },
+        byte_range: package.byte_range,
+        iframes: package.iframe_playlists,
+        keys: keys.as_ref(),
+        scratch,
+    };
+    let mut tracks: Vec<(usize, Track)> = Vec::new();
+    for (place, planned) in layout.renditions.iter().enumerate() {
+        let folder = &package.renditions[place];
+        tell(&progress(place, sources.len()));
+        if planned.tracks.is_empty() && planned.texts.is_empty() && planned.heard.is_none() {
+            return Err(MediaError::NoStreams("video, audio or text"));
+        }
+        if planned.left_out > 0 {
+            let message =
+                format!("{} more streams of the rendition `{folder}` are not part of the package", planned.left_out);
+            tell(&Message::Warning { code: warning::STREAM_NOT_PACKAGED.to_owned(), message });
+        }
+        let cut = rendition::cut(&sources[place], &infos[place], planned, folder, manner)?;
+        tracks.extend(cut.into_iter().map(|track| (place, track)));
+    }
+    if tracks.is_empty() {
+        return Err(MediaError::NoStreams("video or audio"));
+    }
+    warn_of_misalignment(&tracks, tell);
+    let texts = texts(inputs, &infos, &layout, package, &tracks, manner, tell)?;
+    let heard = layout.renditions.iter().map(|planned| planned.heard).collect();
+    Contents { tracks, heard, texts, keys: keys.as_ref(), form: manner.form }.write(package, scratch)
+}
+
+fn check_parameters(inputs: &[Source], package: &Package) -> Result<(), MediaError> {
+    if package.renditions.is_empty() || inputs.len() < package.renditions.len() {
+        let (inputs, folders) = (inputs.len(), package.renditions.len());
         return Err(MediaError::Job(format!("it packages {inputs} inputs into {folders} folders")));
     }
     if !SEGMENT_S.contains(&package.segment_s) {
         let (least, most) = (SEGMENT_S.start(), SEGMENT_S.end());
         return Err(MediaError::Parameter(format!("segments last between {least} and {most} seconds")));
     }
-    let mut renditions = Vec::new();
-    for (source, folder) in sources.iter().zip(&package.renditions) {
-        tell(&progress(renditions.len(), sources.len()));
-        renditions.push(rendition::make(source, folder, package.segment_s, scratch, tell)?);
-    }
-    warn_of_misalignment(&renditions, tell);
-    write(renditions, &package.master, scratch)
+    let fits = match (&package.master, &package.mpd) {
+        (None, None) => false,
+        (Some(_), None) => true,
+        (_, Some(_)) => package.segments == SegmentFormat::Fmp4 && package.encryption.is_none(),
+    };
+    if fits { Ok(()) } else { Err(MediaError::Job("its manifests do not fit its segments".to_owned())) }
 }
 
-/// Writes the playlists, checks everything, and puts the files in order.
-fn write(renditions: Vec<Rendition>, master: &str, scratch: &Path) -> Result<Produced, MediaError> {
-    let mut variants = Vec::new();
-    let mut playlists = Vec::new();
-    for rendition in &renditions {
-        let codecs = check::first_segment(scratch, rendition)?;
-        let file = format!("{}/{PLAYLIST}", rendition.folder);
-        let media = playlist::media(rendition);
-        let bytes = playlist::bytes(|to| media.write_to(to), &file)?;
-        playlists.push(scratch::write(scratch, &file, &bytes, PLAYLIST_TYPE, FileRole::Playlist)?);
-        check::media_playlist(scratch, &file, rendition)?;
-        variants.push(playlist::variant(rendition, &codecs, playlist::relative_uri(master, &file)));
+/// Subtitles of the renditions and of files, written in every form that is asked for.
+fn texts(
+    inputs: &[Source],
+    infos: &[MediaInfo],
+    layout: &Layout,
+    package: &Package,
+    tracks: &[(usize, Track)],
+    manner: Manner<'_>,
+    tell: &dyn Fn(&Message),
+) -> Result<Vec<Text>, MediaError> {
+    let mut texts = Vec::new();
+    for (place, planned) in layout.renditions.iter().enumerate() {
+        for (number, index) in (1..).zip(&planned.texts) {
+            let stream = infos[place].subtitles.iter().find(|stream| stream.index as usize == *index);
+            let Some(stream) = stream else { continue };
+            texts.extend(Text::of_stream(&inputs[place], (number, stream), &package.renditions[place], tell)?);
+        }
     }
-    let independent = renditions.iter().all(|rendition| rendition.independent);
-    let written = playlist::master(variants, independent);
-    let bytes = playlist::bytes(|to| written.write_to(to), master)?;
-    let last = scratch::write(scratch, master, &bytes, PLAYLIST_TYPE, FileRole::Master)?;
-    let names: Vec<String> = playlists.iter().map(|playlist| playlist.file.clone()).collect();
-    check::master_playlist(scratch, master, &names)?;
-    let segments = renditions.into_iter().flat_map(files);
-    Ok(Produced { files: segments.chain(playlists).chain([last]).collect() })
-}
-
-fn files(rendition: Rendition) -> impl Iterator<Item = ProducedFile> {
-    std::iter::once(rendition.init).chain(rendition.segments.into_iter().map(|segment| segment.file))
+    for (number, file) in (1..).zip(&package.subtitles) {
+        texts.push(Text::of_file(file, number, inputs, &package.subtitle_folder)?);
+    }
+    subtitle::settle(&mut texts);
+    let leader = tracks.iter().find(|(_, track)| track.video.is_some()).or(tracks.first());
+    let Some((_, leader)) = leader else { return Ok(texts) };
+    for text in &mut texts {
+        if package.mpd.is_some() {
+            text.write_whole(manner.scratch)?;
+        }
+        if package.master.is_some() {
+            let clock = if manner.form == Form::Ts { TS_ORIGIN } else { 0 };
+            text.write_segments(&leader.segments, clock, manner.scratch)?;
+        }
+    }
+    Ok(texts)
 }
 
 /// Players change between renditions at the starts of segments; where those differ, changing shows.
-fn warn_of_misalignment(renditions: &[Rendition], tell: &dyn Fn(&Message)) {
-    let mut with_video = renditions.iter().filter(|rendition| rendition.has_video);
+fn warn_of_misalignment(tracks: &[(usize, Track)], tell: &dyn Fn(&Message)) {
+    let mut with_video = tracks.iter().map(|(_, track)| track).filter(|track| track.video.is_some());
     let Some(first) = with_video.next() else { return };
     for other in with_video.filter(|other| !are_aligned(first, other)) {
         let message = format!(
@@ -97,9 +161,9 @@ fn warn_of_misalignment(renditions: &[Rendition], tell: &dyn Fn(&Message)) {
     }
 }
 
-/// Whether two renditions' segments begin at the same moments, give or take half a frame.
-fn are_aligned(a: &Rendition, b: &Rendition) -> bool {
-    let rate = a.info.video.first().map_or(0.0, |video| video.frame_rate);
+/// Whether two tracks' segments begin at the same moments, give or take half a frame.
+fn are_aligned(a: &Track, b: &Track) -> bool {
+    let rate = a.video.as_ref().map_or(0.0, |video| video.frame_rate);
     let tolerance_s = if rate > 0.0 { 0.5 / rate } else { 0.02 };
     a.segments.len() == b.segments.len()
         && a.segments.iter().zip(&b.segments).all(|(a, b)| (a.start_s - b.start_s).abs() <= tolerance_s)

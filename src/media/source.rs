@@ -6,6 +6,7 @@
 #![expect(unsafe_code, reason = "libav's demuxing context has fields that ffmpeg-next does not wrap")]
 
 use std::ffi::{c_char, c_int};
+use std::io::Read as _;
 use std::os::fd::OwnedFd;
 use std::ptr;
 use std::sync::Arc;
@@ -26,6 +27,9 @@ const DEMUXERS: &str = "mov,matroska,avi,flv,mpegts,mpeg,asf,ogg,mxf,gxf,nut,rm,
     h264,hevc,vvc,m4v,mpegvideo,mjpeg,dnxhd,dirac,vc1,\
     aac,ac3,eac3,ac4,dts,dtshd,truehd,mlp,mp3,flac,wav,w64,aiff,au,caf,amr,amrnb,amrwb,ape,wv,tta,tak,loas,voc,oma,\
     gif,apng,png_pipe,jpeg_pipe,jpegls_pipe,j2k_pipe,jpegxl_pipe,webp_pipe,tiff_pipe,bmp_pipe,qoi_pipe";
+
+/// Demuxers of text subtitles in files of their own.
+const TEXT_DEMUXERS: &str = "srt,webvtt,ass";
 
 /// Bytes looked at to tell what an input is.
 const PROBE_BYTES: &str = "10000000";
@@ -69,16 +73,34 @@ impl Source {
 
     /// Opens it at its start and finds its streams.
     pub fn open(&self) -> Result<Opened, MediaError> {
+        self.open_as(DEMUXERS)
+    }
+
+    /// Opens a file of text subtitles.
+    pub fn open_text(&self) -> Result<Opened, MediaError> {
+        self.open_as(TEXT_DEMUXERS)
+    }
+
+    fn open_as(&self, demuxers: &str) -> Result<Opened, MediaError> {
         if self.bytes.size() == 0 {
             return Err(MediaError::Empty);
         }
         let io = StreamIo::from_read_seek_with_capacity(Reader::new(Arc::clone(&self.bytes)), BUFFER_BYTES)
             .map_err(|source| MediaError::Libav { doing: "make an I/O context", source })?;
-        let demuxer = demux(io).map_err(|e| self.blame(e))?;
+        let demuxer = demux(io, demuxers).map_err(|e| self.blame(e))?;
         if demuxer.nb_streams() == 0 {
             return Err(self.blame(Error::InvalidData));
         }
         Ok(Opened { demuxer, source: self.clone(), damaged_reads: 0 })
+    }
+
+    /// All of its bytes, up to `most`.
+    pub fn first_bytes(&self, most: usize) -> Result<Vec<u8>, MediaError> {
+        let most = most.min(usize::try_from(self.bytes.size()).unwrap_or(usize::MAX));
+        let mut bytes = Vec::new();
+        let mut reader = Reader::new(Arc::clone(&self.bytes)).take(most as u64);
+        reader.read_to_end(&mut bytes).map_err(|_| MediaError::SourceUnreadable)?;
+        Ok(bytes)
     }
 
     fn blame(&self, error: Error) -> MediaError {
@@ -158,14 +180,14 @@ fn unref(packet: &mut Packet) {
     unsafe { ffi::av_packet_unref(packet.as_mut_ptr()) };
 }
 
-fn demux(mut io: StreamIo) -> Result<Demuxer, Error> {
+fn demux(mut io: StreamIo, demuxers: &str) -> Result<Demuxer, Error> {
     let opening = Arc::new(AtomicBool::new(true));
     let deadline = Instant::now() + OPEN_LIMIT;
     let watched = Arc::clone(&opening);
     let limit = interrupt::new(Box::new(move || watched.load(Ordering::Relaxed) && Instant::now() > deadline));
 
     let mut options = Dictionary::new();
-    options.set("format_whitelist", DEMUXERS);
+    options.set("format_whitelist", demuxers);
     options.set("protocol_whitelist", "none");
     options.set("probesize", PROBE_BYTES);
     options.set("analyzeduration", ANALYZE_US);

@@ -1,12 +1,11 @@
 //! Parameters of encoding as media work.
 
-use super::names::Files;
 use super::registry::Facts;
 use crate::model::plan::ActivityKind;
 use crate::model::units;
 use crate::model::work::{
-    Audio, AudioCodec, AudioEncode, Clip, Container, Fit, FrameRate, Gop, MediaOutput, Overlay, Package,
-    PackageProtocol, RateControl, Size, Subtitles, Tracks, Video, VideoCodec, VideoEncode,
+    Audio, AudioCodec, AudioEncode, Clip, Container, Fit, FrameRate, Gop, MediaOutput, Overlay, RateControl, Size,
+    Subtitles, Tracks, Video, VideoCodec, VideoEncode,
 };
 use crate::yaml::Node;
 
@@ -242,16 +241,6 @@ fn clip(spec: &Node) -> Option<Clip> {
     let at = |key| clip.get(key).and_then(seconds);
     let start_s = at("start").unwrap_or(0.0);
     Some(Clip { start_s, duration_s: at("duration").or_else(|| at("end").map(|end| end - start_s)) })
-}
-
-/// Packaging as the parameters ask for it.
-pub(super) fn package(spec: &Node, files: &Files) -> Package {
-    Package {
-        protocol: PackageProtocol::Hls,
-        segment_s: spec.get("segment").and_then(seconds).unwrap_or(6.0),
-        master: files.main.clone(),
-        renditions: files.renditions.clone(),
-    }
 }
 
 /// What expressions learn of a template with these parameters.

@@ -10,6 +10,7 @@
 mod encode;
 mod names;
 mod overlay;
+mod package;
 mod registry;
 mod rules;
 mod shapes;
@@ -21,6 +22,7 @@ use crate::model::work;
 use crate::yaml::{self, Node, Sink, Span};
 
 pub use names::{Files, files};
+pub use package::KeySource;
 pub use registry::{BROKEN, Facts, Missing, Template, Templates};
 pub use shapes::activity as activity_shape;
 pub use source::fit;
@@ -49,8 +51,8 @@ pub fn check(kind: ActivityKind, rendered: &Node) -> Result<(), Box<yaml::Diagno
     sink.finish().into_iter().find(yaml::Diagnostic::is_error).map_or(Ok(()), |d| Err(Box::new(d)))
 }
 
-/// The work of rendered parameters that [`check`] has passed, and the pictures it lays over the video: their references as
-/// written, in the order of the inputs from `first_overlay`. `files` are the names it writes.
+/// The work of rendered parameters that [`check`] has passed, and what it needs besides, pictures to lay over the video or
+/// files of subtitles: their references as written, in the order of the inputs from `first_overlay`. `files` are the names it writes.
 #[must_use]
 pub fn outputs(kind: ActivityKind, spec: &Node, files: &Files, first_overlay: usize) -> (work::Work, Vec<String>) {
     match kind {
@@ -63,8 +65,17 @@ pub fn outputs(kind: ActivityKind, spec: &Node, files: &Files, first_overlay: us
             let (overlays, images) = overlay::read(kind, spec, first_overlay);
             (pipeline(work::Output::Media(encode::read(kind, spec, &files.main, overlays))), images)
         }
-        ActivityKind::Package => (work::Work::Package(encode::package(spec, files)), Vec::new()),
+        ActivityKind::Package => {
+            let (package, subtitles) = package::read(spec, files, first_overlay);
+            (work::Work::Package(package), subtitles)
+        }
     }
+}
+
+/// Keys that the work of rendered parameters needs, as inputs after all others.
+#[must_use]
+pub fn keys(kind: ActivityKind, spec: &Node) -> Vec<KeySource> {
+    if kind == ActivityKind::Package { package::keys(spec) } else { Vec::new() }
 }
 
 /// The JSON Schema of template files.

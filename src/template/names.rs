@@ -1,6 +1,6 @@
 //! Names of the files that an activity writes.
 
-use super::{encode, snapshot};
+use super::{encode, package, snapshot};
 use crate::model::plan::ActivityKind;
 use crate::yaml::{Node, Value};
 
@@ -11,8 +11,24 @@ pub struct Files {
     pub main: String,
     /// The WebVTT thumbnails track.
     pub vtt: Option<String>,
+    /// Other files beside the main one: the second manifest of a package.
+    pub also: Vec<String>,
     /// Folders of a package, one per rendition: everything below them is its own.
     pub renditions: Vec<String>,
+    /// Its other folders: keys, subtitles.
+    pub folders: Vec<String>,
+}
+
+impl Files {
+    /// Names of files that are known one by one; a run of `#` stands for a number.
+    pub fn named(&self) -> impl Iterator<Item = &String> {
+        std::iter::once(&self.main).chain(&self.vtt).chain(&self.also)
+    }
+
+    /// Folders below which everything is the activity's own.
+    pub fn owned(&self) -> impl Iterator<Item = &String> {
+        self.renditions.iter().chain(&self.folders)
+    }
 }
 
 /// Names that an activity's parameters ask for. Where they say nothing: the activity's name with `-` for `.`, and the
@@ -33,12 +49,7 @@ pub fn files(kind: ActivityKind, activity: &str, spec: &Node, inputs: &[String])
             let main = name.unwrap_or_else(|| format!("{base}{number}.{extension}"));
             Files { vtt: vtt(spec, &main), main, ..Files::default() }
         }
-        ActivityKind::Package => {
-            let main = name.unwrap_or_else(|| format!("{base}/master.m3u8"));
-            let folder = main.rsplit_once('/').map_or(String::new(), |(folder, _)| format!("{folder}/"));
-            let renditions = inputs.iter().map(|i| format!("{folder}{}", i.replace('.', "-"))).collect();
-            Files { main, vtt: None, renditions }
-        }
+        ActivityKind::Package => package::files(&base, name, spec, inputs),
     }
 }
 

@@ -3,7 +3,7 @@
 //! Each rule looks only at what is known: a parameter with `${…}` is judged when it has been rendered.
 
 use super::encode::{self, bits, container, extension, is_audio_only, seconds};
-use super::snapshot;
+use super::{package, snapshot};
 use crate::model::plan::ActivityKind;
 use crate::model::work::{AudioCodec, Container};
 use crate::yaml::{Node, Sink, Span, is_deferred};
@@ -11,7 +11,8 @@ use crate::yaml::{Node, Sink, Span, is_deferred};
 /// Holds well-formed parameters against the rules of their activity.
 pub(super) fn check(kind: ActivityKind, spec: &Node, sink: &mut Sink<'_>) {
     match kind {
-        ActivityKind::Analysis | ActivityKind::Package => {}
+        ActivityKind::Analysis => {}
+        ActivityKind::Package => package::rules(spec, sink),
         ActivityKind::Snapshot => snapshot_rules(spec, sink),
         ActivityKind::Transcode | ActivityKind::Remux | ActivityKind::Watermark => media(kind, spec, sink),
     }

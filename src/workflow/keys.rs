@@ -76,8 +76,10 @@ fn written(draft: &Draft) -> Vec<Written<'_>> {
         folder,
     };
     let track = files.vtt.map(|name| written(name, place("vtt"), false));
-    let folders = files.renditions.into_iter().map(|folder| written(format!("{folder}/"), place("name"), true));
-    std::iter::once(written(files.main, place("name"), false)).chain(track).chain(folders).collect()
+    let also = files.also.into_iter().map(|name| written(name, place("name"), false));
+    let folders = files.renditions.into_iter().chain(files.folders);
+    let folders = folders.map(|folder| written(format!("{folder}/"), place("name"), true));
+    std::iter::once(written(files.main, place("name"), false)).chain(track).chain(also).chain(folders).collect()
 }
 
 /// A name that no value of its expressions can make good.
@@ -122,7 +124,7 @@ pub fn of_plan<'a>(plan: &'a Plan, activity: &'a Activity) -> (Pattern, Vec<Patt
     };
     let files = template::files(activity.kind, &activity.name, &Node::from_json(&activity.spec), inputs);
     let key = |name: &str| Pattern::of_text(&format!("{}{name}", target.prefix));
-    let folders = files.renditions.iter().map(|folder| key(&format!("{folder}/")).and_below());
-    let names = [Some(&files.main), files.vtt.as_ref()].into_iter().flatten().map(|name| key(name));
+    let folders = files.owned().map(|folder| key(&format!("{folder}/")).and_below());
+    let names = files.named().map(|name| key(name));
     (Pattern::of_text(&target.bucket), names.chain(folders).collect())
 }

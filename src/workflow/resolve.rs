@@ -13,7 +13,7 @@ use crate::model::media::MediaInfo;
 use crate::model::plan::{Activity, ActivityInput, ActivityKind, Plan};
 use crate::model::work::Work;
 use crate::model::{ExecutionId, Failure, InputObject, ObjectLocation, OutputObject, Timestamp};
-use crate::template::{self, Files};
+use crate::template::{self, Files, KeySource};
 use crate::yaml::Node;
 
 /// Longest key that storage takes, in bytes.
@@ -57,8 +57,10 @@ pub enum ResolvedInput {
     Object(InputObject),
     /// What another activity published.
     Output(OutputObject),
-    /// Something that lies beside: the picture of a watermark.
+    /// Something that lies beside: the picture of a watermark, subtitles, a key.
     Asset(ObjectLocation),
+    /// A key that is no object.
+    Key(KeySource),
 }
 
 /// Makes work of the activity with this node index.
@@ -95,6 +97,12 @@ fn on_this_stack(plan: &Plan, index: usize, cx: &ResolveContext<'_>) -> Result<R
     let (mut work, images) = template::outputs(activity.kind, &spec, &files, inputs.len());
     for image in &images {
         inputs.push(ResolvedInput::Asset(asset(image, activity, cx)?));
+    }
+    for key in template::keys(activity.kind, &spec) {
+        inputs.push(match key {
+            KeySource::Object(reference) => ResolvedInput::Asset(asset(&reference, activity, cx)?),
+            other => ResolvedInput::Key(other),
+        });
     }
     if let Some(source) = source(plan, activity, cx) {
         template::fit(&mut work, &spec, &source)?;
@@ -156,9 +164,8 @@ fn target(plan: &Plan, activity: &Activity, files: &Files, scope: &Scope<'_>) ->
     if bucket.is_empty() || bucket.contains(['/', '\0']) {
         return Err(refuse(&bucket, "this is not a bucket"));
     }
-    let folders = files.renditions.iter().map(|folder| format!("{folder}/x"));
-    let names = [Some(&files.main), files.vtt.as_ref()].into_iter().flatten().cloned();
-    let names: Vec<_> = names.chain(folders).collect();
+    let folders = files.owned().map(|folder| format!("{folder}/x"));
+    let names: Vec<_> = files.named().cloned().chain(folders).collect();
     for name in &names {
         good_file(name).map_err(|why| refuse(name, why))?;
         let key = format!("{prefix}{name}");
@@ -214,14 +221,14 @@ fn good_key(key: &str) -> Result<(), &'static str> {
     good_file(key)
 }
 
-/// Where the picture of a watermark is.
+/// Where something beside the media is.
 fn asset(image: &str, activity: &Activity, cx: &ResolveContext<'_>) -> Result<ObjectLocation, Failure> {
     let (bucket, key) = match image.strip_prefix("s3://") {
         Some(rest) => rest.split_once('/').unwrap_or((rest, "")),
         None => (cx.input.location.bucket.as_str(), image),
     };
     if bucket.is_empty() || key.is_empty() || key.contains('\0') {
-        let message = format!("in `{}`: `{image}` is not a picture; write s3://bucket/key, or a key", activity.name);
+        let message = format!("in `{}`: `{image}` names no object; write s3://bucket/key, or a key", activity.name);
         return Err(Failure::definition("WF0406", message));
     }
     Ok(ObjectLocation { bucket: bucket.to_owned(), key: key.to_owned() })

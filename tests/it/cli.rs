@@ -89,6 +89,15 @@ fn the_remux_workflow_runs() {
 }
 
 #[test]
+fn the_streaming_workflow_makes_cmaf_and_encrypted_hls() {
+    let (execution, made) = example("streaming.yaml", "normal/tiny_aac_180p.mp4");
+    for suffix in ["/cmaf/master.m3u8", "/cmaf/manifest.mpd", "/low/video-iframes.mp4", "/keys/key-1.key", ".ts"] {
+        assert!(made.iter().any(|file| file.ends_with(suffix)), "{suffix}: {made:#?}");
+    }
+    assert_eq!(execution["activities"]["high"]["state"], "skipped");
+}
+
+#[test]
 fn run_fails_cleanly_on_what_is_no_media() {
     let output = tempfile::tempdir().unwrap();
     for name in ["nonmedia/html.mp4", "zero/zero.mp4", "corrupt/broken.mp4", "attack/hls_file_passwd.m3u8"] {

@@ -117,10 +117,11 @@ impl Slot {
     fn take(&mut self) -> Option<Packet> {
         let mut packet = self.waiting.pop_front()?;
         packet.set_dts(packet.dts().or(packet.pts()));
-        if packet.duration() <= 0 {
-            let until_next = self.waiting.front().and_then(|next| Some(next.dts()? - packet.dts()?));
-            packet.set_duration(until_next.unwrap_or(self.usual_duration).max(0));
-        }
+        // What the file says yields to what the next packet shows: segments follow each other without a gap.
+        let until_next =
+            self.waiting.front().and_then(|next| Some(next.dts()? - packet.dts()?)).filter(|ticks| *ticks > 0);
+        let said = if packet.duration() > 0 { packet.duration() } else { self.usual_duration };
+        packet.set_duration(until_next.unwrap_or(said).max(0));
         self.usual_duration = packet.duration();
         Some(packet)
     }

@@ -20,7 +20,7 @@ use super::Failure;
 
 pub use audio::{Audio, AudioCodec, AudioEncode, Tracks};
 pub use overlay::{Overlay, ReferencePosition};
-pub use package::{Package, PackageProtocol};
+pub use package::{Encryption, Package, SegmentFormat, SubtitleFile};
 pub use report::{FileRole, Produced, ProducedFile, Report};
 pub use snapshot::{ImageFormat, Moment, Snapshot, SnapshotTimes, Sprite};
 pub use timeline::{Clip, Length, Subtitles};
@@ -64,13 +64,7 @@ impl Work {
                     snapshot.vtt.as_deref() == Some(file) || is_numbered(&snapshot.file, file)
                 }
             }),
-            Self::Package(package) => {
-                let in_folder = |folder: &String| {
-                    let name = file.strip_prefix(folder.as_str()).and_then(|rest| rest.strip_prefix('/'));
-                    name.is_some_and(|name| !matches!(name, "" | "." | "..") && !name.contains('/'))
-                };
-                package.master == file || package.renditions.iter().any(in_folder)
-            }
+            Self::Package(package) => package.makes(file),
         }
     }
 }

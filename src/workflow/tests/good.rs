@@ -12,6 +12,7 @@ pub(super) const SHIPPED: &[(&str, &str)] = &[
     ("watermark", include_str!("../../../workflows/watermark.yaml")),
     ("audio", include_str!("../../../workflows/audio.yaml")),
     ("remux", include_str!("../../../workflows/remux.yaml")),
+    ("streaming", include_str!("../../../workflows/streaming.yaml")),
 ];
 
 /// `from → to` and how, for every edge.

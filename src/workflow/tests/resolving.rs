@@ -13,6 +13,7 @@ use crate::model::work::{
     SnapshotTimes, Sprite, Video, VideoEncode, Work,
 };
 use crate::model::{ExecutionId, Failure, InputObject, ObjectLocation, OutputObject, Timestamp};
+use crate::template::KeySource;
 
 /// An upload of that key.
 fn upload(key: &str) -> InputObject {
@@ -155,10 +156,37 @@ fn a_package_takes_the_renditions_that_exist() {
         .ended("rungs.h264-480p", succeeded(Value::Null, vec![published("vod/holiday/h264-480p.mp4", None)]));
     let hls = run.resolve("hls").unwrap();
     let Work::Package(Package { master, renditions, segment_s, .. }) = &hls.work else { panic!() };
-    assert_eq!((master.as_str(), *segment_s), ("hls/master.m3u8", 6.0));
+    assert_eq!((master.as_deref(), *segment_s), (Some("hls/master.m3u8"), 6.0));
     assert_eq!(renditions, &["hls/base", "hls/rungs-h264-480p"]);
     assert_eq!(hls.inputs.len(), 2);
     assert_eq!(Run::new(VOD, "incoming/x.mov").resolve("hls").unwrap_err().code, "WF0404");
+}
+
+#[test]
+fn a_package_reads_subtitles_and_keys_after_its_renditions() {
+    let text = with(
+        "  a: { transcode: {} }\n  p: { package: { from: a, subtitles: [{ file: en.srt, language: en }], encryption: { key: \
+         [env:ONE, file:/two, s3://keys/three], key_uri: \"https://k/#\", rotate: 5 } } }\n  \
+         c: { package: { from: a, protocol: cmaf, name: \"x/${object.stem}.m3u8\" } }\n  \
+         g: { package: { from: a, encryption: {} } }",
+    );
+    let run = Run::new(&text, "in/film.mp4").ended("a", succeeded(Value::Null, vec![published("a.mp4", None)]));
+    let package = |name| match run.resolve(name).unwrap() {
+        Resolved { work: Work::Package(package), inputs, .. } => (package, inputs),
+        other => panic!("{other:?}"),
+    };
+    let (locked, inputs) = package("p");
+    assert_eq!((locked.subtitles[0].input, locked.subtitle_folder.as_str()), (1, "p/subtitles"));
+    let encryption = locked.encryption.unwrap();
+    assert_eq!((encryption.keys, encryption.generated, encryption.rotate), (vec![2, 3, 4], false, Some(5)));
+    assert_eq!(inputs[2], ResolvedInput::Key(KeySource::Env("ONE".into())));
+    assert_eq!(inputs[3], ResolvedInput::Key(KeySource::File("/two".into())));
+    assert_eq!(inputs[4], ResolvedInput::Asset(ObjectLocation { bucket: "keys".into(), key: "three".into() }));
+    let (cmaf, _) = package("c");
+    assert_eq!((cmaf.master.as_deref(), cmaf.mpd.as_deref()), (Some("x/film.m3u8"), Some("x/film.mpd")));
+    let (made, inputs) = package("g");
+    assert_eq!(inputs[1], ResolvedInput::Key(KeySource::Generated));
+    assert!(made.makes("g/keys/key-1.key") && made.makes("g/a/index.m3u8") && !made.makes("g/subtitles/x.vtt"));
 }
 
 #[test]

@@ -1,0 +1,151 @@
+//! DASH, and CMAF that HLS and DASH play from one set of segments. `ffprobe` and `ffmpeg` read the manifest on their own.
+
+use serde_json::Value;
+
+use super::*;
+
+fn cmaf() -> Package {
+    Package { mpd: Some("manifest.mpd".into()), ..package(2) }
+}
+
+fn ladder() -> [Clip; 2] {
+    let sound = ["-c:a", "aac", "-b:a", "96k", "-metadata:s:a:0", "language=eng", "-shortest"];
+    [
+        clip(&[&PICTURE, &TONE, &KEYS, &["-bf", "2"], &sound], "large.mp4"),
+        clip(&[&PICTURE, &TONE, &KEYS, &["-bf", "2", "-s", "160x90"], &sound], "small.mp4"),
+    ]
+}
+
+/// What an independent reader makes of a manifest.
+fn streams(manifest: &Path) -> Vec<Value> {
+    let arguments = ["-v", "error", "-show_streams", "-of", "json"];
+    let output = Command::new("timeout").args(["60", "ffprobe"]).args(arguments).arg(manifest).output().unwrap();
+    assert!(output.stderr.is_empty(), "{}", String::from_utf8_lossy(&output.stderr));
+    let read: Value = serde_json::from_slice(&output.stdout).unwrap();
+    read["streams"].as_array().unwrap().clone()
+}
+
+/// Every element of a manifest with its attributes, by Python's reader of XML.
+fn elements(manifest: &Path) -> Vec<(String, Value)> {
+    let script = "import json,sys,xml.etree.ElementTree as t\n\
+        for e in t.parse(sys.argv[1]).iter(): print(json.dumps([e.tag.split('}')[1], dict(e.attrib, text=e.text)]))";
+    let output = Command::new("python3").args(["-c", script]).arg(manifest).output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let lines = String::from_utf8(output.stdout).unwrap();
+    lines.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+}
+
+fn all<'a>(elements: &'a [(String, Value)], name: &'a str) -> Vec<&'a Value> {
+    elements.iter().filter(|(tag, _)| tag == name).map(|(_, attributes)| attributes).collect()
+}
+
+#[test]
+fn one_set_of_segments_serves_both_protocols() {
+    let folder = tempfile::tempdir().unwrap();
+    let [large, small] = ladder();
+    let (produced, warnings) = packaged_as(&[&large, &small], folder.path(), &cmaf());
+    let files = produced.unwrap().files;
+    assert!(warnings.is_empty(), "{warnings:?}");
+    let masters: Vec<&str> = files.iter().rev().take(2).map(|file| file.file.as_str()).collect();
+    assert_eq!(masters, ["manifest.mpd", "master.m3u8"]);
+    let manifest = folder.path().join("manifest.mpd");
+    let found = streams(&manifest);
+    let kinds: Vec<_> = found.iter().map(|s| (s["codec_name"].as_str().unwrap(), s["width"].as_u64())).collect();
+    assert_eq!(kinds, [("h264", Some(320)), ("h264", Some(160)), ("aac", None)]);
+    assert_eq!(found[2]["tags"]["language"], "en");
+    assert_eq!(decode(&[], &manifest), 250);
+    assert_eq!(play(&folder.path().join("master.m3u8")), 250);
+    let times = packet_times(&manifest, "v:0");
+    let sounds = packet_times(&manifest, "a:0");
+    assert_eq!(times.len(), 250);
+    assert!(times[0].abs() < 0.001, "shown from zero on: {}", times[0]);
+    assert!((times[0] - sounds[0]).abs() < 0.03, "{} {}", times[0], sounds[0]);
+    let source = packet_times(&large, "v");
+    assert!(source.iter().zip(&times).all(|(a, b)| ((a - source[0]) - (b - times[0])).abs() < 0.001));
+}
+
+#[test]
+fn the_manifest_says_what_the_segments_are() {
+    let folder = tempfile::tempdir().unwrap();
+    let [large, small] = ladder();
+    packaged_as(&[&large, &small], folder.path(), &Package { master: None, ..cmaf() }).0.unwrap();
+    assert!(!folder.path().join("rung-0/video-index.m3u8").exists(), "no playlists without HLS");
+    let elements = elements(&folder.path().join("manifest.mpd"));
+    let root = all(&elements, "MPD")[0];
+    assert_eq!(root["profiles"], "urn:mpeg:dash:profile:isoff-live:2011");
+    assert_eq!(
+        (root["type"].as_str(), root["mediaPresentationDuration"].as_str()),
+        (Some("static"), Some("PT10.000S"))
+    );
+    let sets = all(&elements, "AdaptationSet");
+    assert_eq!(sets.len(), 2);
+    assert_eq!((&sets[0]["segmentAlignment"], &sets[1]["lang"]), (&Value::from("true"), &Value::from("en")));
+    let representations = all(&elements, "Representation");
+    let codecs = representations[0]["codecs"].as_str().unwrap();
+    assert!(codecs.starts_with("avc1.64") && !codecs.contains(','), "{codecs}");
+    assert_eq!(
+        (&representations[1]["width"], &representations[1]["frameRate"]),
+        (&Value::from("160"), &Value::from("25"))
+    );
+    let bandwidth = |n: usize| representations[n]["bandwidth"].as_str().unwrap().parse::<u64>().unwrap();
+    assert!(bandwidth(0) > bandwidth(1) && bandwidth(1) > 0);
+    let template = all(&elements, "SegmentTemplate")[0];
+    assert_eq!(template["media"], "video-seg-$Number%05d$.m4s");
+    // Times of the manifest are those of the segments.
+    let timeline = all(&elements, "S");
+    assert_eq!(timeline[0]["d"], (4 * 90_000).to_string());
+    assert_eq!(timeline[0]["r"], "1");
+    assert!(folder.path().join("rung-0/video-seg-00003.m4s").exists());
+}
+
+#[test]
+fn ranges_and_keyframes_are_listed() {
+    let folder = tempfile::tempdir().unwrap();
+    let [large, small] = ladder();
+    let package = Package { byte_range: true, iframe_playlists: true, ..cmaf() };
+    packaged_as(&[&large, &small], folder.path(), &package).0.unwrap();
+    let manifest = folder.path().join("manifest.mpd");
+    let elements = elements(&manifest);
+    assert_eq!(all(&elements, "MPD")[0]["profiles"], "urn:mpeg:dash:profile:isoff-main:2011");
+    let trick = all(&elements, "EssentialProperty");
+    assert_eq!((trick.len(), &trick[0]["value"]), (1, &Value::from("0")));
+    assert_eq!(all(&elements, "SegmentURL").len(), 3 * 3 + 2 * 5);
+    // What a player would fetch for each representation, one range after another, plays.
+    let mut files: Vec<(String, Vec<u8>)> = Vec::new();
+    for (name, attributes) in &elements {
+        let range = attributes["range"].as_str().or(attributes["mediaRange"].as_str());
+        match (name.as_str(), range) {
+            ("BaseURL", _) => files.push((attributes["text"].as_str().unwrap().to_owned(), Vec::new())),
+            (_, Some(range)) => {
+                let (file, fetched) = files.last_mut().unwrap();
+                let (from, to) = range.split_once('-').unwrap();
+                let bytes = std::fs::read(folder.path().join(file)).unwrap();
+                fetched.extend(&bytes[from.parse().unwrap()..=to.parse().unwrap()]);
+            }
+            _ => {}
+        }
+    }
+    let names: Vec<&str> = files.iter().map(|(name, _)| name.as_str()).collect();
+    let [large, small] = ["rung-0/video-media.mp4", "rung-1/video-media.mp4"];
+    let keyframes = ["rung-0/video-iframes.mp4", "rung-1/video-iframes.mp4"];
+    assert_eq!(names, [large, small, "rung-0/audio-media.mp4", keyframes[0], keyframes[1]]);
+    for ((name, bytes), frames) in files.iter().zip([250, 250, 0, 5, 5]) {
+        let fetched = folder.path().join("fetched.mp4");
+        std::fs::write(&fetched, bytes).unwrap();
+        let decoded = decode(&[], &fetched);
+        assert!(if frames > 0 { decoded == frames } else { decoded > 400 }, "{name}: {decoded}");
+    }
+    assert_eq!(play(&folder.path().join("master.m3u8")), 250);
+}
+
+#[test]
+fn sound_alone_is_dash_too() {
+    let folder = tempfile::tempdir().unwrap();
+    let sound = clip(&[&TONE, &["-c:a", "aac"]], "a.m4a");
+    let package = Package { mpd: Some("manifest.mpd".into()), ..package(1) };
+    packaged_as(&[&sound], folder.path(), &package).0.unwrap();
+    assert_eq!(streams(&folder.path().join("manifest.mpd")).len(), 1);
+    let master = master(folder.path());
+    assert_eq!(master.variants[0].uri, "rung-0/audio-index.m3u8");
+    assert!(master.alternatives.is_empty());
+}
