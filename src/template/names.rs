@@ -11,7 +11,7 @@ pub struct Files {
     pub main: String,
     /// The WebVTT thumbnails track.
     pub vtt: Option<String>,
-    /// Other files beside the main one: the second manifest of a package.
+    /// Other files beside the main one: the second manifest of a package, single pictures of sheets.
     pub also: Vec<String>,
     /// Folders of a package, one per rendition: everything below them is its own.
     pub renditions: Vec<String>,
@@ -44,10 +44,11 @@ pub fn files(kind: ActivityKind, activity: &str, spec: &Node, inputs: &[String])
             Files { main: name.unwrap_or_else(|| format!("{base}.{extension}")), ..Files::default() }
         }
         ActivityKind::Snapshot => {
-            let extension = snapshot::extension(snapshot::format(spec));
+            let extension = snapshot::made(spec);
             let number = if snapshot::is_series(spec) { "-#####" } else { "" };
             let main = name.unwrap_or_else(|| format!("{base}{number}.{extension}"));
-            Files { vtt: vtt(spec, &main), main, ..Files::default() }
+            let also = snapshot::cells(spec, &main).into_iter().collect();
+            Files { vtt: vtt(spec, &main), also, main, ..Files::default() }
         }
         ActivityKind::Package => package::files(&base, name, spec, inputs),
     }

@@ -279,9 +279,13 @@ fn watermark_rules(spec: &Node, sink: &mut Sink<'_>) {
 }
 
 fn snapshot_rules(spec: &Node, sink: &mut Sink<'_>) {
-    for keys in [["at", "every"], ["at", "count"], ["every", "count"]] {
-        exclusive(spec, &keys, "TPL0208", sink);
+    let ways = ["at", "every", "count", "scenes", "best", "animation"];
+    for (place, first) in ways.iter().enumerate() {
+        for other in &ways[place + 1..] {
+            exclusive(spec, &[*first, *other], "TPL0208", sink);
+        }
     }
+    snapshot::rules(spec, sink);
     for keys in [["short_side", "long_side"], ["short_side", "width"], ["long_side", "width"]] {
         exclusive(spec, &keys, "TPL0205", sink);
     }
@@ -291,7 +295,7 @@ fn snapshot_rules(spec: &Node, sink: &mut Sink<'_>) {
         sink.error("TPL0205", entry.key_span, "pictures of a sprite have their size under `sprite`")
             .also(sprite.span, "the sprite");
     }
-    if let Some(vtt) = spec.get("vtt").filter(|v| v.as_bool() != Some(false) && !snapshot::is_series(spec)) {
+    if let Some(vtt) = spec.get("vtt").filter(|v| v.as_bool() != Some(false) && !snapshot::takes_many(spec)) {
         sink.error("TPL0208", vtt.span, "a thumbnails track needs several pictures")
             .hint("say `every: 10s`, or `count`");
     }
@@ -310,6 +314,9 @@ fn picture_name_rules(spec: &Node, name: &str, span: Span, sink: &mut Sink<'_>) 
     }
     if name.split('#').filter(|part| !part.is_empty()).count() > 2 {
         sink.error("TPL0209", span, "a name holds one run of `#`");
+    }
+    if spec.get("animation").is_some() {
+        return;
     }
     let format = snapshot::format(spec);
     let ext = name.rsplit_once('.').map(|(_, ext)| ext).filter(|ext| !is_deferred(name) || !ext.contains(['{', '}']));

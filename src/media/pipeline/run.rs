@@ -164,8 +164,11 @@ impl Crew<'_> {
     /// Pictures of few moments are sought, unless the video is decoded anyway; everything else flows.
     fn divide<'p>(&self, plans: &'p BTreeMap<usize, Plan<'p>>) -> (Vec<(usize, &'p ShotPlan<'p>)>, Flowing<'p>) {
         let sparse = |index: usize, plan: &'p Plan<'p>| match plan {
-            Plan::Shots(shots) if self.shooting(index, shots).is_sparse() => Some((index, shots)),
-            _ => None,
+            Plan::Shots(shots) => {
+                let shooting = self.shooting(index, shots);
+                (shooting.must_seek() || shooting.is_sparse()).then_some((index, shots))
+            }
+            Plan::Media(_) => None,
         };
         let decodes_video = plans.iter().any(|(&index, plan)| {
             let video = self.inventory.video().ok().flatten().map(|video| video.track.index);
@@ -173,7 +176,8 @@ impl Crew<'_> {
         });
         let (mut sought, mut flowing) = (Vec::new(), Flowing::new());
         for (&index, plan) in plans {
-            match sparse(index, plan).filter(|_| !decodes_video) {
+            let must = |shots: &ShotPlan<'_>| self.shooting(index, shots).must_seek();
+            match sparse(index, plan).filter(|(_, shots)| !decodes_video || must(shots)) {
                 Some(shots) => sought.push(shots),
                 None => {
                     flowing.insert(index, plan);

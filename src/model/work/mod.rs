@@ -22,7 +22,7 @@ pub use audio::{Audio, AudioCodec, AudioEncode, Tracks};
 pub use overlay::{Overlay, ReferencePosition};
 pub use package::{Encryption, Package, SegmentFormat, SubtitleFile};
 pub use report::{FileRole, Produced, ProducedFile, Report};
-pub use snapshot::{ImageFormat, Moment, Snapshot, SnapshotTimes, Sprite};
+pub use snapshot::{Animation, AnimationFormat, FrameType, ImageFormat, Moment, Snapshot, SnapshotTimes, Sprite};
 pub use timeline::{Clip, Length, Subtitles};
 pub use video::{Fit, FrameRate, Gop, RateControl, Size, Video, VideoCodec, VideoEncode};
 
@@ -61,7 +61,9 @@ impl Work {
             Self::Pipeline(pipeline) => pipeline.outputs.iter().any(|output| match output {
                 Output::Media(media) => media.file == file,
                 Output::Snapshot(snapshot) => {
-                    snapshot.vtt.as_deref() == Some(file) || is_numbered(&snapshot.file, file)
+                    snapshot.vtt.as_deref() == Some(file)
+                        || is_numbered(&snapshot.file, file)
+                        || snapshot.cells.as_ref().is_some_and(|cells| is_numbered(cells, file))
                 }
             }),
             Self::Package(package) => package.makes(file),

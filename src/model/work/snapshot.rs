@@ -22,6 +22,53 @@ pub struct Snapshot {
     pub sprite: Option<Sprite>,
     /// File name of a WebVTT thumbnails track over the pictures or sheets.
     pub vtt: Option<String>,
+    /// Name of the single pictures where they are kept beside sheets, with a run of `#`.
+    pub cells: Option<String>,
+    /// Which frames count.
+    pub frame_type: FrameType,
+    /// A picture of which at least so much is black, in percent, yields to the next that is not.
+    pub black_level: Option<u8>,
+    /// Short pieces of the source in motion, instead of pictures.
+    pub animation: Option<Animation>,
+}
+
+/// Which frames can become pictures.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum FrameType {
+    /// Any: the one that is shown at the moment.
+    #[default]
+    Normal,
+    /// Keyframes: the last at or before the moment.
+    Intra,
+}
+
+/// An animated preview.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Animation {
+    /// Format.
+    pub format: AnimationFormat,
+    /// Number of pieces, spread over the source.
+    pub pieces: u32,
+    /// Length of each in seconds.
+    pub length_s: f64,
+    /// Where the only piece begins, in seconds; absent: pieces are spread.
+    pub start_s: Option<f64>,
+    /// Frames per second.
+    pub fps: f64,
+}
+
+/// Formats of animated previews.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum AnimationFormat {
+    /// GIF.
+    #[default]
+    Gif,
+    /// Animated WebP.
+    Webp,
+    /// H.264 in MP4, without sound.
+    Mp4,
 }
 
 /// Moments of snapshots. A moment beyond the end means the last frame.
@@ -36,6 +83,15 @@ pub enum SnapshotTimes {
     Every(f64),
     /// So many, evenly spread over the duration.
     Count(u32),
+    /// The first of each scene.
+    Scenes {
+        /// Difference from the frame before that begins a scene, 0–1.
+        threshold: f64,
+        /// Most pictures.
+        most: u32,
+    },
+    /// The one that makes the best cover.
+    Best,
 }
 
 /// A moment of the source.
@@ -72,4 +128,14 @@ pub struct Sprite {
     pub width: u32,
     /// Height of one picture; absent keeps the aspect ratio.
     pub height: Option<u32>,
+    /// Around all pictures.
+    pub margin: u32,
+    /// Between pictures.
+    pub padding: u32,
+    /// Of what no picture covers: red, green, blue.
+    pub color: [u8; 3],
+    /// Of every so many pictures one is laid out.
+    pub step: u32,
+    /// Whether one sheet holds all, with as many rows as it needs.
+    pub one_sheet: bool,
 }

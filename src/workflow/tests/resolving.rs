@@ -10,7 +10,7 @@ use crate::engine::{ActivityState, Evaluate, Execution, Facts};
 use crate::model::media::{AudioStream, MediaInfo, VideoStream};
 use crate::model::work::{
     Audio, Clip, Container, FileRole, Gop, Length, MediaOutput, Moment, Output, Package, RateControl, Size,
-    SnapshotTimes, Sprite, Video, VideoEncode, Work,
+    SnapshotTimes, Video, VideoEncode, Work,
 };
 use crate::model::{ExecutionId, Failure, InputObject, ObjectLocation, OutputObject, Timestamp};
 use crate::template::KeySource;
@@ -140,7 +140,9 @@ fn pictures_become_work() {
     let [Output::Snapshot(sprites)] = sprites.outputs.as_slice() else { panic!() };
     assert_eq!((sprites.file.as_str(), sprites.vtt.as_deref()), ("sprites-#####.jpg", Some("sprites.vtt")));
     assert_eq!(sprites.at, SnapshotTimes::Every(5.0));
-    assert_eq!(sprites.sprite, Some(Sprite { columns: 10, rows: 10, width: 160, height: None }));
+    let sprite = sprites.sprite.unwrap();
+    assert_eq!((sprite.columns, sprite.rows, sprite.width, sprite.height), (10, 10, 160, None));
+    assert_eq!((sprite.margin, sprite.padding, sprite.color, sprite.step, sprite.one_sheet), (0, 0, [0; 3], 1, false));
     let Work::Pipeline(poster) = run.resolve("poster").unwrap().work else { panic!() };
     let [Output::Snapshot(poster)] = poster.outputs.as_slice() else { panic!() };
     assert_eq!(poster.at, SnapshotTimes::At(Moment::Share(0.1)));

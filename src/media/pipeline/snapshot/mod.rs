@@ -1,11 +1,14 @@
-//! Pictures of a video: single ones, series, and sheets of small ones (sprites) with a WebVTT track.
+//! Pictures of a video: single ones, series, sheets of small ones (sprites) with a WebVTT track, and animated previews.
 //!
 //! A moment shows the last frame that starts at or before it. **Invariant**: pictures are upright, of square pixels and
 //! standard dynamic range, and never larger than the source.
 
+mod animation;
 mod image;
+mod measure;
 mod moments;
 mod names;
+mod scenes;
 mod sheet;
 mod vtt;
 
@@ -13,10 +16,12 @@ use std::path::Path;
 
 use ffmpeg_next::frame::Video as Frame;
 use ffmpeg_next::{Packet, Rescale, rescale};
-use reelmill::model::work::{FileRole, Fit, Produced, ProducedFile, Size, Snapshot};
+use reelmill::model::work::{FileRole, Fit, FrameType, Produced, ProducedFile, Size, Snapshot};
 
 use self::image::Image;
+use self::measure::Measured;
 pub use self::moments::Moments;
+use self::scenes::Scenes;
 use self::sheet::{Sheet, Sheets};
 use self::vtt::Cue;
 use super::decode::Decoder;
@@ -42,6 +47,18 @@ const SEEK_STEP_S: f64 = 20.0;
 
 /// How far before a moment to seek, in seconds, when a seek lands after it or on damage.
 const RUN_UPS_S: [f64; 4] = [0.0, 5.0, 30.0, f64::MAX];
+
+/// How far to look for a picture that is not black, in seconds.
+const BLACK_S: f64 = 10.0;
+
+/// Pictures that the best is chosen among.
+const CANDIDATES: u32 = 24;
+
+/// Part of a source, from its start and to its end, that covers are not taken of: titles and credits.
+const EDGE: f64 = 0.05;
+
+/// Duration from which covers are chosen among keyframes, in seconds.
+const LONG_S: f64 = 60.0;
 
 /// One snapshot output.
 pub struct Shooting<'a> {
@@ -69,6 +86,8 @@ struct Taken {
     /// A sheet whose name depends on whether another follows.
     pending: Option<Sheet>,
     sheets_written: usize,
+    /// Pictures taken.
+    count: usize,
 }
 
 impl Shooting<'_> {
@@ -80,11 +99,26 @@ impl Shooting<'_> {
             (Moments::Listed(moments), Some(duration)) => u32::try_from(moments.len())
                 .is_ok_and(|count| duration >= f64::from(count.saturating_sub(1)) * SEEK_STEP_S),
             (Moments::Listed(moments), None) => moments.len() == 1,
+            (Moments::Scenes { .. }, _) => false,
+            (Moments::Best, _) => true,
         }
+    }
+
+    /// Whether it seeks whatever else is made of the source: what is wanted depends on what is found, or is keyframes only.
+    #[must_use]
+    pub fn must_seek(&self) -> bool {
+        if matches!(self.moments, Moments::Scenes { .. }) {
+            return false;
+        }
+        let picky = self.snapshot.black_level.is_some() || self.moments == Moments::Best;
+        picky || self.snapshot.animation.is_some() || self.snapshot.frame_type == FrameType::Intra
     }
 
     /// Takes pictures as frames come by.
     pub fn run(&self, frames: Inlet<ffmpeg_next::Frame>) -> Result<Produced, Stop> {
+        if let Moments::Scenes { threshold, most } = self.moments {
+            return self.run_scenes(frames, threshold, most);
+        }
         let mut taken = self.begin();
         let mut next = 0;
         let mut last: Option<(f64, Frame)> = None;
@@ -109,15 +143,122 @@ impl Shooting<'_> {
         Ok(self.finish(taken, end)?)
     }
 
+    /// Takes the first picture of each scene, or its first that is not black.
+    fn run_scenes(&self, frames: Inlet<ffmpeg_next::Frame>, threshold: f64, most: u32) -> Result<Produced, Stop> {
+        let mut taken = self.begin();
+        let mut scenes = Scenes::new(threshold, self.source.track.time_base);
+        let (mut due, mut place, mut end) = (false, 0, 0.0);
+        while let Some(frame) = frames.next()? {
+            let frame = Frame::from(frame);
+            let time = self.time(&frame);
+            end = time + self.frame_duration_s(&frame);
+            due |= scenes.begins(&frame)?;
+            if due && place < most as usize && !self.is_black(&frame)? {
+                self.take(&mut taken, &frame, place, time)?;
+                place += 1;
+                due = false;
+            }
+        }
+        drop(frames);
+        if place == 0 {
+            return Err(nothing_decoded().into());
+        }
+        Ok(self.finish(taken, end)?)
+    }
+
     /// Takes pictures by seeking to each moment.
     pub fn seek(&self, opened: &mut Opened, decoder: &mut Decoder) -> Result<Produced, MediaError> {
+        if let Some(animation) = &self.snapshot.animation {
+            let file = self.animate(animation, opened, decoder)?;
+            self.position.finish();
+            return Ok(Produced { files: vec![file] });
+        }
         let mut taken = self.begin();
         let duration = self.duration_s.unwrap_or_default();
-        for (place, moment) in self.moments.all(duration) {
-            let frame = self.frame_at(opened, decoder, moment)?;
+        if self.moments == Moments::Best {
+            let (moment, frame) = self.best(opened, decoder, duration)?;
+            self.take(&mut taken, &frame, 0, moment)?;
+            return self.finish(taken, duration);
+        }
+        let moments = self.moments.all(duration);
+        for (n, &(place, moment)) in moments.iter().enumerate() {
+            let mut frame = self.frame_at(opened, decoder, moment)?;
+            if self.is_black(&frame)? {
+                let next = moments.get(n + 1).map_or(f64::INFINITY, |(_, next)| *next);
+                frame = self.bright(opened, decoder, next.min(moment + BLACK_S))?.unwrap_or(frame);
+            }
             self.take(&mut taken, &frame, place, moment)?;
         }
         self.finish(taken, duration)
+    }
+
+    /// The picture that scores best among some that are spread over the source, and its moment.
+    fn best(&self, opened: &mut Opened, decoder: &mut Decoder, duration: f64) -> Result<(f64, Frame), MediaError> {
+        let mut best: Option<(f64, f64, Frame)> = None;
+        for n in 0..CANDIDATES {
+            let share = EDGE + (1.0 - 2.0 * EDGE) * f64::from(n) / f64::from(CANDIDATES - 1);
+            let Ok(frame) = self.frame_at(opened, decoder, duration * share) else { continue };
+            let score = Measured::of(&frame, self.source.track.time_base)?.score();
+            if best.as_ref().is_none_or(|(least, ..)| score > *least) {
+                best = Some((score, self.time(&frame).max(0.0), frame));
+            }
+            self.position.reach(0, microseconds(duration * share));
+        }
+        best.map(|(_, moment, frame)| (moment, frame)).ok_or_else(nothing_decoded)
+    }
+
+    /// Whether a frame is too black to be taken.
+    fn is_black(&self, frame: &Frame) -> Result<bool, MediaError> {
+        let Some(percent) = self.snapshot.black_level else { return Ok(false) };
+        Ok(Measured::of(frame, self.source.track.time_base)?.is_black(percent))
+    }
+
+    /// The next frame from here on that is not black, up to `until`.
+    fn bright(&self, opened: &mut Opened, decoder: &mut Decoder, until: f64) -> Result<Option<Frame>, MediaError> {
+        let (mut found, mut failed) = (None, None);
+        self.frames_until(opened, decoder, until, &mut |frame| match self.is_black(&frame) {
+            Ok(true) => true,
+            Ok(false) => {
+                found = Some(frame);
+                false
+            }
+            Err(error) => {
+                failed = Some(error);
+                false
+            }
+        })?;
+        failed.map_or(Ok(found), Err)
+    }
+
+    /// Hands over the frames from here on that begin before `until`, as long as `take` wants more.
+    fn frames_until(
+        &self,
+        opened: &mut Opened,
+        decoder: &mut Decoder,
+        until: f64,
+        take: &mut dyn FnMut(Frame) -> bool,
+    ) -> Result<(), MediaError> {
+        let mut packet = Packet::empty();
+        loop {
+            let more = opened.read(&mut packet)?;
+            if more && !self.wants(&packet) {
+                continue;
+            }
+            let going = decoder.feed(more.then_some(&packet), |frame| {
+                let frame = Frame::from(raw::share(frame).map_err(shared)?);
+                Ok(self.time(&frame) + ROUNDING_S < until && take(frame))
+            })?;
+            if !more || !going {
+                return Ok(());
+            }
+        }
+    }
+
+    /// Whether a packet is of the video, and of the frames that count.
+    fn wants(&self, packet: &Packet) -> bool {
+        let long = self.duration_s.is_some_and(|duration| duration > LONG_S);
+        let keys = self.snapshot.frame_type == FrameType::Intra || self.moments == Moments::Best && long;
+        packet.stream() == self.source.track.index && (!keys || packet.is_key())
     }
 
     fn frame_at(&self, opened: &mut Opened, decoder: &mut Decoder, moment: f64) -> Result<Frame, MediaError> {
@@ -153,7 +294,7 @@ impl Shooting<'_> {
         let mut packet = Packet::empty();
         loop {
             let more = opened.read(&mut packet)?;
-            if more && packet.stream() != self.source.track.index {
+            if more && !self.wants(&packet) {
                 continue;
             }
             let going = decoder.feed(more.then_some(&packet), |frame| {
@@ -175,7 +316,7 @@ impl Shooting<'_> {
 
     fn begin(&self) -> Taken {
         let sheets = self.snapshot.sprite.map(Sheets::new);
-        Taken { files: Vec::new(), cues: Vec::new(), sheets, pending: None, sheets_written: 0 }
+        Taken { files: Vec::new(), cues: Vec::new(), sheets, pending: None, sheets_written: 0, count: 0 }
     }
 
     fn take(&self, taken: &mut Taken, frame: &Frame, place: usize, moment: f64) -> Result<(), MediaError> {
@@ -187,6 +328,15 @@ impl Shooting<'_> {
             taken.files.push(self.write(&file, &picture)?);
             return Ok(());
         };
+        let step = self.snapshot.sprite.map_or(1, |sprite| sprite.step.max(1)) as usize;
+        let laid_out = taken.count.is_multiple_of(step);
+        taken.count += 1;
+        if let Some(cells) = &self.snapshot.cells {
+            taken.files.push(self.write(&names::numbered(cells, place + 1, true), &picture)?);
+        }
+        if !laid_out {
+            return Ok(());
+        }
         match sheets.add(picture, moment)? {
             Some(sheet) => self.write_sheet(taken, Some(sheet), true),
             None => Ok(()),

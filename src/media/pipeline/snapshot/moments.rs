@@ -19,6 +19,15 @@ pub enum Moments {
     Listed(Vec<(usize, f64)>),
     /// Every so many seconds, until the source ends.
     Every(f64),
+    /// The beginnings of scenes, which only decoding tells.
+    Scenes {
+        /// Difference that begins a scene, 0–1.
+        threshold: f64,
+        /// Most of them.
+        most: u32,
+    },
+    /// Whichever looks best.
+    Best,
 }
 
 impl Moments {
@@ -37,6 +46,10 @@ impl Moments {
             SnapshotTimes::Every(step) => {
                 return Err(MediaError::Parameter(format!("pictures cannot be taken every {step} s")));
             }
+            SnapshotTimes::Scenes { threshold, most } => {
+                return Ok(Self::Scenes { threshold: *threshold, most: (*most).min(MAX_PICTURES) });
+            }
+            SnapshotTimes::Best => return Ok(Self::Best),
             SnapshotTimes::At(moment) => vec![seconds(moment)?],
             SnapshotTimes::List(moments) => moments.iter().map(seconds).collect::<Result<_, _>>()?,
             SnapshotTimes::Count(count) => {
@@ -55,6 +68,7 @@ impl Moments {
         match self {
             Self::Listed(moments) => moments.get(n as usize).copied(),
             Self::Every(step) => (n < MAX_PICTURES).then(|| (n as usize, step * f64::from(n))),
+            Self::Scenes { .. } | Self::Best => None,
         }
     }
 
@@ -71,7 +85,8 @@ impl Moments {
     pub const fn are_many(&self) -> bool {
         match self {
             Self::Listed(moments) => moments.len() > 1,
-            Self::Every(_) => true,
+            Self::Every(_) | Self::Scenes { .. } => true,
+            Self::Best => false,
         }
     }
 }

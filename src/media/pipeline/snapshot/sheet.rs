@@ -8,6 +8,9 @@ use crate::error::MediaError;
 use crate::geometry::Pixels;
 use crate::pipeline::graph::{Graph, Input};
 
+/// Longest side of a sheet, in pixels: what every picture format holds.
+const MAX_SIDE: u32 = 16_000;
+
 /// Pictures on their way to sheets.
 pub struct Sheets {
     sprite: Sprite,
@@ -23,7 +26,7 @@ pub struct Sheet {
     pub cell: Pixels,
     /// Moments of its cells, row by row.
     pub moments: Vec<f64>,
-    columns: u32,
+    sprite: Sprite,
 }
 
 impl Sheets {
@@ -35,9 +38,12 @@ impl Sheets {
 
     /// Adds a picture; a sheet when it is the last that fits.
     pub fn add(&mut self, picture: Frame, moment: f64) -> Result<Option<Sheet>, MediaError> {
+        let Sprite { margin, padding, one_sheet, .. } = self.sprite;
+        let most = MAX_SIDE.saturating_sub(2 * margin) / (picture.height() + padding).max(1);
+        let rows = if one_sheet { most } else { self.sprite.rows };
         self.cells.push(picture);
         self.moments.push(moment);
-        let room = u64::from(self.sprite.columns.max(1)) * u64::from(self.sprite.rows.max(1));
+        let room = u64::from(self.sprite.columns.max(1)) * u64::from(rows.max(1));
         if (self.cells.len() as u64) < room { Ok(None) } else { self.rest() }
     }
 
@@ -48,14 +54,16 @@ impl Sheets {
         let cell = Pixels::new(first.width(), first.height());
         let rows = self.cells.len().div_ceil(columns as usize);
         let input = Input::video("in", first, Rational(1, 25));
-        let mut graph = Graph::new(&[input], &format!("[in]tile={columns}x{rows}:color=black[out]"))?;
+        let Sprite { margin, padding, color: [r, g, b], .. } = self.sprite;
+        let tile = format!("tile={columns}x{rows}:margin={margin}:padding={padding}:color=0x{r:02x}{g:02x}{b:02x}");
+        let mut graph = Graph::new(&[input], &format!("[in]{tile}[out]"))?;
         for (time, mut cell) in (0..).zip(self.cells.drain(..)) {
             cell.set_pts(Some(time));
             graph.push("in", &cell)?;
         }
         graph.finish("in")?;
         let moments = std::mem::take(&mut self.moments);
-        Ok(graph.pull()?.map(|frame| Sheet { frame: Frame::from(frame), cell, moments, columns }))
+        Ok(graph.pull()?.map(|frame| Sheet { frame: Frame::from(frame), cell, moments, sprite: self.sprite }))
     }
 }
 
@@ -63,6 +71,9 @@ impl Sheet {
     /// Left and top of the `n`-th cell.
     #[must_use]
     pub const fn corner(&self, n: u32) -> (u32, u32) {
-        ((n % self.columns) * self.cell.width, (n / self.columns) * self.cell.height)
+        let Sprite { columns, margin, padding, .. } = self.sprite;
+        let columns = if columns == 0 { 1 } else { columns };
+        let (column, row) = (n % columns, n / columns);
+        (margin + column * (self.cell.width + padding), margin + row * (self.cell.height + padding))
     }
 }

@@ -6,8 +6,8 @@ use std::process::Command;
 
 use reelmill::model::media::Ratio;
 use reelmill::model::work::{
-    Audio, AudioEncode, Clip, Container, FileRole, FrameRate, Gop, ImageFormat, Length, MediaOutput, Moment, Output,
-    Overlay, ReferencePosition, Size, Snapshot, SnapshotTimes, Sprite, Subtitles, Tracks, Video, VideoEncode,
+    Audio, AudioEncode, Clip, Container, FileRole, FrameRate, FrameType, Gop, ImageFormat, Length, MediaOutput, Moment,
+    Output, Overlay, ReferencePosition, Size, Snapshot, SnapshotTimes, Sprite, Subtitles, Tracks, Video, VideoEncode,
 };
 
 use crate::testing::{Made, aac, encoded, generate, media_output, run, source_of};
@@ -16,6 +16,7 @@ mod faults;
 mod field_cases;
 mod files;
 mod pictures;
+mod shots;
 
 /// A scratch folder and what a pipeline made in it.
 struct Trial {
@@ -103,5 +104,21 @@ fn with(change: impl FnOnce(&mut MediaOutput)) -> Output {
 }
 
 fn shots(at: SnapshotTimes, format: ImageFormat, file: &str) -> Snapshot {
-    Snapshot { file: file.into(), at, format, size: Size::Source, quality: 90, sprite: None, vtt: None }
+    Snapshot {
+        file: file.into(),
+        at,
+        format,
+        size: Size::Source,
+        quality: 90,
+        sprite: None,
+        vtt: None,
+        cells: None,
+        frame_type: FrameType::Normal,
+        black_level: None,
+        animation: None,
+    }
+}
+
+fn sprite(columns: u32, rows: u32, width: u32) -> Sprite {
+    Sprite { columns, rows, width, height: None, margin: 0, padding: 0, color: [0; 3], step: 1, one_sheet: false }
 }

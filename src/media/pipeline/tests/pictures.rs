@@ -84,7 +84,7 @@ fn pictures_come_from_their_moments() {
 fn sprites_are_laid_out_on_sheets_with_a_track() {
     let clip = lavfi(&["testsrc2=d=5:r=10:s=320x180"], &[], "a.mp4");
     let snapshot = Snapshot {
-        sprite: Some(Sprite { columns: 2, rows: 1, width: 80, height: None }),
+        sprite: Some(sprite(2, 1, 80)),
         vtt: Some("thumbs.vtt".into()),
         ..shots(SnapshotTimes::Every(1.0), ImageFormat::Jpg, "a sheet.jpg")
     };

@@ -1,0 +1,248 @@
+//! Animated previews: short pieces of a source, one after another, as GIF, WebP or MP4.
+//!
+//! **Invariant**: pictures are made as those of snapshots are: upright, of square pixels and standard dynamic range.
+
+use std::path::Path;
+
+use ffmpeg_next::frame::Video as Frame;
+use ffmpeg_next::{Dictionary, Packet, Rational, Rescale, codec, encoder, format, rescale};
+use reelmill::model::work::{Animation, AnimationFormat, FileRole, Fit, ProducedFile};
+
+use super::{Shooting, microseconds, nothing_decoded, shared};
+use crate::error::MediaError;
+use crate::geometry;
+use crate::pipeline::decode::Decoder;
+use crate::pipeline::graph::{self, Graph, Input};
+use crate::pipeline::picture::{self as look, Look, Matrix, Target};
+use crate::pipeline::still;
+use crate::raw;
+use crate::scratch;
+use crate::source::Opened;
+use crate::verify;
+
+/// Share of a source before the first of several pieces, and after the last: titles and credits.
+const EDGE: f64 = 0.05;
+
+/// How an animation is written.
+struct Way {
+    encoder: &'static str,
+    muxer: &'static str,
+    pixels: &'static str,
+    content_type: &'static str,
+    /// Filters after scaling.
+    filters: &'static str,
+}
+
+const fn way(format: AnimationFormat) -> Way {
+    match format {
+        AnimationFormat::Gif => Way {
+            encoder: "gif",
+            muxer: "gif",
+            pixels: "rgb24",
+            content_type: "image/gif",
+            filters: ",split[a][b];[a]palettegen[p];[b][p]paletteuse=dither=bayer:bayer_scale=3",
+        },
+        AnimationFormat::Webp => {
+            Way { encoder: "libwebp_anim", muxer: "webp", pixels: "yuv420p", content_type: "image/webp", filters: "" }
+        }
+        AnimationFormat::Mp4 => Way {
+            encoder: "libx264",
+            muxer: "mp4",
+            pixels: "yuv420p",
+            content_type: "video/mp4",
+            filters: ",pad=ceil(iw/2)*2:ceil(ih/2)*2",
+        },
+    }
+}
+
+/// Moments at which pieces begin, and how long each lasts, in a source of `duration_s`.
+#[must_use]
+pub fn pieces(animation: &Animation, duration_s: f64) -> (Vec<f64>, f64) {
+    let length_s = animation.length_s.min(duration_s.max(0.1));
+    let last_s = (duration_s - length_s).max(0.0);
+    if let Some(start_s) = animation.start_s {
+        return (vec![start_s.clamp(0.0, last_s)], length_s);
+    }
+    let count = animation.pieces.max(1);
+    if f64::from(count) * length_s >= duration_s {
+        // All of it, once.
+        return (vec![0.0], duration_s.max(0.1));
+    }
+    let (from_s, to_s) = (duration_s * EDGE, (duration_s * (1.0 - EDGE) - length_s).max(0.0));
+    let step_s = if count > 1 { (to_s - from_s).max(0.0) / f64::from(count - 1) } else { 0.0 };
+    // Where there is no room at the edges, pieces begin wherever they do not overlap.
+    let spread = if step_s >= length_s || count == 1 { (from_s, step_s) } else { (0.0, last_s / f64::from(count - 1)) };
+    ((0..count).map(|n| (spread.0 + spread.1 * f64::from(n)).min(last_s)).collect(), length_s)
+}
+
+impl Shooting<'_> {
+    /// Makes the animation.
+    pub fn animate(
+        &self,
+        animation: &Animation,
+        opened: &mut Opened,
+        decoder: &mut Decoder,
+    ) -> Result<ProducedFile, MediaError> {
+        let (starts, length_s) = pieces(animation, self.duration_s.unwrap_or(animation.length_s));
+        let base = self.source.track.time_base;
+        let mut reel: Option<Graph> = None;
+        let mut last: Option<i64> = None;
+        let mut offset_s = 0.0;
+        for start_s in starts {
+            let first = self.frame_at(opened, decoder, start_s)?;
+            let mut frames = vec![first];
+            let end_s = start_s + length_s;
+            self.frames_until(opened, decoder, end_s, &mut |frame| {
+                frames.push(frame);
+                true
+            })?;
+            for frame in &mut frames {
+                let at_s = (self.time(frame) - start_s).max(0.0);
+                if at_s >= length_s {
+                    continue;
+                }
+                let pts = microseconds(offset_s + at_s).rescale(rescale::TIME_BASE, base);
+                if last.is_some_and(|last| pts <= last) {
+                    continue;
+                }
+                last = Some(pts);
+                frame.set_pts(Some(pts));
+                let graph = match &mut reel {
+                    Some(graph) => graph,
+                    None => reel.insert(self.graph(animation, frame)?),
+                };
+                graph.push("in", &raw::share(frame).map_err(shared)?)?;
+            }
+            offset_s += length_s;
+            self.position.reach(0, microseconds(end_s));
+        }
+        let mut graph = reel.ok_or_else(nothing_decoded)?;
+        graph.finish("in")?;
+        self.record(animation, &mut graph)
+    }
+
+    fn graph(&self, animation: &Animation, frame: &Frame) -> Result<Graph, MediaError> {
+        let Way { pixels, filters, .. } = way(animation.format);
+        let look = Look::of(frame, self.source.look, false);
+        let fitted = geometry::fit(look.upright(), look.sample_aspect, self.snapshot.size, Fit::Rescale, false);
+        let target = Target {
+            format: pixels,
+            matrix: if animation.format == AnimationFormat::Mp4 { Matrix::Source } else { Matrix::Bt601 },
+            full_range: animation.format == AnimationFormat::Gif,
+            frame_rate: None,
+            tone_mapping: graph::has_filters(look::TONE_MAPPING),
+        };
+        let chain = look::chain(&look, fitted, target);
+        let text = format!("[in]fps={},{}{filters}[out]", animation.fps, chain.text);
+        Graph::new(&[Input::video("in", frame, self.source.track.time_base)], &text)
+    }
+
+    /// Encodes what comes out of the graph.
+    fn record(&self, animation: &Animation, graph: &mut Graph) -> Result<ProducedFile, MediaError> {
+        let file = &self.snapshot.file;
+        let way = way(animation.format);
+        let path = scratch::place(self.scratch, file)?;
+        let failed = |source| MediaError::Encode { encoder: way.encoder.to_owned(), source };
+        let mux = |source| MediaError::Mux { file: file.clone(), source };
+        let mut frames = Vec::new();
+        while let Some(frame) = graph.pull()? {
+            frames.push(Frame::from(frame));
+        }
+        let first = frames.first().ok_or_else(nothing_decoded)?;
+        let (base, rate) = (graph.time_base()?, graph.frame_rate()?.unwrap_or(Rational(10, 1)));
+        let found = encoder::find_by_name(way.encoder)
+            .ok_or_else(|| MediaError::Missing { kind: "encoder", name: way.encoder.to_owned() })?;
+        let mut output = format::output_as(&path, way.muxer).map_err(mux)?;
+        let mut video = codec::Context::new_with_codec(found).encoder().video().map_err(failed)?;
+        video.set_width(first.width());
+        video.set_height(first.height());
+        video.set_format(first.format());
+        video.set_color_range(first.color_range());
+        video.set_colorspace(first.color_space());
+        video.set_time_base(base);
+        video.set_frame_rate(Some(rate));
+        if way.muxer == "mp4" {
+            video.set_flags(codec::Flags::GLOBAL_HEADER);
+        }
+        let mut opened = video.open_with(options(animation.format, self.snapshot.quality)).map_err(failed)?;
+        let mut stream = output.add_stream(found).map_err(mux)?;
+        stream.set_parameters(&opened);
+        stream.set_time_base(base);
+        stream.set_avg_frame_rate(rate);
+        let mut header = Dictionary::new();
+        match animation.format {
+            AnimationFormat::Gif | AnimationFormat::Webp => header.set("loop", "0"),
+            AnimationFormat::Mp4 => header.set("movflags", "+faststart"),
+        }
+        output.write_header_with(header).map_err(mux)?;
+        let to = output.stream(0).map_or(base, |stream| stream.time_base());
+        let mut drain = |opened: &mut encoder::Video| {
+            let mut packet = Packet::empty();
+            while opened.receive_packet(&mut packet).is_ok() {
+                packet.set_stream(0);
+                packet.rescale_ts(base, to);
+                packet.write_interleaved(&mut output).map_err(mux)?;
+            }
+            Ok(())
+        };
+        for frame in &frames {
+            opened.send_frame(frame).map_err(failed)?;
+            drain(&mut opened)?;
+        }
+        opened.send_eof().map_err(failed)?;
+        drain(&mut opened)?;
+        output.write_trailer().map_err(mux)?;
+        drop(output);
+        self.written(&path, way.content_type, animation.format)
+    }
+
+    /// Looks at what was written.
+    fn written(&self, path: &Path, content_type: &str, format: AnimationFormat) -> Result<ProducedFile, MediaError> {
+        let file = &self.snapshot.file;
+        let wrong = |problem: String| MediaError::WrongOutput { file: file.clone(), problem };
+        if format == AnimationFormat::Webp {
+            // libav does not decode animated WebP in every release.
+            let bytes = std::fs::read(path).map_err(|error| scratch::failed(path, error))?;
+            if !bytes.starts_with(b"RIFF") || bytes.get(8..12) != Some(b"WEBP") {
+                return Err(wrong("it is no WebP".to_owned()));
+            }
+        } else {
+            still::first_frame(&verify::source(path)?).map_err(|error| wrong(error.to_string()))?;
+        }
+        let size_bytes = std::fs::metadata(path).map_err(|error| scratch::failed(path, error))?.len();
+        let (file, content_type) = (file.clone(), content_type.to_owned());
+        Ok(ProducedFile { file, size_bytes, content_type, role: FileRole::Image, media: None })
+    }
+}
+
+fn options(format: AnimationFormat, quality: u8) -> Dictionary<'static> {
+    let mut options = Dictionary::new();
+    match format {
+        AnimationFormat::Gif => {}
+        AnimationFormat::Webp => options.set("quality", &quality.clamp(1, 100).to_string()),
+        AnimationFormat::Mp4 => {
+            // Quality 85 is a constant rate factor of 23, 100 one of 18.
+            let crf = 18 + u32::from(100 - quality.clamp(1, 100)) / 3;
+            options.set("crf", &crf.to_string());
+            options.set("preset", "veryfast");
+        }
+    }
+    options
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pieces_are_spread_and_never_overlap() {
+        let animation =
+            |pieces, start_s| Animation { format: AnimationFormat::Gif, pieces, length_s: 1.0, start_s, fps: 10.0 };
+        let (starts, length_s) = pieces(&animation(5, None), 100.0);
+        assert_eq!((starts.len(), starts[0], starts[4], length_s), (5, 5.0, 94.0, 1.0));
+        assert_eq!(pieces(&animation(5, None), 3.0), (vec![0.0], 3.0));
+        let (starts, _) = pieces(&animation(5, None), 6.0);
+        assert!(starts.windows(2).all(|pair| pair[1] - pair[0] >= 1.0) && starts[4] <= 5.0, "{starts:?}");
+        assert_eq!(pieces(&animation(5, Some(99.5)), 100.0), (vec![99.0], 1.0));
+    }
+}
