@@ -59,7 +59,7 @@ pub(super) async fn probe(args: ProbeArgs, output: Output) -> Result<Exit, CliEr
         inputs: vec![input],
         scratch: scratch.path(),
         threads: 0,
-        work: Work::Analysis(Analysis { loudness: args.loudness }),
+        work: Work::Analysis(Analysis { loudness: args.loudness, ..Analysis::default() }),
         limits: Limits {
             timeout: if args.loudness { DECODING } else { LIMIT },
             stall: LIMIT,
@@ -72,7 +72,7 @@ pub(super) async fn probe(args: ProbeArgs, output: Output) -> Result<Exit, CliEr
         report = run(&pool, assignment, words, &stop) => report?,
         () = signals.next() => return Err(local::interrupted()),
     };
-    let Report::Analysis(info) = report else {
+    let Report::Analysis { info, .. } = report else {
         return Err(Failure::bug("WORKER0008", "the worker answered an analysis with something else").into());
     };
     if output.json {

@@ -5,6 +5,7 @@ use clap::{Args, ValueEnum};
 use super::output::Output;
 use super::{CliError, Exit};
 use crate::config::Config;
+use crate::model::media::MediaInfo;
 
 /// Print a JSON Schema.
 #[derive(Debug, Args)]
@@ -20,6 +21,8 @@ enum SchemaOf {
     Workflow,
     Template,
     Config,
+    /// The answer of an analysis
+    MediaInfo,
 }
 
 pub(super) fn schema(args: &SchemaArgs, output: Output) -> Result<Exit, CliError> {
@@ -27,6 +30,7 @@ pub(super) fn schema(args: &SchemaArgs, output: Output) -> Result<Exit, CliError
         SchemaOf::Workflow => crate::workflow::schema(),
         SchemaOf::Template => crate::template::schema(),
         SchemaOf::Config => schemars::schema_for!(Config),
+        SchemaOf::MediaInfo => schemars::schema_for!(MediaInfo),
     };
     let text = serde_json::to_string_pretty(&schema)
         .map_err(|error| CliError::new(Exit::Failed, "CLI0001", format!("the schema cannot be printed: {error}")))?;

@@ -80,10 +80,14 @@ pub(super) async fn run(
         return Err(Failure::bug("WORKER0008", "the worker answered something else than it was asked"));
     }
     match report {
-        Report::Analysis(info) => {
+        Report::Analysis { info, files } => {
             let result = serde_json::to_value(info)
                 .map_err(|error| Failure::bug("WORKER0008", "media information cannot be kept").caused_by(&error))?;
-            Ok(Done { result, outputs: Vec::new() })
+            let outputs = match files.as_slice() {
+                [] => Vec::new(),
+                _ => publish::publish(host, claim, scratch.path(), &resolved, files, hold).await?,
+            };
+            Ok(Done { result, outputs })
         }
         Report::Outputs(produced) => {
             let files = produced.into_iter().flatten().flat_map(|output| output.files).collect();
@@ -104,7 +108,7 @@ fn source_media(claim: &Claim) -> Option<MediaInfo> {
 
 fn scratch_of(report: &Report) -> u64 {
     match report {
-        Report::Analysis(_) => 0,
+        Report::Analysis { files, .. } => files.iter().map(|file| file.size_bytes).sum(),
         Report::Outputs(outputs) => {
             outputs.iter().flatten().flat_map(|produced| &produced.files).map(|file| file.size_bytes).sum()
         }

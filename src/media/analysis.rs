@@ -1,20 +1,25 @@
 //! Analysis: media information of a file that can be worked with, or why it cannot.
 
+mod chart;
+mod packets;
+mod sweep;
 #[cfg(test)]
 mod tests;
 
+use std::path::Path;
+
 use ffmpeg_next::{Stream, media};
 use reelmill::model::media::MediaInfo;
-use reelmill::model::work::Analysis;
+use reelmill::model::work::{Analysis, FileRole, ProducedFile};
 use reelmill::worker::protocol::Message;
 
 use crate::error::MediaError;
 use crate::source::{Opened, Source};
-use crate::{libav, loudness, probe};
+use crate::{libav, loudness, probe, scratch};
 
 /// Says what a source holds. A file with at least one video or audio stream that decodes is good enough; `tell` hears
 /// about progress where the whole file must be decoded.
-pub fn run(source: &Source, analysis: Analysis, tell: &dyn Fn(&Message)) -> Result<MediaInfo, MediaError> {
+pub fn run(source: &Source, analysis: &Analysis, tell: &dyn Fn(&Message)) -> Result<MediaInfo, MediaError> {
     let mut opened = source.open()?;
     let examined = probe::examine(&mut opened)?;
     if examined.encrypted {
@@ -30,12 +35,23 @@ pub fn run(source: &Source, analysis: Analysis, tell: &dyn Fn(&Message)) -> Resu
         return Err(undecodable(&opened, &examined.info));
     }
     let mut info = examined.info;
-    if analysis.loudness
+    if sweep::is_needed(analysis) {
+        let found = sweep::run(source, &info, analysis, tell)?;
+        info.loudness = found.loudness;
+        info.measured = Some(found.measured);
+    } else if analysis.loudness
         && let Some(main) = main_audio(&info)
     {
         info.loudness = Some(loudness::measure(source.open()?, main, info.format.duration_s, tell)?);
     }
     Ok(info)
+}
+
+/// Files that an analysis which found `info` makes: a chart, where one is asked for.
+pub fn files(info: &MediaInfo, analysis: &Analysis, scratch: &Path) -> Result<Vec<ProducedFile>, MediaError> {
+    let (Some(name), Some(measured)) = (&analysis.chart, &info.measured) else { return Ok(Vec::new()) };
+    let svg = chart::draw(measured, info.loudness, info.format.duration_s.unwrap_or(0.0));
+    Ok(vec![scratch::write(scratch, name, svg.as_bytes(), "image/svg+xml", FileRole::Image)?])
 }
 
 /// Index of the audio stream that players choose: the default one, or the first.

@@ -14,7 +14,7 @@ use crate::probe::seconds;
 use crate::source::Opened;
 
 /// What the filter answers for silence: the gate of R 128, in LUFS.
-const GATE_LUFS: f64 = -70.0;
+pub const GATE_LUFS: f64 = -70.0;
 
 /// Shortest programme a loudness range means something for, in seconds.
 const MIN_RANGE_S: f64 = 10.0;
@@ -23,7 +23,7 @@ const MIN_RANGE_S: f64 = 10.0;
 const TELL_EVERY_S: f64 = 30.0;
 
 /// The filter and its options.
-const FILTER: &str = "ebur128=peak=true:metadata=1";
+pub const FILTER: &str = "ebur128=peak=true:metadata=1";
 
 /// Decodes the audio stream `index` of a freshly opened file to its end and measures it.
 pub fn measure(
@@ -53,7 +53,7 @@ pub fn measure(
     if decoder.send_eof().is_ok() {
         meter.take(&mut decoder)?;
     }
-    Ok(meter.loudness(duration_s))
+    Ok(of_tags(&meter.measured, duration_s))
 }
 
 fn open_decoder(opened: &Opened, index: usize) -> Result<(decoder::Opened, ffmpeg_next::Rational), MediaError> {
@@ -67,7 +67,7 @@ fn open_decoder(opened: &Opened, index: usize) -> Result<(decoder::Opened, ffmpe
 }
 
 #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a media time")]
-fn progress(position_s: f64, duration_s: Option<f64>) -> Message {
+pub fn progress(position_s: f64, duration_s: Option<f64>) -> Message {
     Message::Progress {
         fraction: duration_s.filter(|s| *s > 0.0).map(|s| (position_s / s).clamp(0.0, 1.0)),
         speed: None,
@@ -110,16 +110,18 @@ impl Meter {
         }
         Ok(())
     }
+}
 
-    fn loudness(&self, duration_s: Option<f64>) -> Loudness {
-        let number = |key: &str| self.measured.get(key)?.parse::<f64>().ok().filter(|n| n.is_finite());
-        let long = duration_s.is_some_and(|s| s >= MIN_RANGE_S);
-        let integrated_lufs = number("lavfi.r128.I").filter(|lufs| *lufs > GATE_LUFS);
-        Loudness {
-            integrated_lufs,
-            range_lu: number("lavfi.r128.LRA").filter(|_| long && integrated_lufs.is_some()),
-            true_peak_dbtp: number("lavfi.r128.true_peak").filter(|peak| *peak > 0.0).map(|peak| 20.0 * peak.log10()),
-        }
+/// Loudness of the whole by the tags of the filter's last frame, of a programme that lasts `duration_s`.
+#[must_use]
+pub fn of_tags(tags: &BTreeMap<String, String>, duration_s: Option<f64>) -> Loudness {
+    let number = |key: &str| tags.get(key)?.parse::<f64>().ok().filter(|n| n.is_finite());
+    let long = duration_s.is_some_and(|s| s >= MIN_RANGE_S);
+    let integrated_lufs = number("lavfi.r128.I").filter(|lufs| *lufs > GATE_LUFS);
+    Loudness {
+        integrated_lufs,
+        range_lu: number("lavfi.r128.LRA").filter(|_| long && integrated_lufs.is_some()),
+        true_peak_dbtp: number("lavfi.r128.true_peak").filter(|peak| *peak > 0.0).map(|peak| 20.0 * peak.log10()),
     }
 }
 

@@ -73,8 +73,9 @@ fn work(job: &Job, inputs: &[Source], talk: &Talk) -> Result<Report, MediaError>
         Work::Pipeline(work) => pipeline::run(work, inputs, around).map(Report::Outputs),
         Work::Analysis(analysis) => {
             let source = inputs.first().ok_or_else(|| MediaError::Job("it has no input".into()))?;
-            let info = analysis::run(source, *analysis, &|message| talk.say(message))?;
-            Ok(Report::Analysis(Box::new(info)))
+            let info = analysis::run(source, analysis, &|message| talk.say(message))?;
+            let files = analysis::files(&info, analysis, &job.scratch)?;
+            Ok(Report::Analysis { info: Box::new(info), files })
         }
         Work::Package(package) => {
             let produced = package::run(inputs, package, &job.scratch, &|message| talk.say(message))?;

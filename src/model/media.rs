@@ -2,9 +2,13 @@
 //!
 //! Terms follow ffprobe's `-show_format -show_streams`; units stand last in the names.
 
+mod measured;
+
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
+
+pub use measured::{BitrateOverTime, Crop, Gops, Interlace, Interval, LoudnessOverTime, Measured};
 
 /// A media file: its container and its streams.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
@@ -26,6 +30,9 @@ pub struct MediaInfo {
     /// Loudness of the main audio stream to EBU R 128, where it was asked for.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub loudness: Option<Loudness>,
+    /// What else was asked for and measured over the whole source.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub measured: Option<Measured>,
 }
 
 /// The container.

@@ -7,6 +7,7 @@
 //!
 //! Deliberately absent: activities and their order (`workflow`), and how media work is done (`media`).
 
+mod analysis;
 mod encode;
 mod names;
 mod overlay;
@@ -56,10 +57,7 @@ pub fn check(kind: ActivityKind, rendered: &Node) -> Result<(), Box<yaml::Diagno
 #[must_use]
 pub fn outputs(kind: ActivityKind, spec: &Node, files: &Files, first_overlay: usize) -> (work::Work, Vec<String>) {
     match kind {
-        ActivityKind::Analysis => {
-            let loudness = spec.get("loudness").and_then(Node::as_bool).unwrap_or(false);
-            (work::Work::Analysis(work::Analysis { loudness }), Vec::new())
-        }
+        ActivityKind::Analysis => (work::Work::Analysis(analysis::read(spec, files)), Vec::new()),
         ActivityKind::Snapshot => (pipeline(work::Output::Snapshot(snapshot::read(spec, files))), Vec::new()),
         ActivityKind::Transcode | ActivityKind::Remux | ActivityKind::Watermark => {
             let (overlays, images) = overlay::read(kind, spec, first_overlay);

@@ -1,13 +1,14 @@
 //! Names of the files that an activity writes.
 
-use super::{encode, package, snapshot};
+use super::{analysis, encode, package, snapshot};
 use crate::model::plan::ActivityKind;
 use crate::yaml::{Node, Value};
 
 /// Names of the files that an activity writes, relative to the output's prefix. A run of `#` stands for a number.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Files {
-    /// The media file, the picture or pictures, or the master playlist; empty for an analysis.
+    /// The media file, the picture or pictures, the master playlist, or the chart of an analysis; empty
+    /// for an analysis without one.
     pub main: String,
     /// The WebVTT thumbnails track.
     pub vtt: Option<String>,
@@ -38,7 +39,7 @@ pub fn files(kind: ActivityKind, activity: &str, spec: &Node, inputs: &[String])
     let base = activity.replace('.', "-");
     let name = spec.get("name").and_then(Node::scalar_text);
     match kind {
-        ActivityKind::Analysis => Files::default(),
+        ActivityKind::Analysis => Files { main: analysis::chart(spec, &base).unwrap_or_default(), ..Files::default() },
         ActivityKind::Transcode | ActivityKind::Remux | ActivityKind::Watermark => {
             let extension = encode::extension(encode::container(spec));
             Files { main: name.unwrap_or_else(|| format!("{base}.{extension}")), ..Files::default() }

@@ -91,7 +91,7 @@ fn on_this_stack(plan: &Plan, index: usize, cx: &ResolveContext<'_>) -> Result<R
     let (mut inputs, renditions) = inputs(plan, activity, cx)?;
     let files = template::files(activity.kind, &activity.name, &spec, &renditions);
     let (bucket, prefix) = match activity.kind {
-        ActivityKind::Analysis => (String::new(), String::new()),
+        ActivityKind::Analysis if files.main.is_empty() => (String::new(), String::new()),
         _ => target(plan, activity, &files, &scope)?,
     };
     let (mut work, images) = template::outputs(activity.kind, &spec, &files, inputs.len());

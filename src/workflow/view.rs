@@ -6,7 +6,10 @@
 use serde_json::{Map, Value, json};
 
 use crate::engine::ActivityState;
-use crate::model::media::{AudioStream, Format, MediaInfo, SubtitleStream, VideoStream};
+use crate::model::media::{
+    AudioStream, BitrateOverTime, Crop, Format, Gops, Interlace, LoudnessOverTime, Measured, MediaInfo, SubtitleStream,
+    VideoStream,
+};
 use crate::model::plan::ActivityKind;
 use crate::model::work::FileRole;
 use crate::model::{ExecutionId, InputObject, OutputObject, Timestamp};
@@ -98,6 +101,7 @@ fn media(info: &MediaInfo) -> Value {
         "videos": videos,
         "audios": audios,
         "subtitles": info.subtitles.iter().map(|s| over(zero_subtitle(), json!(s))).collect::<Vec<_>>(),
+        "measured": over(zero_measured(), json!(info.measured)),
         "loudness": over(json!({"integrated_lufs": 0.0, "range_lu": 0.0, "true_peak_dbtp": 0.0}), json!(info.loudness)),
     })
 }
@@ -149,6 +153,20 @@ fn zero_audio() -> Value {
 
 fn zero_subtitle() -> Value {
     over(json!({"language": "", "title": ""}), json!(SubtitleStream::default()))
+}
+
+fn zero_measured() -> Value {
+    json!(Measured {
+        black: Some(Vec::new()),
+        silence: Some(Vec::new()),
+        freeze: Some(Vec::new()),
+        scenes: Some(Vec::new()),
+        crop: Some(Crop::default()),
+        interlace: Some(Interlace::default()),
+        gop: Some(Gops::default()),
+        bitrate: Some(BitrateOverTime::default()),
+        loudness: Some(LoudnessOverTime::default()),
+    })
 }
 
 fn zero_format() -> Value {

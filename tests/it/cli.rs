@@ -98,6 +98,13 @@ fn the_streaming_workflow_makes_cmaf_and_encrypted_hls() {
 }
 
 #[test]
+fn the_inspection_workflow_measures_and_draws_a_chart() {
+    let (execution, made) = example("inspection.yaml", "normal/tiny_aac_180p.mp4");
+    assert!(made.iter().any(|file| file.ends_with("/chart.svg")), "{made:#?}");
+    assert_eq!(execution["activities"]["inspect"]["outputs"][0]["content_type"], "image/svg+xml");
+}
+
+#[test]
 fn run_fails_cleanly_on_what_is_no_media() {
     let output = tempfile::tempdir().unwrap();
     for name in ["nonmedia/html.mp4", "zero/zero.mp4", "corrupt/broken.mp4", "attack/hls_file_passwd.m3u8"] {

@@ -3,8 +3,8 @@
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use reelmill::model::media::{Hdr, MediaInfo};
-use reelmill::model::work::Analysis;
+use reelmill::model::media::{Hdr, Interval, MediaInfo};
+use reelmill::model::work::{Analysis, Black, Quiet};
 use reelmill::worker::protocol::Message;
 
 use super::run;
@@ -12,7 +12,7 @@ use crate::error::MediaError;
 use crate::testing::{generate, source_of};
 
 fn analyse(path: &Path) -> Result<MediaInfo, MediaError> {
-    run(&source_of(path), Analysis { loudness: false }, &|_| {})
+    run(&source_of(path), &Analysis::default(), &|_| {})
 }
 
 fn code(content: &[u8]) -> &'static str {
@@ -65,14 +65,14 @@ fn loudness_of_a_known_tone_is_measured() {
         assert!(matches!(message, Message::Progress { .. }));
         told.set(told.get() + 1);
     };
-    let info = run(&source_of(&clip), Analysis { loudness: true }, &tell).unwrap();
+    let info = run(&source_of(&clip), &Analysis { loudness: true, ..Analysis::default() }, &tell).unwrap();
     let loudness = info.loudness.unwrap();
     assert!((loudness.integrated_lufs.unwrap() + 23.0).abs() < 0.15, "{loudness:?}");
     assert!((loudness.true_peak_dbtp.unwrap() + 23.0).abs() < 0.15, "{loudness:?}");
     assert!(loudness.range_lu.unwrap() < 0.2, "{loudness:?}");
 
     let silence = generate(&["-f", "lavfi", "-i", "anullsrc=d=2"], "silence.wav");
-    let info = run(&source_of(&silence), Analysis { loudness: true }, &|_| {}).unwrap();
+    let info = run(&source_of(&silence), &Analysis { loudness: true, ..Analysis::default() }, &|_| {}).unwrap();
     assert_eq!(info.loudness.unwrap().integrated_lufs, None);
 }
 
@@ -181,4 +181,143 @@ fn differences(row: &Row, info: &MediaInfo) -> impl Iterator<Item = String> {
 
 fn near(found: f64, expected: f64, tolerance: f64) -> String {
     if (found - expected).abs() <= tolerance { "near".to_owned() } else { format!("{found}, far from {expected}") }
+}
+
+fn measured(clip: &Path, analysis: &Analysis) -> MediaInfo {
+    ffmpeg_next::log::set_level(ffmpeg_next::log::Level::Error);
+    run(&source_of(clip), analysis, &|_| {}).unwrap()
+}
+
+fn lie(found: &[Interval], expected: &[(f64, f64)]) -> bool {
+    let close = |a: f64, b: f64| (a - b).abs() < 0.11;
+    found.len() == expected.len()
+        && found.iter().zip(expected).all(|(f, e)| close(f.start_s, e.0) && close(f.end_s, e.1))
+}
+
+/// Two seconds each: moving, black, a still picture, moving; with tone, silence, tone. The clock starts late.
+#[test]
+fn intervals_are_found_where_they_are() {
+    let filter = "[0]trim=0:2[a];[1]trim=0:2[b];[2]trim=0:2[c];[3]trim=0:2[d];[a][b][c][d]concat=n=4,format=yuv420p[v];\
+        [4]volume=0:enable='between(t,3,5)'[s]";
+    let parts = [
+        "-f",
+        "lavfi",
+        "-i",
+        "testsrc2=r=25:s=160x120",
+        "-f",
+        "lavfi",
+        "-i",
+        "color=black:r=25:s=160x120",
+        "-f",
+        "lavfi",
+        "-i",
+        "smptebars=r=25:s=160x120",
+        "-f",
+        "lavfi",
+        "-i",
+        "mandelbrot=r=25:s=160x120",
+        "-f",
+        "lavfi",
+        "-i",
+        "sine=f=440:d=8:r=48000",
+        "-filter_complex",
+        filter,
+        "-map",
+        "[v]",
+        "-map",
+        "[s]",
+        "-c:v",
+        "libx264",
+        "-qp",
+        "10",
+        "-g",
+        "50",
+        "-bf",
+        "2",
+        "-sc_threshold",
+        "0",
+        "-c:a",
+        "aac",
+        "-output_ts_offset",
+        "100",
+    ];
+    let clip = generate(&parts, "clip.ts");
+    let quiet = Some(Quiet { least_s: 1.0, noise_db: -50.0 });
+    let all = Analysis {
+        black: Some(Black { least_s: 1.0, threshold: 0.1 }),
+        silence: quiet,
+        freeze: Some(Quiet { least_s: 1.5, noise_db: -60.0 }),
+        scenes: Some(0.1),
+        gop: true,
+        bitrate_step_s: Some(1.0),
+        loudness: true,
+        ..Analysis::default()
+    };
+    let info = measured(&clip, &all);
+    let found = info.measured.as_ref().unwrap();
+    assert!(lie(found.black.as_ref().unwrap(), &[(2.0, 4.0)]), "{found:?}");
+    assert!(lie(found.silence.as_ref().unwrap(), &[(3.0, 5.0)]), "{:?}", found.silence);
+    assert!(lie(found.freeze.as_ref().unwrap(), &[(2.0, 4.0), (4.0, 6.0)]), "{:?}", found.freeze);
+    let scenes = found.scenes.as_ref().unwrap();
+    assert!([2.0, 4.0, 6.0].iter().all(|due| scenes.iter().any(|at| (at - due).abs() < 0.05)), "{scenes:?}");
+    let gop = found.gop.unwrap();
+    assert_eq!((gop.keyframes, gop.longest_frames, gop.constant, gop.reordered), (4, 50, true, true), "{gop:?}");
+    assert!((gop.average_s - 2.0).abs() < 0.02 && (gop.longest_s - 2.0).abs() < 0.02, "{gop:?}");
+    let bitrate = found.bitrate.as_ref().unwrap();
+    assert!((8..=9).contains(&bitrate.video.len()), "{bitrate:?}");
+    assert!(bitrate.video[0] > 4 * bitrate.video[3], "black costs less: {bitrate:?}");
+    assert!(info.loudness.unwrap().integrated_lufs.is_some());
+    assert!(found.crop.is_none() && found.interlace.is_none(), "only what was asked for");
+}
+
+#[test]
+fn bars_and_fields_are_seen() {
+    let barred = [
+        "-f",
+        "lavfi",
+        "-i",
+        "mandelbrot=r=25:s=320x180:end_scale=0.05,format=yuv420p,trim=0:2,pad=320:240:0:30",
+        "-c:v",
+        "libx264",
+        "-qp",
+        "10",
+    ];
+    let clip = generate(&barred, "bars.mp4");
+    let info = measured(&clip, &Analysis { crop: true, interlace: true, ..Analysis::default() });
+    let found = info.measured.unwrap();
+    let crop = found.crop.unwrap();
+    assert_eq!((crop.width, crop.height, crop.x, crop.y), (320, 180, 0, 30));
+    assert!(!found.interlace.unwrap().interlaced, "{:?}", found.interlace);
+    let fields = [
+        "-f",
+        "lavfi",
+        "-i",
+        "mandelbrot=r=50:s=320x240:end_scale=0.05,format=yuv420p,trim=0:2,tinterlace=interleave_top,fieldorder=tff",
+    ];
+    let clip = generate(&[&fields[..], &["-c:v", "libx264", "-qp", "10", "-flags", "+ildct"]].concat(), "fields.mp4");
+    let found = measured(&clip, &Analysis { interlace: true, ..Analysis::default() }).measured.unwrap();
+    let interlace = found.interlace.unwrap();
+    assert!(interlace.interlaced && interlace.top_first > interlace.bottom_first, "{interlace:?}");
+}
+
+#[test]
+fn charts_are_drawn_of_what_there_is() {
+    let folder = tempfile::tempdir().unwrap();
+    let sound = ["-f", "lavfi", "-i", "sine=f=440:d=5"];
+    let picture = ["-f", "lavfi", "-i", "testsrc2=d=5:r=10:s=64x64"];
+    for (parts, name, curves) in
+        [(&[&sound[..]][..], "a.mp3", 3), (&[&picture[..]], "v.mp4", 2), (&[&picture[..], &sound[..]], "av.mp4", 3)]
+    {
+        let clip = generate(&parts.concat(), name);
+        let analysis = Analysis { chart: Some("chart.svg".into()), ..Analysis::default() };
+        let info = measured(&clip, &analysis);
+        let files = super::files(&info, &analysis, folder.path()).unwrap();
+        assert_eq!(files[0].content_type, "image/svg+xml");
+        let svg = std::fs::read_to_string(folder.path().join("chart.svg")).unwrap();
+        assert_eq!(svg.matches("<polyline").count(), curves, "{name}");
+        let script = "import sys,xml.etree.ElementTree as t; t.parse(sys.argv[1])";
+        let path = folder.path().join("chart.svg");
+        let read = std::process::Command::new("python3").args(["-c", script]).arg(path).output().unwrap();
+        assert!(read.status.success(), "{}", String::from_utf8_lossy(&read.stderr));
+    }
 }

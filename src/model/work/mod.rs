@@ -6,6 +6,7 @@
 //! **Invariant**: nothing here names a path, a URL or a credential. Work is a list of outputs, so that ready
 //! siblings over one source can run as one pipeline.
 
+mod analysis;
 mod audio;
 mod overlay;
 mod package;
@@ -18,6 +19,7 @@ use serde::{Deserialize, Serialize};
 
 use super::Failure;
 
+pub use analysis::{Analysis, Black, Quiet};
 pub use audio::{Audio, AudioCodec, AudioEncode, Tracks};
 pub use overlay::{Overlay, ReferencePosition};
 pub use package::{Encryption, Package, SegmentFormat, SubtitleFile};
@@ -46,7 +48,7 @@ impl Work {
             outputs.len() == count && outputs.iter().flatten().all(|produced| !produced.files.is_empty())
         };
         match (self, report) {
-            (Self::Analysis(_), Report::Analysis(_)) => true,
+            (Self::Analysis(analysis), Report::Analysis { files, .. }) => analysis.chart.is_some() != files.is_empty(),
             (Self::Pipeline(pipeline), Report::Outputs(outputs)) => whole(outputs, pipeline.outputs.len()),
             (Self::Package(_), Report::Outputs(outputs)) => whole(outputs, 1),
             _ => false,
@@ -57,7 +59,7 @@ impl Work {
     #[must_use]
     pub fn makes(&self, file: &str) -> bool {
         match self {
-            Self::Analysis(_) => false,
+            Self::Analysis(analysis) => analysis.chart.as_deref() == Some(file),
             Self::Pipeline(pipeline) => pipeline.outputs.iter().any(|output| match output {
                 Output::Media(media) => media.file == file,
                 Output::Snapshot(snapshot) => {
@@ -79,13 +81,6 @@ fn is_numbered(pattern: &str, file: &str) -> bool {
     };
     let number = file.strip_prefix(head).and_then(|rest| rest.strip_suffix(tail));
     number.is_some_and(|number| number.bytes().all(|byte| byte.is_ascii_digit() || byte == b'-'))
-}
-
-/// What an analysis looks at beyond headers and the first packets.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Analysis {
-    /// Measure loudness (decodes the main audio stream).
-    pub loudness: bool,
 }
 
 /// One source, decoded once, many outputs.

@@ -10,7 +10,12 @@ use crate::model::media::MediaInfo;
 #[serde(rename_all = "snake_case")]
 pub enum Report {
     /// Of [`Work::Analysis`].
-    Analysis(Box<MediaInfo>),
+    Analysis {
+        /// What the source holds.
+        info: Box<MediaInfo>,
+        /// A chart, where one was asked for.
+        files: Vec<ProducedFile>,
+    },
     /// Of [`Work::Pipeline`], one per output in order; and of [`Work::Package`], one in all.
     Outputs(Vec<Result<Produced, Failure>>),
 }

@@ -13,6 +13,7 @@ pub(super) const SHIPPED: &[(&str, &str)] = &[
     ("audio", include_str!("../../../workflows/audio.yaml")),
     ("remux", include_str!("../../../workflows/remux.yaml")),
     ("streaming", include_str!("../../../workflows/streaming.yaml")),
+    ("inspection", include_str!("../../../workflows/inspection.yaml")),
 ];
 
 /// `from → to` and how, for every edge.

@@ -192,6 +192,24 @@ fn a_package_reads_subtitles_and_keys_after_its_renditions() {
 }
 
 #[test]
+fn an_analysis_finds_what_is_asked_for_and_publishes_a_chart() {
+    let text = with(
+        "  a: { analysis: { black: true, silence: { least: 500ms, noise: -40 }, scenes: { threshold: 25% }, bitrate: { step: \
+         2s }, crop: true, freeze: false, chart: true } }\n  \
+         b: { when: a.measured.crop.width > 0, analysis: {} }",
+    );
+    let run = Run::new(&text, "in/film.mp4");
+    let resolved = run.resolve("a").unwrap();
+    let Work::Analysis(analysis) = &resolved.work else { panic!() };
+    assert_eq!((analysis.black.unwrap().least_s, analysis.freeze), (2.0, None));
+    assert_eq!((analysis.silence.unwrap().least_s, analysis.silence.unwrap().noise_db), (0.5, -40.0));
+    assert_eq!((analysis.scenes, analysis.bitrate_step_s, analysis.crop), (Some(0.25), Some(2.0), true));
+    assert_eq!((analysis.chart.as_deref(), resolved.prefix.as_str()), (Some("a.svg"), "out/film/"));
+    assert!(resolved.work.makes("a.svg") && !resolved.work.makes("b.svg"));
+    assert_eq!(run.resolve("b").unwrap().bucket, "", "without a chart nothing is published");
+}
+
+#[test]
 fn conditions_follow_the_source_and_never_fail_for_what_is_missing() {
     let probed = |info: &MediaInfo| Run::new(VOD, "incoming/a.mp4").ended("probe", succeeded(json!(info), vec![]));
     let run = probed(&source(1280, 720, 0));

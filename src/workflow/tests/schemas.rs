@@ -6,13 +6,16 @@ use serde_json::Value;
 
 use super::good::SHIPPED;
 use super::*;
+use crate::model::media::MediaInfo;
 use crate::template;
 use crate::yaml::{ParseCodes, Sink, parse};
 
 /// `UPDATE_SCHEMAS=1 cargo test schemas` writes them anew.
 #[test]
 fn committed_schemas_are_in_step() {
-    for (name, schema) in [("workflow", schema()), ("template", template::schema())] {
+    for (name, schema) in
+        [("workflow", schema()), ("template", template::schema()), ("media-info", schemars::schema_for!(MediaInfo))]
+    {
         let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("schemas/{name}.schema.json"));
         let text = serde_json::to_string_pretty(&schema).unwrap() + "\n";
         if std::env::var_os("UPDATE_SCHEMAS").is_some() {

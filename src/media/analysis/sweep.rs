@@ -1,0 +1,387 @@
+//! One pass over a source that finds whatever was asked for: in packets, in pictures, in sound.
+//!
+//! **Invariant**: only what is asked for is decoded, and only once; times count from the start of the source.
+
+use std::collections::BTreeMap;
+
+use ffmpeg_next::{Frame, Packet, Rational, Rescale, rescale};
+use reelmill::model::media::{Crop, Interlace, Interval, Loudness, LoudnessOverTime, Measured, MediaInfo};
+use reelmill::model::work::Analysis;
+use reelmill::worker::protocol::Message;
+
+use super::packets::Packets;
+use crate::error::MediaError;
+use crate::loudness;
+use crate::pipeline::decode::Decoder;
+use crate::pipeline::graph::{AudioFormat, Graph, Input};
+use crate::pipeline::streams::{Inventory, Track};
+use crate::probe::seconds;
+use crate::source::Source;
+use crate::{libav, raw};
+
+/// Most intervals or scenes that are told.
+const MAX_FOUND: usize = 10_000;
+
+/// Step of loudness over time, in seconds.
+const LOUDNESS_STEP_S: f64 = 1.0;
+
+/// Media time between two words about progress, in seconds.
+const TELL_EVERY_S: f64 = 30.0;
+
+/// What a pass found.
+pub struct Found {
+    /// Everything but the loudness of the whole.
+    pub measured: Measured,
+    /// Loudness of the whole, where it was asked for.
+    pub loudness: Option<Loudness>,
+}
+
+/// Whether anything is asked for that headers do not tell.
+#[must_use]
+pub fn is_needed(analysis: &Analysis) -> bool {
+    *analysis != Analysis { loudness: analysis.loudness, ..Analysis::default() }
+}
+
+/// Goes over a source that holds `info`.
+pub fn run(
+    source: &Source,
+    info: &MediaInfo,
+    analysis: &Analysis,
+    tell: &dyn Fn(&Message),
+) -> Result<Found, MediaError> {
+    let mut opened = source.open()?;
+    let inventory = Inventory::new(&opened, info.clone());
+    let video = inventory.video().ok().flatten().map(|video| video.track.clone());
+    let audio = super::main_audio(info).and_then(|index| inventory.audio.iter().find(|a| a.index == index).cloned());
+    let start_us = inventory.start_us;
+    let mut eyes = match (&video, picture_filters(analysis)) {
+        (Some(track), Some(filters)) => Some(Eyes::new(track, filters, start_us)?),
+        _ => None,
+    };
+    let mut ears = match (&audio, sound_filters(analysis)) {
+        (Some(track), Some(filters)) => Some(Ears::new(track, filters, start_us)?),
+        _ => None,
+    };
+    let wanted: Vec<usize> = [&video, &audio].into_iter().flatten().map(|track| track.index).collect();
+    libav::read_only(opened.demuxer_mut(), &wanted);
+    let step_s = analysis.bitrate_step_s.or(analysis.chart.as_ref().map(|_| 1.0));
+    let mut packets = Packets::new(video.as_ref(), audio.as_ref(), start_us, step_s.unwrap_or(1.0));
+    let mut packet = Packet::empty();
+    let mut told_s = 0.0;
+    while opened.read(&mut packet)? {
+        packets.add(&packet);
+        if let Some(eyes) = eyes.as_mut().filter(|eyes| eyes.track == packet.stream()) {
+            eyes.feed(Some(&packet))?;
+        }
+        if let Some(ears) = ears.as_mut().filter(|ears| ears.track == packet.stream()) {
+            ears.feed(Some(&packet))?;
+        }
+        if packets.end_s() - told_s >= TELL_EVERY_S {
+            told_s = packets.end_s();
+            tell(&loudness::progress(told_s, info.format.duration_s));
+        }
+    }
+    let end_s = packets.end_s();
+    let mut measured = Measured::default();
+    if let Some(mut eyes) = eyes {
+        eyes.feed(None)?;
+        eyes.end()?;
+        eyes.report(analysis, end_s, &mut measured);
+    }
+    let mut loudness = None;
+    if let Some(mut ears) = ears {
+        ears.feed(None)?;
+        if analysis.silence.is_some() {
+            measured.silence = Some(intervals(&ears.silence, end_s));
+        }
+        if analysis.loudness || analysis.chart.is_some() {
+            let whole = loudness::of_tags(&ears.last, info.format.duration_s);
+            loudness = Some(whole);
+            measured.loudness =
+                Some(LoudnessOverTime { step_s: LOUDNESS_STEP_S, short_term_lufs: std::mem::take(&mut ears.levels) });
+        }
+    }
+    measured.gop = packets.gops().filter(|_| analysis.gop);
+    measured.bitrate = step_s.map(|step_s| packets.bitrate(step_s));
+    Ok(Found { measured, loudness })
+}
+
+/// Filters over pictures, or none where none is needed.
+fn picture_filters(analysis: &Analysis) -> Option<String> {
+    let mut filters = Vec::new();
+    if let Some(black) = analysis.black {
+        filters.push(format!("blackdetect=d={}:pix_th={}", black.least_s, black.threshold));
+    }
+    if let Some(freeze) = analysis.freeze {
+        filters.push(format!("freezedetect=d={}:n={}dB", freeze.least_s, freeze.noise_db));
+    }
+    if let Some(threshold) = analysis.scenes {
+        filters.push(format!("scdet=threshold={}", threshold * 100.0));
+    }
+    if analysis.crop {
+        filters.push("cropdetect=limit=24:round=2:reset=0:skip=0".to_owned());
+    }
+    if analysis.interlace {
+        filters.push("idet".to_owned());
+    }
+    (!filters.is_empty()).then(|| filters.join(","))
+}
+
+/// Filters over sound, or none where none is needed.
+fn sound_filters(analysis: &Analysis) -> Option<String> {
+    let mut filters = Vec::new();
+    if let Some(silence) = analysis.silence {
+        filters.push(format!("silencedetect=d={}:n={}dB", silence.least_s, silence.noise_db));
+    }
+    if analysis.loudness || analysis.chart.is_some() {
+        filters.insert(0, loudness::FILTER.to_owned());
+    }
+    (!filters.is_empty()).then(|| filters.join(","))
+}
+
+/// Moments at which something begins (true) and ends (false), in seconds.
+type Marks = Vec<(bool, f64)>;
+
+/// Looks at pictures.
+struct Eyes {
+    track: usize,
+    decoder: Decoder,
+    base: Rational,
+    start_s: f64,
+    filters: String,
+    graph: Option<(Graph, (u32, u32, i32))>,
+    black: Marks,
+    freeze: Marks,
+    scenes: Vec<f64>,
+    last: BTreeMap<String, String>,
+}
+
+impl Eyes {
+    fn new(track: &Track, filters: String, start_us: i64) -> Result<Self, MediaError> {
+        Ok(Self {
+            track: track.index,
+            decoder: Decoder::open(track, 0)?,
+            base: track.time_base,
+            start_s: seconds(start_us, rescale::TIME_BASE),
+            filters,
+            graph: None,
+            black: Marks::new(),
+            freeze: Marks::new(),
+            scenes: Vec::new(),
+            last: BTreeMap::new(),
+        })
+    }
+
+    fn feed(&mut self, packet: Option<&Packet>) -> Result<(), MediaError> {
+        let mut frames = Vec::new();
+        self.decoder.feed(packet, |frame| {
+            frames.push(share(frame)?);
+            Ok(true)
+        })?;
+        frames.into_iter().try_for_each(|frame| self.look(&frame.into()))
+    }
+
+    fn look(&mut self, frame: &ffmpeg_next::frame::Video) -> Result<(), MediaError> {
+        let form = (frame.width(), frame.height(), libav::frame_format(frame));
+        if self.graph.is_none() {
+            let text = format!("[in]{}[out]", self.filters);
+            self.graph = Some((Graph::new(&[Input::video("in", frame, self.base)], &text)?, form));
+        }
+        // Pictures that change their size under way are looked at up to there.
+        if let Some((graph, _)) = self.graph.as_mut().filter(|(_, built_for)| *built_for == form) {
+            graph.push("in", frame)?;
+            self.pull()?;
+        }
+        Ok(())
+    }
+
+    fn end(&mut self) -> Result<(), MediaError> {
+        if let Some((graph, _)) = &mut self.graph {
+            graph.finish("in")?;
+            self.pull()?;
+        }
+        Ok(())
+    }
+
+    fn pull(&mut self) -> Result<(), MediaError> {
+        let Some((graph, _)) = &mut self.graph else { return Ok(()) };
+        while let Some(frame) = graph.pull()? {
+            let tags = libav::frame_tags(&frame);
+            let time = |key: &str| tags.get(key)?.parse::<f64>().ok().map(|s| (s - self.start_s).max(0.0));
+            note(&mut self.black, time("lavfi.black_start"), time("lavfi.black_end"));
+            note(&mut self.freeze, time("lavfi.freezedetect.freeze_start"), time("lavfi.freezedetect.freeze_end"));
+            self.scenes.extend(time("lavfi.scd.time").filter(|_| self.scenes.len() < MAX_FOUND));
+            self.last.extend(tags);
+        }
+        Ok(())
+    }
+
+    fn report(&self, analysis: &Analysis, end_s: f64, measured: &mut Measured) {
+        let count = |key: &str| self.last.get(&format!("lavfi.idet.{key}")).map_or(0, |text| whole(text));
+        let side =
+            |key: &str| u32::try_from(self.last.get(&format!("lavfi.cropdetect.{key}"))?.parse::<i64>().ok()?).ok();
+        measured.black = analysis.black.map(|_| intervals(&self.black, end_s));
+        measured.freeze = analysis.freeze.map(|_| intervals(&self.freeze, end_s));
+        measured.scenes = analysis.scenes.map(|_| self.scenes.clone());
+        if analysis.crop {
+            let crop = || Some(Crop { x: side("x")?, y: side("y")?, width: side("w")?, height: side("h")? });
+            measured.crop = crop().filter(|crop| crop.width > 0 && crop.height > 0);
+        }
+        if analysis.interlace {
+            let (top_first, bottom_first) = (count("multiple.tff"), count("multiple.bff"));
+            let progressive = count("multiple.progressive");
+            measured.interlace = Some(Interlace {
+                interlaced: top_first + bottom_first > progressive,
+                progressive,
+                top_first,
+                bottom_first,
+                undetermined: count("multiple.undetermined"),
+                repeated: count("repeated.top") + count("repeated.bottom"),
+            });
+        }
+    }
+}
+
+/// Listens to sound.
+struct Ears {
+    track: usize,
+    decoder: Decoder,
+    start_us: i64,
+    base: Rational,
+    filters: String,
+    graph: Option<(Graph, AudioFormat)>,
+    silence: Marks,
+    /// Short-term loudness, one for each step.
+    levels: Vec<f64>,
+    last: BTreeMap<String, String>,
+}
+
+impl Ears {
+    fn new(track: &Track, filters: String, start_us: i64) -> Result<Self, MediaError> {
+        Ok(Self {
+            track: track.index,
+            decoder: Decoder::open(track, 1)?,
+            start_us,
+            base: track.time_base,
+            filters,
+            graph: None,
+            silence: Marks::new(),
+            levels: Vec::new(),
+            last: BTreeMap::new(),
+        })
+    }
+
+    fn feed(&mut self, packet: Option<&Packet>) -> Result<(), MediaError> {
+        let mut frames = Vec::new();
+        self.decoder.feed(packet, |frame| {
+            frames.push(share(frame)?);
+            Ok(true)
+        })?;
+        for frame in frames {
+            self.listen(frame.into())?;
+        }
+        if packet.is_none()
+            && let Some((graph, _)) = &mut self.graph
+        {
+            graph.finish("in")?;
+            self.pull()?;
+        }
+        Ok(())
+    }
+
+    fn listen(&mut self, mut frame: ffmpeg_next::frame::Audio) -> Result<(), MediaError> {
+        raw::assume_layout(&mut frame);
+        let format = AudioFormat::of(&frame);
+        let rate = Rational(1, i32::try_from(format.rate).unwrap_or(i32::MAX).max(1));
+        if self.graph.is_none() {
+            let text = format!("[in]{}[out]", self.filters);
+            self.graph = Some((Graph::new(&[Input::audio("in", &format, rate)], &text)?, format.clone()));
+        }
+        // Sound that changes its format under way is listened to up to there.
+        let Some((graph, _)) = self.graph.as_mut().filter(|(_, built_for)| *built_for == format) else { return Ok(()) };
+        let moved = frame.pts().unwrap_or(0) - self.start_us.rescale(rescale::TIME_BASE, self.base);
+        frame.set_pts(Some(moved.rescale(self.base, rate)));
+        graph.push("in", &frame)?;
+        self.pull()
+    }
+
+    fn pull(&mut self) -> Result<(), MediaError> {
+        let Some((graph, _)) = &mut self.graph else { return Ok(()) };
+        let base = graph.time_base()?;
+        while let Some(frame) = graph.pull()? {
+            let tags = libav::frame_tags(&frame);
+            let number = |key: &str| tags.get(key)?.parse::<f64>().ok();
+            note(&mut self.silence, number("lavfi.silence_start"), number("lavfi.silence_end"));
+            if let Some(level) = number("lavfi.r128.S") {
+                let at_s = seconds(frame.pts().unwrap_or(0), base).max(0.0);
+                let level = if level.is_finite() { level.max(loudness::GATE_LUFS) } else { loudness::GATE_LUFS };
+                // The last level within a step is the step's.
+                let steps = place(at_s, LOUDNESS_STEP_S) + 1;
+                if steps > self.levels.len() && steps <= MAX_STEPS {
+                    self.levels.resize(steps, level);
+                }
+                if let Some(last) = self.levels.last_mut() {
+                    *last = level;
+                }
+            }
+            self.last.extend(tags);
+        }
+        Ok(())
+    }
+}
+
+/// Most steps of anything over time: more than a day of seconds.
+pub const MAX_STEPS: usize = 100_000;
+
+/// Which step of `step_s` seconds a moment lies in.
+#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "saturates, and is bounded by its users")]
+pub fn place(at_s: f64, step_s: f64) -> usize {
+    (at_s.max(0.0) / step_s) as usize
+}
+
+/// Notes what begins and ends; a beginning that is told again is the same one.
+fn note(marks: &mut Marks, begins: Option<f64>, ends: Option<f64>) {
+    if marks.len() >= 2 * MAX_FOUND {
+        return;
+    }
+    let open = |marks: &Marks| marks.last().is_some_and(|(begins, _)| *begins);
+    if let Some(at) = ends.filter(|_| open(marks)) {
+        marks.push((false, at));
+    }
+    if let Some(at) = begins.filter(|_| !open(marks)) {
+        marks.push((true, at));
+    }
+}
+
+/// A count that a filter writes with places after the point.
+fn whole(text: &str) -> u64 {
+    text.split('.').next().and_then(|digits| digits.trim().parse().ok()).unwrap_or(0)
+}
+
+/// Intervals between marks; what has not ended does at `end_s`.
+fn intervals(marks: &Marks, end_s: f64) -> Vec<Interval> {
+    let starts = marks.iter().filter(|(begins, _)| *begins).map(|(_, at)| *at);
+    let mut ends = marks.iter().filter(|(begins, _)| !*begins).map(|(_, at)| *at);
+    starts.map(|start_s| Interval { start_s, end_s: ends.next().unwrap_or(end_s).max(start_s) }).collect()
+}
+
+fn share(frame: &Frame) -> Result<Frame, MediaError> {
+    raw::share(frame).map_err(|source| MediaError::Libav { doing: "share a frame", source })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn marks_become_intervals() {
+        let mut marks = Marks::new();
+        note(&mut marks, Some(1.0), None);
+        note(&mut marks, Some(1.0), None);
+        note(&mut marks, None, Some(2.0));
+        note(&mut marks, None, Some(2.0));
+        note(&mut marks, Some(5.0), Some(5.0));
+        let expected = [Interval { start_s: 1.0, end_s: 2.0 }, Interval { start_s: 5.0, end_s: 9.0 }];
+        assert_eq!(intervals(&marks, 9.0), expected);
+    }
+}

@@ -1,0 +1,115 @@
+//! What an analysis measures over a whole source, where it is asked for.
+
+use serde::{Deserialize, Serialize};
+
+/// Measured over the whole source; what was not asked for, or has no stream to be measured on, is absent.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
+pub struct Measured {
+    /// Where the picture is black.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub black: Option<Vec<Interval>>,
+    /// Where the main audio stream is silent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub silence: Option<Vec<Interval>>,
+    /// Where the picture stands still.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub freeze: Option<Vec<Interval>>,
+    /// Where scenes begin, in seconds; the first begins at the start and is not listed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub scenes: Option<Vec<f64>>,
+    /// What is left of the picture without black bars.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub crop: Option<Crop>,
+    /// What the pictures say about fields.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub interlace: Option<Interlace>,
+    /// Groups of pictures of the main video stream.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub gop: Option<Gops>,
+    /// Bit rate over time.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub bitrate: Option<BitrateOverTime>,
+    /// Loudness over time.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub loudness: Option<LoudnessOverTime>,
+}
+
+/// An interval of the source.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
+pub struct Interval {
+    /// Start in seconds.
+    pub start_s: f64,
+    /// End in seconds.
+    pub end_s: f64,
+}
+
+/// A part of the picture, in pixels of the coded picture.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
+pub struct Crop {
+    /// Left edge.
+    pub x: u32,
+    /// Upper edge.
+    pub y: u32,
+    /// Width.
+    pub width: u32,
+    /// Height.
+    pub height: u32,
+}
+
+/// What pictures look like, counted in frames.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
+pub struct Interlace {
+    /// Whether most of those that can be told are interlaced.
+    pub interlaced: bool,
+    /// Progressive.
+    pub progressive: u64,
+    /// Interlaced, top field first.
+    pub top_first: u64,
+    /// Interlaced, bottom field first.
+    pub bottom_first: u64,
+    /// Too still to be told.
+    pub undetermined: u64,
+    /// With a field repeated from the frame before (telecine).
+    pub repeated: u64,
+}
+
+/// Groups of pictures: from one keyframe to the next.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
+pub struct Gops {
+    /// Number of keyframes.
+    pub keyframes: u64,
+    /// Average length in seconds.
+    pub average_s: f64,
+    /// Shortest length in seconds; the last group does not count.
+    pub shortest_s: f64,
+    /// Longest length in seconds.
+    pub longest_s: f64,
+    /// Frames of the longest.
+    pub longest_frames: u64,
+    /// Whether all but the last have one length.
+    pub constant: bool,
+    /// Whether frames are decoded in another order than they are shown (B frames).
+    pub reordered: bool,
+}
+
+/// Bit rate over time, in bit/s.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
+pub struct BitrateOverTime {
+    /// Length of a step in seconds.
+    pub step_s: f64,
+    /// Highest of all streams in a step.
+    pub peak: u64,
+    /// Of the main video stream, for each step; empty without video.
+    pub video: Vec<u64>,
+    /// Of the main audio stream, for each step; empty without audio.
+    pub audio: Vec<u64>,
+}
+
+/// Short-term loudness (3 s) over time.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
+pub struct LoudnessOverTime {
+    /// Length of a step in seconds.
+    pub step_s: f64,
+    /// LUFS at the end of each step; −70 is silence.
+    pub short_term_lufs: Vec<f64>,
+}
