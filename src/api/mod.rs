@@ -4,8 +4,10 @@
 //!
 //! **Invariant**: a handler decides nothing: it asks the store and shows the answer.
 
+pub mod events;
 pub mod executions;
 mod health;
+mod metrics;
 mod problem;
 pub mod queues;
 mod reproducer;
@@ -23,6 +25,8 @@ use tokio_util::sync::CancellationToken;
 use crate::daemon::live::Live;
 use crate::model::Clock;
 use crate::store::SharedStore;
+use crate::telemetry::metrics::PrometheusHandle;
+use crate::worker::admission::Admission;
 use crate::worker::scratch::ScratchRoot;
 
 pub use problem::Problem;
@@ -39,6 +43,10 @@ pub struct Context {
     pub live: Live,
     /// Where jobs have their files: a daemon whose disk is full takes none.
     pub scratch: ScratchRoot,
+    /// What running jobs may use.
+    pub admission: Admission,
+    /// What was counted, where anything is.
+    pub metrics: Option<PrometheusHandle>,
     /// The time.
     pub clock: Arc<dyn Clock>,
 }
@@ -53,8 +61,10 @@ pub fn router(context: Context) -> Router {
         .route("/v1/executions/{id}/log", get(executions::log))
         .route("/v1/executions/{id}/stream", get(stream::stream))
         .route("/v1/executions/{id}/activities/{name}/reproducer", get(reproducer::reproducer))
+        .route("/v1/events", get(events::list))
         .route("/v1/queues", get(queues::list))
         .route("/v1/queues/{name}", patch(queues::set))
+        .route("/metrics", get(metrics::show))
         .route("/healthz", get(health::healthz))
         .route("/readyz", get(health::readyz))
         .fallback(problem::no_such_route)

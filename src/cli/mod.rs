@@ -5,6 +5,7 @@
 
 mod client;
 mod error;
+mod events;
 mod executions;
 mod graph;
 mod local;
@@ -49,6 +50,7 @@ enum Command {
     Probe(probe::ProbeArgs),
     Put(put::PutArgs),
     Executions(executions::ExecutionsArgs),
+    Events(events::EventsArgs),
     Queues(queues::QueuesArgs),
     Logs(logs::LogsArgs),
     Schema(schema::SchemaArgs),
@@ -121,6 +123,7 @@ async fn dispatch(command: Command, output: Output) -> Result<Exit, CliError> {
         Command::Probe(args) => probe::probe(args, output).await,
         Command::Put(args) => put::put(args, output).await,
         Command::Executions(args) => executions::executions(args, output).await,
+        Command::Events(args) => events::events(args, output).await,
         Command::Queues(args) => queues::queues(args, output).await,
         Command::Logs(args) => logs::logs(args, output).await,
         Command::Schema(args) => schema::schema(&args, output),

@@ -15,7 +15,7 @@ use crate::api;
 use crate::config::Config;
 use crate::daemon::Host;
 use crate::daemon::serve::Daemon;
-use crate::telemetry;
+use crate::telemetry::{self, metrics::PrometheusHandle};
 
 /// Run the daemon: events in, finished media out.
 ///
@@ -87,14 +87,22 @@ pub(super) async fn serve(args: ServeArgs, output: Output) -> Result<Exit, CliEr
     })?;
     let daemon = Daemon::start(&config, worker, &local::key_file(&args.data)).await?;
     introduce(&daemon, &args.data, output)?;
-    let worked = daemon.work(listen, end, now).await;
+    let metrics = telemetry::metrics::install();
+    let worked = daemon.work(|listener, host, stop| listen(listener, host, metrics, stop), end, now).await;
     let _ = std::fs::remove_file(Running::file(&args.data));
     worked?;
     Ok(Exit::Done)
 }
 
-async fn listen(listener: TcpListener, host: std::sync::Arc<Host>, stop: CancellationToken) -> std::io::Result<()> {
+async fn listen(
+    listener: TcpListener,
+    host: std::sync::Arc<Host>,
+    metrics: Option<PrometheusHandle>,
+    stop: CancellationToken,
+) -> std::io::Result<()> {
     let context = api::Context {
+        admission: host.admission.clone(),
+        metrics,
         store: std::sync::Arc::clone(&host.store),
         live: host.live.clone(),
         scratch: host.scratch.clone(),

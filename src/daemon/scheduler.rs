@@ -12,8 +12,9 @@ use super::hold::Hold;
 use super::live::Mark;
 use super::{Host, job};
 use crate::engine::LogEvent;
-use crate::model::Failure;
+use crate::model::{Class, Failure};
 use crate::store::{Claim, Heartbeat, Hint, Progress, StoreError};
+use crate::telemetry::metrics;
 use crate::worker::supervisor::Word;
 
 /// Heartbeats: often enough that a cancelled job stops within two seconds. Three fit into the shortest lease.
@@ -140,7 +141,17 @@ enum Ended {
 async fn see_through(host: &Host, claim: Claim, until: Instant, hard: &CancellationToken) {
     let Some(activity) = claim.plan.graph.node_weight(petgraph::graph::NodeIndex::new(claim.activity)) else { return };
     let name = activity.name.clone();
+    let begin = Instant::now();
     let outcome = attend(host, &claim, &name, until, hard).await;
+    let state = match &outcome {
+        Ended::Reported(Ok(_)) => Some("succeeded"),
+        Ended::Reported(Err(failure)) if failure.class == Class::Cancelled => Some("cancelled"),
+        Ended::Reported(Err(_)) => Some("failed"),
+        Ended::HandedBack | Ended::Abandoned => None,
+    };
+    if let Some(state) = state {
+        metrics::job_ended(activity.kind.as_str(), state, begin.elapsed());
+    }
     for attempt in 0..REPORT_TRIES {
         let now = host.clock.now();
         let reported = match &outcome {
@@ -173,13 +184,14 @@ async fn attend(host: &Host, claim: &Claim, activity: &str, until: Instant, hard
     let hold = Hold::new(until, hard.child_token());
     let (sender, mut words) = mpsc::channel(WORDS);
     let mut lost = false;
+    let mut speed = None;
     let work = async {
         let outcome = job::run(host, claim, sender, &stop, &hold).await;
         done.cancel();
         outcome
     };
     let beat = async {
-        done.run_until_cancelled(keep(host, claim, activity, &mut words, &hold, &stop, &mut lost)).await;
+        done.run_until_cancelled(keep(host, claim, activity, &mut words, &hold, &stop, (&mut lost, &mut speed))).await;
         while let Ok(word) = words.try_recv() {
             if let Word::Warning { code, message } = word {
                 warn(host, claim, code, message).await;
@@ -187,7 +199,11 @@ async fn attend(host: &Host, claim: &Claim, activity: &str, until: Instant, hard
         }
     };
     // What is done is reported even while the daemon goes down; what was stopped by that is not.
-    match futures::join!(work, beat).0 {
+    let (outcome, ()) = futures::join!(work, beat);
+    if let Some(speed) = speed {
+        metrics::encoded(speed);
+    }
+    match outcome {
         _ if lost => Ended::Abandoned,
         Err(_) if hard.is_cancelled() => Ended::HandedBack,
         outcome => Ended::Reported(outcome),
@@ -202,7 +218,7 @@ async fn keep(
     words: &mut mpsc::Receiver<Word>,
     hold: &Hold,
     stop: &CancellationToken,
-    lost: &mut bool,
+    (lost, speed): (&mut bool, &mut Option<f64>),
 ) {
     let mut beat = tokio::time::interval(HEARTBEAT);
     beat.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -212,6 +228,7 @@ async fn keep(
             Some(word) = words.recv() => match word {
                 Word::Progress(mark) => {
                     progress = Some(mark);
+                    *speed = mark.speed.or(*speed);
                     host.live.tell(Mark { execution: claim.execution, activity: activity.to_owned(), progress: mark });
                 }
                 Word::Warning { code, message } => warn(host, claim, code, message).await,

@@ -7,11 +7,24 @@ use super::{Intake, IntakeError};
 use crate::model::{ExecutionId, InputObject, JobId, ObjectEvent, Timestamp};
 use crate::objects::{Head, ObjectError, Revision};
 use crate::store::{EventOutcome, MatchDecision, NewExecution};
+use crate::telemetry::metrics::{self, Announced};
 use crate::workflow::{self, Workflow};
 
 impl Intake {
     /// Writes `event` down and starts what it matches. The same event may come again at any time.
-    pub async fn accept(&self, mut event: ObjectEvent) -> Result<EventOutcome, IntakeError> {
+    pub async fn accept(&self, event: ObjectEvent) -> Result<EventOutcome, IntakeError> {
+        let outcome = self.write_down(event).await;
+        match &outcome {
+            Ok(EventOutcome::Recorded(started)) if started.is_empty() => metrics::announced(Announced::Unmatched),
+            Ok(EventOutcome::Recorded(_)) => metrics::announced(Announced::Started),
+            Ok(EventOutcome::Duplicate) => metrics::announced(Announced::Duplicate),
+            Err(IntakeError::Full { .. }) => metrics::announced(Announced::Refused),
+            Err(_) => {}
+        }
+        outcome
+    }
+
+    async fn write_down(&self, mut event: ObjectEvent) -> Result<EventOutcome, IntakeError> {
         let workflows = self.catalog.active();
         let candidates: Vec<&Workflow> =
             workflows.iter().map(AsRef::as_ref).filter(|workflow| may_start(workflow, &event.object)).collect();

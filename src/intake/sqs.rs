@@ -17,6 +17,7 @@ use super::shapes::{Decoded, decode};
 use super::{Intake, IntakeError};
 use crate::model::ObjectEvent;
 use crate::objects::aws::{AwsOptions, sdk_config};
+use crate::telemetry::metrics::{self, Announced};
 
 /// Messages asked for at once: as many as SQS gives.
 const BATCH: i32 = 10;
@@ -166,6 +167,7 @@ impl Consumer {
 
     async fn set_aside(&self, body: &str, reason: &str) -> bool {
         tracing::warn!(reason, "EVT0004: a message that no shape fits");
+        metrics::announced(Announced::Unreadable);
         let now = self.intake.clock.now();
         if let Err(error) = self.intake.store.record_unreadable(body, reason, now).await.map_err(IntakeError::from) {
             tracing::warn!(%error, "the message stays in the queue");

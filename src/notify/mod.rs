@@ -21,6 +21,7 @@ use tokio_util::sync::CancellationToken;
 use crate::model::Clock;
 use crate::model::plan::NotifyChannel;
 use crate::store::{Hint, Notification, SharedStore, StoreError};
+use crate::telemetry::metrics::{self, Delivery};
 
 pub use cloudevent::cloudevent;
 pub use sqs::SqsSender;
@@ -128,15 +129,22 @@ async fn deliver(
     };
     let event = cloudevent(notification, &record);
     let group = notification.execution.to_string();
+    let kind = match &notification.target.to {
+        NotifyChannel::Sqs(_) => "sqs",
+    };
     let sending = sender.send(&notification.target.to, &event, &group);
     let sent = tokio::time::timeout(SEND, sending).await.unwrap_or_else(|_| {
         let reason = format!("no answer for {} s", SEND.as_secs());
         Err(NotifyError::Refused { to: format!("{:?}", notification.target.to), reason })
     });
     match sent {
-        Ok(()) => note_delivered(store, clock, notification.id, stop).await,
+        Ok(()) => {
+            metrics::notified(kind, Delivery::Delivered);
+            note_delivered(store, clock, notification.id, stop).await
+        }
         Err(error) => {
             let retry = retry_after(notification.attempts + 1);
+            metrics::notified(kind, if retry.is_some() { Delivery::Retried } else { Delivery::SetAside });
             tracing::warn!(%error, execution = %notification.execution, set_aside = retry.is_none(), "not delivered");
             store.undelivered(notification.id, &error.to_string(), retry, clock.now()).await?;
             Ok(false)

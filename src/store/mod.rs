@@ -552,6 +552,9 @@ pub trait Store: Send + Sync {
         now: Timestamp,
     ) -> Result<(), StoreError>;
 
+    /// Notifications that are not delivered yet, those set aside left out.
+    async fn notifications_waiting(&self) -> Result<u64, StoreError>;
+
     /// Whether nothing waits, runs or retries, and the outbox is empty.
     async fn is_idle(&self) -> Result<bool, StoreError>;
 

@@ -12,10 +12,11 @@ use serde_json::Value;
 
 use super::{Claim, Hint};
 use crate::engine::{
-    ActivityState, Context, Effect, Evaluate, Execution, Facts, Input, LogEntry, Signal, StepError, step,
+    ActivityState, Context, Effect, Evaluate, Execution, Facts, Input, LogEntry, LogEvent, Signal, StepError, step,
 };
 use crate::model::plan::{NotifyOn, NotifyTarget, Plan};
 use crate::model::{ExecutionId, ExecutionState, InputObject, JobId, JobState, Timestamp};
+use crate::telemetry::metrics;
 
 /// Row of an execution: its place in the order of submission.
 pub(super) type Seq = i64;
@@ -115,6 +116,9 @@ impl Changes {
             if change != 0 {
                 *self.running.entry(activity.queue.clone()).or_default() += change;
             }
+        }
+        for entry in &next.log {
+            count(&hot.plan, &entry.event);
         }
         self.log.extend(next.log.into_iter().map(|entry| (hot.seq, entry)));
         if next.state.state != hot.state.state {
@@ -228,6 +232,15 @@ impl Changes {
             self.outbox.push(Told { execution, run, position, target: target.clone(), state });
             self.hints.push(Hint::Outbox);
         }
+    }
+}
+
+/// Counts what metrics tell of. What a transaction that is lost had decided is decided, and counted, again.
+fn count(plan: &Plan, event: &LogEvent) {
+    match event {
+        LogEvent::AttemptLost { .. } => metrics::leases_lost(1),
+        LogEvent::Ended { state } => metrics::execution_ended(&plan.workflow, *state),
+        _ => {}
     }
 }
 

@@ -99,6 +99,13 @@ impl Admission {
         Admitted { kind, estimate, corrections: Arc::clone(&self.corrections), _room: room }
     }
 
+    /// Scratch space that admitted jobs are estimated to need, and how much there is to give away, in bytes.
+    #[must_use]
+    pub fn scratch(&self) -> (u64, u64) {
+        let total = u64::from(self.scratch.total);
+        (total.saturating_sub(self.scratch.free.available_permits() as u64) * UNIT, total * UNIT)
+    }
+
     fn learned(&self) -> std::sync::MutexGuard<'_, HashMap<&'static str, (f64, f64)>> {
         self.corrections.lock().unwrap_or_else(PoisonError::into_inner)
     }

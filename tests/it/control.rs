@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use serde_json::{Value, json};
 
-use crate::support::{Daemon, fixture, last_json, run, run_ok, wait_for};
+use crate::support::{Daemon, fixture, last_json, repository, run, run_ok, wait_for};
 
 const QUICK: &str = "
 name: quick
@@ -176,4 +176,55 @@ fn field_case_29_what_kills_its_worker_three_times_is_set_aside_with_its_reprodu
     assert_eq!(reproducer["log"].as_array().unwrap().iter().filter(|l| l["event"]["type"] == "claimed").count(), 3);
     let (code, message) = refused(&daemon, &["executions", "reproducer", id, "pster"]);
     assert!(code == Some(4) && message.contains("poster"), "{message}");
+}
+
+#[test]
+fn events_explain_says_what_each_workflow_made_of_an_upload() {
+    let place = Place::new(&QUICK.replace("key: 'in/**'", "key: 'in/*.mp4', size: { max: 1GiB }"), "");
+    let daemon = place.start();
+    daemon.put(&tiny(), "s3://uploads/in/a.mp4");
+    let id = daemon.ended(1)[0]["id"].clone();
+    daemon.put(&tiny(), "s3://uploads/elsewhere/a.mp4");
+    let started = ask(&daemon, &["events", "explain", "s3://uploads/in/a.mp4"])["items"][0].clone();
+    assert_eq!((&started["executions"][0], &started["decisions"][0]["matched"]), (&id, &json!(true)), "{started}");
+    let not = ask(&daemon, &["events", "explain", "s3://uploads/elsewhere/a.mp4"])["items"][0].clone();
+    let reason = not["decisions"][0]["reason"].as_str().unwrap();
+    assert!(not["executions"] == json!([]) && reason.contains("in/*.mp4"), "{not}");
+    let text = run(&mut daemon.cli(&["events", "explain", "s3://uploads/in/never.mp4"]));
+    assert_eq!(text.status.code(), Some(4));
+    let all = ask(&daemon, &["events", "list"]);
+    assert_eq!(all["items"].as_array().unwrap().len(), 2, "{all}");
+    let (code, message) = refused(&daemon, &["events", "explain", "uploads/in/a.mp4"]);
+    assert!(code == Some(2) && message.contains("s3://bucket/key"), "{message}");
+}
+
+#[test]
+fn metrics_are_those_of_the_documentation() {
+    let place = Place::new(QUICK, "");
+    let daemon = place.start();
+    daemon.put(&tiny(), "s3://uploads/in/a.mp4");
+    daemon.ended(1);
+    let scrape = || {
+        let answer = std::process::Command::new("curl").args(["-sSf", &format!("{}/metrics", daemon.api)]).output();
+        String::from_utf8(answer.unwrap().stdout).unwrap()
+    };
+    let text = wait_for("the metrics of an ended job", || {
+        let text = scrape();
+        text.contains("reelmill_executions_total").then_some(text)
+    });
+    let documented = std::fs::read_to_string(repository("docs/metrics.md")).unwrap();
+    let names: Vec<&str> =
+        documented.lines().filter_map(|line| line.strip_prefix("| `")?.split_once('`').map(|(name, _)| name)).collect();
+    assert!(names.len() > 8, "{names:?}");
+    for line in text.lines().filter_map(|line| line.strip_prefix("# TYPE ")) {
+        let name = line.split_whitespace().next().unwrap();
+        assert!(names.contains(&name), "{name} is not documented");
+    }
+    // What has to happen first is counted when it does.
+    for name in names.iter().filter(|name| !name.contains("notifications_total") && !name.contains("speed_ratio")) {
+        assert!(text.contains(&format!("# TYPE {name} ")), "{name} is missing:\n{text}");
+    }
+    assert!(text.contains(r#"reelmill_executions_total{workflow="quick",state="succeeded"} 1"#), "{text}");
+    assert!(text.contains(r#"reelmill_events_total{result="started"} 1"#), "{text}");
+    assert!(text.contains(r#"reelmill_job_duration_seconds_count{type="snapshot",state="succeeded"} 1"#), "{text}");
 }

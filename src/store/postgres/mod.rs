@@ -289,6 +289,10 @@ impl Store for PostgresStore {
         put_off.await.map_err(|fault: Fault| fault.during("put off a notification"))
     }
 
+    async fn notifications_waiting(&self) -> Result<u64, StoreError> {
+        read::notifications_waiting(&self.pool).await.map_err(|fault| fault.during("count notifications"))
+    }
+
     async fn is_idle(&self) -> Result<bool, StoreError> {
         read::is_idle(&self.pool).await.map_err(|fault| fault.during("look for work"))
     }

@@ -205,6 +205,13 @@ pub(super) async fn lineage(pool: &PgPool, object: ObjectLocation) -> Result<Vec
     Ok(workflows)
 }
 
+/// See [`crate::store::Store::notifications_waiting`].
+pub(super) async fn notifications_waiting(pool: &PgPool) -> Result<u64, Fault> {
+    let count: i64 =
+        sqlx::query_scalar("SELECT count(*) FROM outbox WHERE delivery = 'pending'").fetch_one(pool).await?;
+    Ok(count.unsigned_abs())
+}
+
 /// See [`crate::store::Store::is_idle`].
 pub(super) async fn is_idle(pool: &PgPool) -> Result<bool, Fault> {
     let busy: bool = sqlx::query_scalar(

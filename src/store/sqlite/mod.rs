@@ -262,6 +262,10 @@ impl Store for SqliteStore {
         self.writer.call("put off a notification", move |w| w.undelivered(id, &error, retry, now)).await
     }
 
+    async fn notifications_waiting(&self) -> Result<u64, StoreError> {
+        self.ask("count notifications", read::notifications_waiting).await
+    }
+
     async fn is_idle(&self) -> Result<bool, StoreError> {
         self.ask("look for work", read::is_idle).await
     }

@@ -157,6 +157,13 @@ pub(super) fn lineage(db: &Connection, object: &ObjectLocation) -> Result<Vec<St
     Ok(workflows)
 }
 
+/// See [`crate::store::Store::notifications_waiting`].
+pub(super) fn notifications_waiting(db: &Connection) -> Result<u64, Fault> {
+    let count: i64 =
+        db.prepare_cached("SELECT count(*) FROM outbox WHERE delivery = 'pending'")?.query_row([], |row| row.get(0))?;
+    Ok(count.unsigned_abs())
+}
+
 /// See [`crate::store::Store::due_notifications`].
 pub(super) fn due_notifications(db: &Connection, limit: u32, now: Timestamp) -> Result<Vec<Notification>, Fault> {
     let mut statement = db.prepare_cached(

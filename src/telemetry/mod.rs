@@ -3,6 +3,8 @@
 //! Lines for people on a terminal, JSON otherwise; `REELMILL_LOG` filters (`info` by default). The execution log that
 //! users read is not this: it is kept with the execution, in the store.
 
+pub mod metrics;
+
 use std::io::IsTerminal;
 
 use tracing_subscriber::EnvFilter;

@@ -1,0 +1,29 @@
+//! `/metrics`: Prometheus' text. What is the same for the whole fleet is asked from the store at each scrape.
+
+use std::time::Duration;
+
+use axum::extract::State;
+use axum::http::{StatusCode, header};
+use axum::response::IntoResponse;
+
+use super::{Context, Problem};
+use crate::telemetry::metrics;
+
+/// Prometheus' text format.
+const TEXT: &str = "text/plain; version=0.0.4; charset=utf-8";
+
+pub(super) async fn show(State(context): State<Context>) -> Result<impl IntoResponse, Problem> {
+    let Some(handle) = &context.metrics else {
+        return Err(Problem::new(StatusCode::NOT_FOUND, "CLI0004", "this process counts nothing"));
+    };
+    let now = context.clock.now();
+    for queue in context.store.queues().await? {
+        // Nobody has to grow for what is paused.
+        let oldest = queue.oldest.filter(|_| !queue.paused).map_or(Duration::ZERO, |oldest| now.since(oldest));
+        metrics::queue(&queue.name, queue.waiting, queue.running, oldest);
+    }
+    metrics::notifications_waiting(context.store.notifications_waiting().await?);
+    let (used, limit) = context.admission.scratch();
+    metrics::scratch(used, limit);
+    Ok(([(header::CONTENT_TYPE, TEXT)], handle.render()))
+}

@@ -1,0 +1,112 @@
+//! `reelmill events`: list, explain.
+
+use clap::{Args, Subcommand};
+
+use super::client::Client;
+use super::output::Output;
+use super::{CliError, DaemonArgs, Exit, local};
+use crate::api::events::{EventList, EventView};
+
+/// Uploads that were announced, and what came of them.
+///
+///   reelmill events list
+///   reelmill events explain s3://uploads/incoming/clip.mp4
+#[derive(Debug, Args)]
+#[command(verbatim_doc_comment)]
+pub(super) struct EventsArgs {
+    #[command(flatten)]
+    daemon: DaemonArgs,
+    #[command(subcommand)]
+    action: Action,
+}
+
+#[derive(Debug, Subcommand)]
+enum Action {
+    /// Uploads that were announced, newest first
+    List {
+        /// At most so many
+        #[arg(long, default_value_t = 50, value_parser = clap::value_parser!(u32).range(1..=1000))]
+        limit: u32,
+    },
+    /// Why an upload started a workflow, or did not
+    Explain {
+        /// The object: s3://bucket/key
+        object: String,
+    },
+}
+
+pub(super) async fn events(args: EventsArgs, output: Output) -> Result<Exit, CliError> {
+    let client = Client::new(&args.daemon)?;
+    match args.action {
+        Action::List { limit } => {
+            let events: EventList = client.get("/v1/events", &[("limit", limit.to_string())]).await?;
+            if output.json {
+                output.json_line(&events);
+            } else {
+                table(&events.items, output);
+            }
+            Ok(Exit::Done)
+        }
+        Action::Explain { object } => {
+            let wrong = || CliError::usage(format!("`{object}` is not an object: write s3://bucket/key"));
+            let location = local::parse_location(&object).unwrap_or_else(|| Err(wrong()))?;
+            let query = [("bucket", location.bucket), ("key", location.key)];
+            let events: EventList = client.get("/v1/events", &query).await?;
+            if output.json {
+                output.json_line(&events);
+            } else {
+                explain(&object, &events.items, output);
+            }
+            Ok(if events.items.is_empty() { Exit::NotFound } else { Exit::Done })
+        }
+    }
+}
+
+fn table(events: &[EventView], output: Output) {
+    let rows: Vec<[String; 4]> = events
+        .iter()
+        .map(|event| {
+            let object = match &event.object {
+                Some(object) => object.location.to_string(),
+                None => "(a message that no shape fits)".to_owned(),
+            };
+            [event.at.clone(), object, event.duplicates.to_string(), event.executions.len().to_string()]
+        })
+        .collect();
+    output.table(["AT", "OBJECT", "DUPLICATES", "STARTED"], &rows);
+}
+
+fn explain(object: &str, events: &[EventView], output: Output) {
+    if events.is_empty() {
+        output.line(format_args!("no upload of {object} was announced"));
+        output.line("  does its bucket send events here, and does a workflow name the bucket? see docs/events.md");
+        return;
+    }
+    for event in events {
+        let (name, shape) = (event.name.as_deref().unwrap_or("?"), event.shape.as_deref().unwrap_or("?"));
+        output.line(format_args!("{}  {name}, as {shape}", event.at));
+        if let Some(uploaded) = &event.object {
+            let known = [
+                uploaded.size_bytes.map(|size| format!("{size} bytes")),
+                uploaded.etag.as_ref().map(|etag| format!("ETag {etag}")),
+                uploaded.version.as_ref().map(|version| format!("version {version}")),
+            ];
+            output.line(format_args!("  {}", known.into_iter().flatten().collect::<Vec<_>>().join(", ")));
+        }
+        match event.duplicates {
+            0 => {}
+            1 => output.line("  announced once more, which did nothing"),
+            more => output.line(format_args!("  announced {more} times more, which did nothing")),
+        }
+        for decision in &event.decisions {
+            let word = if decision.matched { "started" } else { "not started" };
+            output.line(format_args!("  {}: {word}: {}", decision.workflow, decision.reason));
+        }
+        if event.decisions.is_empty() {
+            output.line("  there was no workflow");
+        }
+        for execution in &event.executions {
+            output.line(format_args!("  execution {execution}"));
+        }
+    }
+}
