@@ -32,9 +32,17 @@ pub struct Bytes {
 enum From {
     File(File),
     Ranges(Mutex<Ranges>),
+    Memory(Arc<[u8]>),
 }
 
 impl Bytes {
+    /// Bytes that are there already.
+    #[must_use]
+    pub fn in_memory(bytes: Arc<[u8]>) -> Self {
+        let size = bytes.len() as u64;
+        Self { from: From::Memory(bytes), size, failed: AtomicBool::new(false) }
+    }
+
     /// Takes over a descriptor that came with `input`.
     #[must_use]
     pub fn new(fd: OwnedFd, input: &Input) -> Self {
@@ -60,6 +68,12 @@ impl Bytes {
     fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
         let read = match &self.from {
             From::File(file) => file.read_at(buffer, offset),
+            From::Memory(bytes) => {
+                let rest = usize::try_from(offset).ok().and_then(|offset| bytes.get(offset..)).unwrap_or_default();
+                let length = rest.len().min(buffer.len());
+                buffer[..length].copy_from_slice(&rest[..length]);
+                Ok(length)
+            }
             From::Ranges(ranges) => ranges.lock().unwrap_or_else(PoisonError::into_inner).read_at(buffer, offset),
         };
         if read.as_ref().is_err_and(|e| e.kind() != io::ErrorKind::Interrupted) {

@@ -124,6 +124,17 @@ pub enum MediaError {
         #[source]
         source: Box<MediaError>,
     },
+    /// Something that an output reads beside its source, and that cannot be used.
+    #[error("the {what} (input {input}) cannot be used")]
+    Beside {
+        /// Index of the input.
+        input: usize,
+        /// What it was to be.
+        what: &'static str,
+        /// Why.
+        #[source]
+        source: Box<MediaError>,
+    },
     /// A call into libav that cannot fail on sound input.
     #[error("libav failed to {doing}")]
     Libav {
@@ -167,6 +178,7 @@ impl MediaError {
             Self::Libav { .. } => "MEDIA0019",
             Self::Job(_) => "MEDIA0020",
             Self::Panic(_) => "MEDIA0021",
+            Self::Beside { .. } => "MEDIA0031",
         }
     }
 
@@ -182,7 +194,7 @@ impl MediaError {
             Self::SourceUnreadable | Self::ScratchFull | Self::Scratch { .. } | Self::WrongOutput { .. } => {
                 Class::Retry
             }
-            Self::Overlay { source, .. } => source.class(),
+            Self::Overlay { source, .. } | Self::Beside { source, .. } => source.class(),
             _ => Class::Fatal,
         }
     }
@@ -200,7 +212,7 @@ impl MediaError {
                 Blame::Infrastructure
             }
             Self::Encode { .. } | Self::NotInContainer { .. } | Self::Parameter(_) => Blame::Definition,
-            Self::Overlay { source, .. } => match source.blame() {
+            Self::Overlay { source, .. } | Self::Beside { source, .. } => match source.blame() {
                 Blame::Input => Blame::Definition,
                 other => other,
             },
@@ -238,4 +250,10 @@ pub mod warning {
     pub const NOT_ALIGNED: &str = "MEDIA0105";
     /// Streams that are not part of a package.
     pub const STREAM_NOT_PACKAGED: &str = "MEDIA0106";
+    /// The encoding of a text file was guessed.
+    pub const ENCODING_GUESSED: &str = "MEDIA0112";
+    /// A copy begins before the clip that was asked for.
+    pub const CUT_AT_KEYFRAME: &str = "MEDIA0113";
+    /// A loudness could not be reached.
+    pub const LOUDNESS_MISSED: &str = "MEDIA0111";
 }

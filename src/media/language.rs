@@ -71,9 +71,27 @@ fn primary(tag: &str) -> String {
     short.unwrap_or(primary)
 }
 
+/// The code of three letters that files want for a tag of two, with or without a region: the terminological one of
+/// ISO 639-2, or the bibliographic one. Other tags stay as they are.
+#[must_use]
+pub fn three_letters(tag: &str, bibliographic: bool) -> String {
+    let primary = tag.split(['-', '_']).next().unwrap_or_default().to_ascii_lowercase();
+    let codes = CODES.iter().find(|(short, _)| *short == primary).map(|(_, codes)| *codes);
+    // Norwegian has codes of its parts behind its own.
+    let found = codes.and_then(|codes| if bibliographic || primary == "no" { codes.first() } else { codes.last() });
+    found.map_or_else(|| tag.to_owned(), |&code| code.to_owned())
+}
+
 #[cfg(test)]
 mod tests {
-    use super::{same, tag};
+    use super::{same, tag, three_letters};
+
+    #[test]
+    fn two_letters_become_three() {
+        assert_eq!((three_letters("de", false), three_letters("de-AT", true)), ("deu".to_owned(), "ger".to_owned()));
+        assert_eq!((three_letters("eng", false), three_letters("x-klingon", true)), ("eng".into(), "x-klingon".into()));
+        assert_eq!(three_letters("no", false), "nor");
+    }
 
     #[test]
     fn tags_of_one_language_are_the_same() {

@@ -106,7 +106,11 @@ impl Meter {
         let mut sink = graph.get("out").ok_or_else(|| failed(Error::Bug))?;
         let mut filtered = frame::Audio::empty();
         while sink.sink().frame(&mut filtered).is_ok() {
-            self.measured = libav::frame_tags(&filtered);
+            // The last frame, too short for a block, has none.
+            let said = libav::frame_tags(&filtered);
+            if !said.is_empty() {
+                self.measured = said;
+            }
         }
         Ok(())
     }

@@ -5,6 +5,7 @@
 
 mod analysis;
 mod bytes;
+mod charset;
 mod codec;
 mod codecs_string;
 #[cfg(test)]

@@ -67,6 +67,70 @@ pub fn assume_layout(frame: &mut frame::Audio) {
     }
 }
 
+/// A frame of that many samples of silence at `rate`, in the sample format and the channel layout of these names.
+pub fn silent_frame(samples: usize, rate: u32, format: &str, layout: &str) -> Result<frame::Audio, Error> {
+    let layout = CString::new(layout).map_err(|_| Error::InvalidData)?;
+    let format = ffi::AVSampleFormat::from(format::Sample::from(format_name(format)));
+    let mut frame = frame::Audio::empty();
+    // SAFETY: the frame is blank; its buffer is allocated for exactly the format whose silence is written into it.
+    // Native layouts own no memory.
+    let made = unsafe {
+        let raw = frame.as_mut_ptr();
+        (*raw).format = format as i32;
+        (*raw).nb_samples = i32::try_from(samples).map_err(|_| Error::InvalidData)?;
+        (*raw).sample_rate = i32::try_from(rate).map_err(|_| Error::InvalidData)?;
+        match ffi::av_channel_layout_from_string(&raw mut (*raw).ch_layout, layout.as_ptr()) {
+            e if e < 0 => e,
+            _ => match ffi::av_frame_get_buffer(raw, 0) {
+                e if e < 0 => e,
+                _ => {
+                    let channels = (*raw).ch_layout.nb_channels;
+                    ffi::av_samples_set_silence((*raw).extended_data, 0, (*raw).nb_samples, channels, format)
+                }
+            },
+        }
+    };
+    if made < 0 { Err(Error::from(made)) } else { Ok(frame) }
+}
+
+/// The name, static as ffmpeg-next wants it; `flt` for one that is not known.
+fn format_name(name: &str) -> &'static str {
+    let names = ["u8", "s16", "s32", "s64", "flt", "dbl", "u8p", "s16p", "s32p", "s64p", "fltp", "dblp"];
+    names.into_iter().find(|known| *known == name).unwrap_or("flt")
+}
+
+/// Has a frame say that its pixels are so many times as wide as high.
+pub fn set_aspect(frame: &mut Frame, aspect: f64) {
+    const PARTS: f64 = 10_000.0;
+    #[expect(clippy::cast_possible_truncation, reason = "an aspect ratio")]
+    let num = (aspect * PARTS).round() as i32;
+    // SAFETY: the frame is allocated.
+    unsafe { (*frame.as_mut_ptr()).sample_aspect_ratio = ffi::AVRational { num, den: 10_000 } };
+}
+
+/// Gives a frame a duration, in its own time base.
+pub fn set_duration(frame: &mut Frame, duration: i64) {
+    // SAFETY: the frame is allocated.
+    unsafe {
+        #[cfg(ffmpeg_7_0)]
+        {
+            (*frame.as_mut_ptr()).duration = duration;
+        }
+        #[cfg(not(ffmpeg_7_0))]
+        {
+            (*frame.as_mut_ptr()).pkt_duration = duration;
+        }
+    }
+}
+
+/// Gives a frame a tag.
+pub fn tag_frame(frame: &mut Frame, name: &str, value: &str) {
+    let (Ok(name), Ok(value)) = (CString::new(name), CString::new(value)) else { return };
+    // SAFETY: the frame is allocated and owns its tags; both texts are terminated, and copied. Without memory the tag is
+    // missing.
+    unsafe { ffi::av_dict_set(&raw mut (*frame.as_mut_ptr()).metadata, name.as_ptr(), value.as_ptr(), 0) };
+}
+
 /// Gives an encoder the channel layout of that name.
 pub fn set_layout(name: &str, encoder: &mut codec::Context) -> Result<(), Error> {
     let name = CString::new(name).map_err(|_| Error::InvalidData)?;
@@ -212,6 +276,20 @@ pub fn side_data(stream: &ffmpeg_next::Stream<'_>) -> Vec<SideData> {
 pub fn generate_timestamps(demuxer: &mut format::context::Input) {
     // SAFETY: the context is open; the flag may change at any time between reads.
     unsafe { (*demuxer.as_mut_ptr()).flags |= ffi::AVFMT_FLAG_GENPTS };
+}
+
+/// A subtitle decoder's style header: the beginning of an ASS file.
+#[must_use]
+pub fn subtitle_header(decoder: &codec::Context) -> String {
+    // SAFETY: the header is `subtitle_header_size` bytes, and lives as long as the decoder.
+    let bytes = unsafe {
+        let size = usize::try_from((*decoder.as_ptr()).subtitle_header_size).unwrap_or(0);
+        match (*decoder.as_ptr()).subtitle_header {
+            header if header.is_null() || size == 0 => &[],
+            header => std::slice::from_raw_parts(header, size),
+        }
+    };
+    String::from_utf8_lossy(bytes).trim_end_matches('\0').to_owned()
 }
 
 /// Hands a subtitle decoder's style header on to an encoder, which cannot work without.

@@ -56,13 +56,32 @@ const BUFFER_BYTES: usize = 64 * 1024;
 #[derive(Clone, Debug)]
 pub struct Source {
     bytes: Arc<Bytes>,
+    /// Demuxers that may open it.
+    demuxers: &'static str,
 }
 
 impl Source {
     /// Takes over the descriptor that came with `input`.
     #[must_use]
     pub fn new(fd: OwnedFd, input: &protocol::Input) -> Self {
-        Self { bytes: Arc::new(Bytes::new(fd, input)) }
+        Self { bytes: Arc::new(Bytes::new(fd, input)), demuxers: DEMUXERS }
+    }
+
+    /// Subtitles in UTF-8.
+    #[must_use]
+    pub fn text(bytes: Arc<[u8]>) -> Self {
+        Self { bytes: Arc::new(Bytes::in_memory(bytes)), demuxers: TEXT_DEMUXERS }
+    }
+
+    /// All of its bytes, where they are not more than `max`.
+    pub fn bytes(&self, max: u64) -> Result<Vec<u8>, MediaError> {
+        if self.bytes.size() > max {
+            return Err(MediaError::Limit(format!("it has {} bytes; {max} are allowed", self.bytes.size())));
+        }
+        let mut bytes = Vec::new();
+        std::io::Read::read_to_end(&mut Reader::new(Arc::clone(&self.bytes)), &mut bytes)
+            .map_err(|_| MediaError::SourceUnreadable)?;
+        Ok(bytes)
     }
 
     /// Size in bytes.
@@ -73,7 +92,7 @@ impl Source {
 
     /// Opens it at its start and finds its streams.
     pub fn open(&self) -> Result<Opened, MediaError> {
-        self.open_as(DEMUXERS)
+        self.open_as(self.demuxers)
     }
 
     /// Opens a file of text subtitles.

@@ -9,8 +9,8 @@ use std::sync::{Arc, Mutex};
 use reelmill::model::Failure;
 use reelmill::model::media::MediaInfo;
 use reelmill::model::work::{
-    Audio, AudioCodec, AudioEncode, Container, Fit, FrameRate, MediaOutput, Output, Pipeline, Produced, RateControl,
-    Size, Subtitles, Tracks, Video, VideoCodec, VideoEncode,
+    Audio, AudioCodec, AudioEncode, Container, Fit, FrameRate, Level, MediaOutput, Output, Pipeline, Produced,
+    RateControl, Size, Subtitles, Tracks, Video, VideoCodec, VideoEncode,
 };
 use reelmill::worker::protocol::{Input, Message, Source as Kind};
 
@@ -142,6 +142,8 @@ pub fn aac() -> AudioEncode {
         sample_rate: None,
         channels: None,
         tracks: Tracks::Main,
+        level: Level::Source,
+        mix: None,
     }
 }
 
@@ -153,7 +155,12 @@ pub fn media_output(file: &str, video: VideoEncode) -> Output {
         video: Some(Video::Encode(video)),
         audio: Some(Audio::Encode(aac())),
         subtitles: Subtitles::None,
+        subtitle_files: Vec::new(),
+        burn: None,
         clip: None,
+        parts: Vec::new(),
         overlays: Vec::new(),
+        metadata: true,
+        chapters: true,
     })
 }

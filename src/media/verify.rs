@@ -13,7 +13,7 @@ use std::path::Path;
 
 use ffmpeg_next::Packet;
 use reelmill::model::media::MediaInfo;
-use reelmill::model::work::{Audio, AudioCodec, MediaOutput, Video, VideoCodec};
+use reelmill::model::work::{Audio, AudioCodec, Container, MediaOutput, Video, VideoCodec};
 use reelmill::worker::protocol::{Input, Source as Kind};
 
 use self::samples::Samples;
@@ -68,6 +68,31 @@ pub fn verify(path: &Path, output: &MediaOutput, expected: &Expected) -> Result<
     let tracks = read(source.open().map_err(|e| unreadable(e, &output.file))?, &info)?;
     check_tracks(&info, output, expected, tracks).map_err(wrong)?;
     Ok(info)
+}
+
+/// Reads the finished subtitle file at `path` again, which must hold `texts` of them; says its size in bytes.
+pub fn texts(path: &Path, output: &MediaOutput, texts: u64) -> Result<u64, MediaError> {
+    let bytes = std::fs::read(path).map_err(|source| MediaError::Scratch { path: path.to_owned(), source })?;
+    let wrong = |problem: String| MediaError::WrongOutput { file: output.file.clone(), problem };
+    let found = if output.container == Container::Ttml {
+        let text = std::str::from_utf8(&bytes).map_err(|_| wrong("it is not UTF-8".to_owned()))?;
+        if !text.trim_end().ends_with("</tt>") {
+            return Err(wrong("it stops before its end".to_owned()));
+        }
+        text.matches("<p").count() as u64
+    } else {
+        let source = Source::text(bytes.as_slice().into());
+        let mut opened = source.open().map_err(|e| unreadable(e, &output.file))?;
+        let (mut packet, mut packets) = (Packet::empty(), 0);
+        while opened.read(&mut packet)? {
+            packets += 1;
+        }
+        packets
+    };
+    if found == texts {
+        return Ok(bytes.len() as u64);
+    }
+    Err(wrong(format!("it has {found} texts instead of {texts}")))
 }
 
 /// A file in scratch as an input.

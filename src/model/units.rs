@@ -89,6 +89,17 @@ pub fn parse_percent(text: &str) -> Result<f64, String> {
         .ok_or_else(|| format!("`{text}` is not a share: write a number from 0 to 100 and %, like 10%"))
 }
 
+/// A gain in decibels: `-6dB` → -6.
+///
+/// # Errors
+/// A sentence that says what was expected.
+pub fn parse_gain(text: &str) -> Result<f64, String> {
+    let text = text.trim();
+    let number = ["dB", "db", "DB"].iter().find_map(|unit| text.strip_suffix(unit));
+    let gain = number.and_then(|n| n.trim().trim_start_matches('+').parse::<f64>().ok()).filter(|g| g.is_finite());
+    gain.ok_or_else(|| format!("`{text}` is not a gain: write a number and dB, like -6dB"))
+}
+
 /// A frame rate in frames per second: `25`, `29.97`, `30000/1001`.
 ///
 /// # Errors
@@ -134,6 +145,8 @@ mod tests {
         assert_eq!(parse_bytes("16MiB"), Ok(16 << 20));
         assert_eq!(parse_bitrate("2.5M"), Ok(2_500_000));
         assert_eq!(parse_percent("10%"), Ok(0.1));
+        assert_eq!((parse_gain("-6 dB"), parse_gain("+1.5dB")), (Ok(-6.0), Ok(1.5)));
+        assert!(parse_gain("6").is_err() && parse_gain("dB").is_err() && parse_gain("infdB").is_err());
         assert_eq!(parse_frame_rate("29.97"), Ok(Ratio { num: 30_000, den: 1_001 }));
         assert_eq!(parse_frame_rate("25"), Ok(Ratio { num: 25, den: 1 }));
         assert_eq!(parse_frame_rate("12.5"), Ok(Ratio { num: 12_500, den: 1_000 }));

@@ -1,11 +1,13 @@
 //! Parameters of encoding as media work.
 
+use super::beside::Beside;
 use super::registry::Facts;
+use super::{merge, sound, subtitles};
 use crate::model::plan::ActivityKind;
 use crate::model::units;
 use crate::model::work::{
     Audio, AudioCodec, AudioEncode, Clip, Container, Fit, FrameRate, Gop, MediaOutput, Overlay, RateControl, Size,
-    Subtitles, Tracks, Video, VideoCodec, VideoEncode,
+    Tracks, Video, VideoCodec, VideoEncode,
 };
 use crate::yaml::Node;
 
@@ -14,22 +16,30 @@ const CRF: f32 = 23.0;
 const CRF_WATERMARK: f32 = 20.0;
 
 /// A media file as the parameters ask for it.
-pub(super) fn read(kind: ActivityKind, spec: &Node, file: &str, overlays: Vec<Overlay>) -> MediaOutput {
+pub(super) fn read(
+    kind: ActivityKind,
+    spec: &Node,
+    file: &str,
+    overlays: Vec<Overlay>,
+    beside: &mut Beside,
+) -> MediaOutput {
     let container = container(spec);
-    let keeps = kind == ActivityKind::Remux;
-    let subtitles = match spec.get("subtitles").and_then(Node::as_str) {
-        Some("keep") => Subtitles::Keep,
-        None if keeps => Subtitles::Keep,
-        _ => Subtitles::None,
-    };
+    let parts = merge::parts(spec, beside);
+    let keeps = |key| spec.get(key).and_then(Node::as_str) != Some("drop");
     MediaOutput {
         file: file.to_owned(),
         container,
         video: video(kind, spec, container),
-        audio: audio(kind, spec, container),
-        subtitles,
-        clip: clip(spec),
+        audio: audio(kind, spec, container, beside),
+        subtitles: subtitles::kept(kind, spec),
+        subtitle_files: subtitles::files(spec, beside),
+        burn: subtitles::burn(spec, beside),
+        // Of several parts, each has its own.
+        clip: spec.get("clip").filter(|_| parts.is_empty()).map(clip_of),
+        parts,
         overlays,
+        metadata: keeps("metadata"),
+        chapters: keeps("chapters"),
     }
 }
 
@@ -64,7 +74,16 @@ const CONTAINERS: &[(&str, Container)] = &[
     ("ogg", Container::Ogg),
     ("flac", Container::Flac),
     ("wav", Container::Wav),
+    ("srt", Container::Srt),
+    ("vtt", Container::Vtt),
+    ("ass", Container::Ass),
+    ("ttml", Container::Ttml),
 ];
+
+/// Whether a container holds one stream of subtitles and nothing else.
+pub(super) const fn is_subtitles(container: Container) -> bool {
+    matches!(container, Container::Srt | Container::Vtt | Container::Ass | Container::Ttml)
+}
 
 /// Whether a container holds audio only.
 pub(super) const fn is_audio_only(container: Container) -> bool {
@@ -95,7 +114,7 @@ pub(super) fn audio_codec(spec: &Node) -> AudioCodec {
 fn video(kind: ActivityKind, spec: &Node, container: Container) -> Option<Video> {
     let Some(node) = spec.get("video") else {
         return match kind {
-            _ if is_audio_only(container) => None,
+            _ if is_audio_only(container) || is_subtitles(container) => None,
             ActivityKind::Remux => Some(Video::Copy),
             _ => Some(Video::Encode(video_encode(kind, &Node::empty_map(spec.span), spec))),
         };
@@ -188,13 +207,15 @@ fn frame_rate(node: &Node) -> FrameRate {
     }
 }
 
-fn audio(kind: ActivityKind, spec: &Node, container: Container) -> Option<Audio> {
+fn audio(kind: ActivityKind, spec: &Node, container: Container, beside: &mut Beside) -> Option<Audio> {
     let keeps = kind == ActivityKind::Remux;
     let Some(node) = spec.get("audio") else {
-        return Some(if keeps {
-            Audio::Copy { tracks: Tracks::All }
-        } else {
-            Audio::Encode(audio_encode(kind, &Node::empty_map(spec.span), native_audio(container)))
+        return (!is_subtitles(container)).then(|| {
+            if keeps {
+                Audio::Copy { tracks: Tracks::All }
+            } else {
+                Audio::Encode(audio_encode(kind, &Node::empty_map(spec.span), native_audio(container), beside))
+            }
         });
     };
     match (node.as_str(), node.get("codec").and_then(Node::as_str)) {
@@ -202,11 +223,11 @@ fn audio(kind: ActivityKind, spec: &Node, container: Container) -> Option<Audio>
         (Some(_), _) => Some(Audio::Copy { tracks: if keeps { Tracks::All } else { Tracks::Main } }),
         (_, Some("copy")) => Some(Audio::Copy { tracks: tracks(node) }),
         (_, None) if keeps => Some(Audio::Copy { tracks: tracks(node) }),
-        _ => Some(Audio::Encode(audio_encode(kind, node, audio_codec(spec)))),
+        _ => Some(Audio::Encode(audio_encode(kind, node, audio_codec(spec), beside))),
     }
 }
 
-fn audio_encode(kind: ActivityKind, node: &Node, codec: AudioCodec) -> AudioEncode {
+fn audio_encode(kind: ActivityKind, node: &Node, codec: AudioCodec, beside: &mut Beside) -> AudioEncode {
     let default_bps = match codec {
         AudioCodec::Flac => None,
         AudioCodec::Mp3 => Some(192_000),
@@ -221,31 +242,38 @@ fn audio_encode(kind: ActivityKind, node: &Node, codec: AudioCodec) -> AudioEnco
         sample_rate: count(node, "sample_rate"),
         channels: node.get("channels").and_then(Node::as_int).and_then(|n| u16::try_from(n).ok()),
         tracks: tracks(node),
+        level: sound::level(node),
+        mix: sound::mix(node, beside),
     }
 }
 
 fn tracks(node: &Node) -> Tracks {
-    let Some(tracks) = node.get("tracks") else { return Tracks::Main };
+    node.get("tracks").map_or(Tracks::Main, tracks_of)
+}
+
+/// Which streams a number, a language or a word means.
+pub(super) fn tracks_of(tracks: &Node) -> Tracks {
     if let Some(language) = tracks.get("language").and_then(Node::scalar_text) {
         return Tracks::Language(language);
     }
-    match (count(node, "tracks"), tracks.as_str()) {
+    match (tracks.as_int().and_then(|n| u32::try_from(n).ok()), tracks.as_str()) {
         (Some(index), _) => Tracks::Index(index),
         (_, Some("all")) => Tracks::All,
         _ => Tracks::Main,
     }
 }
 
-fn clip(spec: &Node) -> Option<Clip> {
-    let clip = spec.get("clip")?;
+/// The part that `start`, `duration` and `end` mean.
+pub(super) fn clip_of(clip: &Node) -> Clip {
     let at = |key| clip.get(key).and_then(seconds);
     let start_s = at("start").unwrap_or(0.0);
-    Some(Clip { start_s, duration_s: at("duration").or_else(|| at("end").map(|end| end - start_s)) })
+    Clip { start_s, duration_s: at("duration").or_else(|| at("end").map(|end| end - start_s)) }
 }
 
 /// What expressions learn of a template with these parameters.
 pub(super) fn facts(parameters: &Node) -> Facts {
-    let output = read(ActivityKind::Transcode, parameters, "", Vec::new());
+    let mut beside = Beside { first: 1, references: Vec::new() };
+    let output = read(ActivityKind::Transcode, parameters, "", Vec::new(), &mut beside);
     let mut facts = Facts { container: extension(output.container).to_owned(), ..Facts::default() };
     match output.video {
         None => {}

@@ -8,7 +8,9 @@
 //! Deliberately absent: activities and their order (`workflow`), and how media work is done (`media`).
 
 mod analysis;
+mod beside;
 mod encode;
+mod merge;
 mod names;
 mod overlay;
 mod package;
@@ -16,11 +18,14 @@ mod registry;
 mod rules;
 mod shapes;
 mod snapshot;
+mod sound;
 mod source;
+mod subtitles;
 
 use crate::model::plan::ActivityKind;
 use crate::model::work;
 use crate::yaml::{self, Node, Sink, Span};
+use beside::Beside;
 
 pub use names::{Files, files};
 pub use package::KeySource;
@@ -52,19 +57,21 @@ pub fn check(kind: ActivityKind, rendered: &Node) -> Result<(), Box<yaml::Diagno
     sink.finish().into_iter().find(yaml::Diagnostic::is_error).map_or(Ok(()), |d| Err(Box::new(d)))
 }
 
-/// The work of rendered parameters that [`check`] has passed, and what it needs besides, pictures to lay over the video or
-/// files of subtitles: their references as written, in the order of the inputs from `first_overlay`. `files` are the names it writes.
+/// The work of rendered parameters that [`check`] has passed, and what it reads beside its source (pictures, music,
+/// subtitles): the references as written, in the order of the inputs from `first_input`. `files` are the names it writes.
 #[must_use]
-pub fn outputs(kind: ActivityKind, spec: &Node, files: &Files, first_overlay: usize) -> (work::Work, Vec<String>) {
+pub fn outputs(kind: ActivityKind, spec: &Node, files: &Files, first_input: usize) -> (work::Work, Vec<String>) {
     match kind {
         ActivityKind::Analysis => (work::Work::Analysis(analysis::read(spec, files)), Vec::new()),
         ActivityKind::Snapshot => (pipeline(work::Output::Snapshot(snapshot::read(spec, files))), Vec::new()),
         ActivityKind::Transcode | ActivityKind::Remux | ActivityKind::Watermark => {
-            let (overlays, images) = overlay::read(kind, spec, first_overlay);
-            (pipeline(work::Output::Media(encode::read(kind, spec, &files.main, overlays))), images)
+            let (overlays, images) = overlay::read(kind, spec, first_input);
+            let mut beside = Beside { first: first_input, references: images };
+            let output = encode::read(kind, spec, &files.main, overlays, &mut beside);
+            (pipeline(work::Output::Media(output)), beside.references)
         }
         ActivityKind::Package => {
-            let (package, subtitles) = package::read(spec, files, first_overlay);
+            let (package, subtitles) = package::read(spec, files, first_input);
             (work::Work::Package(package), subtitles)
         }
     }

@@ -23,7 +23,8 @@ const MAX_EXTENDS: usize = 16;
 const ABOUT: &[&str] = &["name", "description", "extends", "locked"];
 
 /// Keys of a template and of an activity that set how it encodes.
-pub(super) const ENCODING: &[&str] = &["container", "video", "audio", "subtitles", "if_source_lower"];
+pub(super) const ENCODING: &[&str] =
+    &["container", "video", "audio", "subtitles", "metadata", "chapters", "if_source_lower"];
 
 /// A template.
 #[derive(Clone, Debug)]

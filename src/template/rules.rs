@@ -3,7 +3,7 @@
 //! Each rule looks only at what is known: a parameter with `${…}` is judged when it has been rendered.
 
 use super::encode::{self, bits, container, extension, is_audio_only, seconds};
-use super::{package, snapshot};
+use super::{merge, package, snapshot, sound, subtitles};
 use crate::model::plan::ActivityKind;
 use crate::model::work::{AudioCodec, Container};
 use crate::yaml::{Node, Sink, Span, is_deferred};
@@ -38,6 +38,10 @@ fn media(kind: ActivityKind, spec: &Node, sink: &mut Sink<'_>) {
     if let Some(clip) = known("clip") {
         clip_rules(clip, sink);
     }
+    merge::rules(spec, sink);
+    if known("subtitles").is_some() {
+        subtitles::rules(kind, spec, sink);
+    }
     if kind == ActivityKind::Watermark {
         watermark_rules(spec, sink);
     }
@@ -52,12 +56,12 @@ fn media(kind: ActivityKind, spec: &Node, sink: &mut Sink<'_>) {
 }
 
 /// Whether the value is the word `none`.
-fn is_none(node: Option<&Node>) -> bool {
+pub(super) fn is_none(node: Option<&Node>) -> bool {
     node.and_then(Node::as_str) == Some("none")
 }
 
 /// Whether packets are taken as they are.
-fn is_copy(node: &Node) -> bool {
+pub(super) fn is_copy(node: &Node) -> bool {
     node.as_str() == Some("copy") || node.get("codec").and_then(Node::as_str) == Some("copy")
 }
 
@@ -66,6 +70,15 @@ fn container_rules(kind: ActivityKind, spec: &Node, sink: &mut Sink<'_>) {
     let name = extension(container);
     let place = |key: &str| spec.get(key).map_or(spec.span, |n| n.span);
     let (video, audio) = (spec.get("video"), spec.get("audio"));
+    if encode::is_subtitles(container) {
+        for key in ["video", "audio"] {
+            if let Some(entry) = spec.entry(key).filter(|entry| !is_none(Some(&entry.value))) {
+                sink.error("TPL0203", entry.key_span, format!("a {name} file holds subtitles only"));
+            }
+        }
+        name_rules(spec, container, sink);
+        return;
+    }
     let no_video = is_none(video) || video.is_none() && is_audio_only(container);
     if no_video && is_none(audio) {
         sink.error("TPL0207", place("audio"), "neither video nor audio is left")
@@ -98,7 +111,7 @@ const fn holds_audio(container: Container, codec: AudioCodec) -> bool {
         Container::Webm => matches!(codec, AudioCodec::Opus),
         Container::Ogg => matches!(codec, AudioCodec::Opus | AudioCodec::Flac),
         Container::Flac => matches!(codec, AudioCodec::Flac),
-        Container::Wav => false,
+        Container::Wav | Container::Srt | Container::Vtt | Container::Ass | Container::Ttml => false,
     }
 }
 
@@ -128,7 +141,7 @@ fn no_encoding(node: &Node, what: &str, sink: &mut Sink<'_>) {
     }
 }
 
-fn must_encode(video: &Node, message: &str, sink: &mut Sink<'_>) {
+pub(super) fn must_encode(video: &Node, message: &str, sink: &mut Sink<'_>) {
     if is_none(Some(video)) || is_copy(video) {
         sink.error("TPL0204", video.span, message);
     }
@@ -224,6 +237,7 @@ fn audio_rules(spec: &Node, audio: &Node, sink: &mut Sink<'_>) {
         }
         return;
     }
+    sound::rules(audio, sink);
     let codec = encode::audio_codec(spec);
     let name = encode::codec_name(codec);
     if let Some(bitrate) = audio.get("bitrate") {
@@ -260,7 +274,7 @@ fn audio_rules(spec: &Node, audio: &Node, sink: &mut Sink<'_>) {
     }
 }
 
-fn clip_rules(clip: &Node, sink: &mut Sink<'_>) {
+pub(super) fn clip_rules(clip: &Node, sink: &mut Sink<'_>) {
     exclusive(clip, &["duration", "end"], "TPL0208", sink);
     let start = clip.get("start").and_then(seconds).unwrap_or(0.0);
     if let Some(end) = clip.get("end").filter(|e| seconds(e).is_some_and(|end| end <= start)) {

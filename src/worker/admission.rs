@@ -158,7 +158,8 @@ fn media_output(output: &MediaOutput, input_bytes: u64, media: Option<&MediaInfo
     let Some(Video::Encode(encode)) = &output.video else { return copied };
     let pixels = target_pixels(encode.size, media);
     let memory = pictures(pixels);
-    let Some(duration) = media.and_then(|media| media.format.duration_s) else { return Need { memory, ..copied } };
+    let known = media.filter(|_| output.parts.is_empty());
+    let Some(duration) = known.and_then(|media| media.format.duration_s) else { return Need { memory, ..copied } };
     let rate = match encode.rate_control {
         RateControl::Crf { maxrate_bps: Some(rate), .. }
         | RateControl::Abr { bitrate_bps: rate, .. }

@@ -57,7 +57,7 @@ pub enum ResolvedInput {
     Object(InputObject),
     /// What another activity published.
     Output(OutputObject),
-    /// Something that lies beside: the picture of a watermark, subtitles, a key.
+    /// Something that lies beside: the picture of a watermark, music, a further part, subtitles, a key.
     Asset(ObjectLocation),
     /// A key that is no object.
     Key(KeySource),
@@ -94,9 +94,9 @@ fn on_this_stack(plan: &Plan, index: usize, cx: &ResolveContext<'_>) -> Result<R
         ActivityKind::Analysis if files.main.is_empty() => (String::new(), String::new()),
         _ => target(plan, activity, &files, &scope)?,
     };
-    let (mut work, images) = template::outputs(activity.kind, &spec, &files, inputs.len());
-    for image in &images {
-        inputs.push(ResolvedInput::Asset(asset(image, activity, cx)?));
+    let (mut work, beside) = template::outputs(activity.kind, &spec, &files, inputs.len());
+    for reference in &beside {
+        inputs.push(ResolvedInput::Asset(asset(reference, activity, cx)?));
     }
     for key in template::keys(activity.kind, &spec) {
         inputs.push(match key {
@@ -221,14 +221,14 @@ fn good_key(key: &str) -> Result<(), &'static str> {
     good_file(key)
 }
 
-/// Where something beside the media is.
-fn asset(image: &str, activity: &Activity, cx: &ResolveContext<'_>) -> Result<ObjectLocation, Failure> {
-    let (bucket, key) = match image.strip_prefix("s3://") {
+/// Where something that an activity reads beside its input is.
+fn asset(reference: &str, activity: &Activity, cx: &ResolveContext<'_>) -> Result<ObjectLocation, Failure> {
+    let (bucket, key) = match reference.strip_prefix("s3://") {
         Some(rest) => rest.split_once('/').unwrap_or((rest, "")),
-        None => (cx.input.location.bucket.as_str(), image),
+        None => (cx.input.location.bucket.as_str(), reference),
     };
     if bucket.is_empty() || key.is_empty() || key.contains('\0') {
-        let message = format!("in `{}`: `{image}` names no object; write s3://bucket/key, or a key", activity.name);
+        let message = format!("in `{}`: `{reference}` names no object; write s3://bucket/key, or a key", activity.name);
         return Err(Failure::definition("WF0406", message));
     }
     Ok(ObjectLocation { bucket: bucket.to_owned(), key: key.to_owned() })

@@ -86,6 +86,12 @@ impl Check<'_, '_> {
                 }
             }
             Kind::Percent => drop(self.parsed(node, units::parse_percent)),
+            Kind::Gain { min_db, max_db } => {
+                if let Some(gain) = self.parsed(node, units::parse_gain) {
+                    let inside = (*min_db..=*max_db).contains(&gain);
+                    self.range(node.span, inside, || format!("{gain} dB is not from {min_db} to {max_db}"));
+                }
+            }
             Kind::Bytes => drop(self.parsed(node, units::parse_bytes)),
             Kind::Bits { min, max } => {
                 if let Some(n) = self.parsed(node, units::parse_bitrate) {
@@ -227,7 +233,7 @@ fn fits(node: &Node, kind: &Kind) -> bool {
         | Kind::Bytes
         | Kind::Bits { .. }
         | Kind::FrameRate { .. } => text || number,
-        Kind::Percent => text,
+        Kind::Percent | Kind::Gain { .. } => text,
         Kind::Choice(_) | Kind::Scalar => text || number || node.as_bool().is_some(),
         Kind::Map(_) | Kind::Named(_) => matches!(node.value, Value::Map(_)),
         Kind::List { .. } => matches!(node.value, Value::Seq(_)),
@@ -243,6 +249,7 @@ fn accepts(node: &Node, kind: &Kind) -> bool {
     fits(node, kind)
         && match kind {
             Kind::Percent => units::parse_percent(text).is_ok(),
+            Kind::Gain { .. } => units::parse_gain(text).is_ok(),
             Kind::Duration { .. } => units::parse_duration(text).is_ok(),
             Kind::Bytes => units::parse_bytes(text).is_ok(),
             Kind::Bits { .. } => units::parse_bitrate(text).is_ok(),

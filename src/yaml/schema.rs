@@ -52,6 +52,9 @@ fn value(kind: &Kind, expressions: bool, definitions: &mut Map<String, Value>) -
         Kind::Duration { .. } => number_or(r"^\s*(\d+(\.\d+)?\s*(ms|s|min|m|h|d)\s*)+$|^\s*\d+(\.\d+)?\s*$"),
         Kind::FrameRate { .. } => number_or(r"^\s*\d+(\.\d+)?\s*(/\s*\d+\s*)?$"),
         Kind::Percent => one("type", "string".into()).with("pattern", r"^\s*\d+(\.\d+)?\s*%\s*$".into()),
+        Kind::Gain { .. } => {
+            one("type", "string".into()).with("pattern", r"^\s*[+-]?\s*\d+(\.\d+)?\s*(dB|db|DB)\s*$".into())
+        }
         Kind::Bytes => number_or(r"^\s*\d+(\.\d+)?\s*([kKMGT]i?)?B?\s*$"),
         Kind::Bits { .. } => number_or(r"^\s*\d+(\.\d+)?\s*[kKMmG]?\s*$"),
         Kind::Choice(choice) => one("enum", words(choice.now)),

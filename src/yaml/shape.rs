@@ -116,6 +116,13 @@ pub enum Kind {
     },
     /// A share of a whole: `10%`.
     Percent,
+    /// A gain: `-6dB`.
+    Gain {
+        /// Lowest, in decibels.
+        min_db: f64,
+        /// Highest, in decibels.
+        max_db: f64,
+    },
     /// A size: `16MiB`.
     Bytes,
     /// A rate or an amount of bits: `2.5M`.
@@ -157,6 +164,7 @@ impl Kind {
             Self::Duration { .. } => "a duration, like 500ms, 10s, 5m or 2h".to_owned(),
             Self::FrameRate { .. } => "a frame rate, like 25 or 30000/1001".to_owned(),
             Self::Percent => "a share, like 10%".to_owned(),
+            Self::Gain { .. } => "a gain, like -6dB".to_owned(),
             Self::Bytes => "a size, like 1KiB, 16MiB or 100GiB".to_owned(),
             Self::Bits { .. } => "a number of bits, like 128k or 2.5M".to_owned(),
             Self::Choice(choice) => format!("one of {}", choice.now.join(", ")),

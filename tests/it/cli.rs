@@ -83,6 +83,27 @@ fn the_audio_workflow_runs() {
 }
 
 #[test]
+fn the_podcast_workflow_runs() {
+    let (_, made) = example("podcast.yaml", "audio/vorbis.ogg");
+    assert_eq!(made.len(), 2, "{made:#?}");
+}
+
+#[test]
+fn the_subtitles_workflow_runs() {
+    let (_, made) = example("subtitles.yaml", "multitrack/srt.mkv");
+    assert_eq!(made.len(), 3, "{made:#?}");
+}
+
+#[test]
+fn the_bumpers_workflow_runs() {
+    let (execution, made) = example("bumpers.yaml", "normal/tiny_aac_180p.mp4");
+    assert_eq!(made.len(), 1, "{made:#?}");
+    // The source has 5.014 s, one second before it, half a second after.
+    let path = execution["activities"]["show"]["outputs"][0]["key"].as_str().unwrap();
+    assert!(path.ends_with("tiny_aac_180p.mp4"), "{execution:#}");
+}
+
+#[test]
 fn the_remux_workflow_runs() {
     let (execution, made) = example("remux.yaml", "ts/sintel_captions_10s.ts");
     assert!(!made.is_empty(), "{execution:#}");

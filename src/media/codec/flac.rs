@@ -20,6 +20,10 @@ impl AudioEncoder for Flac {
         8
     }
 
+    fn is_lossless(&self) -> bool {
+        true
+    }
+
     fn options(&self, _encode: &AudioEncode) -> Options {
         Options::new()
     }

@@ -43,6 +43,11 @@ pub trait AudioEncoder: Sync {
     /// Options for `encode`.
     fn options(&self, encode: &AudioEncode) -> Options;
 
+    /// Whether what is decoded is what was encoded.
+    fn is_lossless(&self) -> bool {
+        false
+    }
+
     /// The sample rate to encode at: the one asked for or the source's, or the nearest above it that the codec has.
     fn sample_rate(&self, wanted: u32) -> u32 {
         let rates = self.sample_rates();

@@ -27,6 +27,9 @@ const ISO: &[(&str, &str)] = &[("movflags", "+faststart"), ("movie_timescale", "
 const IN_TRANSPORT_STREAMS: &[&str] =
     &["h264", "hevc", "mpeg2video", "mpeg1video", "aac", "aac_latm", "mp2", "mp3", "ac3", "eac3", "dts", "opus"];
 
+/// What Ogg holds; libav's muxer does not say before it writes.
+const IN_OGG: &[&str] = &["vorbis", "opus", "flac", "speex", "theora", "vp8"];
+
 /// The format of a container.
 #[must_use]
 pub const fn format(container: Container) -> Format {
@@ -42,6 +45,10 @@ pub const fn format(container: Container) -> Format {
         Container::Ogg => new("ogg", "ogg", &[], ("video/ogg", "audio/ogg"), None),
         Container::Flac => new("flac", "flac", &[], ("audio/flac", "audio/flac"), None),
         Container::Wav => new("wav", "wav", &[], ("audio/wav", "audio/wav"), None),
+        Container::Srt => text("srt", "srt", "application/x-subrip", "subrip"),
+        Container::Vtt => text("webvtt", "vtt", "text/vtt", "webvtt"),
+        Container::Ass => text("ass", "ass", "text/x-ssa", "ass"),
+        Container::Ttml => text("ttml", "ttml", "application/ttml+xml", "ttml"),
     }
 }
 
@@ -55,11 +62,24 @@ const fn new(
     Format { muxer, options, content_type, name, subtitles }
 }
 
+const fn text(muxer: &'static str, name: &'static str, content_type: &'static str, encoder: &'static str) -> Format {
+    new(muxer, name, &[], (content_type, content_type), Some(encoder))
+}
+
+/// Whether a container holds one stream of subtitles and nothing else.
+#[must_use]
+pub const fn subtitles_only(container: Container) -> bool {
+    matches!(container, Container::Srt | Container::Vtt | Container::Ass | Container::Ttml)
+}
+
 /// Whether a format holds a codec, as far as that can be told before writing.
 #[must_use]
 pub fn holds(format: &Format, codec: codec::Id) -> bool {
     if format.muxer == "mpegts" {
         return IN_TRANSPORT_STREAMS.contains(&codec.name());
+    }
+    if format.muxer == "ogg" {
+        return IN_OGG.contains(&codec.name());
     }
     raw::can_hold(format.muxer, codec) != Some(false)
 }
@@ -68,6 +88,13 @@ pub fn holds(format: &Format, codec: codec::Id) -> bool {
 #[must_use]
 pub fn holds_rotation(format: &Format) -> bool {
     matches!(format.muxer, "mp4" | "mov")
+}
+
+/// Whether a format holds pictures that are attached to sound, such as a cover.
+#[must_use]
+pub fn holds_covers(format: &Format, codec: codec::Id) -> bool {
+    matches!(format.muxer, "mp4" | "mov" | "ipod" | "mp3" | "flac")
+        && matches!(codec, codec::Id::MJPEG | codec::Id::PNG)
 }
 
 /// Whether a container holds audio only.

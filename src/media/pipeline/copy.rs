@@ -18,6 +18,8 @@ pub struct Copying {
     track: Track,
     window: Window,
     video: bool,
+    /// Whether it is one attached picture, which belongs to no time.
+    attached: bool,
     port: Port,
     started: bool,
     /// Video since the last keyframe, until the window starts.
@@ -27,7 +29,8 @@ pub struct Copying {
 impl Copying {
     /// Announces the stream to the muxer.
     pub fn start(track: Track, window: Window, port: Port) -> Result<Self, Stop> {
-        let video = track.parameters.medium() == media::Type::Video;
+        let attached = track.disposition.contains(Disposition::ATTACHED_PIC);
+        let video = !attached && track.parameters.medium() == media::Type::Video;
         port.ready(Spec {
             parameters: track.parameters.clone(),
             time_base: track.time_base,
@@ -38,13 +41,20 @@ impl Copying {
             title: track.title.clone(),
             disposition: if video { Disposition::DEFAULT } else { track.disposition },
         })?;
-        Ok(Self { track, window, video, port, started: false, held: Vec::new() })
+        Ok(Self { track, window, video, attached, port, started: false, held: Vec::new() })
     }
 
     /// Hands on a packet of the stream; false when the window has ended.
     pub fn feed(&mut self, packet: &Packet) -> Result<bool, Stop> {
         if raw::is_encrypted(packet) {
             return Err(MediaError::Encrypted.into());
+        }
+        if self.attached {
+            let mut packet = raw::share_packet(packet);
+            packet.set_pts(Some(0));
+            packet.set_dts(Some(0));
+            self.port.packet(packet)?;
+            return Ok(false);
         }
         let base = self.track.time_base;
         let Some(time) = packet.pts().or(packet.dts()) else {
@@ -57,6 +67,13 @@ impl Copying {
                 let decoded = packet.dts().unwrap_or(time);
                 return Ok(self.window.place(decoded, base) != Placed::After);
             }
+            // The priming of codecs lies before the start of a source, and belongs to it.
+            Placed::Before if !self.window.is_clip() => {
+                self.started |= !self.video || packet.is_key();
+                if self.started {
+                    self.forward(packet)?;
+                }
+            }
             Placed::Before if self.video && !self.started => {
                 if packet.is_key() {
                     self.held.clear();
@@ -68,6 +85,9 @@ impl Copying {
             Placed::Before if self.video => self.forward(packet)?,
             Placed::Before => {}
             Placed::At(_) => {
+                if packet.is_key() {
+                    self.held.clear();
+                }
                 for held in std::mem::take(&mut self.held) {
                     self.started = true;
                     self.forward(&held)?;

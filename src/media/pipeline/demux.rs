@@ -52,7 +52,7 @@ pub fn run(opened: &mut Opened, mut routes: BTreeMap<usize, Route>) -> Result<Ve
 }
 
 /// Moves a packet onto the clock that the source started with.
-fn join(packet: &mut Packet, opened: &Opened, timeline: &mut Timeline) {
+pub fn join(packet: &mut Packet, opened: &Opened, timeline: &mut Timeline) {
     let Some(stream) = opened.demuxer().stream(packet.stream()) else { return };
     let Some(time) = packet.dts().or(packet.pts()) else { return };
     let base = stream.time_base();

@@ -1,14 +1,12 @@
 //! What goes into an output besides its streams, and checking it once it is written.
 
-use std::path::Path;
-
-use reelmill::model::work::{FileRole, Produced, ProducedFile};
+use reelmill::model::work::{FileRole, MediaOutput, Produced, ProducedFile};
 
 use super::mux::{Chapter, Totals};
 use super::plan::MediaPlan;
 use super::streams::Inventory;
-use super::window::Window;
-use crate::error::MediaError;
+use super::{Surroundings, container};
+use crate::error::{MediaError, warning};
 use crate::scratch;
 use crate::verify::{self, Expected, ExpectedAudio, ExpectedVideo};
 
@@ -16,21 +14,26 @@ use crate::verify::{self, Expected, ExpectedAudio, ExpectedVideo};
 const TAGS_OF_MAKING: [&str; 6] =
     ["encoder", "major_brand", "minor_version", "compatible_brands", "creation_time", "timecode"];
 
+/// Less than this before a clip is on time, in microseconds: containers round to milliseconds.
+const EARLY_US: i64 = 2_000;
+
 /// Container metadata to take over.
 #[must_use]
-pub fn tags(inventory: &Inventory) -> Vec<(String, String)> {
-    let tags = inventory.info.format.tags.iter();
+pub fn tags(inventory: &Inventory, output: &MediaOutput) -> Vec<(String, String)> {
+    let tags = inventory.info.format.tags.iter().filter(|_| output.metadata);
     let kept = tags.filter(|(name, _)| !TAGS_OF_MAKING.contains(&name.to_ascii_lowercase().as_str()));
     kept.filter(|(name, value)| !name.contains('\0') && !value.contains('\0'))
         .map(|(name, value)| (name.clone(), value.clone()))
         .collect()
 }
 
-/// Chapters that lie in `window`.
+/// Chapters that lie in the part of the source that `plan` takes; those of parts are not put together.
 #[must_use]
-pub fn chapters(inventory: &Inventory, window: Window) -> Vec<Chapter> {
+pub fn chapters(inventory: &Inventory, plan: &MediaPlan<'_>) -> Vec<Chapter> {
+    let window = plan.window;
+    let kept = plan.output.chapters && plan.splice.is_none();
     let origin_us = window.start_us() - inventory.start_us;
-    let inside = inventory.info.chapters.iter().filter_map(|chapter| {
+    let inside = inventory.info.chapters.iter().filter(|_| kept).filter_map(|chapter| {
         let start_us = (microseconds(chapter.start_s) - origin_us).max(0);
         let end_us = (microseconds(chapter.end_s) - origin_us).min(window.length_us().unwrap_or(i64::MAX));
         let title = chapter.title.clone().unwrap_or_default().replace('\0', "");
@@ -40,9 +43,21 @@ pub fn chapters(inventory: &Inventory, window: Window) -> Vec<Chapter> {
 }
 
 /// Opens a finished file again, and holds it against what went into it.
-pub fn check(scratch: &Path, plan: &MediaPlan<'_>, totals: &[Totals]) -> Result<Produced, MediaError> {
+pub fn check(around: Surroundings<'_>, plan: &MediaPlan<'_>, totals: &[Totals]) -> Result<Produced, MediaError> {
+    let scratch = around.scratch;
+    if let Some(early) = early(plan, totals) {
+        around.talk.warn(warning::CUT_AT_KEYFRAME, early);
+    }
     let file = &plan.output.file;
     let path = scratch::place(scratch, file)?;
+    if container::subtitles_only(plan.output.container) {
+        let texts = totals.iter().map(|totals| totals.packets).sum();
+        let size_bytes = verify::texts(&path, plan.output, texts)?;
+        let content_type = plan.format.content_type.0.to_owned();
+        let role = FileRole::Track;
+        let made = ProducedFile { file: file.clone(), size_bytes, content_type, role, media: None };
+        return Ok(Produced { files: vec![made] });
+    }
     let info = verify::verify(&path, plan.output, &expected(plan, totals))?;
     let (with_video, audio_only) = plan.format.content_type;
     let content_type = if info.video.is_empty() { audio_only } else { with_video };
@@ -55,6 +70,27 @@ pub fn check(scratch: &Path, plan: &MediaPlan<'_>, totals: &[Totals]) -> Result<
             media: Some(info),
         }],
     })
+}
+
+/// What of a copied video lies before the clip that was asked for, in words: copies begin at a keyframe.
+fn early(plan: &MediaPlan<'_>, totals: &[Totals]) -> Option<String> {
+    let copied = plan.video.as_ref().is_some_and(|(_, encode)| encode.is_none());
+    let (start_us, _) = totals.first().filter(|_| copied && plan.window.is_clip())?.span_us?;
+    if start_us >= -EARLY_US {
+        return None;
+    }
+    let asked_s = plan.output.clip.map_or(0.0, |clip| clip.start_s);
+    let early_s = seconds(-start_us);
+    let shown = if container::holds_rotation(&plan.format) {
+        "players that know edit lists hide what lies before"
+    } else {
+        "what lies before is shown"
+    };
+    Some(format!(
+        "the copied video of `{}` begins at the keyframe at {:.3} s, {early_s:.3} s before the clip: {shown}",
+        plan.output.file,
+        asked_s - early_s,
+    ))
 }
 
 /// What the muxer was given, stream by stream in the plan's order.
@@ -78,9 +114,9 @@ fn expected(plan: &MediaPlan<'_>, totals: &[Totals]) -> Expected {
     Expected {
         video,
         audio: audio
-            .map(|((_, encode), totals)| ExpectedAudio { duration_s: duration_s(totals).filter(|_| encode.is_some()) })
+            .map(|(sound, totals)| ExpectedAudio { duration_s: duration_s(totals).filter(|_| sound.encode.is_some()) })
             .collect(),
-        subtitles: subtitles.iter().filter(|totals| totals.written).count(),
+        subtitles: subtitles.iter().take(plan.subtitles.len()).filter(|totals| totals.written).count(),
     }
 }
 

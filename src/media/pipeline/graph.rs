@@ -81,6 +81,18 @@ impl AudioFormat {
     pub fn of(frame: &ffmpeg_next::frame::Audio) -> Self {
         Self { rate: frame.rate(), samples: frame.format().name(), layout: raw::layout_name(frame) }
     }
+
+    /// The clock of its samples.
+    #[must_use]
+    pub fn base(&self) -> Rational {
+        Rational(1, i32::try_from(self.rate).unwrap_or(i32::MAX))
+    }
+
+    /// The filter that makes frames so.
+    #[must_use]
+    pub fn filter(&self) -> String {
+        format!("aformat=sample_fmts={}:sample_rates={}:channel_layouts={}", self.samples, self.rate, self.layout)
+    }
 }
 
 impl Graph {

@@ -8,7 +8,6 @@
 //! Each box is a thread; each arrow a bounded channel ([`flow`]). **Invariant**: an output that fails leaves the others
 //! alone; every thread is joined before this ends; what is reported as made was opened again and checked.
 
-mod audio;
 mod cadence;
 mod container;
 mod copy;
@@ -26,6 +25,8 @@ mod plan;
 mod progress;
 mod run;
 mod snapshot;
+mod sound;
+mod splice;
 mod still;
 pub mod streams;
 mod subtitles;

@@ -19,6 +19,7 @@ use super::progress::Position;
 use super::window::Window;
 use crate::error::{MediaError, warning};
 use crate::geometry::Pixels;
+use crate::language;
 use crate::raw::{self, SideData};
 use crate::talk::Talk;
 
@@ -251,7 +252,9 @@ impl Muxing<'_> {
         if let Some(rate) = spec.frame_rate {
             stream.set_avg_frame_rate(rate);
         }
-        let language = spec.language.clone().map(|language| ("language".to_owned(), language));
+        let bibliographic = !matches!(self.format.muxer, "mp4" | "mov" | "ipod");
+        let language = spec.language.as_deref().map(|tag| language::three_letters(tag, bibliographic));
+        let language = language.map(|language| ("language".to_owned(), language));
         let title = spec.title.clone().map(|title| ("title".to_owned(), title));
         stream.set_metadata(language.into_iter().chain(title).collect());
         raw::add_side_data(&mut stream, &spec.side_data);

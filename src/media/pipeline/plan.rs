@@ -4,19 +4,21 @@
 //! it is said in a warning.
 
 use ffmpeg_next::codec::decoder;
-use reelmill::model::work::{Audio, AudioEncode, MediaOutput, Output, Snapshot, Video, VideoEncode};
+use reelmill::model::work::{Audio, MediaOutput, Output, Snapshot, Video, VideoEncode};
 
+use super::Surroundings;
 use super::container::{self, Format};
 use super::overlay::Picture;
 use super::snapshot::Moments;
+use super::sound::{self, Sound};
+use super::splice::Splice;
 use super::streams::{Inventory, Track, VideoTrack};
-use super::subtitles::{self, Fate};
+use super::subtitles::{self, Text};
 use super::window::Window;
 use crate::codec as codecs;
 use crate::error::{MediaError, warning};
 use crate::libav::Orientation;
 use crate::source::Source;
-use crate::talk::Talk;
 
 /// What one output takes.
 pub enum Plan<'a> {
@@ -36,10 +38,20 @@ pub struct MediaPlan<'a> {
     pub window: Window,
     /// Video; how it is encoded, or absent to copy it.
     pub video: Option<(VideoTrack, Option<&'a VideoEncode>)>,
-    /// Audio streams; how they are encoded, or absent to copy them.
-    pub audio: Vec<(Track, Option<&'a AudioEncode>)>,
-    /// Subtitle streams, and the encoder that converts them, or absent to copy them.
-    pub subtitles: Vec<(Track, Option<&'static str>)>,
+    /// Audio streams.
+    pub audio: Vec<Sound<'a>>,
+    /// Subtitle streams.
+    pub subtitles: Vec<Text>,
+    /// Attached pictures.
+    pub pictures: Vec<Track>,
+    /// The inputs that it is put together from, where that is not the source alone.
+    pub splice: Option<Splice>,
+    /// Start of the source on the container's clock, in microseconds.
+    pub origin_us: i64,
+    /// Its length in seconds, where it is known.
+    pub duration_s: Option<f64>,
+    /// The filter that draws subtitles into the video.
+    pub burn: Option<String>,
     /// Pictures laid over the video.
     pub overlays: Vec<Picture>,
 }
@@ -58,9 +70,14 @@ pub struct ShotPlan<'a> {
 
 impl<'a> Plan<'a> {
     /// Of an output over a source.
-    pub fn new(output: &'a Output, inventory: &Inventory, inputs: &[Source], talk: &Talk) -> Result<Self, MediaError> {
+    pub fn new(
+        output: &'a Output,
+        inventory: &Inventory,
+        inputs: &[Source],
+        around: Surroundings<'_>,
+    ) -> Result<Self, MediaError> {
         match output {
-            Output::Media(media) => Ok(Self::Media(Box::new(MediaPlan::new(media, inventory, inputs, talk)?))),
+            Output::Media(media) => Ok(Self::Media(Box::new(MediaPlan::new(media, inventory, inputs, around)?))),
             Output::Snapshot(snapshot) => {
                 let video = inventory.video()?.ok_or(MediaError::NoStreams("video"))?.clone();
                 decodable(&video.track, "video")?;
@@ -79,9 +96,14 @@ impl<'a> Plan<'a> {
     pub fn decoded(&self) -> Vec<&Track> {
         match self {
             Self::Shots(shots) => vec![&shots.video.track],
+            Self::Media(media) if media.splice.is_some() => Vec::new(),
             Self::Media(media) => {
                 let video = media.video.iter().filter(|(_, encode)| encode.is_some()).map(|(video, _)| &video.track);
-                let audio = media.audio.iter().filter(|(_, encode)| encode.is_some()).map(|(audio, _)| audio);
+                let audio = media
+                    .audio
+                    .iter()
+                    .filter(|sound| sound.encode.is_some() && sound.silence.is_none())
+                    .map(|s| &s.track);
                 video.chain(audio).collect()
             }
         }
@@ -94,31 +116,60 @@ impl<'a> Plan<'a> {
             Self::Shots(_) => false,
             Self::Media(media) => {
                 media.video.iter().any(|(_, encode)| encode.is_none())
-                    || media.audio.iter().any(|(_, encode)| encode.is_none())
+                    || media.audio.iter().any(|sound| sound.encode.is_none())
             }
         }
     }
 }
 
 impl<'a> MediaPlan<'a> {
-    fn new(output: &'a MediaOutput, inventory: &Inventory, inputs: &[Source], talk: &Talk) -> Result<Self, MediaError> {
+    fn new(
+        output: &'a MediaOutput,
+        inventory: &Inventory,
+        inputs: &[Source],
+        around: Surroundings<'_>,
+    ) -> Result<Self, MediaError> {
+        let talk = around.talk;
         let format = container::format(output.container);
+        let splice = Splice::plan(output, inputs)?;
+        let whole = splice.as_ref().map(|splice| splice.inventory(inventory));
+        let inventory = whole.as_ref().unwrap_or(inventory);
         let video = video(output, inventory, &format)?;
-        let audio = audio(output, inventory, &format, video.is_some(), talk)?;
-        if video.is_none() && audio.is_empty() {
+        let mut audio = sound::streams(output, inventory, &format, video.is_some(), talk)?;
+        let subtitles = subtitles::streams(output, inventory, inputs, &format, talk)?;
+        if container::subtitles_only(output.container) {
+            if subtitles.is_empty() {
+                return Err(MediaError::NoStreams("subtitles"));
+            }
+        } else if video.is_none() && audio.is_empty() {
             return Err(MediaError::NoStreams(match (&output.video, &output.audio) {
                 (Some(_), None) => "video",
                 (None, Some(_)) => "audio",
                 _ => "audio or video",
             }));
         }
+        let pictures = pictures(output, inventory, &format, video.is_some());
         let encoded = video.as_ref().is_some_and(|(_, encode)| encode.is_some());
+        let window = Window::new(inventory.start_us, output.clip);
+        audio.iter_mut().try_for_each(|sound| sound.level(window, splice.as_ref(), inputs, talk))?;
+        let burn =
+            if encoded { subtitles::burn(output, inventory, inputs, window, around.scratch, talk)? } else { None };
         let overlays = if encoded { output.overlays.as_slice() } else { &[] };
+        if matches!(output.video, Some(Video::Copy)) && matches!(output.audio, Some(Audio::Copy { .. })) {
+            for other in &inventory.others {
+                talk.warn(warning::STREAM_LEFT_OUT, format!("{other} was left out of `{}`", output.file));
+            }
+        }
         Ok(Self {
             output,
-            window: Window::new(inventory.start_us, output.clip),
+            window,
             overlays: overlays.iter().map(|overlay| Picture::load(overlay, inputs)).collect::<Result<_, _>>()?,
-            subtitles: kept_subtitles(output, inventory, &format, talk),
+            origin_us: inventory.start_us,
+            duration_s: length_s(output, inventory),
+            burn,
+            subtitles,
+            pictures,
+            splice,
             format,
             video,
             audio,
@@ -128,7 +179,28 @@ impl<'a> MediaPlan<'a> {
     /// Number of streams in the file.
     #[must_use]
     pub const fn streams(&self) -> usize {
-        self.video.is_some() as usize + self.audio.len() + self.subtitles.len()
+        self.video.is_some() as usize + self.audio.len() + self.subtitles.len() + self.pictures.len()
+    }
+}
+
+/// The attached pictures that go into an output: with sound alone, and with everything that is taken as it is.
+fn pictures(output: &MediaOutput, inventory: &Inventory, format: &Format, with_video: bool) -> Vec<Track> {
+    let alone = !with_video && output.audio.is_some();
+    let copied = matches!(output.video, Some(Video::Copy));
+    if !output.metadata || !(alone || copied) {
+        return Vec::new();
+    }
+    let held = |track: &&Track| container::holds_covers(format, track.parameters.id());
+    inventory.pictures.iter().filter(held).cloned().collect()
+}
+
+/// How long an output becomes, in seconds, where that is known.
+fn length_s(output: &MediaOutput, inventory: &Inventory) -> Option<f64> {
+    let start_s = output.clip.map_or(0.0, |clip| clip.start_s);
+    let left_s = inventory.duration_s().map(|duration| (duration - start_s).max(0.0));
+    match (output.clip.and_then(|clip| clip.duration_s), left_s) {
+        (Some(length), Some(left)) => Some(length.min(left)),
+        (length, left) => length.or(left),
     }
 }
 
@@ -158,70 +230,6 @@ fn video<'a>(
         return Err(MediaError::Parameter(problem));
     }
     Ok(Some((source.clone(), encode)))
-}
-
-fn audio<'a>(
-    output: &'a MediaOutput,
-    inventory: &Inventory,
-    format: &Format,
-    with_video: bool,
-    talk: &Talk,
-) -> Result<Vec<(Track, Option<&'a AudioEncode>)>, MediaError> {
-    let Some(wanted) = &output.audio else { return Ok(Vec::new()) };
-    let (tracks, encode) = match wanted {
-        Audio::Copy { tracks } => (tracks, None),
-        Audio::Encode(encode) => (&encode.tracks, Some(encode)),
-    };
-    let encoded_id = encode.map(|e| Ok(codecs::find(codecs::audio(e.codec).encoders())?.id())).transpose()?;
-    let mut taken = Vec::new();
-    let mut undecodable = Vec::new();
-    for track in inventory.audio(tracks)? {
-        let id = encoded_id.unwrap_or(track.parameters.id());
-        if !container::holds(format, id) {
-            let codec = if encode.is_some() { id.name().to_owned() } else { track.codec.clone() };
-            return Err(MediaError::NotInContainer { container: format.name, kind: "audio", codec });
-        }
-        match decodable(track, "audio") {
-            Err(error) if encode.is_some() => undecodable.push((track.index, error)),
-            _ => taken.push((track.clone(), encode)),
-        }
-    }
-    if container::single_stream(output.container) && taken.len() > 1 {
-        let problem = format!("the container {} holds one audio track, not {}", format.name, taken.len());
-        return Err(MediaError::Parameter(problem));
-    }
-    let alone = taken.is_empty() && !with_video;
-    for (index, error) in undecodable {
-        if alone {
-            return Err(error);
-        }
-        talk.warn(warning::STREAM_LEFT_OUT, format!("audio stream {index} was left out: {error}"));
-    }
-    Ok(taken)
-}
-
-fn kept_subtitles(
-    output: &MediaOutput,
-    inventory: &Inventory,
-    format: &Format,
-    talk: &Talk,
-) -> Vec<(Track, Option<&'static str>)> {
-    if output.subtitles == reelmill::model::work::Subtitles::None {
-        return Vec::new();
-    }
-    let kept = inventory.subtitles.iter().filter_map(|track| match subtitles::fate(track, format) {
-        Fate::Copied => Some((track.clone(), None)),
-        Fate::Converted(encoder) => Some((track.clone(), Some(encoder))),
-        Fate::LeftOut => {
-            let message = format!(
-                "subtitle stream {} ({}) was left out of `{}`: the container {} cannot hold it",
-                track.index, track.codec, output.file, format.name
-            );
-            talk.warn(warning::SUBTITLE_LEFT_OUT, message);
-            None
-        }
-    });
-    kept.collect()
 }
 
 fn decodable(track: &Track, kind: &'static str) -> Result<(), MediaError> {

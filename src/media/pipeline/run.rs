@@ -9,12 +9,11 @@ use reelmill::model::Failure;
 use reelmill::model::work::{Output, Pipeline, Produced};
 
 use super::Surroundings;
-use super::audio::AudioBranch;
 use super::copy::Copying;
 use super::decode::Decoder;
 use super::demux::{self, Route};
 use super::finish;
-use super::flow::{Inlet, Outlets};
+use super::flow::{Inlet, Outlets, Stop};
 use super::graph;
 use super::mux::{self, Muxing, Port};
 use super::outcome::{Faults, Last, Made, Running, joined};
@@ -22,8 +21,9 @@ use super::picture;
 use super::plan::{MediaPlan, Plan, ShotPlan};
 use super::progress::{self, Position};
 use super::snapshot::Shooting;
+use super::sound::{self, AudioBranch};
 use super::streams::{Inventory, Track};
-use super::subtitles::SubtitleBranch;
+use super::subtitles::{self, SubtitleBranch};
 use super::video::VideoBranch;
 use crate::error::{MediaError, warning};
 use crate::source::{Opened, Source};
@@ -62,7 +62,7 @@ pub fn run(
     let mut outcomes = Outcomes::new();
     let mut plans: BTreeMap<usize, Plan<'_>> = BTreeMap::new();
     for (index, output) in work.outputs.iter().enumerate() {
-        match Plan::new(output, inventory, inputs, around.talk) {
+        match Plan::new(output, inventory, inputs, around) {
             Ok(plan) => {
                 plans.insert(index, plan);
             }
@@ -71,8 +71,9 @@ pub fn run(
             }
         }
     }
-    let positions: Vec<Position> = work.outputs.iter().map(|output| position(output, inventory)).collect();
-    let crew = Crew { inventory, positions: &positions, around };
+    let positions: Vec<Position> =
+        (0..work.outputs.len()).map(|index| position(plans.get(&index), inventory)).collect();
+    let crew = Crew { inventory, inputs, positions: &positions, around };
     thread::scope(|scope| {
         let (done, stopped) = sync_channel(0);
         let positions = &positions;
@@ -93,13 +94,10 @@ fn warn_of_empty_audio(work: &Pipeline, inventory: &Inventory, around: Surroundi
 }
 
 #[expect(clippy::cast_possible_truncation, reason = "saturates, and media are shorter than 292,000 years")]
-fn position(output: &Output, inventory: &Inventory) -> Position {
-    let clip = if let Output::Media(media) = output { media.clip } else { None };
-    let start_s = clip.map_or(0.0, |clip| clip.start_s);
-    let left_s = inventory.duration_s().map(|duration| (duration - start_s).max(0.0));
-    let length_s = match (clip.and_then(|clip| clip.duration_s), left_s) {
-        (Some(length), Some(left)) => Some(length.min(left)),
-        (length, left) => length.or(left),
+fn position(plan: Option<&Plan<'_>>, inventory: &Inventory) -> Position {
+    let length_s = match plan {
+        Some(Plan::Media(media)) => media.duration_s,
+        _ => inventory.duration_s(),
     };
     Position::new(length_s.map(|seconds| (seconds * 1e6) as i64))
 }
@@ -107,6 +105,7 @@ fn position(output: &Output, inventory: &Inventory) -> Position {
 /// What every output needs while it is made.
 struct Crew<'a> {
     inventory: &'a Inventory,
+    inputs: &'a [Source],
     positions: &'a [Position],
     around: Surroundings<'a>,
 }
@@ -285,24 +284,29 @@ impl Crew<'_> {
             file: &plan.output.file,
             format: &plan.format,
             window: plan.window,
-            tags: finish::tags(self.inventory),
-            chapters: finish::chapters(self.inventory, plan.window),
+            tags: finish::tags(self.inventory, plan.output),
+            chapters: finish::chapters(self.inventory, plan),
             position: &self.positions[index],
             talk: around.talk,
         };
         let muxer = scope.spawn(move || muxing.run(streams, &mailbox));
         let mut branches = Vec::new();
         let mut ports = ports.into_iter();
+        let mut spliced = plan.splice.clone().map(|splice| (splice, Outlets::default(), Outlets::default()));
         if let Some((video, encode)) = &plan.video
             && let Some(port) = ports.next()
         {
             match encode {
                 None => wiring.copy(index, &video.track, plan, port),
                 Some(encode) => {
-                    let frames = wiring.frames(&video.track, PICTURES);
+                    let frames = match &mut spliced {
+                        Some((_, pictures, _)) => pictures.connect(PICTURES),
+                        None => wiring.frames(&video.track, PICTURES),
+                    };
                     let branch = VideoBranch {
                         encode,
                         overlays: &plan.overlays,
+                        burn: plan.burn.as_deref(),
                         source: video.clone(),
                         window: plan.window,
                         threads: around.threads,
@@ -312,26 +316,56 @@ impl Crew<'_> {
                 }
             }
         }
-        for ((track, encode), port) in plan.audio.iter().zip(ports.by_ref()) {
-            match encode {
-                None => wiring.copy(index, track, plan, port),
-                Some(encode) => {
-                    let frames = wiring.frames(track, SOUNDS);
-                    let (window, muxer) = (plan.window, plan.format.muxer);
-                    let branch = AudioBranch { encode, track: track.clone(), window, muxer, talk: around.talk };
-                    branches.push(scope.spawn(move || branch.run(frames, port)));
+        for (sound, port) in plan.audio.iter().zip(ports.by_ref()) {
+            let Some(encode) = sound.encode else {
+                wiring.copy(index, &sound.track, plan, port);
+                continue;
+            };
+            let frames = match (sound.silence, &mut spliced) {
+                (None, Some((_, _, sounds))) => sounds.connect(SOUNDS),
+                (None, None) => wiring.frames(&sound.track, SOUNDS),
+                (Some(samples), _) => {
+                    let mut silent = Outlets::default();
+                    let frames = silent.connect(SOUNDS);
+                    branches.push(scope.spawn(move || keep_silent(silent, samples)));
+                    frames
                 }
-            }
+            };
+            let branch = AudioBranch {
+                encode,
+                level: &sound.level,
+                track: sound.track.clone(),
+                window: sound::window_of(sound, plan.window),
+                inputs: self.inputs,
+                muxer: plan.format.muxer,
+                talk: around.talk,
+            };
+            branches.push(scope.spawn(move || branch.run(frames, port)));
         }
-        for ((track, encoder), port) in plan.subtitles.iter().zip(ports) {
-            match encoder {
-                None => wiring.copy(index, track, plan, port),
-                Some(encoder) => {
-                    let packets = wiring.routes.entry(track.index).or_default().packets.connect(PACKETS);
-                    let branch = SubtitleBranch { track: track.clone(), window: plan.window, encoder };
-                    branches.push(scope.spawn(move || branch.run(&packets, port)));
+        if let Some((splice, pictures, sounds)) = spliced {
+            branches.push(scope.spawn(move || splice.send(pictures, sounds, around.threads)));
+        }
+        for (text, port) in plan.subtitles.iter().zip(ports.by_ref()) {
+            let track = &text.track;
+            let Some(encoder) = text.encoder else {
+                wiring.copy(index, track, plan, port);
+                continue;
+            };
+            let (packets, window) = match &text.file {
+                None => (wiring.routes.entry(track.index).or_default().packets.connect(PACKETS), plan.window),
+                Some(file) => {
+                    let mut sending = Outlets::default();
+                    let packets = sending.connect(PACKETS);
+                    let (source, index) = (file.source().clone(), track.index);
+                    branches.push(scope.spawn(move || subtitles::send(&source, index, sending)));
+                    (packets, plan.window.on_own_clock(plan.origin_us))
                 }
-            }
+            };
+            let branch = SubtitleBranch { track: track.clone(), window, encoder };
+            branches.push(scope.spawn(move || branch.run(&packets, port)));
+        }
+        for (picture, port) in plan.pictures.iter().zip(ports) {
+            wiring.copy(index, picture, plan, port);
         }
         Ok(Running { branches, last: Last::Muxer(muxer) })
     }
@@ -339,11 +373,21 @@ impl Crew<'_> {
     /// Opens what was made again, and holds it against what was asked for.
     fn check(&self, plan: &Plan<'_>, made: Made) -> Result<Produced, MediaError> {
         match (plan, made) {
-            (Plan::Media(media), Made::Media(totals)) => finish::check(self.around.scratch, media, &totals),
+            (Plan::Media(media), Made::Media(totals)) => finish::check(self.around, media, &totals),
             (_, Made::Shots(produced)) => Ok(produced),
             (Plan::Shots(_), Made::Media(_)) => Err(MediaError::Panic("pictures became a file".into())),
         }
     }
+}
+
+/// Sends silence.
+fn keep_silent(mut frames: Outlets<Frame>, samples: i64) -> Result<(), Stop> {
+    sound::silence(0, samples, &mut |frame| {
+        let share = || raw::share(&frame).map_err(|source| MediaError::Libav { doing: "share a frame", source });
+        Ok(frames.send(share)?)
+    })?;
+    frames.end();
+    Ok(())
 }
 
 /// Plans that share the reading of the source.

@@ -5,7 +5,7 @@
 use ffmpeg_next::codec::Parameters;
 use ffmpeg_next::format::stream::Disposition;
 use ffmpeg_next::{Packet, Rational, Rescale, media, rescale};
-use reelmill::model::media::{AudioStream, MediaInfo, Ratio, SubtitleStream, VideoStream};
+use reelmill::model::media::{AudioStream, MediaInfo, Picture, Ratio, SubtitleStream, VideoStream};
 use reelmill::model::work::Tracks;
 
 use super::picture::StreamLook;
@@ -74,6 +74,10 @@ pub struct Inventory {
     pub audio: Vec<Track>,
     /// Subtitle streams.
     pub subtitles: Vec<Track>,
+    /// Attached pictures, such as a cover.
+    pub pictures: Vec<Track>,
+    /// Other streams: further video, data, attachments; each as people would name it.
+    pub others: Vec<String>,
     /// Audio streams that are declared, but cannot be used: why each is left out.
     pub left_out: Vec<String>,
     /// Why there is no video although some is declared.
@@ -90,6 +94,8 @@ impl Inventory {
         let video = best_video(&info.video).and_then(|video| video_track(opened, video));
         let audio: Vec<Track> = heard.iter().filter_map(|audio| audio_track(opened, audio)).collect();
         let subtitles: Vec<Track> = info.subtitles.iter().filter_map(|text| subtitle_track(opened, text)).collect();
+        let pictures: Vec<Track> = info.pictures.iter().filter_map(|picture| picture_track(opened, picture)).collect();
+        let others = others(opened, video.as_ref());
         let mut left_out: Vec<String> =
             empty.iter().map(|a| format!("audio stream {} ({}) holds no data", a.index, a.codec)).collect();
         let mut hidden_video = None;
@@ -111,7 +117,17 @@ impl Inventory {
         }
         let starts = video.iter().map(|v| &v.track).chain(&audio).filter_map(|track| start_us(opened, track.index));
         let start_us = starts.min().or_else(|| libav::start_time_us(opened.demuxer())).unwrap_or(0);
-        Self { info, video, audio, subtitles, left_out, hidden_video, start_us }
+        Self { info, video, audio, subtitles, pictures, others, left_out, hidden_video, start_us }
+    }
+
+    /// The same source with other streams, at a clock that starts at zero; without subtitles and chapters.
+    #[must_use]
+    pub fn replaced(&self, video: Option<VideoTrack>, audio: Vec<Track>, duration_s: Option<f64>) -> Self {
+        let mut info = self.info.clone();
+        info.format.duration_s = duration_s;
+        info.chapters.clear();
+        let (subtitles, pictures, others, left_out) = Default::default();
+        Self { info, video, audio, subtitles, pictures, others, left_out, hidden_video: None, start_us: 0 }
     }
 
     /// Duration in seconds, where it is known.
@@ -156,6 +172,31 @@ impl Inventory {
                 Err(MediaError::Damaged { kind: "video", detail: "its headers do not say what it is".to_owned() })
             }
         }
+    }
+
+    /// The subtitle streams that `tracks` means.
+    pub fn subtitles(&self, tracks: &Tracks) -> Result<Vec<&Track>, MediaError> {
+        let all = &self.subtitles;
+        let main = || {
+            let text = |track: &&Track| libav::is_text_subtitle(raw::parameters(&track.parameters));
+            let default = all.iter().find(|track| track.disposition.contains(Disposition::DEFAULT) && text(track));
+            default.or_else(|| all.iter().find(text)).or(all.first())
+        };
+        Ok(match tracks {
+            Tracks::All => all.iter().collect(),
+            Tracks::Main => main().into_iter().collect(),
+            Tracks::Language(wanted) => {
+                let speaks = |track: &&Track| track.language.as_ref().is_some_and(|l| language::same(l, wanted));
+                all.iter().find(speaks).into_iter().collect()
+            }
+            Tracks::Index(index) => {
+                let missing = || {
+                    let count = all.len();
+                    MediaError::Parameter(format!("there is no subtitle track {index}: the source has {count}, from 0"))
+                };
+                vec![usize::try_from(*index).ok().and_then(|index| all.get(index)).ok_or_else(missing)?]
+            }
+        })
     }
 
     /// The audio streams that `tracks` means.
@@ -231,6 +272,28 @@ fn audio_track(opened: &Opened, audio: &AudioStream) -> Option<Track> {
 
 fn subtitle_track(opened: &Opened, subtitle: &SubtitleStream) -> Option<Track> {
     track(opened, subtitle.index, &subtitle.codec, subtitle.language.as_ref(), subtitle.title.as_ref())
+}
+
+fn picture_track(opened: &Opened, picture: &Picture) -> Option<Track> {
+    track(opened, picture.index, &picture.codec, None, None)
+}
+
+/// What a source holds besides its video, its audio, its subtitles and its attached pictures.
+fn others(opened: &Opened, video: Option<&VideoTrack>) -> Vec<String> {
+    let streams = opened.demuxer().streams().enumerate();
+    let named = streams.filter_map(|(index, stream)| {
+        let kind = match stream.parameters().medium() {
+            media::Type::Video if stream.disposition().contains(Disposition::ATTACHED_PIC) => return None,
+            media::Type::Video if video.is_none_or(|video| video.track.index == index) => return None,
+            media::Type::Video => "video stream",
+            media::Type::Audio | media::Type::Subtitle => return None,
+            media::Type::Attachment => "attachment",
+            _ => "data stream",
+        };
+        let codec = libav::codec_name(libav::parameters(&stream)).unwrap_or_else(|| "unknown".to_owned());
+        Some(format!("{kind} {index} ({codec})"))
+    });
+    named.collect()
 }
 
 fn start_us(opened: &Opened, index: usize) -> Option<i64> {

@@ -39,6 +39,8 @@ pub struct VideoBranch<'a> {
     pub encode: &'a VideoEncode,
     /// Pictures laid over it.
     pub overlays: &'a [Picture],
+    /// The filter that draws subtitles into it.
+    pub burn: Option<&'a str>,
     /// Where it comes from.
     pub source: VideoTrack,
     /// Part of the source.
@@ -172,7 +174,10 @@ impl VideoBranch<'_> {
             frame_rate: if let FrameRate::Fixed(rate) = encode.frame_rate { Some(rate) } else { None },
             tone_mapping,
         };
-        let chain = look::chain(look, fitted, target);
+        let mut chain = look::chain(look, fitted, target);
+        if let Some(burn) = self.burn {
+            chain.text = format!("{},{burn}", chain.text);
+        }
         overlay::graph(frame, self.source.track.time_base, &chain, self.overlays)
     }
 

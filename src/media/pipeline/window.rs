@@ -45,6 +45,24 @@ impl Window {
         }
     }
 
+    /// From time zero on, of that length in microseconds.
+    #[must_use]
+    pub const fn of_length(length_us: Option<i64>) -> Self {
+        Self { start_us: 0, length_us, clip: false }
+    }
+
+    /// The same part on a clock that starts at zero with a source that starts at `start_us`.
+    #[must_use]
+    pub const fn on_own_clock(&self, start_us: i64) -> Self {
+        Self { start_us: self.start_us.saturating_sub(start_us), ..*self }
+    }
+
+    /// Whether it is less than the whole source.
+    #[must_use]
+    pub const fn is_clip(&self) -> bool {
+        self.clip
+    }
+
     /// Its start on the container's clock, in microseconds.
     #[must_use]
     pub const fn start_us(&self) -> i64 {

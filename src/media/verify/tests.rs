@@ -6,8 +6,8 @@ use std::path::Path;
 use reelmill::model::Failure;
 use reelmill::model::failure::{Blame, Class};
 use reelmill::model::work::{
-    Audio, AudioCodec, AudioEncode, Container, Fit, FrameRate, MediaOutput, RateControl, Size, Subtitles, Tracks,
-    Video, VideoCodec, VideoEncode,
+    Audio, AudioCodec, AudioEncode, Container, Fit, FrameRate, Level, MediaOutput, RateControl, Size, Subtitles,
+    Tracks, Video, VideoCodec, VideoEncode,
 };
 
 use super::{Expected, ExpectedAudio, ExpectedVideo, verify};
@@ -38,10 +38,17 @@ fn output() -> MediaOutput {
             sample_rate: None,
             channels: None,
             tracks: Tracks::Main,
+            level: Level::Source,
+            mix: None,
         })),
         subtitles: Subtitles::None,
         clip: None,
+        parts: Vec::new(),
         overlays: Vec::new(),
+        subtitle_files: Vec::new(),
+        burn: None,
+        metadata: true,
+        chapters: true,
     }
 }
 

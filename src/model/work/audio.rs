@@ -40,10 +40,66 @@ pub struct AudioEncode {
     pub bitrate_bps: Option<u64>,
     /// Samples per second; absent keeps the source's, or the nearest that the codec has.
     pub sample_rate: Option<u32>,
-    /// Number of channels; absent keeps the source's. Never more than the source has.
+    /// Number of channels, mixed down or up; absent keeps the source's. Never more than the codec has.
     pub channels: Option<u16>,
     /// Which streams.
     pub tracks: Tracks,
+    /// How loud.
+    pub level: Level,
+    /// What is laid under it.
+    pub mix: Option<Mix>,
+}
+
+/// How loud sound becomes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Level {
+    /// As loud as the source.
+    #[default]
+    Source,
+    /// By so many decibels louder, or softer where negative.
+    Gain(f64),
+    /// To a loudness that is measured first.
+    Loudness(LoudnessTarget),
+}
+
+/// A loudness to EBU R 128.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct LoudnessTarget {
+    /// Integrated loudness in LUFS.
+    pub integrated_lufs: f64,
+    /// Highest true peak in dBTP.
+    pub true_peak_dbtp: f64,
+    /// Widest loudness range in LU; absent leaves it as it is.
+    pub range_lu: Option<f64>,
+    /// By which means.
+    pub method: LoudnessMethod,
+}
+
+/// Means of reaching a loudness.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum LoudnessMethod {
+    /// One gain for the whole where peaks and range allow it, else dynamic.
+    #[default]
+    Auto,
+    /// One gain for the whole, less than asked for where peaks would pass the limit.
+    Linear,
+    /// Gain that follows the programme.
+    Dynamic,
+}
+
+/// Sound laid under a track, cut to its length.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Mix {
+    /// Index of the input that holds it: its main audio stream.
+    pub input: usize,
+    /// Gain in decibels.
+    pub gain_db: f64,
+    /// When it begins, in seconds of output time.
+    pub start_s: f64,
+    /// Whether it begins anew when it has ended.
+    pub repeat: bool,
 }
 
 /// Which of several streams of one kind.

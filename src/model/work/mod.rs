@@ -20,12 +20,12 @@ use serde::{Deserialize, Serialize};
 use super::Failure;
 
 pub use analysis::{Analysis, Black, Quiet};
-pub use audio::{Audio, AudioCodec, AudioEncode, Tracks};
+pub use audio::{Audio, AudioCodec, AudioEncode, Level, LoudnessMethod, LoudnessTarget, Mix, Tracks};
 pub use overlay::{Overlay, ReferencePosition};
 pub use package::{Encryption, Package, SegmentFormat, SubtitleFile};
 pub use report::{FileRole, Produced, ProducedFile, Report};
 pub use snapshot::{Animation, AnimationFormat, FrameType, ImageFormat, Moment, Snapshot, SnapshotTimes, Sprite};
-pub use timeline::{Clip, Length, Subtitles};
+pub use timeline::{BurnIn, Clip, Length, Part, Subtitles};
 pub use video::{Fit, FrameRate, Gop, RateControl, Size, Video, VideoCodec, VideoEncode};
 
 /// One unit of work over one or more inputs.
@@ -111,12 +111,22 @@ pub struct MediaOutput {
     pub video: Option<Video>,
     /// Audio: absent removes it. A source without audio makes a file without audio.
     pub audio: Option<Audio>,
-    /// Subtitles.
+    /// Subtitle streams of the source.
     pub subtitles: Subtitles,
-    /// Part of the source to take.
+    /// Subtitle streams from files, after those of the source.
+    pub subtitle_files: Vec<SubtitleFile>,
+    /// Subtitles drawn into the video.
+    pub burn: Option<BurnIn>,
+    /// Part of the source to take; of the whole where there are `parts`.
     pub clip: Option<Clip>,
+    /// Inputs that are played one after the other, input 0 among them; empty: input 0 alone.
+    pub parts: Vec<Part>,
     /// Pictures laid over the video, in order.
     pub overlays: Vec<Overlay>,
+    /// Whether titles and the like are taken over.
+    pub metadata: bool,
+    /// Whether chapters are taken over.
+    pub chapters: bool,
 }
 
 /// Containers that can be written.
@@ -145,4 +155,12 @@ pub enum Container {
     Flac,
     /// RIFF WAVE.
     Wav,
+    /// SubRip subtitles.
+    Srt,
+    /// WebVTT subtitles.
+    Vtt,
+    /// Advanced SubStation Alpha subtitles.
+    Ass,
+    /// Timed Text Markup Language.
+    Ttml,
 }

@@ -58,7 +58,7 @@ pub enum SegmentFormat {
     Ts,
 }
 
-/// A file of text subtitles, and what players say about it.
+/// A file of text subtitles (SRT, ASS, WebVTT), and what players say about it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SubtitleFile {
     /// Index of the input that holds it.

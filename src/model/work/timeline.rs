@@ -2,8 +2,10 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::audio::Tracks;
+
 /// What becomes of subtitle streams.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Subtitles {
     /// None in the output.
@@ -11,6 +13,18 @@ pub enum Subtitles {
     None,
     /// Keep what the container holds, converting text; leave the rest out with a warning.
     Keep,
+    /// Keep only these, in the same way.
+    Only(Tracks),
+}
+
+/// Subtitles that are drawn into the picture.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum BurnIn {
+    /// A stream of the source.
+    Tracks(Tracks),
+    /// The file that this input holds; its times are the source's.
+    Input(usize),
 }
 
 /// Part of the source, in seconds of source time from its start.
@@ -20,6 +34,15 @@ pub struct Clip {
     pub start_s: f64,
     /// Length; absent: to the end.
     pub duration_s: Option<f64>,
+}
+
+/// An input, or a part of it, that is played in an output.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Part {
+    /// Index of the input.
+    pub input: usize,
+    /// Part of it; absent: all.
+    pub clip: Option<Clip>,
 }
 
 /// A length in pixels, or as a ratio of the output's width (dx, width) or height (dy, height).

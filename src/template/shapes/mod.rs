@@ -20,7 +20,7 @@ use container::CONTAINER;
 use overlay::{WATERMARK, WATERMARKS};
 use package::PACKAGE;
 use snapshot::SNAPSHOT;
-use timeline::{CLIP, SUBTITLES};
+use timeline::{CHAPTERS, CLIP, MERGE, METADATA, OPENING, SUBTITLES, TAIL};
 use video::VIDEO;
 
 /// Rules of mistakes in parameters.
@@ -55,7 +55,7 @@ pub static PRESET: Shape = Shape {
     id: "Preset",
     doc: "A template.",
     rules: &RULES,
-    fields: &[DESCRIPTION, EXTENDS, CONTAINER, VIDEO, AUDIO, SUBTITLES, IF_SOURCE_LOWER],
+    fields: &[DESCRIPTION, EXTENDS, CONTAINER, VIDEO, AUDIO, SUBTITLES, METADATA, CHAPTERS, IF_SOURCE_LOWER],
     later: &[],
 };
 
@@ -74,6 +74,8 @@ pub static TEMPLATE: Shape = Shape {
         VIDEO,
         AUDIO,
         SUBTITLES,
+        METADATA,
+        CHAPTERS,
         IF_SOURCE_LOWER,
         Field::new("watermark", Kind::Map(&OVERLAY), "Parameters of a watermark, instead of those of transcoding."),
     ],
@@ -122,8 +124,23 @@ static TRANSCODE: Shape = Shape {
     id: "Transcode",
     doc: "Re-encode. Parameters of a template may stand here and win over it.",
     rules: &RULES,
-    fields: &[TEMPLATE_NAME, OUTPUT_NAME, WATERMARKS, CLIP, CONTAINER, VIDEO, AUDIO, SUBTITLES, IF_SOURCE_LOWER],
-    later: &[("encryption", "leave it out"), ("merge", "leave it out"), ("rotate", "output is upright")],
+    fields: &[
+        TEMPLATE_NAME,
+        OUTPUT_NAME,
+        WATERMARKS,
+        CLIP,
+        OPENING,
+        MERGE,
+        TAIL,
+        CONTAINER,
+        VIDEO,
+        AUDIO,
+        SUBTITLES,
+        METADATA,
+        CHAPTERS,
+        IF_SOURCE_LOWER,
+    ],
+    later: &[("encryption", "leave it out"), ("rotate", "output is upright")],
 };
 
 static REMUX: Shape = Shape {
@@ -131,6 +148,6 @@ static REMUX: Shape = Shape {
     id: "Remux",
     doc: "Another container, the streams as they are.",
     rules: &RULES,
-    fields: &[TEMPLATE_NAME, OUTPUT_NAME, CLIP, CONTAINER, VIDEO, AUDIO, SUBTITLES],
+    fields: &[TEMPLATE_NAME, OUTPUT_NAME, CLIP, CONTAINER, VIDEO, AUDIO, SUBTITLES, METADATA, CHAPTERS],
     later: &[],
 };

@@ -2,7 +2,7 @@
 
 use super::audio::AUDIO;
 use super::container::CONTAINER;
-use super::timeline::{CLIP, SUBTITLES};
+use super::timeline::{CHAPTERS, CLIP, METADATA, SUBTITLES};
 use super::video::VIDEO;
 use super::{IF_SOURCE_LOWER, LENGTH, MOMENT, NAME, OUTPUT_NAME, RULES, TEMPLATE_NAME};
 use crate::yaml::{Choice, Field, Kind, Shape};
@@ -87,6 +87,8 @@ pub(super) static WATERMARK: Shape = Shape {
         VIDEO,
         AUDIO,
         SUBTITLES,
+        METADATA,
+        CHAPTERS,
         IF_SOURCE_LOWER,
     ],
     later: TEXT_WATERMARKS,

@@ -1,26 +1,123 @@
-//! Keys of `clip` and `subtitles`.
+//! Keys of `clip`, `subtitles`, `metadata` and `chapters`.
 
-use super::{LENGTH, MOMENT, RULES};
+use super::{LENGTH, MOMENT, NAME, RULES};
 use crate::yaml::{Choice, Field, Kind, Shape};
 
 const SUBTITLES_KIND: Kind =
-    Kind::OneOf(&[Kind::Choice(&Choice { now: &["none", "keep"], later: &["burn"] }), Kind::Map(&SUBTITLES_SHAPE)]);
+    Kind::OneOf(&[Kind::Choice(&Choice { now: &["none", "keep", "burn"], later: &[] }), Kind::Map(&SUBTITLES_SHAPE)]);
 
 pub(super) const SUBTITLES: Field = Field::new(
     "subtitles",
     SUBTITLES_KIND,
-    "Subtitle streams: `keep` those that the container holds, or `none`; a remux keeps them unless told otherwise.",
+    "Subtitles: `keep` the streams that the container holds, `burn` the main one into the picture, or `none`; a remux \
+     keeps them unless told otherwise.",
 );
 
 pub(super) const CLIP: Field = Field::new("clip", Kind::Map(&CLIP_SHAPE), "Part of the source to take.");
 
+static KEEP_OR_DROP: Choice = Choice { now: &["keep", "drop"], later: &[] };
+
+pub(super) const METADATA: Field =
+    Field::new("metadata", Kind::Choice(&KEEP_OR_DROP), "Title, artist and the like of the source; kept by default.");
+
+pub(super) const CHAPTERS: Field =
+    Field::new("chapters", Kind::Choice(&KEEP_OR_DROP), "Chapters of the source; kept by default.");
+
+const INDEX: Kind = Kind::Int { min: 0, max: 63 };
+
 static SUBTITLES_SHAPE: Shape = Shape {
     name: "`subtitles`",
     id: "Subtitles",
-    doc: "No key is known yet.",
+    doc: "What becomes of subtitles.",
     rules: &RULES,
-    fields: &[],
-    later: &[("burn", "`keep` keeps subtitle streams"), ("files", "`keep` keeps subtitle streams")],
+    fields: &[
+        Field::new(
+            "keep",
+            Kind::OneOf(&[
+                Kind::Choice(&Choice { now: &["all", "none"], later: &[] }),
+                INDEX,
+                Kind::Map(&LANGUAGE_SHAPE),
+            ]),
+            "Which subtitle streams go into the file: all, one by its number from 0, or one by `language`.",
+        ),
+        Field::new(
+            "burn",
+            Kind::OneOf(&[Kind::Choice(&Choice { now: &["main"], later: &[] }), INDEX, Kind::Map(&BURN_SHAPE)]),
+            "Text subtitles to draw into the picture: the main stream, one by number or `language`, or a `file`.",
+        ),
+        Field::new(
+            "files",
+            Kind::List { of: &Kind::Map(&FILE_SHAPE), max: 4 },
+            "Files (SRT, ASS, WebVTT) that become subtitle streams.",
+        ),
+    ],
+    later: &[],
+};
+
+const LANGUAGE: Kind = Kind::Text { max: 35 };
+
+const FILE: Kind = Kind::Text { max: NAME };
+
+static LANGUAGE_SHAPE: Shape = Shape {
+    name: "`keep`",
+    id: "SubtitleLanguage",
+    doc: "A subtitle stream by its language.",
+    rules: &RULES,
+    fields: &[Field::required("language", LANGUAGE, "Language (BCP 47 or ISO 639).")],
+    later: &[],
+};
+
+static BURN_SHAPE: Shape = Shape {
+    name: "`burn`",
+    id: "Burn",
+    doc: "Subtitles to draw into the picture: `language` or `file`.",
+    rules: &RULES,
+    fields: &[
+        Field::new("language", LANGUAGE, "Language of the stream (BCP 47 or ISO 639)."),
+        Field::new("file", FILE, "File: `s3://bucket/key`, or a key in the bucket of the uploaded object."),
+    ],
+    later: &[],
+};
+
+static FILE_SHAPE: Shape = Shape {
+    name: "a subtitle file",
+    id: "SubtitleFile",
+    doc: "A file that becomes a subtitle stream.",
+    rules: &RULES,
+    fields: &[
+        Field::required("file", FILE, "File: `s3://bucket/key`, or a key in the bucket of the uploaded object."),
+        Field::new("language", LANGUAGE, "Its language (BCP 47 or ISO 639)."),
+        Field::new("name", Kind::Text { max: 256 }, "What players call it."),
+        Field::new("default", Kind::Bool, "Whether players choose it by default."),
+        Field::new("forced", Kind::Bool, "Whether players show it even where subtitles are off."),
+    ],
+    later: &[],
+};
+
+const PART: Kind = Kind::OneOf(&[Kind::Map(&PART_SHAPE), FILE]);
+
+pub(super) const MERGE: Field = Field::new(
+    "merge",
+    Kind::List { of: &PART, max: 100 },
+    "Files that are played after the source, in order, whatever their size, rate and channels.",
+);
+
+pub(super) const OPENING: Field = Field::new("opening", PART, "File that is played before the source.");
+
+pub(super) const TAIL: Field = Field::new("tail", PART, "File that is played at the end.");
+
+static PART_SHAPE: Shape = Shape {
+    name: "a part",
+    id: "Part",
+    doc: "A file, or a part of it.",
+    rules: &RULES,
+    fields: &[
+        Field::required("source", FILE, "File: `s3://bucket/key`, or a key in the bucket of the uploaded object."),
+        Field::new("start", MOMENT, "First moment; the beginning is the default."),
+        Field::new("duration", LENGTH, "Length."),
+        Field::new("end", LENGTH, "First moment left out; instead of `duration`."),
+    ],
+    later: &[],
 };
 
 static CLIP_SHAPE: Shape = Shape {

@@ -9,7 +9,7 @@ use super::*;
 use crate::engine::{ActivityState, Evaluate, Execution, Facts};
 use crate::model::media::{AudioStream, MediaInfo, VideoStream};
 use crate::model::work::{
-    Audio, Clip, Container, FileRole, Gop, Length, MediaOutput, Moment, Output, Package, RateControl, Size,
+    Audio, BurnIn, Clip, Container, FileRole, Gop, Length, MediaOutput, Moment, Output, Package, RateControl, Size,
     SnapshotTimes, Video, VideoEncode, Work,
 };
 use crate::model::{ExecutionId, Failure, InputObject, ObjectLocation, OutputObject, Timestamp};
@@ -243,6 +243,46 @@ fn watermarks_bring_their_pictures_as_inputs() {
         at,
         ResolvedInput::Asset(ObjectLocation { bucket: "uploads".to_owned(), key: "brand/logo.png".to_owned() })
     );
+}
+
+#[test]
+fn parts_music_and_subtitles_become_inputs_in_the_place_of_their_names() {
+    let text = with(
+        "  a:\n    transcode:\n      opening: s3://assets/open.mp4\n      merge: [two.mp4, { source: three.mp4, start: 1s, end: 3s }]\n      \
+         clip: { start: 5s }\n      watermarks: [{ image: s3://assets/logo.png }]\n      \
+         audio: { mix: { source: bed.flac, volume: 0.5, loop: true } }\n      \
+         subtitles: { burn: { file: burn.srt }, files: [{ file: de.vtt, language: de, forced: true }] }",
+    );
+    let run = Run::new(&text, "in/x.mp4");
+    let resolved = run.resolve("a").unwrap();
+    let keys: Vec<String> = resolved.inputs[1..]
+        .iter()
+        .map(|input| match input {
+            ResolvedInput::Asset(location) => format!("{}/{}", location.bucket, location.key),
+            other => panic!("{other:?}"),
+        })
+        .collect();
+    let key = |input: usize| keys[input - 1].as_str();
+    let output = media(&resolved);
+    assert_eq!(key(output.overlays[0].input), "assets/logo.png");
+    let parts: Vec<(usize, Option<Clip>)> = output.parts.iter().map(|part| (part.input, part.clip)).collect();
+    let clip = |start_s, duration_s| Some(Clip { start_s, duration_s });
+    assert_eq!((key(parts[0].0), parts[0].1), ("assets/open.mp4", None));
+    assert_eq!(parts[1], (0, clip(5.0, None)), "the source, with its clip");
+    assert_eq!((key(parts[2].0), parts[2].1), ("uploads/two.mp4", None));
+    assert_eq!((key(parts[3].0), parts[3].1), ("uploads/three.mp4", clip(1.0, Some(2.0))));
+    assert_eq!(output.clip, None);
+    let Some(Audio::Encode(audio)) = &output.audio else { panic!() };
+    let mix = audio.mix.unwrap();
+    assert_eq!((key(mix.input), mix.repeat), ("uploads/bed.flac", true));
+    assert!((mix.gain_db + 6.02).abs() < 0.01, "{}", mix.gain_db);
+    assert_eq!(
+        output.burn.as_ref().map(|burn| matches!(burn, BurnIn::Input(n) if key(*n) == "uploads/burn.srt")),
+        Some(true)
+    );
+    let file = &output.subtitle_files[0];
+    assert_eq!((key(file.input), file.language.as_deref(), file.forced), ("uploads/de.vtt", Some("de"), true));
+    assert_eq!(keys.len(), 7, "{keys:?}");
 }
 
 #[test]

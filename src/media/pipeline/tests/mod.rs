@@ -15,8 +15,13 @@ use crate::testing::{Made, aac, encoded, generate, media_output, run, source_of}
 mod faults;
 mod field_cases;
 mod files;
+mod parts;
 mod pictures;
+mod real;
+mod remux;
 mod shots;
+mod sound;
+mod subtitles;
 
 /// A scratch folder and what a pipeline made in it.
 struct Trial {

@@ -1,14 +1,22 @@
 //! Text subtitles, from the source's codec to the one that the container holds.
 
+mod burn;
+mod file;
+
 use ffmpeg_next::codec::{Context, decoder};
 use ffmpeg_next::{Packet, Rational, Rescale, Subtitle, encoder};
+use reelmill::model::work::{MediaOutput, Subtitles};
 
-use super::container::Format;
+pub use self::burn::filter as burn;
+pub use self::file::{TextFile, send};
+use super::container::{self, Format};
 use super::flow::{Inlet, Stop};
 use super::mux::{Port, Spec};
-use super::streams::Track;
+use super::streams::{Inventory, Track};
 use super::window::{Placed, Window};
-use crate::error::MediaError;
+use crate::error::{MediaError, warning};
+use crate::source::Source;
+use crate::talk::Talk;
 use crate::{libav, raw};
 
 /// Clock of subtitles: milliseconds.
@@ -25,19 +33,80 @@ pub enum Fate {
     LeftOut,
 }
 
-/// What becomes of `track` in a file of `format`.
+/// What becomes of `track` in a file of `format`; of a `clip`, texts that reach into it are cut, which takes decoding.
 #[must_use]
-pub fn fate(track: &Track, format: &Format) -> Fate {
+pub fn fate(track: &Track, format: &Format, clip: bool) -> Fate {
     let Some(target) = format.subtitles else { return Fate::LeftOut };
     let holds_more = format.muxer == "matroska" && raw::can_hold(format.muxer, track.parameters.id()) == Some(true);
-    if track.codec == target || holds_more {
-        return Fate::Copied;
-    }
     let text = libav::is_text_subtitle(raw::parameters(&track.parameters));
+    if track.codec == target || holds_more {
+        let own = encoder_of(&track.codec).filter(|_| clip && text && decoder::find(track.parameters.id()).is_some());
+        return own.map_or(Fate::Copied, Fate::Converted);
+    }
     if text && decoder::find(track.parameters.id()).is_some() && encoder::find_by_name(target).is_some() {
         return Fate::Converted(target);
     }
     Fate::LeftOut
+}
+
+/// The encoder of a text codec.
+fn encoder_of(codec: &str) -> Option<&'static str> {
+    ["subrip", "ass", "webvtt", "mov_text"].into_iter().find(|&name| name == codec)
+}
+
+/// A subtitle stream that an output takes.
+pub struct Text {
+    /// Where it comes from.
+    pub track: Track,
+    /// The encoder that converts it, or absent to copy it.
+    pub encoder: Option<&'static str>,
+    /// The file that it stands in, where that is not the source.
+    pub file: Option<TextFile>,
+}
+
+/// The subtitle streams that `output` takes.
+pub fn streams(
+    output: &MediaOutput,
+    inventory: &Inventory,
+    inputs: &[Source],
+    format: &Format,
+    talk: &Talk,
+) -> Result<Vec<Text>, MediaError> {
+    let tracks: Vec<&Track> = match &output.subtitles {
+        Subtitles::None => Vec::new(),
+        Subtitles::Keep => inventory.subtitles.iter().collect(),
+        Subtitles::Only(tracks) => inventory.subtitles(tracks)?,
+    };
+    let mut taken = Vec::new();
+    for track in tracks {
+        let encoder = match fate(track, format, output.clip.is_some()) {
+            Fate::Copied => None,
+            Fate::Converted(encoder) => Some(encoder),
+            Fate::LeftOut if container::subtitles_only(output.container) => {
+                let codec = track.codec.clone();
+                return Err(MediaError::NotInContainer { container: format.name, kind: "subtitle", codec });
+            }
+            Fate::LeftOut => {
+                let message = format!(
+                    "subtitle stream {} ({}) was left out of `{}`: the container {} cannot hold it",
+                    track.index, track.codec, output.file, format.name
+                );
+                talk.warn(warning::SUBTITLE_LEFT_OUT, message);
+                continue;
+            }
+        };
+        taken.push(Text { track: track.clone(), encoder, file: None });
+    }
+    for listed in &output.subtitle_files {
+        let file = TextFile::open(listed.input, inputs, talk)?.labelled(listed);
+        // A text of the source's own codec is cut to the clip as well.
+        let Fate::Converted(encoder) = fate(&file.track, format, true) else {
+            let codec = file.track.codec.clone();
+            return Err(MediaError::NotInContainer { container: format.name, kind: "subtitle", codec });
+        };
+        taken.push(Text { track: file.track.clone(), encoder: Some(encoder), file: Some(file) });
+    }
+    Ok(taken)
 }
 
 /// One subtitle stream of one output.

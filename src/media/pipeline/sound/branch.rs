@@ -1,0 +1,115 @@
+//! One audio stream of one output, from frames to the muxer.
+
+use ffmpeg_next::codec;
+use ffmpeg_next::frame::Audio as Frame;
+use reelmill::model::work::AudioEncode;
+
+use super::bed::Bed;
+use super::desk::Desk;
+use super::{place, target};
+use crate::codec as codecs;
+use crate::error::{MediaError, warning};
+use crate::pipeline::encode::{self, Encoding};
+use crate::pipeline::flow::{Inlet, Stop};
+use crate::pipeline::mux::{Port, Spec};
+use crate::pipeline::streams::Track;
+use crate::pipeline::window::{Placed, Window};
+use crate::raw;
+use crate::source::Source;
+use crate::talk::Talk;
+
+/// One audio stream of one output.
+pub struct AudioBranch<'a> {
+    /// How it is encoded.
+    pub encode: &'a AudioEncode,
+    /// Filters that set its level.
+    pub level: &'a str,
+    /// Where it comes from.
+    pub track: Track,
+    /// Part of the source.
+    pub window: Window,
+    /// Inputs of the job, for what is laid under.
+    pub inputs: &'a [Source],
+    /// libav's name of the muxer.
+    pub muxer: &'static str,
+    /// For warnings.
+    pub talk: &'a Talk,
+}
+
+/// An encoder and what stands before it.
+struct Line {
+    desk: Desk,
+    encoding: Encoding,
+}
+
+impl AudioBranch<'_> {
+    /// Works until the frames or the window end.
+    pub fn run(&self, frames: Inlet<ffmpeg_next::Frame>, port: Port) -> Result<(), Stop> {
+        let mut port = Some(port);
+        let mut line: Option<Line> = None;
+        let base = self.track.time_base;
+        while let Some(frame) = frames.next()? {
+            let mut frame = Frame::from(frame);
+            match place(&mut frame, self.window, base) {
+                Placed::After => break,
+                Placed::Before => continue,
+                Placed::At(_) => {}
+            }
+            if let Some(port) = port.take() {
+                line = Some(self.open(&frame, port)?);
+            }
+            if let Some(Line { desk, encoding }) = &mut line {
+                desk.take(&frame, base, &mut |frame| encoding.encode(&frame, 0))?;
+            }
+        }
+        drop(frames);
+        match (line, port) {
+            (Some(Line { mut desk, mut encoding }), _) => {
+                desk.finish(&mut |frame| encoding.encode(&frame, 0))?;
+                encoding.finish()
+            }
+            (None, Some(port)) => {
+                self.talk.warn(
+                    warning::STREAM_LEFT_OUT,
+                    format!("audio stream {} holds nothing there and was left out", self.track.index),
+                );
+                port.end()
+            }
+            (None, None) => Ok(()),
+        }
+    }
+
+    fn open(&self, frame: &Frame, port: Port) -> Result<Line, Stop> {
+        let codec = codecs::audio(self.encode.codec);
+        let found = codecs::find(codec.encoders())?;
+        let target = target(self.encode, frame)?;
+        let base = target.base();
+        let bed = self.encode.mix.map(|mix| Bed::open(mix, self.inputs, &target)).transpose()?;
+        let mut desk = Desk::new(&target, self.window.end(base), bed, self.level)?;
+
+        let mut context = codec::Context::new_with_codec(found);
+        encode::set_global_header(&mut context, self.muxer);
+        let failed = |source| MediaError::Encode { encoder: found.name().to_owned(), source };
+        let mut audio = context.encoder().audio().map_err(failed)?;
+        audio.set_rate(i32::try_from(target.rate).unwrap_or(i32::MAX));
+        audio.set_format(ffmpeg_next::format::Sample::from(target.samples));
+        audio.set_time_base(base);
+        raw::set_layout(&target.layout, &mut audio).map_err(failed)?;
+        let opened = audio.open_with(encode::dictionary(codec.options(self.encode), 1)).map_err(failed)?;
+        if !raw::takes_any_frame_size(found) {
+            desk.set_frame_size(opened.frame_size())?;
+        }
+        let encoding = Encoding::new(opened.0.0, found.name().to_owned(), port);
+        encoding.port().ready(Spec {
+            parameters: encoding.parameters(),
+            time_base: base,
+            side_data: Vec::new(),
+            frame_rate: None,
+            size: None,
+            language: self.track.language.clone(),
+            title: self.track.title.clone(),
+            disposition: self.track.disposition,
+        })?;
+        Ok(Line { desk, encoding })
+    }
+}

@@ -1,0 +1,155 @@
+//! Which audio streams an output takes, and how loud each becomes.
+
+use ffmpeg_next::codec::{Parameters, decoder};
+use ffmpeg_next::format::stream::Disposition;
+use ffmpeg_next::frame::Audio as Frame;
+use ffmpeg_next::{Rescale, rescale};
+use reelmill::model::work::{Audio, AudioEncode, Level, MediaOutput};
+
+use super::measure::{Measuring, of_track};
+use super::silence::{SILENCE_BASE, silence};
+use super::{level, measure};
+use crate::codec as codecs;
+use crate::error::{MediaError, warning};
+use crate::pipeline::container::{self, Format};
+use crate::pipeline::splice::Splice;
+use crate::pipeline::streams::{Inventory, Track};
+use crate::pipeline::window::Window;
+use crate::source::Source;
+use crate::talk::Talk;
+
+/// An audio stream that an output takes.
+pub struct Sound<'a> {
+    /// Where it comes from.
+    pub track: Track,
+    /// How it is encoded, or absent to copy it.
+    pub encode: Option<&'a AudioEncode>,
+    /// Filters that set its level.
+    pub level: String,
+    /// Where there is none in the source and something is laid under it: how much silence takes its place, in units of
+    /// [`SILENCE_BASE`].
+    pub silence: Option<i64>,
+}
+
+/// The streams that `output` takes of a source.
+pub fn streams<'a>(
+    output: &'a MediaOutput,
+    inventory: &Inventory,
+    format: &Format,
+    with_video: bool,
+    talk: &Talk,
+) -> Result<Vec<Sound<'a>>, MediaError> {
+    let Some(wanted) = &output.audio else { return Ok(Vec::new()) };
+    let (tracks, encode) = match wanted {
+        Audio::Copy { tracks } => (tracks, None),
+        Audio::Encode(encode) => (&encode.tracks, Some(encode)),
+    };
+    let encoded_id = encode.map(|e| Ok(codecs::find(codecs::audio(e.codec).encoders())?.id())).transpose()?;
+    let mut taken = Vec::new();
+    let mut undecodable = Vec::new();
+    for track in inventory.audio(tracks)? {
+        let id = encoded_id.unwrap_or(track.parameters.id());
+        if !container::holds(format, id) {
+            let codec = if encode.is_some() { id.name().to_owned() } else { track.codec.clone() };
+            return Err(MediaError::NotInContainer { container: format.name, kind: "audio", codec });
+        }
+        if encode.is_some() && decoder::find(track.parameters.id()).is_none() {
+            undecodable.push((track.index, MediaError::UnsupportedCodec { kind: "audio", codec: track.codec.clone() }));
+            continue;
+        }
+        taken.push(Sound { track: track.clone(), encode, level: String::new(), silence: None });
+    }
+    if container::single_stream(output.container) && taken.len() > 1 {
+        let problem = format!("the container {} holds one audio track, not {}", format.name, taken.len());
+        return Err(MediaError::Parameter(problem));
+    }
+    let alone = taken.is_empty() && !with_video;
+    for (index, error) in undecodable {
+        if alone {
+            return Err(error);
+        }
+        talk.warn(warning::STREAM_LEFT_OUT, format!("audio stream {index} was left out: {error}"));
+    }
+    if let Some(encode) = encode.filter(|encode| taken.is_empty() && with_video && encode.mix.is_some()) {
+        taken.push(silent(encode, output, inventory)?);
+    }
+    Ok(taken)
+}
+
+/// Silence as long as the output.
+fn silent<'a>(encode: &'a AudioEncode, output: &MediaOutput, inventory: &Inventory) -> Result<Sound<'a>, MediaError> {
+    let start_s = output.clip.map_or(0.0, |clip| clip.start_s);
+    let left_s = inventory.duration_s().map(|duration| duration - start_s);
+    let length_s = match (left_s, output.clip.and_then(|clip| clip.duration_s)) {
+        (Some(left), Some(length)) => Some(left.min(length)),
+        (left, length) => left.or(length),
+    };
+    let unknown = || MediaError::Parameter("the source does not say how long it is: nothing can be mixed in".into());
+    #[expect(clippy::cast_possible_truncation, reason = "saturates, and media are shorter than 292,000 years")]
+    let samples = (length_s.ok_or_else(unknown)? * f64::from(SILENCE_BASE.denominator())).round() as i64;
+    Ok(Sound { track: silent_track(), encode: Some(encode), level: String::new(), silence: Some(samples) })
+}
+
+/// A stream that no source holds.
+pub fn silent_track() -> Track {
+    Track {
+        index: usize::MAX,
+        time_base: SILENCE_BASE,
+        parameters: Parameters::new(),
+        side_data: Vec::new(),
+        codec: "silence".to_owned(),
+        frame_rate: SILENCE_BASE.invert(),
+        language: None,
+        title: None,
+        disposition: Disposition::DEFAULT,
+    }
+}
+
+impl Sound<'_> {
+    /// Finds out which filters bring it to the level that is asked for; may read the whole stream, several times.
+    pub fn level(
+        &mut self,
+        window: Window,
+        splice: Option<&Splice>,
+        inputs: &[Source],
+        talk: &Talk,
+    ) -> Result<(), MediaError> {
+        let Some(encode) = self.encode else { return Ok(()) };
+        let source = inputs.first().ok_or_else(|| MediaError::Job("it has no input".into()))?;
+        let (track, samples) = (&self.track, self.silence);
+        let feed: &measure::Feed<'_> = &|take| match (samples, splice) {
+            (Some(samples), _) => silence(0, samples, &mut |frame| take(frame, SILENCE_BASE)),
+            (None, Some(splice)) => {
+                splice.run((false, true), 1, &mut |_, frame| take(Frame::from(frame), track.time_base))
+            }
+            (None, None) => of_track(source, track, window, take),
+        };
+        let window = if samples.is_some() { Window::default() } else { window };
+        self.level = levelled(encode, feed, window, inputs, talk)?;
+        Ok(())
+    }
+}
+
+/// The filters that bring the sound that `feed` gives to the level that `encode` asks for.
+pub fn levelled(
+    encode: &AudioEncode,
+    feed: &measure::Feed<'_>,
+    window: Window,
+    inputs: &[Source],
+    talk: &Talk,
+) -> Result<String, MediaError> {
+    if encode.level == Level::Source && encode.mix.is_none() {
+        return Ok(String::new());
+    }
+    let measuring = Measuring { encode, feed, window, inputs, talk };
+    level::filters(encode, &mut |filters| measuring.run(filters), talk)
+}
+
+/// The part of the silence that the output takes: all of it.
+pub fn window_of(sound: &Sound<'_>, window: Window) -> Window {
+    if sound.silence.is_none() {
+        return window;
+    }
+    let length_us = sound.silence.map(|samples| samples.rescale(SILENCE_BASE, rescale::TIME_BASE));
+    Window::of_length(length_us)
+}

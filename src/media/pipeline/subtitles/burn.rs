@@ -1,0 +1,164 @@
+//! Subtitles drawn into the picture, by libass.
+//!
+//! The texts are written into scratch as one ASS file on the output's clock, which the `ass` filter reads. **Invariant**:
+//! of what a file says only texts and styles get there; the name in the graph is our own.
+
+use std::fmt::Write as _;
+use std::path::Path;
+
+use ffmpeg_next::codec::Context;
+use ffmpeg_next::codec::subtitle::Rect;
+use ffmpeg_next::{Rational, Rescale, Subtitle};
+use reelmill::model::work::{BurnIn, MediaOutput};
+
+use super::file::{TextFile, each_packet};
+use crate::error::{MediaError, warning};
+use crate::pipeline::graph;
+use crate::pipeline::streams::{Inventory, Track};
+use crate::pipeline::window::{Placed, Window};
+use crate::source::Source;
+use crate::talk::Talk;
+use crate::{libav, raw, scratch};
+
+/// The filter.
+const FILTER: &str = "ass";
+
+/// Clock of ASS: hundredths of a second.
+const BASE: Rational = Rational(1, 100);
+
+/// Fields of a text as libav gives it: its number, its layer, the rest.
+const FIELDS: usize = 3;
+
+/// The filter that draws what `output` asks for; `None` where it asks for nothing, or there is nothing.
+pub fn filter(
+    output: &MediaOutput,
+    inventory: &Inventory,
+    inputs: &[Source],
+    window: Window,
+    scratch: &Path,
+    talk: &Talk,
+) -> Result<Option<String>, MediaError> {
+    let Some(burn) = &output.burn else { return Ok(None) };
+    if !graph::has_filters(&[FILTER]) {
+        return Err(MediaError::Missing { kind: "filter", name: FILTER.to_owned() });
+    }
+    let none = |why: &str| {
+        talk.warn(warning::SUBTITLE_LEFT_OUT, format!("no subtitles were drawn into `{}`: {why}", output.file));
+        Ok(None)
+    };
+    let (source, track, window) = match burn {
+        BurnIn::Input(input) => {
+            let file = TextFile::open(*input, inputs, talk)?;
+            (file.source().clone(), file.track, window.on_own_clock(inventory.start_us))
+        }
+        BurnIn::Tracks(tracks) => {
+            let source = inputs.first().ok_or_else(|| MediaError::Job("it has no input".into()))?;
+            match inventory.subtitles(tracks)?.first() {
+                Some(&track) => (source.clone(), track.clone(), window),
+                None => return none("the source has none"),
+            }
+        }
+    };
+    if !libav::is_text_subtitle(raw::parameters(&track.parameters)) {
+        let problem = format!("subtitles that are pictures ({}) cannot be drawn: choose a stream of text", track.codec);
+        return Err(MediaError::Parameter(problem));
+    }
+    let Some(script) = script(&source, &track, window)? else { return none("none lie in the output") };
+    let path = scratch::place(scratch, &format!("{}.burn.ass", output.file))?;
+    std::fs::write(&path, script).map_err(|error| scratch::failed(&path, error))?;
+    let path = path.to_str().ok_or_else(|| MediaError::Parameter("scratch has no plain name".into()))?;
+    Ok(Some(format!("{FILTER}=filename={}", escaped(path))))
+}
+
+/// All texts of a stream as an ASS file at output times; `None` where there are none.
+fn script(source: &Source, track: &Track, window: Window) -> Result<Option<String>, MediaError> {
+    let failed = |source| MediaError::Libav { doing: "open a subtitle decoder", source };
+    let mut context = Context::from_parameters(track.parameters.clone()).map_err(failed)?.decoder();
+    context.set_packet_time_base(track.time_base);
+    let mut decoder = context.subtitle().map_err(failed)?;
+    let mut text = raw::subtitle_header(&decoder);
+    if !text.contains("[Events]") {
+        text.push_str("\n[Events]\n");
+    }
+    if !text.ends_with('\n') {
+        text.push('\n');
+    }
+    let before = text.len();
+    let base = track.time_base;
+    let read = each_packet(source, track.index, &mut |packet| {
+        let Some(time) = packet.pts() else { return Ok(true) };
+        if window.place(time, base) == Placed::After {
+            return Ok(true);
+        }
+        let mut subtitle = Subtitle::new();
+        if !decoder.decode(packet, &mut subtitle).unwrap_or(false) {
+            return Ok(true);
+        }
+        let centi = |ms: u32| i64::from(ms / 10);
+        let start = window.moved(time, base).rescale(base, BASE) + centi(subtitle.start());
+        let known = packet.duration().rescale(base, BASE);
+        let shown = if known > 0 { known } else { centi(subtitle.end().saturating_sub(subtitle.start())) };
+        if start + shown > 0 {
+            for rect in subtitle.rects() {
+                if let Rect::Ass(ass) = rect {
+                    dialogue(&mut text, ass.get(), start.max(0), start + shown);
+                }
+            }
+        }
+        Ok(true)
+    });
+    match read {
+        Ok(()) | Err(crate::pipeline::flow::Stop::Upstream) => {}
+        Err(crate::pipeline::flow::Stop::Failed(error)) => return Err(error),
+    }
+    Ok((text.len() > before).then_some(text))
+}
+
+/// Appends one text, of which libav says its number, its layer and all that follows the times.
+fn dialogue(script: &mut String, ass: &str, start: i64, end: i64) {
+    let fields: Vec<&str> = ass.splitn(FIELDS, ',').collect();
+    let [_, layer, rest] = fields.as_slice() else { return };
+    let rest = rest.trim_end_matches(['\r', '\n']).replace("\r\n", "\\N").replace(['\r', '\n'], "\\N");
+    let layer: u32 = layer.trim().parse().unwrap_or(0);
+    let _ = writeln!(script, "Dialogue: {layer},{},{},{rest}", clock(start), clock(end));
+}
+
+/// `1:02:03.45`.
+fn clock(centi: i64) -> String {
+    let (seconds, hundredths) = (centi / 100, centi % 100);
+    format!("{}:{:02}:{:02}.{hundredths:02}", seconds / 3600, seconds / 60 % 60, seconds % 60)
+}
+
+/// A text as the value of an option in a graph: read twice, so escaped twice.
+fn escaped(text: &str) -> String {
+    let escape = |text: &str, special: &str| -> String {
+        text.chars()
+            .flat_map(|c| {
+                let escape = special.contains(c) || c.is_whitespace();
+                escape.then_some('\\').into_iter().chain(std::iter::once(c))
+            })
+            .collect()
+    };
+    escape(&escape(text, "\\':"), "\\'[],;")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn texts_become_lines_on_the_clock() {
+        let mut script = String::new();
+        dialogue(&mut script, "7,2,Default,,0,0,0,,Hello, {\\i1}world\nagain\r\n", 12, 366_145);
+        assert_eq!(script, "Dialogue: 2,0:00:00.12,1:01:01.45,Default,,0,0,0,,Hello, {\\i1}world\\Nagain\n");
+        dialogue(&mut script, "broken", 0, 1);
+        assert_eq!(script.lines().count(), 1);
+    }
+
+    #[test]
+    fn names_are_escaped_for_both_readers() {
+        assert_eq!(escaped("/a/b.ass"), "/a/b.ass");
+        assert_eq!(escaped("it's"), "it\\\\\\'s");
+        assert_eq!(escaped("a:b[c],d;e\\f"), "a\\\\:b\\[c\\]\\,d\\;e\\\\\\\\f");
+    }
+}

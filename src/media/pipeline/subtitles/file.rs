@@ -1,0 +1,88 @@
+//! Subtitles from a file of their own.
+
+use std::sync::Arc;
+
+use ffmpeg_next::Packet;
+use ffmpeg_next::format::stream::Disposition;
+use reelmill::model::work::SubtitleFile;
+
+use crate::charset;
+use crate::error::{MediaError, warning};
+use crate::pipeline::flow::{Outlets, Stop};
+use crate::pipeline::streams::{Inventory, Track};
+use crate::source::Source;
+use crate::talk::Talk;
+use crate::{libav, probe, raw};
+
+/// Largest file, in bytes.
+const MAX_BYTES: u64 = 16 << 20;
+
+/// A file with one stream of text subtitles.
+#[derive(Clone)]
+pub struct TextFile {
+    source: Source,
+    /// Its stream.
+    pub track: Track,
+}
+
+impl TextFile {
+    /// Opens input `input`, whatever its encoding.
+    pub fn open(input: usize, inputs: &[Source], talk: &Talk) -> Result<Self, MediaError> {
+        let source = inputs.get(input).ok_or_else(|| MediaError::Job(format!("there is no input {input}")))?;
+        let failed = |source| MediaError::Beside { input, what: "subtitle file", source: Box::new(source) };
+        let bytes = source.bytes(MAX_BYTES).map_err(failed)?;
+        let (text, guessed) = charset::decode(&bytes);
+        if guessed {
+            talk.warn(warning::ENCODING_GUESSED, format!("input {input} is not UTF-8 and was read as Windows-1252"));
+        }
+        let source = Source::text(Arc::from(text.into_bytes()));
+        let track = track(&source).map_err(failed)?;
+        Ok(Self { source, track })
+    }
+
+    /// The stream as `file` labels it.
+    #[must_use]
+    pub fn labelled(mut self, file: &SubtitleFile) -> Self {
+        self.track.language.clone_from(&file.language);
+        self.track.title.clone_from(&file.name);
+        let flag = |set, disposition| if set { disposition } else { Disposition::empty() };
+        self.track.disposition = flag(file.default, Disposition::DEFAULT) | flag(file.forced, Disposition::FORCED);
+        self
+    }
+
+    /// The file.
+    #[must_use]
+    pub const fn source(&self) -> &Source {
+        &self.source
+    }
+}
+
+fn track(source: &Source) -> Result<Track, MediaError> {
+    let info = probe::media_info(&mut source.open()?)?;
+    let opened = source.open()?;
+    Inventory::new(&opened, info).subtitles.into_iter().next().ok_or(MediaError::NoStreams("subtitles"))
+}
+
+/// Sends the packets of one stream of `source`.
+pub fn send(source: &Source, index: usize, mut packets: Outlets<Packet>) -> Result<(), Stop> {
+    each_packet(source, index, &mut |packet| Ok(packets.send(|| Ok(raw::share_packet(packet)))?))?;
+    packets.end();
+    Ok(())
+}
+
+/// Hands on the packets of one stream of `source` until `take` wants no more.
+pub fn each_packet(
+    source: &Source,
+    index: usize,
+    take: &mut dyn FnMut(&Packet) -> Result<bool, Stop>,
+) -> Result<(), Stop> {
+    let mut opened = source.open()?;
+    libav::read_only(opened.demuxer_mut(), &[index]);
+    let mut packet = Packet::empty();
+    while opened.read(&mut packet)? {
+        if packet.stream() == index && !take(&packet)? {
+            break;
+        }
+    }
+    Ok(())
+}
