@@ -70,6 +70,7 @@ pub enum Delivery {
 }
 
 /// Counts from now on; the handle gives Prometheus' text. Only the first call of a process counts.
+#[must_use]
 pub fn install() -> Option<PrometheusHandle> {
     let builder = PrometheusBuilder::new()
         .set_buckets_for_metric(Matcher::Full(JOB_DURATION.to_owned()), DURATIONS_S)
