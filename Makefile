@@ -4,7 +4,7 @@ MEDIA := $(or $(REELMILL_MEDIA),$(wildcard $(abspath ../shared/media)))
 NEXTEST := $(shell command -v cargo-nextest 2>/dev/null)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test chaos corpus bench-engine setup fmt lint unit docs deploy
+.PHONY: help demo test chaos corpus bench-engine bench-media setup fmt lint unit docs deploy
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -38,6 +38,11 @@ bench-engine: ## executions per second on both stores, with their log and queue 
 	@infra/setup.sh test
 	POSTGRES_SETTINGS="fsync=on shared_buffers=512MB max_wal_size=8GB" infra/postgres.sh \
 		cargo bench --locked --bench engine
+
+bench-media: ## media work beside the ffmpeg command line that does the same (about five minutes)
+	@infra/setup.sh build
+	cargo build --release --locked
+	python3 tests/bench/media.py
 
 setup: ## install what building and testing need (Debian, Ubuntu)
 	@infra/setup.sh test

@@ -1,0 +1,180 @@
+"""How long media work takes beside the ffmpeg command line that does the same, and how much memory.
+
+Each case runs `reelmill run` with a workflow of one activity, and ffmpeg with the same codec, options and filters, by
+turns: what disturbs the machine disturbs both. Printed and written to `target/bench/media.json` are the medians of wall
+time, processor time and memory (the most that all processes of a side held together), and the ratios. A ratio of 1.05 is
+the goal for each single output. Reelmill's side also checks what it made; ffmpeg's does not.
+
+`BENCH_MEDIA_PAIRS` (default 5) pairs per case; `BENCH_MEDIA_CASES` (comma-separated) chooses cases; `BENCH_MEDIA_SOURCE` is
+another source than the fixture.
+"""
+
+import json
+import os
+import shutil
+import statistics
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+PROGRAM = ROOT / "target/release/reelmill"
+SOURCE = Path(os.environ.get("BENCH_MEDIA_SOURCE", ROOT / "tests/fixtures/media/sintel_dragon_720p_18s.mp4"))
+PAIRS = int(os.environ.get("BENCH_MEDIA_PAIRS", "5"))
+
+# Sides of the picture are given, so that both scale to the same size.
+SCALE = "scale=854:480:flags=bicubic"
+AUDIO = ["-c:a", "aac", "-b:a", "128k"]
+MP4 = ["-movflags", "+faststart"]
+
+# Name: the activity, and what ffmpeg is given between source and output.
+CASES = {
+    "h264": (
+        "transcode: { name: out.mp4, video: { codec: h264, preset: medium, crf: 23, width: 854, height: 480, "
+        "fit: none }, audio: { codec: aac, bitrate: 128k } }",
+        ["-vf", SCALE, "-c:v", "libx264", "-preset", "medium", "-crf", "23", "-pix_fmt", "yuv420p", *AUDIO, *MP4],
+        "out.mp4",
+    ),
+    "h264-veryfast": (
+        "transcode: { name: out.mp4, video: { codec: h264, preset: veryfast, crf: 23, width: 854, height: 480, "
+        "fit: none }, audio: { codec: aac, bitrate: 128k } }",
+        ["-vf", SCALE, "-c:v", "libx264", "-preset", "veryfast", "-crf", "23", "-pix_fmt", "yuv420p", *AUDIO, *MP4],
+        "out.mp4",
+    ),
+    "h265": (
+        "transcode: { name: out.mp4, video: { codec: h265, preset: fast, crf: 28, width: 854, height: 480, "
+        "fit: none }, audio: { codec: aac, bitrate: 128k } }",
+        ["-vf", SCALE, "-c:v", "libx265", "-preset", "fast", "-crf", "28", "-pix_fmt", "yuv420p", "-tag:v", "hvc1",
+         *AUDIO, *MP4],
+        "out.mp4",
+    ),
+    "av1": (
+        "transcode: { name: out.mp4, video: { codec: av1, preset: 10, crf: 35, width: 854, height: 480, fit: none }, "
+        "audio: { codec: aac, bitrate: 128k } }",
+        ["-vf", SCALE, "-c:v", "libsvtav1", "-preset", "10", "-crf", "35", "-pix_fmt", "yuv420p", *AUDIO, *MP4],
+        "out.mp4",
+    ),
+    "audio": (
+        "transcode: { name: out.m4a, video: none, audio: { codec: aac, bitrate: 128k } }",
+        ["-vn", *AUDIO, *MP4],
+        "out.m4a",
+    ),
+    "remux": ("remux: { name: out.mkv }", ["-map", "0:v:0", "-map", "0:a", "-c", "copy"], "out.mkv"),
+    "snapshot": (
+        "snapshot: { at: 10s, width: 1280, name: out.jpg }",
+        ["-frames:v", "1", "-update", "1"],
+        "out.jpg",
+    ),
+}
+# Options before the source.
+SEEK = {"snapshot": ["-ss", "10"]}
+
+
+class Memory(threading.Thread):
+    """Watches what a process and all that it started hold together."""
+
+    def __init__(self, process):
+        super().__init__(daemon=True)
+        self.process, self.most, self.over = process, 0, threading.Event()
+
+    def run(self):
+        while not self.over.wait(0.01):
+            self.most = max(self.most, sum(resident(p) for p in tree(self.process)))
+
+
+def tree(root):
+    found, todo = [], [root]
+    while todo:
+        process = todo.pop()
+        found.append(process)
+        for thread in glob_of(f"/proc/{process}/task"):
+            try:
+                todo += [int(p) for p in Path(f"/proc/{process}/task/{thread}/children").read_text().split()]
+            except OSError:
+                pass
+    return found
+
+
+def glob_of(folder):
+    try:
+        return os.listdir(folder)
+    except OSError:
+        return []
+
+
+def resident(process):
+    """Bytes of its own: pages that are shared with others, as those of libraries are, count in part."""
+    try:
+        for line in Path(f"/proc/{process}/smaps_rollup").read_text().splitlines():
+            if line.startswith("Pss:"):
+                return int(line.split()[1]) * 1024
+    except (OSError, IndexError):
+        pass
+    return 0
+
+
+def measure(command, cwd):
+    begin = time.monotonic()
+    process = subprocess.Popen(command, cwd=cwd, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+    memory = Memory(process.pid)
+    memory.start()
+    errors = process.stderr.read()
+    _, status, usage = os.wait4(process.pid, 0)
+    wall = time.monotonic() - begin
+    memory.over.set()
+    memory.join()
+    process.returncode = os.waitstatus_to_exitcode(status)
+    if process.returncode != 0:
+        sys.exit(f"{' '.join(map(str, command))}\n{errors.decode(errors='replace')}")
+    return {"wall_s": wall, "cpu_s": usage.ru_utime + usage.ru_stime, "memory_mib": memory.most / 2**20}
+
+
+def medians(runs):
+    return {key: statistics.median(run[key] for run in runs) for key in runs[0]}
+
+
+def case(name, folder):
+    activity, options, file = CASES[name]
+    workflow = folder / "workflow.yaml"
+    workflow.write_text(f"name: bench\noutput: {{ bucket: made }}\nactivities:\n  only:\n    {activity}\n")
+    ours = [PROGRAM, "run", workflow, SOURCE, "--output", folder / "ours"]
+    theirs = ["ffmpeg", "-v", "error", "-nostdin", "-y", *SEEK.get(name, []), "-i", SOURCE, *options, folder / file]
+    runs = {"reelmill": [], "ffmpeg": []}
+    for pair in range(PAIRS + 1):
+        for side, command in (("reelmill", ours), ("ffmpeg", theirs)):
+            shutil.rmtree(folder / "ours", ignore_errors=True)
+            figures = measure(command, folder)
+            # The first pair warms the caches.
+            if pair > 0:
+                runs[side].append(figures)
+    answer = {side: medians(figures) for side, figures in runs.items()}
+    pairs = zip(runs["reelmill"], runs["ffmpeg"])
+    ratios = [{key: ours[key] / theirs[key] for key in ours if theirs[key] > 0} for ours, theirs in pairs]
+    answer["ratio"] = medians(ratios)
+    return answer
+
+
+def main():
+    chosen = os.environ.get("BENCH_MEDIA_CASES")
+    names = chosen.split(",") if chosen else list(CASES)
+    answer = {}
+    print(f"{'case':15} {'wall':>16} {'processor':>16} {'memory':>18}   (reelmill / ffmpeg = ratio)")
+    for name in names:
+        with tempfile.TemporaryDirectory(dir=ROOT / "target") as folder:
+            figures = answer[name] = case(name, Path(folder))
+        ours, theirs, ratio = figures["reelmill"], figures["ffmpeg"], figures["ratio"]
+        cells = [
+            f"{ours[key]:.{digits}f}/{theirs[key]:.{digits}f}={ratio[key]:.2f}"
+            for key, digits in (("wall_s", 2), ("cpu_s", 2), ("memory_mib", 0))
+        ]
+        print(f"{name:15} {cells[0]:>16} {cells[1]:>16} {cells[2]:>18}", flush=True)
+    file = ROOT / "target/bench/media.json"
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_text(json.dumps(answer, indent=2) + "\n")
+    print(json.dumps({name: figures["ratio"] for name, figures in answer.items()}))
+
+
+main()
