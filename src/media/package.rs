@@ -67,7 +67,7 @@ pub fn run(
             SegmentFormat::Fmp4 => Form::Mp4,
         },
         byte_range: package.byte_range,
-        iframes: package.iframe_playlists,
+        iframes: package.iframe_playlists && package.master.is_some(),
         keys: keys.as_ref(),
         scratch,
     };

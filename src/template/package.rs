@@ -148,6 +148,11 @@ pub(super) fn rules(spec: &Node, sink: &mut Sink<'_>) {
     if let Some(encryption) = spec.entry("encryption").filter(|_| dash) {
         sink.error("TPL0231", encryption.key_span, "hls-aes-128 is an encryption of HLS alone").hint("`protocol: hls`");
     }
+    let iframes = spec.entry("iframe_playlists").filter(|entry| entry.value.as_bool() == Some(true));
+    if let Some(iframes) = iframes.filter(|_| word(spec, "protocol") == Some("dash")) {
+        sink.error("TPL0231", iframes.key_span, "I-frame playlists are playlists of HLS")
+            .hint("`protocol: cmaf`, or leave it out");
+    }
     if let Some(name) = spec.get("name") {
         let text = name.as_str().unwrap_or_default();
         let fits = |ext: &str| text.ends_with(ext) || is_deferred(text) && text.ends_with('}');

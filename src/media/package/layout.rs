@@ -53,10 +53,11 @@ pub fn plan(infos: &[MediaInfo], package: &Package) -> Layout {
         .map(|info| {
             let mut planned = if separate { apart(info, &mut heard) } else { together(info) };
             planned.left_out += info.video.len().saturating_sub(1);
+            let before = texts.len();
             for text in &info.subtitles {
                 if !package.keep_subtitles || !text.text {
                     planned.left_out += usize::from(package.keep_subtitles);
-                } else if !texts.iter().any(|known| is_same_text(known, text)) {
+                } else if !texts[..before].iter().any(|known| is_same_text(known, text)) {
                     planned.texts.push(text.index as usize);
                     texts.push(text.clone());
                 }
@@ -80,10 +81,12 @@ fn together(info: &MediaInfo) -> Planned {
 /// A track for each stream; audio that is among `heard` already is not taken again.
 fn apart(info: &MediaInfo, heard: &mut Vec<AudioStream>) -> Planned {
     let mut planned = Planned::default();
+    // Within one file nothing stands twice by accident.
+    let before = heard.len();
     let lanes = |prefix: String, index: u32| Lanes { prefix, streams: vec![index as usize] };
     planned.tracks.extend(info.video.first().map(|video| lanes("video-".to_owned(), video.index)));
     for (n, audio) in (1..).zip(&info.audio) {
-        let known = heard.iter().position(|other| is_same_sound(other, audio));
+        let known = heard[..before].iter().position(|other| is_same_sound(other, audio));
         let place = known.unwrap_or(heard.len());
         if known.is_none() {
             heard.push(audio.clone());

@@ -119,7 +119,13 @@ fn plain(text: &str) -> String {
 /// several. Every group has every entry of the menu; what it lacks comes from another.
 #[must_use]
 pub fn groups(tracks: &[(&Track, &str)]) -> Vec<Group> {
-    let heard: Vec<Heard> = tracks.iter().filter_map(|(track, codecs)| heard(track, codecs)).collect();
+    let mut heard: Vec<Heard> = Vec::new();
+    for (track, codecs) in tracks {
+        let Some(mut sound) = self::heard(track, codecs) else { continue };
+        let twin = |other: &&Heard| other.folder == sound.folder && other.identity.0 == sound.identity.0;
+        sound.identity.1 = heard.iter().filter(twin).count();
+        heard.push(sound);
+    }
     let mut entries: Vec<(Identity, Entry)> = Vec::new();
     for sound in &heard {
         if !entries.iter().any(|(identity, _)| *identity == sound.identity) {
@@ -154,10 +160,11 @@ pub fn groups(tracks: &[(&Track, &str)]) -> Vec<Group> {
     groups
 }
 
-/// What tells one sound from another: language and title.
-type Identity = (Option<String>, Option<String>);
+/// What tells one sound from another: language and title, and its place among those of one rendition that have the same.
+type Identity = ((Option<String>, Option<String>), usize);
 
 struct Heard {
+    folder: String,
     kind: (String, u16),
     identity: Identity,
     entry: Entry,
@@ -169,7 +176,8 @@ fn heard(track: &Track, codecs: &str) -> Option<Heard> {
     let language = language(audio.language.as_deref());
     Some(Heard {
         kind: (codecs.to_owned(), audio.channels),
-        identity: (language.clone(), audio.title.clone()),
+        folder: track.folder.clone(),
+        identity: ((language.clone(), audio.title.clone()), 0),
         entry: Entry {
             name: name(audio.title.as_deref(), language.as_deref(), "Audio"),
             language,

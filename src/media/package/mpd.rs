@@ -30,7 +30,7 @@ const MAIN_PROFILE: &str = "urn:mpeg:dash:profile:isoff-main:2011";
 pub fn manifest(file: &str, tracks: &[(&Track, &str)], texts: &[Text], aligned: bool) -> String {
     let duration_s = tracks.iter().map(|(track, _)| track.duration_s).fold(0.0, f64::max);
     let longest_s = tracks.iter().flat_map(|(t, _)| &t.segments).map(|s| s.duration_s).fold(0.0, f64::max);
-    let ranges = tracks.iter().any(|(track, _)| track.iframes.is_some() || is_ranges(&track.segments));
+    let ranges = tracks.iter().any(|(track, _)| is_ranges(&track.segments));
     let mut sets: Vec<Vec<(usize, &Track, &str)>> = Vec::new();
     for (place, &(track, codecs)) in tracks.iter().enumerate() {
         let known = sets.iter_mut().find(|set| set.first().is_some_and(|(_, first, of)| fit(first, of, track, codecs)));
@@ -48,10 +48,6 @@ pub fn manifest(file: &str, tracks: &[(&Track, &str)], texts: &[Text], aligned: 
         let main = set[0].1.video.is_some() || default_audio == Some(id);
         elements.push(adaptation_set(file, id, set, main, aligned));
     }
-    let iframes = sets.iter().enumerate().filter(|(_, set)| set.iter().any(|(_, track, _)| track.iframes.is_some()));
-    for (main, set) in iframes {
-        elements.push(trick_mode(file, elements.len(), main, set));
-    }
     for text in texts {
         elements.push(subtitles(file, elements.len(), text));
     }
@@ -67,12 +63,13 @@ pub fn manifest(file: &str, tracks: &[(&Track, &str)], texts: &[Text], aligned: 
 }
 
 /// Whether players can change between two tracks without being asked.
-fn fit(first: &Track, codecs: &str, other: &Track, others: &str) -> bool {
+fn fit(first: &Track, codecs: &str, other_track: &Track, others: &str) -> bool {
     let family = |codecs: &str| codecs.split('.').next().unwrap_or_default().to_owned();
-    match (&first.video, &other.video, &first.audio, &other.audio) {
+    match (&first.video, &other_track.video, &first.audio, &other_track.audio) {
         (Some(one), Some(other), ..) => family(codecs) == family(others) && one.hdr == other.hdr,
         (None, None, Some(one), Some(other)) => {
             codecs == others
+                && first.folder != other_track.folder
                 && one.channels == other.channels
                 && one.title == other.title
                 && menu::language(one.language.as_deref()) == menu::language(other.language.as_deref())
@@ -115,24 +112,6 @@ fn adaptation_set(file: &str, id: usize, set: &[(usize, &Track, &str)], main: bo
             let template = || template(track);
             of.element(file, track, track.init.as_ref(), single.as_deref(), template)
         }))
-}
-
-/// Keyframes alone, for players that seek fast through the set `main`.
-fn trick_mode(file: &str, id: usize, main: usize, set: &[(usize, &Track, &str)]) -> Element {
-    let representations = set.iter().filter_map(|(place, track, codecs)| {
-        let iframes = track.iframes.as_ref()?;
-        let sizes: Vec<_> = iframes.frames.iter().map(|frame| (frame.piece.size_bytes, frame.duration_s)).collect();
-        let of = Representation { id: format!("i{place}"), codecs, sizes: &sizes, segments: &iframes.frames };
-        let single = track.names.iframes(track.form);
-        Some(of.element(file, track, iframes.init.as_ref(), Some(&single), || Element::new("SegmentTemplate")))
-    });
-    Element::new("AdaptationSet")
-        .with("id", id)
-        .with("contentType", "video")
-        .with("mimeType", "video/mp4")
-        .with("startWithSAP", 1)
-        .holding([descriptor("EssentialProperty", "http://dashif.org/guidelines/trickmode", &main.to_string())])
-        .holding(representations)
 }
 
 /// A text as one file.

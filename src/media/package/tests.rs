@@ -4,6 +4,7 @@ mod dash;
 mod encryption;
 mod groups;
 mod hls;
+mod real;
 
 use std::cell::RefCell;
 use std::path::Path;

@@ -146,6 +146,10 @@ fn each_mistake_has_its_code() {
         ("  a: { snapshot: { at: 1s, every: 2s } }", vec!["TPL0208"]),
         ("  a: { snapshot: { every: 2s, name: x.jpg } }", vec!["TPL0209"]),
         ("  a: { watermark: { position: top_left } }", vec!["TPL0212"]),
+        (
+            "  a: { transcode: {} }\n  p: { package: { from: a, protocol: dash, iframe_playlists: true } }",
+            vec!["TPL0231"],
+        ),
         ("  a: { snapshot: { best: true, every: 2s } }", vec!["TPL0208"]),
         ("  a: { snapshot: { animation: { start: 1s, pieces: 2 } } }", vec!["TPL0208"]),
         ("  a: { snapshot: { animation: {}, vtt: true } }", vec!["TPL0241", "TPL0208"]),
