@@ -4,6 +4,7 @@
 //!
 //! **Invariant**: a handler decides nothing: it asks the store and shows the answer.
 
+pub mod auth;
 pub mod events;
 pub mod executions;
 mod health;
@@ -43,6 +44,8 @@ pub struct Context {
     pub live: Live,
     /// Where jobs have their files: a daemon whose disk is full takes none.
     pub scratch: ScratchRoot,
+    /// Who may ask.
+    pub tokens: auth::Tokens,
     /// What running jobs may use.
     pub admission: Admission,
     /// What was counted, where anything is.
@@ -68,6 +71,7 @@ pub fn router(context: Context) -> Router {
         .route("/healthz", get(health::healthz))
         .route("/readyz", get(health::readyz))
         .fallback(problem::no_such_route)
+        .layer(axum::middleware::from_fn_with_state(context.tokens.clone(), auth::guard))
         .with_state(context)
 }
 

@@ -1,6 +1,7 @@
 //! Talking to a daemon's API.
 
 use futures::{Stream, StreamExt};
+use reqwest::header::{AUTHORIZATION, HeaderMap, HeaderValue};
 use reqwest::{Method, Response, StatusCode};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -25,8 +26,18 @@ pub(super) struct Event {
 
 impl Client {
     pub(super) fn new(daemon: &DaemonArgs) -> Result<Self, CliError> {
-        let http =
-            reqwest::Client::builder().connect_timeout(std::time::Duration::from_secs(5)).build().map_err(|error| {
+        let mut headers = HeaderMap::new();
+        if let Some(token) = &daemon.token {
+            let mut value = HeaderValue::from_str(&format!("Bearer {token}"))
+                .map_err(|_| CliError::usage("--token: it has characters that no token has"))?;
+            value.set_sensitive(true);
+            headers.insert(AUTHORIZATION, value);
+        }
+        let http = reqwest::Client::builder()
+            .connect_timeout(std::time::Duration::from_secs(5))
+            .default_headers(headers)
+            .build()
+            .map_err(|error| {
                 CliError::new(Exit::Storage, "CLI0001", format!("cannot start an HTTP client: {error}"))
             })?;
         Ok(Self { http, url: daemon.url.trim_end_matches('/').to_owned() })

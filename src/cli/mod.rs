@@ -62,6 +62,9 @@ struct DaemonArgs {
     /// Address of the daemon's API
     #[arg(long, global = true, env = "REELMILL_URL", default_value = "http://127.0.0.1:8080")]
     url: String,
+    /// Token for the daemon's API
+    #[arg(long, global = true, env = "REELMILL_TOKEN", hide_env_values = true)]
+    token: Option<String>,
 }
 
 /// Where the worker program is.

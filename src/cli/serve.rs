@@ -11,8 +11,8 @@ use tokio_util::sync::CancellationToken;
 
 use super::output::Output;
 use super::{CliError, Exit, local};
-use crate::api;
-use crate::config::Config;
+use crate::api::{self, auth::Tokens};
+use crate::config::{Config, ConfigError};
 use crate::daemon::Host;
 use crate::daemon::serve::Daemon;
 use crate::telemetry::{self, metrics::PrometheusHandle};
@@ -88,7 +88,9 @@ pub(super) async fn serve(args: ServeArgs, output: Output) -> Result<Exit, CliEr
     let daemon = Daemon::start(&config, worker, &local::key_file(&args.data)).await?;
     introduce(&daemon, &args.data, output)?;
     let metrics = telemetry::metrics::install();
-    let worked = daemon.work(|listener, host, stop| listen(listener, host, metrics, stop), end, now).await;
+    let tokens = config.api.tokens.iter().map(|token| Ok((token.scope, token.digest()?)));
+    let tokens = Tokens::new(tokens.collect::<Result<_, ConfigError>>()?);
+    let worked = daemon.work(|listener, host, stop| listen(listener, host, (metrics, tokens), stop), end, now).await;
     let _ = std::fs::remove_file(Running::file(&args.data));
     worked?;
     Ok(Exit::Done)
@@ -97,12 +99,13 @@ pub(super) async fn serve(args: ServeArgs, output: Output) -> Result<Exit, CliEr
 async fn listen(
     listener: TcpListener,
     host: std::sync::Arc<Host>,
-    metrics: Option<PrometheusHandle>,
+    (metrics, tokens): (Option<PrometheusHandle>, Tokens),
     stop: CancellationToken,
 ) -> std::io::Result<()> {
     let context = api::Context {
         admission: host.admission.clone(),
         metrics,
+        tokens,
         store: std::sync::Arc::clone(&host.store),
         live: host.live.clone(),
         scratch: host.scratch.clone(),

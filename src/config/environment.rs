@@ -3,7 +3,9 @@
 use std::path::PathBuf;
 use std::str::FromStr;
 
-use super::{Config, ConfigError, EventsConfig, ObjectsConfig, SqsConfig, default_wait, parse_slots};
+use super::{
+    Config, ConfigError, EventsConfig, ObjectsConfig, Scope, SqsConfig, TokenConfig, default_wait, parse_slots,
+};
 use crate::model::units::{parse_bytes, parse_duration};
 
 /// Sets what the environment names; variables of other programs are passed over.
@@ -32,6 +34,11 @@ fn set(config: &mut Config, variable: &str, value: String) -> Result<(), String>
         })),
         "REELMILL_WORKFLOWS" => config.workflows = PathBuf::from(value),
         "REELMILL_API_LISTEN" => config.api.listen = parse(&value)?,
+        "REELMILL_API_TOKEN" => config.api.tokens.push(TokenConfig {
+            name: "environment".to_owned(),
+            scope: Scope::Admin,
+            token: format!("env:{variable}"),
+        }),
         "REELMILL_WORKER_SLOTS" => config.worker.slots = parse_slots(&value)?,
         "REELMILL_WORKER_SCRATCH" => config.worker.scratch = PathBuf::from(value),
         "REELMILL_WORKER_PROGRAM" => config.worker.program = Some(PathBuf::from(value)),

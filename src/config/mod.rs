@@ -7,6 +7,7 @@
 
 mod environment;
 mod forms;
+mod tokens;
 
 use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
@@ -14,6 +15,8 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
+
+pub use self::tokens::{Scope, TokenConfig, TokenDigest, digest};
 
 use self::forms::{Slots, bytes, duration, memory, parse_slots, slots};
 
@@ -181,9 +184,11 @@ pub struct SqsConfig {
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct ApiConfig {
-    /// Address; loopback only.
+    /// Address; beyond loopback only with tokens.
     #[schemars(with = "String")]
     pub listen: SocketAddr,
+    /// Tokens, one of which every request must then carry; none: everybody on this machine may do everything.
+    pub tokens: Vec<TokenConfig>,
 }
 
 /// Workers.
@@ -235,7 +240,7 @@ impl Default for Config {
 
 impl Default for ApiConfig {
     fn default() -> Self {
-        Self { listen: SocketAddr::new(IpAddr::from([127, 0, 0, 1]), 8080) }
+        Self { listen: SocketAddr::new(IpAddr::from([127, 0, 0, 1]), 8080), tokens: Vec::new() }
     }
 }
 
@@ -313,12 +318,13 @@ impl Config {
 
     /// Holds the values against each other.
     pub fn check(&self) -> Result<(), ConfigError> {
-        if !self.api.listen.ip().is_loopback() {
+        if !self.api.listen.ip().is_loopback() && self.api.tokens.is_empty() {
             return Err(ConfigError::Conflict(format!(
-                "api.listen: {} is not a loopback address; this version has no tokens, so it listens on 127.0.0.1 or [::1] only",
+                "api.listen: {} is not a loopback address, so it takes tokens (api.tokens, REELMILL_API_TOKEN)",
                 self.api.listen
             )));
         }
+        self.api.tokens.iter().try_for_each(|token| token.digest().map(|_| ()))?;
         if self.s3_endpoint.is_some() && matches!(self.objects, ObjectsConfig::S3(_)) {
             return Err(ConfigError::Conflict(
                 "s3_endpoint: the embedded endpoint serves local buckets; set it to null beside objects: { s3: … }"

@@ -228,3 +228,32 @@ fn metrics_are_those_of_the_documentation() {
     assert!(text.contains(r#"reelmill_events_total{result="started"} 1"#), "{text}");
     assert!(text.contains(r#"reelmill_job_duration_seconds_count{type="snapshot",state="succeeded"} 1"#), "{text}");
 }
+
+#[test]
+fn with_tokens_the_api_asks_who_it_is() {
+    let (reader, admin) = ("a-token-that-only-reads", "a-token-that-may-do-everything");
+    let place = Place::new(QUICK, "");
+    let file = place.folder.path().join("token");
+    std::fs::write(&file, admin).unwrap();
+    let config = place.folder.path().join("reelmill.yaml");
+    let text = std::fs::read_to_string(&config).unwrap();
+    let root = file.display();
+    let tokens = format!(
+        "[{{ name: eye, scope: read, token: 'env:EYE' }}, {{ name: root, scope: admin, token: 'file:{root}' }}]"
+    );
+    std::fs::write(&config, format!("{text}api: {{ tokens: {tokens} }}\n")).unwrap();
+    let daemon = place.start_with(&HashMap::from([("EYE", reader.to_owned())]));
+    let list = |token: &str| run(daemon.cli(&["queues", "list"]).env("REELMILL_TOKEN", token));
+    assert_eq!(list(reader).status.code(), Some(0));
+    let pause = |token: &str| run(daemon.cli(&["queues", "pause", "default"]).env("REELMILL_TOKEN", token));
+    let code = |output: std::process::Output| {
+        last_json(&String::from_utf8(output.stderr).unwrap())["error"]["code"].as_str().unwrap().to_owned()
+    };
+    assert_eq!(code(pause(reader)), "CLI0015");
+    assert_eq!(code(list("a-token-that-nobody-knows")), "CLI0014");
+    assert_eq!(code(run(&mut daemon.cli(&["queues", "list"]))), "CLI0014");
+    let paused = pause(admin);
+    assert!(paused.status.code() == Some(4), "there is no queue yet: {paused:?}");
+    let well = std::process::Command::new("curl").args(["-sSf", &format!("{}/healthz", daemon.api)]).output().unwrap();
+    assert_eq!(String::from_utf8(well.stdout).unwrap(), "ok\n");
+}
