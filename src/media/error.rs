@@ -115,11 +115,11 @@ pub enum MediaError {
     /// Parameters that contradict each other or the source.
     #[error("{0}")]
     Parameter(String),
-    /// A picture to lay over the video that cannot be used.
-    #[error("the watermark picture (input {input}) cannot be used")]
+    /// Something to lay over the video that cannot be used.
+    #[error("the watermark {what} cannot be used")]
     Overlay {
-        /// Index of the input.
-        input: usize,
+        /// `text`, or which picture.
+        what: String,
         /// Why.
         #[source]
         source: Box<MediaError>,
@@ -256,4 +256,6 @@ pub mod warning {
     pub const CUT_AT_KEYFRAME: &str = "MEDIA0113";
     /// A loudness could not be reached.
     pub const LOUDNESS_MISSED: &str = "MEDIA0111";
+    /// A text to lay over the video is empty.
+    pub const EMPTY_TEXT: &str = "MEDIA0107";
 }

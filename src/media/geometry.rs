@@ -1,9 +1,12 @@
-//! Sizes: from a source's picture and what was asked for to how it is scaled, cut and padded.
+//! Sizes: from a source's picture and what was asked for to how it is scaled, cut and padded; [`region`]: which part of
+//! it is taken before.
 //!
 //! Pure arithmetic. **Invariant**: every size that comes out is even and at least 2 × 2, the picture's shape is kept
 //! unless stretching was asked for, and nothing is larger than the source unless enlarging was asked for.
 
-use reelmill::model::work::{Fit, Length, Overlay, ReferencePosition, Size};
+pub mod region;
+
+use reelmill::model::work::{Fit, Length, Overlay, Pad, ReferencePosition, Size};
 
 /// A width and a height in pixels.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -33,8 +36,49 @@ impl Pixels {
 pub struct Fitted {
     /// Scaled to this.
     pub scale: Pixels,
-    /// Cut from or padded to this, centred.
+    /// Cut to this, around the middle.
+    pub cut: Pixels,
+    /// Laid on a canvas of this size.
     pub out: Pixels,
+    /// Distance from the canvas's left.
+    pub x: u32,
+    /// Distance from the canvas's top.
+    pub y: u32,
+}
+
+impl Fitted {
+    /// Scaled to `scale`, then cut or laid on a canvas to be `out`, each side by itself and around the middle.
+    const fn centred(scale: Pixels, out: Pixels) -> Self {
+        const fn less(one: u32, other: u32) -> u32 {
+            if one < other { one } else { other }
+        }
+        let cut = Pixels::new(less(scale.width, out.width), less(scale.height, out.height));
+        Self { scale, cut, out, x: middle(out.width, cut.width), y: middle(out.height, cut.height) }
+    }
+
+    /// The same on the canvas `pad`, smaller where that has no room for it.
+    #[must_use]
+    pub fn padded(self, pad: Pad) -> Self {
+        let out = Pixels::new(pad.width, pad.height);
+        let room = |side: u32, place: Option<u32>| f64::from(side.saturating_sub(place.unwrap_or(0)).max(2));
+        let share = (room(pad.width, pad.x) / f64::from(self.out.width))
+            .min(room(pad.height, pad.y) / f64::from(self.out.height))
+            .min(1.0);
+        let shrunk = |size: Pixels| {
+            if share < 1.0 { even(f64::from(size.width) * share, f64::from(size.height) * share) } else { size }
+        };
+        let (scale, cut) = (shrunk(self.scale), shrunk(self.out));
+        let cut = Pixels::new(scale.width.min(cut.width), scale.height.min(cut.height));
+        let place = |asked: Option<u32>, side: u32, taken: u32| {
+            asked.unwrap_or_else(|| middle(side, taken)).min(side.saturating_sub(taken))
+        };
+        Self { scale, cut, out, x: place(pad.x, out.width, cut.width), y: place(pad.y, out.height, cut.height) }
+    }
+}
+
+/// Distance from the edge that puts something of `taken` pixels into the middle of `side`; even, like chroma.
+const fn middle(side: u32, taken: u32) -> u32 {
+    side.saturating_sub(taken) / 4 * 2
 }
 
 /// Sample aspect ratios beyond this, either way, are damage.
@@ -57,7 +101,7 @@ pub fn fit(source: Pixels, sample_aspect: f64, size: Size, fit: Fit, upscale: bo
     let cap = |factor: f64| if upscale { factor } else { factor.min(1.0) };
     let scaled = |factor: f64| {
         let scale = even(width * cap(factor), height * cap(factor));
-        Fitted { scale, out: scale }
+        Fitted::centred(scale, scale)
     };
     match size {
         Size::Source | Size::Box { width: None, height: None } => scaled(1.0),
@@ -80,7 +124,7 @@ fn into_box(source: (f64, f64), target: (f64, f64), (across, down): (f64, f64), 
         Fit::Rescale => {
             let factor = if upscale { across.min(down) } else { across.min(down).min(1.0) };
             let scale = even(source.0 * factor, source.1 * factor);
-            Fitted { scale, out: scale }
+            Fitted::centred(scale, scale)
         }
         Fit::Crop => {
             let share = shrunk(across.max(down));
@@ -88,7 +132,7 @@ fn into_box(source: (f64, f64), target: (f64, f64), (across, down): (f64, f64), 
             let factor = across.max(down) * share;
             let scale = even(source.0 * factor, source.1 * factor);
             let scale = Pixels::new(scale.width.max(out.width), scale.height.max(out.height));
-            Fitted { scale, out }
+            Fitted::centred(scale, out)
         }
         Fit::Pad => {
             let share = shrunk(across.min(down));
@@ -96,11 +140,11 @@ fn into_box(source: (f64, f64), target: (f64, f64), (across, down): (f64, f64), 
             let factor = across.min(down) * share;
             let scale = even(source.0 * factor, source.1 * factor);
             let scale = Pixels::new(scale.width.min(out.width), scale.height.min(out.height));
-            Fitted { scale, out }
+            Fitted::centred(scale, out)
         }
         Fit::None => {
             let out = boxed(shrunk(across.max(down)));
-            Fitted { scale: out, out }
+            Fitted::centred(out, out)
         }
     }
 }
@@ -140,7 +184,21 @@ pub fn place(overlay: &Overlay, picture: Pixels, out: Pixels) -> Placed {
             (width, width / aspect)
         }
     };
-    let size = Pixels::new(whole(width), whole(height));
+    at(overlay, Pixels::new(whole(width), whole(height)), out)
+}
+
+/// Places a text that is drawn on `text` pixels over an output of `out` pixels; smaller where the output has no room for
+/// it.
+#[must_use]
+pub fn place_text(overlay: &Overlay, text: Pixels, out: Pixels) -> Placed {
+    let ratio = |side: u32, of: u32| f64::from(of) / f64::from(side.max(1));
+    let share = ratio(text.width, out.width).min(ratio(text.height, out.height)).min(1.0);
+    let size = Pixels::new(whole(f64::from(text.width) * share), whole(f64::from(text.height) * share));
+    at(overlay, size, out)
+}
+
+/// Places something of `size` over an output of `out` pixels.
+fn at(overlay: &Overlay, size: Pixels, out: Pixels) -> Placed {
     let (dx, dy) = (length(overlay.dx, out.width), length(overlay.dy, out.height));
     let from_right = f64::from(out.width) - f64::from(size.width) - dx;
     let from_bottom = f64::from(out.height) - f64::from(size.height) - dy;
@@ -149,6 +207,10 @@ pub fn place(overlay: &Overlay, picture: Pixels, out: Pixels) -> Placed {
         ReferencePosition::TopRight => (from_right, dy),
         ReferencePosition::BottomLeft => (dx, from_bottom),
         ReferencePosition::BottomRight => (from_right, from_bottom),
+        ReferencePosition::Center => {
+            let room = |side: u32, taken: u32| (f64::from(side) - f64::from(taken)) / 2.0;
+            (room(out.width, size.width) + dx, room(out.height, size.height) + dy)
+        }
     };
     Placed { size, x: nearest(x), y: nearest(y) }
 }
@@ -173,6 +235,7 @@ fn nearest(offset: f64) -> i64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use reelmill::model::work::OverlayContent;
 
     const fn boxed(width: u32, height: u32) -> Size {
         Size::Box { width: Some(width), height: Some(height) }
@@ -222,9 +285,28 @@ mod tests {
     fn boxes_are_filled_as_asked() {
         let source = Pixels::new(1920, 1080);
         let fitted = |how| fit(source, 1.0, boxed(720, 720), how, false);
-        assert_eq!(fitted(Fit::Crop), Fitted { scale: Pixels::new(1280, 720), out: Pixels::new(720, 720) });
-        assert_eq!(fitted(Fit::Pad), Fitted { scale: Pixels::new(720, 404), out: Pixels::new(720, 720) });
-        assert_eq!(fitted(Fit::None), Fitted { scale: Pixels::new(720, 720), out: Pixels::new(720, 720) });
+        let square = Pixels::new(720, 720);
+        assert_eq!(fitted(Fit::Crop), Fitted { scale: Pixels::new(1280, 720), cut: square, out: square, x: 0, y: 0 });
+        let (letterboxed, y) = (Pixels::new(720, 404), 158);
+        assert_eq!(fitted(Fit::Pad), Fitted { scale: letterboxed, cut: letterboxed, out: square, x: 0, y });
+        assert_eq!(fitted(Fit::None), Fitted { scale: square, cut: square, out: square, x: 0, y: 0 });
+    }
+
+    #[test]
+    fn a_canvas_holds_the_picture_where_it_is_told_to_and_never_less_than_all_of_it() {
+        let fitted = fit(Pixels::new(1920, 1080), 1.0, Size::ShortSide(360), Fit::Rescale, false);
+        let pad = Pad { width: 800, height: 600, x: None, y: None };
+        let scale = Pixels::new(640, 360);
+        let out = Pixels::new(800, 600);
+        assert_eq!(fitted.padded(pad), Fitted { scale, cut: scale, out, x: 80, y: 120 });
+        let corner = Pad { x: Some(10), y: Some(0), ..pad };
+        assert_eq!(fitted.padded(corner), Fitted { scale, cut: scale, out, x: 10, y: 0 });
+        let narrow = fitted.padded(Pad { width: 320, height: 320, x: None, y: Some(200) });
+        assert_eq!(narrow.scale, Pixels::new(214, 120));
+        assert_eq!((narrow.out, narrow.x, narrow.y), (Pixels::new(320, 320), 52, 200));
+        let cut = fit(Pixels::new(1920, 1080), 1.0, boxed(720, 720), Fit::Crop, false);
+        let small = cut.padded(Pad { width: 400, height: 360, x: None, y: None });
+        assert_eq!((small.scale, small.cut), (Pixels::new(640, 360), Pixels::new(360, 360)));
     }
 
     #[test]
@@ -238,7 +320,7 @@ mod tests {
     #[test]
     fn overlays_stand_at_their_corner() {
         let mut overlay = Overlay {
-            input: 1,
+            content: OverlayContent::Image { input: 1 },
             position: ReferencePosition::BottomRight,
             dx: Length::Pixels(10),
             dy: Length::Ratio(0.1),
@@ -254,5 +336,13 @@ mod tests {
         overlay.position = ReferencePosition::TopLeft;
         overlay.height = Some(Length::Pixels(40));
         assert_eq!(place(&overlay, picture, out), Placed { size: Pixels::new(80, 40), x: 10, y: 50 });
+        overlay.position = ReferencePosition::Center;
+        assert_eq!(place(&overlay, picture, out), Placed { size: Pixels::new(80, 40), x: 470, y: 280 });
+        overlay.position = ReferencePosition::TopRight;
+        assert_eq!(
+            place_text(&overlay, Pixels::new(100, 30), out),
+            Placed { size: Pixels::new(100, 30), x: 890, y: 50 }
+        );
+        assert_eq!(place_text(&overlay, Pixels::new(2000, 30), out).size, Pixels::new(1000, 15));
     }
 }

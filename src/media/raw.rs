@@ -191,6 +191,44 @@ pub fn sink_rate(sink: &filter::Context) -> Option<Rational> {
     (rate.numerator() > 0 && rate.denominator() > 0).then_some(rate)
 }
 
+/// Adds a filter with options as they are: nothing parses their values.
+pub fn add_filter(
+    graph: &mut filter::Graph,
+    filter: &filter::Filter,
+    name: &str,
+    options: &[(&'static str, String)],
+) -> Result<filter::Context, Error> {
+    let name = CString::new(name).map_err(|_| Error::InvalidData)?;
+    let mut dictionary = ffmpeg_next::Dictionary::new();
+    for (key, value) in options {
+        if value.contains('\0') {
+            return Err(Error::InvalidData);
+        }
+        dictionary.set(key, value);
+    }
+    // SAFETY: the graph owns the filter from here on; name and options are terminated strings. The dictionary is given
+    // to libav, which leaves what it did not know, and taken back to be freed.
+    unsafe {
+        let context = ffi::avfilter_graph_alloc_filter(graph.as_mut_ptr(), filter.as_ptr(), name.as_ptr());
+        if context.is_null() {
+            return Err(Error::Other { errno: ffmpeg_next::error::ENOMEM });
+        }
+        let mut options = dictionary.disown();
+        let done = ffi::avfilter_init_dict(context, &raw mut options);
+        drop(ffmpeg_next::Dictionary::own(options));
+        if done < 0 { Err(Error::from(done)) } else { Ok(filter::Context::wrap(context)) }
+    }
+}
+
+/// Has the first output of a filter flow into the first input of another of the same graph.
+pub fn link(from: &mut filter::Context, to: &mut filter::Context) -> Result<(), Error> {
+    // SAFETY: both belong to a graph that is still being built.
+    match unsafe { ffi::avfilter_link(from.as_mut_ptr(), 0, to.as_mut_ptr(), 0) } {
+        0 => Ok(()),
+        error => Err(Error::from(error)),
+    }
+}
+
 /// Whether an encoder takes frames of any number of samples.
 #[must_use]
 pub fn takes_any_frame_size(codec: Codec) -> bool {

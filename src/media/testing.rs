@@ -10,7 +10,7 @@ use reelmill::model::Failure;
 use reelmill::model::media::MediaInfo;
 use reelmill::model::work::{
     Audio, AudioCodec, AudioEncode, Container, Fit, FrameRate, Level, MediaOutput, Output, Pipeline, Produced,
-    RateControl, Size, Subtitles, Tracks, Video, VideoCodec, VideoEncode,
+    RateControl, Size, Subtitles, Tracks, Treatment, Video, VideoCodec, VideoEncode,
 };
 use reelmill::worker::protocol::{Input, Message, Source as Kind};
 
@@ -129,6 +129,7 @@ pub fn encoded() -> VideoEncode {
         fit: Fit::Rescale,
         upscale: false,
         frame_rate: FrameRate::Source,
+        treatment: Treatment::default(),
         pixel_format: None,
     }
 }

@@ -1,8 +1,9 @@
-//! Numbers with units as people write them: `2.5M`, `128k`, `100GiB`, `10s`, `2h`, `10%`.
+//! Numbers with units as people write them: `2.5M`, `128k`, `100GiB`, `10s`, `2h`, `10%`; and colours.
 
 use std::time::Duration;
 
 use super::media::Ratio;
+use super::work::Color;
 
 /// A duration: `500ms`, `10s`, `5m`, `2h`, `30d`, sums such as `1h30m`, and a bare number for seconds.
 ///
@@ -124,6 +125,48 @@ pub fn parse_frame_rate(text: &str) -> Result<Ratio, String> {
     })
 }
 
+/// Colours by the names that CSS gives them.
+const COLORS: &[(&str, Color)] = &[
+    ("black", Color::new(0, 0, 0)),
+    ("white", Color::new(255, 255, 255)),
+    ("gray", Color::new(128, 128, 128)),
+    ("grey", Color::new(128, 128, 128)),
+    ("silver", Color::new(192, 192, 192)),
+    ("red", Color::new(255, 0, 0)),
+    ("maroon", Color::new(128, 0, 0)),
+    ("orange", Color::new(255, 165, 0)),
+    ("yellow", Color::new(255, 255, 0)),
+    ("olive", Color::new(128, 128, 0)),
+    ("lime", Color::new(0, 255, 0)),
+    ("green", Color::new(0, 128, 0)),
+    ("aqua", Color::new(0, 255, 255)),
+    ("cyan", Color::new(0, 255, 255)),
+    ("teal", Color::new(0, 128, 128)),
+    ("blue", Color::new(0, 0, 255)),
+    ("navy", Color::new(0, 0, 128)),
+    ("magenta", Color::new(255, 0, 255)),
+    ("fuchsia", Color::new(255, 0, 255)),
+    ("purple", Color::new(128, 0, 128)),
+    ("pink", Color::new(255, 192, 203)),
+];
+
+/// A colour: one of CSS's basic names, or `#rrggbb`.
+///
+/// # Errors
+/// A sentence that says what was expected.
+pub fn parse_color(text: &str) -> Result<Color, String> {
+    let word = text.trim().to_ascii_lowercase();
+    if let Some((_, color)) = COLORS.iter().find(|(name, _)| *name == word) {
+        return Ok(*color);
+    }
+    let digits = word.strip_prefix('#').filter(|d| d.len() == 6 && d.bytes().all(|b| b.is_ascii_hexdigit()));
+    let level = |from: usize| digits.and_then(|d| u8::from_str_radix(&d[from..from + 2], 16).ok());
+    match (level(0), level(2), level(4)) {
+        (Some(red), Some(green), Some(blue)) => Ok(Color::new(red, green, blue)),
+        _ => Err(format!("`{text}` is not a colour: write a name like white, or six digits like #ff8800")),
+    }
+}
+
 #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "checked to be within 0..=2^53")]
 fn scaled(text: &str, unit: impl Fn(&str) -> Option<f64>) -> Option<u64> {
     let text = text.trim();
@@ -157,5 +200,10 @@ mod tests {
         }
         assert!(parse_bytes("1QiB").is_err());
         assert!(parse_percent("110%").is_err());
+        assert_eq!(parse_color("#FF8000"), Ok(Color::new(255, 128, 0)));
+        assert_eq!(parse_color("White"), Ok(Color::new(255, 255, 255)));
+        for bad in ["", "#fff", "#12345é", "whitish", "0xffffff", "white@0.5"] {
+            assert!(parse_color(bad).is_err(), "{bad}");
+        }
     }
 }

@@ -2,7 +2,7 @@
 
 use super::beside::Beside;
 use super::registry::Facts;
-use super::{merge, sound, subtitles};
+use super::{merge, sound, subtitles, treatment};
 use crate::model::plan::ActivityKind;
 use crate::model::units;
 use crate::model::work::{
@@ -142,6 +142,7 @@ fn video_encode(kind: ActivityKind, node: &Node, spec: &Node) -> VideoEncode {
         fit: fit(node),
         upscale: node.get("upscale").and_then(Node::as_bool).unwrap_or(if_lower == Some("ignore")),
         frame_rate: frame_rate(node),
+        treatment: treatment::read(node),
         pixel_format: word("pix_fmt"),
     }
 }
@@ -284,7 +285,7 @@ pub(super) fn facts(parameters: &Node) -> Facts {
                 RateControl::Crf { maxrate_bps, .. } => maxrate_bps.unwrap_or(0),
                 RateControl::Abr { bitrate_bps, .. } | RateControl::Cbr { bitrate_bps, .. } => bitrate_bps,
             };
-            (facts.width, facts.height) = shown_size(video.size);
+            (facts.width, facts.height) = treatment::shown_size(shown_size(video.size), &video.treatment);
             facts.short_side = facts.width.min(facts.height);
             facts.long_side = facts.width.max(facts.height);
         }

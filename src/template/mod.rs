@@ -21,6 +21,7 @@ mod snapshot;
 mod sound;
 mod source;
 mod subtitles;
+mod treatment;
 
 use crate::model::plan::ActivityKind;
 use crate::model::work;

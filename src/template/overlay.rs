@@ -1,21 +1,39 @@
 //! Watermarks as media work.
 
-use super::encode::seconds;
+use super::encode::{count, seconds};
 use super::registry::{self, Templates, Use};
+use super::treatment::{color, length};
 use crate::model::plan::ActivityKind;
-use crate::model::units;
-use crate::model::work::{Length, Overlay, ReferencePosition};
+use crate::model::work::{Border, Color, Length, Overlay, OverlayContent, OverlayText, ReferencePosition};
 use crate::yaml::{Node, Sink, Value};
 
-/// Pictures that an activity lays over its video; the first is input `first`. Answers their references too.
+/// Size of text in pixels where nothing is said.
+const FONT_SIZE: u32 = 16;
+
+/// Keys that only a text has.
+const TEXT_ONLY: &[&str] = &["font", "font_size", "adaptive", "color", "alpha", "border"];
+
+/// What an activity lays over its video; the first picture is input `first`. Answers the pictures' references too, each
+/// once.
 pub(super) fn read(kind: ActivityKind, spec: &Node, first: usize) -> (Vec<Overlay>, Vec<String>) {
     let own = (kind == ActivityKind::Watermark).then_some(spec);
     let listed = spec.get("watermarks").map(Node::elements).unwrap_or_default();
-    own.into_iter()
-        .chain(listed)
-        .enumerate()
-        .map(|(i, node)| (overlay(node, first + i), node.get("image").and_then(Node::scalar_text).unwrap_or_default()))
-        .unzip()
+    let mut images: Vec<String> = Vec::new();
+    let overlays = own.into_iter().chain(listed).map(|node| {
+        let content = text(node).map_or_else(
+            || {
+                let image = node.get("image").and_then(Node::scalar_text).unwrap_or_default();
+                let place = images.iter().position(|known| *known == image).unwrap_or_else(|| {
+                    images.push(image);
+                    images.len() - 1
+                });
+                OverlayContent::Image { input: first + place }
+            },
+            OverlayContent::Text,
+        );
+        overlay(node, content)
+    });
+    (overlays.collect(), images)
 }
 
 /// Puts the parameters of watermark templates in the place of their names.
@@ -33,29 +51,69 @@ pub(super) fn expand(spec: &mut Node, templates: &Templates, sink: &mut Sink<'_>
     }
 }
 
-fn overlay(node: &Node, input: usize) -> Overlay {
-    let length = |key| node.get(key).and_then(length);
+fn overlay(node: &Node, content: OverlayContent) -> Overlay {
+    let distance = |key| node.get(key).and_then(length);
+    let share = |key| node.get(key).and_then(Node::as_f64);
     Overlay {
-        input,
+        content,
         position: match node.get("position").and_then(Node::as_str) {
             Some("top_left") => ReferencePosition::TopLeft,
             Some("bottom_right") => ReferencePosition::BottomRight,
             Some("bottom_left") => ReferencePosition::BottomLeft,
+            Some("center") => ReferencePosition::Center,
             _ => ReferencePosition::TopRight,
         },
-        dx: length("dx").unwrap_or(Length::Pixels(0)),
-        dy: length("dy").unwrap_or(Length::Pixels(0)),
-        width: length("width"),
-        height: length("height"),
-        opacity: node.get("opacity").and_then(Node::as_f64).unwrap_or(1.0),
+        dx: distance("dx").unwrap_or(Length::Pixels(0)),
+        dy: distance("dy").unwrap_or(Length::Pixels(0)),
+        width: distance("width"),
+        height: distance("height"),
+        opacity: share("alpha").or(share("opacity")).unwrap_or(1.0),
         start_s: node.get("start").and_then(seconds).unwrap_or(0.0),
         duration_s: node.get("duration").and_then(seconds),
     }
 }
 
-fn length(node: &Node) -> Option<Length> {
-    if let Some(pixels) = node.as_int() {
-        return u32::try_from(pixels).ok().map(Length::Pixels);
+fn text(node: &Node) -> Option<OverlayText> {
+    let border = |border: &Node| Border {
+        width: count(border, "width").unwrap_or(1),
+        color: color(border, "color").unwrap_or(Color::new(0, 0, 0)),
+    };
+    Some(OverlayText {
+        text: node.get("text")?.scalar_text()?,
+        font: node.get("font").and_then(Node::scalar_text),
+        font_size: count(node, "font_size").unwrap_or(FONT_SIZE),
+        adaptive: node.get("adaptive").and_then(Node::as_bool).unwrap_or(false),
+        color: color(node, "color").unwrap_or(Color::new(255, 255, 255)),
+        border: node.get("border").map(border).filter(|border| border.width > 0),
+    })
+}
+
+/// Holds the parameters of a watermark against each other; `name` is what the message calls it.
+pub(super) fn check(node: &Node, name: &str, sink: &mut Sink<'_>) {
+    match (node.entry("image"), node.entry("text")) {
+        (None, None) => {
+            sink.error("TPL0212", node.span, format!("{name} has neither `image` nor `text`"))
+                .hint("`image: s3://bucket/key`, or a key in the bucket of the uploaded object; or `text: \"…\"`");
+        }
+        (Some(image), Some(text)) => {
+            sink.error("TPL0212", text.key_span, format!("{name} has either an `image` or a `text`"))
+                .also(image.key_span, "the other");
+        }
+        (Some(_), None) => {
+            if let Some(entry) = TEXT_ONLY.iter().find_map(|key| node.entry(key)) {
+                let hint = if entry.key == "alpha" { "a picture has `opacity`" } else { "it goes with `text`" };
+                sink.error("TPL0212", entry.key_span, format!("a picture has no `{}`", entry.key)).hint(hint);
+            }
+        }
+        (None, Some(_)) => {
+            if let Some(entry) = ["width", "height"].iter().find_map(|key| node.entry(key)) {
+                sink.error("TPL0212", entry.key_span, format!("a text has no `{}`", entry.key))
+                    .hint("`font_size` says how large it is");
+            }
+            if let (Some(alpha), Some(opacity)) = (node.entry("alpha"), node.entry("opacity")) {
+                sink.error("TPL0212", opacity.key_span, "`alpha` and `opacity` of a text are the same")
+                    .also(alpha.key_span, "the other");
+            }
+        }
     }
-    node.as_f64().or_else(|| node.as_str().and_then(|t| units::parse_percent(t).ok())).map(Length::Ratio)
 }

@@ -3,7 +3,7 @@
 //! Each rule looks only at what is known: a parameter with `${…}` is judged when it has been rendered.
 
 use super::encode::{self, bits, container, extension, is_audio_only, seconds};
-use super::{merge, package, snapshot, sound, subtitles};
+use super::{merge, overlay, package, snapshot, sound, subtitles, treatment};
 use crate::model::plan::ActivityKind;
 use crate::model::work::{AudioCodec, Container};
 use crate::yaml::{Node, Sink, Span, is_deferred};
@@ -45,9 +45,9 @@ fn media(kind: ActivityKind, spec: &Node, sink: &mut Sink<'_>) {
     if kind == ActivityKind::Watermark {
         watermark_rules(spec, sink);
     }
-    for overlay in spec.get("watermarks").map(Node::elements).unwrap_or_default() {
-        if !overlay.entries().is_empty() && overlay.get("image").is_none() {
-            sink.error("TPL0212", overlay.span, "a watermark has no `image`");
+    for watermark in spec.get("watermarks").map(Node::elements).unwrap_or_default() {
+        if !watermark.entries().is_empty() {
+            overlay::check(watermark, "a watermark", sink);
         }
     }
     if let Some(video) = spec.get("video").filter(|_| spec.get("watermarks").is_some()) {
@@ -156,6 +156,7 @@ fn video_rules(video: &Node, sink: &mut Sink<'_>) {
         return;
     }
     rate_rules(video, sink);
+    treatment::check(video, sink);
     exclusive(video, &["short_side", "long_side"], "TPL0205", sink);
     exclusive(video, &["short_side", "width"], "TPL0205", sink);
     exclusive(video, &["short_side", "height"], "TPL0205", sink);
@@ -283,10 +284,7 @@ pub(super) fn clip_rules(clip: &Node, sink: &mut Sink<'_>) {
 }
 
 fn watermark_rules(spec: &Node, sink: &mut Sink<'_>) {
-    if spec.get("image").is_none() {
-        sink.error("TPL0212", spec.span, "`watermark` has no `image`")
-            .hint("`image: s3://bucket/key`, or a key in the bucket of the uploaded object");
-    }
+    overlay::check(spec, "`watermark`", sink);
     if let Some(video) = spec.get("video") {
         must_encode(video, "a watermark is laid over video that is encoded", sink);
     }

@@ -40,6 +40,8 @@ pub fn fit(work: &mut Work, spec: &Node, source: &MediaInfo) -> Result<(), Failu
 }
 
 fn is_smaller(video: &VideoEncode, width: u32, height: u32) -> bool {
+    let sideways = video.treatment.rotate.is_sideways();
+    let (width, height) = if sideways { (height, width) } else { (width, height) };
     match video.size {
         Size::Source => false,
         Size::ShortSide(side) => width.min(height) < side,

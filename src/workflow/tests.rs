@@ -3,6 +3,7 @@
 mod bad;
 mod drawing;
 mod good;
+mod pictures;
 mod resolving;
 mod schemas;
 

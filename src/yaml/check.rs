@@ -99,6 +99,7 @@ impl Check<'_, '_> {
                     self.range(node.span, inside, || format!("{n} is not from {min} to {max}"));
                 }
             }
+            Kind::Color => drop(self.parsed(node, units::parse_color)),
             Kind::Choice(choice) => self.choice(node, choice),
             Kind::Map(shape) => Check { rules: shape.rules, sink: self.sink }.map(node, shape),
             Kind::Named(kind) => node.entries().iter().for_each(|e| self.value(&e.value, kind)),
@@ -232,6 +233,7 @@ fn fits(node: &Node, kind: &Kind) -> bool {
         | Kind::Duration { .. }
         | Kind::Bytes
         | Kind::Bits { .. }
+        | Kind::Color
         | Kind::FrameRate { .. } => text || number,
         Kind::Percent | Kind::Gain { .. } => text,
         Kind::Choice(_) | Kind::Scalar => text || number || node.as_bool().is_some(),
@@ -253,6 +255,7 @@ fn accepts(node: &Node, kind: &Kind) -> bool {
             Kind::Duration { .. } => units::parse_duration(text).is_ok(),
             Kind::Bytes => units::parse_bytes(text).is_ok(),
             Kind::Bits { .. } => units::parse_bitrate(text).is_ok(),
+            Kind::Color => units::parse_color(text).is_ok(),
             Kind::Choice(choice) => choice.now.contains(&text) || choice.later.contains(&text),
             _ => true,
         }

@@ -132,6 +132,8 @@ pub enum Kind {
         /// Most.
         max: u64,
     },
+    /// A colour: `white`, `#ff8800`.
+    Color,
     /// One of several words.
     Choice(&'static Choice),
     /// A mapping with known keys.
@@ -167,6 +169,7 @@ impl Kind {
             Self::Gain { .. } => "a gain, like -6dB".to_owned(),
             Self::Bytes => "a size, like 1KiB, 16MiB or 100GiB".to_owned(),
             Self::Bits { .. } => "a number of bits, like 128k or 2.5M".to_owned(),
+            Self::Color => "a colour, like white or #ff8800".to_owned(),
             Self::Choice(choice) => format!("one of {}", choice.now.join(", ")),
             Self::Map(shape) => format!("a mapping ({})", keys(shape)),
             Self::Named(_) => "a mapping".to_owned(),

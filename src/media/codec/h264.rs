@@ -82,7 +82,7 @@ fn whole_frames(frames: f64) -> u32 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use reelmill::model::work::{Fit, FrameRate, Size, VideoCodec};
+    use reelmill::model::work::{Fit, FrameRate, Size, Treatment, VideoCodec};
 
     fn encode(rate_control: RateControl, gop: Option<Gop>) -> VideoEncode {
         VideoEncode {
@@ -97,6 +97,7 @@ mod tests {
             fit: Fit::Rescale,
             upscale: false,
             frame_rate: FrameRate::Source,
+            treatment: Treatment::default(),
             pixel_format: None,
         }
     }

@@ -38,7 +38,8 @@ impl Decoder {
         let parameters = track.parameters.clone();
         let kind = if parameters.medium() == media::Type::Video { "video" } else { "audio" };
         let unsupported = || MediaError::UnsupportedCodec { kind, codec: track.codec.clone() };
-        let codec = decoder::find(parameters.id()).ok_or_else(unsupported)?;
+        let preferred = track.decoder.and_then(decoder::find_by_name);
+        let codec = preferred.or_else(|| decoder::find(parameters.id())).ok_or_else(unsupported)?;
         let mut decoder = Context::from_parameters(parameters)
             .map_err(|source| MediaError::Libav { doing: "set up a decoder", source })?
             .decoder();

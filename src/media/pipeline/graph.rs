@@ -1,6 +1,7 @@
 //! A filter graph: named sources, one sink.
 //!
-//! **Invariant**: graph text is built from numbers and names of our own; nothing a user or a file says gets in.
+//! **Invariant**: graph text is built from numbers and names of our own; nothing a user or a file says gets in. What
+//! users say goes in as the value of an option of a [`Step`], where nothing parses it.
 
 use ffmpeg_next::filter::{self, Graph as Raw};
 use ffmpeg_next::{Error, Frame, Rational};
@@ -64,6 +65,20 @@ impl Input {
     }
 }
 
+/// A filter with its options, none of which is parsed.
+pub struct Step {
+    filter: &'static str,
+    options: Vec<(&'static str, String)>,
+}
+
+impl Step {
+    /// Of a filter and its options, by libav's names.
+    #[must_use]
+    pub const fn new(filter: &'static str, options: Vec<(&'static str, String)>) -> Self {
+        Self { filter, options }
+    }
+}
+
 /// What audio frames are made of.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AudioFormat {
@@ -114,6 +129,28 @@ impl Graph {
         parser.parse(text).map_err(failed)?;
         raw.validate().map_err(failed)?;
         Ok(Self { raw, text: text.to_owned() })
+    }
+
+    /// Builds a line of filters, the first of which is a source. Options may hold anything: no text is parsed.
+    pub fn line(steps: &[Step]) -> Result<Self, MediaError> {
+        let text = steps.iter().map(|step| step.filter).collect::<Vec<_>>().join(",");
+        let failed = |source| MediaError::Filter { graph: text.clone(), source };
+        let mut raw = Raw::new();
+        let mut last: Option<filter::Context> = None;
+        for (n, Step { filter, options }) in steps.iter().enumerate() {
+            let found = filter_named(filter)?;
+            let mut step = raw::add_filter(&mut raw, &found, &format!("step{n}"), options).map_err(failed)?;
+            if let Some(last) = &mut last {
+                raw::link(last, &mut step).map_err(failed)?;
+            }
+            last = Some(step);
+        }
+        let mut sink = raw.add(&filter_named("buffersink")?, SINK, "").map_err(failed)?;
+        if let Some(last) = &mut last {
+            raw::link(last, &mut sink).map_err(failed)?;
+        }
+        raw.validate().map_err(failed)?;
+        Ok(Self { raw, text })
     }
 
     /// Feeds a frame to the source `label`; the frame's data moves into the graph.

@@ -13,6 +13,7 @@ mod container;
 mod copy;
 pub mod decode;
 mod demux;
+mod detect;
 mod encode;
 mod finish;
 mod flow;

@@ -1,14 +1,19 @@
 //! From a decoded picture to one ready for an encoder: the look of the source and the chain of filters it needs.
 //!
-//! Pure but for reading a frame's properties. **Invariant**: what leaves the chain is upright, progressive, opaque, of
-//! standard dynamic range and square pixels, with colour tags that say what it is.
+//! Pure but for reading a frame's properties. **Invariant**: what leaves the chain is upright, opaque and of square pixels,
+//! with colour tags that say what it is; progressive and of standard dynamic range unless something else was asked for.
 
 use std::fmt::Write;
+use std::str::FromStr;
 
+use ffmpeg_next::ffi::AVPixelFormat;
+use ffmpeg_next::format::Pixel;
 use ffmpeg_next::frame::Video as Frame;
 use ffmpeg_next::frame::side_data::Type as SideData;
 use reelmill::model::media::Ratio;
+use reelmill::model::work::{Color, Denoise, Turn};
 
+use crate::geometry::region::Region;
 use crate::geometry::{Fitted, Pixels};
 use crate::libav::{self, Orientation};
 
@@ -69,6 +74,22 @@ impl Look {
         }
     }
 
+    /// The same, to be turned clockwise once it is upright.
+    #[must_use]
+    pub fn turned(mut self, turn: Turn) -> Self {
+        self.orientation.rotation = (self.orientation.rotation + turn.degrees()) % 360;
+        if turn.is_sideways() {
+            self.sample_aspect = 1.0 / self.sample_aspect;
+        }
+        self
+    }
+
+    /// How the stored picture is turned upright.
+    #[must_use]
+    pub const fn orientation(&self) -> Orientation {
+        self.orientation
+    }
+
     /// Size as shown, before pixels are made square.
     #[must_use]
     pub const fn upright(&self) -> Pixels {
@@ -86,6 +107,21 @@ impl Look {
         let guess = if self.pixels.height >= HD_HEIGHT { "bt709" } else { "smpte170m" };
         self.color.space.as_deref().filter(|&space| space != "gbr").unwrap_or(guess)
     }
+}
+
+/// Bits per component of a pixel format; zero where there is none of the name.
+#[must_use]
+pub fn depth(format: &str) -> u8 {
+    let number = Pixel::from_str(format).map_or(-1, |pixel| AVPixelFormat::from(pixel) as i32);
+    libav::pixel_format(number).map_or(0, |format| format.bit_depth)
+}
+
+/// Colour matrix of a picture, by the name that `scale` knows; guessed where it is not tagged.
+#[must_use]
+pub fn matrix_name(frame: &Frame) -> &'static str {
+    let plain = StreamLook { orientation: Orientation::default(), sample_aspect: None };
+    let look = Look::of(frame, plain, false);
+    if look.rgb { "auto" } else { scale_matrix(look.matrix()) }
 }
 
 const fn sideways(orientation: Orientation) -> bool {
@@ -110,6 +146,20 @@ fn orientation(frame: &Frame) -> Option<Orientation> {
     }
 }
 
+/// What becomes of fields.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Fields {
+    /// Frames that are marked as interlaced are deinterlaced.
+    #[default]
+    AsMarked,
+    /// There are none, whatever is marked.
+    None,
+    /// They stay woven together.
+    Woven,
+    /// Every frame is; where it is known, whether the top field comes first.
+    Interlaced(Option<bool>),
+}
+
 /// What a chain is to end in.
 #[derive(Clone, Copy, Debug)]
 pub struct Target<'a> {
@@ -121,8 +171,32 @@ pub struct Target<'a> {
     pub full_range: bool,
     /// Constant frame rate.
     pub frame_rate: Option<Ratio>,
-    /// Whether filters for tone mapping are there.
+    /// Whether high dynamic range is mapped to standard range.
     pub tone_mapping: bool,
+    /// What becomes of fields.
+    pub fields: Fields,
+    /// How strongly noise is taken out.
+    pub denoise: Option<Denoise>,
+    /// Part of the stored picture to take.
+    pub crop: Option<Region>,
+    /// Colour of what the picture does not cover.
+    pub background: Color,
+}
+
+impl Default for Target<'_> {
+    fn default() -> Self {
+        Self {
+            format: "yuv420p",
+            matrix: Matrix::Source,
+            full_range: false,
+            frame_rate: None,
+            tone_mapping: false,
+            fields: Fields::AsMarked,
+            denoise: None,
+            crop: None,
+            background: Color::default(),
+        }
+    }
 }
 
 /// Colour matrix of a target.
@@ -196,20 +270,24 @@ pub fn chain(look: &Look, fitted: Fitted, target: Target<'_>) -> Chain {
     let mapped = look.is_hdr() && target.tone_mapping;
     let tags = Tags::of(look, target, mapped);
     let mut filters: Vec<String> = Vec::new();
-    if look.interlaced {
-        filters.push("bwdif=mode=send_frame:parity=auto:deint=interlaced".into());
-    }
+    filters.extend(deinterlace(look, target.fields));
     if let Some(rate) = target.frame_rate {
         filters.push(format!("fps={}/{}", rate.num, rate.den));
+    }
+    // Noise is taken out before scaling spreads it, where the filter takes the pixels as they are.
+    let early = !look.rgb && !look.alpha;
+    filters.extend(target.denoise.filter(|_| early).map(denoise));
+    if let Some(Region { x, y, size }) = target.crop {
+        filters.push(format!("crop={}:{}:{x}:{y}", size.width, size.height));
     }
     if look.alpha {
         filters.push("format=gbrap,premultiply=inplace=1,format=gbrp".into());
     }
     filters.push(scale(look, fitted, target, &tags, mapped));
     filters.extend(upright(look.orientation).map(str::to_owned));
-    let Pixels { width, height } = fitted.out;
-    if fitted.scale.width > width || fitted.scale.height > height {
-        filters.push(format!("crop={width}:{height}"));
+    let Fitted { cut, out, .. } = fitted;
+    if cut != fitted.scale {
+        filters.push(format!("crop={}:{}", cut.width, cut.height));
     }
     if mapped {
         filters.push(tone_map(look));
@@ -220,8 +298,9 @@ pub fn chain(look: &Look, fitted: Fitted, target: Target<'_>) -> Chain {
         }
     }
     filters.push(format!("format={}", target.format));
-    if fitted.scale.width < width || fitted.scale.height < height {
-        filters.push(format!("pad={width}:{height}:(ow-iw)/2:(oh-ih)/2:black"));
+    filters.extend(target.denoise.filter(|_| !early).map(|strength| denoise(strength) + ",format=" + target.format));
+    if out != cut {
+        filters.push(pad(fitted, target, &tags));
     }
     let range = if target.full_range { "pc" } else { "tv" };
     filters.push(format!(
@@ -239,6 +318,9 @@ pub fn chain(look: &Look, fitted: Fitted, target: Target<'_>) -> Chain {
 fn scale(look: &Look, fitted: Fitted, target: Target<'_>, tags: &Tags, mapped: bool) -> String {
     let size = if sideways(look.orientation) { fitted.scale.turned() } else { fitted.scale };
     let mut scale = format!("scale={}:{}:flags=bicubic", size.width, size.height);
+    if look.interlaced && target.fields == Fields::Woven {
+        scale.push_str(":interl=1");
+    }
     if !mapped {
         let from = if look.rgb || look.alpha { "auto" } else { scale_matrix(look.matrix()) };
         let range = if target.full_range { "pc" } else { "tv" };
@@ -247,6 +329,61 @@ fn scale(look: &Look, fitted: Fitted, target: Target<'_>, tags: &Tags, mapped: b
             write!(scale, ":in_color_matrix={from}:out_color_matrix={}:out_range={range}", scale_matrix(&tags.matrix));
     }
     scale
+}
+
+fn deinterlace(look: &Look, fields: Fields) -> Option<String> {
+    let (parity, which) = match fields {
+        Fields::None | Fields::Woven => return None,
+        Fields::AsMarked if !look.interlaced => return None,
+        Fields::AsMarked => ("auto", "interlaced"),
+        Fields::Interlaced(None) => ("auto", "all"),
+        Fields::Interlaced(Some(true)) => ("tff", "all"),
+        Fields::Interlaced(Some(false)) => ("bff", "all"),
+    };
+    Some(format!("bwdif=mode=send_frame:parity={parity}:deint={which}"))
+}
+
+/// Strengths in space and in time, for luma and for chroma.
+fn denoise(strength: Denoise) -> String {
+    match strength {
+        Denoise::Light => "hqdn3d=4:3:6:4.5",
+        Denoise::Medium => "hqdn3d=8:6:9:6.75",
+        Denoise::Strong => "hqdn3d=12:9:14:10.5",
+    }
+    .to_owned()
+}
+
+/// The canvas around the picture. `pad` may count colours by another matrix than the picture's: where that shows, it gets
+/// the picture as RGB.
+fn pad(fitted: Fitted, target: Target<'_>, tags: &Tags) -> String {
+    let Fitted { out: Pixels { width, height }, x, y, .. } = fitted;
+    let Color { red, green, blue } = target.background;
+    let pad = format!("pad={width}:{height}:{x}:{y}:0x{red:02x}{green:02x}{blue:02x}");
+    if red == green && green == blue {
+        return pad;
+    }
+    let (rgb, matrix) = (rgb_format(target.format), scale_matrix(&tags.matrix));
+    let range = if target.full_range { "pc" } else { "tv" };
+    format!(
+        "scale=in_color_matrix={matrix}:in_range={range},format={rgb},{pad},\
+         scale=out_color_matrix={matrix}:out_range={range},format={}",
+        target.format
+    )
+}
+
+/// The RGB format with as many bits as `format`.
+fn rgb_format(format: &str) -> &'static str {
+    match format {
+        f if f.contains("p10") => "gbrp10le",
+        f if f.contains("p12") => "gbrp12le",
+        _ => "gbrp",
+    }
+}
+
+/// The filters that turn a stored picture upright, each followed by a comma.
+#[must_use]
+pub fn upright_filters(orientation: Orientation) -> String {
+    upright(orientation).flat_map(|filter| [filter, ","]).collect()
 }
 
 fn upright(orientation: Orientation) -> impl Iterator<Item = &'static str> {
@@ -291,13 +428,7 @@ mod tests {
     }
 
     fn text(look: &Look, size: Size, fit: Fit) -> String {
-        let target = Target {
-            format: "yuv420p",
-            matrix: Matrix::Source,
-            full_range: false,
-            frame_rate: None,
-            tone_mapping: true,
-        };
+        let target = Target { tone_mapping: true, ..Target::default() };
         chain(look, geometry::fit(look.upright(), look.sample_aspect, size, fit, false), target).text
     }
 

@@ -4,11 +4,12 @@
 //! it is said in a warning.
 
 use ffmpeg_next::codec::decoder;
-use reelmill::model::work::{Audio, MediaOutput, Output, Snapshot, Video, VideoEncode};
+use reelmill::model::work::{Audio, MediaOutput, Output, Overlay, Snapshot, Treatment, Video, VideoEncode};
 
 use super::Surroundings;
 use super::container::{self, Format};
-use super::overlay::Picture;
+use super::overlay::Laid;
+use super::picture::Fields;
 use super::snapshot::Moments;
 use super::sound::{self, Sound};
 use super::splice::Splice;
@@ -17,8 +18,11 @@ use super::subtitles::{self, Text};
 use super::window::Window;
 use crate::codec as codecs;
 use crate::error::{MediaError, warning};
+use crate::geometry::Pixels;
+use crate::geometry::region::Region;
 use crate::libav::Orientation;
 use crate::source::Source;
+use crate::talk::Talk;
 
 /// What one output takes.
 pub enum Plan<'a> {
@@ -52,8 +56,26 @@ pub struct MediaPlan<'a> {
     pub duration_s: Option<f64>,
     /// The filter that draws subtitles into the video.
     pub burn: Option<String>,
-    /// Pictures laid over the video.
-    pub overlays: Vec<Picture>,
+    /// What is taken of the video's pictures.
+    pub view: View,
+    /// What is laid over the video.
+    pub overlays: Vec<Laid>,
+}
+
+/// What is taken of the pictures of a video.
+#[derive(Clone, Copy, Default)]
+pub struct View {
+    /// What becomes of fields.
+    pub fields: Fields,
+    /// Part of the upright picture, and the size of that picture.
+    pub crop: Option<(Region, Pixels)>,
+}
+
+impl View {
+    fn new(inventory: &Inventory, video: &VideoTrack, treatment: &Treatment) -> Result<Self, MediaError> {
+        let crop = treatment.crop.map(|crop| inventory.region(video, crop)).transpose()?.flatten();
+        Ok(Self { fields: inventory.fields(video, treatment.deinterlace), crop })
+    }
 }
 
 /// What a series of pictures takes.
@@ -160,10 +182,15 @@ impl<'a> MediaPlan<'a> {
                 talk.warn(warning::STREAM_LEFT_OUT, format!("{other} was left out of `{}`", output.file));
             }
         }
+        let view = match &video {
+            Some((track, Some(encode))) => View::new(inventory, track, &encode.treatment)?,
+            _ => View::default(),
+        };
         Ok(Self {
             output,
             window,
-            overlays: overlays.iter().map(|overlay| Picture::load(overlay, inputs)).collect::<Result<_, _>>()?,
+            view,
+            overlays: laid_over(output, overlays, inputs, talk)?,
             origin_us: inventory.start_us,
             duration_s: length_s(output, inventory),
             burn,
@@ -202,6 +229,22 @@ fn length_s(output: &MediaOutput, inventory: &Inventory) -> Option<f64> {
         (Some(length), Some(left)) => Some(length.min(left)),
         (length, left) => length.or(left),
     }
+}
+
+fn laid_over(
+    output: &MediaOutput,
+    overlays: &[Overlay],
+    inputs: &[Source],
+    talk: &Talk,
+) -> Result<Vec<Laid>, MediaError> {
+    let mut laid = Vec::new();
+    for overlay in overlays {
+        match Laid::load(overlay, inputs)? {
+            Some(layer) => laid.push(layer),
+            None => talk.warn(warning::EMPTY_TEXT, format!("a watermark of `{}` has no text to show", output.file)),
+        }
+    }
+    Ok(laid)
 }
 
 fn video<'a>(

@@ -17,6 +17,7 @@ use super::flow::{Inlet, Outlets, Stop};
 use super::graph;
 use super::mux::{self, Muxing, Port};
 use super::outcome::{Faults, Last, Made, Running, joined};
+use super::overlay::Layers;
 use super::picture;
 use super::plan::{MediaPlan, Plan, ShotPlan};
 use super::progress::{self, Position};
@@ -277,6 +278,7 @@ impl Crew<'_> {
         wiring: &mut Wiring,
     ) -> Result<Running<'scope>, MediaError> {
         let around = self.around;
+        let mut layers = Layers::new(&plan.overlays)?;
         let streams = plan.streams();
         let (ports, mailbox) = mux::ports(streams);
         let muxing = Muxing {
@@ -305,14 +307,15 @@ impl Crew<'_> {
                     };
                     let branch = VideoBranch {
                         encode,
-                        overlays: &plan.overlays,
+                        view: plan.view,
                         burn: plan.burn.as_deref(),
                         source: video.clone(),
                         window: plan.window,
                         threads: around.threads,
                         muxer: plan.format.muxer,
                     };
-                    branches.push(scope.spawn(move || branch.run(frames, port)));
+                    let layers = std::mem::take(&mut layers);
+                    branches.push(scope.spawn(move || branch.run(frames, port, layers)));
                 }
             }
         }

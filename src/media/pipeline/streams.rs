@@ -6,12 +6,14 @@ use ffmpeg_next::codec::Parameters;
 use ffmpeg_next::format::stream::Disposition;
 use ffmpeg_next::{Packet, Rational, Rescale, media, rescale};
 use reelmill::model::media::{AudioStream, MediaInfo, Picture, Ratio, SubtitleStream, VideoStream};
-use reelmill::model::work::Tracks;
+use reelmill::model::work::{Crop, Deinterlace, Tracks};
 
-use super::picture::StreamLook;
+use super::detect::Survey;
+use super::picture::{Fields, StreamLook};
 use crate::analysis;
 use crate::error::MediaError;
 use crate::geometry::Pixels;
+use crate::geometry::region::Region;
 use crate::language;
 use crate::libav::{self, Orientation};
 use crate::raw::{self, SideData};
@@ -19,6 +21,9 @@ use crate::source::Opened;
 
 /// Frame rate taken where nothing is known.
 const DEFAULT_RATE: Rational = Rational(25, 1);
+
+/// Decoders that decode the transparency which a codec keeps beside the picture.
+const ALPHA_DECODERS: [(&str, &str); 2] = [("vp8", "libvpx"), ("vp9", "libvpx-vp9")];
 
 /// A stream of the source.
 #[derive(Clone)]
@@ -33,6 +38,8 @@ pub struct Track {
     pub side_data: Vec<SideData>,
     /// libav's name of the codec.
     pub codec: String,
+    /// The decoder that alone knows all that is in it, by libav's name.
+    pub decoder: Option<&'static str>,
     /// Frames per second, for video.
     pub frame_rate: Rational,
     /// Language, where it is known.
@@ -84,6 +91,8 @@ pub struct Inventory {
     hidden_video: Option<Hidden>,
     /// Start of the source on the container's clock, in microseconds.
     pub start_us: i64,
+    /// What only its pictures tell.
+    survey: Survey,
 }
 
 impl Inventory {
@@ -117,7 +126,8 @@ impl Inventory {
         }
         let starts = video.iter().map(|v| &v.track).chain(&audio).filter_map(|track| start_us(opened, track.index));
         let start_us = starts.min().or_else(|| libav::start_time_us(opened.demuxer())).unwrap_or(0);
-        Self { info, video, audio, subtitles, pictures, others, left_out, hidden_video, start_us }
+        let survey = Survey::new(opened.source().clone(), info.format.duration_s);
+        Self { info, video, audio, subtitles, pictures, others, left_out, hidden_video, start_us, survey }
     }
 
     /// The same source with other streams, at a clock that starts at zero; without subtitles and chapters.
@@ -126,8 +136,38 @@ impl Inventory {
         let mut info = self.info.clone();
         info.format.duration_s = duration_s;
         info.chapters.clear();
+        let survey = self.survey.blind();
         let (subtitles, pictures, others, left_out) = Default::default();
-        Self { info, video, audio, subtitles, pictures, others, left_out, hidden_video: None, start_us: 0 }
+        Self { info, video, audio, subtitles, pictures, others, left_out, hidden_video: None, start_us: 0, survey }
+    }
+
+    /// What becomes of the fields of the video to work on.
+    #[must_use]
+    pub fn fields(&self, video: &VideoTrack, deinterlace: Deinterlace) -> Fields {
+        match deinterlace {
+            Deinterlace::Off => Fields::Woven,
+            Deinterlace::Force => Fields::Interlaced(None),
+            Deinterlace::Auto => {
+                let marked = self.info.video.iter().any(|v| v.index as usize == video.track.index && v.interlaced);
+                self.survey.fields(video, marked)
+            }
+        }
+    }
+
+    /// The part of the upright picture of the video to work on that a crop means, and the size of that picture.
+    pub fn region(&self, video: &VideoTrack, crop: Crop) -> Result<Option<(Region, Pixels)>, MediaError> {
+        let picture = video.shown;
+        let region = match crop {
+            Crop::Auto => self.survey.bars(video),
+            Crop::Region { x, y, width, height } => {
+                let region = Region::new((x, width), (y, height), picture).ok_or_else(|| {
+                    let Pixels { width, height } = picture;
+                    MediaError::Parameter(format!("the crop reaches beyond the picture, which is {width}x{height}"))
+                })?;
+                Some(region).filter(|region| region.size != picture)
+            }
+        };
+        Ok(region.map(|region| (region, picture)))
     }
 
     /// Duration in seconds, where it is known.
@@ -244,6 +284,7 @@ fn track(opened: &Opened, index: u32, codec: &str, language: Option<&String>, ti
         parameters: stream.parameters().clone(),
         side_data: raw::side_data(&stream),
         codec: codec.to_owned(),
+        decoder: None,
         frame_rate: DEFAULT_RATE,
         language: language.cloned(),
         title: title.cloned(),
@@ -255,6 +296,9 @@ fn video_track(opened: &Opened, video: &VideoStream) -> Option<VideoTrack> {
     let mut track = track(opened, video.index, &video.codec, video.language.as_ref(), video.title.as_ref())?;
     if let Some(rate) = video.frame_rate_ratio {
         track.frame_rate = Rational(rate.num, rate.den);
+    }
+    if video.alpha {
+        track.decoder = ALPHA_DECODERS.iter().find(|(codec, _)| *codec == video.codec).map(|(_, decoder)| *decoder);
     }
     let orientation = Orientation { rotation: video.rotation, flipped: video.flipped };
     let sample_aspect = video.sample_aspect_ratio.map(Ratio::value).filter(|&aspect| aspect > 0.0);

@@ -7,15 +7,16 @@ use ffmpeg_next::format::stream::Disposition;
 use ffmpeg_next::frame::Video as Frame;
 use ffmpeg_next::frame::side_data::Type as SideData;
 use ffmpeg_next::{Rational, Rescale, codec, picture, rescale};
-use reelmill::model::work::{Fit, FrameRate, Gop, Size, VideoEncode};
+use reelmill::model::work::{Fit, FrameRate, Gop, HdrMode, Size, VideoEncode};
 
 use super::cadence::Cadence;
 use super::encode::{self, Encoding};
 use super::flow::{Inlet, Stop};
 use super::graph::{self, Graph};
 use super::mux::{Port, Spec};
-use super::overlay::{self, Picture};
-use super::picture::{self as look, Look, Matrix, Target};
+use super::overlay::Layers;
+use super::picture::{self as look, Look, Target};
+use super::plan::View;
 use super::streams::VideoTrack;
 use super::window::{Placed, Window};
 use crate::codec as codecs;
@@ -29,6 +30,9 @@ const FRAMES: &str = "in";
 /// Longest time at the start of a clip without a picture of its own, in microseconds.
 const MAX_BLANK_US: i64 = 100_000;
 
+/// Bits that high dynamic range takes.
+const HDR_BITS: u8 = 10;
+
 /// Metadata of high dynamic range, untrue of what was tone-mapped, and of rotation, untrue of what is upright.
 const UNTRUE: [SideData; 3] =
     [SideData::DisplayMatrix, SideData::MasteringDisplayMetadata, SideData::ContentLightLevel];
@@ -37,8 +41,8 @@ const UNTRUE: [SideData; 3] =
 pub struct VideoBranch<'a> {
     /// How it is encoded.
     pub encode: &'a VideoEncode,
-    /// Pictures laid over it.
-    pub overlays: &'a [Picture],
+    /// What is taken of its pictures.
+    pub view: View,
     /// The filter that draws subtitles into it.
     pub burn: Option<&'a str>,
     /// Where it comes from.
@@ -53,6 +57,7 @@ pub struct VideoBranch<'a> {
 
 /// What a branch is in the middle of.
 struct State {
+    layers: Layers,
     graph: Option<(Look, Graph)>,
     encoder: Option<Encoder>,
     /// The muxer, until the encoder has it.
@@ -72,9 +77,9 @@ struct Encoder {
 }
 
 impl VideoBranch<'_> {
-    /// Works until the frames or the window end.
-    pub fn run(&self, frames: Inlet<ffmpeg_next::Frame>, port: Port) -> Result<(), Stop> {
-        let mut state = State { graph: None, encoder: None, port: Some(port), last_slot: None, before: None };
+    /// Works until the frames or the window end, and lays `layers` over them.
+    pub fn run(&self, frames: Inlet<ffmpeg_next::Frame>, port: Port, layers: Layers) -> Result<(), Stop> {
+        let mut state = State { layers, graph: None, encoder: None, port: Some(port), last_slot: None, before: None };
         while let Some(frame) = frames.next()? {
             let mut frame = Frame::from(frame);
             match self.window.place(frame.pts().unwrap_or(0), self.source.track.time_base) {
@@ -134,17 +139,26 @@ impl VideoBranch<'_> {
         let look = Look::of(frame, self.source.look, interlaced);
         if state.graph.as_ref().is_none_or(|(current, _)| *current != look) {
             self.flush(state)?;
-            state.graph = Some((look.clone(), self.graph(frame, &look, state)?));
+            let graph = self.graph(frame, &look, state)?;
+            state.graph = Some((look, graph));
         }
+        let time_us = frame.pts().unwrap_or(0).rescale(self.source.track.time_base, rescale::TIME_BASE);
         if let Some((_, graph)) = &mut state.graph {
             graph.push(FRAMES, frame)?;
         }
-        self.drain(state)
+        self.drain(state)?;
+        while let Some((_, graph)) = &mut state.graph
+            && state.layers.advance(graph, time_us)?
+        {
+            self.drain(state)?;
+        }
+        Ok(())
     }
 
     /// Ends the current graph and takes what is still in it.
     fn flush(&self, state: &mut State) -> Result<(), Stop> {
         if let Some((_, graph)) = &mut state.graph {
+            state.layers.finish(graph)?;
             graph.finish(FRAMES)?;
         }
         self.drain(state)?;
@@ -152,43 +166,75 @@ impl VideoBranch<'_> {
         Ok(())
     }
 
-    fn graph(&self, frame: &Frame, look: &Look, state: &State) -> Result<Graph, MediaError> {
+    fn graph(&self, frame: &Frame, look: &Look, state: &mut State) -> Result<Graph, MediaError> {
         let encode = self.encode;
+        let treatment = encode.treatment;
+        let upright = look.upright();
+        let part = self.view.crop.map(|(region, of)| region.scaled(of, upright));
+        let crop = part.map(|part| part.stored(upright, look.orientation()));
+        let look = &look.clone().turned(treatment.rotate);
+        let taken = part.map_or(upright, |part| part.size);
+        let taken = if treatment.rotate.is_sideways() { taken.turned() } else { taken };
         let fitted = match &state.encoder {
-            None => geometry::fit(look.upright(), look.sample_aspect, encode.size, encode.fit, encode.upscale),
+            None => {
+                let fitted = geometry::fit(taken, look.sample_aspect, encode.size, encode.fit, encode.upscale);
+                treatment.pad.map_or(fitted, |pad| fitted.padded(pad))
+            }
             // The file's size is settled; what comes now goes into it.
             Some(encoder) => {
                 let size = Size::Box { width: Some(encoder.size.width), height: Some(encoder.size.height) };
-                geometry::fit(look.upright(), look.sample_aspect, size, Fit::Pad, true)
+                geometry::fit(taken, look.sample_aspect, size, Fit::Pad, true)
             }
         };
-        let tone_mapping = graph::has_filters(look::TONE_MAPPING);
-        let format = encode.pixel_format.as_deref().unwrap_or(codecs::video(encode.codec).pixel_format());
-        if !format.bytes().all(|b| b.is_ascii_alphanumeric()) {
-            return Err(MediaError::Parameter(format!("`{format}` is not a pixel format")));
-        }
+        let (format, tone_mapping) = self.pixels(look)?;
         let target = Target {
-            format,
-            matrix: Matrix::Source,
-            full_range: false,
+            format: &format,
             frame_rate: if let FrameRate::Fixed(rate) = encode.frame_rate { Some(rate) } else { None },
             tone_mapping,
+            fields: self.view.fields,
+            denoise: treatment.denoise,
+            crop,
+            background: treatment.pad_color,
+            ..Target::default()
         };
         let mut chain = look::chain(look, fitted, target);
         if let Some(burn) = self.burn {
             chain.text = format!("{},{burn}", chain.text);
         }
-        overlay::graph(frame, self.source.track.time_base, &chain, self.overlays)
+        state.layers.graph(frame, self.source.track.time_base, &chain)
+    }
+
+    /// The pixel format for pictures of this look, and whether they are mapped to standard dynamic range.
+    fn pixels(&self, look: &Look) -> Result<(String, bool), MediaError> {
+        let asked = self.encode.pixel_format.as_deref();
+        let format = asked.unwrap_or(codecs::video(self.encode.codec).pixel_format());
+        if !format.bytes().all(|b| b.is_ascii_alphanumeric()) {
+            return Err(MediaError::Parameter(format!("`{format}` is not a pixel format")));
+        }
+        let deep = look::depth(format) >= HDR_BITS;
+        let kept = match self.encode.treatment.hdr {
+            HdrMode::Auto => deep,
+            HdrMode::Sdr => false,
+            HdrMode::Keep => true,
+        };
+        if look.is_hdr() && kept && !deep {
+            if asked.is_some() {
+                return Err(MediaError::Parameter(format!("{format} has too few bits for high dynamic range")));
+            }
+            return Ok((format!("{format}10le"), false));
+        }
+        Ok((format.to_owned(), look.is_hdr() && !kept && graph::has_filters(look::TONE_MAPPING)))
     }
 
     fn drain(&self, state: &mut State) -> Result<(), Stop> {
         let Some((look, graph)) = &mut state.graph else { return Ok(()) };
+        let (_, mapped) = self.pixels(look)?;
         let base = graph.time_base()?;
         let rate = graph.frame_rate()?;
         while let Some(frame) = graph.pull()? {
             let mut frame = Frame::from(frame);
             for untrue in UNTRUE {
-                if untrue == SideData::DisplayMatrix || look.is_hdr() {
+                if untrue == SideData::DisplayMatrix || mapped {
                     frame.remove_side_data(untrue);
                 }
             }

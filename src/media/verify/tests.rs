@@ -7,7 +7,7 @@ use reelmill::model::Failure;
 use reelmill::model::failure::{Blame, Class};
 use reelmill::model::work::{
     Audio, AudioCodec, AudioEncode, Container, Fit, FrameRate, Level, MediaOutput, RateControl, Size, Subtitles,
-    Tracks, Video, VideoCodec, VideoEncode,
+    Tracks, Treatment, Video, VideoCodec, VideoEncode,
 };
 
 use super::{Expected, ExpectedAudio, ExpectedVideo, verify};
@@ -29,6 +29,7 @@ fn output() -> MediaOutput {
             fit: Fit::Rescale,
             upscale: false,
             frame_rate: FrameRate::Source,
+            treatment: Treatment::default(),
             pixel_format: None,
         })),
         audio: Some(Audio::Encode(AudioEncode {

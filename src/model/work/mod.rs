@@ -13,6 +13,7 @@ mod package;
 mod report;
 mod snapshot;
 mod timeline;
+mod treatment;
 mod video;
 
 use serde::{Deserialize, Serialize};
@@ -21,11 +22,12 @@ use super::Failure;
 
 pub use analysis::{Analysis, Black, Quiet};
 pub use audio::{Audio, AudioCodec, AudioEncode, Level, LoudnessMethod, LoudnessTarget, Mix, Tracks};
-pub use overlay::{Overlay, ReferencePosition};
+pub use overlay::{Border, Overlay, OverlayContent, OverlayText, ReferencePosition};
 pub use package::{Encryption, Package, SegmentFormat, SubtitleFile};
 pub use report::{FileRole, Produced, ProducedFile, Report};
 pub use snapshot::{Animation, AnimationFormat, FrameType, ImageFormat, Moment, Snapshot, SnapshotTimes, Sprite};
 pub use timeline::{BurnIn, Clip, Length, Part, Subtitles};
+pub use treatment::{Color, Crop, Deinterlace, Denoise, HdrMode, Pad, Treatment, Turn};
 pub use video::{Fit, FrameRate, Gop, RateControl, Size, Video, VideoCodec, VideoEncode};
 
 /// One unit of work over one or more inputs.

@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::timeline::Length;
+use super::treatment::Color;
 
 /// Reference positions of a watermark.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
@@ -17,22 +18,24 @@ pub enum ReferencePosition {
     BottomRight,
     /// Bottom left corner.
     BottomLeft,
+    /// The middle; offsets count to the right and down.
+    Center,
 }
 
-/// A picture laid over the video.
+/// Something laid over the video.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Overlay {
-    /// Index of the input that holds the picture.
-    pub input: usize,
-    /// Corner that the offsets count from.
+    /// What is laid over.
+    pub content: OverlayContent,
+    /// Place that the offsets count from.
     pub position: ReferencePosition,
-    /// Horizontal distance from the corner.
+    /// Horizontal distance from that place.
     pub dx: Length,
-    /// Vertical distance from the corner.
+    /// Vertical distance from that place.
     pub dy: Length,
-    /// Width; absent with an absent height: 0.12 of the output's width.
+    /// Width of a picture; absent with an absent height: 0.12 of the output's width. Text has its own size.
     pub width: Option<Length>,
-    /// Height; absent keeps the aspect ratio.
+    /// Height of a picture; absent keeps the aspect ratio.
     pub height: Option<Length>,
     /// Opacity, 0–1.
     pub opacity: f64,
@@ -40,4 +43,43 @@ pub struct Overlay {
     pub start_s: f64,
     /// How long it is shown; absent: to the end.
     pub duration_s: Option<f64>,
+}
+
+/// What is laid over the video.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum OverlayContent {
+    /// A picture, or a film, which is repeated as long as it is shown.
+    Image {
+        /// Index of the input that holds it.
+        input: usize,
+    },
+    /// Text.
+    Text(OverlayText),
+}
+
+/// Text laid over the video.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct OverlayText {
+    /// What it says, literally. Lines end in a line feed.
+    pub text: String,
+    /// Family of an installed font; absent: the system's default font.
+    pub font: Option<String>,
+    /// Size in pixels, from 4 to 120.
+    pub font_size: u32,
+    /// Whether the size is meant for a picture whose shorter side has 720 pixels, and follows the output's.
+    pub adaptive: bool,
+    /// Colour of the letters.
+    pub color: Color,
+    /// Line around the letters.
+    pub border: Option<Border>,
+}
+
+/// A line around letters.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Border {
+    /// Width in pixels; follows the output where the font size does.
+    pub width: u32,
+    /// Colour.
+    pub color: Color,
 }

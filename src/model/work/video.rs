@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::treatment::Treatment;
 use crate::model::media::Ratio;
 
 /// Video of a media output.
@@ -47,6 +48,8 @@ pub struct VideoEncode {
     pub upscale: bool,
     /// Frame rate.
     pub frame_rate: FrameRate,
+    /// What is done to the picture besides.
+    pub treatment: Treatment,
     /// Pixel format: `yuv420p`.
     pub pixel_format: Option<String>,
 }
@@ -120,7 +123,7 @@ pub enum Fit {
     Rescale,
     /// Fill the box and cut off what stands out.
     Crop,
-    /// Keep the aspect ratio and fill the box with black.
+    /// Keep the aspect ratio and fill up the box.
     Pad,
     /// Stretch.
     None,

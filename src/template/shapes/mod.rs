@@ -8,6 +8,7 @@ mod overlay;
 mod package;
 mod snapshot;
 mod timeline;
+mod treatment;
 mod video;
 
 pub use overlay::OVERLAY;
@@ -115,6 +116,10 @@ static IF_SOURCE_LOWER_SHAPE: Shape = Shape {
     later: &[],
 };
 
+/// A length of a picture: pixels, or a share of its side.
+const PIXELS_OR_SHARE: Kind =
+    Kind::OneOf(&[Kind::Percent, Kind::Int { min: 0, max: 16_384 }, Kind::Number { min: 0.0, max: 1.0 }]);
+
 const MOMENT: Kind = Kind::Duration { min_s: 0.0, max_s: 360_000.0 };
 
 const LENGTH: Kind = Kind::Duration { min_s: 0.001, max_s: 360_000.0 };
@@ -140,7 +145,7 @@ static TRANSCODE: Shape = Shape {
         CHAPTERS,
         IF_SOURCE_LOWER,
     ],
-    later: &[("encryption", "leave it out"), ("rotate", "output is upright")],
+    later: &[("encryption", "leave it out")],
 };
 
 static REMUX: Shape = Shape {

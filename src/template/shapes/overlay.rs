@@ -10,25 +10,64 @@ use crate::yaml::{Choice, Field, Kind, Shape};
 const DISTANCE: Kind =
     Kind::OneOf(&[Kind::Percent, Kind::Int { min: 0, max: 4096 }, Kind::Number { min: 0.0, max: 1.0 }]);
 
+/// Longest text of a watermark, in bytes, before it is rendered.
+const TEXT_BYTES: usize = 1024;
+
 const IMAGE: Field = Field::new(
     "image",
     Kind::Text { max: NAME },
-    "Picture (PNG): `s3://bucket/key`, or a key in the bucket of the uploaded object.",
+    "Picture or film (PNG, APNG, GIF, MOV, …): `s3://bucket/key`, or a key in the bucket of the uploaded object.",
 );
+
+const TEXT: Field = Field::new("text", Kind::Text { max: TEXT_BYTES }, "Text, literally; may hold `${…}`.");
+
+const FONT: Field = Field::new(
+    "font",
+    Kind::Text { max: 128 },
+    "Family of an installed font; where there is none of the name, the nearest that there is.",
+);
+
+const FONT_SIZE: Field =
+    Field::new("font_size", Kind::Int { min: 4, max: 120 }, "Size of the text in pixels; 16 is the default.");
+
+const ADAPTIVE: Field = Field::new(
+    "adaptive",
+    Kind::Bool,
+    "Whether `font_size` is meant for a shorter side of 720 pixels and follows the output's.",
+);
+
+const COLOR: Field = Field::new("color", Kind::Color, "Colour of the text; white is the default.");
+
+const ALPHA: Field = Field::new("alpha", Kind::Number { min: 0.0, max: 1.0 }, "Opacity of the text.");
+
+const BORDER: Field = Field::new("border", Kind::Map(&BORDER_SHAPE), "Line around the letters.");
+
+static BORDER_SHAPE: Shape = Shape {
+    name: "`border`",
+    id: "Border",
+    doc: "Line around the letters.",
+    rules: &RULES,
+    fields: &[
+        Field::new("width", Kind::Int { min: 0, max: 20 }, "Width in pixels; 1 is the default."),
+        Field::new("color", Kind::Color, "Colour; black is the default."),
+    ],
+    later: &[],
+};
 
 const POSITION: Field = Field::new(
     "position",
-    Kind::Choice(&Choice { now: &["top_right", "top_left", "bottom_right", "bottom_left"], later: &[] }),
-    "Corner that offsets count from.",
+    Kind::Choice(&Choice { now: &["top_right", "top_left", "bottom_right", "bottom_left", "center"], later: &[] }),
+    "Corner that offsets count from, or the center.",
 );
 
 const DX: Field = Field::new("dx", DISTANCE, "Distance from the side: pixels, or a share of the output's width.");
 
 const DY: Field = Field::new("dy", DISTANCE, "Distance from the edge: pixels, or a share of the output's height.");
 
-const WIDTH: Field = Field::new("width", DISTANCE, "Width: pixels, or a share of the output's; 12% is the default.");
+const WIDTH: Field =
+    Field::new("width", DISTANCE, "Width of a picture: pixels, or a share of the output's; 12% is the default.");
 
-const HEIGHT: Field = Field::new("height", DISTANCE, "Height: pixels, or a share of the output's.");
+const HEIGHT: Field = Field::new("height", DISTANCE, "Height of a picture: pixels, or a share of the output's.");
 
 const OPACITY: Field = Field::new("opacity", Kind::Number { min: 0.0, max: 1.0 }, "Opacity.");
 
@@ -40,23 +79,17 @@ const DURATION: Field = Field::new(
     "How long it is shown.",
 );
 
-const TEXT_WATERMARKS: &[(&str, &str)] = &[
-    ("text", "a watermark is an `image`"),
-    ("font", "a watermark is an `image`"),
-    ("font_size", "a watermark is an `image`"),
-    ("color", "a watermark is an `image`"),
-    ("alpha", "`opacity` says how much shows through"),
-    ("border", "a watermark is an `image`"),
-];
-
-/// A picture laid over the video.
+/// Something laid over the video.
 pub static OVERLAY: Shape = Shape {
     name: "a watermark",
     id: "Overlay",
-    doc: "A picture laid over the video.",
+    doc: "A picture, a film or a text laid over the video.",
     rules: &RULES,
-    fields: &[IMAGE, POSITION, DX, DY, WIDTH, HEIGHT, OPACITY, START, DURATION],
-    later: TEXT_WATERMARKS,
+    fields: &[
+        IMAGE, TEXT, FONT, FONT_SIZE, ADAPTIVE, COLOR, ALPHA, BORDER, POSITION, DX, DY, WIDTH, HEIGHT, OPACITY, START,
+        DURATION,
+    ],
+    later: &[],
 };
 
 const WATERMARKS_KIND: Kind = Kind::List { of: &Kind::OneOf(&[Kind::Map(&OVERLAY), Kind::Fixed { max: 64 }]), max: 20 };
@@ -67,11 +100,18 @@ pub(super) const WATERMARKS: Field =
 pub(super) static WATERMARK: Shape = Shape {
     name: "`watermark`",
     id: "Watermark",
-    doc: "Re-encode with a picture laid over; the parameters of transcoding may stand here too.",
+    doc: "Re-encode with a picture or a text laid over; the parameters of transcoding may stand here too.",
     rules: &RULES,
     fields: &[
         Field::new("watermark", Kind::Fixed { max: 64 }, "Watermark template whose parameters hold."),
         IMAGE,
+        TEXT,
+        FONT,
+        FONT_SIZE,
+        ADAPTIVE,
+        COLOR,
+        ALPHA,
+        BORDER,
         POSITION,
         DX,
         DY,
@@ -91,5 +131,5 @@ pub(super) static WATERMARK: Shape = Shape {
         CHAPTERS,
         IF_SOURCE_LOWER,
     ],
-    later: TEXT_WATERMARKS,
+    later: &[],
 };

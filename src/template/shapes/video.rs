@@ -1,5 +1,6 @@
 //! Keys of `video`.
 
+use super::treatment::{CROP, DEINTERLACE, DENOISE, HDR, PAD, ROTATE};
 use super::{NONE_OR_COPY, RULES};
 use crate::yaml::{Choice, Field, Kind, Shape};
 
@@ -55,8 +56,14 @@ static VIDEO_SHAPE: Shape = Shape {
         Field::new(
             "fit",
             Kind::Choice(&Choice { now: &["rescale", "crop", "pad", "none"], later: &[] }),
-            "How a picture of another shape is fitted: inside the size, cut, on black, stretched.",
+            "How a picture of another shape is fitted: inside the size, cut, padded, stretched.",
         ),
+        CROP,
+        ROTATE,
+        PAD,
+        DEINTERLACE,
+        DENOISE,
+        HDR,
         Field::new("fps", Kind::FrameRate { max: 60.0 }, "Frames per second."),
         Field::new("max_fps", Kind::FrameRate { max: 60.0 }, "Most frames per second."),
         Field::new(
@@ -66,12 +73,10 @@ static VIDEO_SHAPE: Shape = Shape {
         ),
     ],
     later: &[
-        ("scan_mode", "output is progressive"),
-        ("crop", "`fit: crop` with `width` and `height` cuts to a shape"),
-        ("pad", "`fit: pad` with `width` and `height` fills up a shape"),
+        ("scan_mode", "output is progressive; `deinterlace` says what becomes of interlaced video"),
         ("bitrate_bound", "`maxrate` and `bufsize` bound the bit rate"),
-        ("degrain", "leave it out"),
-        ("hdr_to_sdr", "leave it out"),
+        ("degrain", "`denoise` does that"),
+        ("hdr_to_sdr", "`hdr: sdr` does that"),
         ("narrowband", "leave it out"),
     ],
 };

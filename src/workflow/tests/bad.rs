@@ -174,7 +174,7 @@ fn each_mistake_has_its_code() {
             "  a: { transcode: {} }\n  p: { package: { from: a, encryption: { rotate: 2, key_uri: k } } }",
             vec!["TPL0233"],
         ),
-        ("  a: { watermark: { text: hello } }", vec!["TPL0105"]),
+        ("  a: { watermark: { text: hello } }", vec![]),
         ("  a: { transcode: { watermarks: [logo] } }", vec!["TPL0006"]),
         ("  a: { transcode: { name: x.mkv, container: mp4 } }", vec!["TPL0213"]),
         ("  a: { snapshot: { name: x.mp4 } }", vec!["TPL0213"]),

@@ -9,8 +9,8 @@ use super::*;
 use crate::engine::{ActivityState, Evaluate, Execution, Facts};
 use crate::model::media::{AudioStream, MediaInfo, VideoStream};
 use crate::model::work::{
-    Audio, BurnIn, Clip, Container, FileRole, Gop, Length, MediaOutput, Moment, Output, Package, RateControl, Size,
-    SnapshotTimes, Video, VideoEncode, Work,
+    Audio, BurnIn, Clip, Container, FileRole, Gop, Length, MediaOutput, Moment, Output, OverlayContent, Package,
+    RateControl, Size, SnapshotTimes, Video, VideoEncode, Work,
 };
 use crate::model::{ExecutionId, Failure, InputObject, ObjectLocation, OutputObject, Timestamp};
 use crate::template::KeySource;
@@ -233,7 +233,8 @@ fn watermarks_bring_their_pictures_as_inputs() {
     let marked = run.resolve("marked").unwrap();
     assert_eq!(marked.inputs[1], logo);
     let overlay = &media(&marked).overlays[0];
-    assert_eq!((overlay.input, overlay.dx, overlay.width), (1, Length::Ratio(0.02), Some(Length::Ratio(0.1))));
+    assert_eq!(overlay.content, OverlayContent::Image { input: 1 });
+    assert_eq!((overlay.dx, overlay.width), (Length::Ratio(0.02), Some(Length::Ratio(0.1))));
     let teaser = run.resolve("teaser").unwrap();
     assert_eq!(media(&teaser).clip, Some(Clip { start_s: 0.0, duration_s: Some(15.0) }));
     assert_eq!(media(&teaser).overlays[0].width, Some(Length::Pixels(160)));
@@ -264,7 +265,8 @@ fn parts_music_and_subtitles_become_inputs_in_the_place_of_their_names() {
         .collect();
     let key = |input: usize| keys[input - 1].as_str();
     let output = media(&resolved);
-    assert_eq!(key(output.overlays[0].input), "assets/logo.png");
+    let OverlayContent::Image { input } = output.overlays[0].content else { panic!("{output:?}") };
+    assert_eq!(key(input), "assets/logo.png");
     let parts: Vec<(usize, Option<Clip>)> = output.parts.iter().map(|part| (part.input, part.clip)).collect();
     let clip = |start_s, duration_s| Some(Clip { start_s, duration_s });
     assert_eq!((key(parts[0].0), parts[0].1), ("assets/open.mp4", None));

@@ -129,8 +129,8 @@ impl Shooting<'_> {
             format: pixels,
             matrix: if animation.format == AnimationFormat::Mp4 { Matrix::Source } else { Matrix::Bt601 },
             full_range: animation.format == AnimationFormat::Gif,
-            frame_rate: None,
             tone_mapping: graph::has_filters(look::TONE_MAPPING),
+            ..Target::default()
         };
         let chain = look::chain(&look, fitted, target);
         let text = format!("[in]fps={},{}{filters}[out]", animation.fps, chain.text);

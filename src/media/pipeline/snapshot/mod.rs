@@ -361,7 +361,7 @@ impl Shooting<'_> {
         let look = Look::of(frame, self.source.look, false);
         let Image { pixels, full_range, matrix, .. } = image::image(self.snapshot.format);
         let tone_mapping = graph::has_filters(look::TONE_MAPPING);
-        let target = Target { format: pixels, matrix, full_range, frame_rate: None, tone_mapping };
+        let target = Target { format: pixels, matrix, full_range, tone_mapping, ..Target::default() };
         let chain = look::chain(&look, self.fitted(&look), target);
         let base = self.source.track.time_base;
         let mut graph = Graph::new(&[Input::video("in", frame, base)], &format!("[in]{}[out]", chain.text))?;

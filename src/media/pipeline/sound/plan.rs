@@ -98,6 +98,7 @@ pub fn silent_track() -> Track {
         parameters: Parameters::new(),
         side_data: Vec::new(),
         codec: "silence".to_owned(),
+        decoder: None,
         frame_rate: SILENCE_BASE.invert(),
         language: None,
         title: None,

@@ -7,7 +7,8 @@ use std::process::Command;
 use reelmill::model::media::Ratio;
 use reelmill::model::work::{
     Audio, AudioEncode, Clip, Container, FileRole, FrameRate, FrameType, Gop, ImageFormat, Length, MediaOutput, Moment,
-    Output, Overlay, ReferencePosition, Size, Snapshot, SnapshotTimes, Sprite, Subtitles, Tracks, Video, VideoEncode,
+    Output, Overlay, OverlayContent, ReferencePosition, Size, Snapshot, SnapshotTimes, Sprite, Subtitles, Tracks,
+    Video, VideoEncode,
 };
 
 use crate::testing::{Made, aac, encoded, generate, media_output, run, source_of};
@@ -18,10 +19,13 @@ mod files;
 mod parts;
 mod pictures;
 mod real;
+mod real_pictures;
 mod remux;
 mod shots;
 mod sound;
 mod subtitles;
+mod treatment;
+mod watermarks;
 
 /// A scratch folder and what a pipeline made in it.
 struct Trial {
@@ -61,9 +65,44 @@ impl Trial {
         times
     }
 
+    /// How much the video of `file` is like that of `source` after `filter` of the `ffmpeg` command, from 0 to 1 (SSIM).
+    fn similarity(&self, file: &str, source: &Path, filter: &str) -> f64 {
+        let graph = format!(
+            "[0:v]settb=1/1000,setpts=N[a];[1:v]{filter},settb=1/1000,setpts=N,format=yuv420p[b];[a][b]ssim=shortest=1"
+        );
+        let output = Command::new("ffmpeg")
+            .args(["-v", "info", "-i"])
+            .arg(self.path(file))
+            .arg("-i")
+            .arg(source)
+            .args(["-lavfi", &graph, "-f", "null", "-"])
+            .output()
+            .unwrap();
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        let all = said.split("All:").nth(1).unwrap_or_else(|| panic!("{said}"));
+        all.split_whitespace().next().unwrap().parse().unwrap()
+    }
+
+    /// Mean of luma and chroma, as they are stored, of `w`×`h` pixels at `x`, `y` of the first frame.
+    fn levels(&self, file: &str, (x, y, w, h): (u32, u32, u32, u32)) -> [u8; 3] {
+        let filter = format!("crop={w}:{h}:{x}:{y},scale=2:2:flags=area,format=yuv444p");
+        let output = Command::new("ffmpeg")
+            .args(["-v", "error", "-i"])
+            .arg(self.path(file))
+            .args(["-frames:v", "1", "-vf", &filter, "-f", "rawvideo", "-"])
+            .output()
+            .unwrap();
+        [output.stdout[0], output.stdout[4], output.stdout[8]]
+    }
+
     /// Mean of red, green and blue of `w`×`h` pixels at `x`, `y` of the first frame.
-    fn colour(&self, file: &str, (x, y, w, h): (u32, u32, u32, u32)) -> [u8; 3] {
-        let filter = format!("crop={w}:{h}:{x}:{y},scale=1:1:flags=area,format=rgb24");
+    fn colour(&self, file: &str, rectangle: (u32, u32, u32, u32)) -> [u8; 3] {
+        self.colour_of(file, 0, rectangle)
+    }
+
+    /// The same of the frame with that number, from 0.
+    fn colour_of(&self, file: &str, frame: u32, (x, y, w, h): (u32, u32, u32, u32)) -> [u8; 3] {
+        let filter = format!("select=eq(n\\,{frame}),crop={w}:{h}:{x}:{y},scale=1:1:flags=area,format=rgb24");
         let output = Command::new("ffmpeg")
             .args(["-v", "error", "-i"])
             .arg(self.path(file))
@@ -71,6 +110,17 @@ impl Trial {
             .output()
             .unwrap();
         output.stdout[..3].try_into().unwrap()
+    }
+
+    /// The first frame as grey levels, row by row.
+    fn grey(&self, file: &str) -> Vec<u8> {
+        let output = Command::new("ffmpeg")
+            .args(["-v", "error", "-i"])
+            .arg(self.path(file))
+            .args(["-frames:v", "1", "-f", "rawvideo", "-pix_fmt", "gray", "-"])
+            .output()
+            .unwrap();
+        output.stdout
     }
 }
 

@@ -29,7 +29,7 @@ fn watermarks_stand_where_and_when_they_are_told_to() {
     let clip = lavfi(&["color=black:d=2:r=10:s=200x100"], &[], "a.mp4");
     let logo = lavfi(&["color=red:s=40x20,format=rgba"], &["-frames:v", "1"], "logo.png");
     let overlay = |opacity, start_s| Overlay {
-        input: 1,
+        content: OverlayContent::Image { input: 1 },
         position: ReferencePosition::BottomRight,
         dx: Length::Pixels(10),
         dy: Length::Ratio(0.1),

@@ -1,0 +1,245 @@
+//! Pictures, films and text laid over video.
+//!
+//! **Invariant**: what a user writes never becomes part of a graph's text; films cost no more memory than two of their
+//! frames, however long they are and however often they are repeated.
+
+mod film;
+mod letters;
+
+use ffmpeg_next::Rational;
+use ffmpeg_next::frame::Video as Frame;
+use reelmill::model::work::{Overlay, OverlayContent, OverlayText};
+
+use self::film::{Film, Player};
+use super::graph::{Graph, Input};
+use super::picture::{self, Chain};
+use crate::error::MediaError;
+use crate::geometry::{self, Pixels, Placed};
+use crate::raw;
+use crate::source::Source;
+
+/// Unit of the times of what is laid over: microseconds.
+const BASE: Rational = Rational(1, 1_000_000);
+
+/// Something to lay over the video, found good.
+pub struct Laid {
+    overlay: Overlay,
+    content: Content,
+}
+
+enum Content {
+    Still(Frame),
+    Film(Film),
+    Text(OverlayText),
+}
+
+impl Laid {
+    /// Opens what `overlay` means; `None` of a text that says nothing.
+    pub fn load(overlay: &Overlay, inputs: &[Source]) -> Result<Option<Self>, MediaError> {
+        let content = match &overlay.content {
+            OverlayContent::Text(text) => {
+                let text = letters::drawable(text);
+                if text.text.trim().is_empty() {
+                    return Ok(None);
+                }
+                Content::Text(text)
+            }
+            &OverlayContent::Image { input } => {
+                let missing = || MediaError::Job(format!("there is no input {input}"));
+                let source = inputs.get(input).ok_or_else(missing)?;
+                let what = || format!("picture (input {input})");
+                let film = Film::open(source)
+                    .map_err(|source| MediaError::Overlay { what: what(), source: Box::new(source) })?;
+                if film.moves { Content::Film(film) } else { Content::Still(film.first) }
+            }
+        };
+        Ok(Some(Self { overlay: overlay.clone(), content }))
+    }
+}
+
+/// What is laid over one video, and how far its films have run.
+#[derive(Default)]
+pub struct Layers {
+    layers: Vec<Layer>,
+}
+
+struct Layer {
+    overlay: Overlay,
+    shown: Shown,
+}
+
+enum Shown {
+    Still(Frame),
+    Film(Player),
+    /// A text, and how it is drawn for an output of a size.
+    Text(OverlayText, Option<(Pixels, Frame)>),
+}
+
+impl Layers {
+    /// Of these, in order.
+    pub fn new(laid: &[Laid]) -> Result<Self, MediaError> {
+        let layer = |laid: &Laid| {
+            let shown = match &laid.content {
+                Content::Still(frame) => Shown::Still(share(frame)?),
+                Content::Film(film) => Shown::Film(Player::new(film, &laid.overlay)?),
+                Content::Text(text) => Shown::Text(text.clone(), None),
+            };
+            Ok(Layer { overlay: laid.overlay.clone(), shown })
+        };
+        Ok(Self { layers: laid.iter().map(layer).collect::<Result<_, MediaError>>()? })
+    }
+
+    /// The graph of a video: `chain`, then every layer over what it ends in.
+    pub fn graph(&mut self, frame: &Frame, base: Rational, chain: &Chain) -> Result<Graph, MediaError> {
+        for layer in &mut self.layers {
+            layer.draw(chain.out)?;
+        }
+        let labels: Vec<String> = (0..self.layers.len()).map(label).collect();
+        let mut inputs = vec![Input::video("in", frame, base)];
+        let mut placed = Vec::new();
+        for (label, layer) in labels.iter().zip(&self.layers) {
+            let (frame, place) = layer.placed(chain.out)?;
+            inputs.push(Input::video(label, frame, BASE));
+            placed.push(Over { place, overlay: &layer.overlay, matrix: picture::matrix_name(frame) });
+        }
+        let mut graph = Graph::new(&inputs, &text(chain, &placed))?;
+        for (label, layer) in labels.iter().zip(&mut self.layers) {
+            if let Shown::Film(player) = &mut layer.shown {
+                player.resume(&mut graph, label)?;
+                continue;
+            }
+            let mut still = share(layer.placed(chain.out)?.0)?;
+            still.set_pts(Some(0));
+            graph.push(label, &still)?;
+            graph.finish(label)?;
+        }
+        Ok(graph)
+    }
+
+    /// Gives the graph one more frame of a film that has not reached `time_us`; false where all have.
+    pub fn advance(&mut self, graph: &mut Graph, time_us: i64) -> Result<bool, MediaError> {
+        for (n, layer) in self.layers.iter_mut().enumerate() {
+            if let Shown::Film(player) = &mut layer.shown
+                && player.advance(graph, &label(n), time_us)?
+            {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
+    /// Tells the graph that films go no further: what was shown last stays.
+    pub fn finish(&mut self, graph: &mut Graph) -> Result<(), MediaError> {
+        for (n, layer) in self.layers.iter_mut().enumerate() {
+            if let Shown::Film(player) = &mut layer.shown {
+                player.pause(graph, &label(n))?;
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Layer {
+    /// Draws a text for an output of that size.
+    fn draw(&mut self, out: Pixels) -> Result<(), MediaError> {
+        if let Shown::Text(text, drawn) = &mut self.shown
+            && drawn.as_ref().is_none_or(|(size, _)| *size != out)
+        {
+            let frame = letters::draw(text, out)
+                .map_err(|source| MediaError::Overlay { what: "text".to_owned(), source: Box::new(source) })?;
+            *drawn = Some((out, frame));
+        }
+        Ok(())
+    }
+
+    /// Its first frame, and where that goes on an output of `out` pixels.
+    fn placed(&self, out: Pixels) -> Result<(&Frame, Placed), MediaError> {
+        let pixels = |frame: &Frame| Pixels::new(frame.width(), frame.height());
+        let picture = |frame| Ok((frame, geometry::place(&self.overlay, pixels(frame), out)));
+        match &self.shown {
+            Shown::Still(frame) => picture(frame),
+            Shown::Film(player) => picture(player.first()),
+            Shown::Text(_, Some((_, frame))) => Ok((frame, geometry::place_text(&self.overlay, pixels(frame), out))),
+            Shown::Text(_, None) => Err(MediaError::Panic("a text was not drawn".to_owned())),
+        }
+    }
+}
+
+fn label(layer: usize) -> String {
+    format!("picture{layer}")
+}
+
+fn share(frame: &Frame) -> Result<Frame, MediaError> {
+    let shared = raw::share(frame).map_err(|source| MediaError::Libav { doing: "share a frame", source })?;
+    Ok(Frame::from(shared))
+}
+
+/// A layer on its way into a graph.
+struct Over<'a> {
+    place: Placed,
+    overlay: &'a Overlay,
+    /// Colour matrix of its pictures, by the name that `scale` knows.
+    matrix: &'static str,
+}
+
+/// Text of the graph. Pictures are scaled with their colours weighed by alpha, lest what is transparent bleed in.
+fn text(chain: &Chain, layers: &[Over<'_>]) -> String {
+    let Some(last) = layers.len().checked_sub(1) else { return format!("[in]{}[out]", chain.text) };
+    let (mode, pixels) = blending(&chain.format);
+    let mut parts = vec![format!("[in]{}[video0]", chain.text)];
+    for (n, Over { place, overlay, matrix: from }) in layers.iter().enumerate() {
+        let Pixels { width, height } = place.size;
+        let (opacity, matrix) = (overlay.opacity.clamp(0.0, 1.0), chain.matrix);
+        parts.push(format!(
+            "[picture{n}]scale=in_color_matrix={from},format=gbrap,premultiply=inplace=1,\
+             scale={width}:{height}:flags=bicubic,format=gbrap,unpremultiply=inplace=1,format=rgba,\
+             colorchannelmixer=aa={opacity},scale=out_color_matrix={matrix}:out_range=tv,format={pixels}[over{n}]"
+        ));
+        let from = overlay.start_s.max(0.0);
+        let until = overlay.duration_s.map_or_else(String::new, |s| format!("*lt(t,{})", from + s));
+        let out = if n == last { format!(",format={}[out]", chain.format) } else { format!("[video{}]", n + 1) };
+        parts.push(format!(
+            "[video{n}][over{n}]overlay=x={}:y={}:format={mode}:eof_action=repeat:enable='gte(t,{from}){until}'{out}",
+            place.x, place.y,
+        ));
+    }
+    parts.join(";")
+}
+
+/// How `overlay` blends pictures over video in `format`, and the pixels that it wants of them.
+fn blending(format: &str) -> (&'static str, &'static str) {
+    match format {
+        "yuv420p10le" => ("yuv420p10", "yuva420p10le"),
+        f if f.contains("p10") || f.contains("p12") => ("yuv422p10", "yuva422p10le"),
+        _ => ("auto", "yuva420p"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use reelmill::model::work::{Length, ReferencePosition};
+
+    #[test]
+    fn pictures_are_laid_one_over_the_other() {
+        let overlay = Overlay {
+            content: OverlayContent::Image { input: 1 },
+            position: ReferencePosition::TopLeft,
+            dx: Length::Pixels(0),
+            dy: Length::Pixels(0),
+            width: None,
+            height: None,
+            opacity: 0.5,
+            start_s: 1.0,
+            duration_s: Some(2.0),
+        };
+        let place = Placed { size: Pixels::new(20, 10), x: 3, y: 4 };
+        let chain = Chain { text: "null".into(), out: Pixels::new(100, 50), format: "yuv420p".into(), matrix: "bt709" };
+        assert_eq!(text(&chain, &[]), "[in]null[out]");
+        let text = text(&chain, &[Over { place, overlay: &overlay, matrix: "auto" }]);
+        assert!(text.starts_with("[in]null[video0];[picture0]scale=in_color_matrix=auto,format=gbrap,"), "{text}");
+        assert!(text.contains("scale=20:10:"), "{text}");
+        assert!(text.contains("overlay=x=3:y=4:format=auto:"), "{text}");
+        assert!(text.ends_with("enable='gte(t,1)*lt(t,3)',format=yuv420p[out]"), "{text}");
+    }
+}
