@@ -90,8 +90,8 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("token");
         std::fs::write(&file, format!("{secret}\n")).unwrap();
-        let hex: String = digest(secret).iter().map(|byte| format!("{byte:02x}")).collect();
-        assert_eq!(token(&format!("sha256:{hex}")).unwrap(), digest(secret));
+        let of_abc = "sha256:ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad";
+        assert_eq!(token(of_abc).unwrap(), digest("abc"));
         assert_eq!(token(&format!("file:{}", file.display())).unwrap(), digest(secret));
     }
 
