@@ -239,7 +239,7 @@ impl Changes {
 fn count(plan: &Plan, event: &LogEvent) {
     match event {
         LogEvent::AttemptLost { .. } => metrics::leases_lost(1),
-        LogEvent::Ended { state } => metrics::execution_ended(&plan.workflow, *state),
+        LogEvent::Ended { state } => metrics::execution_ended(&plan.workflow, state.as_str()),
         _ => {}
     }
 }

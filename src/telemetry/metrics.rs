@@ -11,8 +11,6 @@ use metrics::{counter, gauge, histogram};
 pub use metrics_exporter_prometheus::PrometheusHandle;
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder};
 
-use crate::model::ExecutionState;
-
 /// Jobs that wait, by queue.
 pub const JOBS_WAITING: &str = "reelmill_jobs_waiting";
 /// Jobs that run, by queue.
@@ -92,8 +90,8 @@ pub fn encoded(speed: f64) {
 }
 
 /// An execution ended.
-pub fn execution_ended(workflow: &str, state: ExecutionState) {
-    counter!(EXECUTIONS, "workflow" => workflow.to_owned(), "state" => state.as_str()).increment(1);
+pub fn execution_ended(workflow: &str, state: &'static str) {
+    counter!(EXECUTIONS, "workflow" => workflow.to_owned(), "state" => state).increment(1);
 }
 
 /// An upload was announced.
