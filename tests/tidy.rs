@@ -382,6 +382,37 @@ fn every_fixture_has_a_source_and_a_licence() {
 }
 
 #[test]
+fn every_test_that_compatibility_names_is_there() {
+    let page = document("docs/compatibility.md");
+    let declared = regex(r"\bfn ([a-z][a-z0-9_]*)\(");
+    let tests: BTreeSet<&str> = rust_under("src")
+        .chain(rust_under("tests"))
+        .filter(|file| file.text.contains("#[test]"))
+        .flat_map(|file| declared.captures_iter(&file.text).filter_map(|found| Some(found.get(1)?.as_str())))
+        .collect();
+    let name = regex(r"`([a-z][a-z0-9_]*)`");
+    let mut findings = Vec::new();
+    for (number, line) in numbered(&page.text).filter(|(_, line)| line.starts_with("| ")) {
+        let cells: Vec<&str> = line.trim_matches('|').split(" | ").map(str::trim).collect();
+        if cells.len() != 4 {
+            findings.push(page.at(number, "a row has four cells"));
+            continue;
+        }
+        let named: Vec<&str> = name.captures_iter(cells[3]).filter_map(|found| Some(found.get(1)?.as_str())).collect();
+        if cells[2].starts_with("yes") && named.is_empty() {
+            findings.push(page.at(number, "what works needs a test that shows it"));
+        }
+        findings.extend(
+            named
+                .iter()
+                .filter(|name| !tests.contains(**name))
+                .map(|name| page.at(number, &format!("there is no test {name}"))),
+        );
+    }
+    report(&findings);
+}
+
+#[test]
 fn the_two_commands_are_in_makefile_and_readme() {
     let (makefile, readme) = (document("Makefile"), document("README.md"));
     let mut findings = Vec::new();

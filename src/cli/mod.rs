@@ -19,6 +19,7 @@ mod queues;
 mod run;
 mod schema;
 mod serve;
+mod templates;
 mod validate;
 
 use std::path::PathBuf;
@@ -48,6 +49,7 @@ enum Command {
     Validate(validate::ValidateArgs),
     Graph(graph::GraphArgs),
     Probe(probe::ProbeArgs),
+    Templates(templates::TemplatesArgs),
     Put(put::PutArgs),
     Executions(executions::ExecutionsArgs),
     Events(events::EventsArgs),
@@ -124,6 +126,7 @@ async fn dispatch(command: Command, output: Output) -> Result<Exit, CliError> {
         Command::Validate(args) => validate::validate(&args, output),
         Command::Graph(args) => graph::graph(&args, output),
         Command::Probe(args) => probe::probe(args, output).await,
+        Command::Templates(args) => templates::templates(args, output).await,
         Command::Put(args) => put::put(args, output).await,
         Command::Executions(args) => executions::executions(args, output).await,
         Command::Events(args) => events::events(args, output).await,

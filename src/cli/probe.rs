@@ -36,7 +36,18 @@ pub(super) struct ProbeArgs {
 }
 
 pub(super) async fn probe(args: ProbeArgs, output: Output) -> Result<Exit, CliError> {
-    let input = match local::parse_location(&args.file) {
+    let info = look(&args.worker, &args.file, args.loudness).await?;
+    if output.json {
+        output.json_line(&info);
+    } else {
+        print(&info, output);
+    }
+    Ok(Exit::Done)
+}
+
+/// What a file, or an object `s3://bucket/key`, holds; with `loudness` measured, its audio is decoded.
+pub(super) async fn look(worker: &WorkerArgs, file: &str, loudness: bool) -> Result<MediaInfo, CliError> {
+    let input = match local::parse_location(file) {
         Some(location) => {
             let objects = local::s3().await;
             let object = InputObject {
@@ -48,10 +59,10 @@ pub(super) async fn probe(args: ProbeArgs, output: Output) -> Result<Exit, CliEr
             };
             open_object(&objects, &object).await?
         }
-        None => open_file(&PathBuf::from(&args.file))?,
+        None => open_file(&PathBuf::from(file))?,
     };
     let mut signals = local::Signals::catch()?;
-    let pool = local::pool(&args.worker, 1).await?;
+    let pool = local::pool(worker, 1).await?;
     let folder = local::TemporaryFolder::create("probe")?;
     let scratch = ScratchRoot::open(folder.path())?.create(JobId(uuid::Uuid::nil()), 1)?;
     let assignment = Assignment {
@@ -59,9 +70,9 @@ pub(super) async fn probe(args: ProbeArgs, output: Output) -> Result<Exit, CliEr
         inputs: vec![input],
         scratch: scratch.path(),
         threads: 0,
-        work: Work::Analysis(Analysis { loudness: args.loudness, ..Analysis::default() }),
+        work: Work::Analysis(Analysis { loudness, ..Analysis::default() }),
         limits: Limits {
-            timeout: if args.loudness { DECODING } else { LIMIT },
+            timeout: if loudness { DECODING } else { LIMIT },
             stall: LIMIT,
             grace: Duration::from_secs(1),
         },
@@ -75,12 +86,7 @@ pub(super) async fn probe(args: ProbeArgs, output: Output) -> Result<Exit, CliEr
     let Report::Analysis { info, .. } = report else {
         return Err(Failure::bug("WORKER0008", "the worker answered an analysis with something else").into());
     };
-    if output.json {
-        output.json_line(&info);
-    } else {
-        print(&info, output);
-    }
-    Ok(Exit::Done)
+    Ok(*info)
 }
 
 /// A local file as an input.

@@ -160,7 +160,7 @@ fn report(diagnostics: &[Diagnostic], sources: &[SourceFile], files: usize, outp
 }
 
 /// Draws diagnostics, those of a file together, each in the text of its own file.
-fn draw(diagnostics: &[Diagnostic], sources: &[SourceFile], output: Output) {
+pub(super) fn draw(diagnostics: &[Diagnostic], sources: &[SourceFile], output: Output) {
     let mut by_file: Vec<(&str, Vec<Diagnostic>)> = Vec::new();
     for diagnostic in diagnostics {
         match by_file.iter_mut().find(|(file, _)| *file == diagnostic.file) {

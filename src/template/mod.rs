@@ -10,6 +10,7 @@
 mod analysis;
 mod beside;
 mod encode;
+mod fit;
 mod merge;
 mod names;
 mod overlay;
@@ -28,6 +29,7 @@ use crate::model::work;
 use crate::yaml::{self, Node, Sink, Span};
 use beside::Beside;
 
+pub use fit::{Fit, Fits, LeftOut, fits};
 pub use names::{Files, files};
 pub use package::KeySource;
 pub use registry::{BROKEN, Facts, Missing, Template, Templates};
@@ -113,3 +115,6 @@ fn text(spec: &Node, key: &str) -> Option<(String, Span)> {
     let text = node.scalar_text().filter(|t| !yaml::is_deferred(t))?;
     Some((text, node.span))
 }
+
+#[cfg(test)]
+mod tests;

@@ -28,18 +28,33 @@ pub fn fit(work: &mut Work, spec: &Node, source: &MediaInfo) -> Result<(), Failu
             if choice("resolution") == IfLower::Fail && is_smaller(video, stream.width, stream.height) {
                 return Err(too_low(&format!("the source has {}×{} pixels", stream.width, stream.height)));
             }
-            lower_video(&mut video.rate_control, stream.bit_rate, choice("video_bitrate"))?;
+            lower_video(&mut video.rate_control, video_rate(source), choice("video_bitrate"))?;
         }
-        if let (Some(Audio::Encode(audio)), Some(stream)) = (&mut output.audio, source.audio.first())
+        if let Some(Audio::Encode(audio)) = &mut output.audio
             && let Some(wanted) = audio.bitrate_bps
         {
-            audio.bitrate_bps = Some(lower(wanted, stream.bit_rate, choice("audio_bitrate"), "audio")?);
+            audio.bitrate_bps = Some(lower(wanted, audio_rate(source), choice("audio_bitrate"), "audio")?);
         }
     }
     Ok(())
 }
 
-fn is_smaller(video: &VideoEncode, width: u32, height: u32) -> bool {
+/// Bit rate of the main video stream in bit/s. Containers that keep none for each stream tell that of the whole, which it
+/// is not above.
+pub(super) fn video_rate(source: &MediaInfo) -> Option<u64> {
+    let stream = source.video.first()?;
+    let sound: u64 = source.audio.iter().filter_map(|audio| audio.bit_rate).sum();
+    stream.bit_rate.or_else(|| source.format.bit_rate.map(|all| all.saturating_sub(sound))).filter(|rate| *rate > 0)
+}
+
+/// Bit rate of the main audio stream in bit/s; that of the whole where there is nothing else in it.
+pub(super) fn audio_rate(source: &MediaInfo) -> Option<u64> {
+    let whole = || source.format.bit_rate.filter(|_| source.video.is_empty() && source.audio.len() == 1);
+    source.audio.first()?.bit_rate.or_else(whole).filter(|rate| *rate > 0)
+}
+
+/// Whether a source of that size has fewer pixels than are asked for.
+pub(super) fn is_smaller(video: &VideoEncode, width: u32, height: u32) -> bool {
     let sideways = video.treatment.rotate.is_sideways();
     let (width, height) = if sideways { (height, width) } else { (width, height) };
     match video.size {
@@ -50,14 +65,29 @@ fn is_smaller(video: &VideoEncode, width: u32, height: u32) -> bool {
     }
 }
 
+/// Holds a way to spend bits to what the source has. A constant quality asks for no bit rate; its cap is what stands for one.
 fn lower_video(rate: &mut RateControl, source_bps: Option<u64>, choice: IfLower) -> Result<(), Failure> {
-    match rate {
-        RateControl::Crf { .. } => {}
-        RateControl::Abr { bitrate_bps, .. } | RateControl::Cbr { bitrate_bps, .. } => {
-            *bitrate_bps = lower(*bitrate_bps, source_bps, choice, "video")?;
+    let (wanted_bps, maxrate_bps, bufsize_bits) = match rate {
+        RateControl::Crf { maxrate_bps: None, .. } => return Ok(()),
+        RateControl::Crf { maxrate_bps: Some(cap), bufsize_bits, .. } => (cap, None, bufsize_bits),
+        RateControl::Abr { bitrate_bps, maxrate_bps, bufsize_bits } => {
+            (bitrate_bps, maxrate_bps.as_mut(), bufsize_bits)
         }
+        RateControl::Cbr { bitrate_bps, bufsize_bits } => (bitrate_bps, None, bufsize_bits),
+    };
+    let before = *wanted_bps;
+    *wanted_bps = lower(before, source_bps, choice, "video")?;
+    // What bounds the rate goes with it, or it would bound nothing.
+    for bound in maxrate_bps.into_iter().chain(bufsize_bits.as_mut()) {
+        *bound = scaled(*bound, *wanted_bps, before);
     }
     Ok(())
+}
+
+/// `value` × `to` / `from`.
+fn scaled(value: u64, to: u64, from: u64) -> u64 {
+    let whole = u128::from(value) * u128::from(to) / u128::from(from.max(1));
+    u64::try_from(whole).unwrap_or(value)
 }
 
 /// The bit rate to use for `wanted_bps` from a source of `source_bps`.
@@ -72,3 +102,6 @@ fn lower(wanted_bps: u64, source_bps: Option<u64>, choice: IfLower, what: &str) 
 fn too_low(what: &str) -> Failure {
     Failure::input("TPL0301", format!("{what}, less than is asked for, and `if_source_lower` says to fail"))
 }
+
+#[cfg(test)]
+mod tests;

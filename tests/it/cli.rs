@@ -196,6 +196,46 @@ fn graphs_and_schemas_are_printed() {
 }
 
 #[test]
+fn templates_are_listed_shown_and_fitted() {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::create_dir(folder.path().join("templates")).unwrap();
+    let mine = "name: mine\nextends: h264-360p\nlocked: true\nvideo: { crf: 26 }\n";
+    std::fs::write(folder.path().join("templates/mine.yaml"), mine).unwrap();
+    let templates = || {
+        let mut command = reelmill();
+        command.args(["templates", "--json", "--workflows"]).arg(folder.path());
+        command
+    };
+    let list = last_json(&run_ok(templates().arg("list")));
+    let all = list["templates"].as_array().unwrap();
+    let named = |name: &str| all.iter().find(|t| t["name"] == name).unwrap_or_else(|| panic!("{name}: {list:#}"));
+    assert_eq!((named("mine")["preset"].as_bool(), named("mine")["locked"].as_bool()), (Some(false), Some(true)));
+    assert_eq!(named("h264-720p")["facts"]["short_side"], 720);
+    let shown = last_json(&run_ok(templates().args(["show", "mine"])));
+    assert_eq!(
+        (&shown["parameters"]["video"]["crf"], &shown["parameters"]["video"]["short_side"]),
+        (&26.into(), &360.into())
+    );
+    let text = run_ok(reelmill().args(["templates", "show", "h264-720p"]));
+    assert!(text.contains("name: h264-720p\n") && text.contains("\n  short_side: 720\n"), "{text}");
+    let none = run(templates().args(["show", "h264-721p"]));
+    assert_eq!(none.status.code(), Some(4));
+    assert_eq!(last_json(&String::from_utf8(none.stderr).unwrap())["error"]["code"], "TPL0006");
+
+    let fits = last_json(&run_ok(templates().args(["fit", "--all"]).arg(fixture("sintel_dragon_720p_18s.mp4"))));
+    assert_eq!((&fits["best"], &fits["fits"][0]["template"]), (&"h264-720p".into(), &"h264-720p".into()), "{fits:#}");
+    let out = fits["left_out"].as_array().unwrap();
+    assert!(out.iter().any(|o| o["template"] == "h264-1080p"), "{fits:#}");
+    assert!(fits["names"].as_array().unwrap().contains(&"mine".into()), "{fits:#}");
+
+    std::fs::write(folder.path().join("templates/bad.yaml"), "name: bad\nvideo: { crff: 1 }\n").unwrap();
+    let bad = run(templates().arg("list"));
+    assert_eq!(bad.status.code(), Some(2));
+    let list = last_json(&String::from_utf8(bad.stdout).unwrap());
+    assert_eq!(list["diagnostics"][0]["code"], "TPL0101", "{list:#}");
+}
+
+#[test]
 fn usage_errors_and_a_missing_daemon_have_their_exit_codes() {
     assert_eq!(run(reelmill().arg("nonsense")).status.code(), Some(2));
     assert_eq!(run(reelmill().args(["validate", "/nowhere.yaml"])).status.code(), Some(4));
