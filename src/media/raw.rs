@@ -139,6 +139,13 @@ pub fn set_layout(name: &str, encoder: &mut codec::Context) -> Result<(), Error>
     if set < 0 { Err(Error::from(set)) } else { Ok(()) }
 }
 
+/// Number of channels that an encoder was given.
+#[must_use]
+pub fn encoder_channels(encoder: &codec::Context) -> u16 {
+    // SAFETY: the encoder is allocated.
+    u16::try_from(unsafe { (*encoder.as_ptr()).ch_layout.nb_channels }).unwrap_or(0)
+}
+
 /// Has the demuxer leave out the packets of a stream that nobody wants.
 pub fn discard(stream: &mut format::stream::StreamMut<'_>) {
     // SAFETY: the stream belongs to the context that `stream` borrows.
@@ -255,6 +262,22 @@ pub fn can_hold(muxer: &str, id: codec::Id) -> Option<bool> {
         1 => Some(true),
         _ => None,
     }
+}
+
+/// What the first of two passes saw, where the encoder says it as text; comes once it has ended.
+#[must_use]
+pub fn stats_out(encoder: &codec::Context) -> Option<CString> {
+    // SAFETY: the encoder is allocated; what it says is a terminated string of its own, copied before it goes away.
+    unsafe {
+        let text = (*encoder.as_ptr()).stats_out;
+        (!text.is_null()).then(|| std::ffi::CStr::from_ptr(text).to_owned())
+    }
+}
+
+/// Tells an encoder what the first of two passes saw. Comes before it is opened; `text` lives as long as the encoder.
+pub fn set_stats_in(encoder: &mut codec::Context, text: &std::ffi::CStr) {
+    // SAFETY: the encoder is allocated; it only reads the text, and only while it is opened.
+    unsafe { (*encoder.as_mut_ptr()).stats_in = text.as_ptr().cast_mut() };
 }
 
 /// What an open encoder says about its stream.

@@ -6,6 +6,7 @@
 //! Deliberately absent: behaviour. What a state may become is `engine`'s; how a template turns into
 //! [`work`] is `template`'s; how work is done is the worker's.
 
+pub mod codec;
 pub mod failure;
 pub mod id;
 pub mod media;

@@ -3,17 +3,17 @@
 use super::beside::Beside;
 use super::registry::Facts;
 use super::{merge, sound, subtitles, treatment};
+use crate::model::codec::Rates;
 use crate::model::plan::ActivityKind;
 use crate::model::units;
 use crate::model::work::{
-    Audio, AudioCodec, AudioEncode, Clip, Container, Fit, FrameRate, Gop, MediaOutput, Overlay, RateControl, Size,
-    Tracks, Video, VideoCodec, VideoEncode,
+    Audio, AudioCodec, AudioEncode, Clip, Container, Fit, FrameRate, Gop, Hardware, MediaOutput, Overlay, RateControl,
+    Size, Tracks, Video, VideoCodec, VideoEncode,
 };
 use crate::yaml::Node;
 
-/// Constant quality where nothing is said; lower for watermarks, whose source is often a finished rendition.
-const CRF: f32 = 23.0;
-const CRF_WATERMARK: f32 = 20.0;
+/// By how much constant quality is better for watermarks, whose source is often a finished rendition.
+const CRF_WATERMARK: f32 = 3.0;
 
 /// A media file as the parameters ask for it.
 pub(super) fn read(
@@ -48,37 +48,13 @@ pub(super) fn container(spec: &Node) -> Container {
     let node = spec.get("container");
     let word = node.and_then(|n| n.get("format").or(Some(n))).and_then(Node::as_str);
     let by_name = || spec.get("name").and_then(Node::as_str).and_then(|n| n.rsplit_once('.')).map(|(_, ext)| ext);
-    word.and_then(container_named).or_else(|| by_name().and_then(container_named)).unwrap_or(Container::Mp4)
-}
-
-/// The container of that name, which is also its extension.
-pub(super) fn container_named(word: &str) -> Option<Container> {
-    let lower = word.to_ascii_lowercase();
-    CONTAINERS.iter().find(|(name, _)| *name == lower).map(|(_, container)| *container)
+    word.and_then(Container::named).or_else(|| by_name().and_then(Container::named)).unwrap_or(Container::Mp4)
 }
 
 /// The extension of a container.
 pub(super) fn extension(container: Container) -> &'static str {
-    CONTAINERS.iter().find(|(_, c)| *c == container).map_or("mp4", |(name, _)| name)
+    container.info().name
 }
-
-const CONTAINERS: &[(&str, Container)] = &[
-    ("mp4", Container::Mp4),
-    ("mov", Container::Mov),
-    ("mkv", Container::Mkv),
-    ("webm", Container::Webm),
-    ("ts", Container::Ts),
-    ("flv", Container::Flv),
-    ("m4a", Container::M4a),
-    ("mp3", Container::Mp3),
-    ("ogg", Container::Ogg),
-    ("flac", Container::Flac),
-    ("wav", Container::Wav),
-    ("srt", Container::Srt),
-    ("vtt", Container::Vtt),
-    ("ass", Container::Ass),
-    ("ttml", Container::Ttml),
-];
 
 /// Whether a container holds one stream of subtitles and nothing else.
 pub(super) const fn is_subtitles(container: Container) -> bool {
@@ -86,29 +62,25 @@ pub(super) const fn is_subtitles(container: Container) -> bool {
 }
 
 /// Whether a container holds audio only.
-pub(super) const fn is_audio_only(container: Container) -> bool {
-    matches!(container, Container::M4a | Container::Mp3 | Container::Ogg | Container::Flac | Container::Wav)
+pub(super) fn is_audio_only(container: Container) -> bool {
+    container.info().video.is_none() && container.info().audio.is_some()
 }
 
-/// The audio codec that a container is made for, among those that can be encoded.
-pub(super) const fn native_audio(container: Container) -> AudioCodec {
-    match container {
-        Container::Mp3 => AudioCodec::Mp3,
-        Container::Webm | Container::Ogg => AudioCodec::Opus,
-        Container::Flac => AudioCodec::Flac,
-        _ => AudioCodec::Aac,
-    }
+/// The video codec that is asked for, or that the container is made for.
+pub(super) fn video_codec(spec: &Node) -> VideoCodec {
+    let word = spec.get("video").and_then(|v| v.get("codec")).and_then(Node::as_str);
+    word.and_then(VideoCodec::named).or(container(spec).info().video).unwrap_or(VideoCodec::H264)
 }
 
+/// The audio codec that is asked for, or that the container is made for.
 pub(super) fn audio_codec(spec: &Node) -> AudioCodec {
     let word = spec.get("audio").and_then(|a| a.get("codec")).and_then(Node::as_str);
-    match word {
-        Some("aac") => AudioCodec::Aac,
-        Some("mp3") => AudioCodec::Mp3,
-        Some("opus") => AudioCodec::Opus,
-        Some("flac") => AudioCodec::Flac,
-        _ => native_audio(container(spec)),
-    }
+    word.and_then(AudioCodec::named).or(container(spec).info().audio).unwrap_or(AudioCodec::Aac)
+}
+
+/// The device that is asked for.
+pub(super) fn hardware(video: &Node) -> Option<Hardware> {
+    video.get("encoder").and_then(Node::as_str).and_then(Hardware::named)
 }
 
 fn video(kind: ActivityKind, spec: &Node, container: Container) -> Option<Video> {
@@ -129,15 +101,20 @@ fn video(kind: ActivityKind, spec: &Node, container: Container) -> Option<Video>
 fn video_encode(kind: ActivityKind, node: &Node, spec: &Node) -> VideoEncode {
     let word = |key| node.get(key).and_then(Node::scalar_text);
     let if_lower = spec.get("if_source_lower").and_then(|n| n.get("resolution")).and_then(Node::as_str);
-    let crf = if kind == ActivityKind::Watermark { CRF_WATERMARK } else { CRF };
+    let codec = video_codec(spec);
     VideoEncode {
-        codec: VideoCodec::H264,
+        codec,
+        encoder: hardware(node),
         profile: word("profile"),
         level: word("level"),
         preset: word("preset"),
         tune: word("tune"),
-        rate_control: rate_control(node, crf),
+        rate_control: rate_control(kind, codec, node),
+        quality: small(node, "quality"),
+        two_passes: word("passes").as_deref() == Some("2"),
         gop: node.get("gop").and_then(gop),
+        b_frames: small(node, "b_frames"),
+        refs: small(node, "refs"),
         size: size(node),
         fit: fit(node),
         upscale: node.get("upscale").and_then(Node::as_bool).unwrap_or(if_lower == Some("ignore")),
@@ -162,8 +139,19 @@ pub(super) fn count(node: &Node, key: &str) -> Option<u32> {
     node.get(key).and_then(Node::as_int).and_then(|n| u32::try_from(n).ok())
 }
 
-#[expect(clippy::cast_possible_truncation, reason = "a quality from 0 to 51")]
-fn rate_control(node: &Node, default_crf: f32) -> RateControl {
+/// A count that the shape has held to what `u8` takes.
+fn small(node: &Node, key: &str) -> Option<u8> {
+    count(node, key).and_then(|n| u8::try_from(n).ok())
+}
+
+#[expect(clippy::cast_possible_truncation, reason = "a quality from 0 to 63")]
+fn rate_control(kind: ActivityKind, codec: VideoCodec, node: &Node) -> RateControl {
+    let default_crf = match codec.info().rates {
+        // They know no such quality, and take no notice.
+        Rates::Profile | Rates::Quality(_) => 0.0,
+        Rates::Crf { default, .. } if kind == ActivityKind::Watermark => default - CRF_WATERMARK,
+        Rates::Crf { default, .. } => default,
+    };
     let (maxrate_bps, bufsize_bits) = (bits(node, "maxrate"), bits(node, "bufsize"));
     match (node.get("rate_control").and_then(Node::as_str), bits(node, "bitrate")) {
         (Some("cbr"), Some(bitrate_bps)) => RateControl::Cbr { bitrate_bps, bufsize_bits },
@@ -211,12 +199,11 @@ fn frame_rate(node: &Node) -> FrameRate {
 fn audio(kind: ActivityKind, spec: &Node, container: Container, beside: &mut Beside) -> Option<Audio> {
     let keeps = kind == ActivityKind::Remux;
     let Some(node) = spec.get("audio") else {
-        return (!is_subtitles(container)).then(|| {
-            if keeps {
-                Audio::Copy { tracks: Tracks::All }
-            } else {
-                Audio::Encode(audio_encode(kind, &Node::empty_map(spec.span), native_audio(container), beside))
-            }
+        let own = container.info().audio?;
+        return Some(if keeps {
+            Audio::Copy { tracks: Tracks::All }
+        } else {
+            Audio::Encode(audio_encode(kind, &Node::empty_map(spec.span), own, beside))
         });
     };
     match (node.as_str(), node.get("codec").and_then(Node::as_str)) {
@@ -229,18 +216,19 @@ fn audio(kind: ActivityKind, spec: &Node, container: Container, beside: &mut Bes
 }
 
 fn audio_encode(kind: ActivityKind, node: &Node, codec: AudioCodec, beside: &mut Beside) -> AudioEncode {
+    let usual = codec.info().bitrate.map(|(_, usual, _)| usual);
     let default_bps = match codec {
-        AudioCodec::Flac => None,
-        AudioCodec::Mp3 => Some(192_000),
-        AudioCodec::Opus => Some(96_000),
         AudioCodec::Aac if kind == ActivityKind::Watermark => Some(192_000),
-        AudioCodec::Aac => Some(128_000),
+        // Their encoders know better, by the number of channels.
+        AudioCodec::Ac3 | AudioCodec::Eac3 => None,
+        _ => usual,
     };
     AudioEncode {
         codec,
         profile: node.get("profile").and_then(Node::scalar_text),
         bitrate_bps: bits(node, "bitrate").or(default_bps),
         sample_rate: count(node, "sample_rate"),
+        bit_depth: small(node, "bit_depth"),
         channels: node.get("channels").and_then(Node::as_int).and_then(|n| u16::try_from(n).ok()),
         tracks: tracks(node),
         level: sound::level(node),
@@ -275,12 +263,12 @@ pub(super) fn clip_of(clip: &Node) -> Clip {
 pub(super) fn facts(parameters: &Node) -> Facts {
     let mut beside = Beside { first: 1, references: Vec::new() };
     let output = read(ActivityKind::Transcode, parameters, "", Vec::new(), &mut beside);
-    let mut facts = Facts { container: extension(output.container).to_owned(), ..Facts::default() };
+    let mut facts = Facts { container: output.container.info().name.to_owned(), ..Facts::default() };
     match output.video {
         None => {}
         Some(Video::Copy) => "copy".clone_into(&mut facts.video_codec),
         Some(Video::Encode(video)) => {
-            "h264".clone_into(&mut facts.video_codec);
+            video.codec.info().name.clone_into(&mut facts.video_codec);
             facts.bitrate = match video.rate_control {
                 RateControl::Crf { maxrate_bps, .. } => maxrate_bps.unwrap_or(0),
                 RateControl::Abr { bitrate_bps, .. } | RateControl::Cbr { bitrate_bps, .. } => bitrate_bps,
@@ -294,21 +282,11 @@ pub(super) fn facts(parameters: &Node) -> Facts {
         None => {}
         Some(Audio::Copy { .. }) => "copy".clone_into(&mut facts.audio_codec),
         Some(Audio::Encode(audio)) => {
-            codec_name(audio.codec).clone_into(&mut facts.audio_codec);
+            audio.codec.info().name.clone_into(&mut facts.audio_codec);
             facts.audio_bitrate = audio.bitrate_bps.unwrap_or(0);
         }
     }
     facts
-}
-
-/// The name of an audio codec.
-pub(super) const fn codec_name(codec: AudioCodec) -> &'static str {
-    match codec {
-        AudioCodec::Aac => "aac",
-        AudioCodec::Mp3 => "mp3",
-        AudioCodec::Opus => "opus",
-        AudioCodec::Flac => "flac",
-    }
 }
 
 /// Width and height that a 16:9 source gets.

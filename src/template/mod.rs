@@ -9,6 +9,7 @@
 
 mod analysis;
 mod beside;
+mod codecs;
 mod encode;
 mod fit;
 mod merge;

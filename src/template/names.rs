@@ -41,7 +41,7 @@ pub fn files(kind: ActivityKind, activity: &str, spec: &Node, inputs: &[String])
     match kind {
         ActivityKind::Analysis => Files { main: analysis::chart(spec, &base).unwrap_or_default(), ..Files::default() },
         ActivityKind::Transcode | ActivityKind::Remux | ActivityKind::Watermark => {
-            let extension = encode::extension(encode::container(spec));
+            let extension = encode::container(spec).info().name;
             Files { main: name.unwrap_or_else(|| format!("{base}.{extension}")), ..Files::default() }
         }
         ActivityKind::Snapshot => {

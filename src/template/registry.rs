@@ -178,7 +178,7 @@ impl Templates {
     }
 
     fn missing(&self, name: &str) -> Missing {
-        const COMING: &[&str] = &["h265-", "hevc-", "av1-", "vp9-", "prores-", "nb-", "nbhd-", "gif-", "webp-"];
+        const COMING: &[&str] = &["nb-", "nbhd-"];
         if let Some(file) = self.broken.get(name) {
             return Missing {
                 code: BROKEN,
@@ -375,19 +375,63 @@ const GROUPS: &[(&[&str], &[&str])] = &[
     (&["fps", "max_fps"], &["fps", "max_fps"]),
     (&["crf"], &["rate_control", "crf", "bitrate"]),
     (&["bitrate", "rate_control"], &["rate_control", "crf", "bitrate", "maxrate", "bufsize"]),
+    (&["encoder"], &["preset", "tune", "level", "refs", "passes"]),
+];
+
+/// Keys of `video` that speak to one codec's encoder: another codec makes those of the lower layer meaningless.
+const OF_A_CODEC: &[&str] = &[
+    "encoder",
+    "profile",
+    "level",
+    "preset",
+    "tune",
+    "rate_control",
+    "crf",
+    "quality",
+    "bitrate",
+    "maxrate",
+    "bufsize",
+    "passes",
+    "gop",
+    "b_frames",
+    "refs",
+    "pix_fmt",
 ];
 
 /// `own` laid over `base`, keys that exclude each other replaced together.
 fn overlay_parameters(own: Node, mut base: Node) -> Node {
-    if let (Some(video), Value::Map(entries)) = (own.get("video"), &mut base.value) {
-        for entry in entries.iter_mut().filter(|e| e.key == "video") {
-            let stale = GROUPS.iter().filter(|(set, _)| set.iter().any(|k| video.get(k).is_some()));
-            let stale: Vec<_> = stale.flat_map(|(_, replaced)| replaced.iter().copied()).collect();
-            let below = std::mem::replace(&mut entry.value, Node::empty_map(entry.key_span));
-            entry.value = below.without(&stale);
+    let stale = [("video", stale_video(&own, &base)), ("audio", stale_audio(&own, &base))];
+    if let Value::Map(entries) = &mut base.value {
+        for (key, stale) in stale {
+            for entry in entries.iter_mut().filter(|e| e.key == key) {
+                let below = std::mem::replace(&mut entry.value, Node::empty_map(entry.key_span));
+                entry.value = below.without(&stale);
+            }
         }
     }
     own.over(base)
+}
+
+/// Keys of `video` in `base` that mean nothing under `own`.
+fn stale_video(own: &Node, base: &Node) -> Vec<&'static str> {
+    let Some(video) = own.get("video") else { return Vec::new() };
+    let stale = GROUPS.iter().filter(|(set, _)| set.iter().any(|k| video.get(k).is_some()));
+    let mut stale: Vec<_> = stale.flat_map(|(_, replaced)| replaced.iter().copied()).collect();
+    if video.get("codec").is_some() && encode::video_codec(own) != encode::video_codec(base) {
+        stale.extend(OF_A_CODEC.iter().filter(|&&key| key != "gop" || !encode::video_codec(own).info().groups));
+    }
+    stale
+}
+
+/// Keys of `audio` in `base` that another codec in `own` does not have.
+fn stale_audio(own: &Node, base: &Node) -> Vec<&'static str> {
+    let codec = encode::audio_codec(own);
+    let named = own.get("audio").is_some_and(|audio| audio.get("codec").is_some());
+    if !named || codec == encode::audio_codec(base) {
+        return Vec::new();
+    }
+    let lossless = codec.info().bitrate.is_none();
+    [("profile", true), ("bit_depth", true), ("bitrate", lossless)].iter().filter(|k| k.1).map(|k| k.0).collect()
 }
 
 #[cfg(test)]

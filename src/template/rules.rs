@@ -2,10 +2,10 @@
 //!
 //! Each rule looks only at what is known: a parameter with `${…}` is judged when it has been rendered.
 
-use super::encode::{self, bits, container, extension, is_audio_only, seconds};
-use super::{merge, overlay, package, snapshot, sound, subtitles, treatment};
+use super::encode::{self, bits, container, is_audio_only, seconds};
+use super::{codecs, merge, overlay, package, snapshot, sound, subtitles, treatment};
 use crate::model::plan::ActivityKind;
-use crate::model::work::{AudioCodec, Container};
+use crate::model::work::{Container, VideoCodec};
 use crate::yaml::{Node, Sink, Span, is_deferred};
 
 /// Holds well-formed parameters against the rules of their activity.
@@ -27,13 +27,18 @@ fn media(kind: ActivityKind, spec: &Node, sink: &mut Sink<'_>) {
         if kind == ActivityKind::Remux {
             no_encoding(video, "video", sink);
         }
-        video_rules(video, sink);
+        video_rules(encode::video_codec(spec), video, sink);
     }
     if let Some(audio) = known("audio") {
         if kind == ActivityKind::Remux {
             no_encoding(audio, "audio", sink);
         }
         audio_rules(spec, audio, sink);
+    }
+    let twice = spec.get("video").and_then(|v| v.get("passes")).filter(|p| p.scalar_text().as_deref() == Some("2"));
+    if let Some(passes) = twice.filter(|_| ["opening", "merge", "tail"].iter().any(|key| spec.get(key).is_some())) {
+        sink.error("TPL0202", passes.span, "what is put together of several parts is encoded in one pass")
+            .hint("write `passes: 1`");
     }
     if let Some(clip) = known("clip") {
         clip_rules(clip, sink);
@@ -67,7 +72,8 @@ pub(super) fn is_copy(node: &Node) -> bool {
 
 fn container_rules(kind: ActivityKind, spec: &Node, sink: &mut Sink<'_>) {
     let container = container(spec);
-    let name = extension(container);
+    let info = container.info();
+    let name = info.name;
     let place = |key: &str| spec.get(key).map_or(spec.span, |n| n.span);
     let (video, audio) = (spec.get("video"), spec.get("audio"));
     if encode::is_subtitles(container) {
@@ -88,43 +94,33 @@ fn container_rules(kind: ActivityKind, spec: &Node, sink: &mut Sink<'_>) {
     if is_audio_only(container) && video.is_some() && !is_none(video) {
         sink.error("TPL0203", place("video"), format!("a {name} file holds audio only"))
             .hint("write `video: none`, or choose a container such as mp4");
-    } else if container == Container::Webm && (encodes_video || video.is_none() && kind != ActivityKind::Remux) {
-        sink.error("TPL0203", place("container"), "a webm file does not hold H.264").hint("choose mp4, mov, mkv or ts");
+    } else if encodes_video && kind != ActivityKind::Remux {
+        let codec = encode::video_codec(spec).info();
+        if !codec.containers.contains(&container) {
+            let place = video.and_then(|v| v.get("codec")).map_or_else(|| place("video"), |n| n.span);
+            sink.error("TPL0203", place, format!("a {name} file does not hold {}", codec.title))
+                .hint(codecs::goes_with(container, &container.video_codecs(), "video"));
+        }
     }
-    let encodes_audio = kind != ActivityKind::Remux && !is_none(audio) && audio.is_none_or(|a| !is_copy(a));
-    let codec = encode::audio_codec(spec);
-    if encodes_audio && audio.is_none_or(|a| !a.has_deferred()) && !holds_audio(container, codec) {
-        let codec = encode::codec_name(codec);
-        let message = format!("a {name} file does not hold {codec} here");
-        sink.error("TPL0203", place("audio"), message).hint(format!("{name} goes with {}", goes_with(container)));
+    let wants_audio = audio.is_some() && !is_none(audio);
+    if wants_audio && info.audio.is_none() {
+        sink.error("TPL0203", place("audio"), format!("a {name} file holds pictures only"))
+            .hint("write `audio: none`, or choose a container such as mp4");
+    }
+    let encodes_audio = wants_audio && kind != ActivityKind::Remux && audio.is_some_and(|a| !is_copy(a));
+    let codec = encode::audio_codec(spec).info();
+    let held = codec.containers.contains(&container);
+    if encodes_audio && info.audio.is_some() && audio.is_some_and(|a| !a.has_deferred()) && !held {
+        sink.error("TPL0203", place("audio"), format!("a {name} file does not hold {} here", codec.name))
+            .hint(codecs::goes_with(container, &container.audio_codecs(), "audio"));
     }
     name_rules(spec, container, sink);
 }
 
-const fn holds_audio(container: Container, codec: AudioCodec) -> bool {
-    match container {
-        Container::Mkv => true,
-        Container::Mp4 => matches!(codec, AudioCodec::Aac | AudioCodec::Mp3 | AudioCodec::Opus | AudioCodec::Flac),
-        Container::Mov | Container::Ts | Container::Flv => matches!(codec, AudioCodec::Aac | AudioCodec::Mp3),
-        Container::M4a => matches!(codec, AudioCodec::Aac),
-        Container::Mp3 => matches!(codec, AudioCodec::Mp3),
-        Container::Webm => matches!(codec, AudioCodec::Opus),
-        Container::Ogg => matches!(codec, AudioCodec::Opus | AudioCodec::Flac),
-        Container::Flac => matches!(codec, AudioCodec::Flac),
-        Container::Wav | Container::Srt | Container::Vtt | Container::Ass | Container::Ttml => false,
-    }
-}
-
-fn goes_with(container: Container) -> String {
-    const ALL: &[AudioCodec] = &[AudioCodec::Aac, AudioCodec::Mp3, AudioCodec::Opus, AudioCodec::Flac];
-    let held: Vec<_> = ALL.iter().filter(|&&c| holds_audio(container, c)).map(|&c| encode::codec_name(c)).collect();
-    if held.is_empty() { "`audio: copy` only".to_owned() } else { held.join(", ") }
-}
-
 fn name_rules(spec: &Node, container: Container, sink: &mut Sink<'_>) {
     let Some(name) = spec.get("name") else { return };
-    let ext = name.as_str().and_then(|n| n.rsplit_once('.')).and_then(|(_, ext)| encode::container_named(ext));
-    let expected = extension(container);
+    let ext = name.as_str().and_then(|n| n.rsplit_once('.')).and_then(|(_, ext)| Container::named(ext));
+    let expected = container.info().name;
     if ext.is_some_and(|e| e != container && !(e == Container::M4a && container == Container::Mp4)) {
         sink.warning("TPL0213", name.span, format!("the name does not end in .{expected}, but the file is one"))
             .hint(format!("end the name in .{expected}, or set `container`"));
@@ -147,7 +143,7 @@ pub(super) fn must_encode(video: &Node, message: &str, sink: &mut Sink<'_>) {
     }
 }
 
-fn video_rules(video: &Node, sink: &mut Sink<'_>) {
+fn video_rules(codec: VideoCodec, video: &Node, sink: &mut Sink<'_>) {
     if is_copy(video) {
         if let Some(entry) = video.entries().iter().find(|e| e.key != "codec") {
             let message = format!("video that is copied is not encoded: `{}` has no meaning", entry.key);
@@ -155,6 +151,7 @@ fn video_rules(video: &Node, sink: &mut Sink<'_>) {
         }
         return;
     }
+    codecs::video_rules(codec, video, sink);
     rate_rules(video, sink);
     treatment::check(video, sink);
     exclusive(video, &["short_side", "long_side"], "TPL0205", sink);
@@ -169,16 +166,8 @@ fn video_rules(video: &Node, sink: &mut Sink<'_>) {
     }
     for key in ["width", "height", "short_side", "long_side"] {
         if let Some(side) = video.get(key).filter(|n| n.as_int().is_some_and(|n| n % 2 != 0)) {
-            sink.error("TPL0205", side.span, format!("`{key}` is odd; H.264 in yuv420p has even sides"));
+            sink.error("TPL0205", side.span, format!("`{key}` is odd; encoded video has even sides"));
         }
-    }
-    let baseline = video.get("profile").is_some_and(|p| p.as_str() == Some("baseline"));
-    if let Some(tune) = video.get("tune").filter(|t| baseline && t.as_str() == Some("animation")) {
-        sink.error(
-            "TPL0204",
-            tune.span,
-            "tuning for animation rests on B frames, which profile baseline does not have",
-        );
     }
 }
 
@@ -239,40 +228,7 @@ fn audio_rules(spec: &Node, audio: &Node, sink: &mut Sink<'_>) {
         return;
     }
     sound::rules(audio, sink);
-    let codec = encode::audio_codec(spec);
-    let name = encode::codec_name(codec);
-    if let Some(bitrate) = audio.get("bitrate") {
-        let most_bps = match codec {
-            AudioCodec::Flac => 0,
-            AudioCodec::Mp3 => 320_000,
-            AudioCodec::Opus => 510_000,
-            AudioCodec::Aac => 1_000_000,
-        };
-        if codec == AudioCodec::Flac {
-            sink.error("TPL0210", bitrate.span, "flac is lossless: it has no `bitrate`");
-        } else if bits(audio, "bitrate").is_some_and(|b| b > most_bps) {
-            sink.error("TPL0210", bitrate.span, format!("{name} goes up to {} kbit/s", most_bps / 1_000));
-        }
-    }
-    if let Some(profile) = audio.get("profile").filter(|_| codec != AudioCodec::Aac) {
-        sink.error("TPL0210", profile.span, format!("`profile` is one of AAC; {name} has none"));
-    }
-    if let Some(channels) = audio.get("channels").filter(|c| codec == AudioCodec::Mp3 && c.as_int() > Some(2)) {
-        sink.error("TPL0210", channels.span, "mp3 has one or two channels");
-    }
-    if let Some(rate) = audio.get("sample_rate") {
-        let fits = match codec {
-            AudioCodec::Mp3 => [22_050, 24_000, 32_000, 44_100, 48_000].as_slice(),
-            AudioCodec::Opus => &[24_000, 48_000],
-            AudioCodec::Aac => &[22_050, 24_000, 32_000, 44_100, 48_000, 64_000, 88_200, 96_000],
-            AudioCodec::Flac => return,
-        };
-        if rate.as_int().is_some_and(|n| !fits.contains(&n)) {
-            let rates: Vec<_> = fits.iter().map(ToString::to_string).collect();
-            sink.error("TPL0210", rate.span, format!("{name} has no such sample rate"))
-                .hint(format!("it has {}", rates.join(", ")));
-        }
-    }
+    codecs::audio_rules(encode::audio_codec(spec), audio, sink);
 }
 
 pub(super) fn clip_rules(clip: &Node, sink: &mut Sink<'_>) {

@@ -1,7 +1,7 @@
 //! A tree held against a shape: everything that does not fit, at once.
 
 use super::shape::Rules;
-use super::{Choice, Kind, Node, Shape, Sink, Span, Value, is_deferred, nearest};
+use super::{Kind, Node, Shape, Sink, Span, Value, is_deferred, nearest};
 use crate::model::units;
 
 /// Holds `node` against `shape`. A text with `${…}` passes wherever a single value is expected: it is held against its
@@ -100,7 +100,8 @@ impl Check<'_, '_> {
                 }
             }
             Kind::Color => drop(self.parsed(node, units::parse_color)),
-            Kind::Choice(choice) => self.choice(node, choice),
+            Kind::Choice(choice) => self.choice(node, choice.now, choice.later),
+            Kind::Word(words) => self.choice(node, &words(), &[]),
             Kind::Map(shape) => Check { rules: shape.rules, sink: self.sink }.map(node, shape),
             Kind::Named(kind) => node.entries().iter().for_each(|e| self.value(&e.value, kind)),
             Kind::List { of, max } => self.list(node, of, *max),
@@ -163,20 +164,20 @@ impl Check<'_, '_> {
         }
     }
 
-    fn choice(&mut self, node: &Node, choice: &Choice) {
+    fn choice(&mut self, node: &Node, now: &[&str], later: &[&str]) {
         let word = node.scalar_text().unwrap_or_default();
-        if choice.now.contains(&word.as_str()) {
+        if now.contains(&word.as_str()) {
             return;
         }
-        if choice.later.contains(&word.as_str()) {
+        if later.contains(&word.as_str()) {
             self.sink
                 .error(self.rules.later, node.span, format!("`{word}` is not supported by this version"))
-                .hint(format!("it knows {}", choice.now.join(", ")));
+                .hint(format!("it knows {}", now.join(", ")));
             return;
         }
         self.sink
-            .error(self.rules.out_of_range, node.span, format!("`{word}` is not one of {}", choice.now.join(", ")))
-            .hint = nearest(&word, choice.now.iter().copied()).map(|n| format!("did you mean `{n}`?"));
+            .error(self.rules.out_of_range, node.span, format!("`{word}` is not one of {}", now.join(", ")))
+            .hint = nearest(&word, now.iter().copied()).map(|n| format!("did you mean `{n}`?"));
     }
 
     fn list(&mut self, node: &Node, of: &Kind, max: usize) {
@@ -236,7 +237,7 @@ fn fits(node: &Node, kind: &Kind) -> bool {
         | Kind::Color
         | Kind::FrameRate { .. } => text || number,
         Kind::Percent | Kind::Gain { .. } => text,
-        Kind::Choice(_) | Kind::Scalar => text || number || node.as_bool().is_some(),
+        Kind::Choice(_) | Kind::Word(_) | Kind::Scalar => text || number || node.as_bool().is_some(),
         Kind::Map(_) | Kind::Named(_) => matches!(node.value, Value::Map(_)),
         Kind::List { .. } => matches!(node.value, Value::Seq(_)),
         Kind::OneOf(kinds) => kinds.iter().any(|k| fits(node, k)),
@@ -257,6 +258,7 @@ fn accepts(node: &Node, kind: &Kind) -> bool {
             Kind::Bits { .. } => units::parse_bitrate(text).is_ok(),
             Kind::Color => units::parse_color(text).is_ok(),
             Kind::Choice(choice) => choice.now.contains(&text) || choice.later.contains(&text),
+            Kind::Word(words) => words().contains(&text),
             _ => true,
         }
 }

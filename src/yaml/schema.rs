@@ -59,6 +59,7 @@ fn value(kind: &Kind, expressions: bool, definitions: &mut Map<String, Value>) -
         Kind::Bits { .. } => number_or(r"^\s*\d+(\.\d+)?\s*[kKMmG]?\s*$"),
         Kind::Color => one("type", "string".into()).with("pattern", r"^\s*(#[0-9A-Fa-f]{6}|[A-Za-z]+)\s*$".into()),
         Kind::Choice(choice) => one("enum", words(choice.now)),
+        Kind::Word(known) => one("enum", words(&known())),
         Kind::Text { .. } | Kind::Fixed { .. } => return one("type", json!(["string", "number"])),
         Kind::Condition => return one("type", json!(["string", "boolean"])),
         Kind::Scalar => return one("type", json!(["string", "number", "boolean"])),

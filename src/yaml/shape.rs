@@ -136,6 +136,8 @@ pub enum Kind {
     Color,
     /// One of several words.
     Choice(&'static Choice),
+    /// One of several words that something else knows.
+    Word(fn() -> Vec<&'static str>),
     /// A mapping with known keys.
     Map(&'static Shape),
     /// A mapping with keys of the writer's.
@@ -171,6 +173,7 @@ impl Kind {
             Self::Bits { .. } => "a number of bits, like 128k or 2.5M".to_owned(),
             Self::Color => "a colour, like white or #ff8800".to_owned(),
             Self::Choice(choice) => format!("one of {}", choice.now.join(", ")),
+            Self::Word(words) => format!("one of {}", words().join(", ")),
             Self::Map(shape) => format!("a mapping ({})", keys(shape)),
             Self::Named(_) => "a mapping".to_owned(),
             Self::List { .. } => "a list".to_owned(),

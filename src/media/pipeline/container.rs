@@ -23,6 +23,9 @@ pub struct Format {
 /// an experiment in MP4.
 const ISO: &[(&str, &str)] = &[("movflags", "+faststart"), ("movie_timescale", "192000"), ("strict", "experimental")];
 
+/// Animations begin again when they have ended.
+const FOR_EVER: &[(&str, &str)] = &[("loop", "0")];
+
 /// What MPEG transport streams hold; libav's muxer takes anything and nobody reads it.
 const IN_TRANSPORT_STREAMS: &[&str] =
     &["h264", "hevc", "mpeg2video", "mpeg1video", "aac", "aac_latm", "mp2", "mp3", "ac3", "eac3", "dts", "opus"];
@@ -49,6 +52,8 @@ pub const fn format(container: Container) -> Format {
         Container::Vtt => text("webvtt", "vtt", "text/vtt", "webvtt"),
         Container::Ass => text("ass", "ass", "text/x-ssa", "ass"),
         Container::Ttml => text("ttml", "ttml", "application/ttml+xml", "ttml"),
+        Container::Gif => new("gif", "gif", &[], ("image/gif", "image/gif"), None),
+        Container::Webp => new("webp", "webp", FOR_EVER, ("image/webp", "image/webp"), None),
     }
 }
 

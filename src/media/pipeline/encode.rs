@@ -1,13 +1,14 @@
 //! Running one encoder: frames in, packets out to the muxer.
 
 use std::collections::BTreeMap;
+use std::ffi::CString;
 
 use ffmpeg_next::codec::{self, Parameters};
 use ffmpeg_next::{Dictionary, Error, Frame, Packet, encoder};
+use reelmill::model::codec::Options;
 
 use super::flow::Stop;
 use super::mux::Port;
-use crate::codec::Options;
 use crate::error::MediaError;
 use crate::raw;
 
@@ -21,13 +22,25 @@ pub struct Encoding {
     port: Port,
     /// Durations of the frames inside, by time: encoders do not keep them.
     durations: BTreeMap<i64, i64>,
+    /// Frames that went in, and the first and last moment shown.
+    fed: Fed,
+    packets: u64,
+}
+
+/// What went into an encoder that makes one packet of all of it.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Fed {
+    /// Frames.
+    pub frames: u64,
+    /// First and last moment shown, in the encoder's time base.
+    pub span: Option<(i64, i64)>,
 }
 
 impl Encoding {
     /// Of an open encoder called `name`.
     #[must_use]
     pub const fn new(encoder: encoder::Encoder, name: String, port: Port) -> Self {
-        Self { encoder, name, port, durations: BTreeMap::new() }
+        Self { encoder, name, port, durations: BTreeMap::new(), fed: Fed { frames: 0, span: None }, packets: 0 }
     }
 
     /// The muxer behind it.
@@ -44,6 +57,10 @@ impl Encoding {
 
     /// Encodes a frame that is shown for `duration` of the encoder's time base (0: as the encoder says).
     pub fn encode(&mut self, frame: &Frame, duration: i64) -> Result<(), Stop> {
+        if let Some(time) = frame.pts() {
+            let start = self.fed.span.map_or(time, |(start, _)| start);
+            self.fed = Fed { frames: self.fed.frames + 1, span: Some((start, time.saturating_add(duration))) };
+        }
         if let Some(time) = frame.pts()
             && duration > 0
         {
@@ -56,11 +73,16 @@ impl Encoding {
         self.drain()
     }
 
-    /// Takes what is still inside, and ends the stream.
-    pub fn finish(mut self) -> Result<(), Stop> {
+    /// Takes what is still inside, and ends the stream. Answers what a first pass saw, where the encoder says it.
+    pub fn finish(mut self) -> Result<Option<CString>, Stop> {
         self.encoder.send_eof().map_err(|e| self.failed(e))?;
         self.drain()?;
-        self.port.end()
+        let seen = raw::stats_out(&self.encoder);
+        if self.packets == 1 && self.fed.frames > 1 {
+            self.port.fed(self.fed)?;
+        }
+        self.port.end()?;
+        Ok(seen)
     }
 
     fn drain(&mut self) -> Result<(), Stop> {
@@ -74,6 +96,7 @@ impl Encoding {
             if let Some(duration) = packet.pts().and_then(|time| self.durations.remove(&time)) {
                 packet.set_duration(duration);
             }
+            self.packets += 1;
             self.port.packet(packet)?;
         }
     }

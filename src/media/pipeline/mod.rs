@@ -21,6 +21,7 @@ pub mod graph;
 mod mux;
 mod outcome;
 mod overlay;
+mod passes;
 mod picture;
 mod plan;
 mod progress;

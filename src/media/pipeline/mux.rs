@@ -14,6 +14,7 @@ use ffmpeg_next::format::stream::Disposition;
 use ffmpeg_next::{Dictionary, Error, Packet, Rational, Rescale, encoder, format, rescale};
 
 use super::container::Format;
+use super::encode::Fed;
 use super::flow::Stop;
 use super::progress::Position;
 use super::window::Window;
@@ -68,6 +69,7 @@ pub struct Chapter {
 enum Event {
     Ready(usize, Box<Spec>),
     Packet(usize, Packet),
+    Fed(usize, Fed),
     End(usize),
     Broken,
 }
@@ -88,6 +90,11 @@ impl Port {
     /// Hands a packet on.
     pub fn packet(&self, packet: Packet) -> Result<(), Stop> {
         self.send(Event::Packet(self.stream, packet))
+    }
+
+    /// Says what the one packet of the stream was made of.
+    pub fn fed(&self, fed: Fed) -> Result<(), Stop> {
+        self.send(Event::Fed(self.stream, fed))
     }
 
     /// There are no more packets; a stream that never was ready is left out.
@@ -120,6 +127,19 @@ pub fn ports(streams: usize) -> (Vec<Port>, Mailbox) {
 
 /// Where the packets of an output come out.
 pub struct Mailbox(Receiver<Event>);
+
+impl Mailbox {
+    /// Takes what comes and keeps nothing, until the one stream has ended.
+    pub fn discard(&self) -> Result<(), Stop> {
+        loop {
+            match self.0.recv().map_err(|_| Stop::Upstream)? {
+                Event::End(_) => return Ok(()),
+                Event::Broken => return Err(Stop::Upstream),
+                Event::Ready(..) | Event::Packet(..) | Event::Fed(..) => {}
+            }
+        }
+    }
+}
 
 /// What one stream of a finished file got.
 #[derive(Clone, Copy, Debug, Default)]
@@ -167,6 +187,16 @@ struct Lane {
     totals: Totals,
 }
 
+impl Lane {
+    /// What was written counts as what it was made of.
+    fn was_fed(&mut self, fed: Fed) {
+        let base = self.spec.as_ref().map_or(rescale::TIME_BASE, |spec| spec.time_base);
+        let us = |time: i64| time.rescale(base, rescale::TIME_BASE);
+        self.totals.packets = fed.frames;
+        self.totals.span_us = fed.span.map(|(start, end)| (us(start), us(end)));
+    }
+}
+
 impl Muxing<'_> {
     /// Writes the file until every stream has ended.
     pub fn run(self, streams: usize, mailbox: &Mailbox) -> Result<Vec<Totals>, Stop> {
@@ -179,6 +209,7 @@ impl Muxing<'_> {
                 Event::Broken => return Err(Stop::Upstream),
                 Event::Ready(stream, spec) => lanes[stream].spec = Some(spec),
                 Event::End(stream) => lanes[stream].ended = true,
+                Event::Fed(stream, fed) => lanes[stream].was_fed(fed),
                 Event::Packet(stream, packet) => {
                     if let Some(muxer) = &mut muxer {
                         self.write(muxer, &mut lanes[stream], packet)?;
@@ -244,8 +275,12 @@ impl Muxing<'_> {
 
     fn add_stream(&self, muxer: &mut Muxer, spec: &Spec) -> Result<usize, MediaError> {
         let mut parameters = spec.parameters.clone();
-        let apple = matches!(self.format.muxer, "mp4" | "mov") && parameters.id() == codec::Id::HEVC;
-        raw::set_tag(&mut parameters, if apple { HVC1 } else { 0 });
+        match parameters.id() {
+            codec::Id::HEVC if matches!(self.format.muxer, "mp4" | "mov") => raw::set_tag(&mut parameters, HVC1),
+            // Its tag says the profile.
+            codec::Id::PRORES if self.format.muxer == "mov" => {}
+            _ => raw::set_tag(&mut parameters, 0),
+        }
         let mut stream = muxer.add_stream(encoder::find(codec::Id::None)).map_err(|e| self.failed(e))?;
         stream.set_parameters(parameters);
         stream.set_time_base(spec.time_base);

@@ -25,6 +25,8 @@ pub enum Last<'scope> {
     Muxer(ScopedJoinHandle<'scope, Result<Vec<Totals>, Stop>>),
     /// Of pictures.
     Shooting(ScopedJoinHandle<'scope, Result<Produced, Stop>>),
+    /// Of a first pass.
+    Looking(ScopedJoinHandle<'scope, Result<(), Stop>>),
 }
 
 /// What the threads of one output made.
@@ -33,6 +35,8 @@ pub enum Made {
     Media(Vec<Totals>),
     /// Pictures.
     Shots(Produced),
+    /// A first pass: what it saw, and nothing else.
+    Looked,
 }
 
 impl Running<'_> {
@@ -42,6 +46,7 @@ impl Running<'_> {
         let last = match self.last {
             Last::Muxer(thread) => joined(thread).map(Made::Media),
             Last::Shooting(thread) => joined(thread).map(Made::Shots),
+            Last::Looking(thread) => joined(thread).map(|()| Made::Looked),
         };
         let mut upstream = false;
         for stop in branches.into_iter().filter_map(Result::err) {

@@ -131,6 +131,19 @@ impl<'a> Plan<'a> {
         }
     }
 
+    /// Whether its video is looked at before it is encoded.
+    #[must_use]
+    pub fn looks_first(&self) -> bool {
+        match self {
+            Self::Shots(_) => false,
+            Self::Media(media) => {
+                let twice = media.video.iter().any(|(_, encode)| encode.is_some_and(|encode| encode.two_passes));
+                // Parts are put together as they come, once.
+                twice && media.splice.is_none()
+            }
+        }
+    }
+
     /// Whether it takes packets as they are.
     #[must_use]
     pub fn copies(&self) -> bool {
@@ -258,7 +271,7 @@ fn video<'a>(
         Video::Copy => (None, source.track.parameters.id()),
         Video::Encode(encode) => {
             decodable(&source.track, "video")?;
-            (Some(encode), codecs::find(codecs::video(encode.codec).encoders())?.id())
+            (Some(encode), codecs::video(encode)?.id())
         }
     };
     if container::audio_only(output.container) || !container::holds(format, id) {

@@ -19,29 +19,41 @@ pub struct Position {
     reached_us: AtomicI64,
     /// Where it ends, where that is known, in microseconds.
     total_us: Option<i64>,
+    /// How often the source is gone through for it.
+    passes: i64,
+    /// What earlier passes reached.
+    before_us: AtomicI64,
 }
 
 impl Position {
-    /// At the start of an output of that length.
+    /// At the start of an output of that length, made in so many passes.
     #[must_use]
-    pub const fn new(total_us: Option<i64>) -> Self {
-        Self { reached_us: AtomicI64::new(0), total_us }
+    pub const fn new(total_us: Option<i64>, passes: i64) -> Self {
+        Self { reached_us: AtomicI64::new(0), total_us, passes, before_us: AtomicI64::new(0) }
+    }
+
+    /// A pass is done, and another begins.
+    pub fn begin_again(&self) {
+        let before = self.total_us.unwrap_or_else(|| self.reached_us.load(Ordering::Relaxed));
+        self.before_us.store(before, Ordering::Relaxed);
+        self.reached_us.fetch_max(before, Ordering::Relaxed);
     }
 
     /// Stream `stream` of the output got as far as `time_us`. The first stream leads.
     pub fn reach(&self, stream: usize, time_us: i64) {
         if stream == 0 {
-            self.reached_us.fetch_max(time_us, Ordering::Relaxed);
+            let before_us = self.before_us.load(Ordering::Relaxed);
+            self.reached_us.fetch_max(before_us.saturating_add(time_us), Ordering::Relaxed);
         }
     }
 
     /// The output is done.
     pub fn finish(&self) {
-        self.reached_us.fetch_max(self.total_us.unwrap_or(0), Ordering::Relaxed);
+        self.reached_us.fetch_max(self.total_us.unwrap_or(0).saturating_mul(self.passes), Ordering::Relaxed);
     }
 
     fn reached_us(&self) -> i64 {
-        self.reached_us.load(Ordering::Relaxed)
+        self.reached_us.load(Ordering::Relaxed) / self.passes
     }
 
     fn share(&self) -> Option<f64> {
@@ -89,7 +101,7 @@ mod tests {
 
     #[test]
     fn progress_is_the_mean_of_the_outputs() {
-        let positions = [Position::new(Some(10_000_000)), Position::new(Some(10_000_000))];
+        let positions = [Position::new(Some(10_000_000), 1), Position::new(Some(10_000_000), 1)];
         positions[0].reach(0, 10_000_000);
         positions[1].reach(0, 5_000_000);
         positions[1].reach(1, 9_000_000);
@@ -102,10 +114,23 @@ mod tests {
     }
 
     #[test]
+    fn two_passes_are_one_whole() {
+        let position = Position::new(Some(1_000), 2);
+        position.reach(0, 500);
+        assert_eq!(position.share(), Some(0.25));
+        position.begin_again();
+        assert_eq!(position.share(), Some(0.5));
+        position.reach(0, 500);
+        assert_eq!((position.share(), position.reached_us()), (Some(0.75), 750));
+        position.finish();
+        assert_eq!(position.share(), Some(1.0));
+    }
+
+    #[test]
     fn a_wrong_duration_never_exceeds_the_whole() {
-        let position = Position::new(Some(1_000));
+        let position = Position::new(Some(1_000), 1);
         position.reach(0, 5_000_000);
         assert_eq!(position.share(), Some(1.0));
-        assert_eq!(Position::new(None).share(), None);
+        assert_eq!(Position::new(None, 1).share(), None);
     }
 }

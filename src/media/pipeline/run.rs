@@ -6,7 +6,7 @@ use std::thread::{self, Scope};
 
 use ffmpeg_next::Frame;
 use reelmill::model::Failure;
-use reelmill::model::work::{Output, Pipeline, Produced};
+use reelmill::model::work::{Output, Pipeline, Produced, VideoEncode};
 
 use super::Surroundings;
 use super::copy::Copying;
@@ -18,12 +18,13 @@ use super::graph;
 use super::mux::{self, Muxing, Port};
 use super::outcome::{Faults, Last, Made, Running, joined};
 use super::overlay::Layers;
+use super::passes::{Notes, Round};
 use super::picture;
 use super::plan::{MediaPlan, Plan, ShotPlan};
 use super::progress::{self, Position};
 use super::snapshot::Shooting;
 use super::sound::{self, AudioBranch};
-use super::streams::{Inventory, Track};
+use super::streams::{Inventory, Track, VideoTrack};
 use super::subtitles::{self, SubtitleBranch};
 use super::video::VideoBranch;
 use crate::error::{MediaError, warning};
@@ -100,7 +101,8 @@ fn position(plan: Option<&Plan<'_>>, inventory: &Inventory) -> Position {
         Some(Plan::Media(media)) => media.duration_s,
         _ => inventory.duration_s(),
     };
-    Position::new(length_s.map(|seconds| (seconds * 1e6) as i64))
+    let passes = if plan.is_some_and(Plan::looks_first) { 2 } else { 1 };
+    Position::new(length_s.map(|seconds| (seconds * 1e6) as i64), passes)
 }
 
 /// What every output needs while it is made.
@@ -123,8 +125,15 @@ impl Crew<'_> {
         let source = opened.source().clone();
         let (sought, mut flowing) = self.divide(plans);
         let decoders = self.open_decoders(&mut flowing, outcomes);
+        let notes: BTreeMap<usize, Notes> = flowing
+            .iter()
+            .filter(|(_, plan)| plan.looks_first())
+            .map(|(&index, _)| (index, Notes::new(self.around.scratch, index)))
+            .collect();
+        self.look(&mut flowing, &notes, &source, outcomes);
         if !flowing.is_empty() {
-            for (index, made) in self.flow(&flowing, decoders, opened) {
+            let passes = Passes { first: false, notes: &notes };
+            for (index, made) in self.flow(&flowing, decoders, opened, passes) {
                 let outcome = made.and_then(|made| self.check(flowing[&index], made).map_err(Failure::from));
                 self.positions[index].finish();
                 outcomes.insert(index, outcome);
@@ -138,6 +147,32 @@ impl Crew<'_> {
             });
             outcomes.insert(index, produced.map_err(Failure::from));
         }
+    }
+
+    /// First passes of those that want two, over a decoding of their own; what fails here has failed.
+    fn look(&self, plans: &mut Flowing<'_>, notes: &BTreeMap<usize, Notes>, source: &Source, outcomes: &mut Outcomes) {
+        let mut looking: Flowing<'_> =
+            plans.iter().filter(|(index, _)| notes.contains_key(index)).map(|(&index, &plan)| (index, plan)).collect();
+        if looking.is_empty() {
+            return;
+        }
+        let mut failed = Outcomes::new();
+        let decoders = self.open_decoders(&mut looking, &mut failed);
+        match source.open() {
+            Ok(opened) => {
+                let passes = Passes { first: true, notes };
+                for (index, made) in self.flow(&looking, decoders, opened, passes) {
+                    self.positions[index].begin_again();
+                    failed.extend(made.err().map(|failure| (index, Err(failure))));
+                }
+            }
+            Err(error) => {
+                let failure = Failure::from(error);
+                failed.extend(looking.keys().map(|&index| (index, Err(failure.clone()))));
+            }
+        }
+        plans.retain(|index, _| !failed.contains_key(index));
+        outcomes.extend(failed);
     }
 
     /// Opens a decoder for each stream that is needed decoded; plans that need one that does not open have failed.
@@ -193,14 +228,17 @@ impl Crew<'_> {
         plans: &Flowing<'_>,
         decoders: BTreeMap<usize, Decoder>,
         mut opened: Opened,
+        passes: Passes<'_>,
     ) -> Vec<(usize, Result<Made, Failure>)> {
         if plans.values().any(|plan| plan.copies()) {
             raw::generate_timestamps(opened.demuxer_mut());
         }
         thread::scope(|scope| {
             let mut wiring = Wiring::default();
-            let running: Vec<(usize, Result<Running<'_>, MediaError>)> =
-                plans.iter().map(|(&index, plan)| (index, self.start(scope, index, plan, &mut wiring))).collect();
+            let running: Vec<(usize, Result<Running<'_>, MediaError>)> = plans
+                .iter()
+                .map(|(&index, plan)| (index, self.start(scope, index, plan, passes, &mut wiring)))
+                .collect();
             let decoding: BTreeMap<usize, _> = decoders
                 .into_iter()
                 .filter_map(|(index, decoder)| {
@@ -245,10 +283,17 @@ impl Crew<'_> {
         scope: &'scope Scope<'scope, '_>,
         index: usize,
         plan: &'scope Plan<'scope>,
+        passes: Passes<'scope>,
         wiring: &mut Wiring,
     ) -> Result<Running<'scope>, MediaError> {
+        let round = passes.notes.get(&index).map(|notes| Round {
+            first: passes.first,
+            notes,
+            position: &self.positions[index],
+        });
         match plan {
-            Plan::Media(media) => self.start_media(scope, index, media, wiring),
+            Plan::Media(media) if passes.first => self.start_looking(scope, media, round, wiring),
+            Plan::Media(media) => self.start_media(scope, index, media, round, wiring),
             Plan::Shots(shots) => {
                 let frames = wiring.frames(&shots.video.track, PICTURES);
                 let shooting = self.shooting(index, shots);
@@ -270,11 +315,54 @@ impl Crew<'_> {
         }
     }
 
+    /// A first pass over the video: encoded, and thrown away.
+    fn start_looking<'scope>(
+        &'scope self,
+        scope: &'scope Scope<'scope, '_>,
+        plan: &'scope MediaPlan<'scope>,
+        round: Option<Round<'scope>>,
+        wiring: &mut Wiring,
+    ) -> Result<Running<'scope>, MediaError> {
+        let layers = Layers::new(&plan.overlays)?;
+        let (ports, mailbox) = mux::ports(1);
+        let drain = scope.spawn(move || mailbox.discard());
+        let mut branches = Vec::new();
+        if let Some((video, Some(encode))) = &plan.video
+            && let Some(port) = ports.into_iter().next()
+        {
+            let frames = wiring.frames(&video.track, PICTURES);
+            let branch = self.video_branch(plan, video, encode, round);
+            branches.push(scope.spawn(move || branch.run(frames, port, layers)));
+        }
+        Ok(Running { branches, last: Last::Looking(drain) })
+    }
+
+    fn video_branch<'scope>(
+        &'scope self,
+        plan: &'scope MediaPlan<'scope>,
+        source: &VideoTrack,
+        encode: &'scope VideoEncode,
+        round: Option<Round<'scope>>,
+    ) -> VideoBranch<'scope> {
+        VideoBranch {
+            encode,
+            view: plan.view,
+            burn: plan.burn.as_deref(),
+            source: source.clone(),
+            window: plan.window,
+            threads: self.around.threads,
+            muxer: plan.format.muxer,
+            round,
+            length_s: plan.duration_s,
+        }
+    }
+
     fn start_media<'scope>(
         &'scope self,
         scope: &'scope Scope<'scope, '_>,
         index: usize,
         plan: &'scope MediaPlan<'scope>,
+        round: Option<Round<'scope>>,
         wiring: &mut Wiring,
     ) -> Result<Running<'scope>, MediaError> {
         let around = self.around;
@@ -305,15 +393,7 @@ impl Crew<'_> {
                         Some((_, pictures, _)) => pictures.connect(PICTURES),
                         None => wiring.frames(&video.track, PICTURES),
                     };
-                    let branch = VideoBranch {
-                        encode,
-                        view: plan.view,
-                        burn: plan.burn.as_deref(),
-                        source: video.clone(),
-                        window: plan.window,
-                        threads: around.threads,
-                        muxer: plan.format.muxer,
-                    };
+                    let branch = self.video_branch(plan, video, encode, round);
                     let layers = std::mem::take(&mut layers);
                     branches.push(scope.spawn(move || branch.run(frames, port, layers)));
                 }
@@ -378,7 +458,9 @@ impl Crew<'_> {
         match (plan, made) {
             (Plan::Media(media), Made::Media(totals)) => finish::check(self.around, media, &totals),
             (_, Made::Shots(produced)) => Ok(produced),
-            (Plan::Shots(_), Made::Media(_)) => Err(MediaError::Panic("pictures became a file".into())),
+            (Plan::Shots(_), Made::Media(_)) | (_, Made::Looked) => {
+                Err(MediaError::Panic("pictures became a file".into()))
+            }
         }
     }
 }
@@ -391,6 +473,13 @@ fn keep_silent(mut frames: Outlets<Frame>, samples: i64) -> Result<(), Stop> {
     })?;
     frames.end();
     Ok(())
+}
+
+/// Which pass over the source it is, and what first passes leave for second ones.
+#[derive(Clone, Copy)]
+struct Passes<'a> {
+    first: bool,
+    notes: &'a BTreeMap<usize, Notes>,
 }
 
 /// Plans that share the reading of the source.

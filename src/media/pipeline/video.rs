@@ -7,6 +7,8 @@ use ffmpeg_next::format::stream::Disposition;
 use ffmpeg_next::frame::Video as Frame;
 use ffmpeg_next::frame::side_data::Type as SideData;
 use ffmpeg_next::{Rational, Rescale, codec, picture, rescale};
+use reelmill::model::codec::Setting;
+use reelmill::model::media::Ratio;
 use reelmill::model::work::{Fit, FrameRate, Gop, HdrMode, Size, VideoEncode};
 
 use super::cadence::Cadence;
@@ -15,6 +17,7 @@ use super::flow::{Inlet, Stop};
 use super::graph::{self, Graph};
 use super::mux::{Port, Spec};
 use super::overlay::Layers;
+use super::passes::Round;
 use super::picture::{self as look, Look, Target};
 use super::plan::View;
 use super::streams::VideoTrack;
@@ -32,6 +35,9 @@ const MAX_BLANK_US: i64 = 100_000;
 
 /// Bits that high dynamic range takes.
 const HDR_BITS: u8 = 10;
+
+/// Most bytes of pictures that wait for their palette.
+const MAX_PALETTE_BYTES: f64 = 256.0 * 1024.0 * 1024.0;
 
 /// Metadata of high dynamic range, untrue of what was tone-mapped, and of rotation, untrue of what is upright.
 const UNTRUE: [SideData; 3] =
@@ -53,6 +59,10 @@ pub struct VideoBranch<'a> {
     pub threads: u32,
     /// libav's name of the muxer.
     pub muxer: &'static str,
+    /// Which pass of two it is; absent: the only one.
+    pub round: Option<Round<'a>>,
+    /// Length of the output in seconds, where it is known.
+    pub length_s: Option<f64>,
 }
 
 /// What a branch is in the middle of.
@@ -104,7 +114,13 @@ impl VideoBranch<'_> {
         }
         self.flush(&mut state)?;
         match state.encoder {
-            Some(encoder) => encoder.encoding.finish(),
+            Some(encoder) => {
+                let seen = encoder.encoding.finish()?;
+                if let Some(round) = self.round {
+                    round.note(seen);
+                }
+                Ok(())
+            }
             None => Err(self.window.nothing("video").into()),
         }
     }
@@ -124,7 +140,7 @@ impl VideoBranch<'_> {
 
     /// Whether a highest frame rate leaves the frame out: each of its slots takes one frame.
     fn skips(&self, frame: &Frame, last_slot: &mut Option<i64>) -> bool {
-        let FrameRate::Max(max) = self.encode.frame_rate else { return false };
+        let FrameRate::Max(max) = self.frame_rate() else { return false };
         let base = self.source.track.time_base;
         let slots = Rational(max.den, max.num);
         // A little late belongs to the slot that it is late for: times are rounded.
@@ -132,6 +148,23 @@ impl VideoBranch<'_> {
         let taken = last_slot.is_some_and(|last| slot <= last);
         *last_slot = (*last_slot).max(Some(slot));
         taken
+    }
+
+    /// The frame rate that is asked for, within what the codec has.
+    fn frame_rate(&self) -> FrameRate {
+        let asked = self.encode.frame_rate;
+        let Some(most) = self.encode.codec.info().max_fps.map(|num| Ratio { num, den: 1 }) else { return asked };
+        let rate = self.source.track.frame_rate;
+        let source = Ratio { num: rate.numerator(), den: rate.denominator() };
+        let lower = |one: Ratio, other: Ratio| if other.value() < one.value() { other } else { one };
+        // What is thinned out comes evenly, lest two frames be nearer than the codec's clock can say.
+        let bound = match asked {
+            FrameRate::Source => most,
+            FrameRate::Max(rate) | FrameRate::Fixed(rate) => lower(most, rate),
+        };
+        let within = source.value() <= bound.value() && !self.source.variable_rate;
+        let even = matches!(asked, FrameRate::Fixed(_)) || !within;
+        if even { FrameRate::Fixed(bound) } else { FrameRate::Source }
     }
 
     fn filter(&self, state: &mut State, frame: &Frame) -> Result<(), Stop> {
@@ -187,9 +220,11 @@ impl VideoBranch<'_> {
             }
         };
         let (format, tone_mapping) = self.pixels(look)?;
+        let codec = encode.codec.info();
         let target = Target {
             format: &format,
-            frame_rate: if let FrameRate::Fixed(rate) = encode.frame_rate { Some(rate) } else { None },
+            full_range: codec.full_range,
+            frame_rate: if let FrameRate::Fixed(rate) = self.frame_rate() { Some(rate) } else { None },
             tone_mapping,
             fields: self.view.fields,
             denoise: treatment.denoise,
@@ -201,13 +236,19 @@ impl VideoBranch<'_> {
         if let Some(burn) = self.burn {
             chain.text = format!("{},{burn}", chain.text);
         }
-        state.layers.graph(frame, self.source.track.time_base, &chain)
+        let last = if codec.palette { self.palette(chain.out) } else { "" };
+        state.layers.graph(frame, self.source.track.time_base, &chain, last)
     }
 
     /// The pixel format for pictures of this look, and whether they are mapped to standard dynamic range.
     fn pixels(&self, look: &Look) -> Result<(String, bool), MediaError> {
         let asked = self.encode.pixel_format.as_deref();
-        let format = asked.unwrap_or(codecs::video(self.encode.codec).pixel_format());
+        let codec = self.encode.codec.info();
+        let format = match self.encode.encoder {
+            _ if codec.palette => "yuv444p",
+            Some(hardware) => hardware.pixel_format(codec.pixel_format(self.encode).contains("10")),
+            None => codec.pixel_format(self.encode),
+        };
         if !format.bytes().all(|b| b.is_ascii_alphanumeric()) {
             return Err(MediaError::Parameter(format!("`{format}` is not a pixel format")));
         }
@@ -226,6 +267,23 @@ impl VideoBranch<'_> {
         Ok((format.to_owned(), look.is_hdr() && !kept && graph::has_filters(look::TONE_MAPPING)))
     }
 
+    /// Filters that give pictures a palette: one for all, for which all of them are kept until the end, or where they
+    /// would fill the memory one for each.
+    fn palette(&self, size: Pixels) -> &'static str {
+        let rate = match self.frame_rate() {
+            FrameRate::Fixed(rate) => rate.value(),
+            FrameRate::Max(rate) => rate.value().min(f64::from(self.source.track.frame_rate)),
+            FrameRate::Source => f64::from(self.source.track.frame_rate),
+        };
+        let bytes =
+            self.length_s.map(|length_s| length_s * rate * f64::from(size.width) * f64::from(size.height) * 4.0);
+        if bytes.is_some_and(|bytes| bytes <= MAX_PALETTE_BYTES) {
+            ",split[kept][seen];[seen]palettegen[palette];[kept][palette]paletteuse=diff_mode=rectangle"
+        } else {
+            ",split[kept][seen];[seen]palettegen=stats_mode=single[palette];[kept][palette]paletteuse=new=1"
+        }
+    }
+
     fn drain(&self, state: &mut State) -> Result<(), Stop> {
         let Some((look, graph)) = &mut state.graph else { return Ok(()) };
         let (_, mapped) = self.pixels(look)?;
@@ -242,26 +300,26 @@ impl VideoBranch<'_> {
                 state.encoder = Some(self.open(&frame, base, rate, port)?);
             }
             if let Some(encoder) = &mut state.encoder {
-                encoder.encode(frame, base, self.encode.gop, self.window)?;
+                encoder.encode(frame, base, self.encode.gop, self.window, self.round)?;
             }
         }
         Ok(())
     }
 
     fn open(&self, frame: &Frame, base: Rational, filtered: Option<Rational>, port: Port) -> Result<Encoder, Stop> {
-        let rate = match self.encode.frame_rate {
+        let asked = self.frame_rate();
+        let rate = match asked {
             FrameRate::Fixed(rate) => Rational(rate.num, rate.den),
             FrameRate::Max(max) if max.value() < f64::from(self.source.track.frame_rate) => Rational(max.num, max.den),
             _ => self.source.track.frame_rate,
         };
-        let cadence = match self.encode.frame_rate {
+        let cadence = match asked {
             FrameRate::Fixed(_) => Cadence::fixed(filtered.unwrap_or(rate), base),
             FrameRate::Source => Cadence::own(rate, base, !self.source.variable_rate),
             FrameRate::Max(_) => Cadence::own(rate, base, false),
         };
 
-        let encoders = codecs::video(self.encode.codec);
-        let found = codecs::find(encoders.encoders())?;
+        let found = codecs::video(self.encode)?;
         let mut context = codec::Context::new_with_codec(found);
         encode::set_global_header(&mut context, self.muxer);
         let failed = |source| MediaError::Encode { encoder: found.name().to_owned(), source };
@@ -276,7 +334,19 @@ impl VideoBranch<'_> {
         video.set_color_range(frame.color_range());
         video.set_color_primaries(frame.color_primaries());
         video.set_color_transfer_characteristic(frame.color_transfer_characteristic());
-        let options = encode::dictionary(encoders.options(self.encode, f64::from(rate)), self.threads);
+        if let Some(round) = self.round.filter(|round| !round.first)
+            && let Some(seen) = round.notes.text()
+        {
+            raw::set_stats_in(&mut video, seen);
+        }
+        let setting = Setting {
+            encode: self.encode,
+            frame_rate: f64::from(rate),
+            constant_rate: cadence.is_constant(),
+            threads: self.threads,
+            pass: self.round.as_ref().map(Round::pass),
+        };
+        let options = encode::dictionary(self.encode.codec.info().options_for(&setting), self.threads);
         let opened = video.open_with(options).map_err(failed)?;
         let encoding = Encoding::new(opened.0.0, found.name().to_owned(), port);
         let track = &self.source.track;
@@ -301,7 +371,14 @@ impl VideoBranch<'_> {
 }
 
 impl Encoder {
-    fn encode(&mut self, mut frame: Frame, base: Rational, gop: Option<Gop>, window: Window) -> Result<(), Stop> {
+    fn encode(
+        &mut self,
+        mut frame: Frame,
+        base: Rational,
+        gop: Option<Gop>,
+        window: Window,
+        round: Option<Round<'_>>,
+    ) -> Result<(), Stop> {
         let Some(time) = self.cadence.place(frame.pts().unwrap_or(0), base) else { return Ok(()) };
         let Cadence { time_base, frame_duration, .. } = self.cadence;
         let own = raw::duration(&frame).rescale(base, time_base);
@@ -311,6 +388,9 @@ impl Encoder {
         let duration = if known { own } else { frame_duration }.min(left);
         frame.set_pts(Some(time));
         frame.set_kind(if self.cadence.is_keyframe(gop) { picture::Type::I } else { picture::Type::None });
+        if let Some(round) = round.filter(|round| round.first) {
+            round.position.reach(0, time.rescale(time_base, rescale::TIME_BASE));
+        }
         self.encoding.encode(&frame, duration)
     }
 }

@@ -46,7 +46,8 @@ impl Samples {
             stores_decoding_times: true,
             parameters: stream.parameters().clone(),
             time_base: stream.time_base(),
-            stated_packets: stream.frames(),
+            // MP4 counts samples of PCM one by one, and hands out many at once.
+            stated_packets: if stream.parameters().id().name().starts_with("pcm_") { 0 } else { stream.frames() },
             discarded: 0,
             start: None,
             end: None,

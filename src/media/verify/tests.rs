@@ -19,12 +19,17 @@ fn output() -> MediaOutput {
         container: Container::Mp4,
         video: Some(Video::Encode(VideoEncode {
             codec: VideoCodec::H264,
+            encoder: None,
             profile: None,
             level: None,
             preset: None,
             tune: None,
             rate_control: RateControl::Crf { crf: 23.0, maxrate_bps: None, bufsize_bits: None },
             gop: None,
+            quality: None,
+            two_passes: false,
+            b_frames: None,
+            refs: None,
             size: Size::Source,
             fit: Fit::Rescale,
             upscale: false,
@@ -37,6 +42,7 @@ fn output() -> MediaOutput {
             profile: None,
             bitrate_bps: None,
             sample_rate: None,
+            bit_depth: None,
             channels: None,
             tracks: Tracks::Main,
             level: Level::Source,
@@ -95,7 +101,7 @@ fn other_codecs_and_containers_are_accepted() {
         if let Some(Audio::Encode(encode)) = &mut output.audio {
             encode.codec = codec;
         }
-        let encoder = if codec == AudioCodec::Opus { "libopus" } else { super::audio_codec(codec) };
+        let encoder = if codec == AudioCodec::Opus { "libopus" } else { codec.info().libav };
         let encoder = if codec == AudioCodec::Mp3 { "libmp3lame" } else { encoder };
         let file = generate(&["-f", "lavfi", "-i", "sine=d=4:r=48000", "-c:a", encoder], name);
         let expected = Expected { video: None, ..expected() };

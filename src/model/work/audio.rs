@@ -2,6 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::model::codec::AudioCodec;
+
 /// Audio of a media output.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -15,20 +17,6 @@ pub enum Audio {
     Encode(AudioEncode),
 }
 
-/// Audio codecs that can be encoded.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, schemars::JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum AudioCodec {
-    /// AAC.
-    Aac,
-    /// MP3 (libmp3lame).
-    Mp3,
-    /// Opus (libopus).
-    Opus,
-    /// FLAC.
-    Flac,
-}
-
 /// How audio is encoded.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct AudioEncode {
@@ -40,6 +28,9 @@ pub struct AudioEncode {
     pub bitrate_bps: Option<u64>,
     /// Samples per second; absent keeps the source's, or the nearest that the codec has.
     pub sample_rate: Option<u32>,
+    /// Bits per sample, for codecs that lose nothing; absent: the codec's usual ones.
+    #[serde(default)]
+    pub bit_depth: Option<u8>,
     /// Number of channels, mixed down or up; absent keeps the source's. Never more than the codec has.
     pub channels: Option<u16>,
     /// Which streams.

@@ -20,15 +20,16 @@ use serde::{Deserialize, Serialize};
 
 use super::Failure;
 
+pub use super::codec::{AudioCodec, Hardware, VideoCodec};
 pub use analysis::{Analysis, Black, Quiet};
-pub use audio::{Audio, AudioCodec, AudioEncode, Level, LoudnessMethod, LoudnessTarget, Mix, Tracks};
+pub use audio::{Audio, AudioEncode, Level, LoudnessMethod, LoudnessTarget, Mix, Tracks};
 pub use overlay::{Border, Overlay, OverlayContent, OverlayText, ReferencePosition};
 pub use package::{Encryption, Package, SegmentFormat, SubtitleFile};
 pub use report::{FileRole, Produced, ProducedFile, Report};
 pub use snapshot::{Animation, AnimationFormat, FrameType, ImageFormat, Moment, Snapshot, SnapshotTimes, Sprite};
 pub use timeline::{BurnIn, Clip, Length, Part, Subtitles};
 pub use treatment::{Color, Crop, Deinterlace, Denoise, HdrMode, Pad, Treatment, Turn};
-pub use video::{Fit, FrameRate, Gop, RateControl, Size, Video, VideoCodec, VideoEncode};
+pub use video::{Fit, FrameRate, Gop, RateControl, Size, Video, VideoEncode};
 
 /// One unit of work over one or more inputs.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -165,4 +166,8 @@ pub enum Container {
     Ass,
     /// Timed Text Markup Language.
     Ttml,
+    /// GIF, one picture after the other.
+    Gif,
+    /// WebP, one picture after the other.
+    Webp,
 }

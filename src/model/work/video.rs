@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::treatment::Treatment;
+use crate::model::codec::{Hardware, VideoCodec};
 use crate::model::media::Ratio;
 
 /// Video of a media output.
@@ -15,19 +16,14 @@ pub enum Video {
     Encode(VideoEncode),
 }
 
-/// Video codecs that can be encoded.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, schemars::JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum VideoCodec {
-    /// H.264 / AVC (libx264).
-    H264,
-}
-
 /// How video is encoded.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct VideoEncode {
     /// Codec.
     pub codec: VideoCodec,
+    /// Device that encodes; absent: the processor.
+    #[serde(default)]
+    pub encoder: Option<Hardware>,
     /// Profile: `baseline`, `main`, `high`.
     pub profile: Option<String>,
     /// Level: `4.1`.
@@ -38,8 +34,20 @@ pub struct VideoEncode {
     pub tune: Option<String>,
     /// How bits are spent.
     pub rate_control: RateControl,
+    /// Quality of each picture by itself, from 1 to 100, for codecs that know no other.
+    #[serde(default)]
+    pub quality: Option<u8>,
+    /// Whether everything is looked at before it is encoded.
+    #[serde(default)]
+    pub two_passes: bool,
     /// Distance of keyframes; absent: the encoder's default of 10 s.
     pub gop: Option<Gop>,
+    /// Most B frames in a row; absent: as the encoder likes.
+    #[serde(default)]
+    pub b_frames: Option<u8>,
+    /// Reference frames; absent: as the encoder likes.
+    #[serde(default)]
+    pub refs: Option<u8>,
     /// Target size.
     pub size: Size,
     /// How a picture of another shape is fitted.
@@ -60,7 +68,7 @@ pub struct VideoEncode {
 pub enum RateControl {
     /// Constant quality; capped where `maxrate_bps` is given.
     Crf {
-        /// 0–51 for H.264; lower is better.
+        /// From 0, the best, to what the codec has; codecs without one take no notice.
         crf: f32,
         /// Cap over the VBV window.
         maxrate_bps: Option<u64>,

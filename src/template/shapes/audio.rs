@@ -1,6 +1,7 @@
 //! Keys of `audio`.
 
 use super::{MOMENT, NAME, NONE_OR_COPY, RULES};
+use crate::model::codec::AudioCodec;
 use crate::yaml::{Choice, Field, Kind, Shape};
 
 const AUDIO_KIND: Kind = Kind::OneOf(&[Kind::Map(&AUDIO_SHAPE), Kind::Choice(&NONE_OR_COPY)]);
@@ -16,10 +17,7 @@ static AUDIO_SHAPE: Shape = Shape {
     fields: &[
         Field::new(
             "codec",
-            Kind::Choice(&Choice {
-                now: &["aac", "mp3", "opus", "flac", "copy"],
-                later: &["vorbis", "ac3", "eac3", "pcm"],
-            }),
+            Kind::Choice(&Choice { now: AudioCodec::WORDS, later: &[] }),
             "Codec; what the container is made for is the default.",
         ),
         Field::new(
@@ -29,6 +27,7 @@ static AUDIO_SHAPE: Shape = Shape {
         ),
         Field::new("bitrate", Kind::Bits { min: 8_000, max: 1_000_000 }, "Bit rate in bit/s."),
         Field::new("sample_rate", Kind::Int { min: 22_050, max: 96_000 }, "Samples per second."),
+        Field::new("bit_depth", Kind::Int { min: 16, max: 32 }, "Bits per sample of pcm and flac: 16, 24 or 32."),
         Field::new(
             "channels",
             Kind::Int { min: 1, max: 8 },

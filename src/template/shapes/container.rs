@@ -8,8 +8,11 @@ const CONTAINER_KIND: Kind = Kind::OneOf(&[Kind::Choice(&FORMATS), Kind::Map(&CO
 pub(super) const CONTAINER: Field = Field::new("container", CONTAINER_KIND, "Container.");
 
 static FORMATS: Choice = Choice {
-    now: &["mp4", "mov", "mkv", "webm", "ts", "flv", "m4a", "mp3", "ogg", "flac", "wav", "srt", "vtt", "ass", "ttml"],
-    later: &["hls", "dash", "cmaf", "gif", "webp"],
+    now: &[
+        "mp4", "mov", "mkv", "webm", "ts", "flv", "m4a", "mp3", "ogg", "flac", "wav", "gif", "webp", "srt", "vtt",
+        "ass", "ttml",
+    ],
+    later: &["hls", "dash", "cmaf"],
 };
 
 static CONTAINER_SHAPE: Shape = Shape {

@@ -41,9 +41,9 @@ activities:
   probe:
     analysys: {}
   rungs:
-    for_each: [h264-720p, h265-720p]
+    for_each: [h264-720p, h266-720p]
     when: probes.video.height > 100
-    transcode: { template: "${each}", video: { crf: 60 } }
+    transcode: { template: "${each}", video: { crf: 70 } }
   poster:
     snapshot: { at: 10%, name: poster.jpg }
   cover:
@@ -63,8 +63,8 @@ notify:
     WF0104 4:11 11 is not from 1 to 10
     WF0101 7:5 an activity has no key `analysys` → did you mean `analysis`?
     WF0202 10:11 there is nothing called `probes` → did you mean `probe`?
-    TPL0007 11:28 the templates `h265-…` are not available in this version → `h264-720p` is
-    TPL0104 11:53 60 is not from 0 to 51
+    TPL0006 11:28 there is no template `h266-720p` → did you mean `h264-720p`?
+    TPL0104 11:53 70 is not from 0 to 63
     WF0301 15:32 `poster` and `cover` write the same key `out/poster.jpg` → give one of them another `name`
     WF0119 17:30 `poster` is a snapshot, which makes no media file to read → take it from a transcode, remux or watermark
     WF0117 19:13 there is no activity `hsl` → did you mean `hls`?
@@ -114,9 +114,8 @@ fn each_mistake_has_its_code() {
         ("  a: { snapshot: { name: ../x.jpg } }", vec!["WF0303"]),
         ("  a: { snapshot: { name: \"${object.dir}//x.jpg\" } }", vec!["WF0303"]),
         ("  a: { transcode: { template: h264-721p } }", vec!["TPL0006"]),
-        ("  a: { transcode: { template: av1-720p } }", vec!["TPL0007"]),
+        ("  a: { transcode: { template: nb-720p } }", vec!["TPL0007"]),
         ("  a: { transcode: { template: \"${params.t}\" } }", vec!["TPL0103", "WF0208"]),
-        ("  a: { transcode: { video: { codec: h265 } } }", vec!["TPL0105"]),
         ("  a: { transcode: { subtitles: { burn: x } } }", vec!["TPL0104"]),
         ("  a: { transcode: { name: a.srt, subtitles: none } }", vec!["TPL0222"]),
         ("  a: { transcode: { name: a.srt, subtitles: { keep: 0, burn: main } } }", vec!["TPL0222"]),
@@ -138,9 +137,32 @@ fn each_mistake_has_its_code() {
         ("  a: { transcode: { audio: { volume: loud } } }", vec!["TPL0103"]),
         ("  a: { transcode: { audio: { mix: { volume: 2 } } } }", vec!["TPL0102"]),
         ("  a: { transcode: { audio: { codec: copy, volume: 2 } } }", vec!["TPL0204"]),
+        ("  a: { transcode: { video: { codec: h266 } } }", vec!["TPL0104"]),
+        ("  a: { transcode: { video: { crf: 60 } } }", vec!["TPL0104"]),
+        ("  a: { transcode: { video: { codec: h265, profile: high } } }", vec!["TPL0204"]),
+        ("  a: { transcode: { video: { codec: h265, profile: main, pix_fmt: yuv420p10le } } }", vec!["TPL0204"]),
+        ("  a: { transcode: { video: { codec: av1, bitrate: 1M, passes: 2 } } }", vec!["TPL0202"]),
+        ("  a: { transcode: { video: { codec: av1, tune: film } } }", vec!["TPL0204"]),
+        ("  a: { transcode: { video: { codec: av1, bitrate: 1M, maxrate: 2M } } }", vec!["TPL0202"]),
+        ("  a: { transcode: { video: { passes: 2 } } }", vec!["TPL0202"]),
+        ("  a: { transcode: { container: mov, video: { codec: prores, bitrate: 9M } } }", vec!["TPL0202"]),
+        ("  a: { transcode: { container: mov, video: { codec: mjpeg, gop: 2s } } }", vec!["TPL0202"]),
+        ("  a: { transcode: { container: gif, video: { fps: 60 } } }", vec!["TPL0206"]),
+        ("  a: { transcode: { container: gif, audio: { codec: aac } } }", vec!["TPL0203"]),
+        ("  a: { transcode: { container: webm, video: { codec: h264 } } }", vec!["TPL0203"]),
+        ("  a: { transcode: { container: webm } }", vec![]),
+        ("  a: { transcode: { video: { quality: 80 } } }", vec!["TPL0202"]),
+        ("  a: { transcode: { video: { codec: vp9, b_frames: 3 } } }", vec!["TPL0204"]),
+        ("  a: { transcode: { video: { profile: baseline, b_frames: 3 } } }", vec!["TPL0204"]),
+        ("  a: { transcode: { video: { encoder: nvenc, tune: film } } }", vec!["TPL0214"]),
+        ("  a: { transcode: { container: mov, video: { codec: prores, encoder: qsv } } }", vec!["TPL0214"]),
+        ("  a: { transcode: { template: h264-720p, video: { encoder: nvenc } } }", vec![]),
+        ("  a: { transcode: { template: h264-720p, video: { codec: h265 } } }", vec![]),
+        ("  a: { transcode: { template: h264-720p, container: gif, video: { codec: gif }, audio: none } }", vec![]),
+        ("  a: { transcode: { audio: { bit_depth: 24 } } }", vec!["TPL0210"]),
+        ("  a: { transcode: { container: mkv, audio: { codec: ac3, bitrate: 900k } } }", vec!["TPL0210"]),
         ("  a: { transcode: { video: { bufsize: 1M } } }", vec!["TPL0201"]),
         ("  a: { transcode: { video: { rate_control: cbr } } }", vec!["TPL0202"]),
-        ("  a: { transcode: { container: webm } }", vec!["TPL0203"]),
         ("  a: { transcode: { video: { short_side: 720, width: 1280 } } }", vec!["TPL0205"]),
         ("  a: { transcode: { video: none, audio: none } }", vec!["TPL0207"]),
         ("  a: { snapshot: { at: 1s, every: 2s } }", vec!["TPL0208"]),

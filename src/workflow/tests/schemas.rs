@@ -44,8 +44,8 @@ fn what_compiles_is_valid_and_mistakes_of_shape_are_not() {
     }
     for activities in [
         "  a: { analysys: {} }",
-        "  a: { transcode: { video: { crf: 60 } } }",
-        "  a: { transcode: { video: { codec: h265 } } }",
+        "  a: { transcode: { video: { crf: 70 } } }",
+        "  a: { transcode: { video: { codec: h266 } } }",
         "  a: { snapshot: { at: soon } }",
         "  a: { on_failure: ignore, analysis: {} }",
     ] {

@@ -89,8 +89,8 @@ impl Layers {
         Ok(Self { layers: laid.iter().map(layer).collect::<Result<_, MediaError>>()? })
     }
 
-    /// The graph of a video: `chain`, then every layer over what it ends in.
-    pub fn graph(&mut self, frame: &Frame, base: Rational, chain: &Chain) -> Result<Graph, MediaError> {
+    /// The graph of a video: `chain`, then every layer over what it ends in, then the filters `last`.
+    pub fn graph(&mut self, frame: &Frame, base: Rational, chain: &Chain, last: &str) -> Result<Graph, MediaError> {
         for layer in &mut self.layers {
             layer.draw(chain.out)?;
         }
@@ -102,7 +102,9 @@ impl Layers {
             inputs.push(Input::video(label, frame, BASE));
             placed.push(Over { place, overlay: &layer.overlay, matrix: picture::matrix_name(frame) });
         }
-        let mut graph = Graph::new(&inputs, &text(chain, &placed))?;
+        let text = text(chain, &placed);
+        let text = text.strip_suffix("[out]").map_or_else(|| text.clone(), |filters| format!("{filters}{last}[out]"));
+        let mut graph = Graph::new(&inputs, &text)?;
         for (label, layer) in labels.iter().zip(&mut self.layers) {
             if let Shown::Film(player) = &mut layer.shown {
                 player.resume(&mut graph, label)?;

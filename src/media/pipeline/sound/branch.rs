@@ -66,7 +66,7 @@ impl AudioBranch<'_> {
         match (line, port) {
             (Some(Line { mut desk, mut encoding }), _) => {
                 desk.finish(&mut |frame| encoding.encode(&frame, 0))?;
-                encoding.finish()
+                encoding.finish().map(drop)
             }
             (None, Some(port)) => {
                 self.talk.warn(
@@ -80,8 +80,8 @@ impl AudioBranch<'_> {
     }
 
     fn open(&self, frame: &Frame, port: Port) -> Result<Line, Stop> {
-        let codec = codecs::audio(self.encode.codec);
-        let found = codecs::find(codec.encoders())?;
+        let codec = self.encode.codec.info();
+        let found = codecs::audio(self.encode)?;
         let target = target(self.encode, frame)?;
         let base = target.base();
         let bed = self.encode.mix.map(|mix| Bed::open(mix, self.inputs, &target)).transpose()?;
@@ -95,7 +95,8 @@ impl AudioBranch<'_> {
         audio.set_format(ffmpeg_next::format::Sample::from(target.samples));
         audio.set_time_base(base);
         raw::set_layout(&target.layout, &mut audio).map_err(failed)?;
-        let opened = audio.open_with(encode::dictionary(codec.options(self.encode), 1)).map_err(failed)?;
+        let options = (codec.options)(self.encode, raw::encoder_channels(&audio));
+        let opened = audio.open_with(encode::dictionary(options, 1)).map_err(failed)?;
         if !raw::takes_any_frame_size(found) {
             desk.set_frame_size(opened.frame_size())?;
         }

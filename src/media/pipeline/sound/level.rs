@@ -9,7 +9,6 @@ use std::fmt::Write;
 use reelmill::model::work::{AudioEncode, Level, LoudnessMethod, LoudnessTarget};
 
 use super::measure::Measured;
-use crate::codec as codecs;
 use crate::error::{MediaError, warning};
 use crate::talk::Talk;
 
@@ -46,7 +45,7 @@ pub fn filters(
         Level::Gain(gain_db) if gain_db <= 0.0 && encode.mix.is_none() => Ok(gain(gain_db)),
         Level::Gain(gain_db) => Ok(format!("{},{}", gain(gain_db), limiter(FULL_SCALE_DB, None))),
         Level::Loudness(target) => {
-            let lossless = codecs::audio(encode.codec).is_lossless();
+            let lossless = encode.codec.info().bitrate.is_none();
             let margin_db = if lossless { 0.0 } else { CODEC_MARGIN_DB };
             loudness(&target, target.true_peak_dbtp - margin_db, measure, talk)
         }

@@ -34,12 +34,12 @@ pub type Out<'a> = dyn FnMut(Frame) -> Result<(), Stop> + 'a;
 
 /// The format in which `encode` encodes a source of frames like `frame`.
 pub fn target(encode: &AudioEncode, frame: &Frame) -> Result<AudioFormat, MediaError> {
-    let codec = codecs::audio(encode.codec);
-    let found = codecs::find(codec.encoders())?;
-    let channels = encode.channels.unwrap_or_else(|| raw::channels(frame)).clamp(1, codec.max_channels());
+    let codec = encode.codec.info();
+    let found = codecs::audio(encode)?;
+    let channels = encode.channels.unwrap_or_else(|| raw::channels(frame)).clamp(1, codec.max_channels);
     Ok(AudioFormat {
         rate: codec.sample_rate(encode.sample_rate.unwrap_or(frame.rate())),
-        samples: sample_format(found, frame.format()),
+        samples: sample_format(found, depth(encode).unwrap_or(frame.format())),
         layout: raw::default_layout(channels),
     })
 }
@@ -60,6 +60,12 @@ pub fn place(frame: &mut Frame, window: Window, base: Rational) -> Placed {
             Placed::At(moved)
         }
     }
+}
+
+/// Numbers that hold the bits that are asked for.
+fn depth(encode: &AudioEncode) -> Option<ffmpeg_next::format::Sample> {
+    let name = if encode.bit_depth? > 16 { "s32" } else { "s16" };
+    Some(ffmpeg_next::format::Sample::from(name))
 }
 
 /// The encoder's sample format that is nearest to the source's: the same numbers, or floating point, or its first.

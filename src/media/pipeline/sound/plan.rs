@@ -44,7 +44,7 @@ pub fn streams<'a>(
         Audio::Copy { tracks } => (tracks, None),
         Audio::Encode(encode) => (&encode.tracks, Some(encode)),
     };
-    let encoded_id = encode.map(|e| Ok(codecs::find(codecs::audio(e.codec).encoders())?.id())).transpose()?;
+    let encoded_id = encode.map(|e| codecs::audio(e).map(|found| found.id())).transpose()?;
     let mut taken = Vec::new();
     let mut undecodable = Vec::new();
     for track in inventory.audio(tracks)? {

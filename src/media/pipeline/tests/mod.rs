@@ -13,6 +13,7 @@ use reelmill::model::work::{
 
 use crate::testing::{Made, aac, encoded, generate, media_output, run, source_of};
 
+mod codecs;
 mod faults;
 mod field_cases;
 mod files;

@@ -1,0 +1,20 @@
+//! AC-3 (Dolby Digital) by libav's own encoder.
+
+use super::AudioInfo;
+use super::options::bitrate;
+use crate::model::work::Container;
+
+/// The codec.
+pub const CODEC: AudioInfo = AudioInfo {
+    name: "ac3",
+    libav: "ac3",
+    containers: &[Container::Mp4, Container::Mov, Container::Mkv, Container::Ts],
+    profiles: &[],
+    bitrate: Some((32_000, 192_000, 640_000)),
+    sample_rates: &[32_000, 44_100, 48_000],
+    max_channels: 6,
+    bit_depths: &[],
+    every: &["ac3"],
+    encoders: |_| &["ac3"],
+    options: bitrate,
+};

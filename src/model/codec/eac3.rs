@@ -1,0 +1,20 @@
+//! E-AC-3 (Dolby Digital Plus) by libav's own encoder.
+
+use super::AudioInfo;
+use super::options::bitrate;
+use crate::model::work::Container;
+
+/// The codec.
+pub const CODEC: AudioInfo = AudioInfo {
+    name: "eac3",
+    libav: "eac3",
+    containers: &[Container::Mp4, Container::Mov, Container::Mkv, Container::Ts],
+    profiles: &[],
+    bitrate: Some((32_000, 192_000, 1_000_000)),
+    sample_rates: &[32_000, 44_100, 48_000],
+    max_channels: 6,
+    bit_depths: &[],
+    every: &["eac3"],
+    encoders: |_| &["eac3"],
+    options: bitrate,
+};

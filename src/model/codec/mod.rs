@@ -1,0 +1,262 @@
+//! Codecs that can be encoded: what each can do, which containers hold it, and how its encoder is told.
+//!
+//! One file is one codec: a table of what it has, which `validate`, the JSON Schemas, `doctor` and the worker all read,
+//! and a function from parameters to options of libav's encoder. **Invariant**: nothing else knows an encoder by name;
+//! options are pure functions of what is asked for. A new codec is a new file and its line in a registry below.
+//!
+//! Deliberately absent: libav itself, which only the worker knows.
+
+mod aac;
+mod ac3;
+mod av1;
+mod container;
+mod eac3;
+mod flac;
+mod gif;
+mod h264;
+mod h265;
+mod hardware;
+mod mjpeg;
+mod mp3;
+mod options;
+mod opus;
+mod pcm;
+mod prores;
+mod vorbis;
+mod vp9;
+mod webp;
+
+use serde::{Deserialize, Serialize};
+
+use super::work::{AudioEncode, Container, VideoEncode};
+
+pub use container::ContainerInfo;
+pub use hardware::Hardware;
+pub use options::{Options, Pass, Setting};
+
+/// Makes the enum of a kind of codec from its registry: one line is one codec and the file that it stands in.
+macro_rules! registry {
+    ($(#[$doc:meta])* $name:ident: $info:ty { $($variant:ident = $module:ident,)+ }) => {
+        $(#[$doc])*
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, schemars::JsonSchema)]
+        #[serde(rename_all = "snake_case")]
+        pub enum $name {
+            $(#[doc = concat!("See `", stringify!($module), "`.")] $variant,)+
+        }
+
+        impl $name {
+            /// Every one, in the order of the registry.
+            pub const ALL: &'static [Self] = &[$(Self::$variant,)+];
+
+            /// Words for `codec`, with `copy`, which takes packets as they are.
+            pub const WORDS: &'static [&'static str] = &[$($module::CODEC.name,)+ "copy"];
+
+            /// What it can do.
+            #[must_use]
+            pub const fn info(self) -> &'static $info {
+                match self {
+                    $(Self::$variant => &$module::CODEC,)+
+                }
+            }
+
+            /// The one of that name.
+            #[must_use]
+            pub fn named(word: &str) -> Option<Self> {
+                Self::ALL.iter().copied().find(|codec| codec.info().name == word)
+            }
+        }
+    };
+}
+
+registry! {
+    /// Video codecs that can be encoded.
+    VideoCodec: VideoInfo {
+        H264 = h264,
+        H265 = h265,
+        Av1 = av1,
+        Vp9 = vp9,
+        Prores = prores,
+        Mjpeg = mjpeg,
+        Gif = gif,
+        Webp = webp,
+    }
+}
+
+registry! {
+    /// Audio codecs that can be encoded.
+    AudioCodec: AudioInfo {
+        Aac = aac,
+        Mp3 = mp3,
+        Opus = opus,
+        Vorbis = vorbis,
+        Flac = flac,
+        Ac3 = ac3,
+        Eac3 = eac3,
+        Pcm = pcm,
+    }
+}
+
+/// What a video codec can do.
+#[derive(Debug)]
+pub struct VideoInfo {
+    /// The word for `codec`: `h265`.
+    pub name: &'static str,
+    /// What people call it: `H.265`.
+    pub title: &'static str,
+    /// libav's name of the codec: `hevc`.
+    pub libav: &'static str,
+    /// libav's encoder: `libx265`.
+    pub encoder: &'static str,
+    /// libav's encoders that need a device.
+    pub hardware: &'static [(Hardware, &'static str)],
+    /// Containers that hold it.
+    pub containers: &'static [Container],
+    /// Profiles, each with the pixel formats that it has, its usual one first.
+    pub profiles: &'static [(&'static str, &'static [&'static str])],
+    /// Levels that can be asked for.
+    pub levels: &'static [&'static str],
+    /// Presets: speed against size.
+    pub presets: &'static [&'static str],
+    /// Tunings to kinds of content.
+    pub tunes: &'static [&'static str],
+    /// Pixel formats, the usual one first.
+    pub pixel_formats: &'static [&'static str],
+    /// What decides how many bits are spent.
+    pub rates: Rates,
+    /// Most B frames in a row; absent where nobody chooses.
+    pub b_frames: Option<u8>,
+    /// Most reference frames; absent where nobody chooses.
+    pub refs: Option<u8>,
+    /// Whether pictures lean on others, so that there are groups of pictures.
+    pub groups: bool,
+    /// Most frames per second.
+    pub max_fps: Option<i32>,
+    /// Whether pictures use all 256 levels.
+    pub full_range: bool,
+    /// Whether pictures have a palette that is made for them.
+    pub palette: bool,
+    /// Options of its encoder.
+    pub options: fn(&Setting<'_>) -> Options,
+}
+
+impl VideoInfo {
+    /// A codec about which nothing is said; what the tables fall back on.
+    const BLANK: Self = Self {
+        name: "",
+        title: "",
+        libav: "",
+        encoder: "",
+        hardware: &[],
+        containers: &[],
+        profiles: &[],
+        levels: &[],
+        presets: &[],
+        tunes: &[],
+        pixel_formats: &["yuv420p"],
+        rates: Rates::Profile,
+        b_frames: None,
+        refs: None,
+        groups: false,
+        max_fps: None,
+        full_range: false,
+        palette: false,
+        options: |_| Options::new(),
+    };
+
+    /// The pixel format to encode in: the one asked for, the profile's usual one, or the codec's.
+    #[must_use]
+    pub fn pixel_format<'a>(&self, encode: &'a VideoEncode) -> &'a str {
+        let of_profile = || {
+            let profile = encode.profile.as_deref()?;
+            self.profiles.iter().find(|(name, _)| *name == profile)?.1.first().copied()
+        };
+        encode.pixel_format.as_deref().or_else(of_profile).or(self.pixel_formats.first().copied()).unwrap_or("yuv420p")
+    }
+
+    /// Names of every encoder that it can use.
+    pub fn every_encoder(&'static self) -> impl Iterator<Item = &'static str> {
+        std::iter::once(self.encoder).chain(self.hardware.iter().map(|(_, name)| *name))
+    }
+
+    /// libav's encoder for what is asked for.
+    #[must_use]
+    pub fn encoder_for(&self, hardware: Option<Hardware>) -> &'static str {
+        let device = hardware.and_then(|wanted| self.hardware.iter().find(|(has, _)| *has == wanted));
+        device.map_or(self.encoder, |(_, name)| name)
+    }
+
+    /// Options of the encoder for what is asked for.
+    #[must_use]
+    pub fn options_for(&self, setting: &Setting<'_>) -> Options {
+        match setting.encode.encoder {
+            Some(hardware) => hardware::options(hardware, setting),
+            None => (self.options)(setting),
+        }
+    }
+}
+
+/// What decides how many bits a video codec spends.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Rates {
+    /// A quality from 0 (best) to `max`, or a bit rate.
+    Crf {
+        /// Worst.
+        max: f32,
+        /// Where nothing is said.
+        default: f32,
+        /// Words for `rate_control`.
+        modes: &'static [&'static str],
+        /// Those that `maxrate` and `bufsize` bound.
+        capped: &'static [&'static str],
+        /// Whether it can look at everything first.
+        two_passes: bool,
+    },
+    /// A quality from 1 to 100, which stands here where nothing is said.
+    Quality(u8),
+    /// Its profile, or nothing at all.
+    Profile,
+}
+
+/// What an audio codec can do.
+#[derive(Debug)]
+pub struct AudioInfo {
+    /// The word for `codec`: `mp3`.
+    pub name: &'static str,
+    /// libav's names of the codec begin so: `mp3`.
+    pub libav: &'static str,
+    /// Containers that hold it.
+    pub containers: &'static [Container],
+    /// Profiles.
+    pub profiles: &'static [&'static str],
+    /// Fewest, usual and most bits per second; absent: it loses nothing, and has no bit rate.
+    pub bitrate: Option<(u64, u64, u64)>,
+    /// Sample rates that it has, ascending; empty where any will do.
+    pub sample_rates: &'static [u32],
+    /// Most channels it has.
+    pub max_channels: u16,
+    /// Bits per sample that can be asked for.
+    pub bit_depths: &'static [u8],
+    /// Every encoder of libav's that it can use.
+    pub every: &'static [&'static str],
+    /// Those for what is asked for, the best first.
+    pub encoders: fn(&AudioEncode) -> &'static [&'static str],
+    /// Options of its encoder, for what is asked for in so many channels.
+    pub options: fn(&AudioEncode, u16) -> Options,
+}
+
+impl AudioInfo {
+    /// Names of every encoder that it can use.
+    pub fn every_encoder(&'static self) -> impl Iterator<Item = &'static str> {
+        self.every.iter().copied()
+    }
+
+    /// The sample rate to encode at: the one asked for or the source's, or the nearest above it that the codec has.
+    #[must_use]
+    pub fn sample_rate(&self, wanted: u32) -> u32 {
+        let rates = self.sample_rates;
+        rates.iter().copied().find(|&rate| rate >= wanted).or_else(|| rates.last().copied()).unwrap_or(wanted)
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,24 @@
+//! Samples as they are, little-endian.
+
+use super::AudioInfo;
+use super::options::Options;
+use crate::model::work::Container;
+
+/// The codec.
+pub const CODEC: AudioInfo = AudioInfo {
+    name: "pcm",
+    libav: "pcm_",
+    containers: &[Container::Wav, Container::Mov, Container::Mkv],
+    profiles: &[],
+    bitrate: None,
+    sample_rates: &[],
+    max_channels: 64,
+    bit_depths: &[16, 24, 32],
+    every: &["pcm_s16le", "pcm_s24le", "pcm_s32le"],
+    encoders: |encode| match encode.bit_depth {
+        Some(32) => &["pcm_s32le"],
+        Some(24) => &["pcm_s24le"],
+        _ => &["pcm_s16le"],
+    },
+    options: |_, _| Options::new(),
+};

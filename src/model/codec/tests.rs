@@ -1,0 +1,180 @@
+use super::*;
+use crate::model::work::{Fit, FrameRate, Gop, Level, RateControl, Size, Tracks, Treatment};
+
+fn encode(codec: VideoCodec, rate_control: RateControl) -> VideoEncode {
+    VideoEncode {
+        codec,
+        encoder: None,
+        profile: None,
+        level: None,
+        preset: None,
+        tune: None,
+        rate_control,
+        quality: None,
+        two_passes: false,
+        gop: Some(Gop::Seconds(2.0)),
+        b_frames: None,
+        refs: None,
+        size: Size::Source,
+        fit: Fit::Rescale,
+        upscale: false,
+        frame_rate: FrameRate::Source,
+        treatment: Treatment::default(),
+        pixel_format: None,
+    }
+}
+
+fn told(encode: &VideoEncode, pass: Option<Pass<'_>>) -> String {
+    let setting = Setting { encode, frame_rate: 29.97, constant_rate: true, threads: 0, pass };
+    let options = encode.codec.info().options_for(&setting);
+    options.iter().map(|(name, value)| format!("{name}={value}")).collect::<Vec<_>>().join(" ")
+}
+
+const CRF: RateControl = RateControl::Crf { crf: 23.0, maxrate_bps: Some(2_000_000), bufsize_bits: None };
+const ABR: RateControl = RateControl::Abr { bitrate_bps: 900_000, maxrate_bps: None, bufsize_bits: None };
+const CBR: RateControl = RateControl::Cbr { bitrate_bps: 1_000_000, bufsize_bits: Some(500_000) };
+
+#[test]
+fn names_are_those_that_are_stored() {
+    for codec in VideoCodec::ALL {
+        assert_eq!(serde_json::to_value(codec).unwrap(), codec.info().name);
+        assert_eq!(VideoCodec::named(codec.info().name), Some(*codec));
+        assert!(!codec.info().containers.is_empty(), "{codec:?}");
+    }
+    for codec in AudioCodec::ALL {
+        assert_eq!(serde_json::to_value(codec).unwrap(), codec.info().name);
+        assert_eq!(AudioCodec::named(codec.info().name), Some(*codec));
+    }
+    assert!(VideoCodec::WORDS.contains(&"copy") && AudioCodec::WORDS.contains(&"copy"));
+}
+
+#[test]
+fn what_containers_are_made_for_they_hold() {
+    for word in ["mp4", "mov", "mkv", "webm", "ts", "flv", "m4a", "mp3", "ogg", "flac", "wav", "gif", "webp"] {
+        let info = Container::named(word).unwrap().info();
+        assert_eq!(info.name, word);
+        assert!(info.video.is_none_or(|codec| codec.info().containers.contains(&info.container)), "{word}");
+        assert!(info.audio.is_none_or(|codec| codec.info().containers.contains(&info.container)), "{word}");
+    }
+}
+
+#[test]
+fn each_encoder_is_told_in_its_own_words() {
+    let passed = |first| Some(Pass { first, stats: "/s/a:b.log" });
+    for (codec, control, pass, expected) in [
+        (
+            VideoCodec::H264,
+            CRF,
+            None,
+            "crf=23 maxrate=2000000 bufsize=4000000 g=60 forced-idr=1 flags=+cgop sc_threshold=0",
+        ),
+        (
+            VideoCodec::H264,
+            CBR,
+            None,
+            "minrate=1000000 nal-hrd=cbr b=1000000 maxrate=1000000 bufsize=500000 g=60 forced-idr=1 flags=+cgop \
+             sc_threshold=0",
+        ),
+        (
+            VideoCodec::H264,
+            ABR,
+            passed(false),
+            "b=900000 g=60 forced-idr=1 flags=+cgop+pass2 stats=/s/a:b.log sc_threshold=0",
+        ),
+        (
+            VideoCodec::H265,
+            ABR,
+            passed(true),
+            "b=900000 g=60 forced-idr=1 x265-params=log-level=warning:open-gop=0:scenecut=0:pass=1:stats=/s/a\\:b.log",
+        ),
+        (VideoCodec::Av1, CRF, None, "preset=8 g=60 crf=23 svtav1-params=enable-force-key-frames=1:mbr=2000"),
+        (VideoCodec::Av1, CBR, None, "preset=8 g=60 b=1000000 svtav1-params=rc=2:pred-struct=1"),
+        (
+            VideoCodec::Vp9,
+            CRF,
+            None,
+            "deadline=good cpu-used=4 row-mt=1 crf=23 b=2000000 maxrate=2000000 bufsize=4000000 g=60 keyint_min=60",
+        ),
+        (VideoCodec::Prores, CRF, None, "profile=standard vendor=apl0"),
+        (VideoCodec::Mjpeg, CRF, None, "flags=+qscale global_quality=708"),
+        (VideoCodec::Webp, CRF, None, "quality=75"),
+        (VideoCodec::Gif, CRF, None, ""),
+    ] {
+        assert_eq!(told(&encode(codec, control), pass), expected);
+    }
+    let best = VideoEncode { quality: Some(100), ..encode(VideoCodec::Mjpeg, CRF) };
+    assert_eq!(told(&best, None), "flags=+qscale global_quality=236");
+}
+
+#[test]
+fn devices_are_told_in_their_own_words() {
+    for (hardware, control, encoder, expected) in [
+        (Hardware::Nvenc, CRF, "hevc_nvenc", "maxrate=2000000 bufsize=4000000 rc=vbr cq=23 b=0 g=60"),
+        (Hardware::Nvenc, CBR, "hevc_nvenc", "b=1000000 maxrate=1000000 bufsize=500000 rc=cbr g=60"),
+        (Hardware::Qsv, ABR, "hevc_qsv", "b=900000 g=60 forced_idr=1"),
+        (Hardware::Vaapi, CBR, "hevc_vaapi", "b=1000000 maxrate=1000000 bufsize=500000 rc_mode=CBR g=60"),
+        (Hardware::Vaapi, CRF, "hevc_vaapi", "maxrate=2000000 bufsize=4000000 rc_mode=CQP qp=23 g=60"),
+        (Hardware::Videotoolbox, ABR, "hevc_videotoolbox", "b=900000 g=60"),
+    ] {
+        let asked = VideoEncode { encoder: Some(hardware), ..encode(VideoCodec::H265, control) };
+        assert_eq!(asked.codec.info().encoder_for(asked.encoder), encoder);
+        let told = told(&asked, None);
+        assert!(told.starts_with(expected), "{told}");
+    }
+}
+
+#[test]
+fn keyframes_are_counted_where_encoders_do_not_listen() {
+    let (seconds, frames) = (encode(VideoCodec::Av1, ABR), encode(VideoCodec::H264, ABR));
+    let frames = VideoEncode { gop: Some(Gop::Frames(48)), ..frames };
+    let none = VideoEncode { gop: None, ..frames.clone() };
+    let gop = |encode, constant_rate, forced| {
+        Setting { encode, frame_rate: 29.97, constant_rate, threads: 0, pass: None }.gop(forced)
+    };
+    assert_eq!((gop(&seconds, true, false), gop(&seconds, true, true)), (60, 60));
+    assert_eq!((gop(&seconds, false, false), gop(&seconds, false, true)), (60, 65_535));
+    assert_eq!((gop(&frames, true, true), gop(&none, true, true)), (48, 300));
+}
+
+#[test]
+fn pixel_formats_follow_the_profile() {
+    let asked = |codec, profile: &str| VideoEncode { profile: Some(profile.into()), ..encode(codec, CRF) };
+    for (codec, profile, format) in [
+        (VideoCodec::H265, "main10", "yuv420p10le"),
+        (VideoCodec::H264, "high422", "yuv422p"),
+        (VideoCodec::Prores, "4444", "yuv444p10le"),
+        (VideoCodec::H264, "main", "yuv420p"),
+    ] {
+        assert_eq!(codec.info().pixel_format(&asked(codec, profile)), format);
+    }
+    let own = VideoEncode { pixel_format: Some("yuv420p".into()), ..asked(VideoCodec::H265, "main10") };
+    assert_eq!(own.codec.info().pixel_format(&own), "yuv420p");
+}
+
+#[test]
+fn sample_rates_go_to_the_nearest_the_codec_has() {
+    let rate = |codec: AudioCodec, wanted| codec.info().sample_rate(wanted);
+    assert_eq!(rate(AudioCodec::Mp3, 44_100), 44_100);
+    assert_eq!(rate(AudioCodec::Mp3, 96_000), 48_000);
+    assert_eq!(rate(AudioCodec::Mp3, 23_000), 24_000);
+    assert_eq!(rate(AudioCodec::Opus, 44_100), 48_000);
+    assert_eq!(rate(AudioCodec::Flac, 96_000), 96_000);
+}
+
+#[test]
+fn vorbis_gets_a_bit_rate_that_it_has() {
+    let encode = AudioEncode {
+        codec: AudioCodec::Vorbis,
+        profile: None,
+        bitrate_bps: Some(500_000),
+        sample_rate: None,
+        bit_depth: None,
+        channels: None,
+        level: Level::Source,
+        mix: None,
+        tracks: Tracks::Main,
+    };
+    let told = |channels| (AudioCodec::Vorbis.info().options)(&encode, channels);
+    assert_eq!(told(1), [("b", "240000".to_owned())]);
+    assert_eq!(told(2), [("b", "480000".to_owned())]);
+}
