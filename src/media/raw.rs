@@ -327,6 +327,26 @@ pub struct SideData {
     bytes: Vec<u8>,
 }
 
+impl SideData {
+    /// Of a kind, as libav stores it.
+    #[must_use]
+    pub const fn new(kind: ffmpeg_next::packet::side_data::Type, bytes: Vec<u8>) -> Self {
+        Self { kind, bytes }
+    }
+
+    /// Whether it is of that kind.
+    #[must_use]
+    pub fn is(&self, kind: ffmpeg_next::packet::side_data::Type) -> bool {
+        self.kind == kind
+    }
+
+    /// It, as libav stores it.
+    #[must_use]
+    pub fn bytes(&self) -> &[u8] {
+        &self.bytes
+    }
+}
+
 /// All of what a stream says about itself beside its packets.
 #[must_use]
 pub fn side_data(stream: &ffmpeg_next::Stream<'_>) -> Vec<SideData> {

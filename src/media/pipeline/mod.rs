@@ -18,6 +18,7 @@ mod encode;
 mod finish;
 mod flow;
 pub mod graph;
+mod hdr;
 mod mux;
 mod outcome;
 mod overlay;

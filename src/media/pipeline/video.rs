@@ -15,6 +15,7 @@ use super::cadence::Cadence;
 use super::encode::{self, Encoding};
 use super::flow::{Inlet, Stop};
 use super::graph::{self, Graph};
+use super::hdr;
 use super::mux::{Port, Spec};
 use super::overlay::Layers;
 use super::passes::Round;
@@ -287,6 +288,7 @@ impl VideoBranch<'_> {
     fn drain(&self, state: &mut State) -> Result<(), Stop> {
         let Some((look, graph)) = &mut state.graph else { return Ok(()) };
         let (_, mapped) = self.pixels(look)?;
+        let kept = look.is_hdr() && !mapped;
         let base = graph.time_base()?;
         let rate = graph.frame_rate()?;
         while let Some(frame) = graph.pull()? {
@@ -297,7 +299,7 @@ impl VideoBranch<'_> {
                 }
             }
             if let Some(port) = state.port.take() {
-                state.encoder = Some(self.open(&frame, base, rate, port)?);
+                state.encoder = Some(self.open(&frame, (base, rate), kept, port)?);
             }
             if let Some(encoder) = &mut state.encoder {
                 encoder.encode(frame, base, self.encode.gop, self.window, self.round)?;
@@ -306,7 +308,15 @@ impl VideoBranch<'_> {
         Ok(())
     }
 
-    fn open(&self, frame: &Frame, base: Rational, filtered: Option<Rational>, port: Port) -> Result<Encoder, Stop> {
+    /// Opens the encoder for frames like `frame`, with times in `base`, at the rate that filters gave them; `kept` where
+    /// they are of high dynamic range.
+    fn open(
+        &self,
+        frame: &Frame,
+        (base, filtered): (Rational, Option<Rational>),
+        kept: bool,
+        port: Port,
+    ) -> Result<Encoder, Stop> {
         let asked = self.frame_rate();
         let rate = match asked {
             FrameRate::Fixed(rate) => Rational(rate.num, rate.den),
@@ -339,12 +349,14 @@ impl VideoBranch<'_> {
         {
             raw::set_stats_in(&mut video, seen);
         }
+        let (metadata, side_data) = hdr::metadata(frame, &self.source.track);
         let setting = Setting {
             encode: self.encode,
             frame_rate: f64::from(rate),
             constant_rate: cadence.is_constant(),
             threads: self.threads,
             pass: self.round.as_ref().map(Round::pass),
+            hdr: kept.then_some(metadata),
         };
         let options = encode::dictionary(self.encode.codec.info().options_for(&setting), self.threads);
         let opened = video.open_with(options).map_err(failed)?;
@@ -353,7 +365,7 @@ impl VideoBranch<'_> {
         encoding.port().ready(Spec {
             parameters: encoding.parameters(),
             time_base: cadence.time_base,
-            side_data: Vec::new(),
+            side_data: if kept { side_data } else { Vec::new() },
             frame_rate: cadence.is_constant().then_some(rate),
             size: Some(Pixels::new(frame.width(), frame.height())),
             language: track.language.clone(),

@@ -53,6 +53,11 @@ fn options(setting: &Setting<'_>) -> Options {
             parameters.push("rc=1".to_owned());
         }
     }
+    if let Some(hdr) = setting.hdr {
+        let plain = |value: f64, _| value.to_string();
+        parameters.extend(hdr.display.map(|display| format!("mastering-display={}", display.text(plain))));
+        parameters.extend(hdr.light.map(|(pixel, picture)| format!("content-light={pixel},{picture}")));
+    }
     if setting.threads > 0 {
         parameters.push(format!("lp={}", setting.threads));
     }

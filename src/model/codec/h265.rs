@@ -72,6 +72,12 @@ fn parameters(setting: &Setting<'_>) -> String {
     if matches!(encode.rate_control, RateControl::Cbr { .. }) {
         parameters.push("strict-cbr=1".to_owned());
     }
+    if let Some(hdr) = setting.hdr {
+        let steps = |value: f64, per_unit: f64| (value * per_unit).round().to_string();
+        parameters.push("hdr10=1".to_owned());
+        parameters.extend(hdr.display.map(|display| format!("master-display={}", display.text(steps))));
+        parameters.extend(hdr.light.map(|(pixel, picture)| format!("max-cll={pixel},{picture}")));
+    }
     if setting.threads > 0 {
         parameters.push(format!("pools={}", setting.threads));
     }

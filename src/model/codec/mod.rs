@@ -16,6 +16,7 @@ mod gif;
 mod h264;
 mod h265;
 mod hardware;
+mod hdr;
 mod mjpeg;
 mod mp3;
 mod options;
@@ -32,6 +33,7 @@ use super::work::{AudioEncode, Container, VideoEncode};
 
 pub use container::ContainerInfo;
 pub use hardware::Hardware;
+pub use hdr::{HdrMetadata, MasteringDisplay};
 pub use options::{Options, Pass, Setting};
 
 /// Makes the enum of a kind of codec from its registry: one line is one codec and the file that it stands in.

@@ -1,5 +1,6 @@
 //! What encoders are told, and what most of them share.
 
+use super::hdr::HdrMetadata;
 use crate::model::work::{AudioEncode, Gop, RateControl, VideoEncode};
 
 /// Options of an encoder, by libav's names.
@@ -24,6 +25,8 @@ pub struct Setting<'a> {
     pub threads: u32,
     /// Which pass of two it is; absent: the only one.
     pub pass: Option<Pass<'a>>,
+    /// Metadata of high dynamic range, where it is kept.
+    pub hdr: Option<HdrMetadata>,
 }
 
 /// One of two passes over the frames.

@@ -25,7 +25,7 @@ fn encode(codec: VideoCodec, rate_control: RateControl) -> VideoEncode {
 }
 
 fn told(encode: &VideoEncode, pass: Option<Pass<'_>>) -> String {
-    let setting = Setting { encode, frame_rate: 29.97, constant_rate: true, threads: 0, pass };
+    let setting = Setting { encode, frame_rate: 29.97, constant_rate: true, threads: 0, pass, hdr: None };
     let options = encode.codec.info().options_for(&setting);
     options.iter().map(|(name, value)| format!("{name}={value}")).collect::<Vec<_>>().join(" ")
 }
@@ -129,7 +129,7 @@ fn keyframes_are_counted_where_encoders_do_not_listen() {
     let frames = VideoEncode { gop: Some(Gop::Frames(48)), ..frames };
     let none = VideoEncode { gop: None, ..frames.clone() };
     let gop = |encode, constant_rate, forced| {
-        Setting { encode, frame_rate: 29.97, constant_rate, threads: 0, pass: None }.gop(forced)
+        Setting { encode, frame_rate: 29.97, constant_rate, threads: 0, pass: None, hdr: None }.gop(forced)
     };
     assert_eq!((gop(&seconds, true, false), gop(&seconds, true, true)), (60, 60));
     assert_eq!((gop(&seconds, false, false), gop(&seconds, false, true)), (60, 65_535));
@@ -177,4 +177,28 @@ fn vorbis_gets_a_bit_rate_that_it_has() {
     let told = |channels| (AudioCodec::Vorbis.info().options)(&encode, channels);
     assert_eq!(told(1), [("b", "240000".to_owned())]);
     assert_eq!(told(2), [("b", "480000".to_owned())]);
+}
+
+#[test]
+fn metadata_of_high_dynamic_range_are_told_to_encoders_that_write_them() {
+    let display = MasteringDisplay {
+        red: (0.708, 0.292),
+        green: (0.17, 0.797),
+        blue: (0.131, 0.046),
+        white: (0.3127, 0.329),
+        luminance: (0.005, 1_000.0),
+    };
+    let hdr = Some(HdrMetadata { display: Some(display), light: Some((1_100, 180)) });
+    let told = |codec: VideoCodec, key: &str| {
+        let encode = encode(codec, RateControl::Crf { crf: 30.0, maxrate_bps: None, bufsize_bits: None });
+        let setting = Setting { encode: &encode, frame_rate: 25.0, constant_rate: true, threads: 0, pass: None, hdr };
+        let options = codec.info().options_for(&setting);
+        options.into_iter().find(|(name, _)| *name == key).unwrap().1
+    };
+    let x265 = told(VideoCodec::H265, "x265-params");
+    let expected = "master-display=G(8500,39850)B(6550,2300)R(35400,14600)WP(15635,16450)L(10000000,50)";
+    assert!(x265.contains(expected) && x265.contains("max-cll=1100,180"), "{x265}");
+    let svt = told(VideoCodec::Av1, "svtav1-params");
+    let expected = "mastering-display=G(0.17,0.797)B(0.131,0.046)R(0.708,0.292)WP(0.3127,0.329)L(1000,0.005)";
+    assert!(svt.contains(expected) && svt.contains("content-light=1100,180"), "{svt}");
 }

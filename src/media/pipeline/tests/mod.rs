@@ -17,6 +17,7 @@ mod codecs;
 mod faults;
 mod field_cases;
 mod files;
+mod hdr;
 mod parts;
 mod pictures;
 mod real;

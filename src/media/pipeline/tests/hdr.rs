@@ -1,0 +1,119 @@
+//! High dynamic range kept: tags, bits and metadata of what comes out.
+
+use reelmill::model::work::{HdrMode, Treatment, VideoCodec};
+
+use super::*;
+
+/// Half a second of PQ with the metadata of a display and of its light.
+fn hdr10() -> crate::testing::Clip {
+    lavfi(
+        &["testsrc2=d=0.5:r=10:s=320x180"],
+        &[
+            "-vf",
+            "format=yuv420p10le,setparams=color_primaries=bt2020:color_trc=smpte2084:colorspace=bt2020nc:range=tv",
+            "-c:v",
+            "libx265",
+            "-preset",
+            "ultrafast",
+            "-x265-params",
+            "log-level=none:hdr10=1:max-cll=1100,180:\
+             master-display=G(8500,39850)B(6550,2300)R(35400,14600)WP(15635,16450)L(10000000,50)",
+        ],
+        "a.mp4",
+    )
+}
+
+fn kept(codec: VideoCodec, mode: HdrMode, container: Container, file: &str) -> Output {
+    let preset = match codec {
+        VideoCodec::Av1 => Some("12"),
+        VideoCodec::H264 | VideoCodec::H265 => Some("ultrafast"),
+        VideoCodec::Vp9 => Some("8"),
+        _ => None,
+    };
+    let Output::Media(mut media) = media_output(file, encoded()) else { unreachable!() };
+    media.container = container;
+    media.video = Some(Video::Encode(VideoEncode {
+        codec,
+        preset: preset.map(str::to_owned),
+        treatment: Treatment { hdr: mode, ..Treatment::default() },
+        ..encoded()
+    }));
+    Output::Media(media)
+}
+
+#[test]
+fn field_case_18_high_dynamic_range_is_kept_with_its_metadata() {
+    let clip = hdr10();
+    let outputs = [
+        kept(VideoCodec::H265, HdrMode::Keep, Container::Mp4, "h265.mp4"),
+        kept(VideoCodec::Av1, HdrMode::Keep, Container::Mkv, "av1.mkv"),
+        kept(VideoCodec::Vp9, HdrMode::Keep, Container::Webm, "vp9.webm"),
+        kept(VideoCodec::Prores, HdrMode::Keep, Container::Mov, "prores.mov"),
+    ];
+    let trial = Trial::new(&clip, &outputs);
+    for (file, produced) in ["h265.mp4", "av1.mkv", "vp9.webm", "prores.mov"].iter().zip(trial.made.produced()) {
+        let video = &produced.files[0].media.as_ref().unwrap().video[0];
+        assert!(video.bit_depth >= Some(10), "{file}: {video:?}");
+        let tags = [&video.color_transfer, &video.color_primaries, &video.color_space].map(|tag| tag.as_deref());
+        assert_eq!(tags, [Some("smpte2084"), Some("bt2020"), Some("bt2020nc")], "{file}");
+        let path = trial.path(file);
+        let arguments = ["-v", "error", "-select_streams", "v", "-show_frames", "-show_streams"];
+        let output = Command::new("ffprobe").args(arguments).arg(path).output().unwrap();
+        let said = String::from_utf8(output.stdout).unwrap();
+        for fact in ["red_x=35400/50000", "max_luminance=10000000/10000", "max_content=1100", "max_average=180"] {
+            // ProRes says it in neither its frames nor, to this reader, its container.
+            let number = said.lines().filter_map(|line| same(line, fact)).next();
+            assert!(number.is_some_and(|near| near) || *file == "prores.mov", "{file} does not say {fact}: {said}");
+        }
+    }
+    let similarity = trial.similarity("h265.mp4", &clip, "null");
+    assert!(similarity > 0.9, "{similarity}");
+}
+
+/// Whether a line says the same number under the same key, give or take rounding; `None` of another key.
+fn same(line: &str, fact: &str) -> Option<bool> {
+    let value = |text: &str| {
+        let (key, number) = text.split_once('=')?;
+        let (num, den) = number.split_once('/').unwrap_or((number, "1"));
+        Some((key.to_owned(), num.parse::<f64>().ok()? / den.parse::<f64>().ok()?))
+    };
+    let ((one, said), (other, wanted)) = (value(line)?, value(fact)?);
+    (one == other).then(|| (said / wanted - 1.0).abs() < 0.001)
+}
+
+#[test]
+fn field_case_18_auto_keeps_ten_bits_and_maps_eight() {
+    let clip = hdr10();
+    let mut ten = kept(VideoCodec::H265, HdrMode::Auto, Container::Mp4, "ten.mp4");
+    let mut mapped = kept(VideoCodec::H265, HdrMode::Sdr, Container::Mp4, "mapped.mp4");
+    for output in [&mut ten, &mut mapped] {
+        if let Output::Media(MediaOutput { video: Some(Video::Encode(encode)), .. }) = output {
+            encode.pixel_format = Some("yuv420p10le".to_owned());
+        }
+    }
+    let eight = kept(VideoCodec::H265, HdrMode::Auto, Container::Mp4, "eight.mp4");
+    let trial = Trial::new(&clip, &[ten, mapped, eight]);
+    let seen: Vec<_> = trial
+        .made
+        .produced()
+        .iter()
+        .map(|produced| {
+            let video = &produced.files[0].media.as_ref().unwrap().video[0];
+            (video.bit_depth, video.color_transfer.clone().unwrap_or_default())
+        })
+        .collect();
+    let expected = [(10, "smpte2084"), (10, "bt709"), (8, "bt709")];
+    assert_eq!(seen, expected.map(|(bits, transfer)| (Some(bits), transfer.to_owned())));
+    for file in ["mapped.mp4", "eight.mp4"] {
+        let data = trial.ffprobe(file, "v", "frame_side_data=side_data_type");
+        assert!(data.iter().all(|data| !data.contains("display") && !data.contains("light")), "{file}: {data:?}");
+    }
+}
+
+#[test]
+fn standard_range_stays_as_it_is_where_high_is_to_be_kept() {
+    let clip = lavfi(&["testsrc2=d=0.3:r=10:s=320x180"], &["-pix_fmt", "yuv420p"], "a.mp4");
+    let trial = Trial::new(&clip, &[kept(VideoCodec::H265, HdrMode::Keep, Container::Mp4, "out.mp4")]);
+    let video = &trial.made.media().video[0];
+    assert_eq!((video.bit_depth, video.hdr), (Some(8), None));
+}
