@@ -87,7 +87,7 @@ fn treatments_that_make_no_sense_are_refused() {
         ("{ deinterlace: yes }", "TPL0104"),
         ("{ denoise: 3 }", "TPL0104"),
         ("{ hdr: 10 }", "TPL0104"),
-        ("{ hdr: keep }", "TPL0220"),
+        ("{ codec: h265, profile: main, hdr: keep }", "TPL0220"),
         ("{ degrain: 3 }", "TPL0105"),
     ] {
         assert_eq!(codes(&format!("{{ video: {video} }}")), [expected], "{video}");
