@@ -153,7 +153,7 @@ fn video_rules(codec: VideoCodec, video: &Node, sink: &mut Sink<'_>) {
     }
     codecs::video_rules(codec, video, sink);
     rate_rules(video, sink);
-    treatment::check(video, sink);
+    treatment::check(codec, video, sink);
     exclusive(video, &["short_side", "long_side"], "TPL0205", sink);
     exclusive(video, &["short_side", "width"], "TPL0205", sink);
     exclusive(video, &["short_side", "height"], "TPL0205", sink);

@@ -2,11 +2,8 @@
 
 use super::encode::count;
 use crate::model::units;
-use crate::model::work::{Color, Crop, Deinterlace, Denoise, HdrMode, Length, Pad, Treatment, Turn};
+use crate::model::work::{Color, Crop, Deinterlace, Denoise, HdrMode, Length, Pad, Treatment, Turn, VideoCodec};
 use crate::yaml::{Node, Sink};
-
-/// Codecs that hold high dynamic range.
-const HDR_CODECS: &[&str] = &["h265", "av1", "vp9", "prores"];
 
 /// The treatment that the parameters of `video` ask for.
 pub(super) fn read(video: &Node) -> Treatment {
@@ -74,7 +71,7 @@ pub(super) fn shown_size((width, height): (u32, u32), treatment: &Treatment) -> 
 }
 
 /// Holds the parameters of `video` against each other.
-pub(super) fn check(video: &Node, sink: &mut Sink<'_>) {
+pub(super) fn check(codec: VideoCodec, video: &Node, sink: &mut Sink<'_>) {
     if let Some(crop) = video.get("crop") {
         crop_rules(crop, sink);
     }
@@ -82,18 +79,21 @@ pub(super) fn check(video: &Node, sink: &mut Sink<'_>) {
         pad_rules(video, pad, sink);
     }
     if let Some(hdr) = video.get("hdr").filter(|hdr| hdr.as_str() == Some("keep")) {
-        hdr_rules(video, hdr, sink);
+        hdr_rules(codec, video, hdr, sink);
     }
 }
 
-fn hdr_rules(video: &Node, hdr: &Node, sink: &mut Sink<'_>) {
+fn hdr_rules(codec: VideoCodec, video: &Node, hdr: &Node, sink: &mut Sink<'_>) {
     let word = |key: &str| video.get(key).and_then(Node::scalar_text);
-    let codec = word("codec").unwrap_or_else(|| "h264".to_owned());
-    if !HDR_CODECS.contains(&codec.as_str()) {
-        sink.error("TPL0220", hdr.span, format!("{codec} does not hold high dynamic range here"))
-            .hint(format!("choose one of {}, or `hdr: sdr`", HDR_CODECS.join(", ")));
-    } else if let Some(format) = video.get("pix_fmt").filter(|f| f.as_str().is_some_and(|f| !f.contains("p1"))) {
-        sink.error("TPL0220", format.span, "high dynamic range takes ten bits").hint("leave out `pix_fmt`");
+    let info = codec.info();
+    if info.deep_format(word("profile").as_deref(), word("pix_fmt").as_deref()).is_none() {
+        let message = format!("{} has no pixels of ten bits here, which high dynamic range takes", info.title);
+        let hint = if info.deep_format(None, None).is_some() {
+            "leave out `profile` and `pix_fmt`, or say `hdr: sdr`"
+        } else {
+            "choose a codec such as h265, av1 or vp9, or say `hdr: sdr`"
+        };
+        sink.error("TPL0220", hdr.span, message).hint(hint);
     }
 }
 

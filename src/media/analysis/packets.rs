@@ -1,6 +1,6 @@
 //! What packets tell without being decoded: bit rate over time, and groups of pictures.
 //!
-//! **Invariant**: bounded by [`MAX_STEPS`](super::sweep::MAX_STEPS) and one time for each frame of a group.
+//! **Invariant**: bounded by [`MAX_STEPS`] and one time for each frame of a group.
 
 use ffmpeg_next::{Packet, Rational};
 use reelmill::model::media::{BitrateOverTime, Gops};

@@ -223,7 +223,7 @@ impl VideoBranch<'_> {
         let (format, tone_mapping) = self.pixels(look)?;
         let codec = encode.codec.info();
         let target = Target {
-            format: &format,
+            format,
             full_range: codec.full_range,
             frame_rate: if let FrameRate::Fixed(rate) = self.frame_rate() { Some(rate) } else { None },
             tone_mapping,
@@ -242,30 +242,30 @@ impl VideoBranch<'_> {
     }
 
     /// The pixel format for pictures of this look, and whether they are mapped to standard dynamic range.
-    fn pixels(&self, look: &Look) -> Result<(String, bool), MediaError> {
-        let asked = self.encode.pixel_format.as_deref();
-        let codec = self.encode.codec.info();
-        let format = match self.encode.encoder {
+    fn pixels(&self, look: &Look) -> Result<(&str, bool), MediaError> {
+        let encode = self.encode;
+        let codec = encode.codec.info();
+        let deep = look.is_hdr() && encode.treatment.hdr == HdrMode::Keep;
+        let format = match encode.encoder {
             _ if codec.palette => "yuv444p",
-            Some(hardware) => hardware.pixel_format(codec.pixel_format(self.encode).contains("10")),
-            None => codec.pixel_format(self.encode),
+            Some(hardware) => hardware.pixel_format(deep || codec.pixel_format(encode).contains("10")),
+            None if deep => codec
+                .deep_format(encode.profile.as_deref(), encode.pixel_format.as_deref())
+                .unwrap_or(codec.pixel_format(encode)),
+            None => codec.pixel_format(encode),
         };
         if !format.bytes().all(|b| b.is_ascii_alphanumeric()) {
             return Err(MediaError::Parameter(format!("`{format}` is not a pixel format")));
         }
-        let deep = look::depth(format) >= HDR_BITS;
-        let kept = match self.encode.treatment.hdr {
-            HdrMode::Auto => deep,
-            HdrMode::Sdr => false,
-            HdrMode::Keep => true,
-        };
-        if look.is_hdr() && kept && !deep {
-            if asked.is_some() {
-                return Err(MediaError::Parameter(format!("{format} has too few bits for high dynamic range")));
-            }
-            return Ok((format!("{format}10le"), false));
+        if !look.is_hdr() {
+            return Ok((format, false));
         }
-        Ok((format.to_owned(), look.is_hdr() && !kept && graph::has_filters(look::TONE_MAPPING)))
+        let holds = look::depth(format) >= HDR_BITS;
+        if deep && !holds {
+            return Err(MediaError::Parameter(format!("{format} has too few bits for high dynamic range")));
+        }
+        let kept = holds && encode.treatment.hdr != HdrMode::Sdr;
+        Ok((format, !kept && graph::has_filters(look::TONE_MAPPING)))
     }
 
     /// Filters that give pictures a palette: one for all, for which all of them are kept until the end, or where they

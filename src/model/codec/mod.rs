@@ -175,6 +175,18 @@ impl VideoInfo {
         encode.pixel_format.as_deref().or_else(of_profile).or(self.pixel_formats.first().copied()).unwrap_or("yuv420p")
     }
 
+    /// The pixel format to encode high dynamic range in: the one asked for, or the first with ten bits or more that the
+    /// profile, or the codec, has; `None` where there is none.
+    #[must_use]
+    pub fn deep_format<'a>(&self, profile: Option<&str>, asked: Option<&'a str>) -> Option<&'a str> {
+        let deep = |format: &&str| DEEP.iter().any(|bits| format.contains(bits));
+        if asked.is_some() {
+            return asked.filter(deep);
+        }
+        let of_profile = self.profiles.iter().find(|(name, _)| Some(*name) == profile);
+        of_profile.map_or(self.pixel_formats, |(_, formats)| formats).iter().copied().find(deep)
+    }
+
     /// Names of every encoder that it can use.
     pub fn every_encoder(&'static self) -> impl Iterator<Item = &'static str> {
         std::iter::once(self.encoder).chain(self.hardware.iter().map(|(_, name)| *name))
@@ -196,6 +208,9 @@ impl VideoInfo {
         }
     }
 }
+
+/// What the names of pixel formats with ten bits or more have in them.
+const DEEP: &[&str] = &["p10", "p12", "p16"];
 
 /// What decides how many bits a video codec spends.
 #[derive(Clone, Copy, Debug, PartialEq)]

@@ -9,14 +9,14 @@ use crate::model::media::MediaInfo;
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Report {
-    /// Of [`Work::Analysis`].
+    /// Of [`Work::Analysis`](super::Work::Analysis).
     Analysis {
         /// What the source holds.
         info: Box<MediaInfo>,
         /// A chart, where one was asked for.
         files: Vec<ProducedFile>,
     },
-    /// Of [`Work::Pipeline`], one per output in order; and of [`Work::Package`], one in all.
+    /// Of [`Work::Pipeline`](super::Work::Pipeline), one per output in order; and of [`Work::Package`](super::Work::Package), one in all.
     Outputs(Vec<Result<Produced, Failure>>),
 }
 

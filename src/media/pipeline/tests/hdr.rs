@@ -62,7 +62,7 @@ fn field_case_18_high_dynamic_range_is_kept_with_its_metadata() {
         let said = String::from_utf8(output.stdout).unwrap();
         for fact in ["red_x=35400/50000", "max_luminance=10000000/10000", "max_content=1100", "max_average=180"] {
             // ProRes says it in neither its frames nor, to this reader, its container.
-            let number = said.lines().filter_map(|line| same(line, fact)).next();
+            let number = said.lines().find_map(|line| same(line, fact));
             assert!(number.is_some_and(|near| near) || *file == "prores.mov", "{file} does not say {fact}: {said}");
         }
     }
