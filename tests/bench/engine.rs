@@ -7,7 +7,9 @@
 //! claim when idle.
 //!
 //! `BENCH_EXECUTIONS` (default 20,000 per round), `BENCH_ENDED` (default 1,000,000; 0 leaves that round out),
-//! `BENCH_WAITING` (default 100,000; 0 leaves it out), `BENCH_STORES` (`sqlite,postgres`). PostgreSQL comes from `REELMILL_POSTGRES`, with its own settings.
+//! `BENCH_WAITING` (default 100,000; 0 leaves it out), `BENCH_FLAT` (default 100,000 executions while retention takes
+//! away what has ended; 0 leaves it out), `BENCH_STORES` (`sqlite,postgres`). PostgreSQL comes from `REELMILL_POSTGRES`,
+//! with its own settings.
 
 #![expect(clippy::unwrap_used, clippy::print_stdout, reason = "a bench may panic, and prints")]
 
@@ -35,7 +37,7 @@ use reelmill::notify::{self, NotifyError, Sender};
 use reelmill::objects::local::{Layout, LocalBuckets};
 use reelmill::store::postgres::{PostgresStore, Time};
 use reelmill::store::sqlite::SqliteStore;
-use reelmill::store::{Claim, Claimant, ExecutionFilter, Hint, SharedStore};
+use reelmill::store::{Claim, Claimant, ExecutionFilter, Hint, Pruned, Retention, SharedStore};
 use reelmill::template::Templates;
 use reelmill::workflow::{Evaluator, Limits, Workflow, compile};
 use serde_json::{Value, json};
@@ -193,6 +195,25 @@ impl Bench {
         rate
     }
 
+    /// Memory in MiB and, for a database in a file, its size in MiB: after a tenth of `executions`, and after all of them,
+    /// while retention takes away what has ended.
+    async fn flat(&self, executions: u64, database: Option<&Path>) -> [(f64, f64); 2] {
+        let retention = Retention { executions: Duration::ZERO, logs: Duration::ZERO, events: Duration::ZERO };
+        let mut sizes = Vec::new();
+        for _ in 0..10 {
+            self.round(executions / 10).await;
+            let now = SystemClock.now().after(Duration::from_secs(1));
+            while self.store.prune(retention, 2_000, now).await.unwrap() != Pruned::default() {}
+            let disk = database.map_or(0.0, |path| {
+                #[expect(clippy::cast_precision_loss, reason = "bytes of a file")]
+                let bytes = std::fs::metadata(path).unwrap().len() as f64;
+                bytes / 1_048_576.0
+            });
+            sizes.push((resident_mib("self"), disk));
+        }
+        [sizes[0], sizes[9]]
+    }
+
     /// Milliseconds from an event to the claim of its first job, in an idle store: median and 99th percentile.
     async fn waits(&self) -> (f64, f64) {
         let claimant = Claimant::of_all("bench");
@@ -242,7 +263,13 @@ fn setting(name: &str, default: u64) -> u64 {
     std::env::var(name).map_or(default, |value| value.parse().unwrap_or_else(|_| panic!("{name} is a number")))
 }
 
-async fn measure(name: &str, store: SharedStore, folder: &Path, fill: impl AsyncFn(u64)) -> Value {
+async fn measure(
+    name: &str,
+    store: SharedStore,
+    folder: &Path,
+    database: Option<&Path>,
+    fill: impl AsyncFn(u64),
+) -> Value {
     let executions = setting("BENCH_EXECUTIONS", 20_000);
     let ended = setting("BENCH_ENDED", 1_000_000);
     let bench = Bench::new(store, folder);
@@ -259,6 +286,20 @@ async fn measure(name: &str, store: SharedStore, folder: &Path, fill: impl Async
         "event_to_claim_p99_ms": (p99 * 100.0).round() / 100.0,
         "slowdown_at_1m": Value::Null,
     });
+    let flat = setting("BENCH_FLAT", 100_000);
+    if flat > 0 {
+        let [(memory, disk), (memory_after, disk_after)] = bench.flat(flat, database).await;
+        println!(
+            "{name}: {memory:.0} MiB of memory and {disk:.0} MiB on disk after {} executions, {memory_after:.0} and \
+             {disk_after:.0} after {flat}, with retention",
+            flat / 10
+        );
+        answer["flat"] = json!({
+            "executions": flat,
+            "resident_mib": [memory.round(), memory_after.round()],
+            "disk_mib": database.map(|_| [disk.round(), disk_after.round()]),
+        });
+    }
     if ended > 0 {
         fill(ended).await;
         let rates =
@@ -333,14 +374,14 @@ async fn main() {
         let database = folder.path().join("reelmill.db");
         let store = Arc::new(SqliteStore::open(&database, Arc::new(Evaluator)).unwrap());
         let fill = async |ended| ended::in_sqlite(&database, ended);
-        answer.insert("sqlite".to_owned(), measure("sqlite", store, folder.path(), fill).await);
+        answer.insert("sqlite".to_owned(), measure("sqlite", store, folder.path(), Some(&database), fill).await);
     }
     if stores.contains("postgres") {
         let folder = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
         let url = server::empty().await;
         let store = PostgresStore::connect(&url, Time::Database, Arc::new(Evaluator)).await.unwrap();
         let fill = async |ended| ended::in_postgres(&url, ended).await;
-        answer.insert("postgres".to_owned(), measure("postgres", Arc::new(store), folder.path(), fill).await);
+        answer.insert("postgres".to_owned(), measure("postgres", Arc::new(store), folder.path(), None, fill).await);
         println!("{}", ended::plans(&url).await);
     }
     let (resident, share) = idle().await;
