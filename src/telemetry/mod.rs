@@ -1,7 +1,7 @@
 //! Telemetry: how the program speaks of itself while it runs.
 //!
 //! Lines for people on a terminal, JSON otherwise; `REELMILL_LOG` filters (`info` by default). The execution log that
-//! users read is not this: it is kept with the execution, in the store.
+//! users read is not this: it is kept with the execution, in the store. What is counted is in [`metrics`].
 
 pub mod metrics;
 

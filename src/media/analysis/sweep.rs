@@ -173,12 +173,7 @@ impl Eyes {
     }
 
     fn feed(&mut self, packet: Option<&Packet>) -> Result<(), MediaError> {
-        let mut frames = Vec::new();
-        self.decoder.feed(packet, |frame| {
-            frames.push(share(frame)?);
-            Ok(true)
-        })?;
-        frames.into_iter().try_for_each(|frame| self.look(&frame.into()))
+        decoded(&mut self.decoder, packet)?.into_iter().try_for_each(|frame| self.look(&frame.into()))
     }
 
     fn look(&mut self, frame: &ffmpeg_next::frame::Video) -> Result<(), MediaError> {
@@ -272,12 +267,7 @@ impl Ears {
     }
 
     fn feed(&mut self, packet: Option<&Packet>) -> Result<(), MediaError> {
-        let mut frames = Vec::new();
-        self.decoder.feed(packet, |frame| {
-            frames.push(share(frame)?);
-            Ok(true)
-        })?;
-        for frame in frames {
+        for frame in decoded(&mut self.decoder, packet)? {
             self.listen(frame.into())?;
         }
         if packet.is_none()
@@ -363,6 +353,16 @@ fn intervals(marks: &Marks, end_s: f64) -> Vec<Interval> {
     let starts = marks.iter().filter(|(begins, _)| *begins).map(|(_, at)| *at);
     let mut ends = marks.iter().filter(|(begins, _)| !*begins).map(|(_, at)| *at);
     starts.map(|start_s| Interval { start_s, end_s: ends.next().unwrap_or(end_s).max(start_s) }).collect()
+}
+
+/// Frames that a packet, or the end, brings.
+fn decoded(decoder: &mut Decoder, packet: Option<&Packet>) -> Result<Vec<Frame>, MediaError> {
+    let mut frames = Vec::new();
+    decoder.feed(packet, |frame| {
+        frames.push(share(frame)?);
+        Ok(true)
+    })?;
+    Ok(frames)
 }
 
 fn share(frame: &Frame) -> Result<Frame, MediaError> {

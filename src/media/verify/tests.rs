@@ -5,49 +5,17 @@ use std::path::Path;
 
 use reelmill::model::Failure;
 use reelmill::model::failure::{Blame, Class};
-use reelmill::model::work::{
-    Audio, AudioCodec, AudioEncode, Container, Fit, FrameRate, Level, MediaOutput, RateControl, Size, Subtitles,
-    Tracks, Treatment, Video, VideoCodec, VideoEncode,
-};
+use reelmill::model::work::{Audio, AudioCodec, Container, MediaOutput, Subtitles, Video};
 
 use super::{Expected, ExpectedAudio, ExpectedVideo, verify};
-use crate::testing::{Clip, generate};
+use crate::testing::{Clip, aac, encoded, generate};
 
 fn output() -> MediaOutput {
     MediaOutput {
         file: "out.mp4".into(),
         container: Container::Mp4,
-        video: Some(Video::Encode(VideoEncode {
-            codec: VideoCodec::H264,
-            encoder: None,
-            profile: None,
-            level: None,
-            preset: None,
-            tune: None,
-            rate_control: RateControl::Crf { crf: 23.0, maxrate_bps: None, bufsize_bits: None },
-            gop: None,
-            quality: None,
-            two_passes: false,
-            b_frames: None,
-            refs: None,
-            size: Size::Source,
-            fit: Fit::Rescale,
-            upscale: false,
-            frame_rate: FrameRate::Source,
-            treatment: Treatment::default(),
-            pixel_format: None,
-        })),
-        audio: Some(Audio::Encode(AudioEncode {
-            codec: AudioCodec::Aac,
-            profile: None,
-            bitrate_bps: None,
-            sample_rate: None,
-            bit_depth: None,
-            channels: None,
-            tracks: Tracks::Main,
-            level: Level::Source,
-            mix: None,
-        })),
+        video: Some(Video::Encode(encoded())),
+        audio: Some(Audio::Encode(aac())),
         subtitles: Subtitles::None,
         clip: None,
         parts: Vec::new(),

@@ -136,6 +136,40 @@ async fn nobody_is_told_of_a_commit_that_fails() {
 }
 
 #[tokio::test]
+async fn a_command_that_fails_after_it_wrote_undoes_itself_and_no_other() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = open(&folder.path().join("reelmill.db"));
+    let ids = SequentialIds::default();
+    let (entered, holding) = tokio::sync::oneshot::channel();
+    let mut entered = Some(entered);
+    let (release, gate) = mpsc::channel::<()>();
+    // Holds the writer until the others wait for it, so that they share a transaction.
+    let held = store.writer.call("hold", move |_| {
+        if let Some(entered) = entered.take() {
+            entered.send(()).expect("somebody waits for it");
+            gate.recv().expect("it is released");
+        }
+        Ok(())
+    });
+    let bad = store.writer.call("write and fail", |w| {
+        w.db.execute("INSERT INTO queues (name) VALUES ('left over')", [])?;
+        w.db.execute("INSERT INTO queues (name) VALUES ('left over')", [])?;
+        Ok(())
+    });
+    let together = async {
+        holding.await.expect("the writer is held");
+        futures::join!(store.start(execution(&ids), NOW), bad, store.start(execution(&ids), NOW), async {
+            release.send(()).expect("the writer waits");
+        })
+    };
+    let (held, (before, bad, after, ())) = futures::join!(held, together);
+    assert!(held.is_ok() && before.is_ok() && after.is_ok(), "{before:?} {after:?}");
+    assert!(matches!(bad, Err(StoreError::Database { .. })), "{bad:?}");
+    assert_eq!(count(&store).await, 2);
+    assert!(store.queues().await.unwrap().iter().all(|queue| queue.name != "left over"));
+}
+
+#[tokio::test]
 async fn a_database_of_the_first_version_goes_on() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("reelmill.db");
