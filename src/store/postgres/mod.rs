@@ -28,7 +28,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use serde_json::Value;
 use sqlx::PgPool;
-use tokio::sync::broadcast;
+use tokio::sync::{broadcast, mpsc};
 use tokio_util::sync::{CancellationToken, DropGuard};
 
 use self::command::{Advance, Command, Target};
@@ -74,7 +74,9 @@ impl PostgresStore {
         let (hints, _) = broadcast::channel(HINTS);
         let stop = CancellationToken::new();
         tokio::spawn(open::listen(options.clone(), channel.clone(), hints.clone(), stop.clone()));
-        let writer = WriterHandle::spawn(open::for_writing(options), evaluate, time, channel, hints.clone());
+        let (others, told) = mpsc::unbounded_channel();
+        tokio::spawn(open::tell(pool.clone(), channel, told));
+        let writer = WriterHandle::spawn(open::for_writing(options), evaluate, time, hints.clone(), others);
         Ok(Self { pool, writer, hints, time, _listener: stop.drop_guard() })
     }
 

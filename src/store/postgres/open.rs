@@ -5,9 +5,10 @@ use std::time::Duration;
 
 use sqlx::postgres::{PgConnectOptions, PgListener, PgPoolOptions};
 use sqlx::{Connection, Executor, PgConnection, PgPool, Row};
-use tokio::sync::broadcast;
+use tokio::sync::{broadcast, mpsc};
 use tokio_util::sync::CancellationToken;
 
+use super::HINTS;
 use crate::store::{Hint, StoreError};
 
 /// Migrations in order; never edited, only added to. Each must leave daemons of the version before it working.
@@ -155,8 +156,22 @@ async fn hear(
     }
 }
 
+/// Tells other daemons, until nobody has anything to tell. Several hints are one message: of transactions that notify,
+/// the whole server commits only one at a time, so none that writes does it.
+pub(super) async fn tell(pool: PgPool, channel: Channel, mut hints: mpsc::UnboundedReceiver<Hint>) {
+    let mut waiting = Vec::new();
+    while hints.recv_many(&mut waiting, HINTS).await > 0 {
+        let payload = format!("{} {}", channel.sender, payload(&waiting));
+        waiting.clear();
+        let told = sqlx::query("SELECT pg_notify($1, $2)").bind(&channel.name).bind(payload).execute(&pool).await;
+        if let Err(error) = told {
+            tracing::debug!(%error, "other daemons were not told; they find the work when they look for it");
+        }
+    }
+}
+
 /// What other daemons are told of hints; executions are followed where they are worked on, and polled elsewhere.
-pub(super) fn payload(hints: &[Hint]) -> String {
+fn payload(hints: &[Hint]) -> String {
     let queue = hints.contains(&Hint::Queue).then_some('q');
     let outbox = hints.contains(&Hint::Outbox).then_some('o');
     queue.into_iter().chain(outbox).collect()

@@ -18,7 +18,6 @@ use super::batch::Batch;
 use super::command::{Command, Reply};
 use super::fault::Fault;
 use super::load::Cache;
-use super::open::{Channel, payload};
 use crate::engine::Evaluate;
 use crate::store::{Hint, StoreError};
 
@@ -49,11 +48,11 @@ impl WriterHandle {
         options: PgConnectOptions,
         evaluate: Arc<dyn Evaluate + Send + Sync>,
         time: Time,
-        channel: Channel,
         hints: broadcast::Sender<Hint>,
+        others: mpsc::UnboundedSender<Hint>,
     ) -> Self {
         let (commands, inbox) = mpsc::unbounded_channel();
-        let writer = Writer { options, db: None, cache: Cache::new(evaluate), time, channel, hints };
+        let writer = Writer { options, db: None, cache: Cache::new(evaluate), time, hints, others };
         tokio::spawn(writer.serve(inbox));
         Self { commands }
     }
@@ -76,8 +75,10 @@ struct Writer {
     db: Option<(PgConnection, Instant)>,
     cache: Cache,
     time: Time,
-    channel: Channel,
+    /// Who listens here.
     hints: broadcast::Sender<Hint>,
+    /// Who tells other daemons.
+    others: mpsc::UnboundedSender<Hint>,
 }
 
 impl Writer {
@@ -109,6 +110,9 @@ impl Writer {
                 for hint in hints {
                     // An error means that nobody listens.
                     let _ = self.hints.send(hint);
+                    if matches!(hint, Hint::Queue | Hint::Outbox) {
+                        let _ = self.others.send(hint);
+                    }
                 }
                 None
             }
@@ -133,8 +137,7 @@ impl Writer {
 
     async fn attempt(&mut self, commands: &mut [Command]) -> Result<Vec<Hint>, Fault> {
         let mut db = self.connection().await?;
-        let (cache, channel) = (&mut self.cache, &self.channel);
-        let work = AssertUnwindSafe(transact(&mut db, cache, self.time, channel, commands)).catch_unwind();
+        let work = AssertUnwindSafe(transact(&mut db, &mut self.cache, self.time, commands)).catch_unwind();
         let outcome = match tokio::time::timeout(TRANSACTION, work).await {
             Ok(Ok(outcome)) => outcome,
             Ok(Err(_)) => Err(Fault::Store(StoreError::Illegal("the store panicked; please report it".to_owned()))),
@@ -168,18 +171,12 @@ async fn transact(
     db: &mut PgConnection,
     cache: &mut Cache,
     time: Time,
-    channel: &Channel,
     commands: &mut [Command],
 ) -> Result<Vec<Hint>, Fault> {
     let mut transaction = db.begin().await?;
     let mut batch = Batch::begin(&mut transaction, cache, time).await?;
     batch.run(commands).await?;
     let hints = batch.end();
-    let payload = payload(&hints);
-    if !payload.is_empty() {
-        let payload = format!("{} {payload}", channel.sender);
-        sqlx::query("SELECT pg_notify($1, $2)").bind(&channel.name).bind(payload).execute(&mut *transaction).await?;
-    }
     transaction.commit().await?;
     Ok(hints)
 }
