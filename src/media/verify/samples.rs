@@ -11,7 +11,10 @@ use crate::probe::seconds;
 /// Audio decoded at each end, in seconds.
 const AUDIO_S: f64 = 1.0;
 
-/// Payload kept of each end, in bytes; of a longer group of pictures only its beginning is decoded.
+/// Pictures decoded at the beginning: what is wrong with all of a stream is wrong with them.
+const PICTURES: usize = 16;
+
+/// Payload kept of the end, in bytes; of a longer group of pictures only its beginning is decoded.
 const MAX_KEPT_BYTES: usize = 64 << 20;
 
 /// What was read of one stream.
@@ -88,20 +91,16 @@ impl Samples {
         self.end = self.end.max(Some(time.saturating_add(packet.duration().max(0))));
     }
 
-    /// Keeps the first and the last group of pictures, or second of audio.
+    /// Keeps the first pictures and the last group of them, or the first and the last second of audio.
     fn keep(&mut self, packet: &Packet) {
         let video = self.parameters.medium() == media::Type::Video;
         if video && packet.is_key() {
-            self.head_full |= !self.head.is_empty();
             self.tail.clear();
             self.tail_bytes = 0;
         }
-        if !video && self.head.len() >= self.packets_of_audio() {
-            self.head_full = true;
-        }
+        self.head_full |= self.head.len() >= if video { PICTURES } else { self.packets_of_audio() };
         if !self.head_full {
             self.head.push(packet.clone());
-            self.head_full = self.head.iter().map(Packet::size).sum::<usize>() > MAX_KEPT_BYTES;
         }
         if self.tail_bytes > MAX_KEPT_BYTES {
             return;
@@ -165,10 +164,12 @@ impl Samples {
     }
 }
 
-/// Decodes packets; errors count where `strict`, and before the first frame only where they are `independent`.
+/// Decodes packets, all of them where `strict`, else until the first frame. Errors count where `strict`, and before the
+/// first frame only where they are `independent`. Only whether it decodes counts, so blocks keep their edges.
 fn decodes(parameters: &codec::Parameters, packets: &[Packet], strict: bool, independent: bool) -> Result<(), String> {
     let codec = decoder::find(parameters.id()).ok_or("no decoder")?;
     let mut options = Dictionary::new();
+    options.set("skip_loop_filter", "all");
     if strict {
         options.set("err_detect", "explode+crccheck+bitstream+buffer");
     }
@@ -183,6 +184,9 @@ fn decodes(parameters: &codec::Parameters, packets: &[Packet], strict: bool, ind
             return Err(error.to_string());
         }
         frames += take_frames(&mut decoder, strict && (independent || frames > 0))?;
+        if frames > 0 && !strict {
+            return Ok(());
+        }
     }
     if decoder.send_eof().is_ok() {
         frames += take_frames(&mut decoder, strict)?;
