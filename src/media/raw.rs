@@ -280,6 +280,24 @@ pub fn set_stats_in(encoder: &mut codec::Context, text: &std::ffi::CStr) {
     unsafe { (*encoder.as_mut_ptr()).stats_in = text.as_ptr().cast_mut() };
 }
 
+/// Sets flags of an encoder beside those that it has by itself, such as that no picture leans over a keyframe.
+pub fn add_flags(encoder: &mut codec::Context, flags: codec::Flags) {
+    // SAFETY: the encoder is allocated; the field is a plain number.
+    unsafe { (*encoder.as_mut_ptr()).flags |= flags.bits() as std::ffi::c_int };
+}
+
+/// Tells an encoder how many ticks of its clock a frame lasts. From FFmpeg 6.1 on frames say so themselves.
+pub fn set_frame_ticks(encoder: &mut codec::Context, ticks: i64) {
+    if cfg!(ffmpeg_6_1) {
+        return;
+    }
+    #[cfg(not(ffmpeg_6_1))]
+    // SAFETY: the encoder is allocated; the field is a plain number.
+    unsafe {
+        (*encoder.as_mut_ptr()).ticks_per_frame = std::ffi::c_int::try_from(ticks).unwrap_or(1).max(1);
+    }
+}
+
 /// What an open encoder says about its stream.
 #[must_use]
 pub fn parameters_of(encoder: &codec::Context) -> codec::Parameters {

@@ -120,6 +120,6 @@ pub fn dictionary(options: Options, threads: u32) -> Dictionary<'static> {
 /// Has the encoder put its headers beside the stream, where the container wants them there.
 pub fn set_global_header(context: &mut codec::Context, muxer: &str) {
     if muxer != "mpegts" {
-        context.set_flags(codec::Flags::GLOBAL_HEADER);
+        raw::add_flags(context, codec::Flags::GLOBAL_HEADER);
     }
 }

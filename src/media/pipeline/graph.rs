@@ -163,6 +163,12 @@ impl Graph {
         self.named(label)?.source().flush().map_err(|e| self.failed(e))
     }
 
+    /// The same, where the last frame is shown until `end`, on the clock of what went in: filters that make frames of a
+    /// constant rate make the last ones of that.
+    pub fn finish_at(&mut self, label: &str, end: i64) -> Result<(), MediaError> {
+        self.named(label)?.source().close(end).map_err(|e| self.failed(e))
+    }
+
     /// The next frame that comes out; `None` when the graph wants more, or at its end.
     pub fn pull(&mut self) -> Result<Option<Frame>, MediaError> {
         let mut frame = raw::blank();

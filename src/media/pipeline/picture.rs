@@ -20,6 +20,9 @@ use crate::libav::{self, Orientation};
 /// Filters that tone mapping takes.
 pub const TONE_MAPPING: &[&str] = &["zscale", "tonemap"];
 
+/// Transfers of high dynamic range: PQ and HLG.
+const HDR_TRANSFERS: [&str; 2] = ["smpte2084", "arib-std-b67"];
+
 /// Height from which untagged video is taken to be high definition.
 const HD_HEIGHT: u32 = 720;
 
@@ -99,7 +102,7 @@ impl Look {
     /// Whether it is of high dynamic range.
     #[must_use]
     pub fn is_hdr(&self) -> bool {
-        !self.rgb && matches!(self.color.transfer.as_deref(), Some("smpte2084" | "arib-std-b67"))
+        !self.rgb && self.color.transfer.as_deref().is_some_and(|name| HDR_TRANSFERS.contains(&name))
     }
 
     /// Matrix coefficients, guessed where they are not tagged.
@@ -262,6 +265,8 @@ pub struct Chain {
     pub format: String,
     /// Colour matrix that comes out, by the name that `scale` knows.
     pub matrix: &'static str,
+    /// Transfer of high dynamic range, by the name that `zscale` knows; absent where standard range comes out.
+    pub high_range: Option<&'static str>,
 }
 
 /// The filters that turn frames of `look` into `target`, fitted as `fitted` says.
@@ -312,6 +317,7 @@ pub fn chain(look: &Look, fitted: Fitted, target: Target<'_>) -> Chain {
         out: fitted.out,
         format: target.format.to_owned(),
         matrix: scale_matrix(&tags.matrix),
+        high_range: HDR_TRANSFERS.iter().copied().find(|name| *name == tags.transfer),
     }
 }
 

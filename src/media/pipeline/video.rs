@@ -77,6 +77,8 @@ struct State {
     last_slot: Option<i64>,
     /// The last frame before the window, until one in it has come.
     before: Option<Frame>,
+    /// When the last frame that was filtered is no longer shown, on the track's clock.
+    end: i64,
 }
 
 struct Encoder {
@@ -90,7 +92,8 @@ struct Encoder {
 impl VideoBranch<'_> {
     /// Works until the frames or the window end, and lays `layers` over them.
     pub fn run(&self, frames: Inlet<ffmpeg_next::Frame>, port: Port, layers: Layers) -> Result<(), Stop> {
-        let mut state = State { layers, graph: None, encoder: None, port: Some(port), last_slot: None, before: None };
+        let mut state =
+            State { layers, graph: None, encoder: None, port: Some(port), last_slot: None, before: None, end: 0 };
         while let Some(frame) = frames.next()? {
             let mut frame = Frame::from(frame);
             match self.window.place(frame.pts().unwrap_or(0), self.source.track.time_base) {
@@ -177,6 +180,7 @@ impl VideoBranch<'_> {
             state.graph = Some((look, graph));
         }
         let time_us = frame.pts().unwrap_or(0).rescale(self.source.track.time_base, rescale::TIME_BASE);
+        state.end = self.end_of(frame);
         if let Some((_, graph)) = &mut state.graph {
             graph.push(FRAMES, frame)?;
         }
@@ -193,11 +197,20 @@ impl VideoBranch<'_> {
     fn flush(&self, state: &mut State) -> Result<(), Stop> {
         if let Some((_, graph)) = &mut state.graph {
             state.layers.finish(graph)?;
-            graph.finish(FRAMES)?;
+            graph.finish_at(FRAMES, state.end)?;
         }
         self.drain(state)?;
         state.graph = None;
         Ok(())
+    }
+
+    /// When a frame is no longer shown, on the track's clock: by its own duration, or by the frame rate where it has none
+    /// or a single tick, and at the end of the window at the latest.
+    fn end_of(&self, frame: &Frame) -> i64 {
+        let base = self.source.track.time_base;
+        let (own, usual) = (raw::duration(frame), 1.rescale(self.source.track.frame_rate.invert(), base));
+        let end = frame.pts().unwrap_or(0).saturating_add(if own > 1 { own } else { usual });
+        self.window.end(base).map_or(end, |window| window.min(end))
     }
 
     fn graph(&self, frame: &Frame, look: &Look, state: &mut State) -> Result<Graph, MediaError> {
@@ -339,6 +352,7 @@ impl VideoBranch<'_> {
         video.set_format(frame.format());
         video.set_aspect_ratio(Rational(1, 1));
         video.set_time_base(cadence.time_base);
+        raw::set_frame_ticks(&mut video, cadence.frame_duration);
         video.set_frame_rate(Some(rate));
         video.set_colorspace(frame.color_space());
         video.set_color_range(frame.color_range());

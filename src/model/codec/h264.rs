@@ -64,6 +64,10 @@ fn options(setting: &Setting<'_>) -> Options {
             options.push(("minrate", bitrate_bps.to_string()));
             options.push(("nal-hrd", "cbr".to_owned()));
         }
+        // Else it lets a source that grows harder have a quarter more than was asked for, and takes a minute to notice.
+        RateControl::Abr { .. } if setting.pass.is_none() => {
+            options.push(("x264-params", "ratetol=0.1".to_owned()));
+        }
         RateControl::Abr { .. } => {}
     }
     options.extend(Bits::of(encode.rate_control).options());

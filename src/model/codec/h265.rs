@@ -4,6 +4,9 @@ use super::options::{Bits, Options, Setting, escaped, words};
 use super::{Hardware, Rates, VideoInfo, h264};
 use crate::model::work::{Container, RateControl};
 
+/// Seconds over which an average is held in one pass.
+const AVERAGE_OVER_S: u64 = 2;
+
 /// The codec.
 pub const CODEC: VideoInfo = VideoInfo {
     name: "h265",
@@ -51,13 +54,26 @@ fn options(setting: &Setting<'_>) -> Options {
     if let RateControl::Crf { crf, .. } = encode.rate_control {
         options.push(("crf", crf.to_string()));
     }
-    options.extend(Bits::of(encode.rate_control).options());
+    options.extend(bits(setting).options());
     options.push(("g", setting.gop(true).to_string()));
     options.push(("forced-idr", "1".to_owned()));
     options.extend(encode.b_frames.map(|count| ("bf", count.to_string())));
     options.extend(encode.refs.map(|count| ("refs", count.to_string())));
     options.push(("x265-params", parameters(setting)));
     options
+}
+
+/// Bit rates that x265 is told. Of an average alone it takes little notice: one that is to be met in a single pass is
+/// bounded by a buffer, which no cap above the average leaves more room than was asked for.
+fn bits(setting: &Setting<'_>) -> Bits {
+    let bits = Bits::of(setting.encode.rate_control);
+    match (setting.encode.rate_control, bits.average) {
+        (RateControl::Abr { .. }, Some(average)) if setting.pass.is_none() => {
+            let buffer = average.saturating_mul(AVERAGE_OVER_S);
+            Bits { max: Some(average), buffer: Some(bits.buffer.map_or(buffer, |asked| asked.min(buffer))), ..bits }
+        }
+        _ => bits,
+    }
 }
 
 /// What x265 is told by its own names.

@@ -87,13 +87,47 @@ fn each_encoder_is_told_in_its_own_words() {
             passed(true),
             "b=900000 g=60 forced-idr=1 x265-params=log-level=warning:open-gop=0:scenecut=0:pass=1:stats=/s/a\\:b.log",
         ),
-        (VideoCodec::Av1, CRF, None, "preset=8 g=60 crf=23 svtav1-params=enable-force-key-frames=1:mbr=2000"),
-        (VideoCodec::Av1, CBR, None, "preset=8 g=60 b=1000000 svtav1-params=rc=2:pred-struct=1"),
+        (VideoCodec::H264, ABR, None, "x264-params=ratetol=0.1 b=900000 g=60 forced-idr=1 flags=+cgop sc_threshold=0"),
+        (
+            VideoCodec::H265,
+            RateControl::Abr { bitrate_bps: 900_000, maxrate_bps: Some(1_200_000), bufsize_bits: Some(1_000_000) },
+            None,
+            "b=900000 maxrate=900000 bufsize=1000000 g=60 forced-idr=1 \
+             x265-params=log-level=warning:open-gop=0:scenecut=0",
+        ),
+        (
+            VideoCodec::Av1,
+            CRF,
+            None,
+            "preset=8 g=60 crf=23 \
+             svtav1-params=irefresh-type=2:enable-force-key-frames=1:mbr=2000:mbr-overshoot-pct=0",
+        ),
+        (
+            VideoCodec::Av1,
+            CBR,
+            None,
+            "preset=8 g=60 b=1000000 \
+             svtav1-params=irefresh-type=2:rc=2:pred-struct=1:buf-sz=500:buf-initial-sz=300:buf-optimal-sz=300",
+        ),
         (
             VideoCodec::Vp9,
             CRF,
             None,
-            "deadline=good cpu-used=4 row-mt=1 crf=23 b=2000000 maxrate=2000000 bufsize=4000000 g=60 keyint_min=60",
+            "deadline=good cpu-used=4 row-mt=1 qmin=23 minrate=2000000 b=2000000 maxrate=2000000 bufsize=4000000 g=60 \
+             keyint_min=60",
+        ),
+        (
+            VideoCodec::Vp9,
+            ABR,
+            passed(false),
+            "deadline=good cpu-used=4 row-mt=1 b=900000 g=60 keyint_min=60 flags=+pass2",
+        ),
+        (
+            VideoCodec::Vp9,
+            ABR,
+            None,
+            "deadline=good cpu-used=4 row-mt=1 minrate=900000 b=900000 maxrate=900000 bufsize=1800000 g=60 \
+             keyint_min=60",
         ),
         (VideoCodec::Prores, CRF, None, "profile=standard vendor=apl0"),
         (VideoCodec::Mjpeg, CRF, None, "flags=+qscale global_quality=708"),

@@ -7,6 +7,9 @@ use crate::model::work::{Container, RateControl};
 /// Speed where none is asked for.
 const PRESET: &str = "4";
 
+/// Seconds over which an average is held in one pass.
+const AVERAGE_OVER_S: u64 = 2;
+
 /// The codec.
 pub const CODEC: VideoInfo = VideoInfo {
     name: "vp9",
@@ -46,19 +49,7 @@ fn options(setting: &Setting<'_>) -> Options {
     ];
     options.extend(encode.tune.as_ref().map(|_| ("tune-content", "screen".to_owned())));
     options.extend(words(&[("profile", encode.profile.as_ref()), ("level", encode.level.as_ref())]));
-    let bits = Bits::of(encode.rate_control);
-    match encode.rate_control {
-        // A quality with a bit rate is a quality with a cap; the encoder wants a rate of zero for one without.
-        RateControl::Crf { crf, .. } => {
-            options.push(("crf", crf.round().to_string()));
-            options.extend(Bits { average: Some(bits.max.unwrap_or(0)), ..bits }.options());
-        }
-        RateControl::Cbr { bitrate_bps, .. } => {
-            options.push(("minrate", bitrate_bps.to_string()));
-            options.extend(bits.options());
-        }
-        RateControl::Abr { .. } => options.extend(bits.options()),
-    }
+    options.extend(rates(setting));
     options.push(("g", setting.gop(true).to_string()));
     if encode.gop.is_some() {
         // As long at least as at most: nothing but what is asked for becomes a keyframe.
@@ -68,4 +59,28 @@ fn options(setting: &Setting<'_>) -> Options {
         options.push(("flags", if pass.first { "+pass1" } else { "+pass2" }.to_owned()));
     }
     options
+}
+
+/// What decides how many bits are spent. In one pass the encoder meets an average, and keeps to a buffer, only where the
+/// rate is constant; a cap on a quality is then a constant rate that better pictures than asked for do not use up.
+fn rates(setting: &Setting<'_>) -> Options {
+    let bits = Bits::of(setting.encode.rate_control);
+    let steady = |rate: u64| {
+        let buffer = bits.buffer.unwrap_or(rate.saturating_mul(AVERAGE_OVER_S));
+        let mut options = vec![("minrate", rate.to_string())];
+        options.extend(Bits { average: Some(rate), max: Some(rate), buffer: Some(buffer) }.options());
+        options
+    };
+    match setting.encode.rate_control {
+        RateControl::Crf { crf, .. } => {
+            let quality = crf.round().to_string();
+            match bits.max {
+                // The encoder wants a rate of zero for a quality without a cap.
+                None => vec![("crf", quality), ("b", "0".to_owned())],
+                Some(max) => [vec![("qmin", quality)], steady(max)].concat(),
+            }
+        }
+        RateControl::Abr { .. } if setting.pass.is_some() => bits.options(),
+        RateControl::Abr { bitrate_bps, .. } | RateControl::Cbr { bitrate_bps, .. } => steady(bitrate_bps),
+    }
 }

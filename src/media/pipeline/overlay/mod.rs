@@ -11,7 +11,7 @@ use ffmpeg_next::frame::Video as Frame;
 use reelmill::model::work::{Overlay, OverlayContent, OverlayText};
 
 use self::film::{Film, Player};
-use super::graph::{Graph, Input};
+use super::graph::{self, Graph, Input};
 use super::picture::{self, Chain};
 use crate::error::MediaError;
 use crate::geometry::{self, Pixels, Placed};
@@ -20,6 +20,9 @@ use crate::source::Source;
 
 /// Unit of the times of what is laid over: microseconds.
 const BASE: Rational = Rational(1, 1_000_000);
+
+/// Luminance of the white of graphics in video of high dynamic range, in cd/m² (BT.2408).
+const GRAPHICS_WHITE: u32 = 203;
 
 /// Something to lay over the video, found good.
 pub struct Laid {
@@ -188,13 +191,15 @@ struct Over<'a> {
 fn text(chain: &Chain, layers: &[Over<'_>]) -> String {
     let Some(last) = layers.len().checked_sub(1) else { return format!("[in]{}[out]", chain.text) };
     let (mode, pixels) = blending(&chain.format);
+    let range = chain.high_range.map_or_else(String::new, high_range);
+    let rgb = if range.is_empty() { "rgba" } else { "gbrap16le" };
     let mut parts = vec![format!("[in]{}[video0]", chain.text)];
     for (n, Over { place, overlay, matrix: from }) in layers.iter().enumerate() {
         let Pixels { width, height } = place.size;
         let (opacity, matrix) = (overlay.opacity.clamp(0.0, 1.0), chain.matrix);
         parts.push(format!(
             "[picture{n}]scale=in_color_matrix={from},format=gbrap,premultiply=inplace=1,\
-             scale={width}:{height}:flags=bicubic,format=gbrap,unpremultiply=inplace=1,format=rgba,\
+             scale={width}:{height}:flags=bicubic,format=gbrap,unpremultiply=inplace=1,{range}format={rgb},\
              colorchannelmixer=aa={opacity},scale=out_color_matrix={matrix}:out_range=tv,format={pixels}[over{n}]"
         ));
         let from = overlay.start_s.max(0.0);
@@ -206,6 +211,19 @@ fn text(chain: &Chain, layers: &[Over<'_>]) -> String {
         ));
     }
     parts.join(";")
+}
+
+/// The filters that bring pictures of standard range into high range with this transfer, each followed by a comma: white
+/// as bright as graphics are in it (203 cd/m², BT.2408), where the film's own highlights are brighter. Without `zscale`
+/// they shine as the brightest that there is.
+fn high_range(transfer: &str) -> String {
+    if !graph::has_filters(&["zscale"]) {
+        return String::new();
+    }
+    format!(
+        "format=gbrap16le,zscale=tin=iec61966-2-1:pin=bt709:min=gbr:rin=pc:\
+         t={transfer}:p=bt2020:m=gbr:r=pc:npl={GRAPHICS_WHITE},"
+    )
 }
 
 /// How `overlay` blends pictures over video in `format`, and the pixels that it wants of them.
@@ -236,7 +254,13 @@ mod tests {
             duration_s: Some(2.0),
         };
         let place = Placed { size: Pixels::new(20, 10), x: 3, y: 4 };
-        let chain = Chain { text: "null".into(), out: Pixels::new(100, 50), format: "yuv420p".into(), matrix: "bt709" };
+        let chain = Chain {
+            text: "null".into(),
+            out: Pixels::new(100, 50),
+            format: "yuv420p".into(),
+            matrix: "bt709",
+            high_range: None,
+        };
         assert_eq!(text(&chain, &[]), "[in]null[out]");
         let text = text(&chain, &[Over { place, overlay: &overlay, matrix: "auto" }]);
         assert!(text.starts_with("[in]null[video0];[picture0]scale=in_color_matrix=auto,format=gbrap,"), "{text}");

@@ -162,7 +162,7 @@ impl Shooting<'_> {
         video.set_time_base(base);
         video.set_frame_rate(Some(rate));
         if way.muxer == "mp4" {
-            video.set_flags(codec::Flags::GLOBAL_HEADER);
+            raw::add_flags(&mut video, codec::Flags::GLOBAL_HEADER);
         }
         let mut opened = video.open_with(options(animation.format, self.snapshot.quality)).map_err(failed)?;
         let mut stream = output.add_stream(found).map_err(mux)?;

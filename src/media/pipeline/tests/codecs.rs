@@ -181,3 +181,16 @@ fn profiles_and_pixel_formats_are_those_asked_for() {
         decodes(&trial, &file);
     }
 }
+
+#[test]
+fn levels_are_those_asked_for() {
+    let clip = lavfi(&["testsrc2=d=0.5:r=10:s=96x64"], &[], "a.mp4");
+    // Decoders count them in tenths and in thirtieths.
+    for (codec, level, expected) in
+        [(VideoCodec::H264, "4.1", "41"), (VideoCodec::H264, "3.0", "30"), (VideoCodec::H265, "5.1", "153")]
+    {
+        let asked = VideoEncode { level: Some(level.into()), ..quick(codec) };
+        let trial = Trial::new(&clip, &[in_container(Container::Mp4, asked)]);
+        assert_eq!(trial.ffprobe("out.mp4", "v", "stream=level"), [expected], "{codec:?} {level}");
+    }
+}

@@ -1,4 +1,4 @@
-//! What files are made of: clips, copies, rates, keyframes, sound.
+//! What files are made of: clips, copies, sound.
 
 use super::*;
 
@@ -43,20 +43,34 @@ fn a_highest_frame_rate_leaves_frames_out_and_never_adds_any() {
 }
 
 #[test]
-fn rungs_of_a_ladder_have_their_keyframes_at_the_same_times() {
-    let clip = lavfi(&["testsrc2=d=7:r=30000/1001:s=128x72"], &[], "a.mp4");
-    let rung = |side| VideoEncode { gop: Some(Gop::Seconds(2.0)), ..sized(Size::ShortSide(side)) };
-    let trial = Trial::new(&clip, &[media_output("a.mp4", rung(72)), media_output("b.mp4", rung(36))]);
-    let keyframes = |file| {
-        let lines = trial.ffprobe(file, "v", "packet=pts_time,flags");
-        lines.into_iter().filter(|line| line.contains('K')).collect::<Vec<_>>()
-    };
-    assert_eq!(keyframes("a.mp4"), keyframes("b.mp4"));
-    let times: Vec<f64> = keyframes("a.mp4").iter().map(|l| l.split(',').next().unwrap().parse().unwrap()).collect();
-    assert_eq!(times.len(), 4);
-    for (n, time) in (0..).map(f64::from).zip(times) {
-        assert!((0.0..0.034).contains(&(time - 2.0 * n)), "{time}");
+fn a_constant_rate_has_as_many_frames_as_the_command_makes_of_it() {
+    let even = lavfi(&["testsrc2=d=2:r=25:s=64x64"], &[], "even.mp4");
+    let coarse = lavfi(&["testsrc2=d=2:r=24000/1001:s=64x64"], &[], "coarse.mkv");
+    let fields = lavfi(&["testsrc2=d=2:r=25:s=64x64"], &["-flags", "+ildct+ilme", "-c:v", "mpeg2video"], "fields.ts");
+    let vary = "testsrc2=d=2:r=25:s=64x64,select='lt(n,10)+not(mod(n,4))'";
+    let uneven = lavfi(&[vary], &["-fps_mode", "vfr", "-bf", "0"], "uneven.mp4");
+    for clip in [&even, &coarse, &fields, &uneven] {
+        for rate in [12, 25, 30, 50] {
+            let encode = VideoEncode { frame_rate: FrameRate::Fixed(Ratio { num: rate, den: 1 }), ..encoded() };
+            let made = Trial::new(clip, &[media_output("out.mp4", encode)]).made.media().video[0].frames.unwrap();
+            let filter = format!("fps={rate}");
+            let output = Command::new("ffmpeg")
+                .args(["-v", "error", "-i"])
+                .arg(&**clip)
+                .args(["-vf", &filter, "-fps_mode", "passthrough", "-f", "framecrc", "-"])
+                .output()
+                .unwrap();
+            let lines = String::from_utf8(output.stdout).unwrap();
+            let frames = lines.lines().filter(|line| !line.starts_with('#')).count();
+            assert_eq!(made, frames as u64, "{} at {rate}", clip.display());
+        }
     }
+    let part = with(|media| {
+        media.clip = Some(Clip { start_s: 0.5, duration_s: Some(1.0) });
+        let frame_rate = FrameRate::Fixed(Ratio { num: 30, den: 1 });
+        media.video = Some(Video::Encode(VideoEncode { frame_rate, ..encoded() }));
+    });
+    assert_eq!(Trial::new(&uneven, &[part]).made.media().video[0].frames, Some(30));
 }
 
 #[test]
@@ -200,22 +214,6 @@ fn a_source_that_changes_its_size_keeps_the_first() {
     let video = &trial.made.media().video[0];
     assert_eq!((video.width, video.height), (160, 120));
     assert!(video.frames.unwrap() >= 48, "{:?}", video.frames);
-}
-
-#[test]
-fn rates_are_held() {
-    use reelmill::model::work::RateControl;
-    let clip = lavfi(&["testsrc2=d=4:r=25:s=320x180,noise=alls=30:allf=t"], &["-preset", "ultrafast"], "a.mp4");
-    let rate = |rate_control| {
-        let encode = VideoEncode { rate_control, preset: Some("veryfast".into()), ..encoded() };
-        Trial::new(&clip, &[media_output("out.mp4", encode)]).made.media().video[0].bit_rate.unwrap()
-    };
-    let abr = rate(RateControl::Abr { bitrate_bps: 500_000, maxrate_bps: None, bufsize_bits: None });
-    assert!((400_000..650_000).contains(&abr), "{abr}");
-    let capped = rate(RateControl::Crf { crf: 10.0, maxrate_bps: Some(400_000), bufsize_bits: Some(200_000) });
-    assert!(capped < 500_000, "{capped}");
-    let constant = rate(RateControl::Cbr { bitrate_bps: 3_000_000, bufsize_bits: Some(3_000_000) });
-    assert!((2_500_000..3_600_000).contains(&constant), "{constant}");
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! High dynamic range kept: tags, bits and metadata of what comes out.
 
-use reelmill::model::work::{HdrMode, Treatment, VideoCodec};
+use reelmill::model::work::{HdrMode, RateControl, Treatment, VideoCodec};
 
 use super::*;
 
@@ -116,4 +116,50 @@ fn standard_range_stays_as_it_is_where_high_is_to_be_kept() {
     let trial = Trial::new(&clip, &[kept(VideoCodec::H265, HdrMode::Keep, Container::Mp4, "out.mp4")]);
     let video = &trial.made.media().video[0];
     assert_eq!((video.bit_depth, video.hdr), (Some(8), None));
+}
+
+#[test]
+fn watermarks_over_high_dynamic_range_are_as_bright_as_graphics_are() {
+    // White at 203 cd/m² is 58 % of PQ's signal and 75 % of HLG's (BT.2408), grey of half the signal 22 % of that light.
+    let white = generate(&["-f", "lavfi", "-i", "color=white:s=40x20", "-frames:v", "1"], "white.png");
+    let grey = generate(&["-f", "lavfi", "-i", "color=0x808080:s=40x20", "-frames:v", "1"], "grey.png");
+    for (transfer, expected) in [("smpte2084", [143, 109]), ("arib-std-b67", [180, 119])] {
+        let tags = format!(
+            "format=yuv420p10le,setparams=color_primaries=bt2020:color_trc={transfer}:colorspace=bt2020nc:range=tv"
+        );
+        let clip = lavfi(
+            &["color=black:d=0.3:r=10:s=320x180"],
+            &["-vf", &tags, "-c:v", "libx265", "-preset", "ultrafast", "-x265-params", "log-level=none"],
+            "a.mp4",
+        );
+        let mut output = kept(VideoCodec::H265, HdrMode::Keep, Container::Mp4, "out.mp4");
+        if let Output::Media(media) = &mut output {
+            media.overlays = vec![still(1, ReferencePosition::TopLeft), still(2, ReferencePosition::TopRight)];
+            if let Some(Video::Encode(encode)) = &mut media.video {
+                encode.rate_control = RateControl::Crf { crf: 8.0, maxrate_bps: None, bufsize_bits: None };
+            }
+        }
+        let trial = Trial::with(&[&*clip, &*white, &*grey], &[output]);
+        assert_eq!(trial.made.media().video[0].color_transfer.as_deref(), Some(transfer));
+        for (x, luma) in [8, 288].into_iter().zip(expected) {
+            let [y, u, v] = trial.levels("out.mp4", (x, 4, 24, 12));
+            assert!(y.abs_diff(luma) <= 2, "{transfer}: {y} instead of {luma}");
+            assert!(u.abs_diff(128) <= 2 && v.abs_diff(128) <= 2, "{transfer}: {u} {v}");
+        }
+    }
+}
+
+/// The picture of that input in a corner, 40×20.
+fn still(input: usize, position: ReferencePosition) -> Overlay {
+    Overlay {
+        content: OverlayContent::Image { input },
+        position,
+        dx: Length::Pixels(0),
+        dy: Length::Pixels(0),
+        width: Some(Length::Pixels(40)),
+        height: Some(Length::Pixels(20)),
+        opacity: 1.0,
+        start_s: 0.0,
+        duration_s: None,
+    }
 }
