@@ -306,6 +306,31 @@ fn libav_is_named_only_under_media() {
 }
 
 #[test]
+fn a_codec_is_one_file_and_one_line_of_a_registry() {
+    let registry = document("src/model/codec/mod.rs");
+    let line = regex(r"(?m)^\s+([A-Z][A-Za-z0-9]*) = ([a-z0-9_]+),$");
+    let registered: BTreeMap<&str, &str> = line
+        .captures_iter(&registry.text)
+        .filter_map(|found| Some((found.get(2)?.as_str(), found.get(1)?.as_str())))
+        .collect();
+    let table = regex(r"(?m)^pub const CODEC: (?:Video|Audio)Info = ");
+    let mut findings = Vec::new();
+    for file in rust_under("src/model/codec").filter(|file| table.is_match(&file.text)) {
+        let module = file.path.trim_start_matches("src/model/codec/").trim_end_matches(".rs");
+        if !registered.contains_key(module) {
+            findings.push(format!("{}: is in no registry", file.path));
+        }
+    }
+    assert!(registered.len() > 10, "{registered:?}");
+    let variants: Vec<&str> = registered.values().copied().collect();
+    let named = regex(&format!(r"\b(?:Video|Audio)Codec::(?:{})\b", variants.join("|")));
+    let elsewhere =
+        rust_under("src").filter(|file| !file.is_under("src/model/codec") && file.path != "src/media/testing.rs");
+    findings.extend(elsewhere.map(File::product).flat_map(|file| file.lines_with(&named)));
+    report(&findings);
+}
+
+#[test]
 fn sql_stands_only_under_store() {
     let sql =
         regex(r"\brusqlite\b|\b(?:SELECT\s.*\bFROM|INSERT\s+INTO|UPDATE\s+\w+\s+SET|DELETE\s+FROM|CREATE\s+TABLE)\b");

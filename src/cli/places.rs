@@ -4,7 +4,6 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use super::CliError;
-use crate::model::plan::ActivityKind;
 use crate::workflow::Workflow;
 
 /// Which folder each bucket is.
@@ -65,7 +64,7 @@ fn beside(file: &Path) -> BTreeMap<String, PathBuf> {
 
 /// The buckets that outputs go to, as far as they are known before anything runs.
 fn written(workflow: &Workflow) -> BTreeSet<&str> {
-    let makers = workflow.plan.graph.node_weights().filter(|activity| activity.kind != ActivityKind::Analysis);
+    let makers = workflow.plan.graph.node_weights().filter(|activity| !activity.kind.only_looks());
     let buckets = makers.map(|activity| workflow.plan.output_of(activity).bucket.as_str());
     buckets.filter(|bucket| !bucket.is_empty() && !bucket.contains("${")).collect()
 }

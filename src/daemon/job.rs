@@ -81,8 +81,7 @@ pub(super) async fn run(
     }
     match report {
         Report::Analysis { info, files } => {
-            let result = serde_json::to_value(info)
-                .map_err(|error| Failure::bug("WORKER0008", "media information cannot be kept").caused_by(&error))?;
+            let result = resolved.answer.of(&info)?;
             let outputs = match files.as_slice() {
                 [] => Vec::new(),
                 _ => publish::publish(host, claim, scratch.path(), &resolved, files, hold).await?,

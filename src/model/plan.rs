@@ -110,6 +110,9 @@ pub struct Activity {
 pub enum ActivityKind {
     /// Media information.
     Analysis,
+    /// Templates that suit a source.
+    #[serde(rename = "template-analysis")]
+    TemplateAnalysis,
     /// Re-encode.
     Transcode,
     /// Container conversion.
@@ -124,20 +127,34 @@ pub enum ActivityKind {
 
 impl ActivityKind {
     /// Every type.
-    pub const ALL: &[Self] =
-        &[Self::Analysis, Self::Transcode, Self::Remux, Self::Snapshot, Self::Watermark, Self::Package];
+    pub const ALL: &[Self] = &[
+        Self::Analysis,
+        Self::TemplateAnalysis,
+        Self::Transcode,
+        Self::Remux,
+        Self::Snapshot,
+        Self::Watermark,
+        Self::Package,
+    ];
 
     /// The type key in YAML.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Analysis => "analysis",
+            Self::TemplateAnalysis => "template-analysis",
             Self::Transcode => "transcode",
             Self::Remux => "remux",
             Self::Snapshot => "snapshot",
             Self::Watermark => "watermark",
             Self::Package => "package",
         }
+    }
+
+    /// Whether it looks at media and makes none: what it finds is its result.
+    #[must_use]
+    pub const fn only_looks(self) -> bool {
+        matches!(self, Self::Analysis | Self::TemplateAnalysis)
     }
 }
 

@@ -12,7 +12,8 @@ use crate::model::work::{
 };
 use crate::yaml::Node;
 
-/// By how much constant quality is better for watermarks, whose source is often a finished rendition.
+/// By how much constant quality is better for watermarks, whose source is often a finished rendition. Their sound gets half
+/// as much again.
 const CRF_WATERMARK: f32 = 3.0;
 
 /// A media file as the parameters ask for it.
@@ -69,13 +70,13 @@ pub(super) fn is_audio_only(container: Container) -> bool {
 /// The video codec that is asked for, or that the container is made for.
 pub(super) fn video_codec(spec: &Node) -> VideoCodec {
     let word = spec.get("video").and_then(|v| v.get("codec")).and_then(Node::as_str);
-    word.and_then(VideoCodec::named).or(container(spec).info().video).unwrap_or(VideoCodec::H264)
+    word.and_then(VideoCodec::named).or(container(spec).info().video).unwrap_or(VideoCodec::ALL[0])
 }
 
 /// The audio codec that is asked for, or that the container is made for.
 pub(super) fn audio_codec(spec: &Node) -> AudioCodec {
     let word = spec.get("audio").and_then(|a| a.get("codec")).and_then(Node::as_str);
-    word.and_then(AudioCodec::named).or(container(spec).info().audio).unwrap_or(AudioCodec::Aac)
+    word.and_then(AudioCodec::named).or(container(spec).info().audio).unwrap_or(AudioCodec::ALL[0])
 }
 
 /// The device that is asked for.
@@ -216,13 +217,10 @@ fn audio(kind: ActivityKind, spec: &Node, container: Container, beside: &mut Bes
 }
 
 fn audio_encode(kind: ActivityKind, node: &Node, codec: AudioCodec, beside: &mut Beside) -> AudioEncode {
-    let usual = codec.info().bitrate.map(|(_, usual, _)| usual);
-    let default_bps = match codec {
-        AudioCodec::Aac if kind == ActivityKind::Watermark => Some(192_000),
-        // Their encoders know better, by the number of channels.
-        AudioCodec::Ac3 | AudioCodec::Eac3 => None,
-        _ => usual,
-    };
+    let default_bps = codec.info().bitrate.filter(|(_, usual, _)| *usual > 0).map(|(_, usual, most)| {
+        let better = if kind == ActivityKind::Watermark { usual / 2 } else { 0 };
+        (usual + better).min(most)
+    });
     AudioEncode {
         codec,
         profile: node.get("profile").and_then(Node::scalar_text),

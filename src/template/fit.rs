@@ -14,7 +14,7 @@ use super::encode;
 use super::{Facts, Files, Template, Templates, outputs, source};
 use crate::model::media::{AudioStream, Hdr, MediaInfo, VideoStream};
 use crate::model::plan::ActivityKind;
-use crate::model::work::{MediaOutput, Output, Pipeline, RateControl, Size, Video, VideoEncode, Work};
+use crate::model::work::{Container, MediaOutput, Output, Pipeline, RateControl, Size, Video, VideoEncode, Work};
 use crate::yaml::Node;
 
 /// Video codecs in the order in which players have them.
@@ -32,7 +32,7 @@ pub struct Fits {
     /// Name of the first of `fits`.
     pub best: Option<String>,
     /// Names of `fits`, in order.
-    pub names: Vec<String>,
+    pub templates: Vec<String>,
     /// Templates that suit, best first.
     pub fits: Vec<Fit>,
     /// Templates that do not.
@@ -129,8 +129,8 @@ pub fn fits(info: &MediaInfo, templates: &Templates) -> Fits {
         let reason = reason(candidate, info, first);
         answer.fits.push(Fit { template: name.clone(), facts: candidate.facts.clone(), reason });
     }
-    answer.names = answer.fits.iter().map(|fit| fit.template.clone()).collect();
-    answer.best = answer.names.first().cloned();
+    answer.templates = answer.fits.iter().map(|fit| fit.template.clone()).collect();
+    answer.best = answer.templates.first().cloned();
     answer
 }
 
@@ -225,18 +225,16 @@ fn copy(candidate: &Candidate<'_>, info: &MediaInfo) -> Result<(), String> {
     Ok(())
 }
 
-/// Whether a container usually holds a codec (libav's name); the last word is that of the worker.
+/// Whether a container usually holds a codec (libav's name), of those that can be encoded or besides; the last word is that of the worker.
 fn holds(container: &str, codec: &str) -> bool {
-    let list: &[&str] = match container {
-        "mp4" => {
-            &["h264", "hevc", "av1", "vp9", "mpeg4", "mpeg2video", "aac", "mp3", "opus", "flac", "ac3", "eac3", "alac"]
-        }
-        "ts" => &["h264", "hevc", "mpeg2video", "mpeg1video", "aac", "mp3", "mp2", "ac3", "eac3"],
-        "webm" => &["vp8", "vp9", "av1", "opus", "vorbis"],
-        "flv" => &["h264", "flv1", "aac", "mp3"],
+    let besides: &[&str] = match container {
+        "mp4" => &["mpeg4", "mpeg2video", "alac"],
+        "ts" => &["mpeg2video", "mpeg1video", "mp2"],
+        "webm" => &["vp8"],
+        "flv" => &["flv1"],
         _ => return true,
     };
-    list.contains(&codec)
+    besides.contains(&codec) || Container::named(container).is_some_and(|container| container.encodes(codec))
 }
 
 /// A name of the demuxer of a container.

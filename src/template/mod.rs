@@ -9,6 +9,7 @@
 
 mod analysis;
 mod beside;
+mod candidates;
 mod codecs;
 mod encode;
 mod fit;
@@ -30,6 +31,7 @@ use crate::model::work;
 use crate::yaml::{self, Node, Sink, Span};
 use beside::Beside;
 
+pub use candidates::candidates;
 pub use fit::{Fit, Fits, LeftOut, fits};
 pub use names::{Files, files};
 pub use package::KeySource;
@@ -53,6 +55,10 @@ pub fn apply(kind: ActivityKind, spec: &Node, templates: &Templates, sink: &mut 
 
 /// Holds rendered parameters against their shape and rules; the first thing that is wrong is the failure.
 pub fn check(kind: ActivityKind, rendered: &Node) -> Result<(), Box<yaml::Diagnostic>> {
+    // Nothing there is rendered, and by now the templates themselves stand in it.
+    if kind == ActivityKind::TemplateAnalysis {
+        return Ok(());
+    }
     let mut sink = Sink::new("", "");
     yaml::check(rendered, activity_shape(kind), &mut sink);
     if sink.is_empty() {
@@ -67,6 +73,7 @@ pub fn check(kind: ActivityKind, rendered: &Node) -> Result<(), Box<yaml::Diagno
 pub fn outputs(kind: ActivityKind, spec: &Node, files: &Files, first_input: usize) -> (work::Work, Vec<String>) {
     match kind {
         ActivityKind::Analysis => (work::Work::Analysis(analysis::read(spec, files)), Vec::new()),
+        ActivityKind::TemplateAnalysis => (work::Work::Analysis(work::Analysis::default()), Vec::new()),
         ActivityKind::Snapshot => (pipeline(work::Output::Snapshot(snapshot::read(spec, files))), Vec::new()),
         ActivityKind::Transcode | ActivityKind::Remux | ActivityKind::Watermark => {
             let (overlays, images) = overlay::read(kind, spec, first_input);
@@ -98,6 +105,9 @@ fn pipeline(output: work::Output) -> work::Work {
 }
 
 fn with_templates(kind: ActivityKind, spec: &Node, templates: &Templates, sink: &mut Sink<'_>) -> Node {
+    if kind == ActivityKind::TemplateAnalysis {
+        return candidates::frozen(spec, templates, sink);
+    }
     let mut applied = spec.clone();
     if let Some((name, span)) = text(spec, "watermark").filter(|_| kind == ActivityKind::Watermark) {
         let own = applied.without(&["watermark"]);

@@ -40,6 +40,7 @@ pub fn files(kind: ActivityKind, activity: &str, spec: &Node, inputs: &[String])
     let name = spec.get("name").and_then(Node::scalar_text);
     match kind {
         ActivityKind::Analysis => Files { main: analysis::chart(spec, &base).unwrap_or_default(), ..Files::default() },
+        ActivityKind::TemplateAnalysis => Files::default(),
         ActivityKind::Transcode | ActivityKind::Remux | ActivityKind::Watermark => {
             let extension = encode::container(spec).info().name;
             Files { main: name.unwrap_or_else(|| format!("{base}.{extension}")), ..Files::default() }

@@ -27,7 +27,7 @@ pub(super) const ENCODING: &[&str] =
     &["container", "video", "audio", "subtitles", "metadata", "chapters", "if_source_lower"];
 
 /// A template.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Template {
     /// Its name.
     pub name: String,
@@ -77,7 +77,7 @@ pub struct Missing {
 }
 
 /// Every template by its name.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Templates {
     by_name: BTreeMap<String, Template>,
     /// Templates with mistakes of their own, and the file of each.
@@ -116,6 +116,13 @@ fn stem(file: &str) -> &str {
 impl Draft {
     fn extends(&self) -> Option<&Node> {
         self.node.get("extends")
+    }
+}
+
+impl FromIterator<Template> for Templates {
+    fn from_iter<I: IntoIterator<Item = Template>>(templates: I) -> Self {
+        let by_name = templates.into_iter().map(|template| (template.name.clone(), template)).collect();
+        Self { by_name, broken: BTreeMap::new() }
     }
 }
 

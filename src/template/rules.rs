@@ -11,7 +11,7 @@ use crate::yaml::{Node, Sink, Span, is_deferred};
 /// Holds well-formed parameters against the rules of their activity.
 pub(super) fn check(kind: ActivityKind, spec: &Node, sink: &mut Sink<'_>) {
     match kind {
-        ActivityKind::Analysis => {}
+        ActivityKind::Analysis | ActivityKind::TemplateAnalysis => {}
         ActivityKind::Package => package::rules(spec, sink),
         ActivityKind::Snapshot => snapshot_rules(spec, sink),
         ActivityKind::Transcode | ActivityKind::Remux | ActivityKind::Watermark => media(kind, spec, sink),

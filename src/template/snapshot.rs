@@ -2,11 +2,12 @@
 
 use super::encode::{count, seconds, size};
 use super::names::Files;
+use super::treatment::color;
 use crate::model::units;
 use crate::model::work::{
     Animation, AnimationFormat, FrameType, ImageFormat, Moment, Size, Snapshot, SnapshotTimes, Sprite,
 };
-use crate::yaml::{Node, Sink, is_deferred};
+use crate::yaml::{Node, Sink};
 
 /// Quality of lossy pictures where nothing is said.
 const QUALITY: u8 = 85;
@@ -16,21 +17,6 @@ const ANIMATION_WIDTH: u32 = 480;
 
 /// Pictures of scenes where nothing is said.
 const SCENES: (f64, u32) = (0.1, 100);
-
-/// Words for colours.
-const COLORS: &[(&str, [u8; 3])] = &[
-    ("black", [0, 0, 0]),
-    ("white", [255, 255, 255]),
-    ("gray", [128, 128, 128]),
-    ("grey", [128, 128, 128]),
-    ("silver", [192, 192, 192]),
-    ("red", [255, 0, 0]),
-    ("green", [0, 128, 0]),
-    ("blue", [0, 0, 255]),
-    ("yellow", [255, 255, 0]),
-    ("orange", [255, 165, 0]),
-    ("navy", [0, 0, 128]),
-];
 
 /// Pictures as the parameters ask for them.
 pub(super) fn read(spec: &Node, files: &Files) -> Snapshot {
@@ -78,18 +64,6 @@ pub(super) fn cells(spec: &Node, main: &str) -> Option<String> {
     }
     let (stem, extension) = main.rsplit_once('.').unwrap_or((main, "jpg"));
     Some(format!("{stem}-cell-#####.{extension}"))
-}
-
-/// The colour that a text says.
-pub(super) fn color(text: &str) -> Option<[u8; 3]> {
-    let hex = |text: &str| {
-        let number = u32::from_str_radix(text, 16).ok().filter(|_| text.len() == 6 && !text.starts_with('+'))?;
-        let [_, r, g, b] = number.to_be_bytes();
-        Some([r, g, b])
-    };
-    let lower = text.to_ascii_lowercase();
-    let word = COLORS.iter().find(|(word, _)| *word == lower).map(|(_, color)| *color);
-    word.or_else(|| lower.strip_prefix('#').or(lower.strip_prefix("0x")).and_then(hex))
 }
 
 fn animation(node: &Node, spec: &Node) -> Animation {
@@ -197,7 +171,7 @@ fn sprite(node: &Node) -> Sprite {
         height: count(node, "height"),
         margin: count(node, "margin").unwrap_or(0),
         padding: count(node, "padding").unwrap_or(0),
-        color: node.get("color").and_then(Node::scalar_text).and_then(|text| color(&text)).unwrap_or_default(),
+        color: color(node, "color").unwrap_or_default(),
         step: count(node, "cell_step").unwrap_or(1),
         one_sheet: node.get("sheets").and_then(Node::as_str) == Some("one"),
     }
@@ -211,13 +185,6 @@ pub(super) fn rules(spec: &Node, sink: &mut Sink<'_>) {
         if let Some(format) = spec.get("format").filter(|_| moving) {
             sink.error("TPL0241", format.span, "this is a format of animations")
                 .hint("add `animation`, or choose jpg, png or webp");
-        }
-        if let Some(color) = spec.get("sprite").and_then(|sprite| sprite.get("color")) {
-            let text = color.scalar_text().unwrap_or_default();
-            if !is_deferred(&text) && self::color(&text).is_none() {
-                sink.error("TPL0242", color.span, format!("`{text}` is not a colour"))
-                    .hint("`#rrggbb`, or a word like white");
-            }
         }
         return;
     };

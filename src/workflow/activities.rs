@@ -51,7 +51,7 @@ pub struct Draft {
 impl Draft {
     /// Whether it makes objects.
     pub fn publishes(&self) -> bool {
-        self.kind != ActivityKind::Analysis || !self.files().main.is_empty()
+        !self.kind.only_looks() || !self.files().main.is_empty()
     }
 
     /// Whether its output can be read by others.

@@ -38,7 +38,7 @@ pub use compile::compile;
 pub use evaluator::Evaluator;
 pub use limits::Limits;
 pub use params::{given_params, params};
-pub use resolve::{ResolveContext, Resolved, ResolvedInput, resolve};
+pub use resolve::{Answer, ResolveContext, Resolved, ResolvedInput, resolve};
 pub use set::check_set;
 pub use trigger::{MatchReason, Trigger};
 

@@ -13,7 +13,7 @@ use crate::model::media::MediaInfo;
 use crate::model::plan::{Activity, ActivityInput, ActivityKind, Plan};
 use crate::model::work::Work;
 use crate::model::{ExecutionId, Failure, InputObject, ObjectLocation, OutputObject, Timestamp};
-use crate::template::{self, Files, KeySource};
+use crate::template::{self, Files, KeySource, Templates};
 use crate::yaml::Node;
 
 /// Longest key that storage takes, in bytes.
@@ -48,6 +48,28 @@ pub struct Resolved {
     pub bucket: String,
     /// What the key of every output begins with: the key is this and the name of the file.
     pub prefix: String,
+    /// What is made of the media information that an analysis finds.
+    pub answer: Answer,
+}
+
+/// What an analysis answers.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Answer {
+    /// The media information itself.
+    Media,
+    /// Which of these templates suit the source.
+    Fits(Templates),
+}
+
+impl Answer {
+    /// The result of the activity for which `info` was found.
+    pub fn of(&self, info: &MediaInfo) -> Result<Value, Failure> {
+        let result = match self {
+            Self::Media => serde_json::to_value(info),
+            Self::Fits(templates) => serde_json::to_value(template::fits(info, templates)),
+        };
+        result.map_err(|error| Failure::bug("WORKER0008", "media information cannot be kept").caused_by(&error))
+    }
 }
 
 /// Something that work reads.
@@ -91,7 +113,7 @@ fn on_this_stack(plan: &Plan, index: usize, cx: &ResolveContext<'_>) -> Result<R
     let (mut inputs, renditions) = inputs(plan, activity, cx)?;
     let files = template::files(activity.kind, &activity.name, &spec, &renditions);
     let (bucket, prefix) = match activity.kind {
-        ActivityKind::Analysis if files.main.is_empty() => (String::new(), String::new()),
+        kind if kind.only_looks() && files.main.is_empty() => (String::new(), String::new()),
         _ => target(plan, activity, &files, &scope)?,
     };
     let (mut work, beside) = template::outputs(activity.kind, &spec, &files, inputs.len());
@@ -107,7 +129,11 @@ fn on_this_stack(plan: &Plan, index: usize, cx: &ResolveContext<'_>) -> Result<R
     if let Some(source) = source(plan, activity, cx) {
         template::fit(&mut work, &spec, &source)?;
     }
-    Ok(Resolved { work, inputs, bucket, prefix })
+    let answer = match activity.kind {
+        ActivityKind::TemplateAnalysis => Answer::Fits(template::candidates(&spec)),
+        _ => Answer::Media,
+    };
+    Ok(Resolved { work, inputs, bucket, prefix, answer })
 }
 
 /// A value with every text in it rendered.

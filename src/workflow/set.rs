@@ -7,7 +7,6 @@ use petgraph::graph::DiGraph;
 
 use super::pattern::Pattern;
 use super::{Diagnostic, Trigger, Workflow, keys};
-use crate::model::plan::ActivityKind;
 use crate::yaml::Severity;
 
 /// What is wrong with workflows that are right one by one: two of one name; and warnings: uploads that start two of them, and circles in which the outputs of
@@ -74,7 +73,7 @@ fn circles(active: &[(&Workflow, &Trigger)]) -> Vec<Diagnostic> {
 fn feeds(workflow: &Workflow, trigger: &Trigger) -> bool {
     let trigger_bucket = Pattern::of_text(&trigger.bucket);
     let patterns = trigger.patterns();
-    workflow.plan.graph.node_weights().filter(|a| a.kind != ActivityKind::Analysis).any(|activity| {
+    workflow.plan.graph.node_weights().filter(|a| !a.kind.only_looks()).any(|activity| {
         let (bucket, written) = keys::of_plan(&workflow.plan, activity);
         bucket.meets(&trigger_bucket) && meet(&written, &patterns)
     })

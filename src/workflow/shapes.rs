@@ -172,6 +172,7 @@ pub static ACTIVITY: Shape = Shape {
             "Whether its failure fails the execution.",
         ),
         kind(ActivityKind::Analysis),
+        kind(ActivityKind::TemplateAnalysis),
         kind(ActivityKind::Transcode),
         kind(ActivityKind::Remux),
         kind(ActivityKind::Snapshot),
@@ -184,7 +185,6 @@ pub static ACTIVITY: Shape = Shape {
         ("moderation", LATER),
         ("tagging", LATER),
         ("summary", LATER),
-        ("template-analysis", LATER),
         ("copy", LATER),
         ("move", LATER),
         ("delete", LATER),
@@ -192,7 +192,7 @@ pub static ACTIVITY: Shape = Shape {
     ],
 };
 
-const LATER: &str = "it knows analysis, transcode, remux, snapshot, watermark and package";
+const LATER: &str = "it knows analysis, template-analysis, transcode, remux, snapshot, watermark and package";
 
 const fn kind(kind: ActivityKind) -> Field {
     let shape = template::activity_shape(kind);

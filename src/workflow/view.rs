@@ -13,13 +13,17 @@ use crate::model::media::{
 use crate::model::plan::ActivityKind;
 use crate::model::work::FileRole;
 use crate::model::{ExecutionId, InputObject, OutputObject, Timestamp};
+use crate::template;
 
 /// The view of an activity of this type before it has a result: every field there is.
 pub fn zero(kind: ActivityKind) -> Value {
-    let mut view = media(&MediaInfo::default());
+    let mut view = match kind {
+        ActivityKind::TemplateAnalysis => zero_fits(),
+        _ => media(&MediaInfo::default()),
+    };
     set(&mut view, "state", json!("waiting"));
     set(&mut view, "error", json!({"code": "", "message": ""}));
-    if kind == ActivityKind::Analysis {
+    if kind.only_looks() {
         return view;
     }
     set(&mut view, "outputs", json!([]));
@@ -33,12 +37,14 @@ pub fn activity(kind: ActivityKind, state: &ActivityState) -> Value {
     let mut view = zero(kind);
     if let ActivityState::Succeeded { result, outputs, .. } = state {
         let main = main_output(outputs);
-        let info = match kind {
-            ActivityKind::Analysis => serde_json::from_value::<MediaInfo>(result.as_ref().clone()).ok(),
-            _ => main.and_then(|m| m.media.clone()),
+        let of = |info: Option<MediaInfo>| media(&info.unwrap_or_default());
+        let found = match kind {
+            ActivityKind::TemplateAnalysis => over(zero_fits(), result.as_ref().clone()),
+            ActivityKind::Analysis => of(serde_json::from_value(result.as_ref().clone()).ok()),
+            _ => of(main.and_then(|m| m.media.clone())),
         };
-        merge(&mut view, media(&info.unwrap_or_default()));
-        if kind != ActivityKind::Analysis {
+        merge(&mut view, found);
+        if !kind.only_looks() {
             set(&mut view, "outputs", outputs.iter().map(output).collect());
             set(&mut view, "key", main.map_or("", |m| &m.location.key).into());
             set(&mut view, "bucket", main.map_or("", |m| &m.location.bucket).into());
@@ -174,6 +180,11 @@ fn zero_format() -> Value {
     over(zero, json!(Format::default()))
 }
 
+/// The answer of a template analysis for which nothing suits.
+fn zero_fits() -> Value {
+    over(json!({"best": ""}), json!(template::Fits::default()))
+}
+
 fn set(view: &mut Value, key: &str, value: Value) {
     if let Value::Object(map) = view {
         map.insert(key.to_owned(), value);
@@ -233,13 +244,18 @@ mod tests {
             loudness: Some(Loudness::default()),
             ..MediaInfo::default()
         };
-        let state =
-            ActivityState::Succeeded { attempt: 1, result: Arc::new(json!(info)), outputs: Arc::from(Vec::new()) };
+        let fits = template::fits(&info, &template::Templates::presets());
+        let succeeded = |result: Value| ActivityState::Succeeded {
+            attempt: 1,
+            result: Arc::new(result),
+            outputs: Arc::from(Vec::new()),
+        };
         for kind in ActivityKind::ALL {
             assert_whole(kind.as_str(), &zero(*kind));
-            assert_whole(kind.as_str(), &activity(*kind, &state));
+            let result = if *kind == ActivityKind::TemplateAnalysis { json!(fits) } else { json!(info) };
+            assert_whole(kind.as_str(), &activity(*kind, &succeeded(result)));
         }
-        let view = activity(ActivityKind::Analysis, &state);
+        let view = activity(ActivityKind::Analysis, &succeeded(json!(info)));
         assert_eq!(view["video"]["height"], 720);
         assert_eq!(view["has_video"], true);
         assert_eq!(view["state"], "succeeded");

@@ -65,6 +65,17 @@ fn the_vod_workflow_makes_a_ladder_a_poster_sprites_and_hls() {
 }
 
 #[test]
+fn the_fitting_workflow_makes_what_suits_the_source() {
+    let (execution, made) = example("fitting.yaml", "normal/tiny_aac_180p.mp4");
+    let fit = &execution["activities"]["fit"]["result"];
+    assert_eq!((&fit["best"], &fit["fits"][0]["template"]), (&"h264-360p".into(), &"h264-360p".into()), "{fit:#}");
+    assert!(fit["fits"][0]["reason"].as_str().is_some_and(|reason| !reason.is_empty()), "{fit:#}");
+    assert_eq!(made.len(), 1, "{made:#?}");
+    let (_, made) = example("fitting.yaml", "audio/music.m4a");
+    assert!(made.len() == 1 && made[0].ends_with("sound.m4a"), "{made:#?}");
+}
+
+#[test]
 fn the_thumbnails_workflow_runs() {
     let (_, made) = example("thumbnails.yaml", "normal/tiny_aac_180p.mp4");
     assert!(made.iter().any(|file| Path::new(file).extension().is_some_and(|ext| ext == "jpg")), "{made:#?}");
@@ -226,7 +237,7 @@ fn templates_are_listed_shown_and_fitted() {
     assert_eq!((&fits["best"], &fits["fits"][0]["template"]), (&"h264-720p".into(), &"h264-720p".into()), "{fits:#}");
     let out = fits["left_out"].as_array().unwrap();
     assert!(out.iter().any(|o| o["template"] == "h264-1080p"), "{fits:#}");
-    assert!(fits["names"].as_array().unwrap().contains(&"mine".into()), "{fits:#}");
+    assert!(fits["templates"].as_array().unwrap().contains(&"mine".into()), "{fits:#}");
 
     std::fs::write(folder.path().join("templates/bad.yaml"), "name: bad\nvideo: { crff: 1 }\n").unwrap();
     let bad = run(templates().arg("list"));

@@ -26,12 +26,11 @@ const ISO: &[(&str, &str)] = &[("movflags", "+faststart"), ("movie_timescale", "
 /// Animations begin again when they have ended.
 const FOR_EVER: &[(&str, &str)] = &[("loop", "0")];
 
-/// What MPEG transport streams hold; libav's muxer takes anything and nobody reads it.
-const IN_TRANSPORT_STREAMS: &[&str] =
-    &["h264", "hevc", "mpeg2video", "mpeg1video", "aac", "aac_latm", "mp2", "mp3", "ac3", "eac3", "dts", "opus"];
+/// What MPEG transport streams hold besides what is encoded into them; libav's muxer takes anything and nobody reads it.
+const IN_TRANSPORT_STREAMS: &[&str] = &["mpeg2video", "mpeg1video", "aac_latm", "mp2", "dts", "opus"];
 
-/// What Ogg holds; libav's muxer does not say before it writes.
-const IN_OGG: &[&str] = &["vorbis", "opus", "flac", "speex", "theora", "vp8"];
+/// What Ogg holds besides what is encoded into it; libav's muxer does not say before it writes.
+const IN_OGG: &[&str] = &["speex", "theora", "vp8"];
 
 /// The format of a container.
 #[must_use]
@@ -81,10 +80,10 @@ pub const fn subtitles_only(container: Container) -> bool {
 #[must_use]
 pub fn holds(format: &Format, codec: codec::Id) -> bool {
     if format.muxer == "mpegts" {
-        return IN_TRANSPORT_STREAMS.contains(&codec.name());
+        return Container::Ts.encodes(codec.name()) || IN_TRANSPORT_STREAMS.contains(&codec.name());
     }
     if format.muxer == "ogg" {
-        return IN_OGG.contains(&codec.name());
+        return Container::Ogg.encodes(codec.name()) || IN_OGG.contains(&codec.name());
     }
     raw::can_hold(format.muxer, codec) != Some(false)
 }

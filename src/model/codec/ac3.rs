@@ -10,7 +10,8 @@ pub const CODEC: AudioInfo = AudioInfo {
     libav: "ac3",
     containers: &[Container::Mp4, Container::Mov, Container::Mkv, Container::Ts],
     profiles: &[],
-    bitrate: Some((32_000, 192_000, 640_000)),
+    // Its encoder knows better what is usual, by the number of channels.
+    bitrate: Some((32_000, 0, 640_000)),
     sample_rates: &[32_000, 44_100, 48_000],
     max_channels: 6,
     bit_depths: &[],

@@ -66,6 +66,15 @@ impl Container {
         infos.filter(|info| info.containers.contains(&self)).map(|info| info.name).collect()
     }
 
+    /// Whether it holds a codec that can be encoded, by libav's name.
+    #[must_use]
+    pub fn encodes(self, libav: &str) -> bool {
+        let video = VideoCodec::ALL.iter().map(|codec| codec.info());
+        let audio = AudioCodec::ALL.iter().map(|codec| codec.info());
+        video.into_iter().any(|info| info.libav == libav && info.containers.contains(&self))
+            || audio.into_iter().any(|info| libav.starts_with(info.libav) && info.containers.contains(&self))
+    }
+
     /// Words of the audio codecs that it holds.
     #[must_use]
     pub fn audio_codecs(self) -> Vec<&'static str> {

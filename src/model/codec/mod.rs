@@ -245,7 +245,7 @@ pub struct AudioInfo {
     pub containers: &'static [Container],
     /// Profiles.
     pub profiles: &'static [&'static str],
-    /// Fewest, usual and most bits per second; absent: it loses nothing, and has no bit rate.
+    /// Fewest, usual (0: the encoder decides) and most bits per second; absent: it loses nothing, and has no bit rate.
     pub bitrate: Option<(u64, u64, u64)>,
     /// Sample rates that it has, ascending; empty where any will do.
     pub sample_rates: &'static [u32],

@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::treatment::Color;
 use super::video::Size;
 
 /// Pictures to take.
@@ -132,8 +133,8 @@ pub struct Sprite {
     pub margin: u32,
     /// Between pictures.
     pub padding: u32,
-    /// Of what no picture covers: red, green, blue.
-    pub color: [u8; 3],
+    /// Of what no picture covers.
+    pub color: Color,
     /// Of every so many pictures one is laid out.
     pub step: u32,
     /// Whether one sheet holds all, with as many rows as it needs.

@@ -38,7 +38,7 @@ fn presets(info: &MediaInfo) -> Fits {
 
 /// The templates of a codec that suit, best first.
 fn of<'a>(fits: &'a Fits, family: &str) -> Vec<&'a str> {
-    fits.names.iter().map(String::as_str).filter(|name| name.starts_with(family)).collect()
+    fits.templates.iter().map(String::as_str).filter(|name| name.starts_with(family)).collect()
 }
 
 fn reason<'a>(fits: &'a Fits, name: &str) -> &'a str {
@@ -79,7 +79,7 @@ fn every_template_is_in_the_answer_once_and_has_a_reason() {
         names.sort();
         names.dedup_by_key(|(name, _)| name.as_str());
         assert_eq!(names.len(), Templates::presets().iter().count());
-        assert_eq!(fits.names.len(), fits.fits.len());
+        assert_eq!(fits.templates.len(), fits.fits.len());
     }
 }
 
@@ -93,7 +93,7 @@ fn bit_rates_above_the_source_s_are_said_or_left_out() {
     assert_eq!(why_not(&fits, "mine"), "asks for 2 Mbit/s, and the source has 1.5 Mbit/s");
     let kept = format!("{average}\nif_source_lower: {{ video_bitrate: keep_source }}");
     let fits = super::fits(&film(1280, 720, 1_500_000), &load(&kept));
-    assert!(fits.names.contains(&"mine".to_owned()));
+    assert!(fits.templates.contains(&"mine".to_owned()));
 }
 
 #[test]

@@ -42,6 +42,7 @@ const NAME: usize = 1024;
 pub const fn activity(kind: ActivityKind) -> &'static Shape {
     match kind {
         ActivityKind::Analysis => &ANALYSIS,
+        ActivityKind::TemplateAnalysis => &TEMPLATE_ANALYSIS,
         ActivityKind::Transcode => &TRANSCODE,
         ActivityKind::Remux => &REMUX,
         ActivityKind::Snapshot => &SNAPSHOT,
@@ -123,6 +124,19 @@ const PIXELS_OR_SHARE: Kind =
 const MOMENT: Kind = Kind::Duration { min_s: 0.0, max_s: 360_000.0 };
 
 const LENGTH: Kind = Kind::Duration { min_s: 0.001, max_s: 360_000.0 };
+
+static TEMPLATE_ANALYSIS: Shape = Shape {
+    name: "`template-analysis`",
+    id: "TemplateAnalysis",
+    doc: "Which templates suit the source, best first, each with its reason.",
+    rules: &RULES,
+    fields: &[Field::new(
+        "templates",
+        Kind::List { of: &Kind::Fixed { max: 64 }, max: 200 },
+        "Templates to choose from; all but watermarks where nothing is said.",
+    )],
+    later: &[],
+};
 
 static TRANSCODE: Shape = Shape {
     name: "`transcode`",

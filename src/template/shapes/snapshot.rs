@@ -70,11 +70,7 @@ static SPRITE_SHAPE: Shape = Shape {
         Field::new("height", Kind::Int { min: 16, max: 640 }, "Height of a picture in pixels."),
         Field::new("margin", Kind::Int { min: 0, max: 256 }, "Pixels around all pictures; 0 is the default."),
         Field::new("padding", Kind::Int { min: 0, max: 256 }, "Pixels between pictures; 0 is the default."),
-        Field::new(
-            "color",
-            Kind::Text { max: 16 },
-            "Colour around and between them, `#rrggbb` or a word; black is the default.",
-        ),
+        Field::new("color", Kind::Color, "Colour around and between them; black is the default."),
         Field::new(
             "sheets",
             Kind::Choice(&Choice { now: &["many", "one"], later: &[] }),

@@ -9,7 +9,7 @@ use super::*;
 use crate::engine::{ActivityState, Evaluate, Execution, Facts};
 use crate::model::media::{AudioStream, MediaInfo, VideoStream};
 use crate::model::work::{
-    Audio, BurnIn, Clip, Container, FileRole, Gop, Length, MediaOutput, Moment, Output, OverlayContent, Package,
+    Audio, BurnIn, Clip, Color, Container, FileRole, Gop, Length, MediaOutput, Moment, Output, OverlayContent, Package,
     RateControl, Size, SnapshotTimes, Video, VideoEncode, Work,
 };
 use crate::model::{ExecutionId, Failure, InputObject, ObjectLocation, OutputObject, Timestamp};
@@ -142,7 +142,10 @@ fn pictures_become_work() {
     assert_eq!(sprites.at, SnapshotTimes::Every(5.0));
     let sprite = sprites.sprite.unwrap();
     assert_eq!((sprite.columns, sprite.rows, sprite.width, sprite.height), (10, 10, 160, None));
-    assert_eq!((sprite.margin, sprite.padding, sprite.color, sprite.step, sprite.one_sheet), (0, 0, [0; 3], 1, false));
+    assert_eq!(
+        (sprite.margin, sprite.padding, sprite.color, sprite.step, sprite.one_sheet),
+        (0, 0, Color::default(), 1, false)
+    );
     let Work::Pipeline(poster) = run.resolve("poster").unwrap().work else { panic!() };
     let [Output::Snapshot(poster)] = poster.outputs.as_slice() else { panic!() };
     assert_eq!(poster.at, SnapshotTimes::At(Moment::Share(0.1)));
@@ -223,6 +226,48 @@ fn conditions_follow_the_source_and_never_fail_for_what_is_missing() {
     let failure = Failure::input("MEDIA0001", "no");
     let failed = Run::new(VOD, "incoming/a.mp4").ended("probe", ActivityState::Failed { attempt: 1, failure });
     assert_eq!(failed.when("poster"), Ok(false));
+}
+
+#[test]
+fn template_analyses_choose_what_later_activities_make() {
+    let text = with(
+        "  fit: { template-analysis: { templates: [h264-1080p, h264-720p, h264-360p] } }\n  \
+         best: { when: 'fit.best == \"h264-720p\"', transcode: { template: h264-720p } }\n  \
+         rungs: { for_each: [h264-1080p, h264-360p], when: each in fit.templates, transcode: { template: '${each}' } }\n  \
+         none: { when: fit.best == '', transcode: {} }",
+    );
+    let run = Run::new(&text, "in/x.mp4");
+    let resolved = run.resolve("fit").unwrap();
+    assert!(matches!(resolved.work, Work::Analysis(_)) && resolved.bucket.is_empty(), "{resolved:?}");
+    let of = |info: &MediaInfo| run.resolve("fit").unwrap().answer.of(info).unwrap();
+    let answer = of(&source(1280, 720, 9_000_000));
+    assert_eq!(answer["templates"], json!(["h264-720p", "h264-360p"]));
+    assert!(answer["fits"][0]["reason"].is_string() && answer["left_out"][0]["template"] == "h264-1080p", "{answer}");
+
+    let run = run.ended("fit", succeeded(answer, vec![]));
+    let when = |name: &str| run.when(name).unwrap();
+    assert_eq!(
+        [when("best"), when("rungs.h264-1080p"), when("rungs.h264-360p"), when("none")],
+        [true, false, true, false]
+    );
+    let silent = MediaInfo { audio: vec![AudioStream::default()], ..MediaInfo::default() };
+    let answer = run.resolve("fit").unwrap().answer.of(&silent).unwrap();
+    let run = run.ended("fit", succeeded(answer, vec![]));
+    assert_eq!((run.when("none"), run.when("rungs.h264-360p")), (Ok(true), Ok(false)));
+}
+
+#[test]
+fn templates_to_choose_from_are_frozen_with_the_plan() {
+    let chosen = |spec: &str| match Run::new(&with(spec), "in/x.mp4").resolve("fit").unwrap().answer {
+        Answer::Fits(templates) => templates.iter().map(|template| template.name.clone()).collect::<Vec<_>>(),
+        Answer::Media => panic!("media information"),
+    };
+    assert_eq!(chosen("  fit: { template-analysis: { templates: [h264-360p] } }"), ["h264-360p"]);
+    let all: Vec<_> = crate::template::Templates::presets().iter().map(|template| template.name.clone()).collect();
+    assert_eq!(chosen("  fit: { template-analysis: {} }"), all);
+    let plan = workflow(&with("  fit: { template-analysis: { templates: [h264-360p] } }")).plan;
+    let spec = &plan.graph[plan.find("fit").unwrap()].spec;
+    assert_eq!(spec["templates"]["h264-360p"]["video"]["short_side"], 360, "{spec}");
 }
 
 #[test]

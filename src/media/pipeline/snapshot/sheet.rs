@@ -2,7 +2,7 @@
 
 use ffmpeg_next::Rational;
 use ffmpeg_next::frame::Video as Frame;
-use reelmill::model::work::Sprite;
+use reelmill::model::work::{Color, Sprite};
 
 use crate::error::MediaError;
 use crate::geometry::Pixels;
@@ -54,8 +54,9 @@ impl Sheets {
         let cell = Pixels::new(first.width(), first.height());
         let rows = self.cells.len().div_ceil(columns as usize);
         let input = Input::video("in", first, Rational(1, 25));
-        let Sprite { margin, padding, color: [r, g, b], .. } = self.sprite;
-        let tile = format!("tile={columns}x{rows}:margin={margin}:padding={padding}:color=0x{r:02x}{g:02x}{b:02x}");
+        let Sprite { margin, padding, color: Color { red, green, blue }, .. } = self.sprite;
+        let tile =
+            format!("tile={columns}x{rows}:margin={margin}:padding={padding}:color=0x{red:02x}{green:02x}{blue:02x}");
         let mut graph = Graph::new(&[input], &format!("[in]{tile}[out]"))?;
         for (time, mut cell) in (0..).zip(self.cells.drain(..)) {
             cell.set_pts(Some(time));

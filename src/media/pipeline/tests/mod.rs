@@ -6,9 +6,9 @@ use std::process::Command;
 
 use reelmill::model::media::Ratio;
 use reelmill::model::work::{
-    Audio, AudioEncode, Clip, Container, FileRole, FrameRate, FrameType, Gop, ImageFormat, Length, MediaOutput, Moment,
-    Output, Overlay, OverlayContent, ReferencePosition, Size, Snapshot, SnapshotTimes, Sprite, Subtitles, Tracks,
-    Video, VideoEncode,
+    Audio, AudioEncode, Clip, Color, Container, FileRole, FrameRate, FrameType, Gop, ImageFormat, Length, MediaOutput,
+    Moment, Output, Overlay, OverlayContent, ReferencePosition, Size, Snapshot, SnapshotTimes, Sprite, Subtitles,
+    Tracks, Video, VideoEncode,
 };
 
 use crate::testing::{Made, aac, encoded, generate, media_output, run, source_of};
@@ -179,5 +179,6 @@ fn shots(at: SnapshotTimes, format: ImageFormat, file: &str) -> Snapshot {
 }
 
 fn sprite(columns: u32, rows: u32, width: u32) -> Sprite {
-    Sprite { columns, rows, width, height: None, margin: 0, padding: 0, color: [0; 3], step: 1, one_sheet: false }
+    let color = Color::default();
+    Sprite { columns, rows, width, height: None, margin: 0, padding: 0, color, step: 1, one_sheet: false }
 }

@@ -96,7 +96,7 @@ fn the_best_picture_is_neither_black_nor_blurred_nor_grey() {
 fn sheets_have_margins_and_the_track_knows() {
     let clip = scenes();
     let snapshot = Snapshot {
-        sprite: Some(Sprite { margin: 10, padding: 4, color: [255, 255, 0], ..sprite(2, 2, 80) }),
+        sprite: Some(Sprite { margin: 10, padding: 4, color: Color::new(255, 255, 0), ..sprite(2, 2, 80) }),
         vtt: Some("t.vtt".into()),
         cells: Some("cell-##.png".into()),
         ..shots(SnapshotTimes::Every(2.0), ImageFormat::Png, "s.png")
