@@ -283,7 +283,7 @@ pub fn set_stats_in(encoder: &mut codec::Context, text: &std::ffi::CStr) {
 /// Sets flags of an encoder beside those that it has by itself, such as that no picture leans over a keyframe.
 pub fn add_flags(encoder: &mut codec::Context, flags: codec::Flags) {
     // SAFETY: the encoder is allocated; the field is a plain number.
-    unsafe { (*encoder.as_mut_ptr()).flags |= flags.bits() as std::ffi::c_int };
+    unsafe { (*encoder.as_mut_ptr()).flags |= flags.bits().cast_signed() };
 }
 
 /// Tells an encoder how many ticks of its clock a frame lasts. From FFmpeg 6.1 on frames say so themselves.

@@ -44,8 +44,11 @@ fn corpus() -> Option<Vec<File>> {
     )
 }
 
-/// Runs `check` on every file, two at a time, and reports all that is wrong at once.
-fn each(files: Vec<File>, check: impl Fn(&File) -> Result<(), String> + Sync) {
+/// Nothing, or what is wrong.
+pub type Outcome = Result<(), String>;
+
+/// Runs `check` on every file, two at a time, and reports all that is wrong at once, by name.
+pub fn each<T: Send>(files: Vec<T>, name: impl Fn(&T) -> String + Sync, check: impl Fn(&T) -> Outcome + Sync) {
     let wrong = Mutex::new(Vec::new());
     let waiting = Mutex::new(files.into_iter());
     std::thread::scope(|scope| {
@@ -59,7 +62,7 @@ fn each(files: Vec<File>, check: impl Fn(&File) -> Result<(), String> + Sync) {
                         outcome = Err(format!("took {} s", started.elapsed().as_secs()));
                     }
                     if let Err(reason) = outcome {
-                        wrong.lock().unwrap().push(format!("{}: {reason}", file.name));
+                        wrong.lock().unwrap().push(format!("{}: {reason}", name(&file)));
                     }
                 }
             });
@@ -69,12 +72,17 @@ fn each(files: Vec<File>, check: impl Fn(&File) -> Result<(), String> + Sync) {
     assert!(wrong.is_empty(), "{} files:\n{}", wrong.len(), wrong.join("\n"));
 }
 
-fn errors(execution: &Value) -> Vec<String> {
+/// What went wrong in an execution: activity, code and message.
+pub fn errors(execution: &Value) -> Vec<String> {
     let activities = execution["activities"].as_object().into_iter().flatten();
     activities
         .filter(|(_, activity)| !activity["error"].is_null())
         .map(|(name, activity)| format!("{name}: {} {}", activity["error"]["code"], activity["error"]["message"]))
         .collect()
+}
+
+fn named(file: &File) -> String {
+    file.name.clone()
 }
 
 const CHEAP: &str = "
@@ -105,7 +113,7 @@ fn vod(file: &Path) -> (i32, Value, Vec<String>) {
 fn vod_works_on_every_ok_video_of_the_corpus() {
     let Some(all) = corpus() else { return };
     let ok = all.into_iter().filter(|file| file.expected == "ok" && file.video).collect();
-    each(ok, |file| {
+    each(ok, named, |file| {
         let (exit, execution, made) = vod(&file.path);
         if exit != 0 || execution["state"] != "succeeded" {
             return Err(format!("exit {exit}, {}: {}", execution["state"], errors(&execution).join("; ")));
@@ -121,7 +129,7 @@ fn vod_works_on_every_ok_video_of_the_corpus() {
 fn what_must_fail_fails_cleanly_and_what_may_either_way_never_hangs() {
     let Some(all) = corpus() else { return };
     let doubtful = all.into_iter().filter(|file| file.expected != "ok").collect();
-    each(doubtful, |file| {
+    each(doubtful, named, |file| {
         let (exit, execution, made) = vod(&file.path);
         let errors = errors(&execution);
         match (exit, execution["state"].as_str()) {

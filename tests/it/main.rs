@@ -21,6 +21,7 @@ mod run;
 mod sqs;
 mod start;
 mod support;
+mod unseen;
 mod usage;
 mod validate;
 mod worker;

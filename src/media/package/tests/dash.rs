@@ -35,6 +35,14 @@ fn elements(manifest: &Path) -> Vec<(String, Value)> {
     lines.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
 }
 
+/// What a parser of manifests that players use makes of it; it may find nothing against the standard.
+fn parsed(manifest: &Path) -> dash_mpd_core::MPD {
+    let mpd = dash_mpd_core::parse(&std::fs::read_to_string(manifest).unwrap()).unwrap();
+    let objections = dash_mpd_core::check_conformity(&mpd);
+    assert!(objections.is_empty(), "{objections:?}");
+    mpd
+}
+
 fn all<'a>(elements: &'a [(String, Value)], name: &'a str) -> Vec<&'a Value> {
     elements.iter().filter(|(tag, _)| tag == name).map(|(_, attributes)| attributes).collect()
 }
@@ -99,12 +107,47 @@ fn the_manifest_says_what_the_segments_are() {
 }
 
 #[test]
+fn a_parser_of_manifests_reads_what_was_packaged() {
+    let folder = tempfile::tempdir().unwrap();
+    let [large, small] = ladder();
+    packaged_as(&[&large, &small], folder.path(), &cmaf()).0.unwrap();
+    let mpd = parsed(&folder.path().join("manifest.mpd"));
+    assert_eq!(mpd.mediaPresentationDuration.unwrap().as_secs(), 10);
+    let [period] = &mpd.periods[..] else { panic!("{:?}", mpd.periods) };
+    assert!(dash_mpd_core::is_video_adaptation(&&period.adaptations[0]));
+    assert!(dash_mpd_core::is_audio_adaptation(&&period.adaptations[1]));
+    let sizes: Vec<_> = period.adaptations[0].representations.iter().map(|r| (r.width, r.height)).collect();
+    assert_eq!(sizes, [(Some(320), Some(180)), (Some(160), Some(90))]);
+    // Every segment that a player would ask for is there, and nothing beside.
+    for adaptation in &period.adaptations {
+        for representation in &adaptation.representations {
+            let template = representation.SegmentTemplate.as_ref().or(adaptation.SegmentTemplate.as_ref()).unwrap();
+            let timeline = &template.SegmentTimeline.as_ref().unwrap().segments;
+            let repeated = |s: &dash_mpd_core::S| u64::try_from(s.r.unwrap_or(0)).unwrap() + 1;
+            let ticks: u64 = timeline.iter().map(|s| s.d * repeated(s)).sum();
+            let length_ms = ticks * 1_000 / template.timescale.unwrap();
+            assert!(length_ms.abs_diff(10_000) < 40, "{length_ms}");
+            let base = representation.BaseURL.first().map_or("", |base| base.base.as_str());
+            let there = |name: &str| folder.path().join(base).join(name).is_file();
+            assert!(there(template.initialization.as_ref().unwrap()));
+            let media = template.media.as_ref().unwrap();
+            let count: u64 = timeline.iter().map(repeated).sum();
+            let first = template.startNumber.unwrap_or(1);
+            let named = |number: u64| media.replace("$Number%05d$", &format!("{number:05}"));
+            assert!((first..first + count).all(|number| there(&named(number))), "{base}{media}");
+            assert!(!there(&named(first + count)), "{base}{media}");
+        }
+    }
+}
+
+#[test]
 fn ranges_of_a_file_are_listed() {
     let folder = tempfile::tempdir().unwrap();
     let [large, small] = ladder();
     let package = Package { byte_range: true, iframe_playlists: true, ..cmaf() };
     packaged_as(&[&large, &small], folder.path(), &package).0.unwrap();
     let manifest = folder.path().join("manifest.mpd");
+    parsed(&manifest);
     let elements = elements(&manifest);
     assert_eq!(all(&elements, "MPD")[0]["profiles"], "urn:mpeg:dash:profile:isoff-main:2011");
     assert_eq!(all(&elements, "SegmentURL").len(), 3 * 3);

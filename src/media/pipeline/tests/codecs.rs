@@ -194,3 +194,32 @@ fn levels_are_those_asked_for() {
         assert_eq!(trial.ffprobe("out.mp4", "v", "stream=level"), [expected], "{codec:?} {level}");
     }
 }
+
+/// What `mediainfo` says of the first stream of that kind.
+fn mediainfo(path: &Path, kind: &str) -> serde_json::Value {
+    let output = Command::new("mediainfo").arg("--Output=JSON").arg(path).output().unwrap();
+    let said: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    let tracks = said["media"]["track"].as_array().unwrap_or_else(|| panic!("{said}"));
+    tracks.iter().find(|track| track["@type"] == kind).unwrap_or_else(|| panic!("{said}")).clone()
+}
+
+#[test]
+fn mediainfo_sees_what_was_asked_for_too() {
+    let clip = lavfi(&["testsrc2=d=2:r=25:s=192x108", "sine=d=2:r=48000"], &["-c:a", "pcm_s16le"], "a.mkv");
+    for (codec, container, name) in [
+        (VideoCodec::H264, Container::Mp4, "AVC"),
+        (VideoCodec::H265, Container::Mp4, "HEVC"),
+        (VideoCodec::Av1, Container::Mkv, "AV1"),
+        (VideoCodec::Vp9, Container::Webm, "VP9"),
+        (VideoCodec::Prores, Container::Mov, "ProRes"),
+    ] {
+        let trial = Trial::new(&clip, &[in_container(container, quick(codec))]);
+        let path = trial.path(&format!("out.{}", container.info().name));
+        let (video, audio) = (mediainfo(&path, "Video"), mediainfo(&path, "Audio"));
+        let fields = ["Format", "Width", "Height", "FrameRate"].map(|key| video[key].as_str().unwrap_or_default());
+        assert_eq!(fields, [name, "192", "108", "25.000"], "{codec:?}: {video}");
+        let length: f64 = mediainfo(&path, "General")["Duration"].as_str().unwrap().parse().unwrap();
+        assert!((length - 2.0).abs() < 0.04, "{codec:?}: {length}");
+        assert_eq!(audio["SamplingRate"], "48000", "{codec:?}: {audio}");
+    }
+}
