@@ -28,7 +28,7 @@ enum GraphFormat {
 }
 
 pub(super) fn graph(args: &GraphArgs, output: Output) -> Result<Exit, CliError> {
-    let workflow = validate::load(&args.workflow, output)?;
+    let workflow = validate::load(&args.workflow, None, output)?;
     let (name, drawing) = match args.format {
         GraphFormat::Mermaid => ("mermaid", mermaid(&workflow.plan)),
         GraphFormat::Dot => ("dot", dot(&workflow.plan)),

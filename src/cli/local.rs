@@ -8,7 +8,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use super::serve::Running;
 use super::{CliError, Exit, WorkerArgs};
-use crate::model::{Clock, Ids, ObjectLocation, RandomIds, SystemClock};
+use crate::model::{Capabilities, Clock, Ids, ObjectLocation, RandomIds, SystemClock};
 use crate::objects::SharedObjects;
 use crate::objects::aws::AwsOptions;
 use crate::objects::endpoint::KeyPair;
@@ -34,11 +34,11 @@ pub(super) fn worker_program(named: Option<&Path>) -> Result<PathBuf, CliError> 
     ))
 }
 
-/// A pool of `size` workers, the first of which has been started to see that it can be done.
-pub(super) async fn pool(worker: &WorkerArgs, size: usize) -> Result<Pool, CliError> {
+/// A pool of `size` workers, the first of which has been started to see that it can be done and what it can do.
+pub(super) async fn pool(worker: &WorkerArgs, size: usize) -> Result<(Pool, Capabilities), CliError> {
     let pool = Pool::new(worker_program(worker.worker.as_deref())?, size);
-    pool.warm_up().await?;
-    Ok(pool)
+    let capabilities = pool.warm_up().await?;
+    Ok((pool, capabilities))
 }
 
 /// `s3://bucket/key` → its parts.

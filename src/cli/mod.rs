@@ -4,6 +4,7 @@
 //! [`Exit`]; with `--json` what is printed is stable and documented.
 
 mod client;
+mod doctor;
 mod error;
 mod events;
 mod executions;
@@ -45,6 +46,7 @@ struct Cli {
 #[derive(Debug, Subcommand)]
 enum Command {
     Serve(serve::ServeArgs),
+    Doctor(doctor::DoctorArgs),
     Run(run::RunArgs),
     Validate(validate::ValidateArgs),
     Graph(graph::GraphArgs),
@@ -122,8 +124,9 @@ fn not_understood(error: &clap::Error) -> ExitCode {
 async fn dispatch(command: Command, output: Output) -> Result<Exit, CliError> {
     match command {
         Command::Serve(args) => serve::serve(args, output).await,
+        Command::Doctor(args) => doctor::doctor(args, output).await,
         Command::Run(args) => run::run(args, output).await,
-        Command::Validate(args) => validate::validate(&args, output),
+        Command::Validate(args) => validate::validate(&args, output).await,
         Command::Graph(args) => graph::graph(&args, output),
         Command::Probe(args) => probe::probe(args, output).await,
         Command::Templates(args) => templates::templates(args, output).await,

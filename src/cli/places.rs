@@ -102,7 +102,7 @@ mod tests {
             "name: w\ntrigger: {{ bucket: uploads, key: '*.mp4' }}\noutput: {output}\nactivities:\n  \
              a: {{ snapshot: {{ name: m2/s.jpg }} }}\n  b: {{ {second}snapshot: {{ name: s.jpg }} }}\n"
         );
-        let compiled = compile("w.yaml", &text, &Templates::presets(), &Limits::default());
+        let compiled = compile("w.yaml", &text, &Templates::presets(), &Limits::default(), None);
         compiled.workflow.unwrap_or_else(|| panic!("{:?}", compiled.diagnostics))
     }
 

@@ -62,7 +62,7 @@ pub(super) async fn look(worker: &WorkerArgs, file: &str, loudness: bool) -> Res
         None => open_file(&PathBuf::from(file))?,
     };
     let mut signals = local::Signals::catch()?;
-    let pool = local::pool(worker, 1).await?;
+    let (pool, _) = local::pool(worker, 0).await?;
     let folder = local::TemporaryFolder::create("probe")?;
     let scratch = ScratchRoot::open(folder.path())?.create(JobId(uuid::Uuid::nil()), 1)?;
     let assignment = Assignment {

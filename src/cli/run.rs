@@ -59,7 +59,8 @@ pub(super) fn pair(text: &str) -> Result<(String, String), String> {
 }
 
 pub(super) async fn run(args: RunArgs, output: Output) -> Result<Exit, CliError> {
-    let workflow = validate::load(&args.workflow, output)?;
+    let (pool, installed) = local::pool(&args.worker, 0).await?;
+    let workflow = validate::load(&args.workflow, Some(&installed), output)?;
     let plan = Arc::clone(&workflow.plan);
     let given: BTreeMap<String, String> = args.set.into_iter().collect();
     // Nothing but the command line sets them here.
@@ -87,7 +88,8 @@ pub(super) async fn run(args: RunArgs, output: Output) -> Result<Exit, CliError>
         claimant: Claimant::of_all("this machine"),
         store: Arc::new(SqliteStore::open_in_memory(Arc::new(Evaluator))?),
         objects: Arc::new(objects),
-        pool: local::pool(&args.worker, 1).await?,
+        // The last job needs no worker after its own.
+        pool: pool.keeping(usize::from(plan.graph.node_count() > 1)),
         admission: Admission::new(Need { memory: WorkerConfig::default().memory_bytes(), scratch: u64::MAX }),
         scratch: ScratchRoot::open(temporary.path().join("scratch"))?,
         clock,

@@ -7,8 +7,9 @@ use clap::Args;
 use serde_json::json;
 
 use super::output::Output;
-use super::{CliError, Exit};
+use super::{CliError, Exit, WorkerArgs, local};
 use crate::daemon::source::{SourceFile, load_templates, template_files, yaml_files};
+use crate::model::Capabilities;
 use crate::template::{BROKEN, Templates};
 use crate::workflow::{self, Workflow};
 use crate::yaml::{self, Diagnostic, Severity};
@@ -18,16 +19,23 @@ use crate::yaml::{self, Diagnostic, Severity};
 /// Exit code 2 where there is an error; warnings do not count.
 #[derive(Debug, Args)]
 pub(super) struct ValidateArgs {
+    #[command(flatten)]
+    worker: WorkerArgs,
     /// Workflow files, or folders of them
     #[arg(required = true)]
     paths: Vec<PathBuf>,
 }
 
-pub(super) fn validate(args: &ValidateArgs, output: Output) -> Result<Exit, CliError> {
+pub(super) async fn validate(args: &ValidateArgs, output: Output) -> Result<Exit, CliError> {
     let mut files = Vec::new();
     for path in &args.paths {
         files.extend(files_of(path)?);
     }
+    // A definition is right or wrong without a worker; only what is installed can then not be said.
+    let (installed, notes) = match local::pool(&args.worker, 0).await {
+        Ok((_, installed)) => (Some(installed), Vec::new()),
+        Err(error) => (None, vec![format!("encoders were not checked: {}", error.message)]),
+    };
     let mut sources = Vec::new();
     let mut diagnostics = Vec::new();
     let mut workflows: Vec<Workflow> = Vec::new();
@@ -42,14 +50,14 @@ pub(super) fn validate(args: &ValidateArgs, output: Output) -> Result<Exit, CliE
             folders.insert(folder.clone(), templates);
         }
         let file = SourceFile::read(path);
-        let compiled = file.compile(&folders[&folder]);
+        let compiled = file.compile(&folders[&folder], installed.as_ref());
         diagnostics.extend(compiled.diagnostics);
         workflows.extend(compiled.workflow);
         sources.push(file);
     }
     diagnostics.extend(workflow::check_set(&workflows.iter().collect::<Vec<_>>()));
     let diagnostics = once(diagnostics);
-    report(&diagnostics, &sources, files.len(), output);
+    report(&diagnostics, &sources, files.len(), &notes, output);
     let wrong = diagnostics.iter().any(Diagnostic::is_error);
     Ok(if wrong { Exit::Usage } else { Exit::Done })
 }
@@ -78,8 +86,9 @@ fn once(diagnostics: Vec<Diagnostic>) -> Vec<Diagnostic> {
     kept
 }
 
-/// Compiles one file or fails with all that is wrong in it and in its templates, printed.
-pub(super) fn load(path: &Path, output: Output) -> Result<Workflow, CliError> {
+/// Compiles one file or fails with all that is wrong in it and in its templates, and with what it needs that is not
+/// `installed`, where that is known; printed.
+pub(super) fn load(path: &Path, installed: Option<&Capabilities>, output: Output) -> Result<Workflow, CliError> {
     let metadata = std::fs::metadata(path).map_err(|error| CliError::file(path, &error))?;
     if !metadata.is_file() {
         return Err(CliError::usage(format!("{} is not a file", path.display())));
@@ -88,7 +97,7 @@ pub(super) fn load(path: &Path, output: Output) -> Result<Workflow, CliError> {
     let mut sources = template_files(&folder).map_err(|error| CliError::file(&folder, &error))?;
     let (templates, mut diagnostics) = load_templates(&sources);
     let file = SourceFile::read(path);
-    let compiled = file.compile(&templates);
+    let compiled = file.compile(&templates, installed);
     if let Some(workflow) = compiled.workflow {
         return Ok(workflow);
     }
@@ -145,12 +154,17 @@ fn files_of(path: &Path) -> Result<Vec<PathBuf>, CliError> {
     Ok(files)
 }
 
-fn report(diagnostics: &[Diagnostic], sources: &[SourceFile], files: usize, output: Output) {
+fn report(diagnostics: &[Diagnostic], sources: &[SourceFile], files: usize, notes: &[String], output: Output) {
     if output.json {
-        output.json_line(&json!({ "type": "validation", "files": files, "diagnostics": diagnostics }));
+        output.json_line(&json!({
+            "type": "validation", "files": files, "diagnostics": diagnostics, "notes": notes,
+        }));
         return;
     }
     draw(diagnostics, sources, output);
+    for note in notes {
+        output.note(format_args!("note: {note}"));
+    }
     output.line(format_args!(
         "{files} file{}: {}, {}",
         plural(files),

@@ -8,6 +8,7 @@ use std::sync::{Arc, RwLock};
 
 use super::source::{SourceFile, load_templates, template_files, yaml_files};
 use crate::intake::Catalog;
+use crate::model::Capabilities;
 use crate::workflow::{self, Compiled, Workflow};
 use crate::yaml::{Diagnostic, Severity};
 
@@ -15,6 +16,8 @@ use crate::yaml::{Diagnostic, Severity};
 #[derive(Debug)]
 pub struct WorkflowFolder {
     folder: PathBuf,
+    /// What workers can do.
+    installed: Option<Capabilities>,
     state: RwLock<State>,
 }
 
@@ -57,9 +60,10 @@ pub struct Problem {
 }
 
 impl WorkflowFolder {
-    /// Reads the folder. Files that do not compile are among the [`WorkflowFolder::problems`].
-    pub fn open(folder: &Path) -> std::io::Result<Self> {
-        let this = Self { folder: folder.to_owned(), state: RwLock::default() };
+    /// Reads the folder. Files that do not compile, or need what is not `installed` where that is known, are among the
+    /// [`WorkflowFolder::problems`].
+    pub fn open(folder: &Path, installed: Option<Capabilities>) -> std::io::Result<Self> {
+        let this = Self { folder: folder.to_owned(), installed, state: RwLock::default() };
         this.reload()?;
         Ok(this)
     }
@@ -80,7 +84,7 @@ impl WorkflowFolder {
         let (templates, mut found) = load_templates(&files.templates);
         let before = self.read_state().good.clone();
         for (path, file) in &files.workflows {
-            let Compiled { workflow, diagnostics } = file.compile(&templates);
+            let Compiled { workflow, diagnostics } = file.compile(&templates, self.installed.as_ref());
             found.extend(diagnostics);
             let version = workflow.map(Arc::new).or_else(|| before.get(path).cloned());
             good.extend(version.map(|workflow| (path.clone(), workflow)));
@@ -155,7 +159,7 @@ mod tests {
         write("uses.yaml", good("uses", "mine").as_bytes());
         write("torn.yaml", b"name: \xff\n");
         write("templates/mine.yaml", b"name: \xff\n");
-        let catalog = WorkflowFolder::open(folder.path()).unwrap();
+        let catalog = WorkflowFolder::open(folder.path(), None).unwrap();
         let names = |catalog: &WorkflowFolder| catalog.active().iter().map(|w| w.name.clone()).collect::<Vec<_>>();
         assert_eq!(names(&catalog), ["good"]);
         let told = catalog.problems();

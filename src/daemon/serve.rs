@@ -22,7 +22,7 @@ use crate::config::{
 };
 use crate::intake::backlog::Backlog;
 use crate::intake::{Catalog, Intake, sqs};
-use crate::model::{Clock, RandomIds, SystemClock};
+use crate::model::{Capabilities, Clock, RandomIds, SystemClock};
 use crate::notify::{self, SqsSender};
 use crate::objects::aws::AwsOptions;
 use crate::objects::endpoint::{self, KeyPair};
@@ -34,7 +34,7 @@ use crate::store::sqlite::SqliteStore;
 use crate::store::{Claimant, QueueChange, Retention, SharedStore, StoreError};
 use crate::worker::WorkerError;
 use crate::worker::admission::{Admission, Need};
-use crate::worker::pool::{Capabilities, Pool};
+use crate::worker::pool::Pool;
 use crate::worker::scratch::ScratchRoot;
 use crate::workflow::Evaluator;
 
@@ -120,7 +120,9 @@ impl Daemon {
             store.set_queue(queue, QueueChange { concurrency, paused: None }).await?;
         }
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
-        let catalog = WorkflowFolder::open(&config.workflows)
+        let pool = Pool::new(worker, config.worker.slot_count());
+        let capabilities = pool.warm_up().await?;
+        let catalog = WorkflowFolder::open(&config.workflows, Some(capabilities.clone()))
             .map_err(|source| ServeError::Workflows { path: config.workflows.clone(), source })?;
         let (objects, local) = open_objects(config, &clock).await?;
         let mut s3 = None;
@@ -130,8 +132,6 @@ impl Daemon {
                 s3 = Some(listen(address, "S3 endpoint").await?);
             }
         }
-        let pool = Pool::new(worker, config.worker.slot_count());
-        let capabilities = pool.warm_up().await?;
         let scratch = ScratchRoot::open(&config.worker.scratch)?;
         let api = listen(config.api.listen, "API").await?;
         let reclaimed = store.reclaim_all(clock.now()).await?;

@@ -3,6 +3,7 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
+use crate::model::Capabilities;
 use crate::template::Templates;
 use crate::workflow::{self, Compiled, Limits};
 use crate::yaml::{Diagnostic, Sink, Span};
@@ -32,11 +33,11 @@ impl SourceFile {
         self.text.as_deref().unwrap_or_default()
     }
 
-    /// What a workflow file turns out to be.
+    /// What a workflow file turns out to be, with these templates and, where that is known, what is `installed`.
     #[must_use]
-    pub fn compile(&self, templates: &Templates) -> Compiled {
+    pub fn compile(&self, templates: &Templates, installed: Option<&Capabilities>) -> Compiled {
         match &self.text {
-            Ok(text) => workflow::compile(&self.name, text, templates, &Limits::default()),
+            Ok(text) => workflow::compile(&self.name, text, templates, &Limits::default(), installed),
             Err(_) => Compiled { workflow: None, diagnostics: self.unreadable() },
         }
     }

@@ -41,6 +41,15 @@ pub struct Settings {
     pub options: AwsOptions,
 }
 
+/// About how many messages wait in the queue at `queue_url`; none is taken. What went wrong, in the service's words.
+pub async fn waiting(queue_url: &str, options: &AwsOptions) -> Result<u64, String> {
+    let client = Client::new(&sdk_config(options).await);
+    let wanted = QueueAttributeName::ApproximateNumberOfMessages;
+    let answer = client.get_queue_attributes().queue_url(queue_url).attribute_names(wanted.clone()).send().await;
+    let attributes = answer.map_err(|error| DisplayErrorContext(&error).to_string())?.attributes.unwrap_or_default();
+    Ok(attributes.get(&wanted).and_then(|count| count.parse().ok()).unwrap_or(0))
+}
+
 /// Takes messages from a queue.
 pub struct Consumer {
     client: Client,

@@ -5,7 +5,7 @@
 #![expect(unsafe_code, reason = "libav's structures have fields that ffmpeg-next does not wrap")]
 
 use std::collections::BTreeMap;
-use std::ffi::{CStr, c_char};
+use std::ffi::{CStr, CString, c_char};
 use std::ptr;
 
 use ffmpeg_next::format::context::Input as Demuxer;
@@ -19,6 +19,32 @@ pub const UNKNOWN: i32 = -99;
 
 /// Most tags taken from one dictionary.
 const MAX_TAGS: usize = 256;
+
+/// Version of FFmpeg, as its libraries say it: `5.1.6-0+deb12u1`.
+#[must_use]
+pub fn version() -> String {
+    // SAFETY: the function answers with a static string.
+    unsafe { text(ffi::av_version_info()) }.unwrap_or_default()
+}
+
+/// Whether this build can write a container, by the name of its muxer.
+#[must_use]
+pub fn has_muxer(name: &str) -> bool {
+    let Ok(name) = CString::new(name) else { return false };
+    // SAFETY: a look-up in a static table by a terminated string.
+    unsafe { !ffi::av_guess_format(name.as_ptr(), ptr::null(), ptr::null()).is_null() }
+}
+
+/// Names of the filters that a graph was built of.
+#[must_use]
+pub fn filters_of(graph: &mut ffmpeg_next::filter::Graph) -> Vec<String> {
+    // SAFETY: the graph is allocated, and has `nb_filters` filters, each of a static kind with a name.
+    unsafe {
+        let graph = &*graph.as_mut_ptr();
+        let filters = (0..graph.nb_filters as usize).map(|n| *graph.filters.add(n));
+        filters.filter_map(|filter| text((*(*filter).filter).name)).collect()
+    }
+}
 
 /// What the container and the first packets say about a stream's codec.
 #[must_use]

@@ -5,6 +5,7 @@
 
 mod analysis;
 mod bytes;
+mod capabilities;
 mod charset;
 mod codec;
 mod codecs_string;
@@ -51,11 +52,7 @@ fn main() {
 fn serve(talk: &Talk) -> Result<(), MediaError> {
     ffmpeg_next::init().map_err(|source| MediaError::Libav { doing: "start", source })?;
     log::set_level(log::Level::Warning);
-    talk.say(&Message::Hello {
-        protocol: VERSION,
-        libavcodec: version(ffmpeg_next::codec::version()),
-        encoders: codec::available(),
-    });
+    talk.say(&Message::Hello { protocol: VERSION, capabilities: capabilities::capabilities() });
     let broken = |error: &dyn std::fmt::Display| MediaError::Job(format!("it could not be received: {error}"));
     let Some((job, descriptors)) = receive_job(std::io::stdin()).map_err(|error| broken(&error))? else {
         return Ok(());
@@ -83,9 +80,4 @@ fn work(job: &Job, inputs: &[Source], talk: &Talk) -> Result<Report, MediaError>
             Ok(Report::Outputs(vec![Ok(produced)]))
         }
     }
-}
-
-/// libav packs three numbers into one.
-fn version(packed: u32) -> String {
-    format!("{}.{}.{}", packed >> 16, packed >> 8 & 0xff, packed & 0xff)
 }

@@ -56,6 +56,21 @@ pub fn samples_and_rate(frame: &Frame) -> (i64, i32) {
     unsafe { (i64::from((*frame.as_ptr()).nb_samples), (*frame.as_ptr()).sample_rate) }
 }
 
+/// The bytes of a frame of interleaved samples, of which those of all channels at one time have `stride` bytes.
+#[cfg(feature = "fdk-aac")]
+#[must_use]
+pub fn packed_samples(frame: &Frame, stride: usize) -> &[u8] {
+    // SAFETY: a frame of interleaved samples has all of them in its first plane, whose size libav keeps.
+    unsafe {
+        let raw = &*frame.as_ptr();
+        let length = usize::try_from(raw.nb_samples).unwrap_or(0) * stride;
+        if raw.data[0].is_null() || length > usize::try_from(raw.linesize[0]).unwrap_or(0) {
+            return &[];
+        }
+        std::slice::from_raw_parts(raw.data[0], length)
+    }
+}
+
 /// Gives a frame whose channels have no places the layout that players assume for their number.
 pub fn assume_layout(frame: &mut frame::Audio) {
     // SAFETY: the frame is allocated; the layout that is replaced owns no memory, being only a number of channels.
@@ -305,6 +320,66 @@ pub fn parameters_of(encoder: &codec::Context) -> codec::Parameters {
     // SAFETY: both are allocated. Without memory the parameters stay blank, which no muxer accepts.
     unsafe { ffi::avcodec_parameters_from_context(parameters.as_mut_ptr(), encoder.as_ptr()) };
     parameters
+}
+
+/// What the stream of an encoder that is not libav's is.
+#[cfg(feature = "fdk-aac")]
+#[derive(Clone, Copy, Debug)]
+pub struct AudioParameters<'a> {
+    /// Codec.
+    pub id: codec::Id,
+    /// libav's number of the profile.
+    pub profile: i32,
+    /// Samples per second.
+    pub rate: u32,
+    /// Channel layout: `stereo`.
+    pub layout: &'a str,
+    /// libav's name of the format of the samples that went in.
+    pub samples: &'static str,
+    /// Bits per second.
+    pub bitrate_bps: u64,
+    /// Samples per packet.
+    pub frame_size: u32,
+    /// Samples at the start that are not to be heard.
+    pub priming: u32,
+    /// The codec's own header.
+    pub header: &'a [u8],
+}
+
+#[cfg(feature = "fdk-aac")]
+impl AudioParameters<'_> {
+    /// As libav keeps them.
+    pub fn to_parameters(self) -> Result<codec::Parameters, Error> {
+        let layout = CString::new(self.layout).map_err(|_| Error::InvalidData)?;
+        let number = |n: u32| i32::try_from(n).map_err(|_| Error::InvalidData);
+        let padding = usize::try_from(ffi::AV_INPUT_BUFFER_PADDING_SIZE).unwrap_or(64);
+        let mut parameters = codec::Parameters::new();
+        // SAFETY: the parameters are allocated and blank; the header is a copy that libav allocates, with its padding,
+        // and frees with them. Native layouts own no memory.
+        unsafe {
+            let raw = &mut *parameters.as_mut_ptr();
+            let set = ffi::av_channel_layout_from_string(&raw mut raw.ch_layout, layout.as_ptr());
+            if set < 0 {
+                return Err(Error::from(set));
+            }
+            raw.codec_type = ffi::AVMediaType::AVMEDIA_TYPE_AUDIO;
+            raw.codec_id = self.id.into();
+            raw.profile = self.profile;
+            raw.format = ffi::AVSampleFormat::from(format::Sample::from(self.samples)) as i32;
+            raw.sample_rate = number(self.rate)?;
+            raw.bit_rate = i64::try_from(self.bitrate_bps).map_err(|_| Error::InvalidData)?;
+            raw.frame_size = number(self.frame_size)?;
+            raw.initial_padding = number(self.priming)?;
+            let header = ffi::av_mallocz(self.header.len() + padding).cast::<u8>();
+            if header.is_null() {
+                return Err(Error::Other { errno: ffmpeg_next::error::ENOMEM });
+            }
+            std::ptr::copy_nonoverlapping(self.header.as_ptr(), header, self.header.len());
+            raw.extradata = header;
+            raw.extradata_size = i32::try_from(self.header.len()).map_err(|_| Error::InvalidData)?;
+        }
+        Ok(parameters)
+    }
 }
 
 /// The parameters themselves.

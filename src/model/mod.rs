@@ -6,6 +6,7 @@
 //! Deliberately absent: behaviour. What a state may become is `engine`'s; how a template turns into
 //! [`work`] is `template`'s; how work is done is the worker's.
 
+pub mod capabilities;
 pub mod codec;
 pub mod failure;
 pub mod id;
@@ -17,6 +18,7 @@ pub mod time;
 pub mod units;
 pub mod work;
 
+pub use capabilities::Capabilities;
 pub use failure::{Blame, Class, Failure};
 pub use id::{ExecutionId, Ids, JobId, RandomIds, SequentialIds};
 pub use object::{InputObject, ObjectEvent, ObjectLocation, OutputObject};

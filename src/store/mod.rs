@@ -403,6 +403,17 @@ pub struct Notification {
     pub attempts: u32,
 }
 
+/// What a store looks like to who only looks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Look {
+    /// Version of its schema; absent where no daemon has made it yet.
+    pub schema: Option<u32>,
+    /// Last version that this program knows.
+    pub known: u32,
+    /// Its clock, where it has one of its own.
+    pub now: Option<Timestamp>,
+}
+
 /// Something in the store changed: a hint to look again, never the only word.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Hint {

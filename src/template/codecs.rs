@@ -208,12 +208,15 @@ fn rate_rules(info: &VideoInfo, video: &Node, sink: &mut Sink<'_>) {
     }
 }
 
-/// Holds the parameters of audio that is encoded against its codec.
+/// Holds the parameters of audio that is encoded against its codec and profile.
 pub(super) fn audio_rules(codec: AudioCodec, audio: &Node, sink: &mut Sink<'_>) {
     let info = codec.info();
-    let name = info.name;
+    let profile = audio.get("profile").and_then(Node::scalar_text).filter(|profile| !is_deferred(profile));
+    let limits = info.limits_of(profile.as_deref());
+    let name = profile.as_deref().filter(|_| !info.profiles.is_empty()).unwrap_or(info.name);
+    profile_of_audio(codec, audio, sink);
     if let Some(bitrate) = audio.get("bitrate") {
-        match info.bitrate {
+        match limits.bitrate {
             None => drop(sink.error("TPL0210", bitrate.span, format!("{name} is lossless: it has no `bitrate`"))),
             Some((least, _, most)) => {
                 if let Some(rate) = bits(audio, "bitrate").filter(|rate| !(least..=most).contains(rate)) {
@@ -227,28 +230,20 @@ pub(super) fn audio_rules(codec: AudioCodec, audio: &Node, sink: &mut Sink<'_>) 
             }
         }
     }
-    if let Some(profile) = audio.get("profile") {
-        let word = profile.scalar_text().unwrap_or_default();
-        if info.profiles.is_empty() {
-            sink.error("TPL0210", profile.span, format!("`profile` is one of AAC; {name} has none"));
-        } else if !info.profiles.contains(&word.as_str()) && !is_deferred(&word) {
-            sink.error("TPL0210", profile.span, format!("{name} has no profile `{word}`"))
-                .hint(format!("it has {}", info.profiles.join(", ")));
-        }
-    }
-    if let Some(channels) =
-        audio.get("channels").filter(|c| c.as_int().is_some_and(|n| n > i64::from(info.max_channels)))
-    {
-        let message = match info.max_channels {
-            2 => format!("{name} has one or two channels"),
-            most => format!("{name} has at most {most} channels"),
+    let (fewest, most) = limits.channels;
+    let range = i64::from(fewest)..=i64::from(most);
+    if let Some(channels) = audio.get("channels").filter(|c| c.as_int().is_some_and(|n| !range.contains(&n))) {
+        let message = match (fewest, most) {
+            (2, 2) => format!("{name} has two channels"),
+            (_, 2) => format!("{name} has one or two channels"),
+            (_, most) => format!("{name} has at most {most} channels"),
         };
         sink.error("TPL0210", channels.span, message);
     }
     if let Some(rate) = audio.get("sample_rate") {
-        let has = |n: i64| info.sample_rates.iter().any(|&rate| i64::from(rate) == n);
-        if !info.sample_rates.is_empty() && rate.as_int().is_some_and(|n| !has(n)) {
-            let rates: Vec<_> = info.sample_rates.iter().map(ToString::to_string).collect();
+        let has = |n: i64| limits.sample_rates.iter().any(|&rate| i64::from(rate) == n);
+        if !limits.sample_rates.is_empty() && rate.as_int().is_some_and(|n| !has(n)) {
+            let rates: Vec<_> = limits.sample_rates.iter().map(ToString::to_string).collect();
             sink.error("TPL0210", rate.span, format!("{name} has no such sample rate"))
                 .hint(format!("it has {}", rates.join(", ")));
         }
@@ -263,6 +258,19 @@ pub(super) fn audio_rules(codec: AudioCodec, audio: &Node, sink: &mut Sink<'_>) 
             sink.error("TPL0210", depth.span, format!("{name} has no such `bit_depth`"))
                 .hint(format!("it has {}", depths.join(", ")));
         }
+    }
+}
+
+/// A profile that the codec does not have.
+fn profile_of_audio(codec: AudioCodec, audio: &Node, sink: &mut Sink<'_>) {
+    let Some(profile) = audio.get("profile") else { return };
+    let (info, word) = (codec.info(), profile.scalar_text().unwrap_or_default());
+    if info.profiles.is_empty() {
+        sink.error("TPL0210", profile.span, format!("`profile` is one of AAC; {} has none", info.name));
+    } else if !is_deferred(&word) && info.profiles.iter().all(|(name, _)| *name != word) {
+        let known: Vec<_> = info.profiles.iter().map(|(name, _)| *name).collect();
+        sink.error("TPL0210", profile.span, format!("{} has no profile `{word}`", info.name))
+            .hint(format!("it has {}", known.join(", ")));
     }
 }
 

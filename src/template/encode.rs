@@ -217,13 +217,15 @@ fn audio(kind: ActivityKind, spec: &Node, container: Container, beside: &mut Bes
 }
 
 fn audio_encode(kind: ActivityKind, node: &Node, codec: AudioCodec, beside: &mut Beside) -> AudioEncode {
-    let default_bps = codec.info().bitrate.filter(|(_, usual, _)| *usual > 0).map(|(_, usual, most)| {
+    let profile = node.get("profile").and_then(Node::scalar_text);
+    let bitrate = codec.info().limits_of(profile.as_deref()).bitrate;
+    let default_bps = bitrate.filter(|(_, usual, _)| *usual > 0).map(|(_, usual, most)| {
         let better = if kind == ActivityKind::Watermark { usual / 2 } else { 0 };
         (usual + better).min(most)
     });
     AudioEncode {
         codec,
-        profile: node.get("profile").and_then(Node::scalar_text),
+        profile,
         bitrate_bps: bits(node, "bitrate").or(default_bps),
         sample_rate: count(node, "sample_rate"),
         bit_depth: small(node, "bit_depth"),

@@ -13,6 +13,7 @@ mod candidates;
 mod codecs;
 mod encode;
 mod fit;
+mod installed;
 mod merge;
 mod names;
 mod overlay;
@@ -33,6 +34,7 @@ use beside::Beside;
 
 pub use candidates::candidates;
 pub use fit::{Fit, Fits, LeftOut, fits};
+pub use installed::{Needed, encoders};
 pub use names::{Files, files};
 pub use package::KeySource;
 pub use registry::{BROKEN, Facts, Missing, Template, Templates};

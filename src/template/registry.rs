@@ -437,7 +437,7 @@ fn stale_audio(own: &Node, base: &Node) -> Vec<&'static str> {
     if !named || codec == encode::audio_codec(base) {
         return Vec::new();
     }
-    let lossless = codec.info().bitrate.is_none();
+    let lossless = codec.info().limits.bitrate.is_none();
     [("profile", true), ("bit_depth", true), ("bitrate", lossless)].iter().filter(|k| k.1).map(|k| k.0).collect()
 }
 

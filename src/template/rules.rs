@@ -114,6 +114,13 @@ fn container_rules(kind: ActivityKind, spec: &Node, sink: &mut Sink<'_>) {
         sink.error("TPL0203", place("audio"), format!("a {name} file does not hold {} here", codec.name))
             .hint(codecs::goes_with(container, &container.audio_codecs(), "audio"));
     }
+    let profile = audio.and_then(|a| a.get("profile"));
+    let word = profile.and_then(Node::scalar_text);
+    if let Some(profile) = profile.filter(|_| held && !codec.limits_of(word.as_deref()).are_held_by(container)) {
+        let word = word.unwrap_or_default();
+        sink.error("TPL0203", profile.span, format!("a {name} file does not hold {word}"))
+            .hint("mp4, mov, mkv and m4a do");
+    }
     name_rules(spec, container, sink);
 }
 

@@ -6,18 +6,10 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use super::WorkerError;
 use super::process::WorkerProcess;
+use crate::model::Capabilities;
 
 /// How often a worker for a job is started before the attempt fails.
 const STARTS: usize = 3;
-
-/// What the installed libav can do.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Capabilities {
-    /// Version of libavcodec.
-    pub libavcodec: String,
-    /// Encoders, of those Reelmill uses.
-    pub encoders: Vec<String>,
-}
 
 /// A few idle workers. Each does one job and ends; the pool fills up behind it.
 #[derive(Clone, Debug)]
@@ -36,10 +28,16 @@ impl Pool {
         Self { program, size, idle: Arc::default(), filling: Arc::default() }
     }
 
+    /// The same pool, which keeps `size` workers ready from now on.
+    #[must_use]
+    pub fn keeping(self, size: usize) -> Self {
+        Self { size, ..self }
+    }
+
     /// Starts a worker to see that it can be done, and says what it can do; it stays in the pool.
     pub async fn warm_up(&self) -> Result<Capabilities, WorkerError> {
         let worker = WorkerProcess::start(&self.program).await?;
-        let capabilities = Capabilities { libavcodec: worker.libavcodec.clone(), encoders: worker.encoders.clone() };
+        let capabilities = worker.capabilities.clone();
         self.idle().push_back(worker);
         Ok(capabilities)
     }

@@ -20,6 +20,7 @@ use tokio_util::codec::{FramedRead, LinesCodec};
 use super::WorkerError;
 use super::child::MAX_INPUTS;
 use super::protocol::{Job, MAX_LINE_BYTES, Message, VERSION};
+use crate::model::Capabilities;
 
 /// How long a starting worker may take to introduce itself: a cold disk has to load some 200 libraries.
 const HELLO_TIMEOUT: Duration = Duration::from_secs(60);
@@ -48,10 +49,8 @@ pub(super) struct WorkerProcess {
     stderr: Arc<Mutex<VecDeque<u8>>>,
     /// Reads standard error to its end.
     reading: tokio::task::JoinHandle<()>,
-    /// Encoders that its libav has, of those Reelmill uses.
-    pub(super) encoders: Vec<String>,
-    /// Its libavcodec.
-    pub(super) libavcodec: String,
+    /// What it says it can do.
+    pub(super) capabilities: Capabilities,
 }
 
 impl WorkerProcess {
@@ -82,11 +81,10 @@ impl WorkerProcess {
             messages: FramedRead::new(stdout, LinesCodec::new_with_max_length(MAX_LINE_BYTES)),
             stderr,
             reading,
-            encoders: Vec::new(),
-            libavcodec: String::new(),
+            capabilities: Capabilities::default(),
         };
         match worker.introduction().await {
-            Ok((encoders, libavcodec)) => Ok(Self { encoders, libavcodec, ..worker }),
+            Ok(capabilities) => Ok(Self { capabilities, ..worker }),
             Err(unfit) => {
                 worker.kill().await;
                 let program = program.to_owned();
@@ -98,11 +96,11 @@ impl WorkerProcess {
         }
     }
 
-    async fn introduction(&mut self) -> Result<(Vec<String>, String), Unfit> {
+    async fn introduction(&mut self) -> Result<Capabilities, Unfit> {
         let first = tokio::time::timeout(HELLO_TIMEOUT, self.next()).await;
         let silent = |_| Unfit::Silent(format!("silent for {} s", HELLO_TIMEOUT.as_secs()));
         match first.map_err(silent)?.map_err(|error| Unfit::Stranger(error.to_string()))? {
-            Some(Message::Hello { protocol: VERSION, encoders, libavcodec }) => Ok((encoders, libavcodec)),
+            Some(Message::Hello { protocol: VERSION, capabilities }) => Ok(capabilities),
             Some(Message::Hello { protocol, .. }) => {
                 Err(Unfit::Stranger(format!("it speaks protocol {protocol}, not {VERSION}")))
             }

@@ -10,11 +10,11 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
-use crate::model::Failure;
 use crate::model::work::{Report, Work};
+use crate::model::{Capabilities, Failure};
 
 /// Version of this protocol; both ends must have the same.
-pub const VERSION: u32 = 1;
+pub const VERSION: u32 = 2;
 
 /// Longest line in either direction, in bytes.
 pub const MAX_LINE_BYTES: usize = 16 * 1024 * 1024;
@@ -63,10 +63,8 @@ pub enum Message {
     Hello {
         /// [`VERSION`] of the worker.
         protocol: u32,
-        /// Version of libavcodec: `59.37.100`.
-        libavcodec: String,
-        /// Encoders this build has, of those Reelmill uses.
-        encoders: Vec<String>,
+        /// What it can do.
+        capabilities: Capabilities,
     },
     /// How far it is; at least every second while media flows.
     Progress {

@@ -6,31 +6,49 @@ use std::sync::Arc;
 use sha2::{Digest, Sha256};
 
 use super::names::Names;
-use super::{Compiled, Limits, Workflow, activities, definition, expression, keys, link, shapes};
+use super::{Compiled, Limits, Workflow, activities, definition, expression, installed, keys, link, shapes};
+use crate::model::Capabilities;
 use crate::template::Templates;
 use crate::yaml::{self, Node, ParseCodes, Sink, Span};
 
 const PARSE: ParseCodes = ParseCodes { syntax: "WF0001", budget: "WF0002", duplicate: "WF0003" };
 
-/// Checks the text of a workflow as a whole and makes its plan. `file_name` is for diagnostics.
+/// Checks the text of a workflow as a whole and makes its plan. `file_name` is for diagnostics; where it is known what
+/// is `installed`, what needs an encoder that is not is an error.
 #[must_use]
-pub fn compile(file_name: &str, text: &str, templates: &Templates, limits: &Limits) -> Compiled {
-    expression::on_large_stack(|| on_this_stack(file_name, text, templates, limits)).unwrap_or_else(|| {
+pub fn compile(
+    file_name: &str,
+    text: &str,
+    templates: &Templates,
+    limits: &Limits,
+    installed: Option<&Capabilities>,
+) -> Compiled {
+    let around = Around { templates, limits, installed };
+    expression::on_large_stack(|| on_this_stack(file_name, text, around)).unwrap_or_else(|| {
         let mut sink = Sink::new(file_name, text);
         sink.error("WF0004", Span::default(), "Reelmill could not check this file; please report it");
         Compiled { workflow: None, diagnostics: sink.finish() }
     })
 }
 
-fn on_this_stack(file_name: &str, text: &str, templates: &Templates, limits: &Limits) -> Compiled {
+/// What a text is held against.
+#[derive(Clone, Copy)]
+struct Around<'a> {
+    templates: &'a Templates,
+    limits: &'a Limits,
+    installed: Option<&'a Capabilities>,
+}
+
+fn on_this_stack(file_name: &str, text: &str, around: Around<'_>) -> Compiled {
     let mut sink = Sink::new(file_name, text);
-    let workflow = yaml::parse(&mut sink, limits.budget(), PARSE)
-        .and_then(|root| passes(&root, text, templates, limits, &mut sink))
+    let workflow = yaml::parse(&mut sink, around.limits.budget(), PARSE)
+        .and_then(|root| passes(&root, text, around, &mut sink))
         .filter(|_| !sink.has_errors());
     Compiled { workflow, diagnostics: sink.finish() }
 }
 
-fn passes(root: &Node, text: &str, templates: &Templates, limits: &Limits, sink: &mut Sink<'_>) -> Option<Workflow> {
+fn passes(root: &Node, text: &str, around: Around<'_>, sink: &mut Sink<'_>) -> Option<Workflow> {
+    let Around { templates, limits, installed } = around;
     yaml::check(&activities::without_parameters(root), &shapes::WORKFLOW, sink);
     let header = definition::read(root, limits, sink);
     let declared = activities::declare(root, sink);
@@ -39,6 +57,9 @@ fn passes(root: &Node, text: &str, templates: &Templates, limits: &Limits, sink:
     let digest = hex(&Sha256::digest(text));
     let linked = link::link(&header, &digest, &drafts, sink);
     keys::check(&header, &drafts, sink);
+    if let Some(installed) = installed {
+        installed::check(&drafts, installed, sink);
+    }
     Some(Workflow {
         name: header.name,
         description: header.description,

@@ -17,6 +17,7 @@ mod definition;
 mod evaluator;
 mod expression;
 pub mod graph;
+mod installed;
 mod keys;
 mod limits;
 mod link;

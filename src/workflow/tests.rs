@@ -3,6 +3,7 @@
 mod bad;
 mod drawing;
 mod good;
+mod installed;
 mod pictures;
 mod resolving;
 mod schemas;
@@ -12,7 +13,7 @@ use crate::template::Templates;
 
 /// Compiles with the presets and the default limits.
 fn compiled(text: &str) -> Compiled {
-    compile("test.yaml", text, &Templates::presets(), &Limits::default())
+    compile("test.yaml", text, &Templates::presets(), &Limits::default(), None)
 }
 
 /// The workflow of a text that has nothing wrong with it.

@@ -103,7 +103,7 @@ struct Bench {
 impl Bench {
     fn new(store: SharedStore, folder: &Path) -> Self {
         let (templates, _) = Templates::load(&[]);
-        let workflow = compile("bench.yaml", WORKFLOW, &templates, &Limits::default()).workflow.unwrap();
+        let workflow = compile("bench.yaml", WORKFLOW, &templates, &Limits::default(), None).workflow.unwrap();
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         let layout = Layout { root: folder.join("buckets"), ..Layout::default() };
         let intake = Intake {

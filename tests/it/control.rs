@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use serde_json::{Value, json};
 
-use crate::support::{Daemon, fixture, last_json, repository, run, run_ok, wait_for};
+use crate::support::{Daemon, fixture, last_json, repository, run, run_ok, wait_for, worker_script};
 
 const QUICK: &str = "
 name: quick
@@ -156,13 +156,9 @@ fn a_daemon_that_ends_hands_its_jobs_back() {
 
 #[test]
 fn field_case_29_what_kills_its_worker_three_times_is_set_aside_with_its_reproducer() {
-    use std::os::unix::fs::PermissionsExt;
     let place = Place::new(QUICK, "");
-    let worker = place.folder.path().join("worker.sh");
-    let hello = r#"echo '{"type":"hello","protocol":1,"libavcodec":"0","encoders":[]}'"#;
-    let script = format!("#!/bin/sh\n{hello}\nread -r job || exit 0\necho 'assertion failed' >&2\nkill -SEGV $$\n");
-    std::fs::write(&worker, script).unwrap();
-    std::fs::set_permissions(&worker, std::fs::Permissions::from_mode(0o755)).unwrap();
+    let body = "echo 'assertion failed' >&2\nkill -SEGV $$";
+    let worker = worker_script(place.folder.path(), &["mjpeg"], body);
     let daemon = place.start_with(&HashMap::from([("REELMILL_WORKER_PROGRAM", worker.display().to_string())]));
     daemon.put(&tiny(), "s3://uploads/in/poison.mp4");
     let execution = daemon.ended(1).remove(0);

@@ -39,7 +39,7 @@ impl Catalog for Fixed {
 }
 
 fn workflow(text: &str) -> Workflow {
-    let compiled = workflow::compile("test.yaml", text, &Templates::presets(), &Limits::default());
+    let compiled = workflow::compile("test.yaml", text, &Templates::presets(), &Limits::default(), None);
     compiled.workflow.unwrap_or_else(|| panic!("{:?}", compiled.diagnostics))
 }
 

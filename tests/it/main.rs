@@ -14,6 +14,7 @@ mod corpus;
 mod daemon;
 mod endpoint;
 mod field_cases;
+mod installed;
 mod intake;
 mod moto;
 mod objects;

@@ -10,7 +10,7 @@ use aws_sdk_sqs::types::QueueAttributeName;
 use reelmill::objects::aws::sdk_config;
 
 use crate::moto::Moto;
-use crate::support::{Daemon, fixture};
+use crate::support::{Daemon, fixture, last_json, reelmill, run};
 
 const WORKFLOW: &str = "
 name: fleet
@@ -77,13 +77,29 @@ impl Fleet {
     }
 
     fn start(&self) -> Daemon {
-        let environment = HashMap::from([
+        Daemon::with_config(&self.folder.path().join("reelmill.yaml"), self.folder.path(), &self.environment())
+    }
+
+    fn environment(&self) -> HashMap<&'static str, String> {
+        HashMap::from([
             ("AWS_ACCESS_KEY_ID", "moto".to_owned()),
             ("AWS_SECRET_ACCESS_KEY", "moto".to_owned()),
             ("AWS_REGION", "us-east-1".to_owned()),
             ("AWS_ENDPOINT_URL", self.moto.url.clone()),
-        ]);
-        Daemon::with_config(&self.folder.path().join("reelmill.yaml"), self.folder.path(), &environment)
+        ])
+    }
+
+    /// What `doctor` finds in the surroundings that `config` names: exit code, and the states and messages of a check.
+    fn examined(&self, config: &str, check: &str) -> (Option<i32>, Vec<(String, String)>) {
+        let file = self.folder.path().join("examined.yaml");
+        std::fs::write(&file, config).unwrap();
+        let mut command = reelmill();
+        command.args(["doctor", "--json", "--config"]).arg(&file).envs(self.environment());
+        let result = run(command.env("REELMILL_API_LISTEN", "127.0.0.1:0"));
+        let report = last_json(&String::from_utf8(result.stdout).unwrap());
+        let checks = report["checks"].as_array().unwrap().iter().filter(|found| found["name"] == check);
+        let text = |value: &serde_json::Value| value.as_str().unwrap().to_owned();
+        (result.status.code(), checks.map(|found| (text(&found["state"]), text(&found["message"]))).collect())
     }
 
     async fn put(&self, file: &Path, key: &str) {
@@ -158,6 +174,31 @@ impl Fleet {
         }
         told
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn doctor_asks_buckets_and_the_queue_and_takes_nothing() {
+    let Some(fleet) = Fleet::new("doctor").await else { return };
+    let config = std::fs::read_to_string(fleet.folder.path().join("reelmill.yaml")).unwrap();
+    fleet.sqs.send_message().queue_url(&fleet.events).message_body("one that stays").send().await.unwrap();
+    // With what S3 sends to try the queue.
+    let waiting = fleet.waiting().await;
+    let (code, events) = fleet.examined(&config, "events");
+    assert_eq!((code, events.len(), events[0].0.as_str()), (Some(0), 1, "ok"), "{events:?}");
+    assert!(events[0].1.ends_with(&format!("about {waiting} messages wait")), "{events:?}");
+    let (_, buckets) = fleet.examined(&config, "buckets");
+    assert_eq!(buckets.iter().filter(|(state, _)| state == "ok").count(), 2, "{buckets:?}");
+    assert_eq!(fleet.waiting().await, waiting);
+
+    let (code, events) = fleet.examined(&config.replace("doctor-events", "no-such-queue"), "events");
+    assert_eq!((code, events[0].0.as_str()), (Some(1), "fail"));
+    assert!(events[0].1.starts_with("EVT0003"), "{events:?}");
+    let workflow = fleet.folder.path().join("workflows/fleet.yaml");
+    let text = std::fs::read_to_string(&workflow).unwrap();
+    std::fs::write(&workflow, text.replace("doctor-out", "doctor-nowhere")).unwrap();
+    let (code, buckets) = fleet.examined(&config, "buckets");
+    let wrong: Vec<_> = buckets.iter().filter(|(state, _)| state == "fail").collect();
+    assert!(code == Some(1) && wrong.len() == 1 && wrong[0].1.contains("OBJ0001"), "{buckets:?}");
 }
 
 fn tiny() -> std::path::PathBuf {

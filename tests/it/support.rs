@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
+use reelmill::worker::protocol::VERSION;
 use serde_json::Value;
 use tempfile::TempDir;
 
@@ -103,6 +104,24 @@ pub fn wait_for<T>(what: &str, mut ask: impl FnMut() -> Option<T>) -> T {
         assert!(Instant::now() < deadline, "waited too long for {what}");
         std::thread::park_timeout(Duration::from_millis(20));
     }
+}
+
+/// What a worker with these encoders says first, as a line of a shell script.
+pub fn hello(encoders: &[&str]) -> String {
+    let capabilities =
+        serde_json::json!({ "ffmpeg": "0", "libavcodec": "0", "encoders": encoders, "lacks": [], "devices": [] });
+    let hello = serde_json::json!({ "type": "hello", "protocol": VERSION, "capabilities": capabilities });
+    format!("echo '{hello}'")
+}
+
+/// A worker program with these encoders that says hello, takes its job and then does `body`.
+pub fn worker_script(folder: &Path, encoders: &[&str], body: &str) -> PathBuf {
+    use std::os::unix::fs::PermissionsExt;
+    let path = folder.join("worker.sh");
+    let hello = hello(encoders);
+    std::fs::write(&path, format!("#!/bin/sh\n{hello}\nread -r job || exit 0\n{body}\n")).unwrap();
+    std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o755)).unwrap();
+    path
 }
 
 /// A running daemon over a data folder.

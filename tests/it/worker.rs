@@ -11,16 +11,13 @@ use reelmill::worker::supervisor::{Assignment, Limits, Word, run};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
-const HELLO: &str = r#"echo '{"type":"hello","protocol":1,"libavcodec":"0","encoders":[]}'"#;
+use crate::support::worker_script;
+
 const LONG: Duration = Duration::from_secs(60);
 
 /// A worker program that says hello, takes its job and then does `body`.
 fn worker(folder: &Path, body: &str) -> PathBuf {
-    use std::os::unix::fs::PermissionsExt;
-    let path = folder.join("worker.sh");
-    std::fs::write(&path, format!("#!/bin/sh\n{HELLO}\nread -r job || exit 0\n{body}\n")).unwrap();
-    std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o755)).unwrap();
-    path
+    worker_script(folder, &[], body)
 }
 
 async fn run_with(program: PathBuf, limits: Limits, stop: &CancellationToken) -> Result<(), Failure> {

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use reelmill::engine::LogEvent;
 use reelmill::model::{Clock, ExecutionId, SystemClock, Timestamp};
-use reelmill::store::postgres::{PostgresStore, Time};
+use reelmill::store::postgres::{PostgresStore, Time, look};
 use reelmill::store::{Claimant, EventIdentity, EventOutcome, Heartbeat, Hint, Retention, SharedStore, StoreError};
 use serde_json::json;
 use sqlx::{AssertSqlSafe, Connection, PgConnection};
@@ -213,6 +213,21 @@ async fn many_daemons_can_start_on_an_empty_database_at_once_and_a_newer_one_is_
     let wrong = PostgresStore::connect("postgres://u:secret@127.0.0.1:1/db", Time::Caller, Arc::new(Conditions)).await;
     let error = wrong.unwrap_err();
     assert!(matches!(error, StoreError::Open { .. }) && !error.to_string().contains("secret"), "{error}");
+}
+
+#[tokio::test]
+async fn who_only_looks_at_a_database_makes_nothing() {
+    let database = Database::new().await;
+    let seen = look(&database.url).await.unwrap();
+    assert_eq!(seen.schema, None);
+    let apart = seen.now.unwrap().since(SystemClock.now()).max(SystemClock.now().since(seen.now.unwrap()));
+    assert!(apart < Duration::from_secs(600), "{apart:?}");
+    assert_eq!(look(&database.url).await.unwrap().schema, None, "looking made a schema");
+    drop(database.open().await);
+    let seen = look(&database.url).await.unwrap();
+    assert_eq!(seen.schema, Some(seen.known));
+    let wrong = look("postgres://u:secret@127.0.0.1:1/db").await.unwrap_err();
+    assert!(matches!(wrong, StoreError::Open { .. }) && !wrong.to_string().contains("secret"), "{wrong}");
 }
 
 /// A database as the first version left it, with work in it, goes on; what is pruned leaves nothing behind.

@@ -2,6 +2,8 @@
 
 use std::collections::BTreeSet;
 
+use reelmill::store::sqlite::look;
+
 use super::*;
 
 /// A folder with a database in it.
@@ -94,6 +96,21 @@ async fn a_later_version_is_left_alone() {
     let database = rusqlite::Connection::open(folder.path()).unwrap();
     database.pragma_update(None, "user_version", 1_000).unwrap();
     assert!(matches!(folder.try_open(), Err(StoreError::TooNew { found: 1_000, .. })));
+}
+
+#[tokio::test]
+async fn who_only_looks_is_no_second_daemon_and_makes_nothing() {
+    let folder = Folder::new();
+    assert_eq!(look(&folder.path()).unwrap().schema, None);
+    assert!(!folder.path().exists());
+    let daemon = folder.open();
+    let seen = look(&folder.path()).unwrap();
+    assert_eq!((seen.schema, seen.now), (Some(seen.known), None));
+    drop(daemon);
+    rusqlite::Connection::open(folder.path()).unwrap().pragma_update(None, "user_version", 1_000).unwrap();
+    assert_eq!(look(&folder.path()).unwrap().schema, Some(1_000));
+    std::fs::write(folder.path(), "this is no database, however one looks at it".repeat(100)).unwrap();
+    assert!(matches!(look(&folder.path()), Err(StoreError::Open { .. })));
 }
 
 /// Every earlier schema, filled as that version filled it, must come up to date with everything in it.

@@ -15,9 +15,52 @@ use crate::raw;
 /// Durations remembered of frames that are still in the encoder; more than any encoder holds back.
 const MAX_REMEMBERED: usize = 4096;
 
+/// An open encoder.
+pub trait Coder {
+    /// Takes a frame, or at the end none.
+    fn send(&mut self, frame: Option<&Frame>) -> Result<(), Error>;
+
+    /// The next packet; none where it wants another frame, or at its end.
+    fn receive(&mut self) -> Result<Option<Packet>, Error>;
+
+    /// What it says about its stream.
+    fn parameters(&self) -> Parameters;
+
+    /// What a first pass saw, where it says that; comes at its end.
+    fn seen(&self) -> Option<CString> {
+        None
+    }
+}
+
+impl Coder for encoder::Encoder {
+    fn send(&mut self, frame: Option<&Frame>) -> Result<(), Error> {
+        match frame {
+            Some(frame) => self.send_frame(frame),
+            None => self.send_eof(),
+        }
+    }
+
+    fn receive(&mut self) -> Result<Option<Packet>, Error> {
+        let mut packet = Packet::empty();
+        match self.receive_packet(&mut packet) {
+            Ok(()) => Ok(Some(packet)),
+            Err(Error::Eof | Error::Other { errno: ffmpeg_next::error::EAGAIN }) => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    fn parameters(&self) -> Parameters {
+        raw::parameters_of(self)
+    }
+
+    fn seen(&self) -> Option<CString> {
+        raw::stats_out(self)
+    }
+}
+
 /// An open encoder with the muxer behind it.
 pub struct Encoding {
-    encoder: encoder::Encoder,
+    encoder: Box<dyn Coder>,
     name: String,
     port: Port,
     /// Durations of the frames inside, by time: encoders do not keep them.
@@ -39,8 +82,15 @@ pub struct Fed {
 impl Encoding {
     /// Of an open encoder called `name`.
     #[must_use]
-    pub const fn new(encoder: encoder::Encoder, name: String, port: Port) -> Self {
-        Self { encoder, name, port, durations: BTreeMap::new(), fed: Fed { frames: 0, span: None }, packets: 0 }
+    pub fn new(encoder: impl Coder + 'static, name: String, port: Port) -> Self {
+        Self {
+            encoder: Box::new(encoder),
+            name,
+            port,
+            durations: BTreeMap::new(),
+            fed: Fed { frames: 0, span: None },
+            packets: 0,
+        }
     }
 
     /// The muxer behind it.
@@ -52,7 +102,7 @@ impl Encoding {
     /// What the encoder says about its stream.
     #[must_use]
     pub fn parameters(&self) -> Parameters {
-        raw::parameters_of(&self.encoder)
+        self.encoder.parameters()
     }
 
     /// Encodes a frame that is shown for `duration` of the encoder's time base (0: as the encoder says).
@@ -69,15 +119,15 @@ impl Encoding {
                 self.durations.pop_first();
             }
         }
-        self.encoder.send_frame(frame).map_err(|e| self.failed(e))?;
+        self.encoder.send(Some(frame)).map_err(|e| self.failed(e))?;
         self.drain()
     }
 
     /// Takes what is still inside, and ends the stream. Answers what a first pass saw, where the encoder says it.
     pub fn finish(mut self) -> Result<Option<CString>, Stop> {
-        self.encoder.send_eof().map_err(|e| self.failed(e))?;
+        self.encoder.send(None).map_err(|e| self.failed(e))?;
         self.drain()?;
-        let seen = raw::stats_out(&self.encoder);
+        let seen = self.encoder.seen();
         if self.packets == 1 && self.fed.frames > 1 {
             self.port.fed(self.fed)?;
         }
@@ -86,19 +136,14 @@ impl Encoding {
     }
 
     fn drain(&mut self) -> Result<(), Stop> {
-        loop {
-            let mut packet = Packet::empty();
-            match self.encoder.receive_packet(&mut packet) {
-                Ok(()) => {}
-                Err(Error::Eof | Error::Other { errno: ffmpeg_next::error::EAGAIN }) => return Ok(()),
-                Err(error) => return Err(self.failed(error).into()),
-            }
+        while let Some(mut packet) = self.encoder.receive().map_err(|e| self.failed(e))? {
             if let Some(duration) = packet.pts().and_then(|time| self.durations.remove(&time)) {
                 packet.set_duration(duration);
             }
             self.packets += 1;
             self.port.packet(packet)?;
         }
+        Ok(())
     }
 
     fn failed(&self, source: Error) -> MediaError {

@@ -114,7 +114,10 @@ fn expected(plan: &MediaPlan<'_>, totals: &[Totals]) -> Expected {
     Expected {
         video,
         audio: audio
-            .map(|(sound, totals)| ExpectedAudio { duration_s: duration_s(totals).filter(|_| sound.encode.is_some()) })
+            .map(|(sound, totals)| ExpectedAudio {
+                duration_s: duration_s(totals).filter(|_| sound.encode.is_some()),
+                priming_s: totals.span_us.map_or(0.0, |(start, _)| seconds(-start.min(0))),
+            })
             .collect(),
         subtitles: subtitles.iter().take(plan.subtitles.len()).filter(|totals| totals.written).count(),
     }

@@ -7,7 +7,7 @@ use ffmpeg_next::filter::{self, Graph as Raw};
 use ffmpeg_next::{Error, Frame, Rational};
 
 use crate::error::MediaError;
-use crate::raw;
+use crate::{capabilities, libav, raw};
 
 /// Name of the sink.
 const SINK: &str = "out";
@@ -128,6 +128,7 @@ impl Graph {
         }
         parser.parse(text).map_err(failed)?;
         raw.validate().map_err(failed)?;
+        debug_assert_eq!(unlisted(&mut raw), [""; 0]);
         Ok(Self { raw, text: text.to_owned() })
     }
 
@@ -150,6 +151,7 @@ impl Graph {
             raw::link(last, &mut sink).map_err(failed)?;
         }
         raw.validate().map_err(failed)?;
+        debug_assert_eq!(unlisted(&mut raw), [""; 0]);
         Ok(Self { raw, text })
     }
 
@@ -202,6 +204,12 @@ impl Graph {
     fn failed(&self, source: Error) -> MediaError {
         MediaError::Filter { graph: self.text.clone(), source }
     }
+}
+
+/// Filters of a graph that nobody would miss before it is built.
+fn unlisted(graph: &mut Raw) -> Vec<String> {
+    let names = libav::filters_of(graph);
+    names.into_iter().filter(|name| !capabilities::is_listed(name)).collect()
 }
 
 /// The filter, or an error that names it.

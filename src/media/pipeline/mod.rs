@@ -9,12 +9,12 @@
 //! alone; every thread is joined before this ends; what is reported as made was opened again and checked.
 
 mod cadence;
-mod container;
+pub mod container;
 mod copy;
 pub mod decode;
 mod demux;
 mod detect;
-mod encode;
+pub mod encode;
 mod finish;
 mod flow;
 pub mod graph;

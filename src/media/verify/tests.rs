@@ -30,7 +30,7 @@ fn output() -> MediaOutput {
 fn expected() -> Expected {
     Expected {
         video: Some(ExpectedVideo { width: 192, height: 108, frames: Some(100), duration_s: Some(4.0) }),
-        audio: vec![ExpectedAudio { duration_s: Some(4.0) }],
+        audio: vec![ExpectedAudio { duration_s: Some(4.0), priming_s: 0.0 }],
         subtitles: 0,
     }
 }
@@ -121,7 +121,7 @@ fn field_case_12_a_truncated_output_is_refused() {
     cut(size - 2_000);
     let unknown = Expected {
         video: Some(ExpectedVideo { frames: None, duration_s: None, ..expected().video.unwrap() }),
-        audio: vec![ExpectedAudio { duration_s: None }],
+        audio: vec![ExpectedAudio::default()],
         subtitles: 0,
     };
     refused(&file, &unknown, "stops after");

@@ -46,6 +46,11 @@ const fn new(
 }
 
 impl Container {
+    /// Every one.
+    pub fn every() -> impl Iterator<Item = Self> {
+        CONTAINERS.iter().map(|info| info.container)
+    }
+
     /// What it holds where nothing is said.
     #[must_use]
     pub fn info(self) -> ContainerInfo {

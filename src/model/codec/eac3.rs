@@ -1,7 +1,7 @@
 //! E-AC-3 (Dolby Digital Plus) by libav's own encoder.
 
-use super::AudioInfo;
 use super::options::bitrate;
+use super::{AudioInfo, AudioLimits};
 use crate::model::work::Container;
 
 /// The codec.
@@ -11,9 +11,12 @@ pub const CODEC: AudioInfo = AudioInfo {
     containers: &[Container::Mp4, Container::Mov, Container::Mkv, Container::Ts],
     profiles: &[],
     // Its encoder knows better what is usual, by the number of channels.
-    bitrate: Some((32_000, 0, 1_000_000)),
-    sample_rates: &[32_000, 44_100, 48_000],
-    max_channels: 6,
+    limits: AudioLimits {
+        bitrate: Some((32_000, 0, 1_000_000)),
+        sample_rates: &[32_000, 44_100, 48_000],
+        channels: (1, 6),
+        only_in: &[],
+    },
     bit_depths: &[],
     every: &["eac3"],
     encoders: |_| &["eac3"],

@@ -1,7 +1,7 @@
 //! FLAC by libav's own encoder.
 
-use super::AudioInfo;
 use super::options::Options;
+use super::{AudioInfo, AudioLimits};
 use crate::model::work::Container;
 
 /// The codec.
@@ -10,9 +10,7 @@ pub const CODEC: AudioInfo = AudioInfo {
     libav: "flac",
     containers: &[Container::Mp4, Container::Mkv, Container::Ogg, Container::Flac],
     profiles: &[],
-    bitrate: None,
-    sample_rates: &[],
-    max_channels: 8,
+    limits: AudioLimits { bitrate: None, sample_rates: &[], channels: (1, 8), only_in: &[] },
     bit_depths: &[16, 24],
     every: &["flac"],
     encoders: |_| &["flac"],

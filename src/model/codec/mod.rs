@@ -22,6 +22,7 @@ mod mp3;
 mod options;
 mod opus;
 mod pcm;
+mod picture;
 mod prores;
 mod vorbis;
 mod vp9;
@@ -31,10 +32,12 @@ use serde::{Deserialize, Serialize};
 
 use super::work::{AudioEncode, Container, VideoEncode};
 
+pub use aac::{OWN_FDK, bounded as aac_bitrate};
 pub use container::ContainerInfo;
 pub use hardware::Hardware;
 pub use hdr::{HdrMetadata, MasteringDisplay};
 pub use options::{Options, Pass, Setting};
+pub use picture::PICTURE_ENCODERS;
 
 /// Makes the enum of a kind of codec from its registry: one line is one codec and the file that it stands in.
 macro_rules! registry {
@@ -243,14 +246,10 @@ pub struct AudioInfo {
     pub libav: &'static str,
     /// Containers that hold it.
     pub containers: &'static [Container],
-    /// Profiles.
-    pub profiles: &'static [&'static str],
-    /// Fewest, usual (0: the encoder decides) and most bits per second; absent: it loses nothing, and has no bit rate.
-    pub bitrate: Option<(u64, u64, u64)>,
-    /// Sample rates that it has, ascending; empty where any will do.
-    pub sample_rates: &'static [u32],
-    /// Most channels it has.
-    pub max_channels: u16,
+    /// Profiles, each with limits of its own.
+    pub profiles: &'static [(&'static str, AudioLimits)],
+    /// What it has where no profile is asked for.
+    pub limits: AudioLimits,
     /// Bits per sample that can be asked for.
     pub bit_depths: &'static [u8],
     /// Every encoder of libav's that it can use.
@@ -261,17 +260,64 @@ pub struct AudioInfo {
     pub options: fn(&AudioEncode, u16) -> Options,
 }
 
+/// What an audio codec has.
+#[derive(Clone, Copy, Debug)]
+pub struct AudioLimits {
+    /// Fewest, usual (0: the encoder decides) and most bits per second; absent: it loses nothing, and has no bit rate.
+    pub bitrate: Option<(u64, u64, u64)>,
+    /// Sample rates that it has, ascending; empty where any will do.
+    pub sample_rates: &'static [u32],
+    /// Fewest and most channels.
+    pub channels: (u16, u16),
+    /// Containers that hold it, of those that hold the codec; empty where all of them do.
+    pub only_in: &'static [Container],
+}
+
+impl AudioLimits {
+    /// The sample rate to encode at: the one asked for or the source's, or the nearest above it that the codec has.
+    #[must_use]
+    pub fn sample_rate(&self, wanted: u32) -> u32 {
+        let rates = self.sample_rates;
+        rates.iter().copied().find(|&rate| rate >= wanted).or_else(|| rates.last().copied()).unwrap_or(wanted)
+    }
+
+    /// Whether a container that holds the codec holds this of it.
+    #[must_use]
+    pub fn are_held_by(&self, container: Container) -> bool {
+        self.only_in.is_empty() || self.only_in.contains(&container)
+    }
+}
+
 impl AudioInfo {
     /// Names of every encoder that it can use.
     pub fn every_encoder(&'static self) -> impl Iterator<Item = &'static str> {
         self.every.iter().copied()
     }
 
-    /// The sample rate to encode at: the one asked for or the source's, or the nearest above it that the codec has.
+    /// What it has in a profile; in one that it does not know, as where none is asked for.
     #[must_use]
-    pub fn sample_rate(&self, wanted: u32) -> u32 {
-        let rates = self.sample_rates;
-        rates.iter().copied().find(|&rate| rate >= wanted).or_else(|| rates.last().copied()).unwrap_or(wanted)
+    pub fn limits_of(&self, profile: Option<&str>) -> AudioLimits {
+        let known = self.profiles.iter().find(|(name, _)| Some(*name) == profile);
+        known.map_or(self.limits, |(_, limits)| *limits)
+    }
+}
+
+impl AudioCodec {
+    /// Everything that can be asked of it: what it is called, and the encoders any of which will do.
+    #[must_use]
+    pub fn variants(self) -> Vec<(String, &'static [&'static str])> {
+        let info = self.info();
+        let plain = AudioEncode::plain(self);
+        let profiles = info.profiles.iter().map(|(name, _)| {
+            let encode = AudioEncode { profile: Some((*name).to_owned()), ..plain.clone() };
+            ((*name).to_owned(), (info.encoders)(&encode))
+        });
+        let depths = info.bit_depths.iter().map(|&bits| {
+            let encode = AudioEncode { bit_depth: Some(bits), ..plain.clone() };
+            (format!("{} of {bits} bits", info.name), (info.encoders)(&encode))
+        });
+        let all: Vec<_> = profiles.chain(depths).collect();
+        if all.is_empty() { vec![(info.name.to_owned(), (info.encoders)(&plain))] } else { all }
     }
 }
 

@@ -1,7 +1,7 @@
 //! Samples as they are, little-endian.
 
-use super::AudioInfo;
 use super::options::Options;
+use super::{AudioInfo, AudioLimits};
 use crate::model::work::Container;
 
 /// The codec.
@@ -10,9 +10,7 @@ pub const CODEC: AudioInfo = AudioInfo {
     libav: "pcm_",
     containers: &[Container::Wav, Container::Mov, Container::Mkv],
     profiles: &[],
-    bitrate: None,
-    sample_rates: &[],
-    max_channels: 64,
+    limits: AudioLimits { bitrate: None, sample_rates: &[], channels: (1, 64), only_in: &[] },
     bit_depths: &[16, 24, 32],
     every: &["pcm_s16le", "pcm_s24le", "pcm_s32le"],
     encoders: |encode| match encode.bit_depth {

@@ -1,5 +1,5 @@
 use super::*;
-use crate::model::work::{Fit, FrameRate, Gop, Level, RateControl, Size, Tracks, Treatment};
+use crate::model::work::{Fit, FrameRate, Gop, RateControl, Size, Treatment};
 
 fn encode(codec: VideoCodec, rate_control: RateControl) -> VideoEncode {
     VideoEncode {
@@ -187,7 +187,7 @@ fn pixel_formats_follow_the_profile() {
 
 #[test]
 fn sample_rates_go_to_the_nearest_the_codec_has() {
-    let rate = |codec: AudioCodec, wanted| codec.info().sample_rate(wanted);
+    let rate = |codec: AudioCodec, wanted| codec.info().limits.sample_rate(wanted);
     assert_eq!(rate(AudioCodec::Mp3, 44_100), 44_100);
     assert_eq!(rate(AudioCodec::Mp3, 96_000), 48_000);
     assert_eq!(rate(AudioCodec::Mp3, 23_000), 24_000);
@@ -197,17 +197,7 @@ fn sample_rates_go_to_the_nearest_the_codec_has() {
 
 #[test]
 fn vorbis_gets_a_bit_rate_that_it_has() {
-    let encode = AudioEncode {
-        codec: AudioCodec::Vorbis,
-        profile: None,
-        bitrate_bps: Some(500_000),
-        sample_rate: None,
-        bit_depth: None,
-        channels: None,
-        level: Level::Source,
-        mix: None,
-        tracks: Tracks::Main,
-    };
+    let encode = AudioEncode { bitrate_bps: Some(500_000), ..AudioEncode::plain(AudioCodec::Vorbis) };
     let told = |channels| (AudioCodec::Vorbis.info().options)(&encode, channels);
     assert_eq!(told(1), [("b", "240000".to_owned())]);
     assert_eq!(told(2), [("b", "480000".to_owned())]);

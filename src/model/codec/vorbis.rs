@@ -1,7 +1,7 @@
 //! Vorbis by libvorbis.
 
-use super::AudioInfo;
 use super::options::Options;
+use super::{AudioInfo, AudioLimits};
 use crate::model::work::{AudioEncode, Container};
 
 /// Bits per second and channel between which libvorbis finds a way at its usual sample rates.
@@ -13,10 +13,13 @@ pub const CODEC: AudioInfo = AudioInfo {
     libav: "vorbis",
     containers: &[Container::Mkv, Container::Webm, Container::Ogg],
     profiles: &[],
-    bitrate: Some((32_000, 128_000, 500_000)),
-    // At lower ones it has few bit rates, and refuses the others.
-    sample_rates: &[44_100, 48_000],
-    max_channels: 8,
+    limits: AudioLimits {
+        bitrate: Some((32_000, 128_000, 500_000)),
+        // At lower ones it has few bit rates, and refuses the others.
+        sample_rates: &[44_100, 48_000],
+        channels: (1, 8),
+        only_in: &[],
+    },
     bit_depths: &[],
     every: &["libvorbis"],
     encoders: |_| &["libvorbis"],

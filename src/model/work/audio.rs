@@ -41,6 +41,24 @@ pub struct AudioEncode {
     pub mix: Option<Mix>,
 }
 
+impl AudioEncode {
+    /// As the codec usually does: the source's main stream, its rate, channels and loudness.
+    #[must_use]
+    pub const fn plain(codec: AudioCodec) -> Self {
+        Self {
+            codec,
+            profile: None,
+            bitrate_bps: None,
+            sample_rate: None,
+            bit_depth: None,
+            channels: None,
+            tracks: Tracks::Main,
+            level: Level::Source,
+            mix: None,
+        }
+    }
+}
+
 /// How loud sound becomes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]

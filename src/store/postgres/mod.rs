@@ -31,6 +31,8 @@ use sqlx::PgPool;
 use tokio::sync::{broadcast, mpsc};
 use tokio_util::sync::{CancellationToken, DropGuard};
 
+pub use self::open::look;
+
 use self::command::{Advance, Command, Target};
 use self::fault::Fault;
 use self::writer::WriterHandle;

@@ -9,7 +9,8 @@ use tokio::sync::{broadcast, mpsc};
 use tokio_util::sync::CancellationToken;
 
 use super::HINTS;
-use crate::store::{Hint, StoreError};
+use crate::model::Timestamp;
+use crate::store::{Hint, Look, StoreError};
 
 /// Migrations in order; never edited, only added to. Each must leave daemons of the version before it working.
 const MIGRATIONS: &[&str] = &[include_str!("migrations/0001_first.sql"), include_str!("migrations/0002_leaner.sql")];
@@ -50,12 +51,40 @@ pub(super) fn for_writing(options: PgConnectOptions) -> PgConnectOptions {
 
 /// A pool, the schema brought up to date.
 pub(super) async fn pool(options: PgConnectOptions) -> Result<PgPool, StoreError> {
-    let name = format!("postgres://{}/{}", options.get_host(), options.get_database().unwrap_or_default());
+    let name = name(&options);
     let mut first = PgConnection::connect_with(&options).await.map_err(|source| cannot_open(&name, source))?;
     migrate(&mut first, &name).await?;
     first.close().await.map_err(|source| cannot_open(&name, source))?;
     let pool = PgPoolOptions::new().max_connections(CONNECTIONS).acquire_timeout(ACQUIRE).connect_lazy_with(options);
     Ok(pool)
+}
+
+/// Looks at the database at `url`, and changes nothing.
+pub async fn look(url: &str) -> Result<Look, StoreError> {
+    let options = options(url)?;
+    let name = name(&options);
+    let failed = |source| cannot_open(&name, source);
+    let mut db = PgConnection::connect_with(&options).await.map_err(failed)?;
+    let row = sqlx::query(
+        "SELECT to_regclass('reelmill_schema') IS NOT NULL, (extract(epoch FROM clock_timestamp()) * 1000000)::bigint",
+    )
+    .fetch_one(&mut db)
+    .await
+    .map_err(failed)?;
+    let now = Timestamp(row.try_get(1).map_err(failed)?);
+    let mut schema = None;
+    if row.try_get(0).map_err(failed)? {
+        let found = sqlx::query("SELECT coalesce(max(version), 0) FROM reelmill_schema").fetch_one(&mut db).await;
+        let found: i32 = found.and_then(|row| row.try_get(0)).map_err(failed)?;
+        schema = Some(found.unsigned_abs());
+    }
+    db.close().await.map_err(failed)?;
+    Ok(Look { schema, known: u32::try_from(MIGRATIONS.len()).unwrap_or(u32::MAX), now: Some(now) })
+}
+
+/// A database as people may see it named.
+fn name(options: &PgConnectOptions) -> String {
+    format!("postgres://{}/{}", options.get_host(), options.get_database().unwrap_or_default())
 }
 
 async fn migrate(db: &mut PgConnection, name: &str) -> Result<(), StoreError> {

@@ -31,6 +31,8 @@ use rusqlite::Connection;
 use serde_json::Value;
 use tokio::sync::broadcast;
 
+pub use self::open::look;
+
 use self::execution::Cache;
 use self::fault::Fault;
 use self::reader::ReaderHandle;

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use rusqlite::{Connection, OpenFlags};
 
-use crate::store::StoreError;
+use crate::store::{Look, StoreError};
 
 /// Migrations in order; the database's `user_version` is how many it has seen. Never edited, only added to.
 const MIGRATIONS: &[&str] = &[
@@ -87,6 +87,18 @@ pub(super) fn reader(path: &Path) -> Result<Connection, StoreError> {
         Ok(connection)
     };
     open().map_err(|source: rusqlite::Error| cannot_open(path, source))
+}
+
+/// Looks at the database at `path`, which may be in use, and changes nothing.
+pub fn look(path: &Path) -> Result<Look, StoreError> {
+    let known = u32::try_from(MIGRATIONS.len()).unwrap_or(u32::MAX);
+    let schema = if path.try_exists().map_err(|source| cannot_open(path, source))? {
+        let version = reader(path)?.pragma_query_value(None, "user_version", |row| row.get(0));
+        Some(version.map_err(|source| cannot_open(path, source))?)
+    } else {
+        None
+    };
+    Ok(Look { schema, known, now: None })
 }
 
 fn migrate(connection: &mut Connection, path: &Path) -> Result<(), StoreError> {

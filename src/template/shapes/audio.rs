@@ -22,8 +22,8 @@ static AUDIO_SHAPE: Shape = Shape {
         ),
         Field::new(
             "profile",
-            Kind::Choice(&Choice { now: &["aac_low"], later: &["aac_he", "aac_he_v2", "aac_ld", "aac_eld"] }),
-            "Profile of AAC.",
+            Kind::Choice(&Choice { now: &["aac_low", "aac_he", "aac_he_v2", "aac_ld", "aac_eld"], later: &[] }),
+            "Profile of AAC; those beside aac_low need Fraunhofer's encoder.",
         ),
         Field::new("bitrate", Kind::Bits { min: 8_000, max: 1_000_000 }, "Bit rate in bit/s."),
         Field::new("sample_rate", Kind::Int { min: 22_050, max: 96_000 }, "Samples per second."),

@@ -361,7 +361,8 @@ fn drawings_underline_the_text() {
 fn the_use_of_a_broken_template_is_one_error_and_says_where_to_look() {
     let (templates, _) = Templates::load(&[("t/corner.yaml", Some("name: corner\nwatermark: { imagee: x.png }"))]);
     let text = with("  a: { watermark: { watermark: corner, name: x.mp4 } }");
-    let told: Vec<_> = compile("w.yaml", &text, &templates, &Limits::default()).diagnostics.iter().map(line).collect();
+    let told: Vec<_> =
+        compile("w.yaml", &text, &templates, &Limits::default(), None).diagnostics.iter().map(line).collect();
     assert_eq!(told, ["TPL0013 5:32 the template `corner` has mistakes of its own → mend t/corner.yaml"]);
 }
 
@@ -374,7 +375,7 @@ fn locked_templates_take_no_overrides() {
     assert_eq!(found, []);
     let codes = |activity: &str| -> Vec<&'static str> {
         let text = with(&format!("  a: {{ {activity} }}"));
-        let compiled = compile("w.yaml", &text, &templates, &Limits::default());
+        let compiled = compile("w.yaml", &text, &templates, &Limits::default(), None);
         compiled.diagnostics.iter().map(|d| d.code).collect()
     };
     let nothing: [&str; 0] = [];

@@ -25,7 +25,6 @@ const EDGE: f64 = 0.05;
 
 /// How an animation is written.
 struct Way {
-    encoder: &'static str,
     muxer: &'static str,
     pixels: &'static str,
     content_type: &'static str,
@@ -36,17 +35,13 @@ struct Way {
 const fn way(format: AnimationFormat) -> Way {
     match format {
         AnimationFormat::Gif => Way {
-            encoder: "gif",
             muxer: "gif",
             pixels: "rgb24",
             content_type: "image/gif",
             filters: ",split[a][b];[a]palettegen[p];[b][p]paletteuse=dither=bayer:bayer_scale=3",
         },
-        AnimationFormat::Webp => {
-            Way { encoder: "libwebp_anim", muxer: "webp", pixels: "yuv420p", content_type: "image/webp", filters: "" }
-        }
+        AnimationFormat::Webp => Way { muxer: "webp", pixels: "yuv420p", content_type: "image/webp", filters: "" },
         AnimationFormat::Mp4 => Way {
-            encoder: "libx264",
             muxer: "mp4",
             pixels: "yuv420p",
             content_type: "video/mp4",
@@ -140,9 +135,9 @@ impl Shooting<'_> {
     /// Encodes what comes out of the graph.
     fn record(&self, animation: &Animation, graph: &mut Graph) -> Result<ProducedFile, MediaError> {
         let file = &self.snapshot.file;
-        let way = way(animation.format);
+        let (way, encoder) = (way(animation.format), animation.format.encoder());
         let path = scratch::place(self.scratch, file)?;
-        let failed = |source| MediaError::Encode { encoder: way.encoder.to_owned(), source };
+        let failed = |source| MediaError::Encode { encoder: encoder.to_owned(), source };
         let mux = |source| MediaError::Mux { file: file.clone(), source };
         let mut frames = Vec::new();
         while let Some(frame) = graph.pull()? {
@@ -150,8 +145,8 @@ impl Shooting<'_> {
         }
         let first = frames.first().ok_or_else(nothing_decoded)?;
         let (base, rate) = (graph.time_base()?, graph.frame_rate()?.unwrap_or(Rational(10, 1)));
-        let found = encoder::find_by_name(way.encoder)
-            .ok_or_else(|| MediaError::Missing { kind: "encoder", name: way.encoder.to_owned() })?;
+        let found = encoder::find_by_name(encoder)
+            .ok_or_else(|| MediaError::Missing { kind: "encoder", name: encoder.to_owned() })?;
         let mut output = format::output_as(&path, way.muxer).map_err(mux)?;
         let mut video = codec::Context::new_with_codec(found).encoder().video().map_err(failed)?;
         video.set_width(first.width());

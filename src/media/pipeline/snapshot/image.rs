@@ -9,8 +9,6 @@ use crate::pipeline::picture::Matrix;
 
 /// How a picture format is written.
 pub struct Image {
-    /// libav's encoder.
-    pub encoder: &'static str,
     /// Pixel format that it takes.
     pub pixels: &'static str,
     /// Whether all levels are used.
@@ -25,19 +23,19 @@ pub struct Image {
 #[must_use]
 pub const fn image(format: ImageFormat) -> Image {
     match format {
-        ImageFormat::Jpg => new("mjpeg", "yuv420p", true, "image/jpeg"),
-        ImageFormat::Png => new("png", "rgb24", true, "image/png"),
-        ImageFormat::Webp => new("libwebp", "yuv420p", false, "image/webp"),
+        ImageFormat::Jpg => new("yuv420p", true, "image/jpeg"),
+        ImageFormat::Png => new("rgb24", true, "image/png"),
+        ImageFormat::Webp => new("yuv420p", false, "image/webp"),
     }
 }
 
-const fn new(encoder: &'static str, pixels: &'static str, full_range: bool, content_type: &'static str) -> Image {
-    Image { encoder, pixels, full_range, matrix: Matrix::Bt601, content_type }
+const fn new(pixels: &'static str, full_range: bool, content_type: &'static str) -> Image {
+    Image { pixels, full_range, matrix: Matrix::Bt601, content_type }
 }
 
 /// Encodes a picture; `quality` from 1 to 100 counts for lossy formats.
 pub fn encode(frame: &Frame, format: ImageFormat, quality: u8) -> Result<Vec<u8>, MediaError> {
-    let name = image(format).encoder;
+    let name = format.encoder();
     let failed = |source| MediaError::Encode { encoder: name.to_owned(), source };
     let missing = || MediaError::Missing { kind: "encoder", name: name.to_owned() };
     let found = encoder::find_by_name(name).ok_or_else(missing)?;

@@ -1,16 +1,21 @@
 //! One audio stream of one output, from frames to the muxer.
 
-use ffmpeg_next::codec;
 use ffmpeg_next::frame::Audio as Frame;
+use ffmpeg_next::{Codec, codec};
+#[cfg(feature = "fdk-aac")]
+use reelmill::model::codec::OWN_FDK;
 use reelmill::model::work::AudioEncode;
 
 use super::bed::Bed;
 use super::desk::Desk;
 use super::{place, target};
-use crate::codec as codecs;
+#[cfg(feature = "fdk-aac")]
+use crate::codec::fdk::Fdk;
+use crate::codec::{self as codecs, AudioEncoder};
 use crate::error::{MediaError, warning};
 use crate::pipeline::encode::{self, Encoding};
 use crate::pipeline::flow::{Inlet, Stop};
+use crate::pipeline::graph::AudioFormat;
 use crate::pipeline::mux::{Port, Spec};
 use crate::pipeline::streams::Track;
 use crate::pipeline::window::{Placed, Window};
@@ -80,27 +85,15 @@ impl AudioBranch<'_> {
     }
 
     fn open(&self, frame: &Frame, port: Port) -> Result<Line, Stop> {
-        let codec = self.encode.codec.info();
-        let found = codecs::audio(self.encode)?;
         let target = target(self.encode, frame)?;
         let base = target.base();
         let bed = self.encode.mix.map(|mix| Bed::open(mix, self.inputs, &target)).transpose()?;
         let mut desk = Desk::new(&target, self.window.end(base), bed, self.level)?;
-
-        let mut context = codec::Context::new_with_codec(found);
-        encode::set_global_header(&mut context, self.muxer);
-        let failed = |source| MediaError::Encode { encoder: found.name().to_owned(), source };
-        let mut audio = context.encoder().audio().map_err(failed)?;
-        audio.set_rate(i32::try_from(target.rate).unwrap_or(i32::MAX));
-        audio.set_format(ffmpeg_next::format::Sample::from(target.samples));
-        audio.set_time_base(base);
-        raw::set_layout(&target.layout, &mut audio).map_err(failed)?;
-        let options = (codec.options)(self.encode, raw::encoder_channels(&audio));
-        let opened = audio.open_with(encode::dictionary(options, 1)).map_err(failed)?;
-        if !raw::takes_any_frame_size(found) {
-            desk.set_frame_size(opened.frame_size())?;
-        }
-        let encoding = Encoding::new(opened.0.0, found.name().to_owned(), port);
+        let encoding = match codecs::audio(self.encode)? {
+            AudioEncoder::Libav(found) => self.libav(found, &target, &mut desk, port)?,
+            #[cfg(feature = "fdk-aac")]
+            AudioEncoder::Fdk => Encoding::new(Fdk::open(self.encode, &target)?, OWN_FDK.to_owned(), port),
+        };
         encoding.port().ready(Spec {
             parameters: encoding.parameters(),
             time_base: base,
@@ -112,5 +105,23 @@ impl AudioBranch<'_> {
             disposition: self.track.disposition,
         })?;
         Ok(Line { desk, encoding })
+    }
+
+    /// An encoder of libav's, which gets frames of the size that it wants.
+    fn libav(&self, found: Codec, target: &AudioFormat, desk: &mut Desk, port: Port) -> Result<Encoding, MediaError> {
+        let mut context = codec::Context::new_with_codec(found);
+        encode::set_global_header(&mut context, self.muxer);
+        let failed = |source| MediaError::Encode { encoder: found.name().to_owned(), source };
+        let mut audio = context.encoder().audio().map_err(failed)?;
+        audio.set_rate(i32::try_from(target.rate).unwrap_or(i32::MAX));
+        audio.set_format(ffmpeg_next::format::Sample::from(target.samples));
+        audio.set_time_base(target.base());
+        raw::set_layout(&target.layout, &mut audio).map_err(failed)?;
+        let options = (self.encode.codec.info().options)(self.encode, raw::encoder_channels(&audio));
+        let opened = audio.open_with(encode::dictionary(options, 1)).map_err(failed)?;
+        if !raw::takes_any_frame_size(found) {
+            desk.set_frame_size(opened.frame_size())?;
+        }
+        Ok(Encoding::new(opened.0.0, found.name().to_owned(), port))
     }
 }

@@ -45,7 +45,7 @@ pub fn filters(
         Level::Gain(gain_db) if gain_db <= 0.0 && encode.mix.is_none() => Ok(gain(gain_db)),
         Level::Gain(gain_db) => Ok(format!("{},{}", gain(gain_db), limiter(FULL_SCALE_DB, None))),
         Level::Loudness(target) => {
-            let lossless = encode.codec.info().bitrate.is_none();
+            let lossless = encode.codec.info().limits.bitrate.is_none();
             let margin_db = if lossless { 0.0 } else { CODEC_MARGIN_DB };
             loudness(&target, target.true_peak_dbtp - margin_db, measure, talk)
         }

@@ -15,7 +15,7 @@ mod plan;
 mod silence;
 
 use ffmpeg_next::frame::Audio as Frame;
-use ffmpeg_next::{Codec, Rational, Rescale};
+use ffmpeg_next::{Rational, Rescale};
 use reelmill::model::work::AudioEncode;
 
 pub use self::branch::AudioBranch;
@@ -34,12 +34,13 @@ pub type Out<'a> = dyn FnMut(Frame) -> Result<(), Stop> + 'a;
 
 /// The format in which `encode` encodes a source of frames like `frame`.
 pub fn target(encode: &AudioEncode, frame: &Frame) -> Result<AudioFormat, MediaError> {
-    let codec = encode.codec.info();
+    let limits = encode.codec.info().limits_of(encode.profile.as_deref());
     let found = codecs::audio(encode)?;
-    let channels = encode.channels.unwrap_or_else(|| raw::channels(frame)).clamp(1, codec.max_channels);
+    let (fewest, most) = limits.channels;
+    let channels = encode.channels.unwrap_or_else(|| raw::channels(frame)).clamp(fewest, most);
     Ok(AudioFormat {
-        rate: codec.sample_rate(encode.sample_rate.unwrap_or(frame.rate())),
-        samples: sample_format(found, depth(encode).unwrap_or(frame.format())),
+        rate: limits.sample_rate(encode.sample_rate.unwrap_or(frame.rate())),
+        samples: sample_format(&found.sample_formats(), depth(encode).unwrap_or(frame.format())),
         layout: raw::default_layout(channels),
     })
 }
@@ -69,9 +70,7 @@ fn depth(encode: &AudioEncode) -> Option<ffmpeg_next::format::Sample> {
 }
 
 /// The encoder's sample format that is nearest to the source's: the same numbers, or floating point, or its first.
-fn sample_format(encoder: Codec, source: ffmpeg_next::format::Sample) -> &'static str {
-    let formats: Vec<_> =
-        encoder.audio().ok().and_then(|a| Some(a.formats()?.map(|f| f.name()).collect())).unwrap_or_default();
+fn sample_format(formats: &[&'static str], source: ffmpeg_next::format::Sample) -> &'static str {
     let numbers = |name: &str| name.trim_end_matches('p').to_owned();
     let find = |wanted: &str| formats.iter().copied().find(|&name: &&'static str| numbers(name) == wanted);
     find(&numbers(source.name())).or_else(|| find("flt")).or(formats.first().copied()).unwrap_or("fltp")

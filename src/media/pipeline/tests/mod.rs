@@ -17,6 +17,8 @@ mod codecs;
 mod faults;
 mod field_cases;
 mod files;
+#[cfg(feature = "fdk-aac")]
+mod fraunhofer;
 mod groups;
 mod hdr;
 mod parts;

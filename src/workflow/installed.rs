@@ -1,0 +1,23 @@
+//! Encoders that a workflow needs and the installed FFmpeg lacks.
+
+use super::activities::Draft;
+use crate::model::Capabilities;
+use crate::template;
+use crate::yaml::Sink;
+
+/// Holds the activities against what workers can do.
+pub fn check(drafts: &[Draft], installed: &Capabilities, sink: &mut Sink<'_>) {
+    for needed in drafts.iter().flat_map(|draft| template::encoders(draft.kind, &draft.spec)) {
+        let names = needed.any_of.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(" or ");
+        if !installed.has_any(&needed.any_of) {
+            let message =
+                format!("the installed FFmpeg {} has no encoder {names} for {}", installed.ffmpeg, needed.what);
+            sink.error("TPL0215", needed.span, message)
+                .hint("install a build of FFmpeg that has it, or ask for another codec; `reelmill doctor` names all");
+        } else if let Some(device) = needed.device.filter(|device| !installed.devices.contains(device)) {
+            let message = format!("no device for {} was found on this machine", device.name());
+            sink.warning("TPL0216", needed.span, message)
+                .hint("the workflow fails where it runs without one; `encoder: software` needs none");
+        }
+    }
+}
