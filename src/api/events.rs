@@ -1,20 +1,17 @@
 //! `/v1/events`: the ledger, newest first; of one object, to tell why its upload started something or did not.
 
 use axum::Json;
-use axum::extract::rejection::QueryRejection;
-use axum::extract::{Query, State};
+use axum::extract::State;
 use serde::{Deserialize, Serialize};
 
+use super::executions::page_of;
+use super::extract::Asked;
 use super::{Context, Problem};
 use crate::model::{ExecutionId, InputObject, ObjectLocation};
 use crate::store::{EventRecord, MatchDecision};
 
-/// Entries where nothing else is asked for, and at most.
-const PAGE: u32 = 50;
-const PAGE_MAX: u32 = 1_000;
-
 /// An entry of the ledger.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct EventView {
     /// RFC 3339: when it was written down.
     pub at: String,
@@ -48,32 +45,41 @@ impl From<EventRecord> for EventView {
 }
 
 /// Entries of the ledger.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct EventList {
     /// Newest first.
     pub items: Vec<EventView>,
 }
 
 /// Which entries.
-#[derive(Debug, Default, Deserialize)]
+#[derive(Debug, Default, Deserialize, utoipa::IntoParams)]
 #[serde(deny_unknown_fields, default)]
+#[into_params(parameter_in = Query)]
 pub(super) struct ListQuery {
+    /// Only of the object in this bucket, with `key`.
+    #[param(required = false)]
     bucket: Option<String>,
+    /// Only of the object with this key, with `bucket`.
+    #[param(required = false)]
     key: Option<String>,
+    /// At most so many.
+    #[param(required = false, minimum = 1, maximum = 1000)]
     limit: Option<u32>,
 }
 
+/// Uploads that were announced, newest first, with what each workflow made of them.
+#[utoipa::path(get, path = "/v1/events", tag = "events", operation_id = "list_events",
+    params(ListQuery), responses((status = 200, body = EventList)))]
 pub(super) async fn list(
     State(context): State<Context>,
-    query: Result<Query<ListQuery>, QueryRejection>,
+    Asked(ListQuery { bucket, key, limit }): Asked<ListQuery>,
 ) -> Result<Json<EventList>, Problem> {
-    let Query(ListQuery { bucket, key, limit }) = query.map_err(|error| Problem::bad_request(error.body_text()))?;
     let object = match (bucket, key) {
         (Some(bucket), Some(key)) => Some(ObjectLocation { bucket, key }),
         (None, None) => None,
         _ => return Err(Problem::bad_request("an object is named by both `bucket` and `key`")),
     };
-    let limit = limit.unwrap_or(PAGE).clamp(1, PAGE_MAX);
+    let limit = page_of(limit)?;
     let items = context.store.events(object, limit).await?.into_iter().map(EventView::from).collect();
     Ok(Json(EventList { items }))
 }

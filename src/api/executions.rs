@@ -1,56 +1,77 @@
-//! `/v1/executions`: list, show, cancel, retry, prioritize, log.
+//! `/v1/executions`: list, show, start by hand, cancel, retry, prioritize, log.
 
 use std::collections::BTreeMap;
 
 use axum::Json;
-use axum::body::Bytes;
-use axum::extract::rejection::{PathRejection, QueryRejection};
-use axum::extract::{Path, Query, State};
+use axum::extract::State;
 use axum::http::StatusCode;
-use serde::de::DeserializeOwned;
+use axum::response::{IntoResponse, Response};
 use serde::{Deserialize, Serialize};
 
+use super::extract::{Asked, Body, Place};
+use super::idempotency::Key;
 use super::view::{ExecutionPage, ExecutionView, LogLine, SummaryView};
+use super::wait::{self, Wait};
 use super::{Context, Problem};
-use crate::model::{ExecutionId, ExecutionState, Timestamp};
-use crate::store::{ExecutionFilter, StoreError};
+use crate::model::{ExecutionId, ExecutionState, JobId, ObjectLocation, Timestamp};
+use crate::store::{ExecutionFilter, ExecutionRecord, NewExecution};
 use crate::workflow;
 
 /// Entries of a page where nothing else is asked for, and at most.
-const PAGE: u32 = 50;
-const PAGE_MAX: u32 = 1_000;
+pub(super) const PAGE: u32 = 50;
+pub(super) const PAGE_MAX: u32 = 1_000;
 
 /// Who asks, in logs.
-const BY: &str = "API";
+pub(super) const BY: &str = "API";
+
+/// Longest `user_data`, in bytes.
+const USER_DATA_BYTES: usize = 1024;
 
 /// What to list.
-#[derive(Debug, Default, Deserialize)]
+#[derive(Debug, Default, Deserialize, utoipa::IntoParams)]
 #[serde(deny_unknown_fields, default)]
+#[into_params(parameter_in = Query)]
 pub(super) struct ListQuery {
+    /// Only of this workflow; single jobs are those of `job:TYPE`.
+    #[param(required = false)]
     workflow: Option<String>,
+    /// Only in this state.
+    #[param(required = false)]
     state: Option<ExecutionState>,
-    /// RFC 3339.
+    /// Only created at or after.
+    #[param(required = false, value_type = Option<String>, format = DateTime)]
     since: Option<jiff::Timestamp>,
+    /// `next` of the page before.
+    #[param(required = false)]
     cursor: Option<ExecutionId>,
+    /// At most so many.
+    #[param(required = false, minimum = 1, maximum = 1000)]
     limit: Option<u32>,
 }
 
 /// Which part of a log.
-#[derive(Debug, Default, Deserialize)]
+#[derive(Debug, Default, Deserialize, utoipa::IntoParams)]
 #[serde(deny_unknown_fields, default)]
+#[into_params(parameter_in = Query)]
 pub(super) struct LogQuery {
+    /// Lines after this one.
+    #[param(required = false)]
     after: u64,
+    /// At most so many.
+    #[param(required = false, minimum = 1, maximum = 1000)]
     limit: Option<u32>,
 }
 
+/// Executions, newest first.
+#[utoipa::path(get, path = "/v1/executions", tag = "executions", operation_id = "list_executions",
+    params(ListQuery), responses((status = 200, body = ExecutionPage)))]
 pub(super) async fn list(
     State(context): State<Context>,
-    query: Result<Query<ListQuery>, QueryRejection>,
+    Asked(query): Asked<ListQuery>,
 ) -> Result<Json<ExecutionPage>, Problem> {
-    let Query(query) = query.map_err(|error| Problem::bad_request(error.body_text()))?;
-    let limit = query.limit.unwrap_or(PAGE).clamp(1, PAGE_MAX);
+    let limit = page_of(query.limit)?;
     let filter = ExecutionFilter {
-        workflow: query.workflow,
+        workflows: query.workflow.into_iter().collect(),
         state: query.state,
         since: query.since.map(|since| Timestamp(since.as_microsecond())),
         before: query.cursor,
@@ -65,94 +86,216 @@ pub(super) async fn list(
     Ok(Json(ExecutionPage { items, next }))
 }
 
-pub(super) async fn show(
-    State(context): State<Context>,
-    id: Result<Path<ExecutionId>, PathRejection>,
-) -> Result<Json<ExecutionView>, Problem> {
-    view(&context, parse(id)?).await.map(Json)
+/// How many entries a page has.
+pub(super) fn page_of(limit: Option<u32>) -> Result<u32, Problem> {
+    let limit = limit.unwrap_or(PAGE);
+    if (1..=PAGE_MAX).contains(&limit) {
+        return Ok(limit);
+    }
+    Err(Problem::bad_request(format!("limit: {limit} is not from 1 to {PAGE_MAX}")))
 }
 
+/// One execution with its activities.
+#[utoipa::path(get, path = "/v1/executions/{id}", tag = "executions", operation_id = "show_execution",
+    params(("id" = ExecutionId, Path, description = "Its identifier")),
+    responses((status = 200, body = ExecutionView)))]
+pub(super) async fn show(
+    State(context): State<Context>,
+    Place(id): Place<ExecutionId>,
+) -> Result<Json<ExecutionView>, Problem> {
+    view(&context, id).await.map(Json)
+}
+
+/// An execution to start.
+#[derive(Clone, Debug, Serialize, Deserialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ExecutionBody {
+    /// Name of the workflow, which may be disabled and need not have a trigger.
+    pub workflow: String,
+    /// What it works on.
+    pub input: InputBody,
+    /// Values of its parameters, as text.
+    #[serde(default)]
+    #[schema(required = false)]
+    pub params: BTreeMap<String, String>,
+    /// Priority of all its jobs, 10 first; absent: each as the workflow says.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(minimum = 1, maximum = 10)]
+    pub priority: Option<u8>,
+    /// Any text (≤ 1024 bytes), repeated in notifications.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(max_length = 1024)]
+    pub user_data: Option<String>,
+}
+
+/// An object to work on.
+#[derive(Clone, Debug, Serialize, Deserialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct InputBody {
+    /// Its bucket.
+    pub bucket: String,
+    /// Its key.
+    pub key: String,
+    /// Its version, in versioned buckets; absent: what is there now.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub version: Option<String>,
+}
+
+/// Start an execution by hand. The same `Idempotency-Key` with the same body starts it once.
+#[utoipa::path(post, path = "/v1/executions", tag = "executions", operation_id = "start_execution",
+    params(("Idempotency-Key" = Option<String>, Header, description = "Any text of the sender's", min_length = 1, max_length = 255), Wait),
+    request_body = ExecutionBody,
+    responses(
+        (status = 200, body = ExecutionView, description = "It has ended"),
+        (status = 202, body = ExecutionView, description = "It has not ended"),
+    ))]
+pub(super) async fn start(
+    State(context): State<Context>,
+    key: Key,
+    Asked(wait): Asked<Wait>,
+    body: Body<ExecutionBody>,
+) -> Result<Response, Problem> {
+    let wait = wait.duration()?;
+    let ExecutionBody { workflow, input, params, priority, user_data } = body.value;
+    check_user_data(user_data.as_deref())?;
+    let active = context.intake.catalog.active();
+    let workflow = active.iter().find(|known| known.name == workflow).ok_or_else(|| {
+        let names: Vec<&str> = active.iter().map(|known| known.name.as_str()).collect();
+        Problem::unprocessable("STORE0006", format!("there is no workflow {workflow}; there are {}", names.join(", ")))
+    })?;
+    let mut plan = std::sync::Arc::clone(&workflow.plan);
+    if let Some(priority) = priority {
+        check_priority(priority)?;
+        let plan = std::sync::Arc::make_mut(&mut plan);
+        plan.graph.node_weights_mut().for_each(|activity| activity.priority = priority);
+    }
+    let now = context.clock.now();
+    let (id, _) = key.first(&context, body.digest, context.intake.ids.next(now).to_string()).await?;
+    let id: ExecutionId = id.parse().map_err(|_| Problem::not_found("execution", id))?;
+    if context.store.execution(id).await?.is_none() {
+        let input = look_up(&context, input).await?;
+        let params = workflow::params(&plan, &params, &input.metadata)?;
+        let jobs = plan.graph.node_indices().map(|_| JobId(context.intake.ids.next(now))).collect();
+        let cause = BY.to_owned();
+        context.intake.start(NewExecution { id, jobs, plan, input, params, user_data, cause }).await?;
+    }
+    let record = wait::ended(&context, id, wait).await?;
+    let status = if record.summary.state.is_ended() { StatusCode::OK } else { StatusCode::ACCEPTED };
+    let location = [(axum::http::header::LOCATION, format!("/v1/executions/{id}"))];
+    Ok((status, location, Json(ExecutionView::from(&record))).into_response())
+}
+
+/// The object that somebody names.
+pub(super) async fn look_up(context: &Context, input: InputBody) -> Result<crate::model::InputObject, Problem> {
+    let InputBody { bucket, key, version } = input;
+    Ok(context.intake.look_up(ObjectLocation { bucket, key }, version).await?)
+}
+
+pub(super) fn check_user_data(user_data: Option<&str>) -> Result<(), Problem> {
+    match user_data {
+        Some(text) if text.len() > USER_DATA_BYTES => {
+            let detail = format!("user_data: {} bytes; {USER_DATA_BYTES} are allowed", text.len());
+            Err(Problem::unprocessable("CLI0003", detail))
+        }
+        _ => Ok(()),
+    }
+}
+
+pub(super) fn check_priority(priority: u8) -> Result<(), Problem> {
+    if (1..=10).contains(&priority) {
+        return Ok(());
+    }
+    Err(Problem::unprocessable("CLI0003", format!("priority: {priority} is not from 1 to 10")))
+}
+
+/// Ask an execution to stop.
+#[utoipa::path(post, path = "/v1/executions/{id}/cancel", tag = "executions", operation_id = "cancel_execution",
+    params(("id" = ExecutionId, Path, description = "Its identifier")),
+    responses((status = 202, body = ExecutionView)))]
 pub(super) async fn cancel(
     State(context): State<Context>,
-    id: Result<Path<ExecutionId>, PathRejection>,
+    Place(id): Place<ExecutionId>,
 ) -> Result<(StatusCode, Json<ExecutionView>), Problem> {
-    let id = parse(id)?;
     context.store.cancel(id, "asked for", BY, context.clock.now()).await?;
     Ok((StatusCode::ACCEPTED, Json(view(&context, id).await?)))
 }
 
 /// What a retry changes.
-#[derive(Debug, Default, Serialize, Deserialize)]
+#[derive(Debug, Default, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct RetryBody {
     /// Parameters, as text.
     pub params: BTreeMap<String, String>,
 }
 
+/// Run what did not succeed again. The same `Idempotency-Key` with the same body does so once.
+#[utoipa::path(post, path = "/v1/executions/{id}/retry", tag = "executions", operation_id = "retry_execution",
+    params(
+        ("id" = ExecutionId, Path, description = "Its identifier"),
+        ("Idempotency-Key" = Option<String>, Header, description = "Any text of the sender's", min_length = 1, max_length = 255),
+    ),
+    request_body = RetryBody,
+    responses((status = 202, body = ExecutionView)))]
 pub(super) async fn retry(
     State(context): State<Context>,
-    id: Result<Path<ExecutionId>, PathRejection>,
-    body: Bytes,
+    Place(id): Place<ExecutionId>,
+    key: Key,
+    body: Body<RetryBody>,
 ) -> Result<(StatusCode, Json<ExecutionView>), Problem> {
-    let id = parse(id)?;
-    let body: RetryBody = if body.is_empty() { RetryBody::default() } else { from_body(&body)? };
-    let record = context.store.execution(id).await?.ok_or_else(|| not_found(id))?;
-    let params = workflow::given_params(&record.plan, &body.params)
-        .map_err(|failure| Problem::new(StatusCode::UNPROCESSABLE_ENTITY, &failure.code, failure.message))?;
-    context.store.retry(id, params, BY, context.clock.now()).await?;
+    let record = record(&context, id).await?;
+    let params = workflow::given_params(&record.plan, &body.value.params)?;
+    let (run, first) = key.first(&context, body.digest, record.state.run.to_string()).await?;
+    // Sent again, it is carried out only where that was prevented the first time.
+    if first || run == record.state.run.to_string() {
+        context.store.retry(id, params, BY, context.clock.now()).await?;
+    }
     Ok((StatusCode::ACCEPTED, Json(view(&context, id).await?)))
 }
 
 /// What can be changed about an execution that runs.
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Debug, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
-pub struct ExecutionPatch {
-    /// Priority of its jobs that have not ended: 1–10, 10 first.
+pub struct PriorityPatch {
+    /// Priority of what has not ended: 1–10, 10 first.
+    #[schema(minimum = 1, maximum = 10)]
     pub priority: u8,
 }
 
+/// Give what has not ended of an execution another priority.
+#[utoipa::path(patch, path = "/v1/executions/{id}", tag = "executions", operation_id = "prioritize_execution",
+    params(("id" = ExecutionId, Path, description = "Its identifier")), request_body = PriorityPatch,
+    responses((status = 200, body = ExecutionView)))]
 pub(super) async fn change(
     State(context): State<Context>,
-    id: Result<Path<ExecutionId>, PathRejection>,
-    body: Bytes,
+    Place(id): Place<ExecutionId>,
+    body: Body<PriorityPatch>,
 ) -> Result<Json<ExecutionView>, Problem> {
-    let id = parse(id)?;
-    let ExecutionPatch { priority } = from_body(&body)?;
-    if !(1..=10).contains(&priority) {
-        return Err(Problem::bad_request(format!("priority: {priority} is not from 1 to 10")));
-    }
-    context.store.prioritize(id, priority, BY, context.clock.now()).await?;
+    check_priority(body.value.priority)?;
+    context.store.prioritize(id, body.value.priority, BY, context.clock.now()).await?;
     view(&context, id).await.map(Json)
 }
 
-fn from_body<T: DeserializeOwned>(body: &[u8]) -> Result<T, Problem> {
-    serde_json::from_slice(body).map_err(|error| Problem::bad_request(format!("the body: {error}")))
-}
-
+/// The log of an execution, in order.
+#[utoipa::path(get, path = "/v1/executions/{id}/log", tag = "executions", operation_id = "read_log",
+    params(("id" = ExecutionId, Path, description = "Its identifier"), LogQuery),
+    responses((status = 200, body = Vec<LogLine>)))]
 pub(super) async fn log(
     State(context): State<Context>,
-    id: Result<Path<ExecutionId>, PathRejection>,
-    query: Result<Query<LogQuery>, QueryRejection>,
+    Place(id): Place<ExecutionId>,
+    Asked(query): Asked<LogQuery>,
 ) -> Result<Json<Vec<LogLine>>, Problem> {
-    let id = parse(id)?;
-    let Query(query) = query.map_err(|error| Problem::bad_request(error.body_text()))?;
-    let limit = query.limit.unwrap_or(PAGE_MAX).clamp(1, PAGE_MAX);
+    let limit = page_of(Some(query.limit.unwrap_or(PAGE_MAX)))?;
     let entries = context.store.log(id, query.after, limit).await?;
     if entries.is_empty() && context.store.execution(id).await?.is_none() {
-        return Err(not_found(id));
+        return Err(Problem::not_found("execution", id));
     }
     Ok(Json(entries.iter().map(LogLine::from).collect()))
 }
 
-pub(super) fn parse(id: Result<Path<ExecutionId>, PathRejection>) -> Result<ExecutionId, Problem> {
-    id.map(|Path(id)| id).map_err(|_| Problem::bad_request("the identifier of an execution is a UUID"))
+pub(super) async fn record(context: &Context, id: ExecutionId) -> Result<ExecutionRecord, Problem> {
+    context.store.execution(id).await?.ok_or_else(|| Problem::not_found("execution", id))
 }
 
 pub(super) async fn view(context: &Context, id: ExecutionId) -> Result<ExecutionView, Problem> {
-    let record = context.store.execution(id).await?.ok_or_else(|| not_found(id))?;
-    Ok(ExecutionView::from(&record))
-}
-
-pub(super) fn not_found(id: ExecutionId) -> Problem {
-    StoreError::NotFound { what: "execution", id: id.to_string() }.into()
+    Ok(ExecutionView::from(&record(context, id).await?))
 }

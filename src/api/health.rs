@@ -5,10 +5,16 @@ use axum::http::StatusCode;
 
 use super::{Context, Problem};
 
+/// Whether the daemon is alive.
+#[utoipa::path(get, path = "/healthz", tag = "operation", operation_id = "health",
+    responses((status = 200, body = String, content_type = "text/plain; charset=utf-8")), security(()))]
 pub(super) async fn healthz() -> &'static str {
     "ok\n"
 }
 
+/// Whether the daemon can do work.
+#[utoipa::path(get, path = "/readyz", tag = "operation", operation_id = "readiness",
+    responses((status = 200, body = String, content_type = "text/plain; charset=utf-8")), security(()))]
 pub(super) async fn readyz(State(context): State<Context>) -> Result<&'static str, Problem> {
     match context.store.is_idle().await {
         Ok(_) if context.scratch.shortage().is_some() => {

@@ -12,6 +12,9 @@ use crate::telemetry::metrics;
 /// Prometheus' text format.
 const TEXT: &str = "text/plain; version=0.0.4; charset=utf-8";
 
+/// Metrics for Prometheus.
+#[utoipa::path(get, path = "/metrics", tag = "operation", operation_id = "metrics",
+    responses((status = 200, body = String, content_type = "text/plain; version=0.0.4; charset=utf-8")))]
 pub(super) async fn show(State(context): State<Context>) -> Result<impl IntoResponse, Problem> {
     let Some(handle) = &context.metrics else {
         return Err(Problem::new(StatusCode::NOT_FOUND, "CLI0004", "this process counts nothing"));

@@ -1,45 +1,71 @@
-//! The HTTP API: executions to look at, follow, cancel, retry and prioritize; queues; health.
+//! The HTTP API: single jobs, executions, workflows, templates, queues, events, notifications; health.
 //!
-//! JSON under `/v1`, problem details (RFC 9457) for errors, server-sent events to follow an execution.
+//! JSON under `/v1`, problem details (RFC 9457) for errors, server-sent events to follow an execution; [`openapi`] says
+//! all of it for programs.
 //!
-//! **Invariant**: a handler decides nothing: it asks the store and shows the answer.
+//! **Invariant**: a handler decides nothing: it asks the store and shows the answer. Every body has a largest size, every
+//! answer but a stream comes in time, and what a request is refused for is a problem with a code.
 
 pub mod auth;
 pub mod events;
 pub mod executions;
+mod extract;
 mod health;
+mod idempotency;
+pub mod jobs;
 mod metrics;
+pub mod notifications;
+pub mod openapi;
+mod origin;
 mod problem;
 pub mod queues;
 mod reproducer;
 mod stream;
+pub mod templates;
 pub mod view;
+mod wait;
+pub mod workflows;
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
-use axum::routing::{get, patch, post};
+use axum::extract::{DefaultBodyLimit, Request};
+use axum::http::StatusCode;
+use axum::middleware::{Next, from_fn, from_fn_with_state};
+use axum::response::{IntoResponse, Response};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
+use utoipa::OpenApi;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
 
+use crate::daemon::catalog::WorkflowFolder;
 use crate::daemon::live::Live;
+use crate::intake::Intake;
 use crate::model::Clock;
 use crate::store::SharedStore;
 use crate::telemetry::metrics::PrometheusHandle;
 use crate::worker::admission::Admission;
 use crate::worker::scratch::ScratchRoot;
 
-pub use problem::Problem;
+pub use problem::{Finding, Problem};
 
 /// How long open streams may hold up a shutdown.
 const DRAIN: Duration = Duration::from_secs(2);
+
+/// How long a request may take until its answer begins, its body included: the longest wait for a result, and some more.
+const ANSWER: Duration = wait::LONGEST.saturating_add(Duration::from_secs(15));
 
 /// What handlers need.
 #[derive(Clone)]
 pub struct Context {
     /// The store.
     pub store: SharedStore,
+    /// What starts executions.
+    pub intake: Intake,
+    /// The workflows.
+    pub catalog: Arc<WorkflowFolder>,
     /// Progress as it happens.
     pub live: Live,
     /// Where jobs have their files: a daemon whose disk is full takes none.
@@ -54,25 +80,56 @@ pub struct Context {
     pub clock: Arc<dyn Clock>,
 }
 
-/// The routes.
+/// The routes, with what each takes and answers.
+fn routes() -> OpenApiRouter<Context> {
+    OpenApiRouter::with_openapi(openapi::Document::openapi())
+        .routes(routes!(jobs::list, jobs::submit))
+        .routes(routes!(jobs::show, jobs::change))
+        .routes(routes!(jobs::cancel))
+        .routes(routes!(executions::list, executions::start))
+        .routes(routes!(executions::show, executions::change))
+        .routes(routes!(executions::cancel))
+        .routes(routes!(executions::retry))
+        .routes(routes!(executions::log))
+        .routes(routes!(stream::stream))
+        .routes(routes!(reproducer::reproducer))
+        .routes(routes!(workflows::list))
+        .routes(routes!(workflows::show, workflows::put))
+        .routes(routes!(workflows::enable))
+        .routes(routes!(workflows::disable))
+        .routes(routes!(workflows::validate))
+        .routes(routes!(templates::list))
+        .routes(routes!(templates::show))
+        .routes(routes!(queues::list))
+        .routes(routes!(queues::set))
+        .routes(routes!(events::list))
+        .routes(routes!(notifications::list))
+        .routes(routes!(notifications::resend))
+        .routes(routes!(openapi::show))
+        .routes(routes!(metrics::show))
+        .routes(routes!(health::healthz))
+        .routes(routes!(health::readyz))
+}
+
+/// The routes, guarded.
 pub fn router(context: Context) -> Router {
-    Router::new()
-        .route("/v1/executions", get(executions::list))
-        .route("/v1/executions/{id}", get(executions::show).patch(executions::change))
-        .route("/v1/executions/{id}/cancel", post(executions::cancel))
-        .route("/v1/executions/{id}/retry", post(executions::retry))
-        .route("/v1/executions/{id}/log", get(executions::log))
-        .route("/v1/executions/{id}/stream", get(stream::stream))
-        .route("/v1/executions/{id}/activities/{name}/reproducer", get(reproducer::reproducer))
-        .route("/v1/events", get(events::list))
-        .route("/v1/queues", get(queues::list))
-        .route("/v1/queues/{name}", patch(queues::set))
-        .route("/metrics", get(metrics::show))
-        .route("/healthz", get(health::healthz))
-        .route("/readyz", get(health::readyz))
+    let (router, _) = routes().split_for_parts();
+    router
         .fallback(problem::no_such_route)
-        .layer(axum::middleware::from_fn_with_state(context.tokens.clone(), auth::guard))
+        .method_not_allowed_fallback(problem::no_such_method)
+        .layer(DefaultBodyLimit::max(extract::BODY_BYTES))
+        .layer(from_fn(in_time))
+        .layer(from_fn_with_state(context.tokens.clone(), auth::guard))
+        .layer(from_fn_with_state(context.tokens.clone(), origin::guard))
         .with_state(context)
+}
+
+/// Gives up requests that do not come to an answer.
+async fn in_time(request: Request, next: Next) -> Response {
+    tokio::time::timeout(ANSWER, next.run(request)).await.unwrap_or_else(|_| {
+        let detail = format!("there is no answer within {} s", ANSWER.as_secs());
+        Problem::new(StatusCode::REQUEST_TIMEOUT, "CLI0021", detail).into_response()
+    })
 }
 
 /// Serves the API on `listener` until told to stop.

@@ -1,14 +1,24 @@
 //! Errors as problem details (RFC 9457).
 
 use axum::Json;
-use axum::http::{StatusCode, Uri, header};
+use axum::http::{HeaderValue, Method, StatusCode, Uri, header};
 use axum::response::{IntoResponse, Response};
 use serde::{Deserialize, Serialize};
 
+use crate::intake::IntakeError;
+use crate::model::Failure;
+use crate::objects::ObjectError;
 use crate::store::StoreError;
+use crate::yaml::{Diagnostic, Severity};
+
+/// Media type of problems.
+pub(super) const MEDIA_TYPE: &str = "application/problem+json";
+
+/// When to ask again where too much waits already, in seconds.
+const ASK_AGAIN_S: u32 = 5;
 
 /// A problem: what went wrong with a request.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct Problem {
     /// HTTP status.
     pub status: u16,
@@ -18,6 +28,47 @@ pub struct Problem {
     pub detail: String,
     /// Stable code of `docs/errors.md`.
     pub code: String,
+    /// Everything that is wrong with a definition, where that is the problem.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schema(required = false)]
+    pub errors: Vec<Finding>,
+}
+
+/// One thing that is wrong with a definition.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+pub struct Finding {
+    /// `error` or `warning`.
+    pub severity: String,
+    /// Stable code of `docs/errors.md`.
+    pub code: String,
+    /// One sentence.
+    pub message: String,
+    /// What to do about it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hint: Option<String>,
+    /// Line in the definition, from 1; absent for what was not written as a text.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub line: Option<usize>,
+    /// Column in characters, from 1.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub column: Option<usize>,
+}
+
+impl From<&Diagnostic> for Finding {
+    fn from(diagnostic: &Diagnostic) -> Self {
+        let severity = match diagnostic.severity {
+            Severity::Error => "error",
+            Severity::Warning => "warning",
+        };
+        Self {
+            severity: severity.to_owned(),
+            code: diagnostic.code.to_owned(),
+            message: diagnostic.message.clone(),
+            hint: diagnostic.hint.clone(),
+            line: Some(diagnostic.line),
+            column: Some(diagnostic.column),
+        }
+    }
 }
 
 impl Problem {
@@ -27,11 +78,41 @@ impl Problem {
             title: status.canonical_reason().unwrap_or("Error").to_owned(),
             detail: detail.into(),
             code: code.to_owned(),
+            errors: Vec::new(),
         }
     }
 
     pub(super) fn bad_request(detail: impl Into<String>) -> Self {
         Self::new(StatusCode::BAD_REQUEST, "CLI0003", detail)
+    }
+
+    /// A request that can be read, and asks for what cannot be.
+    pub(super) fn unprocessable(code: &str, detail: impl Into<String>) -> Self {
+        Self::new(StatusCode::UNPROCESSABLE_ENTITY, code, detail)
+    }
+
+    /// There is no `what` of that name.
+    pub(super) fn not_found(what: &'static str, id: impl std::fmt::Display) -> Self {
+        StoreError::NotFound { what, id: id.to_string() }.into()
+    }
+
+    /// A definition that cannot be used; the first error speaks for all.
+    pub(super) fn definition(errors: Vec<Finding>) -> Self {
+        let first = errors.iter().find(|finding| finding.severity == "error").or(errors.first());
+        let (code, detail) = first.map_or(("WF0004", "it cannot be used".to_owned()), |first| {
+            let hint = first.hint.as_ref().map(|hint| format!(" ({hint})")).unwrap_or_default();
+            (first.code.as_str(), format!("{}{hint}", first.message))
+        });
+        Self { errors: errors.clone(), ..Self::unprocessable(code, detail) }
+    }
+
+    pub(super) fn of(error: &(dyn std::error::Error + 'static), status: StatusCode) -> Self {
+        if status.is_server_error() {
+            tracing::error!(%error, source = ?error.source(), "a request failed");
+        }
+        let text = error.to_string();
+        let (code, detail) = text.split_once(": ").unwrap_or(("STORE0002", &text));
+        Self::new(status, code, detail)
     }
 }
 
@@ -43,22 +124,50 @@ impl From<StoreError> for Problem {
             StoreError::Closed => StatusCode::SERVICE_UNAVAILABLE,
             _ => StatusCode::INTERNAL_SERVER_ERROR,
         };
-        if status == StatusCode::INTERNAL_SERVER_ERROR {
-            tracing::error!(%error, source = ?std::error::Error::source(&error), "the store failed a request");
+        Self::of(&error, status)
+    }
+}
+
+impl From<ObjectError> for Problem {
+    fn from(error: ObjectError) -> Self {
+        let asked_for = error.is_not_found() || matches!(error, ObjectError::InvalidName { .. });
+        let status = if asked_for { StatusCode::UNPROCESSABLE_ENTITY } else { StatusCode::SERVICE_UNAVAILABLE };
+        Self::of(&error, status)
+    }
+}
+
+impl From<IntakeError> for Problem {
+    fn from(error: IntakeError) -> Self {
+        match error {
+            IntakeError::Store(error) => error.into(),
+            IntakeError::Objects(error) => error.into(),
+            full @ IntakeError::Full { .. } => Self::of(&full, StatusCode::TOO_MANY_REQUESTS),
         }
-        let text = error.to_string();
-        let (code, detail) = text.split_once(": ").unwrap_or(("STORE0002", &text));
-        Self::new(status, code, detail)
+    }
+}
+
+impl From<Failure> for Problem {
+    fn from(failure: Failure) -> Self {
+        Self::unprocessable(&failure.code, failure.message)
     }
 }
 
 impl IntoResponse for Problem {
     fn into_response(self) -> Response {
         let status = StatusCode::from_u16(self.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-        (status, [(header::CONTENT_TYPE, "application/problem+json")], Json(self)).into_response()
+        let mut response = (status, [(header::CONTENT_TYPE, MEDIA_TYPE)], Json(self)).into_response();
+        if status == StatusCode::TOO_MANY_REQUESTS {
+            response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(ASK_AGAIN_S));
+        }
+        response
     }
 }
 
 pub(super) async fn no_such_route(uri: Uri) -> Problem {
     Problem::new(StatusCode::NOT_FOUND, "CLI0004", format!("there is nothing at {}", uri.path()))
+}
+
+pub(super) async fn no_such_method(method: Method, uri: Uri) -> Problem {
+    let detail = format!("{} does not take {method}", uri.path());
+    Problem::new(StatusCode::METHOD_NOT_ALLOWED, "CLI0004", detail)
 }

@@ -1,16 +1,16 @@
 //! `/v1/queues`: list, set.
 
 use axum::Json;
-use axum::extract::rejection::JsonRejection;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::http::StatusCode;
 use serde::{Deserialize, Serialize};
 
+use super::extract::{Body, Place};
 use super::{Context, Problem};
 use crate::store::{QueueChange, QueueStatus};
 
 /// A queue.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct QueueView {
     /// Its name.
     pub name: String,
@@ -34,14 +34,14 @@ impl From<QueueStatus> for QueueView {
 }
 
 /// Every queue.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct QueueList {
     /// By name.
     pub items: Vec<QueueView>,
 }
 
 /// What is to change about a queue; what is absent stays.
-#[derive(Clone, Copy, Debug, Default, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct QueuePatch {
     /// Whether nothing shall be taken from it.
@@ -52,6 +52,9 @@ pub struct QueuePatch {
     pub concurrency: Option<u32>,
 }
 
+/// Every queue, by name.
+#[utoipa::path(get, path = "/v1/queues", tag = "queues", operation_id = "list_queues",
+    responses((status = 200, body = QueueList)))]
 pub(super) async fn list(State(context): State<Context>) -> Result<Json<QueueList>, Problem> {
     let items = context.store.queues().await?.into_iter().map(QueueView::from).collect();
     Ok(Json(QueueList { items }))
@@ -59,12 +62,15 @@ pub(super) async fn list(State(context): State<Context>) -> Result<Json<QueueLis
 
 /// Sets a queue that is there. One that no job was ever put in has to be named in the configuration first: a slip of the
 /// pen would else pause nothing.
+#[utoipa::path(patch, path = "/v1/queues/{name}", tag = "queues", operation_id = "set_queue",
+    params(("name" = String, Path, description = "Its name")), request_body = QueuePatch,
+    responses((status = 200, body = QueueView)))]
 pub(super) async fn set(
     State(context): State<Context>,
-    Path(name): Path<String>,
-    patch: Result<Json<QueuePatch>, JsonRejection>,
+    Place(name): Place<String>,
+    body: Body<QueuePatch>,
 ) -> Result<Json<QueueView>, Problem> {
-    let Json(QueuePatch { paused, concurrency }) = patch.map_err(|error| Problem::bad_request(error.body_text()))?;
+    let QueuePatch { paused, concurrency } = body.value;
     find(&context, &name).await?;
     context.store.set_queue(&name, QueueChange { paused, concurrency }).await?;
     find(&context, &name).await.map(Json)

@@ -1,12 +1,12 @@
 //! `/v1/executions/{id}/activities/{name}/reproducer`: what somebody needs to see a failure again.
 
 use axum::Json;
-use axum::extract::rejection::PathRejection;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::http::StatusCode;
 use serde_json::{Value, json};
 
-use super::executions::not_found;
+use super::executions::record;
+use super::extract::Place;
 use super::view::LogLine;
 use super::{Context, Problem};
 use crate::model::ExecutionId;
@@ -15,12 +15,19 @@ use crate::workflow::{ResolveContext, ResolvedInput, resolve};
 /// Log entries of the activity that are part of it, the last ones.
 const LOG: usize = 200;
 
+/// What is needed to see a failed activity again: its work, its input, its log.
+#[utoipa::path(get, path = "/v1/executions/{id}/activities/{name}/reproducer", tag = "executions",
+    operation_id = "show_reproducer",
+    params(
+        ("id" = ExecutionId, Path, description = "Identifier of the execution"),
+        ("name" = String, Path, description = "Name of the activity"),
+    ),
+    responses((status = 200, body = Object)))]
 pub(super) async fn reproducer(
     State(context): State<Context>,
-    place: Result<Path<(ExecutionId, String)>, PathRejection>,
+    Place((id, name)): Place<(ExecutionId, String)>,
 ) -> Result<Json<Value>, Problem> {
-    let Path((id, name)) = place.map_err(|_| Problem::bad_request("the identifier of an execution is a UUID"))?;
-    let record = context.store.execution(id).await?.ok_or_else(|| not_found(id))?;
+    let record = record(&context, id).await?;
     let Some(node) = record.plan.find(&name) else {
         let names: Vec<&str> = record.plan.graph.node_weights().map(|activity| activity.name.as_str()).collect();
         let detail = format!("the execution has no activity {name}; there are {}", names.join(", "));

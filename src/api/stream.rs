@@ -5,13 +5,13 @@
 use std::convert::Infallible;
 use std::time::Duration;
 
-use axum::extract::rejection::PathRejection;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::response::Sse;
 use axum::response::sse::{Event, KeepAlive};
 use futures::Stream;
 use tokio::sync::{broadcast, mpsc};
 
+use super::extract::Place;
 use super::view::LogLine;
 use super::{Context, Problem, executions};
 use crate::model::ExecutionId;
@@ -22,11 +22,15 @@ const POLL: Duration = Duration::from_secs(1);
 /// Lines asked of the store at once.
 const BATCH: u32 = 500;
 
+/// The log of an execution from its beginning, and its progress as it happens, until it ends.
+#[utoipa::path(get, path = "/v1/executions/{id}/stream", tag = "executions", operation_id = "follow_execution",
+    params(("id" = ExecutionId, Path, description = "Its identifier")),
+    responses((status = 200, body = String, content_type = "text/event-stream",
+        description = "Events `log` (LogLine), `progress`, and last `end` (ExecutionView)")))]
 pub(super) async fn stream(
     State(context): State<Context>,
-    id: Result<Path<ExecutionId>, PathRejection>,
+    Place(id): Place<ExecutionId>,
 ) -> Result<Sse<impl Stream<Item = Result<Event, Infallible>>>, Problem> {
-    let id = executions::parse(id)?;
     executions::view(&context, id).await?;
     // A bounded channel: a slow client slows down its own follower and nobody else.
     let (sender, receiver) = mpsc::channel(64);

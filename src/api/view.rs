@@ -13,7 +13,7 @@ use crate::model::{ExecutionId, ExecutionState, Failure, InputObject, JobId, Job
 use crate::store::{ExecutionRecord, ExecutionSummary, Progress};
 
 /// An execution, whole.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct ExecutionView {
     /// Always `execution`.
     #[serde(rename = "type")]
@@ -42,7 +42,7 @@ pub struct ExecutionView {
 }
 
 /// One activity.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct ActivityView {
     /// What it does.
     #[serde(rename = "type")]
@@ -51,6 +51,12 @@ pub struct ActivityView {
     pub job: JobId,
     /// Its state.
     pub state: JobState,
+    /// Its queue.
+    #[serde(default)]
+    pub queue: String,
+    /// Its place there: 1–10, 10 first.
+    #[serde(default)]
+    pub priority: u8,
     /// Attempts so far.
     pub attempts: u32,
     /// RFC 3339.
@@ -70,7 +76,7 @@ pub struct ActivityView {
 }
 
 /// A published object.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct OutputView {
     /// Its bucket.
     pub bucket: String,
@@ -128,13 +134,16 @@ impl From<&ExecutionRecord> for ExecutionView {
     }
 }
 
-fn activity(record: &ExecutionRecord, index: NodeIndex) -> Option<ActivityView> {
+/// What an activity looks like.
+pub(super) fn activity(record: &ExecutionRecord, index: NodeIndex) -> Option<ActivityView> {
     let job = record.jobs.get(index.index())?;
     let state = record.state.activities.get(index.index())?;
     let mut view = ActivityView {
         kind: record.plan.graph[index].kind,
         job: job.id,
         state: job.state,
+        queue: record.plan.graph[index].queue.clone(),
+        priority: job.priority,
         attempts: job.attempts,
         started_at: job.started_at.map(|at| at.to_string()),
         ended_at: job.ended_at.map(|at| at.to_string()),
@@ -157,7 +166,7 @@ fn activity(record: &ExecutionRecord, index: NodeIndex) -> Option<ActivityView> 
 }
 
 /// A page of executions, newest first.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct ExecutionPage {
     /// The executions.
     pub items: Vec<SummaryView>,
@@ -166,7 +175,7 @@ pub struct ExecutionPage {
 }
 
 /// An execution in a list.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct SummaryView {
     /// Its identifier.
     pub id: ExecutionId,
@@ -197,7 +206,7 @@ impl From<ExecutionSummary> for SummaryView {
 }
 
 /// A line of an execution's log.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct LogLine {
     /// Always `log`.
     #[serde(rename = "type")]

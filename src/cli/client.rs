@@ -1,7 +1,7 @@
 //! Talking to a daemon's API.
 
 use futures::{Stream, StreamExt};
-use reqwest::header::{AUTHORIZATION, HeaderMap, HeaderValue};
+use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderValue, IF_MATCH};
 use reqwest::{Method, Response, StatusCode};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -51,6 +51,11 @@ impl Client {
         self.decode(self.send(Method::POST, path, &[]).await?).await
     }
 
+    /// Asks for something that has no answer but that it was done.
+    pub(super) async fn post_only(&self, path: &str) -> Result<(), CliError> {
+        self.send(Method::POST, path, &[]).await.map(|_| ())
+    }
+
     /// Sends `body` as JSON.
     pub(super) async fn call<T: DeserializeOwned>(
         &self,
@@ -58,7 +63,34 @@ impl Client {
         path: &str,
         body: &impl Serialize,
     ) -> Result<T, CliError> {
+        self.call_with(method, path, &[], body).await
+    }
+
+    /// Sends `body` as JSON, with `headers`.
+    pub(super) async fn call_with<T: DeserializeOwned>(
+        &self,
+        method: Method,
+        path: &str,
+        headers: &[(&str, &str)],
+        body: &impl Serialize,
+    ) -> Result<T, CliError> {
         let request = self.http.request(method, format!("{}{path}", self.url)).json(body);
+        let request = headers.iter().fold(request, |request, (name, value)| request.header(*name, *value));
+        self.decode(self.answered(request).await?).await
+    }
+
+    /// Puts a definition; with `matches` only in the place of that version.
+    pub(super) async fn put_text<T: DeserializeOwned>(
+        &self,
+        path: &str,
+        matches: Option<&str>,
+        text: String,
+    ) -> Result<T, CliError> {
+        let mut request = self.http.put(format!("{}{path}", self.url)).header(CONTENT_TYPE, "application/yaml");
+        if let Some(tag) = matches {
+            request = request.header(IF_MATCH, tag);
+        }
+        let request = request.body(text);
         self.decode(self.answered(request).await?).await
     }
 
@@ -103,7 +135,7 @@ impl Client {
         let exit = match status {
             StatusCode::NOT_FOUND => Exit::NotFound,
             StatusCode::BAD_REQUEST | StatusCode::UNPROCESSABLE_ENTITY => Exit::Usage,
-            StatusCode::CONFLICT => Exit::Failed,
+            StatusCode::CONFLICT | StatusCode::PRECONDITION_FAILED => Exit::Failed,
             _ => Exit::Storage,
         };
         Err(match response.json::<Problem>().await {

@@ -1,4 +1,4 @@
-//! `reelmill executions`: list, show, cancel, retry, priority.
+//! `reelmill executions`: list, show, start, cancel, retry, priority.
 
 use clap::{Args, Subcommand};
 use futures::StreamExt;
@@ -7,12 +7,12 @@ use reqwest::Method;
 use super::client::Client;
 use super::output::Output;
 use super::progress::Watch;
-use super::{CliError, DaemonArgs, Exit};
-use crate::api::executions::{ExecutionPatch, RetryBody};
+use super::{CliError, DaemonArgs, Exit, local};
+use crate::api::executions::{ExecutionBody, InputBody, PriorityPatch, RetryBody};
 use crate::api::view::{ActivityView, ExecutionPage, ExecutionView, LogLine, OutputView};
 use crate::model::{ExecutionId, ExecutionState};
 
-/// List, show, cancel, retry and prioritize executions.
+/// List, show, start, cancel, retry and prioritize executions.
 #[derive(Debug, Args)]
 pub(super) struct ExecutionsArgs {
     #[command(flatten)]
@@ -46,6 +46,25 @@ enum Action {
         #[arg(long)]
         follow: bool,
     },
+    /// Start a workflow on an object
+    Start {
+        /// Name of the workflow
+        workflow: String,
+        /// The object: s3://bucket/key
+        object: String,
+        /// Set a parameter; may stand several times
+        #[arg(long, value_name = "NAME=VALUE", value_parser = super::run::pair)]
+        set: Vec<(String, String)>,
+        /// Priority of all its jobs, 10 first
+        #[arg(long, value_parser = clap::value_parser!(u8).range(1..=10))]
+        priority: Option<u8>,
+        /// Any text, repeated in notifications
+        #[arg(long)]
+        user_data: Option<String>,
+        /// Sent again under the same key, it is not started again
+        #[arg(long)]
+        idempotency_key: Option<String>,
+    },
     /// Stop an execution
     Cancel {
         /// Its identifier
@@ -76,7 +95,8 @@ enum Action {
     },
 }
 
-fn state(text: &str) -> Result<ExecutionState, String> {
+/// The state of that name.
+pub(super) fn state(text: &str) -> Result<ExecutionState, String> {
     ExecutionState::parse(text).ok_or_else(|| {
         let names: Vec<&str> = ExecutionState::ALL.iter().map(|state| state.as_str()).collect();
         format!("one of {}", names.join(", "))
@@ -110,6 +130,16 @@ pub(super) async fn executions(args: ExecutionsArgs, output: Output) -> Result<E
             Ok(Exit::Done)
         }
         Action::Show { execution, follow: true } => follow(&client, execution, output).await,
+        Action::Start { workflow, object, set, priority, user_data, idempotency_key } => {
+            let wrong = || CliError::usage(format!("`{object}` is not an object: write s3://bucket/key"));
+            let location = local::parse_location(&object).unwrap_or_else(|| Err(wrong()))?;
+            let input = InputBody { bucket: location.bucket, key: location.key, version: None };
+            let params = set.into_iter().collect();
+            let body = ExecutionBody { workflow, input, params, priority, user_data };
+            let key: Vec<_> = idempotency_key.as_deref().map(|key| ("idempotency-key", key)).into_iter().collect();
+            show(&client.call_with(Method::POST, "/v1/executions", &key, &body).await?, output);
+            Ok(Exit::Done)
+        }
         Action::Cancel { execution } => {
             show(&client.post(&format!("/v1/executions/{execution}/cancel")).await?, output);
             Ok(Exit::Done)
@@ -132,7 +162,7 @@ pub(super) async fn executions(args: ExecutionsArgs, output: Output) -> Result<E
         }
         Action::Priority { execution, priority } => {
             let path = format!("/v1/executions/{execution}");
-            show(&client.call(Method::PATCH, &path, &ExecutionPatch { priority }).await?, output);
+            show(&client.call(Method::PATCH, &path, &PriorityPatch { priority }).await?, output);
             Ok(Exit::Done)
         }
     }
@@ -163,7 +193,7 @@ fn list(page: &ExecutionPage, output: Output) {
 }
 
 /// An RFC 3339 time in UTC to the second, for people.
-fn second(time: &str) -> String {
+pub(super) fn second(time: &str) -> String {
     time.get(..19).unwrap_or(time).replace('T', " ")
 }
 
@@ -221,7 +251,7 @@ fn remark(activity: &ActivityView) -> String {
 }
 
 /// The file, where it is one of this machine; else the object.
-fn place(output: &OutputView) -> String {
+pub(super) fn place(output: &OutputView) -> String {
     output.path.clone().unwrap_or_else(|| format!("s3://{}/{}", output.bucket, output.key))
 }
 

@@ -9,10 +9,13 @@ mod error;
 mod events;
 mod executions;
 mod graph;
+mod jobs;
 mod local;
 mod logs;
+mod notifications;
 mod output;
 mod places;
+mod plan;
 mod probe;
 mod progress;
 mod put;
@@ -22,11 +25,12 @@ mod schema;
 mod serve;
 mod templates;
 mod validate;
+mod workflows;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, CommandFactory, Parser, Subcommand};
 
 pub use error::{CliError, Exit};
 use output::Output;
@@ -50,14 +54,26 @@ enum Command {
     Run(run::RunArgs),
     Validate(validate::ValidateArgs),
     Graph(graph::GraphArgs),
+    Plan(plan::PlanArgs),
     Probe(probe::ProbeArgs),
     Templates(templates::TemplatesArgs),
     Put(put::PutArgs),
     Executions(executions::ExecutionsArgs),
+    Jobs(jobs::JobsArgs),
+    Workflows(workflows::WorkflowsArgs),
     Events(events::EventsArgs),
     Queues(queues::QueuesArgs),
+    Notifications(notifications::NotificationsArgs),
     Logs(logs::LogsArgs),
     Schema(schema::SchemaArgs),
+    /// Print the OpenAPI document of the HTTP API
+    Openapi,
+    /// Print completions for a shell
+    Completions {
+        /// Which shell
+        #[arg(value_enum)]
+        shell: clap_complete::Shell,
+    },
 }
 
 /// Where the daemon is.
@@ -128,6 +144,7 @@ async fn dispatch(command: Command, output: Output) -> Result<Exit, CliError> {
         Command::Run(args) => run::run(args, output).await,
         Command::Validate(args) => validate::validate(&args, output).await,
         Command::Graph(args) => graph::graph(&args, output),
+        Command::Plan(args) => plan::plan(args, output).await,
         Command::Probe(args) => probe::probe(args, output).await,
         Command::Templates(args) => templates::templates(args, output).await,
         Command::Put(args) => put::put(args, output).await,
@@ -135,6 +152,16 @@ async fn dispatch(command: Command, output: Output) -> Result<Exit, CliError> {
         Command::Events(args) => events::events(args, output).await,
         Command::Queues(args) => queues::queues(args, output).await,
         Command::Logs(args) => logs::logs(args, output).await,
+        Command::Jobs(args) => jobs::jobs(args, output).await,
+        Command::Workflows(args) => workflows::workflows(args, output).await,
+        Command::Notifications(args) => notifications::notifications(args, output).await,
         Command::Schema(args) => schema::schema(&args, output),
+        Command::Openapi => schema::openapi(output),
+        Command::Completions { shell } => {
+            let mut script = Vec::new();
+            clap_complete::generate(shell, &mut Cli::command(), "reelmill", &mut script);
+            output.line(String::from_utf8_lossy(&script).trim_end());
+            Ok(Exit::Done)
+        }
     }
 }

@@ -1,4 +1,4 @@
-//! `reelmill schema`: JSON Schemas for editors and programs.
+//! `reelmill schema` and `reelmill openapi`: what editors and programs need to know.
 
 use clap::{Args, ValueEnum};
 
@@ -32,7 +32,16 @@ pub(super) fn schema(args: &SchemaArgs, output: Output) -> Result<Exit, CliError
         SchemaOf::Config => schemars::schema_for!(Config),
         SchemaOf::MediaInfo => schemars::schema_for!(MediaInfo),
     };
-    let text = serde_json::to_string_pretty(&schema)
+    print(&schema, output)
+}
+
+/// `reelmill openapi`.
+pub(super) fn openapi(output: Output) -> Result<Exit, CliError> {
+    print(&crate::api::openapi::document(), output)
+}
+
+fn print(schema: &impl serde::Serialize, output: Output) -> Result<Exit, CliError> {
+    let text = serde_json::to_string_pretty(schema)
         .map_err(|error| CliError::new(Exit::Failed, "CLI0001", format!("the schema cannot be printed: {error}")))?;
     output.line(text);
     Ok(Exit::Done)

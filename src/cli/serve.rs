@@ -13,8 +13,7 @@ use super::output::Output;
 use super::{CliError, Exit, local};
 use crate::api::{self, auth::Tokens};
 use crate::config::{Config, ConfigError};
-use crate::daemon::Host;
-use crate::daemon::serve::Daemon;
+use crate::daemon::serve::{Daemon, Served};
 use crate::telemetry::{self, metrics::PrometheusHandle};
 
 /// Run the daemon: events in, finished media out.
@@ -90,7 +89,8 @@ pub(super) async fn serve(args: ServeArgs, output: Output) -> Result<Exit, CliEr
     let metrics = telemetry::metrics::install();
     let tokens = config.api.tokens.iter().map(|token| Ok((token.scope, token.digest()?)));
     let tokens = Tokens::new(tokens.collect::<Result<_, ConfigError>>()?);
-    let worked = daemon.work(|listener, host, stop| listen(listener, host, (metrics, tokens), stop), end, now).await;
+    let worked =
+        daemon.work(|listener, served, stop| listen(listener, served, (metrics, tokens), stop), end, now).await;
     let _ = std::fs::remove_file(Running::file(&args.data));
     worked?;
     Ok(Exit::Done)
@@ -98,11 +98,13 @@ pub(super) async fn serve(args: ServeArgs, output: Output) -> Result<Exit, CliEr
 
 async fn listen(
     listener: TcpListener,
-    host: std::sync::Arc<Host>,
+    Served { host, intake, catalog }: Served,
     (metrics, tokens): (Option<PrometheusHandle>, Tokens),
     stop: CancellationToken,
 ) -> std::io::Result<()> {
     let context = api::Context {
+        intake,
+        catalog,
         admission: host.admission.clone(),
         metrics,
         tokens,

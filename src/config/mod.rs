@@ -7,6 +7,7 @@
 
 mod environment;
 mod forms;
+mod notify;
 mod tokens;
 
 use std::collections::BTreeMap;
@@ -16,6 +17,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+pub use self::notify::{NotificationsConfig, NotifyConfig, WebhooksConfig};
 pub use self::tokens::{Scope, TokenConfig, TokenDigest, digest};
 
 use self::forms::{Slots, bytes, duration, memory, parse_slots, slots};
@@ -74,23 +76,29 @@ pub struct Config {
     pub worker: WorkerConfig,
     /// Queues, by name. What is set here is set at every start.
     pub queues: BTreeMap<String, QueueConfig>,
+    /// Notifications that are not taken.
+    pub notifications: NotificationsConfig,
+    /// Notifications over HTTP.
+    pub webhooks: WebhooksConfig,
     /// How long things are kept.
     pub retention: RetentionConfig,
 }
 
 /// A queue.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize, schemars::JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct QueueConfig {
     /// Most jobs at once over all daemons; 0: as many as there are slots; absent: what was set last.
     pub concurrency: Option<u32>,
     /// Most waiting jobs before uploads that would add to them are refused for now; 0: no limit.
     pub waiting: u64,
+    /// Who is told of the executions and jobs that have to do with it.
+    pub notify: Vec<NotifyConfig>,
 }
 
 impl Default for QueueConfig {
     fn default() -> Self {
-        Self { concurrency: None, waiting: WAITING }
+        Self { concurrency: None, waiting: WAITING, notify: Vec::new() }
     }
 }
 
@@ -114,12 +122,16 @@ pub struct RetentionConfig {
     #[serde(with = "duration")]
     #[schemars(with = "String")]
     pub events: Duration,
+    /// Idempotency keys of the API. A request that is sent again after so long is carried out again.
+    #[serde(with = "duration")]
+    #[schemars(with = "String")]
+    pub requests: Duration,
 }
 
 impl Default for RetentionConfig {
     fn default() -> Self {
         let day = Duration::from_secs(86_400);
-        Self { executions: 30 * day, logs: 30 * day, events: 90 * day }
+        Self { executions: 30 * day, logs: 30 * day, events: 90 * day, requests: day }
     }
 }
 
@@ -274,6 +286,8 @@ impl Config {
                 grace: Duration::from_secs(5),
             },
             queues: BTreeMap::new(),
+            notifications: NotificationsConfig::default(),
+            webhooks: WebhooksConfig::default(),
             retention: RetentionConfig::default(),
         }
     }
@@ -341,6 +355,10 @@ impl Config {
         if waits.any(|wait| !(1..=20).contains(&wait.as_secs())) {
             return Err(ConfigError::Conflict("events.sqs.wait: from 1s to 20s".to_owned()));
         }
+        self.notifications.check()?;
+        self.webhooks.key()?;
+        self.webhooks.networks()?;
+        self.queues.values().flat_map(|queue| &queue.notify).try_for_each(|receiver| receiver.target().map(|_| ()))?;
         self.store_target().map(|_| ())
     }
 

@@ -4,22 +4,30 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, RwLock};
+use std::sync::{Arc, Mutex, RwLock};
 
 use super::source::{SourceFile, load_templates, template_files, yaml_files};
 use crate::intake::Catalog;
 use crate::model::Capabilities;
-use crate::workflow::{self, Compiled, Workflow};
+use crate::model::plan::NotifyTarget;
+use crate::template::Templates;
+use crate::workflow::{self, Compiled, Limits, Single, Workflow};
 use crate::yaml::{Diagnostic, Severity};
 
 /// A folder of workflow files, compiled.
 #[derive(Debug)]
 pub struct WorkflowFolder {
-    folder: PathBuf,
+    pub(super) folder: PathBuf,
     /// What workers can do.
     installed: Option<Capabilities>,
+    receivers: Receivers,
     state: RwLock<State>,
+    /// Held by who changes files, from what was looked at to what is written.
+    pub(super) changing: Mutex<()>,
 }
+
+/// Who is told of whatever has to do with a queue, by its name.
+pub type Receivers = BTreeMap<String, Vec<NotifyTarget>>;
 
 #[derive(Debug, Default)]
 struct State {
@@ -28,6 +36,7 @@ struct State {
     /// Last good version by file.
     good: BTreeMap<PathBuf, Arc<Workflow>>,
     active: Arc<Vec<Arc<Workflow>>>,
+    templates: Arc<Templates>,
     problems: Arc<Vec<Problem>>,
 }
 
@@ -50,6 +59,29 @@ impl Files {
     }
 }
 
+/// A file of the folder.
+#[derive(Clone, Debug)]
+pub struct Definition {
+    /// Name of its workflow; that of the file where that cannot be told.
+    pub name: String,
+    /// Where it is.
+    pub path: PathBuf,
+    /// What stands in it.
+    pub text: String,
+    /// Its last good version.
+    pub active: Option<Arc<Workflow>>,
+    /// What is wrong with it.
+    pub problems: Vec<Diagnostic>,
+}
+
+impl Definition {
+    /// Digest of the text: SHA-256, in hex.
+    #[must_use]
+    pub fn digest(&self) -> String {
+        workflow::digest(&self.text)
+    }
+}
+
 /// Something wrong in a file, with the text it is wrong in.
 #[derive(Clone, Debug)]
 pub struct Problem {
@@ -63,7 +95,22 @@ impl WorkflowFolder {
     /// Reads the folder. Files that do not compile, or need what is not `installed` where that is known, are among the
     /// [`WorkflowFolder::problems`].
     pub fn open(folder: &Path, installed: Option<Capabilities>) -> std::io::Result<Self> {
-        let this = Self { folder: folder.to_owned(), installed, state: RwLock::default() };
+        Self::with_receivers(folder, installed, Receivers::new())
+    }
+
+    /// The same, where `receivers` are told of what has to do with their queues.
+    pub fn with_receivers(
+        folder: &Path,
+        installed: Option<Capabilities>,
+        receivers: Receivers,
+    ) -> std::io::Result<Self> {
+        let this = Self {
+            folder: folder.to_owned(),
+            installed,
+            receivers,
+            state: RwLock::default(),
+            changing: Mutex::default(),
+        };
         this.reload()?;
         Ok(this)
     }
@@ -84,7 +131,8 @@ impl WorkflowFolder {
         let (templates, mut found) = load_templates(&files.templates);
         let before = self.read_state().good.clone();
         for (path, file) in &files.workflows {
-            let Compiled { workflow, diagnostics } = file.compile(&templates, self.installed.as_ref());
+            let compiled = file.compile(&templates, self.installed.as_ref());
+            let Compiled { workflow, diagnostics } = self.told(compiled);
             found.extend(diagnostics);
             let version = workflow.map(Arc::new).or_else(|| before.get(path).cloned());
             good.extend(version.map(|workflow| (path.clone(), workflow)));
@@ -95,8 +143,68 @@ impl WorkflowFolder {
         let mut names = BTreeSet::new();
         let active: Vec<_> = good.values().filter(|workflow| names.insert(workflow.name.clone())).cloned().collect();
         let mut state = self.state.write().unwrap_or_else(std::sync::PoisonError::into_inner);
-        *state = State { files, active: Arc::new(active), good, problems: Arc::new(problems) };
+        let (active, templates, problems) = (Arc::new(active), Arc::new(templates), Arc::new(problems));
+        *state = State { files, good, active, templates, problems };
         Ok(true)
+    }
+
+    /// The templates that workflows may use.
+    #[must_use]
+    pub fn templates(&self) -> Arc<Templates> {
+        Arc::clone(&self.read_state().templates)
+    }
+
+    /// Every file, as it was last read.
+    #[must_use]
+    pub fn definitions(&self) -> Vec<Definition> {
+        let state = self.read_state();
+        let definition = |(path, file): (&PathBuf, &SourceFile)| {
+            let active = state.good.get(path).cloned();
+            let stem = || path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
+            let problems = state.problems.iter().filter(|problem| problem.diagnostic.file == file.name);
+            Definition {
+                name: active.as_ref().map_or_else(stem, |workflow| workflow.name.clone()),
+                path: path.clone(),
+                text: file.text().to_owned(),
+                active,
+                problems: problems.map(|problem| problem.diagnostic.clone()).collect(),
+            }
+        };
+        state.files.workflows.iter().map(definition).collect()
+    }
+
+    /// What the text of a workflow would be here. `name` is for diagnostics.
+    #[must_use]
+    pub fn compile(&self, name: &str, text: &str) -> Compiled {
+        workflow::compile(name, text, &self.templates(), &Limits::default(), self.installed.as_ref())
+    }
+
+    /// What a single activity would be here.
+    #[must_use]
+    pub fn compile_single(&self, single: &Single) -> Compiled {
+        self.told(workflow::compile_single(single, &self.templates(), &Limits::default(), self.installed.as_ref()))
+    }
+
+    /// The same with the receivers of its queues behind its own.
+    fn told(&self, mut compiled: Compiled) -> Compiled {
+        let Some(workflow) = &mut compiled.workflow else { return compiled };
+        let queues: BTreeSet<_> = workflow.plan.graph.node_weights().map(|activity| activity.queue.as_str()).collect();
+        let more: Vec<_> = queues.iter().filter_map(|queue| self.receivers.get(*queue)).flatten().cloned().collect();
+        if more.is_empty() {
+            return compiled;
+        }
+        let notify = &mut Arc::make_mut(&mut workflow.plan).notify;
+        for target in more {
+            match notify.iter_mut().find(|known| known.to == target.to) {
+                None => notify.push(target),
+                // Nobody is told the same twice.
+                Some(known) => {
+                    let new: Vec<_> = target.on.into_iter().filter(|on| !known.on.contains(on)).collect();
+                    known.on.extend(new);
+                }
+            }
+        }
+        compiled
     }
 
     /// Logs what is active and what is wrong.

@@ -2,13 +2,14 @@
 //!
 //! [`Host`] is what all its loops share. [`scheduler`] claims jobs and sees each through ([`job`]); [`reaper`] takes back
 //! leases and wakes retries; [`retention`] takes away what is old; [`catalog`] keeps the workflows, read
-//! by [`source`]; [`serve`] adds what a long-running daemon has besides: events, the S3 endpoint, notifications.
+//! by [`source`] and changed by [`definitions`]; [`serve`] adds what a long-running daemon has besides: events, the S3 endpoint, notifications.
 //!
 //! **Invariant**: whatever is in memory can be lost; what matters is in the store before anyone is told.
 //!
 //! Deliberately absent: coordination between daemons. The store's leases are all there is.
 
 pub mod catalog;
+pub mod definitions;
 mod hold;
 mod job;
 mod key;

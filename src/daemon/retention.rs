@@ -20,11 +20,11 @@ pub(super) async fn run(host: std::sync::Arc<Host>, retention: Retention, stop: 
     let mut wait = LOOK;
     while pause(wait, &stop).await {
         wait = match host.store.prune(retention, BATCH, host.clock.now()).await {
-            Ok(Pruned { executions, marks, events }) => {
-                if executions + marks + events > 0 {
-                    tracing::info!(executions, marks, events, "taken away, being old");
+            Ok(Pruned { executions, marks, events, requests }) => {
+                if executions + marks + events + requests > 0 {
+                    tracing::info!(executions, marks, events, requests, "taken away, being old");
                 }
-                if executions.max(marks).max(events) >= u64::from(BATCH) { BREATH } else { LOOK }
+                if executions.max(marks).max(events).max(requests) >= u64::from(BATCH) { BREATH } else { LOOK }
             }
             Err(error) => {
                 tracing::error!(%error, source = ?std::error::Error::source(&error), "cannot take away what is old; trying again");

@@ -18,12 +18,13 @@ use super::catalog::WorkflowFolder;
 use super::scheduler::{Shutdown, pause};
 use super::{Host, live::Live, reaper, retention, scheduler};
 use crate::config::{
-    Config, ConfigError, EventsConfig, ObjectsConfig, QueueConfig, RetentionConfig, SqsConfig, StoreTarget,
+    Config, ConfigError, EventsConfig, NotificationsConfig, NotifyConfig, ObjectsConfig, QueueConfig, RetentionConfig,
+    SqsConfig, StoreTarget,
 };
 use crate::intake::backlog::Backlog;
 use crate::intake::{Catalog, Intake, sqs};
 use crate::model::{Capabilities, Clock, RandomIds, SystemClock};
-use crate::notify::{self, SqsSender};
+use crate::notify::{self, Patience, Senders, SnsSender, SqsSender, WebhookOptions, WebhookSender};
 use crate::objects::aws::AwsOptions;
 use crate::objects::endpoint::{self, KeyPair};
 use crate::objects::local::{Layout, LocalBuckets};
@@ -42,6 +43,16 @@ use crate::workflow::Evaluator;
 const LOOK: Duration = Duration::from_secs(1);
 /// How long stopped jobs and open requests then have to end.
 const LAST_WORDS: Duration = Duration::from_secs(15);
+
+/// What the API is given.
+pub struct Served {
+    /// What the loops of the daemon share.
+    pub host: Arc<Host>,
+    /// What starts executions.
+    pub intake: Intake,
+    /// The workflows.
+    pub catalog: Arc<WorkflowFolder>,
+}
 
 /// Why a daemon did not start.
 #[derive(Debug, thiserror::Error)]
@@ -95,6 +106,8 @@ pub struct Daemon {
     /// Where objects are folders of this machine.
     local: Option<LocalBuckets>,
     retention: Retention,
+    webhooks: WebhookOptions,
+    patience: Patience,
     drain: Duration,
     s3: Option<S3Endpoint>,
     events: Vec<SqsConfig>,
@@ -122,7 +135,12 @@ impl Daemon {
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         let pool = Pool::new(worker, config.worker.slot_count());
         let capabilities = pool.warm_up().await?;
-        let catalog = WorkflowFolder::open(&config.workflows, Some(capabilities.clone()))
+        let receivers = config.queues.iter().map(|(name, queue)| {
+            let targets = queue.notify.iter().map(NotifyConfig::target).collect::<Result<Vec<_>, _>>()?;
+            Ok((name.clone(), targets))
+        });
+        let receivers = receivers.collect::<Result<_, ConfigError>>()?;
+        let catalog = WorkflowFolder::with_receivers(&config.workflows, Some(capabilities.clone()), receivers)
             .map_err(|source| ServeError::Workflows { path: config.workflows.clone(), source })?;
         let (objects, local) = open_objects(config, &clock).await?;
         let mut s3 = None;
@@ -160,8 +178,9 @@ impl Daemon {
             grace: config.worker.grace,
         };
         let catalog = Arc::new(catalog);
-        let RetentionConfig { executions, logs, events: ledger } = config.retention;
-        let retention = Retention { executions, logs, events: ledger };
+        let RetentionConfig { executions, logs, events: ledger, requests } = config.retention;
+        let retention = Retention { executions, logs, events: ledger, requests };
+        let NotificationsConfig { timeout, backoff, max, attempts } = config.notifications;
         let drain = config.worker.drain;
         let limits = config.queues.iter().map(|(name, queue)| (name.clone(), queue.waiting));
         let backlog = Backlog::new(limits.collect());
@@ -171,6 +190,8 @@ impl Daemon {
             backlog,
             local,
             retention,
+            webhooks: WebhookOptions { secret: config.webhooks.key()?, allow_private: config.webhooks.networks()? },
+            patience: Patience { timeout, backoff, max, attempts },
             drain,
             api,
             s3,
@@ -214,14 +235,16 @@ impl Daemon {
     /// ends before it was told to ends the daemon: it would go on without what it is for.
     pub async fn work<F>(
         self,
-        api: impl FnOnce(TcpListener, Arc<Host>, CancellationToken) -> F,
+        api: impl FnOnce(TcpListener, Served, CancellationToken) -> F,
         end: CancellationToken,
         now: CancellationToken,
     ) -> Result<(), ServeError>
     where
         F: Future<Output = std::io::Result<()>> + Send + 'static,
     {
-        let Self { host, catalog, backlog, local, retention, drain, api: listener, s3, events, .. } = self;
+        let Self {
+            host, catalog, backlog, local, retention, webhooks, patience, drain, api: listener, s3, events, ..
+        } = self;
         let intake = Intake {
             store: Arc::clone(&host.store),
             catalog: Arc::clone(&catalog) as Arc<dyn Catalog>,
@@ -234,10 +257,16 @@ impl Daemon {
         let mut parts = Parts::default();
         parts.start("reaper", reaper::run(Arc::clone(&host), shutdown.hard.clone()));
         parts.start("retention", retention::run(Arc::clone(&host), retention, end.clone()));
-        let sender = Arc::new(SqsSender::default());
-        let outbox = notify::run(Arc::clone(&host.store), Arc::clone(&host.clock), sender, shutdown.hard.clone());
+        let sender = Arc::new(Senders {
+            sqs: SqsSender::default(),
+            sns: SnsSender::default(),
+            webhook: WebhookSender::new(webhooks, Arc::clone(&host.clock)),
+        });
+        let outbox =
+            notify::run(Arc::clone(&host.store), Arc::clone(&host.clock), sender, patience, shutdown.hard.clone());
         parts.start("notifications", outbox);
-        let api = api(listener, Arc::clone(&host), end.clone());
+        let served = Served { host: Arc::clone(&host), intake: intake.clone(), catalog: Arc::clone(&catalog) };
+        let api = api(listener, served, end.clone());
         parts.start("API", async move {
             if let Err(error) = api.await {
                 tracing::error!(%error, "the API ended");
@@ -315,15 +344,17 @@ impl Parts {
 
 /// Reads the workflows again when they change, and makes the buckets that are new in them.
 async fn follow(catalog: Arc<WorkflowFolder>, local: Option<LocalBuckets>, stop: CancellationToken) {
+    let mut seen = catalog.active();
     while pause(LOOK, &stop).await {
-        match catalog.reload() {
-            Ok(false) => continue,
-            Ok(true) => {}
-            Err(error) => {
-                tracing::warn!(%error, "cannot read the folder of workflows");
-                continue;
-            }
+        if let Err(error) = catalog.reload() {
+            tracing::warn!(%error, "cannot read the folder of workflows");
+            continue;
         }
+        let active = catalog.active();
+        if Arc::ptr_eq(&seen, &active) {
+            continue;
+        }
+        seen = active;
         if let Some(local) = &local
             && let Err(error) = make_buckets(local, &catalog).await
         {

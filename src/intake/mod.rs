@@ -1,7 +1,8 @@
 //! Intake: from "an object was created", in whatever shape it comes, to executions in the store.
 //!
 //! [`shapes`] decodes messages, [`identity`] says which deliveries are one upload, [`accept`] matches an event against
-//! the active workflows and writes everything down in one transaction, [`backlog`] refuses what would wait too long, [`sqs`] takes messages from a queue.
+//! the active workflows and writes everything down in one transaction, [`backlog`] refuses what would wait too long, [`by_hand`] starts what no event
+//! asks for, [`sqs`] takes messages from a queue.
 //!
 //! **Invariant**: an event is acknowledged only after it is written down; a delivery that comes again starts nothing
 //! again; an object that an execution published never starts the workflow that it came from.
@@ -10,6 +11,7 @@
 
 mod accept;
 pub mod backlog;
+mod by_hand;
 mod identity;
 pub mod shapes;
 pub mod sqs;

@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 pub use measured::{BitrateOverTime, Crop, Gops, Interlace, Interval, LoudnessOverTime, Measured};
 
 /// A media file: its container and its streams.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, schemars::JsonSchema, utoipa::ToSchema)]
 pub struct MediaInfo {
     /// The container.
     pub format: Format,
@@ -36,7 +36,7 @@ pub struct MediaInfo {
 }
 
 /// The container.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, schemars::JsonSchema, utoipa::ToSchema)]
 pub struct Format {
     /// libav's name of the demuxer: `mov,mp4,m4a,3gp,3g2,mj2`.
     pub name: String,
@@ -54,7 +54,7 @@ pub struct Format {
 }
 
 /// A rational number, such as a frame rate or an aspect ratio.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema, utoipa::ToSchema)]
 pub struct Ratio {
     /// Numerator.
     pub num: i32,
@@ -71,7 +71,7 @@ impl Ratio {
 }
 
 /// Kinds of high dynamic range.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema, utoipa::ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Hdr {
     /// PQ (SMPTE ST 2084) with static metadata or none.
@@ -85,7 +85,7 @@ pub enum Hdr {
 }
 
 /// A video stream.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, schemars::JsonSchema, utoipa::ToSchema)]
 pub struct VideoStream {
     /// Index of the stream in its file.
     pub index: u32,
@@ -155,7 +155,7 @@ pub struct VideoStream {
 }
 
 /// An audio stream.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, schemars::JsonSchema, utoipa::ToSchema)]
 pub struct AudioStream {
     /// Index of the stream in its file.
     pub index: u32,
@@ -184,7 +184,7 @@ pub struct AudioStream {
 }
 
 /// A subtitle stream.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, schemars::JsonSchema, utoipa::ToSchema)]
 pub struct SubtitleStream {
     /// Index of the stream in its file.
     pub index: u32,
@@ -203,7 +203,7 @@ pub struct SubtitleStream {
 }
 
 /// An attached picture.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, schemars::JsonSchema, utoipa::ToSchema)]
 pub struct Picture {
     /// Index of the stream in its file.
     pub index: u32,
@@ -216,7 +216,7 @@ pub struct Picture {
 }
 
 /// A chapter.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, schemars::JsonSchema, utoipa::ToSchema)]
 pub struct Chapter {
     /// Start in seconds.
     pub start_s: f64,
@@ -227,7 +227,7 @@ pub struct Chapter {
 }
 
 /// Loudness to EBU R 128.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize, schemars::JsonSchema, utoipa::ToSchema)]
 pub struct Loudness {
     /// Integrated loudness in LUFS; absent for silence.
     pub integrated_lufs: Option<f64>,

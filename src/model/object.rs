@@ -9,7 +9,7 @@ use super::Timestamp;
 use super::media::MediaInfo;
 
 /// Where an object is.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct ObjectLocation {
     /// The bucket's name.
     pub bucket: String,
@@ -24,7 +24,7 @@ impl fmt::Display for ObjectLocation {
 }
 
 /// An object that an execution works on, as it was when the execution began.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct InputObject {
     /// Where it is.
     #[serde(flatten)]

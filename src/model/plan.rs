@@ -35,7 +35,23 @@ pub struct Plan {
     pub params: BTreeMap<String, Param>,
 }
 
+/// What the name of a plan begins with that is one activity by itself: no workflow's does.
+const SINGLE: &str = "job:";
+
 impl Plan {
+    /// What a plan is called that is one activity of this type by itself: a job without a workflow.
+    #[must_use]
+    pub fn name_of_single(kind: ActivityKind) -> String {
+        format!("{SINGLE}{}", kind.as_str())
+    }
+
+    /// The type of the activity, where this is the name of a plan that is one by itself.
+    #[must_use]
+    pub fn single(name: &str) -> Option<ActivityKind> {
+        let kind = name.strip_prefix(SINGLE)?;
+        ActivityKind::ALL.iter().copied().find(|known| known.as_str() == kind)
+    }
+
     /// Where the outputs of an activity go.
     #[must_use]
     pub fn output_of<'a>(&'a self, activity: &'a Activity) -> &'a OutputTarget {
@@ -105,7 +121,20 @@ pub struct Activity {
 }
 
 /// Types of activities.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, schemars::JsonSchema)]
+#[derive(
+    Clone,
+    Copy,
+    Debug,
+    PartialEq,
+    Eq,
+    PartialOrd,
+    Ord,
+    Hash,
+    Serialize,
+    Deserialize,
+    schemars::JsonSchema,
+    utoipa::ToSchema,
+)]
 #[serde(rename_all = "snake_case")]
 pub enum ActivityKind {
     /// Media information.
@@ -216,7 +245,7 @@ pub struct OutputTarget {
 }
 
 /// A receiver of notifications.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct NotifyTarget {
     /// Where to.
     pub to: NotifyChannel,
@@ -225,15 +254,66 @@ pub struct NotifyTarget {
 }
 
 /// Channels of notifications.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum NotifyChannel {
     /// An SQS queue, by URL.
     Sqs(String),
+    /// An SNS topic, by ARN.
+    Sns(String),
+    /// An HTTP receiver, by URL.
+    Webhook(String),
+}
+
+impl NotifyChannel {
+    /// Where to, as it was written.
+    #[must_use]
+    pub fn address(&self) -> &str {
+        match self {
+            Self::Sqs(address) | Self::Sns(address) | Self::Webhook(address) => address,
+        }
+    }
+
+    /// What is wrong with the address, and how one looks that is not wrong.
+    #[must_use]
+    pub fn mistake(&self) -> Option<(&'static str, &'static str)> {
+        let (right, what, example) = match self {
+            Self::Sqs(url) => (
+                path_of(url).is_some_and(|parts| parts.len() >= 2 && parts.iter().all(|part| !part.is_empty()))
+                    && !url.contains('?'),
+                "this is not the URL of an SQS queue",
+                "like https://sqs.eu-west-1.amazonaws.com/123456789012/media-done",
+            ),
+            Self::Sns(arn) => (
+                is_topic(arn),
+                "this is not the ARN of an SNS topic",
+                "like arn:aws:sns:eu-west-1:123456789012:media-done",
+            ),
+            Self::Webhook(url) => (
+                path_of(url).is_some_and(|parts| parts.first().is_some_and(|host| !host.is_empty())),
+                "this is not the URL of a webhook",
+                "like https://example.com/hooks/media-done",
+            ),
+        };
+        (!right).then_some((what, example))
+    }
+}
+
+/// Host and path components of `http(s)://…`, without spaces, user and fragment; a query only behind a path.
+fn path_of(url: &str) -> Option<Vec<&str>> {
+    let rest = url.strip_prefix("https://").or_else(|| url.strip_prefix("http://"))?;
+    let odd = |c: char| c.is_whitespace() || c.is_control() || matches!(c, '#' | '@' | '\\');
+    (!url.contains(odd)).then(|| rest.split('?').next().unwrap_or(rest).split('/').collect())
+}
+
+fn is_topic(arn: &str) -> bool {
+    let parts: Vec<&str> = arn.split(':').collect();
+    let word = |part: &&str| !part.is_empty() && part.chars().all(|c| c.is_ascii_alphanumeric() || "-_.".contains(c));
+    matches!(parts.as_slice(), ["arn", _, "sns", ..]) && parts.len() == 6 && parts.iter().all(word)
 }
 
 /// What can be told.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema, utoipa::ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum NotifyOn {
     /// The execution began.
@@ -247,6 +327,9 @@ pub enum NotifyOn {
 }
 
 impl NotifyOn {
+    /// What is told where nobody says what: how it ended.
+    pub const ENDS: &[Self] = &[Self::Succeeded, Self::Failed, Self::Cancelled];
+
     /// What reaching `state` tells.
     #[must_use]
     pub const fn of(state: ExecutionState) -> Option<Self> {

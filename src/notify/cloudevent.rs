@@ -4,14 +4,35 @@ use serde_json::{Value, json};
 
 use crate::engine::ActivityState;
 use crate::model::ExecutionState;
+use crate::model::plan::Plan;
 use crate::model::work::FileRole;
 use crate::store::{ExecutionRecord, Notification};
 
-/// What `notification` tells of the execution `record`.
+/// Largest event, in bytes: what SQS and SNS take, less what they add.
+const LARGEST: usize = 240 * 1024;
+
+/// What `notification` tells of the execution `record`, which may be a single job.
 ///
-/// `id` is the same in every delivery of one notification, so that a receiver can drop repetitions.
+/// `id` is the same in every delivery of one notification, so that a receiver can drop repetitions. Results and media
+/// information are left out where there is more of them than a message holds, and `truncated` says so.
 #[must_use]
 pub fn cloudevent(notification: &Notification, record: &ExecutionRecord) -> Value {
+    let mut event = whole(notification, record);
+    if event.to_string().len() > LARGEST {
+        let data = &mut event["data"];
+        data["truncated"] = true.into();
+        let activities = data["activities"].as_object_mut().into_iter().flat_map(|activities| activities.values_mut());
+        activities.for_each(|activity| activity["result"] = Value::Null);
+        let outputs = data["outputs"].as_array_mut().into_iter().flatten();
+        outputs.for_each(|output| output["media"] = Value::Null);
+    }
+    if event.to_string().len() > LARGEST {
+        event["data"]["outputs"] = json!([]);
+    }
+    event
+}
+
+fn whole(notification: &Notification, record: &ExecutionRecord) -> Value {
     let head = &record.summary;
     let what = match notification.state {
         ExecutionState::Pending | ExecutionState::Running => "started",
@@ -28,6 +49,9 @@ pub fn cloudevent(notification: &Notification, record: &ExecutionRecord) -> Valu
             entry["job"] = json!(job.id);
             entry["started_at"] = json!(job.started_at.map(|at| at.to_string()));
             entry["ended_at"] = json!(job.ended_at.map(|at| at.to_string()));
+        }
+        if let ActivityState::Succeeded { result, .. } = state {
+            entry["result"] = result.as_ref().clone();
         }
         if let ActivityState::Failed { failure: why, .. } = state {
             let why = json!({ "code": why.code, "message": why.message, "activity": activity.name });
@@ -50,16 +74,19 @@ pub fn cloudevent(notification: &Notification, record: &ExecutionRecord) -> Valu
             })
         }));
     }
+    let single = Plan::single(&head.workflow).is_some();
+    let of = if single { "job" } else { "execution" };
     json!({
         "specversion": "1.0",
         "id": format!("{}-{}", notification.execution, notification.id),
         "source": "/reelmill",
-        "type": format!("reelmill.execution.{what}.v1"),
+        "type": format!("reelmill.{of}.{what}.v1"),
         "subject": notification.execution,
         "time": notification.at.to_string(),
         "datacontenttype": "application/json",
         "data": {
             "execution": notification.execution,
+            "job": single.then_some(notification.execution),
             "workflow": head.workflow,
             "state": notification.state,
             "input": head.input,

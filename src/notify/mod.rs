@@ -1,4 +1,4 @@
-//! Notifications: telling queues what became of an execution.
+//! Notifications: telling queues, topics and webhooks what became of an execution.
 //!
 //! The store's outbox holds what is to be told, written together with the state that it tells. The [`pump`](run) sends
 //! it as CloudEvents until the receiver has taken it.
@@ -6,8 +6,12 @@
 //! **Invariant**: at least once, after the outputs can be read, in order per execution and receiver; a receiver that
 //! does not answer holds up nobody else; what cannot be delivered is set aside, never dropped.
 
+mod address;
 mod cloudevent;
+mod senders;
+mod sns;
 mod sqs;
+mod webhook;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -24,22 +28,31 @@ use crate::store::{Hint, Notification, SharedStore, StoreError};
 use crate::telemetry::metrics::{self, Delivery};
 
 pub use cloudevent::cloudevent;
+pub use senders::Senders;
+pub use sns::SnsSender;
 pub use sqs::SqsSender;
+pub use webhook::{WebhookOptions, WebhookSender};
 
 /// Notifications under way at once.
 const PARALLEL: usize = 32;
 /// Notifications asked of the store at once: as many as are sent at once, so that none waits through its lease.
 const BATCH: u32 = 32;
-/// How long one delivery may take: a receiver that does not answer holds up the others no longer.
-const SEND: Duration = Duration::from_secs(10);
 /// Hints can be missed, and retries become due without one.
 const POLL: Duration = Duration::from_secs(1);
-/// Wait after the first delivery that failed; doubles with each.
-const FIRST_RETRY: Duration = Duration::from_secs(5);
-/// Longest wait.
-const LONGEST_RETRY: Duration = Duration::from_secs(15 * 60);
-/// Deliveries tried before a notification is set aside.
-const DELIVERIES: u32 = 20;
+
+/// How receivers are dealt with that do not take a notification.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Patience {
+    /// How long one delivery may take: a receiver that does not answer holds up the others no longer. Less than
+    /// [`DELIVERY_LEASE`](crate::store::DELIVERY_LEASE).
+    pub timeout: Duration,
+    /// Wait after the first delivery that failed; doubles with each.
+    pub backoff: Duration,
+    /// Longest wait.
+    pub max: Duration,
+    /// Deliveries tried before a notification is set aside.
+    pub attempts: u32,
+}
 
 /// Why a notification was not taken.
 #[derive(Debug, thiserror::Error)]
@@ -52,6 +65,15 @@ pub enum NotifyError {
         /// Its word.
         reason: String,
     },
+    /// It is at an address that is not public.
+    #[error("NOTE0002: {to} is not at a public address; `webhooks.allow_private` can allow it")]
+    Private {
+        /// The receiver.
+        to: String,
+    },
+    /// There is nothing to sign a webhook with.
+    #[error("NOTE0003: webhooks are signed, and `webhooks.secret` is not set")]
+    Unsigned,
 }
 
 /// A way to receivers.
@@ -62,11 +84,17 @@ pub trait Sender: Send + Sync {
 }
 
 /// Sends what is due until told to stop.
-pub async fn run(store: SharedStore, clock: Arc<dyn Clock>, sender: Arc<dyn Sender>, stop: CancellationToken) {
+pub async fn run(
+    store: SharedStore,
+    clock: Arc<dyn Clock>,
+    sender: Arc<dyn Sender>,
+    patience: Patience,
+    stop: CancellationToken,
+) {
     let mut hints = store.hints();
     loop {
         let sent = match store.due_notifications(BATCH, clock.now()).await {
-            Ok(due) => deliver_all(&store, &clock, &sender, due, &stop).await,
+            Ok(due) => deliver_all(&store, &clock, &sender, due, (patience, &stop)).await,
             Err(error) => {
                 tracing::error!(%error, source = ?std::error::Error::source(&error), "cannot read the outbox; trying again");
                 0
@@ -100,11 +128,11 @@ async fn deliver_all(
     clock: &Arc<dyn Clock>,
     sender: &Arc<dyn Sender>,
     due: Vec<Notification>,
-    stop: &CancellationToken,
+    how: (Patience, &CancellationToken),
 ) -> usize {
     futures::stream::iter(due)
         .map(|notification| async move {
-            deliver(store, clock.as_ref(), sender.as_ref(), &notification, stop).await.unwrap_or_else(|error| {
+            deliver(store, clock.as_ref(), sender.as_ref(), &notification, how).await.unwrap_or_else(|error| {
                 tracing::error!(%error, execution = %notification.execution, "the outbox was not kept up; trying again");
                 false
             })
@@ -120,7 +148,7 @@ async fn deliver(
     clock: &dyn Clock,
     sender: &dyn Sender,
     notification: &Notification,
-    stop: &CancellationToken,
+    (patience, stop): (Patience, &CancellationToken),
 ) -> Result<bool, StoreError> {
     let Some(record) = store.execution(notification.execution).await? else {
         // Pruned together with its execution: there is nothing left to tell.
@@ -131,11 +159,13 @@ async fn deliver(
     let group = notification.execution.to_string();
     let kind = match &notification.target.to {
         NotifyChannel::Sqs(_) => "sqs",
+        NotifyChannel::Sns(_) => "sns",
+        NotifyChannel::Webhook(_) => "webhook",
     };
     let sending = sender.send(&notification.target.to, &event, &group);
-    let sent = tokio::time::timeout(SEND, sending).await.unwrap_or_else(|_| {
-        let reason = format!("no answer for {} s", SEND.as_secs());
-        Err(NotifyError::Refused { to: format!("{:?}", notification.target.to), reason })
+    let sent = tokio::time::timeout(patience.timeout, sending).await.unwrap_or_else(|_| {
+        let reason = format!("no answer for {:?}", patience.timeout);
+        Err(NotifyError::Refused { to: notification.target.to.address().to_owned(), reason })
     });
     match sent {
         Ok(()) => {
@@ -143,7 +173,7 @@ async fn deliver(
             note_delivered(store, clock, notification.id, stop).await
         }
         Err(error) => {
-            let retry = retry_after(notification.attempts + 1);
+            let retry = patience.retry_after(notification.attempts + 1);
             metrics::notified(kind, if retry.is_some() { Delivery::Retried } else { Delivery::SetAside });
             tracing::warn!(%error, execution = %notification.execution, set_aside = retry.is_none(), "not delivered");
             store.undelivered(notification.id, &error.to_string(), retry, clock.now()).await?;
@@ -174,10 +204,12 @@ async fn note_delivered(
     }
 }
 
-/// How long to wait after `failures` deliveries failed; never again after the last.
-fn retry_after(failures: u32) -> Option<Duration> {
-    let wait = FIRST_RETRY.saturating_mul(1 << failures.saturating_sub(1).min(16)).min(LONGEST_RETRY);
-    (failures < DELIVERIES).then_some(wait)
+impl Patience {
+    /// How long to wait after `failures` deliveries failed; never again after the last.
+    fn retry_after(self, failures: u32) -> Option<Duration> {
+        let wait = self.backoff.saturating_mul(1 << failures.saturating_sub(1).min(16)).min(self.max);
+        (failures < self.attempts).then_some(wait)
+    }
 }
 
 #[cfg(test)]
@@ -186,7 +218,9 @@ mod tests {
 
     #[test]
     fn waits_double_up_to_the_longest_and_end() {
-        let wait = |failures| retry_after(failures).map(|wait| wait.as_secs());
+        let seconds = Duration::from_secs;
+        let patience = Patience { timeout: seconds(10), backoff: seconds(5), max: seconds(900), attempts: 20 };
+        let wait = |failures| patience.retry_after(failures).map(|wait| wait.as_secs());
         assert_eq!([wait(1), wait(2), wait(3), wait(19), wait(20)], [Some(5), Some(10), Some(20), Some(900), None]);
     }
 }

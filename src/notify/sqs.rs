@@ -1,13 +1,11 @@
 //! Delivery to SQS queues.
 
-use async_trait::async_trait;
 use aws_sdk_sqs::Client;
 use aws_sdk_sqs::error::DisplayErrorContext;
 use serde_json::Value;
 use tokio::sync::OnceCell;
 
-use super::{NotifyError, Sender};
-use crate::model::plan::NotifyChannel;
+use super::NotifyError;
 use crate::objects::aws::{AwsOptions, sdk_config};
 
 /// Sends to SQS. The SDK's configuration is loaded with the first notification.
@@ -27,12 +25,9 @@ impl SqsSender {
     async fn client(&self) -> &Client {
         self.client.get_or_init(|| async { Client::new(&sdk_config(&self.options).await) }).await
     }
-}
 
-#[async_trait]
-impl Sender for SqsSender {
-    async fn send(&self, channel: &NotifyChannel, event: &Value, group: &str) -> Result<(), NotifyError> {
-        let NotifyChannel::Sqs(url) = channel;
+    /// Sends `event` to the queue `url`. `group` orders events of one execution in FIFO queues.
+    pub(super) async fn send(&self, url: &str, event: &Value, group: &str) -> Result<(), NotifyError> {
         let mut request = self.client().await.send_message().queue_url(url).message_body(event.to_string());
         // The suffix is part of the name of a FIFO queue and always lower case.
         if url.strip_suffix(".fifo").is_some() {
@@ -42,7 +37,7 @@ impl Sender for SqsSender {
         match request.send().await {
             Ok(_) => Ok(()),
             Err(error) => {
-                Err(NotifyError::Refused { to: url.clone(), reason: DisplayErrorContext(&error).to_string() })
+                Err(NotifyError::Refused { to: url.to_owned(), reason: DisplayErrorContext(&error).to_string() })
             }
         }
     }

@@ -126,7 +126,7 @@ pub struct NewExecution {
 }
 
 /// What became of a match between an event and a workflow; kept in the ledger.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct MatchDecision {
     /// The workflow.
     pub workflow: String,
@@ -216,6 +216,8 @@ pub struct Retention {
     pub logs: Duration,
     /// Age of a ledger entry. An upload that is announced again after it starts its workflows again.
     pub events: Duration,
+    /// Age of a remembered request. What is sent again after it is done again.
+    pub requests: Duration,
 }
 
 /// What a pruning took away.
@@ -227,6 +229,8 @@ pub struct Pruned {
     pub marks: u64,
     /// Ledger entries.
     pub events: u64,
+    /// Remembered requests.
+    pub requests: u64,
 }
 
 /// Who claims.
@@ -295,7 +299,7 @@ pub struct Claim {
 }
 
 /// How far a running job is.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct Progress {
     /// Share done, 0–1, where it is known.
     pub fraction: Option<f64>,
@@ -321,8 +325,8 @@ pub enum Heartbeat {
 /// Which executions to list, newest first.
 #[derive(Clone, Debug, Default)]
 pub struct ExecutionFilter {
-    /// Only of this workflow.
-    pub workflow: Option<String>,
+    /// Only of these workflows; empty: of all.
+    pub workflows: Vec<String>,
     /// Only in this state.
     pub state: Option<ExecutionState>,
     /// Only created at or after.
@@ -376,6 +380,8 @@ pub struct JobRecord {
     pub activity: String,
     /// State.
     pub state: JobState,
+    /// Its place in its queue: 1–10, 10 first.
+    pub priority: u8,
     /// Attempts so far.
     pub attempts: u32,
     /// First claim.
@@ -412,6 +418,76 @@ pub struct Look {
     pub known: u32,
     /// Its clock, where it has one of its own.
     pub now: Option<Timestamp>,
+}
+
+/// What became of a notification.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Delivery {
+    /// It is to be delivered.
+    Pending,
+    /// Its receiver took it.
+    Delivered,
+    /// It was tried often enough; it waits for somebody to send it again.
+    SetAside,
+}
+
+impl Delivery {
+    /// Every one of them.
+    pub const ALL: &[Self] = &[Self::Pending, Self::Delivered, Self::SetAside];
+
+    /// The name in stores and interfaces.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Pending => "pending",
+            Self::Delivered => "delivered",
+            Self::SetAside => "set_aside",
+        }
+    }
+
+    /// The one of that name.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        Self::ALL.iter().copied().find(|delivery| delivery.as_str() == text)
+    }
+}
+
+/// Which notifications to list, newest first.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct NotificationFilter {
+    /// Only those of this execution.
+    pub execution: Option<ExecutionId>,
+    /// Only those of which this became.
+    pub delivery: Option<Delivery>,
+    /// Only older than this one (cursor).
+    pub before: Option<i64>,
+    /// At most so many.
+    pub limit: u32,
+}
+
+/// A notification and what became of it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct NotificationRecord {
+    /// What is told, to whom.
+    pub notification: Notification,
+    /// What became of it.
+    pub delivery: Delivery,
+    /// When it is tried next, while it is pending.
+    pub due_at: Option<Timestamp>,
+    /// Why the last delivery failed.
+    pub error: Option<String>,
+}
+
+/// A request that was made under a key of its sender's, so that it can be sent again without being done again.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Request {
+    /// The key, with what it is a key of.
+    pub key: String,
+    /// Digest of what was asked: the same key for something else is a mistake.
+    pub digest: [u8; 32],
+    /// What whoever carries it out needs to find out whether that was done.
+    pub note: String,
 }
 
 /// Something in the store changed: a hint to look again, never the only word.
@@ -528,8 +604,8 @@ pub trait Store: Send + Sync {
     /// Sets a queue, which need not be there yet.
     async fn set_queue(&self, name: &str, change: QueueChange) -> Result<(), StoreError>;
 
-    /// Takes away what is older than `retention`, at most `limit` executions, as many marks and as many ledger entries;
-    /// executions with undelivered notifications stay.
+    /// Takes away what is older than `retention`, at most `limit` executions, as many marks, ledger entries and requests;
+    /// executions with undelivered notifications stay. Plans that no execution has go with them.
     async fn prune(&self, retention: Retention, limit: u32, now: Timestamp) -> Result<Pruned, StoreError>;
 
     /// Adds a line of the worker's to the log. Ignored where the attempt no longer holds its lease.
@@ -562,6 +638,17 @@ pub trait Store: Send + Sync {
         retry: Option<Duration>,
         now: Timestamp,
     ) -> Result<(), StoreError>;
+
+    /// Notifications, newest first.
+    async fn notifications(&self, filter: NotificationFilter) -> Result<Vec<NotificationRecord>, StoreError>;
+
+    /// Queues a notification that was delivered or set aside once more, with all its attempts before it. Nothing happens
+    /// to one that is pending.
+    async fn resend(&self, id: i64, now: Timestamp) -> Result<(), StoreError>;
+
+    /// Remembers a request, unless there is one under its key: then answers that one. Crash before: it was never made.
+    /// Crash after: whoever sends it again learns of it.
+    async fn remember(&self, request: &Request, now: Timestamp) -> Result<Option<Request>, StoreError>;
 
     /// Notifications that are not delivered yet, those set aside left out.
     async fn notifications_waiting(&self) -> Result<u64, StoreError>;

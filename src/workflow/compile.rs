@@ -54,7 +54,7 @@ fn passes(root: &Node, text: &str, around: Around<'_>, sink: &mut Sink<'_>) -> O
     let declared = activities::declare(root, sink);
     let names = Names::new(&declared, root, &header.params);
     let drafts = activities::expand(&declared, &header, &names, templates, limits, sink);
-    let digest = hex(&Sha256::digest(text));
+    let digest = digest(text);
     let linked = link::link(&header, &digest, &drafts, sink);
     keys::check(&header, &drafts, sink);
     if let Some(installed) = installed {
@@ -72,9 +72,11 @@ fn passes(root: &Node, text: &str, around: Around<'_>, sink: &mut Sink<'_>) -> O
     })
 }
 
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {
-        let _ = write!(text, "{byte:02x}");
-        text
+/// What tells versions of a text apart: SHA-256, in hex.
+#[must_use]
+pub fn digest(text: &str) -> String {
+    Sha256::digest(text).iter().fold(String::with_capacity(64), |mut hex, byte| {
+        let _ = write!(hex, "{byte:02x}");
+        hex
     })
 }

@@ -182,20 +182,27 @@ fn notify(root: &Node, limits: &Limits, sink: &mut Sink<'_>) -> Vec<NotifyTarget
     }
     let mut targets = Vec::new();
     for receiver in receivers {
-        let Some(url) = receiver.get("sqs").filter(|u| u.scalar_text().is_some()) else { continue };
-        let text = url.scalar_text().unwrap_or_default();
-        if !is_queue_url(&text) {
-            sink.error("WF0122", url.span, "this is not the URL of an SQS queue")
-                .hint("like https://sqs.eu-west-1.amazonaws.com/123456789012/media-done");
+        let channels: [(_, fn(String) -> NotifyChannel); 3] =
+            [("sqs", NotifyChannel::Sqs), ("sns", NotifyChannel::Sns), ("webhook", NotifyChannel::Webhook)];
+        let mut named = channels.into_iter().filter_map(|(key, channel)| {
+            let node = receiver.get(key).filter(|node| node.scalar_text().is_some())?;
+            Some((node, channel(node.scalar_text().unwrap_or_default())))
+        });
+        let (Some((node, to)), None) = (named.next(), named.next()) else {
+            sink.error("WF0125", receiver.span, "a receiver is exactly one of `sqs`, `sns` and `webhook`");
+            continue;
+        };
+        if let Some((mistake, example)) = to.mistake() {
+            sink.error("WF0122", node.span, mistake).hint(example);
             continue;
         }
         let words = receiver.get("on").map(Node::elements).unwrap_or_default();
         let mut on: Vec<_> = words.iter().filter_map(|w| notify_on(w.as_str()?)).collect();
         on.dedup();
         if on.is_empty() {
-            on = vec![NotifyOn::Succeeded, NotifyOn::Failed, NotifyOn::Cancelled];
+            on = NotifyOn::ENDS.to_vec();
         }
-        targets.push(NotifyTarget { to: NotifyChannel::Sqs(text), on });
+        targets.push(NotifyTarget { to, on });
     }
     targets
 }
@@ -208,13 +215,4 @@ fn notify_on(word: &str) -> Option<NotifyOn> {
         "cancelled" => NotifyOn::Cancelled,
         _ => return None,
     })
-}
-
-/// `http(s)://host/account/queue`, without spaces.
-fn is_queue_url(url: &str) -> bool {
-    let Some(rest) = url.strip_prefix("https://").or_else(|| url.strip_prefix("http://")) else { return false };
-    let parts: Vec<_> = rest.split('/').collect();
-    parts.len() >= 2
-        && parts.iter().all(|p| !p.is_empty())
-        && !url.contains(|c: char| c.is_whitespace() || c.is_control() || matches!(c, '?' | '#' | '@'))
 }

@@ -27,6 +27,8 @@ mod pattern;
 mod resolve;
 mod set;
 mod shapes;
+mod single;
+mod switch;
 mod trigger;
 mod view;
 
@@ -35,12 +37,14 @@ use std::sync::Arc;
 use crate::model::plan::Plan;
 use crate::yaml::{self, Diagnostic, Place};
 
-pub use compile::compile;
+pub use compile::{compile, digest};
 pub use evaluator::Evaluator;
 pub use limits::Limits;
 pub use params::{given_params, params};
 pub use resolve::{Answer, ResolveContext, Resolved, ResolvedInput, resolve};
 pub use set::check_set;
+pub use single::{Single, compile_single};
+pub use switch::with_enabled;
 pub use trigger::{MatchReason, Trigger};
 
 /// A workflow.

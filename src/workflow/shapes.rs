@@ -132,10 +132,12 @@ static PARAM: Shape = Shape {
 static NOTIFY: Shape = Shape {
     name: "a receiver",
     id: "Notify",
-    doc: "A receiver of notifications.",
+    doc: "A receiver of notifications: exactly one of `sqs`, `sns` and `webhook`.",
     rules: &RULES,
     fields: &[
-        Field::required("sqs", Kind::Fixed { max: 1024 }, "URL of an SQS queue."),
+        Field::new("sqs", Kind::Fixed { max: 1024 }, "URL of an SQS queue."),
+        Field::new("sns", Kind::Fixed { max: 1024 }, "ARN of an SNS topic."),
+        Field::new("webhook", Kind::Fixed { max: 1024 }, "URL of an HTTP receiver."),
         Field::new(
             "on",
             Kind::List {
@@ -145,7 +147,7 @@ static NOTIFY: Shape = Shape {
             "States of the execution that are told; succeeded, failed and cancelled by default.",
         ),
     ],
-    later: &[("sns", "SQS queues are told: `sqs`"), ("webhook", "SQS queues are told: `sqs`")],
+    later: &[],
 };
 
 const NAMES: Kind = Kind::OneOf(&[NAME, Kind::List { of: &NAME, max: 200 }]);

@@ -33,7 +33,7 @@ use reelmill::model::work::FileRole;
 use reelmill::model::{
     Clock, ExecutionState, InputObject, ObjectEvent, ObjectLocation, OutputObject, RandomIds, SystemClock,
 };
-use reelmill::notify::{self, NotifyError, Sender};
+use reelmill::notify::{self, NotifyError, Patience, Sender};
 use reelmill::objects::local::{Layout, LocalBuckets};
 use reelmill::store::postgres::{PostgresStore, Time};
 use reelmill::store::sqlite::SqliteStore;
@@ -116,7 +116,9 @@ impl Bench {
         };
         let (taken, stop) = (Arc::new(Taken::default()), CancellationToken::new());
         let sender: Arc<dyn Sender> = Arc::clone(&taken) as Arc<dyn Sender>;
-        tokio::spawn(notify::run(Arc::clone(&store), clock, sender, stop.clone()));
+        let (timeout, backoff, max) = (Duration::from_secs(10), Duration::from_secs(5), Duration::from_secs(900));
+        let patience = Patience { timeout, backoff, max, attempts: 20 };
+        tokio::spawn(notify::run(Arc::clone(&store), clock, sender, patience, stop.clone()));
         Self { store, intake, taken, uploads: AtomicU64::new(0), stop }
     }
 
@@ -198,7 +200,8 @@ impl Bench {
     /// Memory in MiB and, for a database in a file, its size in MiB: after a tenth of `executions`, and after all of them,
     /// while retention takes away what has ended.
     async fn flat(&self, executions: u64, database: Option<&Path>) -> [(f64, f64); 2] {
-        let retention = Retention { executions: Duration::ZERO, logs: Duration::ZERO, events: Duration::ZERO };
+        let none = Duration::ZERO;
+        let retention = Retention { executions: none, logs: none, events: none, requests: none };
         let mut sizes = Vec::new();
         for _ in 0..10 {
             self.round(executions / 10).await;

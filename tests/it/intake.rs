@@ -15,7 +15,7 @@ use reelmill::intake::{Catalog, Intake};
 use reelmill::model::{
     Clock, ExecutionState, InputObject, ObjectEvent, ObjectLocation, RandomIds, SystemClock, Timestamp,
 };
-use reelmill::notify::{self, SqsSender};
+use reelmill::notify::{self, Patience, Senders, SnsSender, SqsSender, WebhookOptions, WebhookSender};
 use reelmill::objects::aws::sdk_config;
 use reelmill::objects::s3::S3Buckets;
 use reelmill::objects::{Head, Listing, ObjectError, Objects, Published, Revision, SharedObjects};
@@ -436,7 +436,14 @@ async fn field_case_32_a_notification_comes_after_the_end_and_once_it_is_taken()
     let cloud = Cloud::new(moto, "notify").await;
     let folder = tempfile::tempdir().unwrap();
     let store = store();
-    let notify = format!("notify: [{{ sqs: '{}', on: [started, succeeded] }}]", cloud.queue);
+    // The topic passes on to the queue, so that both are read in one place.
+    let sns = aws_sdk_sns::Client::new(&sdk_config(&moto.options()).await);
+    let topic = sns.create_topic().name("notify").send().await.unwrap().topic_arn.unwrap();
+    let queue = cloud.attribute(&cloud.queue, QueueAttributeName::QueueArn).await;
+    let subscription = sns.subscribe().topic_arn(&topic).protocol("sqs").endpoint(queue);
+    subscription.attributes("RawMessageDelivery", "true").send().await.unwrap();
+    let on = "on: [started, succeeded]";
+    let notify = format!("notify: [{{ sqs: '{}', {on} }}, {{ sns: '{topic}', {on} }}]", cloud.queue);
     let intake = intake(&store, Arc::new(local(folder.path())), vec![probing("told", "uploads", &notify)]);
     intake.accept(put_event("uploads", "in/a.mp4", "1")).await.unwrap();
     let now = SystemClock.now();
@@ -444,22 +451,32 @@ async fn field_case_32_a_notification_comes_after_the_end_and_once_it_is_taken()
     store.succeed(claim.job, claim.attempt, json!({ "duration_s": 1.0 }), Vec::new(), now).await.unwrap();
 
     let stop = CancellationToken::new();
-    let sender = Arc::new(SqsSender::new(moto.options()));
-    tokio::spawn(notify::run(Arc::clone(&store), Arc::new(SystemClock), sender, stop.clone()));
+    let sender = Arc::new(Senders {
+        sqs: SqsSender::new(moto.options()),
+        sns: SnsSender::new(moto.options()),
+        webhook: WebhookSender::new(WebhookOptions::default(), Arc::new(SystemClock)),
+    });
+    let (timeout, backoff, max) = (Duration::from_secs(10), Duration::from_secs(1), Duration::from_secs(1));
+    let patience = Patience { timeout, backoff, max, attempts: 20 };
+    tokio::spawn(notify::run(Arc::clone(&store), Arc::new(SystemClock), sender, patience, stop.clone()));
     let mut told: Vec<Value> = Vec::new();
-    until("both were taken", async || {
+    until("all were taken", async || {
         let received = cloud.sqs.receive_message().queue_url(&cloud.queue).max_number_of_messages(10).send().await;
         for message in received.unwrap().messages.unwrap_or_default() {
             let body = serde_json::from_str::<Value>(message.body().unwrap()).unwrap();
             told.extend(body.get("specversion").is_some().then_some(body));
         }
-        told.len() == 2
+        told.len() == 4
     })
     .await;
     stop.cancel();
-    let types: Vec<_> = told.iter().map(|event| event["type"].as_str().unwrap()).collect();
-    assert_eq!(types, ["reelmill.execution.started.v1", "reelmill.execution.succeeded.v1"]);
-    assert_eq!(told[1]["subject"], claim.execution.to_string());
+    let mut types: Vec<_> = told.iter().map(|event| event["type"].as_str().unwrap()).collect();
+    types.sort_unstable();
+    let (started, succeeded) = ("reelmill.execution.started.v1", "reelmill.execution.succeeded.v1");
+    assert_eq!(types, [started, started, succeeded, succeeded]);
+    assert!(told.iter().all(|event| event["subject"] == claim.execution.to_string()), "{told:#?}");
+    let last = told.iter().find(|event| event["type"] == succeeded).unwrap();
+    assert_eq!(last["data"]["activities"]["probe"]["result"]["duration_s"], 1.0, "{last:#}");
     let state = store.execution(claim.execution).await.unwrap().unwrap().summary.state;
     assert_eq!(state, ExecutionState::Succeeded);
     until("the outbox is empty", async || store.is_idle().await.unwrap()).await;

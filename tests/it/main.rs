@@ -8,6 +8,7 @@
     reason = "tests: what cannot go on has failed, what is skipped is said, and file names are our own"
 )]
 
+mod api;
 mod cli;
 mod control;
 mod corpus;
@@ -17,7 +18,9 @@ mod field_cases;
 mod installed;
 mod intake;
 mod moto;
+mod notify;
 mod objects;
+mod receiver;
 mod run;
 mod sqs;
 mod start;

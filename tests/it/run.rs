@@ -127,3 +127,31 @@ activities:
     let none = run(reelmill().arg("run").arg(&vod).arg(fixture("logo.png")).args(["--set", "nope=1"]));
     assert_eq!(none.status.code(), Some(2), "{none:?}");
 }
+
+#[test]
+fn a_plan_says_what_would_run_and_makes_nothing() {
+    let (folder, file) = workflow(
+        "name: planned\noutput: { bucket: media, prefix: '${object.stem}/' }\nparams: { width: { type: int, default: 160 } }\n\
+         activities:\n  probe: { analysis: {} }\n  film: { transcode: { template: h264-360p, name: film.mp4 } }\n  \
+         large: { when: probe.video.short_side >= 2160, transcode: { template: h264-360p, name: large.mp4 } }\n  \
+         poster: { snapshot: { at: 0s, width: '${params.width}', name: poster.jpg } }\n  \
+         hls: { package: { from: film, protocol: hls } }\n",
+    );
+    let clip = fixture("normal/tiny_aac_180p.mp4");
+    let plan = |more: &[&str]| {
+        let mut command = reelmill();
+        last_json(&run_ok(command.args(["plan", "--json"]).arg(&file).arg(&clip).args(more).current_dir(folder.path())))
+    };
+    let planned = plan(&["--set", "width=80"]);
+    let of = |name: &str| {
+        let steps = planned["activities"].as_array().unwrap();
+        steps.iter().find(|step| step["activity"] == name).unwrap_or_else(|| panic!("{planned:#}")).clone()
+    };
+    assert_eq!(of("film")["makes"][0], "s3://media/tiny_aac_180p/film.mp4");
+    assert_eq!(of("large")["remark"], "skipped: its condition is false");
+    assert_eq!(of("poster")["work"]["pipeline"]["outputs"][0]["snapshot"]["size"]["width"], 80, "{:#}", of("poster"));
+    assert!(of("hls")["makes"][0].as_str().unwrap().ends_with(".m3u8"), "{:#}", of("hls"));
+    assert_eq!(files(folder.path()), ["workflow.yaml"], "nothing was made");
+    let text = run_ok(reelmill().args(["plan"]).arg(&file).arg(&clip));
+    assert!(text.starts_with("ACTIVITY") && text.contains("s3://media/tiny_aac_180p/poster.jpg"), "{text}");
+}

@@ -266,10 +266,10 @@ pub async fn executions_are_listed_newest_first_and_filtered(world: World) {
     assert_eq!(list(all.clone()).await, [3, 2, 1, 0]);
     assert_eq!(list(ExecutionFilter { limit: 2, ..all.clone() }).await, [3, 2]);
     assert_eq!(list(ExecutionFilter { before: Some(ids[2]), ..all.clone() }).await, [1, 0]);
-    assert_eq!(list(ExecutionFilter { workflow: Some("vod".to_owned()), ..all.clone() }).await, [3, 2, 0]);
+    assert_eq!(list(ExecutionFilter { workflows: vec!["vod".to_owned()], ..all.clone() }).await, [3, 2, 0]);
     assert_eq!(list(ExecutionFilter { state: Some(ExecutionState::Succeeded), ..all.clone() }).await, [0]);
     assert_eq!(list(ExecutionFilter { since: Some(Timestamp(3_000_000)), ..all.clone() }).await, [3, 2]);
-    let both = ExecutionFilter { workflow: Some("vod".to_owned()), state: Some(ExecutionState::Running), ..all };
+    let both = ExecutionFilter { workflows: vec!["vod".to_owned()], state: Some(ExecutionState::Running), ..all };
     assert_eq!(list(ExecutionFilter { before: Some(ids[3]), ..both }).await, [2]);
 }
 
@@ -514,6 +514,7 @@ pub async fn what_is_old_goes_and_what_is_not_stays(world: World) {
         executions: Duration::from_secs(1_000),
         logs: Duration::from_secs(500),
         events: Duration::from_secs(2_000),
+        requests: Duration::from_secs(3_000),
     };
     let event = event("clip.mp4");
     let starts = vec![world.execution(&one("vod"), "clip.mp4")];
@@ -544,6 +545,102 @@ pub async fn what_is_old_goes_and_what_is_not_stays(world: World) {
     assert!(world.store.events(None, 10).await.unwrap()[0].executions.is_empty());
     let now = world.wait(Duration::from_secs(1_000));
     assert_eq!(prune(now).await, Pruned { events: 1, ..Pruned::default() });
+    let asked = request("a", "first");
+    assert_eq!(world.store.remember(&asked, now).await.unwrap(), None);
+    let now = world.wait(Duration::from_secs(3_001));
+    assert_eq!(prune(now).await.requests, 1);
+    assert_eq!(world.store.remember(&asked, now).await.unwrap(), None, "it is forgotten");
+}
+
+pub async fn a_plan_goes_with_its_last_execution(world: World) {
+    let none = Duration::ZERO;
+    let retention = Retention { executions: none, logs: none, events: none, requests: none };
+    let plan = one("single");
+    let end = async || {
+        let id = world.start(&plan).await;
+        let claim = world.claim_one().await;
+        world.succeed(&claim).await.unwrap();
+        id
+    };
+    let first = end().await;
+    let later = world.wait(Duration::from_secs(1));
+    let running = world.start(&plan).await;
+    assert_eq!(world.store.prune(retention, 100, later).await.unwrap().executions, 1);
+    assert!(world.store.execution(first).await.unwrap().is_none());
+    assert_eq!(world.words(running).await, "running queued", "its plan is still there");
+    let claim = world.claim_one().await;
+    world.succeed(&claim).await.unwrap();
+    let later = world.wait(Duration::from_secs(1));
+    assert_eq!(world.store.prune(retention, 100, later).await.unwrap().executions, 1);
+    let again = end().await;
+    assert_eq!(world.words(again).await, "succeeded succeeded", "the plan was written anew");
+}
+
+fn request(key: &str, note: &str) -> Request {
+    Request { key: key.to_owned(), digest: [7; 32], note: note.to_owned() }
+}
+
+pub async fn a_request_is_remembered_once(world: World) {
+    let first = request("POST /v1/jobs\nkey", "first");
+    assert_eq!(world.store.remember(&first, world.now()).await.unwrap(), None);
+    let other = Request { digest: [8; 32], ..request(&first.key, "second") };
+    assert_eq!(world.store.remember(&other, world.now()).await.unwrap(), Some(first));
+    let together = (0..10).map(|n| {
+        let request = request("race", &n.to_string());
+        let (store, now) = (&world.store, world.now());
+        async move { store.remember(&request, now).await.unwrap() }
+    });
+    let answers = futures::future::join_all(together).await;
+    assert_eq!(answers.iter().filter(|answer| answer.is_none()).count(), 1, "one of them came first");
+    let notes: BTreeSet<_> = answers.iter().flatten().map(|request| &request.note).collect();
+    assert_eq!(notes.len(), 1, "and all others learn of it: {answers:?}");
+}
+
+pub async fn what_was_set_aside_is_listed_and_sent_again(world: World) {
+    let id = world.start(&told()).await;
+    let claim = world.claim_one().await;
+    world.succeed(&claim).await.unwrap();
+    let list = async |delivery| {
+        let filter = NotificationFilter { delivery, execution: Some(id), before: None, limit: 10 };
+        world.store.notifications(filter).await.unwrap()
+    };
+    let all = list(None).await;
+    assert_eq!(all.len(), 4);
+    assert!(all.is_sorted_by(|a, b| a.notification.id > b.notification.id), "newest first");
+    let first = world.store.due_notifications(10, world.now()).await.unwrap().remove(0);
+    world.store.undelivered(first.id, "gone", None, world.now()).await.unwrap();
+    let aside = list(Some(Delivery::SetAside)).await;
+    assert_eq!(aside.len(), 1);
+    assert_eq!((aside[0].notification.id, aside[0].error.as_deref()), (first.id, Some("gone")));
+    assert_eq!((aside[0].notification.attempts, aside[0].due_at), (1, None));
+    let filter = NotificationFilter { before: Some(all[1].notification.id), limit: 1, ..NotificationFilter::default() };
+    assert_eq!(world.store.notifications(filter).await.unwrap(), [list(None).await.remove(2)]);
+
+    world.store.resend(first.id, world.now()).await.unwrap();
+    world.store.resend(first.id, world.now()).await.unwrap();
+    assert!(list(Some(Delivery::SetAside)).await.is_empty());
+    let due = world.store.due_notifications(10, world.wait(LEASE)).await.unwrap();
+    assert!(due.iter().any(|again| (again.id, again.attempts) == (first.id, 0)), "{due:?}");
+    world.store.delivered(first.id, world.now()).await.unwrap();
+    assert_eq!(list(Some(Delivery::Delivered)).await.len(), 1);
+    let unknown = world.store.resend(1_000_000, world.now()).await;
+    assert!(matches!(unknown, Err(StoreError::NotFound { .. })), "{unknown:?}");
+}
+
+pub async fn executions_of_several_workflows_are_one_list(world: World) {
+    let mut ids = Vec::new();
+    for workflow in ["a", "b", "c", "a", "b"] {
+        ids.push(world.start(&one(workflow)).await);
+    }
+    let list = async |before, limit| {
+        let workflows = vec!["a".to_owned(), "b".to_owned()];
+        let filter = ExecutionFilter { workflows, before, limit, ..ExecutionFilter::default() };
+        let page = world.store.executions(filter).await.unwrap();
+        page.iter().map(|one| ids.iter().position(|id| *id == one.id).unwrap()).collect::<Vec<_>>()
+    };
+    assert_eq!(list(None, 10).await, [4, 3, 1, 0]);
+    assert_eq!(list(None, 3).await, [4, 3, 1]);
+    assert_eq!(list(Some(ids[3]), 10).await, [1, 0]);
 }
 
 pub async fn field_case_01_two_announcements_of_one_upload_start_it_once(world: World) {

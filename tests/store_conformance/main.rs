@@ -23,8 +23,8 @@ use reelmill::model::{
 };
 use reelmill::store::sqlite::SqliteStore;
 use reelmill::store::{
-    Claim, Claimant, Companion, EventIdentity, EventOutcome, ExecutionFilter, Heartbeat, Hint, MatchDecision,
-    NewExecution, Progress, Pruned, QueueChange, Retention, SharedStore, StoreError,
+    Claim, Claimant, Companion, Delivery, EventIdentity, EventOutcome, ExecutionFilter, Heartbeat, Hint, MatchDecision,
+    NewExecution, NotificationFilter, Progress, Pruned, QueueChange, Request, Retention, SharedStore, StoreError,
 };
 use serde_json::json;
 use support::{Conditions, activity, object, plan, target};
@@ -246,5 +246,9 @@ conformance! {
     an_execution_that_runs_too_long_is_stopped_and_fails
     field_case_23_a_retry_can_change_parameters
     what_is_old_goes_and_what_is_not_stays
+    a_plan_goes_with_its_last_execution
+    a_request_is_remembered_once
+    what_was_set_aside_is_listed_and_sent_again
+    executions_of_several_workflows_are_one_list
     field_case_01_two_announcements_of_one_upload_start_it_once
 }

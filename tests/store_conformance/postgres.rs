@@ -258,7 +258,8 @@ async fn a_database_of_the_first_version_goes_on() {
     let claim = world.store.claim(&Claimant::of_all("w"), LEASE, world.now()).await.unwrap().expect("it waits");
     assert_eq!((claim.execution.0, claim.job.0), (id, job));
     world.store.succeed(claim.job, claim.attempt, json!(null), Vec::new(), world.now()).await.unwrap();
-    let old = Retention { executions: Duration::ZERO, logs: Duration::ZERO, events: Duration::ZERO };
+    let none = Duration::ZERO;
+    let old = Retention { executions: none, logs: none, events: none, requests: none };
     let later = world.now().after(LEASE);
     assert_eq!(world.store.prune(old, 10, later).await.unwrap().executions, 1);
     let mut db = PgConnection::connect(&database.url).await.unwrap();

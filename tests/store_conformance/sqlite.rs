@@ -119,6 +119,7 @@ async fn every_earlier_version_migrates() {
     let schemas = [
         include_str!("../../src/store/sqlite/migrations/0001_first.sql"),
         include_str!("../../src/store/sqlite/migrations/0002_queues.sql"),
+        include_str!("../../src/store/sqlite/migrations/0003_leaner.sql"),
     ];
     for version in 0..=schemas.len() {
         let folder = Folder::new();

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 /// Measured over the whole source; what was not asked for, or has no stream to be measured on, is absent.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, schemars::JsonSchema, utoipa::ToSchema)]
 pub struct Measured {
     /// Where the picture is black.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -35,7 +35,7 @@ pub struct Measured {
 }
 
 /// An interval of the source.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize, schemars::JsonSchema, utoipa::ToSchema)]
 pub struct Interval {
     /// Start in seconds.
     pub start_s: f64,
@@ -44,7 +44,9 @@ pub struct Interval {
 }
 
 /// A part of the picture, in pixels of the coded picture.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema, utoipa::ToSchema,
+)]
 pub struct Crop {
     /// Left edge.
     pub x: u32,
@@ -57,7 +59,9 @@ pub struct Crop {
 }
 
 /// What pictures look like, counted in frames.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema, utoipa::ToSchema,
+)]
 pub struct Interlace {
     /// Whether most of those that can be told are interlaced.
     pub interlaced: bool,
@@ -74,7 +78,7 @@ pub struct Interlace {
 }
 
 /// Groups of pictures: from one keyframe to the next.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize, schemars::JsonSchema, utoipa::ToSchema)]
 pub struct Gops {
     /// Number of keyframes.
     pub keyframes: u64,
@@ -93,7 +97,7 @@ pub struct Gops {
 }
 
 /// Bit rate over time, in bit/s.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, schemars::JsonSchema, utoipa::ToSchema)]
 pub struct BitrateOverTime {
     /// Length of a step in seconds.
     pub step_s: f64,
@@ -106,7 +110,7 @@ pub struct BitrateOverTime {
 }
 
 /// Short-term loudness (3 s) over time.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, schemars::JsonSchema, utoipa::ToSchema)]
 pub struct LoudnessOverTime {
     /// Length of a step in seconds.
     pub step_s: f64,

@@ -5,11 +5,11 @@ pub(super) type Fault = crate::store::fault::Fault<sqlx::Error>;
 
 impl Fault {
     /// Whether the database gave up this transaction for another one's sake, and the same may succeed now: deadlock
-    /// (40P01), serialization failure (40001).
+    /// (40P01), serialization failure (40001), a plan that was in memory and has been taken away (23503).
     pub(super) fn is_passing(&self) -> bool {
         match self {
             Self::Sql(sqlx::Error::Database(error)) => {
-                error.code().is_some_and(|code| matches!(&*code, "40P01" | "40001"))
+                error.code().is_some_and(|code| matches!(&*code, "40P01" | "40001" | "23503"))
             }
             _ => false,
         }

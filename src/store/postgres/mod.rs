@@ -17,8 +17,10 @@ mod fault;
 mod flush;
 mod load;
 mod open;
+mod outbox;
 mod queues;
 mod read;
+mod requests;
 mod writer;
 
 use std::collections::BTreeMap;
@@ -38,8 +40,8 @@ use self::fault::Fault;
 use self::writer::WriterHandle;
 use super::{
     Claim, Claimant, EventIdentity, EventOutcome, EventRecord, ExecutionFilter, ExecutionRecord, ExecutionSummary,
-    Heartbeat, Hint, MatchDecision, NewExecution, Notification, Progress, Pruned, QueueChange, QueueStatus, Retention,
-    Store, StoreError,
+    Heartbeat, Hint, MatchDecision, NewExecution, Notification, NotificationFilter, NotificationRecord, Progress,
+    Pruned, QueueChange, QueueStatus, Request, Retention, Store, StoreError,
 };
 use crate::engine::{Evaluate, Input, LogEntry, LogEvent, Outcome, Signal};
 use crate::model::{ExecutionId, Failure, JobId, ObjectEvent, ObjectLocation, OutputObject, Timestamp};
@@ -274,7 +276,7 @@ impl Store for PostgresStore {
     }
 
     async fn due_notifications(&self, limit: u32, now: Timestamp) -> Result<Vec<Notification>, StoreError> {
-        let due = async { queues::due_notifications(&self.pool, limit, self.now(now).await?).await };
+        let due = async { outbox::due_notifications(&self.pool, limit, self.now(now).await?).await };
         due.await.map_err(|fault: Fault| fault.during("list notifications"))
     }
 
@@ -289,8 +291,24 @@ impl Store for PostgresStore {
         retry: Option<Duration>,
         now: Timestamp,
     ) -> Result<(), StoreError> {
-        let put_off = async { queues::undelivered(&self.pool, id, error, retry, self.now(now).await?).await };
+        let put_off = async { outbox::undelivered(&self.pool, id, error, retry, self.now(now).await?).await };
         put_off.await.map_err(|fault: Fault| fault.during("put off a notification"))
+    }
+
+    async fn notifications(&self, filter: NotificationFilter) -> Result<Vec<NotificationRecord>, StoreError> {
+        outbox::notifications(&self.pool, filter).await.map_err(|fault| fault.during("list notifications"))
+    }
+
+    async fn resend(&self, id: i64, now: Timestamp) -> Result<(), StoreError> {
+        let resend = async { outbox::resend(&self.pool, id, self.now(now).await?).await };
+        resend.await.map_err(|fault: Fault| fault.during("send a notification again"))?;
+        let _ = self.hints.send(Hint::Outbox);
+        Ok(())
+    }
+
+    async fn remember(&self, request: &Request, now: Timestamp) -> Result<Option<Request>, StoreError> {
+        let remember = async { requests::remember(&self.pool, request, self.now(now).await?).await };
+        remember.await.map_err(|fault: Fault| fault.during("remember a request"))
     }
 
     async fn notifications_waiting(&self) -> Result<u64, StoreError> {

@@ -13,7 +13,11 @@ use crate::model::Timestamp;
 use crate::store::{Hint, Look, StoreError};
 
 /// Migrations in order; never edited, only added to. Each must leave daemons of the version before it working.
-const MIGRATIONS: &[&str] = &[include_str!("migrations/0001_first.sql"), include_str!("migrations/0002_leaner.sql")];
+const MIGRATIONS: &[&str] = &[
+    include_str!("migrations/0001_first.sql"),
+    include_str!("migrations/0002_leaner.sql"),
+    include_str!("migrations/0003_requests.sql"),
+];
 
 /// Lock under which the schema is brought up to date: one daemon does it, the others wait.
 const MIGRATION_LOCK: i64 = 0x7265_656c_6d69_6c6c;

@@ -1,13 +1,11 @@
-//! Queues, the outbox, and retention: what needs no execution at hand.
-
-use std::time::Duration;
+//! Queues and retention: what needs no execution at hand.
 
 use sqlx::{PgPool, Row};
 
 use super::codec;
 use super::fault::Fault;
-use crate::model::{ExecutionId, ExecutionState, Timestamp};
-use crate::store::{DELIVERY_LEASE, Notification, Pruned, QueueChange, QueueStatus, Retention};
+use crate::model::Timestamp;
+use crate::store::{Pruned, QueueChange, QueueStatus, Retention};
 
 /// See [`crate::store::Store::queues`].
 pub(super) async fn queues(pool: &PgPool) -> Result<Vec<QueueStatus>, Fault> {
@@ -53,15 +51,15 @@ pub(super) async fn set_queue(pool: &PgPool, name: &str, change: QueueChange) ->
 
 /// See [`crate::store::Store::prune`].
 pub(super) async fn prune(pool: &PgPool, retention: Retention, limit: u32, now: Timestamp) -> Result<Pruned, Fault> {
-    let executions = sqlx::query(
+    let plans: Vec<i64> = sqlx::query_scalar(
         "DELETE FROM executions WHERE seq IN (
              SELECT seq FROM executions e WHERE ended_at < $1 AND NOT EXISTS (
                  SELECT 1 FROM outbox WHERE execution = e.seq AND delivery = 'pending')
-             ORDER BY ended_at LIMIT $2 FOR UPDATE SKIP LOCKED)",
+             ORDER BY ended_at LIMIT $2 FOR UPDATE SKIP LOCKED) RETURNING plan",
     )
     .bind(now.before(retention.executions).0)
     .bind(i64::from(limit))
-    .execute(pool)
+    .fetch_all(pool)
     .await?;
     let marks = sqlx::query(
         "DELETE FROM log WHERE (execution, seq) IN (
@@ -80,60 +78,23 @@ pub(super) async fn prune(pool: &PgPool, retention: Retention, limit: u32, now: 
     .bind(i64::from(limit))
     .execute(pool)
     .await?;
-    Ok(Pruned { executions: executions.rows_affected(), marks: marks.rows_affected(), events: events.rows_affected() })
-}
-
-/// See [`crate::store::Store::due_notifications`].
-pub(super) async fn due_notifications(pool: &PgPool, limit: u32, now: Timestamp) -> Result<Vec<Notification>, Fault> {
-    let rows = sqlx::query(
-        "WITH due AS (
-             SELECT id FROM outbox o
-             WHERE delivery = 'pending' AND due_at <= $1 AND NOT EXISTS (
-                 SELECT 1 FROM outbox p
-                 WHERE p.execution = o.execution AND p.position = o.position AND p.id < o.id AND p.delivery = 'pending')
-             ORDER BY due_at, id LIMIT $2 FOR UPDATE SKIP LOCKED)
-         UPDATE outbox o SET due_at = $3 FROM due, executions e
-         WHERE o.id = due.id AND e.seq = o.execution
-         RETURNING o.id, e.id, o.target, o.state, o.at, o.attempts",
+    let requests = sqlx::query(
+        "DELETE FROM requests WHERE key IN (
+             SELECT key FROM requests WHERE at < $1 ORDER BY at LIMIT $2 FOR UPDATE SKIP LOCKED)",
     )
-    .bind(now.0)
+    .bind(now.before(retention.requests).0)
     .bind(i64::from(limit))
-    .bind(now.after(DELIVERY_LEASE).0)
-    .fetch_all(pool)
-    .await?;
-    let mut due = Vec::with_capacity(rows.len());
-    for row in &rows {
-        due.push(Notification {
-            id: row.try_get(0)?,
-            execution: ExecutionId(row.try_get(1)?),
-            target: codec::from_json("notification target", row.try_get(2)?)?,
-            state: codec::named("execution state", row.try_get(3)?, ExecutionState::parse)?,
-            at: Timestamp(row.try_get(4)?),
-            attempts: codec::count(row, 5)?,
-        });
-    }
-    due.sort_by_key(|notification| notification.id);
-    Ok(due)
-}
-
-/// See [`crate::store::Store::undelivered`].
-pub(super) async fn undelivered(
-    pool: &PgPool,
-    id: i64,
-    error: &str,
-    retry: Option<Duration>,
-    now: Timestamp,
-) -> Result<(), Fault> {
-    let delivery = if retry.is_some() { "pending" } else { "set_aside" };
-    let changed = sqlx::query(
-        "UPDATE outbox SET delivery = $2, attempts = attempts + 1, due_at = $3, error = $4
-         WHERE id = $1 AND delivery <> 'delivered'",
-    )
-    .bind(id)
-    .bind(delivery)
-    .bind(now.after(retry.unwrap_or_default()).0)
-    .bind(codec::text(error).as_ref())
     .execute(pool)
     .await?;
-    if changed.rows_affected() == 0 { Err(Fault::not_found("notification", id)) } else { Ok(()) }
+    // A daemon that has one of them in memory, and is about to use it, is told by the foreign key and writes it again.
+    sqlx::query("DELETE FROM plans WHERE id = ANY($1) AND NOT EXISTS (SELECT 1 FROM executions WHERE plan = plans.id)")
+        .bind(&plans)
+        .execute(pool)
+        .await?;
+    Ok(Pruned {
+        executions: plans.len() as u64,
+        marks: marks.rows_affected(),
+        events: events.rows_affected(),
+        requests: requests.rows_affected(),
+    })
 }

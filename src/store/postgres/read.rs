@@ -57,8 +57,9 @@ pub(super) async fn execution(pool: &PgPool, id: ExecutionId) -> Result<Option<E
     }
     let state = Execution { next_seq: last + 1, ..replay.into_state() };
     let rows = sqlx::query(
-        "SELECT id, state, attempt, started_at, ended_at, CASE WHEN state = 'running' THEN progress END FROM jobs
-         WHERE execution = $1 ORDER BY activity",
+        "SELECT id, state, attempt, started_at, ended_at, CASE WHEN state = 'running' THEN progress END,
+             priority
+         FROM jobs WHERE execution = $1 ORDER BY activity",
     )
     .bind(seq)
     .fetch_all(&mut *db)
@@ -70,6 +71,7 @@ pub(super) async fn execution(pool: &PgPool, id: ExecutionId) -> Result<Option<E
             id: JobId(row.try_get(0)?),
             activity: activity.name.clone(),
             state: codec::named("job state", row.try_get(1)?, JobState::parse)?,
+            priority: row.try_get::<i16, _>(6)?.try_into().unwrap_or_default(),
             attempts: codec::count(row, 2)?,
             started_at: row.try_get::<Option<i64>, _>(3)?.map(Timestamp),
             ended_at: row.try_get::<Option<i64>, _>(4)?.map(Timestamp),
@@ -93,25 +95,33 @@ pub(super) async fn executions(pool: &PgPool, filter: &ExecutionFilter) -> Resul
         None => None,
         Some(id) => Some(find(pool, id).await?),
     };
-    // One statement per set of conditions, so that each can use its index.
-    let mut sql = format!(
-        "SELECT {SUMMARY} FROM executions
-         WHERE ($1::text IS NULL OR TRUE) AND ($2::text IS NULL OR TRUE) AND ($3::bigint IS NULL OR TRUE)
-         AND ($4::bigint IS NULL OR TRUE)"
+    // One statement per set of conditions, so that each can use its index; several workflows are as many walks along
+    // theirs.
+    let mut conditions = String::from(
+        "($1::text[] IS NULL OR TRUE) AND ($2::text IS NULL OR TRUE) AND ($3::bigint IS NULL OR TRUE)
+         AND ($4::bigint IS NULL OR TRUE)",
     );
     for (given, condition) in [
-        (filter.workflow.is_some(), " AND workflow = $1"),
         (filter.state.is_some(), " AND state = $2"),
         (filter.since.is_some(), " AND created_at >= $3"),
         (before.is_some(), " AND seq < $4"),
     ] {
         if given {
-            sql.push_str(condition);
+            conditions.push_str(condition);
         }
     }
-    sql.push_str(" ORDER BY seq DESC LIMIT $5");
+    let newest = "ORDER BY seq DESC LIMIT $5";
+    let sql = if filter.workflows.is_empty() {
+        format!("SELECT {SUMMARY} FROM executions WHERE {conditions} {newest}")
+    } else {
+        format!(
+            "SELECT {SUMMARY} FROM unnest($1::text[]) AS wanted (name), LATERAL (
+                 SELECT {SUMMARY}, seq FROM executions WHERE workflow = wanted.name AND {conditions} {newest}) AS found
+             {newest}"
+        )
+    };
     let rows = sqlx::query(AssertSqlSafe(sql))
-        .bind(&filter.workflow)
+        .bind(&filter.workflows)
         .bind(filter.state.map(ExecutionState::as_str))
         .bind(filter.since.map(|at| at.0))
         .bind(before)

@@ -16,6 +16,7 @@ mod prune;
 mod queues;
 mod read;
 mod reader;
+mod requests;
 #[cfg(test)]
 mod tests;
 mod writer;
@@ -39,8 +40,8 @@ use self::reader::ReaderHandle;
 use self::writer::WriterHandle;
 use super::{
     Claim, Claimant, EventIdentity, EventOutcome, EventRecord, ExecutionFilter, ExecutionRecord, ExecutionSummary,
-    Heartbeat, Hint, MatchDecision, NewExecution, Notification, Progress, Pruned, QueueChange, QueueStatus, Retention,
-    Store, StoreError,
+    Heartbeat, Hint, MatchDecision, NewExecution, Notification, NotificationFilter, NotificationRecord, Progress,
+    Pruned, QueueChange, QueueStatus, Request, Retention, Store, StoreError,
 };
 use crate::engine::{Evaluate, Input, LogEntry, LogEvent, Outcome};
 use crate::model::{ExecutionId, Failure, JobId, ObjectEvent, ObjectLocation, OutputObject, Timestamp};
@@ -246,7 +247,7 @@ impl Store for SqliteStore {
     }
 
     async fn due_notifications(&self, limit: u32, now: Timestamp) -> Result<Vec<Notification>, StoreError> {
-        self.ask("list notifications", move |db| read::due_notifications(db, limit, now)).await
+        self.ask("list notifications", move |db| outbox::due_notifications(db, limit, now)).await
     }
 
     async fn delivered(&self, id: i64, _now: Timestamp) -> Result<(), StoreError> {
@@ -262,6 +263,19 @@ impl Store for SqliteStore {
     ) -> Result<(), StoreError> {
         let error = error.to_owned();
         self.writer.call("put off a notification", move |w| w.undelivered(id, &error, retry, now)).await
+    }
+
+    async fn notifications(&self, filter: NotificationFilter) -> Result<Vec<NotificationRecord>, StoreError> {
+        self.ask("list notifications", move |db| outbox::notifications(db, filter)).await
+    }
+
+    async fn resend(&self, id: i64, now: Timestamp) -> Result<(), StoreError> {
+        self.writer.call("send a notification again", move |w| w.resend(id, now)).await
+    }
+
+    async fn remember(&self, request: &Request, now: Timestamp) -> Result<Option<Request>, StoreError> {
+        let request = request.clone();
+        self.writer.call("remember a request", move |w| w.remember(&request, now)).await
     }
 
     async fn notifications_waiting(&self) -> Result<u64, StoreError> {

@@ -13,6 +13,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("migrations/0001_first.sql"),
     include_str!("migrations/0002_queues.sql"),
     include_str!("migrations/0003_leaner.sql"),
+    include_str!("migrations/0004_requests.sql"),
 ];
 
 /// Statements kept prepared per connection.

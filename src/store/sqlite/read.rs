@@ -3,7 +3,7 @@
 use std::collections::{HashSet, VecDeque};
 use std::time::Duration;
 
-use rusqlite::{Connection, OptionalExtension, Row, params};
+use rusqlite::{Connection, OptionalExtension, Row, ToSql, params};
 
 use super::codec;
 use super::execution::load_state;
@@ -12,7 +12,7 @@ use crate::engine::LogEntry;
 use crate::model::plan::Plan;
 use crate::model::{ExecutionId, ExecutionState, InputObject, JobId, JobState, ObjectLocation, Timestamp};
 use crate::store::unit::Seq;
-use crate::store::{EventRecord, ExecutionFilter, ExecutionRecord, ExecutionSummary, JobRecord, Notification};
+use crate::store::{EventRecord, ExecutionFilter, ExecutionRecord, ExecutionSummary, JobRecord};
 
 /// Most workflows, and executions per object, that a lineage looks at.
 const LINEAGE: usize = 32;
@@ -51,23 +51,13 @@ pub(super) fn executions(db: &Connection, filter: &ExecutionFilter) -> Result<Ve
         None => None,
         Some(id) => Some(find(db, id)?),
     };
-    // One statement per set of conditions, so that each can use its index.
-    let mut sql = format!("SELECT {SUMMARY} FROM executions WHERE 1");
-    for (given, condition) in [
-        (filter.workflow.is_some(), " AND workflow = ?1"),
-        (filter.state.is_some(), " AND state = ?2"),
-        (before.is_some(), " AND seq < ?3"),
-    ] {
-        if given {
-            sql.push_str(condition);
-        }
-    }
-    sql.push_str(" ORDER BY seq DESC LIMIT ?4");
-    let mut statement = db.prepare_cached(&sql)?;
+    let mut statement = db.prepare_cached(&listing(filter, before.is_some()))?;
     // What is left out by time is not counted by the statement.
     let rows_limit = if filter.since.is_some() { -1 } else { i64::from(filter.limit) };
-    let mut rows =
-        statement.query(params![filter.workflow, filter.state.map(ExecutionState::as_str), before, rows_limit])?;
+    let state = filter.state.map(ExecutionState::as_str);
+    let mut values: Vec<&dyn ToSql> = vec![&state, &before, &rows_limit];
+    values.extend(filter.workflows.iter().map(|workflow| workflow as &dyn ToSql));
+    let mut rows = statement.query(values.as_slice())?;
     let limit = usize::try_from(filter.limit).unwrap_or(usize::MAX);
     let mut page = Vec::new();
     while page.len() < limit
@@ -83,6 +73,23 @@ pub(super) fn executions(db: &Connection, filter: &ExecutionFilter) -> Result<Ve
         }
     }
     Ok(page)
+}
+
+/// One statement per set of conditions, so that each can use its index; several workflows are as many walks along theirs.
+fn listing(filter: &ExecutionFilter, before: bool) -> String {
+    let state = if filter.state.is_some() { " AND state = ?1" } else { "" };
+    let before = if before { " AND seq < ?2" } else { "" };
+    let of = |condition: String| {
+        format!("SELECT {SUMMARY}, seq FROM executions WHERE {condition}{state}{before} ORDER BY seq DESC LIMIT ?3")
+    };
+    match filter.workflows.len() {
+        0 => of("1".to_owned()),
+        1 => of("workflow = ?4".to_owned()),
+        several => {
+            let each = (4..4 + several).map(|index| format!("SELECT * FROM ({})", of(format!("workflow = ?{index}"))));
+            format!("{} ORDER BY seq DESC LIMIT ?3", each.collect::<Vec<_>>().join(" UNION ALL "))
+        }
+    }
 }
 
 /// See [`crate::store::Store::log`].
@@ -164,31 +171,6 @@ pub(super) fn notifications_waiting(db: &Connection) -> Result<u64, Fault> {
     Ok(count.unsigned_abs())
 }
 
-/// See [`crate::store::Store::due_notifications`].
-pub(super) fn due_notifications(db: &Connection, limit: u32, now: Timestamp) -> Result<Vec<Notification>, Fault> {
-    let mut statement = db.prepare_cached(
-        "SELECT o.id, e.id, o.target, o.state, o.at, o.attempts
-         FROM outbox o JOIN executions e ON e.seq = o.execution
-         WHERE o.delivery = 'pending' AND o.due_at <= ?1 AND NOT EXISTS (
-             SELECT 1 FROM outbox p
-             WHERE p.execution = o.execution AND p.position = o.position AND p.id < o.id AND p.delivery = 'pending')
-         ORDER BY o.due_at, o.id LIMIT ?2",
-    )?;
-    let mut rows = statement.query(params![now.0, limit])?;
-    let mut due = Vec::new();
-    while let Some(row) = rows.next()? {
-        due.push(Notification {
-            id: row.get(0)?,
-            execution: ExecutionId(row.get(1)?),
-            target: codec::from_json("notification target", &row.get::<_, String>(2)?)?,
-            state: codec::named("execution state", &row.get::<_, String>(3)?, ExecutionState::parse)?,
-            at: Timestamp(row.get(4)?),
-            attempts: row.get(5)?,
-        });
-    }
-    Ok(due)
-}
-
 /// See [`crate::store::Store::is_idle`].
 pub(super) fn is_idle(db: &Connection) -> Result<bool, Fault> {
     let busy = db
@@ -220,7 +202,8 @@ fn summary(row: &Row<'_>) -> Result<ExecutionSummary, Fault> {
 
 fn jobs(db: &Connection, seq: Seq, plan: &Plan) -> Result<Vec<JobRecord>, Fault> {
     let mut statement = db.prepare_cached(
-        "SELECT id, state, attempt, started_at, ended_at, iif(state = 'running', progress, NULL) FROM jobs
+        "SELECT id, state, attempt, started_at, ended_at, iif(state = 'running', progress, NULL), priority
+         FROM jobs
          WHERE execution = ?1 ORDER BY activity",
     )?;
     let mut rows = statement.query([seq])?;
@@ -232,6 +215,7 @@ fn jobs(db: &Connection, seq: Seq, plan: &Plan) -> Result<Vec<JobRecord>, Fault>
             id: JobId(row.get(0)?),
             activity: activity.name.clone(),
             state: codec::named("job state", &row.get::<_, String>(1)?, JobState::parse)?,
+            priority: row.get(6)?,
             attempts: row.get(2)?,
             started_at: row.get::<_, Option<i64>>(3)?.map(Timestamp),
             ended_at: row.get::<_, Option<i64>>(4)?.map(Timestamp),

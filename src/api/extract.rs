@@ -1,0 +1,109 @@
+//! What a request says, read: each mistake is a problem, with the status that says whose turn it is.
+
+use axum::body::Bytes;
+use axum::extract::{FromRequest, FromRequestParts, Path, Query, Request};
+use axum::http::request::Parts;
+use axum::http::{HeaderMap, StatusCode, header};
+use serde::de::DeserializeOwned;
+use sha2::{Digest, Sha256};
+
+use super::Problem;
+
+/// Largest body, in bytes: a workflow may have 256 KiB.
+pub(super) const BODY_BYTES: usize = 512 * 1024;
+
+/// A body in JSON; nothing where it is empty and that says something ([`Default`]).
+pub(super) struct Body<T> {
+    /// What it says.
+    pub(super) value: T,
+    /// SHA-256 of its bytes.
+    pub(super) digest: [u8; 32],
+}
+
+/// A body in YAML.
+pub(super) struct Text(pub(super) String);
+
+/// Parameters of the query.
+pub(super) struct Asked<T>(pub(super) T);
+
+/// Names in the path.
+pub(super) struct Place<T>(pub(super) T);
+
+impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for Body<T> {
+    type Rejection = Problem;
+
+    async fn from_request(request: Request, state: &S) -> Result<Self, Problem> {
+        let named = media_type(request.headers()).is_some_and(|name| name == "application/json");
+        let bytes = body(request, state).await?;
+        let digest = Sha256::digest(&bytes).into();
+        // A POST that changes its defaults in nothing says nothing, and needs no type for it.
+        if bytes.is_empty()
+            && let Ok(value) = serde_json::from_slice(b"{}")
+        {
+            return Ok(Self { value, digest });
+        }
+        // A form of a foreign page can send other types without asking, but not this one.
+        if !named {
+            return Err(unsupported("application/json"));
+        }
+        let value = serde_json::from_slice(&bytes).map_err(|error| {
+            let detail = format!("the body: {error}");
+            if error.is_data() { Problem::unprocessable("CLI0003", detail) } else { Problem::bad_request(detail) }
+        })?;
+        Ok(Self { value, digest })
+    }
+}
+
+impl<S: Send + Sync> FromRequest<S> for Text {
+    type Rejection = Problem;
+
+    async fn from_request(request: Request, state: &S) -> Result<Self, Problem> {
+        let named = media_type(request.headers())
+            .is_some_and(|name| matches!(name.as_str(), "application/yaml" | "application/x-yaml" | "text/yaml"));
+        if !named {
+            return Err(unsupported("application/yaml"));
+        }
+        let bytes = body(request, state).await?;
+        let text = String::from_utf8(bytes.to_vec());
+        text.map(Self).map_err(|_| Problem::bad_request("the body is not text in UTF-8"))
+    }
+}
+
+impl<S: Send + Sync, T: DeserializeOwned + Send> FromRequestParts<S> for Asked<T> {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
+        let query = Query::from_request_parts(parts, state).await;
+        query.map(|Query(value)| Self(value)).map_err(|error| Problem::bad_request(error.body_text()))
+    }
+}
+
+impl<S: Send + Sync, T: DeserializeOwned + Send> FromRequestParts<S> for Place<T> {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
+        let path = Path::from_request_parts(parts, state).await;
+        path.map(|Path(value)| Self(value)).map_err(|error| Problem::bad_request(error.body_text()))
+    }
+}
+
+async fn body<S: Send + Sync>(request: Request, state: &S) -> Result<Bytes, Problem> {
+    Bytes::from_request(request, state).await.map_err(|error| {
+        let status = error.status();
+        let detail = match status {
+            StatusCode::PAYLOAD_TOO_LARGE => format!("the body is larger than {BODY_BYTES} bytes"),
+            _ => error.body_text(),
+        };
+        Problem::new(status, "CLI0003", detail)
+    })
+}
+
+fn media_type(headers: &HeaderMap) -> Option<String> {
+    let named = headers.get(header::CONTENT_TYPE)?.to_str().ok()?;
+    Some(named.split(';').next()?.trim().to_ascii_lowercase())
+}
+
+fn unsupported(wanted: &str) -> Problem {
+    let detail = format!("the body has to be {wanted}, and Content-Type to say so");
+    Problem::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "CLI0003", detail)
+}

@@ -1,0 +1,338 @@
+//! `/v1/jobs`: one activity by itself, without a workflow.
+//!
+//! A job is an execution of a plan of one activity, and both have one identifier: whatever follows, stops or explains an
+//! execution does so for a job too.
+
+use axum::Json;
+use axum::extract::State;
+use axum::http::{StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value, json};
+
+use super::executions::{BY, InputBody, PriorityPatch, check_priority, check_user_data, look_up, page_of, record};
+use super::extract::{Asked, Body, Place};
+use super::idempotency::Key;
+use super::problem::Finding;
+use super::view::{OutputView, activity};
+use super::wait::{self, Wait};
+use super::{Context, Problem};
+use crate::model::plan::{ActivityKind, Plan};
+use crate::model::{ExecutionId, ExecutionState, Failure, InputObject, JobId, JobState};
+use crate::store::{ExecutionFilter, ExecutionRecord, ExecutionSummary, NewExecution, Progress};
+use crate::workflow::Single;
+
+/// A job to do.
+#[derive(Clone, Debug, Serialize, Deserialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct JobBody {
+    /// What it does.
+    #[serde(rename = "type")]
+    pub kind: ActivityKind,
+    /// What it works on.
+    pub input: InputBody,
+    /// A transcoding, snapshot or watermark template, with `parameters` laid over it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub template: Option<String>,
+    /// What stands under the type's key in a workflow.
+    #[serde(default)]
+    #[schema(required = false)]
+    pub parameters: Map<String, Value>,
+    /// Where its outputs go; an analysis without a chart needs none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub output: Option<OutputBody>,
+    /// Its queue; `default` is the default.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub queue: Option<String>,
+    /// Its priority, 10 first; 6 is the default.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(minimum = 1, maximum = 10)]
+    pub priority: Option<u8>,
+    /// Wall-clock limit of one attempt, like `30m`; 2h is the default.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub timeout: Option<String>,
+    /// Any text (≤ 1024 bytes), repeated in notifications.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(max_length = 1024)]
+    pub user_data: Option<String>,
+}
+
+/// Where outputs go.
+#[derive(Clone, Debug, Serialize, Deserialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct OutputBody {
+    /// The bucket.
+    pub bucket: String,
+    /// What every key begins with.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub prefix: Option<String>,
+}
+
+impl JobBody {
+    /// As a workflow would say it.
+    fn single(&self) -> Result<Single, Problem> {
+        let mut parameters = self.parameters.clone();
+        if let Some(template) = &self.template
+            && parameters.insert("template".to_owned(), template.as_str().into()).is_some()
+        {
+            return Err(Problem::unprocessable("CLI0003", "template: it stands in `parameters` too"));
+        }
+        let mut beside = Map::new();
+        let texts = [("queue", &self.queue), ("timeout", &self.timeout)];
+        beside.extend(texts.into_iter().filter_map(|(key, text)| Some((key.to_owned(), text.clone()?.into()))));
+        beside.extend(self.priority.map(|priority| ("priority".to_owned(), priority.into())));
+        beside.extend(self.output.as_ref().map(|output| ("output".to_owned(), json!(output))));
+        Ok(Single { kind: self.kind, parameters, beside })
+    }
+}
+
+/// A job, whole.
+#[derive(Clone, Debug, Serialize, Deserialize, utoipa::ToSchema)]
+pub struct JobView {
+    /// Its identifier, also as an execution.
+    pub id: JobId,
+    /// What it does.
+    #[serde(rename = "type")]
+    pub kind: ActivityKind,
+    /// Its state.
+    pub state: JobState,
+    /// Why it is being stopped, while it is.
+    pub stopping: Option<String>,
+    /// What it works on.
+    pub input: InputObject,
+    /// Its queue.
+    pub queue: String,
+    /// Its place there: 1–10, 10 first.
+    pub priority: u8,
+    /// Attempts so far.
+    pub attempts: u32,
+    /// RFC 3339.
+    pub created_at: String,
+    /// RFC 3339.
+    pub started_at: Option<String>,
+    /// RFC 3339.
+    pub ended_at: Option<String>,
+    /// How far it is, while it runs.
+    pub progress: Option<Progress>,
+    /// Its result: media information for `analysis`.
+    pub result: Value,
+    /// What it published.
+    pub outputs: Vec<OutputView>,
+    /// Why it failed.
+    pub error: Option<Failure>,
+    /// The user's text.
+    pub user_data: Option<String>,
+}
+
+impl JobView {
+    /// The job that this execution is; absent where it is one of a workflow.
+    #[must_use]
+    pub fn of(record: &ExecutionRecord) -> Option<Self> {
+        let kind = Plan::single(&record.summary.workflow)?;
+        let node = record.plan.graph.node_indices().next()?;
+        let activity = activity(record, node)?;
+        let head = &record.summary;
+        Some(Self {
+            id: JobId(head.id.0),
+            kind,
+            state: activity.state,
+            stopping: record.state.cancel.clone().filter(|_| !head.state.is_ended()),
+            input: head.input.clone(),
+            queue: activity.queue,
+            priority: activity.priority,
+            attempts: activity.attempts,
+            created_at: head.created_at.to_string(),
+            started_at: activity.started_at,
+            ended_at: head.ended_at.map(|at| at.to_string()),
+            progress: activity.progress,
+            result: activity.result,
+            outputs: activity.outputs,
+            error: activity.error,
+            user_data: record.user_data.clone(),
+        })
+    }
+}
+
+/// A page of jobs, newest first.
+#[derive(Clone, Debug, Serialize, Deserialize, utoipa::ToSchema)]
+pub struct JobPage {
+    /// The jobs.
+    pub items: Vec<JobSummary>,
+    /// Cursor of the next page; absent on the last one.
+    pub next: Option<JobId>,
+}
+
+/// A job in a list.
+#[derive(Clone, Debug, Serialize, Deserialize, utoipa::ToSchema)]
+pub struct JobSummary {
+    /// Its identifier.
+    pub id: JobId,
+    /// What it does.
+    #[serde(rename = "type")]
+    pub kind: ActivityKind,
+    /// `running` until it has ended: whether it waits in its queue is told of one job.
+    pub state: ExecutionState,
+    /// What it works on.
+    pub input: InputObject,
+    /// RFC 3339.
+    pub created_at: String,
+    /// RFC 3339.
+    pub ended_at: Option<String>,
+}
+
+impl JobSummary {
+    fn of(summary: ExecutionSummary) -> Option<Self> {
+        let ExecutionSummary { id, workflow, state, input, created_at, ended_at } = summary;
+        Some(Self {
+            id: JobId(id.0),
+            kind: Plan::single(&workflow)?,
+            state,
+            input,
+            created_at: created_at.to_string(),
+            ended_at: ended_at.map(|at| at.to_string()),
+        })
+    }
+}
+
+/// Which jobs.
+#[derive(Debug, Default, Deserialize, utoipa::IntoParams)]
+#[serde(deny_unknown_fields, default)]
+#[into_params(parameter_in = Query)]
+pub(super) struct ListQuery {
+    /// Only of this type.
+    #[serde(rename = "type")]
+    #[param(required = false)]
+    kind: Option<ActivityKind>,
+    /// Only in this state; `running` until it has ended.
+    #[param(required = false)]
+    state: Option<ExecutionState>,
+    /// `next` of the page before.
+    #[param(required = false)]
+    cursor: Option<ExecutionId>,
+    /// At most so many.
+    #[param(required = false, minimum = 1, maximum = 1000)]
+    limit: Option<u32>,
+}
+
+/// Submit a job. The same `Idempotency-Key` with the same body submits it once.
+#[utoipa::path(post, path = "/v1/jobs", tag = "jobs", operation_id = "submit_job",
+    params(("Idempotency-Key" = Option<String>, Header, description = "Any text of the sender's", min_length = 1, max_length = 255), Wait),
+    request_body = JobBody,
+    responses(
+        (status = 200, body = JobView, description = "It has ended"),
+        (status = 202, body = JobView, description = "It has not ended"),
+    ))]
+pub(super) async fn submit(
+    State(context): State<Context>,
+    key: Key,
+    Asked(wait): Asked<Wait>,
+    body: Body<JobBody>,
+) -> Result<Response, Problem> {
+    let wait = wait.duration()?;
+    check_user_data(body.value.user_data.as_deref())?;
+    let single = body.value.single()?;
+    let compiled = context.catalog.compile_single(&single);
+    let Some(workflow) = compiled.workflow else {
+        // Nobody wrote the text that the places are of.
+        let findings = compiled.diagnostics.iter().map(Finding::from);
+        let findings = findings.map(|finding| Finding { line: None, column: None, ..finding });
+        return Err(Problem::definition(findings.collect()));
+    };
+    let (id, _) = key.first(&context, body.digest, context.intake.ids.next(context.clock.now()).to_string()).await?;
+    let id: ExecutionId = id.parse().map_err(|_| Problem::not_found("job", id))?;
+    if context.store.execution(id).await?.is_none() {
+        let new = NewExecution {
+            id,
+            jobs: vec![JobId(id.0)],
+            plan: workflow.plan,
+            input: look_up(&context, body.value.input).await?,
+            params: std::collections::BTreeMap::new(),
+            user_data: body.value.user_data,
+            cause: BY.to_owned(),
+        };
+        context.intake.start(new).await?;
+    }
+    let job = job(wait::ended(&context, id, wait).await?)?;
+    let status = if job.ended_at.is_some() { StatusCode::OK } else { StatusCode::ACCEPTED };
+    Ok((status, [(header::LOCATION, format!("/v1/jobs/{id}"))], Json(job)).into_response())
+}
+
+/// Jobs, newest first. Those of workflows are told with their executions.
+#[utoipa::path(get, path = "/v1/jobs", tag = "jobs", operation_id = "list_jobs",
+    params(ListQuery), responses((status = 200, body = JobPage)))]
+pub(super) async fn list(
+    State(context): State<Context>,
+    Asked(query): Asked<ListQuery>,
+) -> Result<Json<JobPage>, Problem> {
+    let limit = page_of(query.limit)?;
+    let kinds = query.kind.map_or(ActivityKind::ALL.to_vec(), |kind| vec![kind]);
+    let filter = ExecutionFilter {
+        workflows: kinds.into_iter().map(Plan::name_of_single).collect(),
+        state: query.state,
+        since: None,
+        before: query.cursor,
+        // One more than asked for tells whether there is a next page.
+        limit: limit + 1,
+    };
+    let mut items: Vec<JobSummary> =
+        context.store.executions(filter).await?.into_iter().filter_map(JobSummary::of).collect();
+    let more = items.len() > limit as usize;
+    items.truncate(limit as usize);
+    let next = if more { items.last().map(|last| last.id) } else { None };
+    Ok(Json(JobPage { items, next }))
+}
+
+/// One job.
+#[utoipa::path(get, path = "/v1/jobs/{id}", tag = "jobs", operation_id = "show_job",
+    params(("id" = ExecutionId, Path, description = "Its identifier"), Wait),
+    responses((status = 200, body = JobView)))]
+pub(super) async fn show(
+    State(context): State<Context>,
+    Place(id): Place<ExecutionId>,
+    Asked(wait): Asked<Wait>,
+) -> Result<Json<JobView>, Problem> {
+    found(&context, id).await?;
+    job(wait::ended(&context, id, wait.duration()?).await?).map(Json)
+}
+
+/// Ask a job to stop.
+#[utoipa::path(post, path = "/v1/jobs/{id}/cancel", tag = "jobs", operation_id = "cancel_job",
+    params(("id" = ExecutionId, Path, description = "Its identifier")),
+    responses((status = 202, body = JobView)))]
+pub(super) async fn cancel(
+    State(context): State<Context>,
+    Place(id): Place<ExecutionId>,
+) -> Result<(StatusCode, Json<JobView>), Problem> {
+    found(&context, id).await?;
+    context.store.cancel(id, "asked for", BY, context.clock.now()).await?;
+    Ok((StatusCode::ACCEPTED, Json(found(&context, id).await?)))
+}
+
+/// Give a job that has not ended another priority.
+#[utoipa::path(patch, path = "/v1/jobs/{id}", tag = "jobs", operation_id = "prioritize_job",
+    params(("id" = ExecutionId, Path, description = "Its identifier")), request_body = PriorityPatch,
+    responses((status = 200, body = JobView)))]
+pub(super) async fn change(
+    State(context): State<Context>,
+    Place(id): Place<ExecutionId>,
+    body: Body<PriorityPatch>,
+) -> Result<Json<JobView>, Problem> {
+    check_priority(body.value.priority)?;
+    found(&context, id).await?;
+    context.store.prioritize(id, body.value.priority, BY, context.clock.now()).await?;
+    found(&context, id).await.map(Json)
+}
+
+/// The job of that identifier. An execution of a workflow is none.
+async fn found(context: &Context, id: ExecutionId) -> Result<JobView, Problem> {
+    let record = record(context, id).await.map_err(|problem| match problem.status {
+        404 => Problem::not_found("job", id),
+        _ => problem,
+    })?;
+    job(record)
+}
+
+#[expect(clippy::needless_pass_by_value, reason = "nobody needs the record besides")]
+fn job(record: ExecutionRecord) -> Result<JobView, Problem> {
+    JobView::of(&record).ok_or_else(|| Problem::not_found("job", record.summary.id))
+}

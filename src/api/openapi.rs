@@ -1,0 +1,111 @@
+//! `/v1/openapi.json`: what the API takes and answers, for programs that write clients.
+//!
+//! **Invariant**: it is made of the handlers themselves; `schemas/openapi.json` is the same, held in step by a test.
+
+use axum::Json;
+use serde_json::{Map, Value, json};
+use utoipa::OpenApi;
+use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
+
+use super::problem::MEDIA_TYPE;
+use super::{Problem, routes};
+
+/// What stands above the paths.
+#[derive(OpenApi)]
+#[openapi(
+    info(
+        title = "Reelmill",
+        description = "Media workflows: single jobs, executions, and what they are made of. Everything is JSON; problems \
+                       are RFC 9457, each with a code that docs/errors.md explains.",
+        license(name = "MIT OR Apache-2.0"),
+    ),
+    components(schemas(Problem)),
+    security((), ("token" = [])),
+    modifiers(&Token),
+    tags(
+        (name = "jobs", description = "One activity by itself, without a workflow"),
+        (name = "executions", description = "Runs of workflows"),
+        (name = "workflows", description = "Definitions"),
+        (name = "templates", description = "Parameters with a name"),
+        (name = "queues", description = "Where jobs wait"),
+        (name = "events", description = "Uploads that were announced"),
+        (name = "notifications", description = "What receivers were told"),
+        (name = "operation", description = "For those who run it"),
+    ),
+)]
+pub(super) struct Document;
+
+struct Token;
+
+impl utoipa::Modify for Token {
+    fn modify(&self, document: &mut utoipa::openapi::OpenApi) {
+        let token = HttpBuilder::new().scheme(HttpAuthScheme::Bearer).build();
+        document.components.get_or_insert_default().add_security_scheme("token", SecurityScheme::Http(token));
+    }
+}
+
+/// The document.
+#[must_use]
+pub fn document() -> Value {
+    let (_, document) = routes().split_for_parts();
+    let mut document = serde_json::to_value(document).unwrap_or_default();
+    let paths = document["paths"].as_object_mut().into_iter().flat_map(Map::values_mut);
+    let operations = paths.filter_map(Value::as_object_mut).flat_map(Map::values_mut);
+    for operation in operations {
+        // Whatever is refused is refused in one shape.
+        operation["responses"]["default"] = json!({
+            "description": "It was refused, or it failed",
+            "content": { MEDIA_TYPE: { "schema": { "$ref": "#/components/schemas/Problem" } } },
+        });
+    }
+    document
+}
+
+/// This document.
+#[utoipa::path(get, path = "/v1/openapi.json", tag = "operation", operation_id = "openapi",
+    responses((status = 200, body = Object)))]
+pub(super) async fn show() -> Json<Value> {
+    Json(document())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::*;
+
+    /// `UPDATE_SCHEMAS=1 cargo test openapi` writes it anew.
+    #[test]
+    fn the_committed_document_is_in_step() {
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("schemas/openapi.json");
+        let text = serde_json::to_string_pretty(&document()).unwrap() + "\n";
+        if std::env::var_os("UPDATE_SCHEMAS").is_some() {
+            std::fs::write(&path, &text).unwrap();
+        }
+        let committed = std::fs::read_to_string(&path).unwrap_or_default();
+        assert!(committed == text, "schemas/openapi.json is out of step: run with UPDATE_SCHEMAS=1");
+    }
+
+    #[test]
+    fn every_reference_leads_somewhere_and_every_schema_is_one() {
+        fn references<'a>(value: &'a Value, found: &mut Vec<&'a str>) {
+            match value {
+                Value::Object(map) => {
+                    found.extend(map.get("$ref").and_then(Value::as_str));
+                    map.values().for_each(|value| references(value, found));
+                }
+                Value::Array(values) => values.iter().for_each(|value| references(value, found)),
+                _ => {}
+            }
+        }
+        let document = document();
+        let mut found = Vec::new();
+        references(&document, &mut found);
+        assert!(document["openapi"].as_str().unwrap().starts_with("3.1") && found.len() > 50, "{found:?}");
+        for reference in found {
+            let pointer = reference.strip_prefix('#').unwrap();
+            let schema = document.pointer(pointer).unwrap_or_else(|| panic!("there is no {reference}"));
+            jsonschema::meta::validate(schema).unwrap_or_else(|error| panic!("{reference}: {error}"));
+        }
+    }
+}

@@ -1,0 +1,90 @@
+//! Requests that a web page somewhere else makes in somebody's browser.
+//!
+//! A page cannot read what a loopback API answers, but it can make a browser send. **Invariant**: what changes something
+//! comes from a page of this very address, or from no page at all; and an API that asks for no token answers only to the
+//! names of this machine, so that no foreign name can be made to point at it.
+
+use std::net::IpAddr;
+
+use axum::extract::{Request, State};
+use axum::http::{HeaderMap, Method, StatusCode, header};
+use axum::middleware::Next;
+use axum::response::{IntoResponse, Response};
+
+use super::Problem;
+use super::auth::Tokens;
+
+/// Lets requests through that no foreign page can have made.
+pub(super) async fn guard(State(tokens): State<Tokens>, request: Request, next: Next) -> Response {
+    let foreign = match (request.method(), tokens.is_empty()) {
+        (_, true) if !names_this_machine(request.headers()) => {
+            Some("it is addressed to a name that is not this machine's")
+        }
+        (&Method::GET | &Method::HEAD, _) => None,
+        _ if is_foreign(request.headers()) => Some("a page of another address asked for it"),
+        _ => None,
+    };
+    match foreign {
+        None => next.run(request).await,
+        Some(why) => Problem::new(StatusCode::FORBIDDEN, "CLI0017", why).into_response(),
+    }
+}
+
+fn text(headers: &HeaderMap, name: header::HeaderName) -> Option<&str> {
+    headers.get(name).map(|value| value.to_str().unwrap_or("?"))
+}
+
+/// Whether a browser says that the page is not one of ours.
+fn is_foreign(headers: &HeaderMap) -> bool {
+    let Some(origin) = text(headers, header::ORIGIN) else { return false };
+    let own = origin.split_once("://").map(|(_, host)| host);
+    own.is_none() || own != text(headers, header::HOST)
+}
+
+/// Whether the request is for an address or `localhost`; one without a host comes from no browser.
+fn names_this_machine(headers: &HeaderMap) -> bool {
+    let Some(host) = text(headers, header::HOST) else { return true };
+    let name = match host.rsplit_once(':') {
+        Some((name, port)) if port.bytes().all(|b| b.is_ascii_digit()) && !name.ends_with(':') => name,
+        _ => host,
+    };
+    let bare = name.trim_start_matches('[').trim_end_matches(']');
+    name.eq_ignore_ascii_case("localhost") || bare.parse::<IpAddr>().is_ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn headers(pairs: &[(header::HeaderName, &'static str)]) -> HeaderMap {
+        pairs.iter().map(|(name, value)| (name.clone(), value.parse().unwrap())).collect()
+    }
+
+    #[test]
+    fn only_this_machines_own_names_are_answered_to() {
+        for (host, own) in [
+            ("127.0.0.1:8080", true),
+            ("localhost:8080", true),
+            ("LOCALHOST", true),
+            ("[::1]:8080", true),
+            ("[::1]", true),
+            ("evil.example", false),
+            ("localhost.evil.example:8080", false),
+            ("127.0.0.1.evil.example", false),
+            ("", false),
+        ] {
+            assert_eq!(names_this_machine(&headers(&[(header::HOST, host)])), own, "{host}");
+        }
+        assert!(names_this_machine(&HeaderMap::new()));
+    }
+
+    #[test]
+    fn a_page_of_another_address_is_foreign() {
+        let from = |origin| is_foreign(&headers(&[(header::HOST, "127.0.0.1:8080"), (header::ORIGIN, origin)]));
+        assert!(!from("http://127.0.0.1:8080"));
+        for origin in ["http://127.0.0.1:8081", "https://evil.example", "null", "http://127.0.0.1:8080.evil.example"] {
+            assert!(from(origin), "{origin}");
+        }
+        assert!(!is_foreign(&headers(&[(header::HOST, "127.0.0.1:8080")])));
+    }
+}

@@ -1,0 +1,64 @@
+//! `?wait=30s`: the answer comes when there is a result, or when that took too long.
+
+use std::time::Duration;
+
+use serde::Deserialize;
+use tokio::sync::broadcast::error::RecvError;
+use tokio::time::{Instant, timeout_at};
+
+use super::{Context, Problem, executions};
+use crate::model::ExecutionId;
+use crate::model::units::parse_duration;
+use crate::store::{ExecutionRecord, Hint};
+
+/// Longest wait.
+pub(super) const LONGEST: Duration = Duration::from_secs(60);
+
+/// Hints can be missed; this is how long an end may then go unnoticed.
+const POLL: Duration = Duration::from_secs(1);
+
+/// How long to wait.
+#[derive(Debug, Default, Deserialize, utoipa::IntoParams)]
+#[serde(deny_unknown_fields, default)]
+#[into_params(parameter_in = Query)]
+pub(super) struct Wait {
+    /// How long to wait for the end before answering, like `30s`; at most `60s`.
+    #[param(required = false, pattern = "^([1-9]|[1-5][0-9]|60)s$")]
+    wait: Option<String>,
+}
+
+impl Wait {
+    /// As a time; none where nothing is said.
+    pub(super) fn duration(&self) -> Result<Duration, Problem> {
+        let Some(text) = &self.wait else { return Ok(Duration::ZERO) };
+        match parse_duration(text) {
+            Ok(wait) if wait <= LONGEST => Ok(wait),
+            Ok(_) => Err(Problem::bad_request(format!("wait: at most {}s", LONGEST.as_secs()))),
+            Err(error) => Err(Problem::bad_request(format!("wait: {error}"))),
+        }
+    }
+}
+
+/// The execution once it has ended, or as it is after `wait`.
+pub(super) async fn ended(context: &Context, id: ExecutionId, wait: Duration) -> Result<ExecutionRecord, Problem> {
+    let until = Instant::now() + wait;
+    let mut hints = context.store.hints();
+    loop {
+        let record = executions::record(context, id).await?;
+        if record.summary.state.is_ended() || Instant::now() >= until {
+            return Ok(record);
+        }
+        let changed = async {
+            loop {
+                match hints.recv().await {
+                    Ok(Hint::Execution(changed)) if changed == id => return,
+                    Ok(_) => {}
+                    Err(RecvError::Lagged(_)) => return,
+                    Err(RecvError::Closed) => std::future::pending().await,
+                }
+            }
+        };
+        // However it ends, the execution is looked at again.
+        let _ = timeout_at(until.min(Instant::now() + POLL), changed).await;
+    }
+}

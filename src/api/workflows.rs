@@ -1,0 +1,232 @@
+//! `/v1/workflows`: list, show, put, enable, disable, validate.
+//!
+//! Definitions are the files of the daemon that is asked. Their entity tag is the digest of their text.
+
+use std::sync::Arc;
+
+use axum::Json;
+use axum::extract::State;
+use axum::http::{HeaderMap, HeaderName, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use serde::{Deserialize, Serialize};
+
+use super::extract::{Place, Text};
+use super::{Context, Finding, Problem};
+use crate::daemon::catalog::{Definition, WorkflowFolder};
+use crate::daemon::definitions::{ChangeError, Condition};
+
+/// A workflow.
+#[derive(Clone, Debug, Serialize, Deserialize, utoipa::ToSchema)]
+pub struct WorkflowView {
+    /// Its name; that of its file where there was never a version that is right.
+    pub name: String,
+    /// What it is for.
+    pub description: Option<String>,
+    /// Whether uploads start it; absent where there was never a version that is right.
+    pub enabled: Option<bool>,
+    /// Whether the version that runs is the one in the file.
+    pub current: bool,
+    /// Digest of the text: the entity tag.
+    pub digest: String,
+    /// Names of its activities, in order.
+    pub activities: Vec<String>,
+    /// What is wrong with the file.
+    pub problems: Vec<Finding>,
+    /// The text; absent in a list.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub yaml: Option<String>,
+}
+
+impl From<&Definition> for WorkflowView {
+    fn from(definition: &Definition) -> Self {
+        let digest = definition.digest();
+        let active = definition.active.as_deref();
+        let names = active.map(|workflow| {
+            let graph = &workflow.plan.graph;
+            workflow.plan.in_order().into_iter().map(|node| graph[node].name.clone()).collect()
+        });
+        Self {
+            name: definition.name.clone(),
+            description: active.and_then(|workflow| workflow.description.clone()),
+            enabled: active.map(|workflow| workflow.enabled),
+            current: active.is_some_and(|workflow| workflow.digest == digest),
+            digest,
+            activities: names.unwrap_or_default(),
+            problems: definition.problems.iter().map(Finding::from).collect(),
+            yaml: None,
+        }
+    }
+}
+
+/// Every workflow.
+#[derive(Clone, Debug, Serialize, Deserialize, utoipa::ToSchema)]
+pub struct WorkflowList {
+    /// In the order of their files.
+    pub items: Vec<WorkflowView>,
+}
+
+/// What a text turns out to be.
+#[derive(Clone, Debug, Serialize, Deserialize, utoipa::ToSchema)]
+pub struct Validation {
+    /// Whether it can be used.
+    pub valid: bool,
+    /// Everything that is wrong with it, and warnings.
+    pub problems: Vec<Finding>,
+}
+
+impl From<ChangeError> for Problem {
+    fn from(error: ChangeError) -> Self {
+        let status = match &error {
+            ChangeError::Wrong(diagnostics) => {
+                return Self::definition(diagnostics.iter().map(Finding::from).collect());
+            }
+            ChangeError::Name { .. } => StatusCode::UNPROCESSABLE_ENTITY,
+            ChangeError::Missing(_) => StatusCode::NOT_FOUND,
+            ChangeError::Changed => StatusCode::PRECONDITION_FAILED,
+            ChangeError::Refused(..) => StatusCode::CONFLICT,
+            ChangeError::Write { .. } => StatusCode::INTERNAL_SERVER_ERROR,
+        };
+        Self::of(&error, status)
+    }
+}
+
+/// Every workflow, with what is wrong with its file.
+#[utoipa::path(get, path = "/v1/workflows", tag = "workflows", operation_id = "list_workflows",
+    responses((status = 200, body = WorkflowList)))]
+pub(super) async fn list(State(context): State<Context>) -> Json<WorkflowList> {
+    Json(WorkflowList { items: context.catalog.definitions().iter().map(WorkflowView::from).collect() })
+}
+
+/// One workflow with its text.
+#[utoipa::path(get, path = "/v1/workflows/{name}", tag = "workflows", operation_id = "show_workflow",
+    params(
+        ("name" = String, Path, description = "Its name"),
+        ("If-None-Match" = Option<String>, Header, description = "Entity tag of what the sender has"),
+    ),
+    responses(
+        (status = 200, body = WorkflowView, headers(("ETag" = String))),
+        (status = 304, description = "The sender has it"),
+    ))]
+pub(super) async fn show(
+    State(context): State<Context>,
+    Place(name): Place<String>,
+    headers: HeaderMap,
+) -> Result<Response, Problem> {
+    let definition = find(&context, &name)?;
+    let known = tags(&headers, &header::IF_NONE_MATCH).unwrap_or_default();
+    if known.contains(&definition.digest()) {
+        return Ok((StatusCode::NOT_MODIFIED, tag(&definition)).into_response());
+    }
+    Ok(answer(StatusCode::OK, &definition))
+}
+
+/// Write a workflow into its file; uploads start it as it is now from the next one on.
+#[utoipa::path(put, path = "/v1/workflows/{name}", tag = "workflows", operation_id = "put_workflow",
+    params(
+        ("name" = String, Path, description = "Its name, which the text has to have too"),
+        ("If-Match" = Option<String>, Header, description = "Entity tag of what is replaced"),
+        ("If-None-Match" = Option<String>, Header, description = "`*`: there must be none"),
+    ),
+    request_body(content = String, content_type = "application/yaml"),
+    responses(
+        (status = 200, body = WorkflowView, description = "It was replaced", headers(("ETag" = String))),
+        (status = 201, body = WorkflowView, description = "It is new", headers(("ETag" = String))),
+    ))]
+pub(super) async fn put(
+    State(context): State<Context>,
+    Place(name): Place<String>,
+    headers: HeaderMap,
+    Text(text): Text,
+) -> Result<Response, Problem> {
+    let condition = Condition { new: tags(&headers, &header::IF_NONE_MATCH).is_some(), ..matching(&headers) };
+    let asked = name.clone();
+    let new = changing(&context, move |catalog| catalog.put(&asked, &text, &condition)).await?;
+    let status = if new { StatusCode::CREATED } else { StatusCode::OK };
+    Ok(answer(status, &find(&context, &name)?))
+}
+
+/// Let uploads start a workflow, in its file.
+#[utoipa::path(post, path = "/v1/workflows/{name}/enable", tag = "workflows", operation_id = "enable_workflow",
+    params(
+        ("name" = String, Path, description = "Its name"),
+        ("If-Match" = Option<String>, Header, description = "Entity tag of what is changed"),
+    ),
+    responses((status = 200, body = WorkflowView, headers(("ETag" = String)))))]
+pub(super) async fn enable(
+    State(context): State<Context>,
+    Place(name): Place<String>,
+    headers: HeaderMap,
+) -> Result<Response, Problem> {
+    switch(&context, name, true, &headers).await
+}
+
+/// Let uploads no longer start a workflow, in its file. What runs goes on.
+#[utoipa::path(post, path = "/v1/workflows/{name}/disable", tag = "workflows", operation_id = "disable_workflow",
+    params(
+        ("name" = String, Path, description = "Its name"),
+        ("If-Match" = Option<String>, Header, description = "Entity tag of what is changed"),
+    ),
+    responses((status = 200, body = WorkflowView, headers(("ETag" = String)))))]
+pub(super) async fn disable(
+    State(context): State<Context>,
+    Place(name): Place<String>,
+    headers: HeaderMap,
+) -> Result<Response, Problem> {
+    switch(&context, name, false, &headers).await
+}
+
+/// Check a workflow with the templates of this daemon, and write nothing.
+#[utoipa::path(post, path = "/v1/workflows/validate", tag = "workflows", operation_id = "validate_workflow",
+    request_body(content = String, content_type = "application/yaml"),
+    responses((status = 200, body = Validation)))]
+pub(super) async fn validate(State(context): State<Context>, Text(text): Text) -> Json<Validation> {
+    let catalog = Arc::clone(&context.catalog);
+    let compiled = tokio::task::spawn_blocking(move || catalog.compile("workflow.yaml", &text)).await;
+    Json(compiled.map_or(Validation { valid: false, problems: Vec::new() }, |compiled| Validation {
+        valid: compiled.workflow.is_some(),
+        problems: compiled.diagnostics.iter().map(Finding::from).collect(),
+    }))
+}
+
+async fn switch(context: &Context, name: String, enabled: bool, headers: &HeaderMap) -> Result<Response, Problem> {
+    let condition = matching(headers);
+    let asked = name.clone();
+    changing(context, move |catalog| catalog.switch(&asked, enabled, &condition)).await?;
+    Ok(answer(StatusCode::OK, &find(context, &name)?))
+}
+
+/// Changes files where nobody waits for them.
+async fn changing<T: Send + 'static>(
+    context: &Context,
+    change: impl FnOnce(&WorkflowFolder) -> Result<T, ChangeError> + Send + 'static,
+) -> Result<T, Problem> {
+    let catalog = Arc::clone(&context.catalog);
+    let changed = tokio::task::spawn_blocking(move || change(&catalog)).await;
+    let broken = |_| Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "WF0004", "the definition could not be checked");
+    Ok(changed.map_err(broken)??)
+}
+
+fn find(context: &Context, name: &str) -> Result<Definition, Problem> {
+    let definitions = context.catalog.definitions();
+    definitions.into_iter().find(|one| one.name == name).ok_or_else(|| Problem::not_found("workflow", name))
+}
+
+fn answer(status: StatusCode, definition: &Definition) -> Response {
+    let view = WorkflowView { yaml: Some(definition.text.clone()), ..WorkflowView::from(definition) };
+    (status, tag(definition), Json(view)).into_response()
+}
+
+fn tag(definition: &Definition) -> [(HeaderName, String); 1] {
+    [(header::ETAG, format!("\"{}\"", definition.digest()))]
+}
+
+fn matching(headers: &HeaderMap) -> Condition {
+    Condition { matches: tags(headers, &header::IF_MATCH), new: false }
+}
+
+/// Entity tags of a condition, without quotes; absent where it is not made.
+fn tags(headers: &HeaderMap, name: &HeaderName) -> Option<Vec<String>> {
+    let text = headers.get(name)?.to_str().unwrap_or_default();
+    let bare = |tag: &str| tag.trim().trim_start_matches("W/").trim_matches('"').to_owned();
+    Some(text.split(',').map(bare).collect())
+}

@@ -1,0 +1,283 @@
+//! `reelmill jobs`: submit, list, show, cancel, priority.
+
+use clap::{Args, Subcommand, ValueEnum};
+use reqwest::Method;
+use serde_json::{Map, Value};
+
+use super::client::Client;
+use super::executions::{place, second, state};
+use super::output::Output;
+use super::{CliError, DaemonArgs, Exit, local};
+use crate::api::executions::{InputBody, PriorityPatch};
+use crate::api::jobs::{JobBody, JobPage, JobView, OutputBody};
+use crate::model::plan::ActivityKind;
+use crate::model::{ExecutionState, JobId, JobState};
+
+/// Single jobs, without a workflow.
+///
+///   reelmill jobs submit analysis s3://uploads/clip.mp4 --wait 30s
+///   reelmill jobs submit transcode s3://uploads/clip.mp4 --template h264-360p --set name=small.mp4 \
+///       --output s3://media/small/
+///
+/// A job is an execution of one activity: `reelmill logs JOB` and `reelmill executions show JOB --follow` work too.
+#[derive(Debug, Args)]
+#[command(verbatim_doc_comment)]
+pub(super) struct JobsArgs {
+    #[command(flatten)]
+    daemon: DaemonArgs,
+    #[command(subcommand)]
+    action: Action,
+}
+
+#[derive(Debug, Subcommand)]
+enum Action {
+    /// Submit a job; exit code 1 where it was waited for and did not succeed
+    Submit(SubmitArgs),
+    /// Jobs, newest first
+    List {
+        /// Only of this type
+        #[arg(long = "type", value_enum)]
+        kind: Option<Kind>,
+        /// Only in this state; running until it has ended
+        #[arg(long, value_parser = state)]
+        state: Option<ExecutionState>,
+        /// At most so many
+        #[arg(long, default_value_t = 20, value_parser = clap::value_parser!(u32).range(1..=1000))]
+        limit: u32,
+    },
+    /// One job
+    Show {
+        /// Its identifier
+        job: JobId,
+        /// Wait for its end so long, at most 60s; exit code 1 where it did not succeed
+        #[arg(long)]
+        wait: Option<String>,
+    },
+    /// Stop a job
+    Cancel {
+        /// Its identifier
+        job: JobId,
+    },
+    /// Give a job that has not ended another priority
+    Priority {
+        /// Its identifier
+        job: JobId,
+        /// 1–10, 10 first
+        #[arg(value_parser = clap::value_parser!(u8).range(1..=10))]
+        priority: u8,
+    },
+}
+
+/// Types of jobs.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum Kind {
+    Analysis,
+    Transcode,
+    Remux,
+    Snapshot,
+    Watermark,
+    Package,
+}
+
+impl From<Kind> for ActivityKind {
+    fn from(kind: Kind) -> Self {
+        match kind {
+            Kind::Analysis => Self::Analysis,
+            Kind::Transcode => Self::Transcode,
+            Kind::Remux => Self::Remux,
+            Kind::Snapshot => Self::Snapshot,
+            Kind::Watermark => Self::Watermark,
+            Kind::Package => Self::Package,
+        }
+    }
+}
+
+#[derive(Debug, Args)]
+struct SubmitArgs {
+    /// What to do
+    #[arg(value_enum)]
+    kind: Kind,
+    /// The object to work on: s3://bucket/key
+    input: String,
+    /// Template to begin with
+    #[arg(long)]
+    template: Option<String>,
+    /// Set a parameter, nested ones by dots, values as in YAML; may stand several times
+    #[arg(long, value_name = "PATH=VALUE", value_parser = super::run::pair)]
+    set: Vec<(String, String)>,
+    /// Where outputs go: s3://bucket/prefix
+    #[arg(long)]
+    output: Option<String>,
+    /// Queue
+    #[arg(long)]
+    queue: Option<String>,
+    /// 1–10, 10 first
+    #[arg(long, value_parser = clap::value_parser!(u8).range(1..=10))]
+    priority: Option<u8>,
+    /// Wall-clock limit of one attempt, like 30m
+    #[arg(long)]
+    timeout: Option<String>,
+    /// Any text, repeated in notifications
+    #[arg(long)]
+    user_data: Option<String>,
+    /// Wait for the result so long, at most 60s
+    #[arg(long)]
+    wait: Option<String>,
+    /// Sent again under the same key, the job is not submitted again
+    #[arg(long)]
+    idempotency_key: Option<String>,
+}
+
+pub(super) async fn jobs(args: JobsArgs, output: Output) -> Result<Exit, CliError> {
+    let client = Client::new(&args.daemon)?;
+    let (job, waited): (JobView, bool) = match args.action {
+        Action::List { kind, state, limit } => {
+            let mut query = vec![("limit", limit.to_string())];
+            query.extend(kind.map(|kind| ("type", ActivityKind::from(kind).as_str().to_owned())));
+            query.extend(state.map(|state| ("state", state.to_string())));
+            list(&client.get("/v1/jobs", &query).await?, output);
+            return Ok(Exit::Done);
+        }
+        Action::Submit(args) => {
+            let wait = args.wait.clone();
+            let key = args.idempotency_key.clone();
+            let path = wait.as_ref().map_or("/v1/jobs".to_owned(), |wait| format!("/v1/jobs?wait={wait}"));
+            let headers: Vec<_> = key.as_deref().map(|key| ("idempotency-key", key)).into_iter().collect();
+            (client.call_with(Method::POST, &path, &headers, &body(args)?).await?, wait.is_some())
+        }
+        Action::Show { job, wait } => {
+            let query: Vec<_> = wait.clone().map(|wait| ("wait", wait)).into_iter().collect();
+            (client.get(&format!("/v1/jobs/{job}"), &query).await?, wait.is_some())
+        }
+        Action::Cancel { job } => (client.post(&format!("/v1/jobs/{job}/cancel")).await?, false),
+        Action::Priority { job, priority } => {
+            (client.call(Method::PATCH, &format!("/v1/jobs/{job}"), &PriorityPatch { priority }).await?, false)
+        }
+    };
+    show(&job, output);
+    let failed = waited && job.state.is_ended() && job.state != JobState::Succeeded;
+    Ok(if failed { Exit::Failed } else { Exit::Done })
+}
+
+fn body(args: SubmitArgs) -> Result<JobBody, CliError> {
+    let location = |text: &str| {
+        let wrong = || CliError::usage(format!("`{text}` is not an object: write s3://bucket/key"));
+        local::parse_location(text).unwrap_or_else(|| Err(wrong()))
+    };
+    let input = location(&args.input)?;
+    let output = args.output.as_deref().map(target).transpose()?;
+    let mut parameters = Map::new();
+    for (path, value) in args.set {
+        set(&mut parameters, &path, serde_yaml::from_str(&value).unwrap_or(Value::String(value)))
+            .ok_or_else(|| CliError::usage(format!("--set: `{path}` lies below a value")))?;
+    }
+    Ok(JobBody {
+        kind: args.kind.into(),
+        input: InputBody { bucket: input.bucket, key: input.key, version: None },
+        template: args.template,
+        parameters,
+        output,
+        queue: args.queue,
+        priority: args.priority,
+        timeout: args.timeout,
+        user_data: args.user_data,
+    })
+}
+
+/// `s3://bucket/prefix`, whose prefix may be empty.
+fn target(text: &str) -> Result<OutputBody, CliError> {
+    let (bucket, prefix) = text
+        .strip_prefix("s3://")
+        .map(|rest| rest.split_once('/').unwrap_or((rest, "")))
+        .filter(|(bucket, _)| !bucket.is_empty())
+        .ok_or_else(|| CliError::usage(format!("`{text}` is not a place: write s3://bucket/prefix")))?;
+    Ok(OutputBody { bucket: bucket.to_owned(), prefix: Some(prefix.to_owned()).filter(|prefix| !prefix.is_empty()) })
+}
+
+/// Sets a value at a path of names between dots; absent where something else than a mapping is in the way.
+fn set(map: &mut Map<String, Value>, path: &str, value: Value) -> Option<()> {
+    match path.split_once('.') {
+        None => {
+            map.insert(path.to_owned(), value);
+            Some(())
+        }
+        Some((first, rest)) => {
+            let below = map.entry(first).or_insert_with(|| Value::Object(Map::new()));
+            set(below.as_object_mut()?, rest, value)
+        }
+    }
+}
+
+fn list(page: &JobPage, output: Output) {
+    if output.json {
+        output.json_line(page);
+        return;
+    }
+    let row = |item: &crate::api::jobs::JobSummary| {
+        [
+            item.id.to_string(),
+            item.kind.as_str().to_owned(),
+            item.state.to_string(),
+            second(&item.created_at),
+            item.input.location.to_string(),
+        ]
+    };
+    let rows: Vec<[String; 5]> = page.items.iter().map(row).collect();
+    output.table(["JOB", "TYPE", "STATE", "CREATED (UTC)", "OBJECT"], &rows);
+    if page.next.is_some() {
+        output.note("there are more; a higher --limit, --type and --state choose others");
+    }
+}
+
+fn show(job: &JobView, output: Output) {
+    if output.json {
+        output.json_line(job);
+        return;
+    }
+    output.line(format_args!("job        {}", job.id));
+    output.line(format_args!("type       {}", job.kind.as_str()));
+    output.line(format_args!("object     {}", job.input.location));
+    output.line(format_args!("queue      {}, priority {}", job.queue, job.priority));
+    match &job.stopping {
+        None => output.line(format_args!("state      {}", job.state)),
+        Some(why) => output.line(format_args!("state      {}, stopping: {why}", job.state)),
+    }
+    output.line(format_args!("created    {} UTC", second(&job.created_at)));
+    if let Some(ended_at) = &job.ended_at {
+        output.line(format_args!("ended      {} UTC", second(ended_at)));
+    }
+    if let Some(failure) = &job.error {
+        output.line(format_args!("error      {failure}"));
+    }
+    for made in &job.outputs {
+        output.line(format_args!("made       {}", place(made)));
+    }
+    if !job.result.is_null() {
+        output.line(format_args!("\n{:#}", job.result));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn parameters_are_nested_by_dots() {
+        let mut map = Map::new();
+        for (path, value) in [("name", json!("a.mp4")), ("video.crf", json!(20)), ("video.codec", json!("h264"))] {
+            set(&mut map, path, value).unwrap();
+        }
+        assert_eq!(Value::Object(map.clone()), json!({"name": "a.mp4", "video": {"crf": 20, "codec": "h264"}}));
+        assert!(set(&mut map, "name.x", json!(1)).is_none());
+    }
+
+    #[test]
+    fn outputs_go_to_a_bucket_and_a_prefix() {
+        let parts = |text| target(text).ok().map(|target| (target.bucket, target.prefix));
+        assert_eq!(parts("s3://media/a/b/"), Some(("media".to_owned(), Some("a/b/".to_owned()))));
+        assert_eq!(parts("s3://media"), Some(("media".to_owned(), None)));
+        assert!(parts("media/a").is_none() && parts("s3:///a").is_none());
+    }
+}

@@ -1,0 +1,179 @@
+//! `reelmill plan`: what a workflow would do with a file. Nothing is done but looking into it.
+//!
+//! The execution is played through in a store of its own: an analysis answers what the file holds, everything else is
+//! taken to succeed, and what an activity would do is what it would be given.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use clap::Args;
+use serde::Serialize;
+use serde_json::Value;
+
+use super::output::Output;
+use super::{CliError, Exit, WorkerArgs, local, probe, validate};
+use crate::engine::ActivityState;
+use crate::model::media::MediaInfo;
+use crate::model::plan::{ActivityKind, Plan};
+use crate::model::work::{self, FileRole, Work};
+use crate::model::{
+    Clock, ExecutionId, Failure, Ids, InputObject, JobId, ObjectLocation, OutputObject, RandomIds, SystemClock,
+};
+use crate::objects::OCTET_STREAM;
+use crate::store::sqlite::SqliteStore;
+use crate::store::{Claim, Claimant, NewExecution, Store};
+use crate::workflow::{self, Evaluator, ResolveContext, Resolved, Workflow, resolve};
+
+/// Bucket of the input file where the workflow names none.
+const INPUT_BUCKET: &str = "input";
+/// Nothing here takes so long that a lease matters.
+const LEASE: Duration = Duration::from_secs(3_600);
+
+/// Say what a workflow would do with a file: which activities, with which parameters, to which keys. Runs nothing.
+#[derive(Debug, Args)]
+pub(super) struct PlanArgs {
+    #[command(flatten)]
+    worker: WorkerArgs,
+    /// Workflow file
+    workflow: PathBuf,
+    /// A file, or s3://bucket/key
+    file: String,
+    /// Set a parameter of the workflow
+    #[arg(long, value_name = "NAME=VALUE", value_parser = super::run::pair)]
+    set: Vec<(String, String)>,
+}
+
+/// What an activity would do.
+#[derive(Debug, Serialize)]
+struct Step {
+    activity: String,
+    #[serde(rename = "type")]
+    kind: ActivityKind,
+    /// Why it would not run, or why that cannot be told before the execution runs.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    remark: Option<String>,
+    /// What it would make, as `s3://bucket/key`; segments and the like are left out.
+    makes: Vec<String>,
+    /// What the worker would be given.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    work: Option<Work>,
+}
+
+pub(super) async fn plan(args: PlanArgs, output: Output) -> Result<Exit, CliError> {
+    let workflow = validate::load(&args.workflow, output)?;
+    let info = probe::look(&args.worker, &args.file, false).await?;
+    let input = input(&args.file, &info, &workflow)?;
+    let given: BTreeMap<String, String> = args.set.into_iter().collect();
+    let params = workflow::params(&workflow.plan, &given, &BTreeMap::new())
+        .map_err(|failure| CliError { exit: Exit::Usage, ..failure.into() })?;
+    let steps = play(&workflow.plan, input.clone(), params, &info).await?;
+    if output.json {
+        output.json_line(&serde_json::json!({
+            "type": "plan", "workflow": workflow.name, "input": input, "activities": steps,
+        }));
+        return Ok(Exit::Done);
+    }
+    let row = |step: &Step| {
+        let makes = match (&step.remark, step.makes.as_slice()) {
+            (Some(remark), _) => remark.clone(),
+            (None, makes) => makes.join(", "),
+        };
+        [step.activity.clone(), step.kind.as_str().to_owned(), makes]
+    };
+    output.table(["ACTIVITY", "TYPE", "MAKES"], &steps.iter().map(row).collect::<Vec<_>>());
+    Ok(Exit::Done)
+}
+
+fn input(file: &str, info: &MediaInfo, workflow: &Workflow) -> Result<InputObject, CliError> {
+    let location = match local::parse_location(file) {
+        Some(location) => location?,
+        None => ObjectLocation {
+            bucket: workflow.trigger.as_ref().map_or(INPUT_BUCKET, |trigger| trigger.bucket.as_str()).to_owned(),
+            key: Path::new(file).file_name().unwrap_or_default().to_string_lossy().into_owned(),
+        },
+    };
+    let size_bytes = Some(info.format.size_bytes);
+    Ok(InputObject { location, size_bytes, etag: None, version: None, metadata: BTreeMap::new() })
+}
+
+/// Plays an execution through; answers its steps in the order of the plan.
+async fn play(
+    plan: &Arc<Plan>,
+    input: InputObject,
+    params: BTreeMap<String, Value>,
+    info: &MediaInfo,
+) -> Result<Vec<Step>, CliError> {
+    let store = SqliteStore::open_in_memory(Arc::new(Evaluator))?;
+    let now = SystemClock.now();
+    let id = ExecutionId(RandomIds.next(now));
+    let jobs = plan.graph.node_indices().map(|_| JobId(RandomIds.next(now))).collect();
+    let (user_data, cause) = (None, "a plan".to_owned());
+    store.start(NewExecution { id, jobs, plan: Arc::clone(plan), input, params, user_data, cause }, now).await?;
+    let mut resolved = BTreeMap::new();
+    while let Some(claim) = store.claim(&Claimant::of_all("plan"), LEASE, now).await? {
+        let made = resolve(&claim.plan, claim.activity, &context(&claim));
+        let analysis = plan.graph.node_weights().nth(claim.activity).is_some_and(|a| a.kind == ActivityKind::Analysis);
+        let result = if analysis { serde_json::to_value(info).unwrap_or_default() } else { Value::Null };
+        let outputs = made.as_ref().map(outputs).unwrap_or_default();
+        store.succeed(claim.job, claim.attempt, result, outputs, now).await?;
+        resolved.insert(claim.activity, made);
+    }
+    let record = store.execution(id).await?;
+    let states = record.map(|record| record.state.activities).unwrap_or_default();
+    let order = plan.in_order();
+    Ok(order.iter().map(|node| step(plan, node.index(), resolved.remove(&node.index()), states.get(node.index()))).collect())
+}
+
+fn context(claim: &Claim) -> ResolveContext<'_> {
+    ResolveContext {
+        execution: claim.execution,
+        created_at: claim.created_at,
+        input: &claim.input,
+        params: &claim.params,
+        state: &claim.state,
+    }
+}
+
+fn step(plan: &Plan, index: usize, resolved: Option<Result<Resolved, Failure>>, state: Option<&ActivityState>) -> Step {
+    let activity = &plan.graph[petgraph::graph::NodeIndex::new(index)];
+    let (remark, makes, work) = match (resolved, state) {
+        (Some(Ok(resolved)), _) => {
+            (None, outputs(&resolved).iter().map(|output| output.location.to_string()).collect(), Some(resolved.work))
+        }
+        (Some(Err(failure)), _) => (Some(format!("not known before it runs: {failure}")), Vec::new(), None),
+        (None, Some(ActivityState::Skipped { reason, .. })) => (Some(format!("skipped: {reason}")), Vec::new(), None),
+        (None, Some(ActivityState::Failed { failure, .. })) => {
+            (Some(format!("not known before it runs: {failure}")), Vec::new(), None)
+        }
+        (None, _) => (Some("not reached".to_owned()), Vec::new(), None),
+    };
+    Step { activity: activity.name.clone(), kind: activity.kind, remark, makes, work }
+}
+
+/// What work would make, as far as its names are known before.
+fn outputs(resolved: &Resolved) -> Vec<OutputObject> {
+    let files: Vec<(String, FileRole)> = match &resolved.work {
+        Work::Analysis(_) => Vec::new(),
+        Work::Pipeline(pipeline) => pipeline
+            .outputs
+            .iter()
+            .map(|output| match output {
+                work::Output::Media(media) => (media.file.clone(), FileRole::Media),
+                work::Output::Snapshot(snapshot) => (snapshot.file.clone(), FileRole::Image),
+            })
+            .collect(),
+        Work::Package(package) => {
+            package.master.iter().chain(&package.mpd).map(|file| (file.clone(), FileRole::Master)).collect()
+        }
+    };
+    let object = |(file, role): (String, FileRole)| OutputObject {
+        location: ObjectLocation { bucket: resolved.bucket.clone(), key: format!("{}{file}", resolved.prefix) },
+        size_bytes: 0,
+        content_type: OCTET_STREAM.to_owned(),
+        role,
+        media: None,
+    };
+    files.into_iter().map(object).collect()
+}

@@ -1,0 +1,123 @@
+//! `reelmill workflows`: list, show, put, enable, disable.
+
+use std::path::PathBuf;
+
+use clap::{Args, Subcommand};
+
+use super::client::Client;
+use super::output::Output;
+use super::{CliError, DaemonArgs, Exit};
+use crate::api::Finding;
+use crate::api::workflows::{WorkflowList, WorkflowView};
+
+/// The workflows of a daemon.
+#[derive(Debug, Args)]
+pub(super) struct WorkflowsArgs {
+    #[command(flatten)]
+    daemon: DaemonArgs,
+    #[command(subcommand)]
+    action: Action,
+}
+
+#[derive(Debug, Subcommand)]
+enum Action {
+    /// Every workflow
+    List,
+    /// The text of one, and what is wrong with it
+    Show {
+        /// Its name
+        workflow: String,
+    },
+    /// Write a workflow, or replace one
+    Put {
+        /// Its name
+        workflow: String,
+        /// File with its text
+        file: PathBuf,
+        /// Digest of the text that is replaced: another one is left alone
+        #[arg(long, value_name = "DIGEST")]
+        replaces: Option<String>,
+    },
+    /// Let uploads start a workflow
+    Enable {
+        /// Its name
+        workflow: String,
+    },
+    /// Let uploads no longer start a workflow; what runs goes on
+    Disable {
+        /// Its name
+        workflow: String,
+    },
+}
+
+pub(super) async fn workflows(args: WorkflowsArgs, output: Output) -> Result<Exit, CliError> {
+    let client = Client::new(&args.daemon)?;
+    let workflow: WorkflowView = match args.action {
+        Action::List => {
+            let list: WorkflowList = client.get("/v1/workflows", &[]).await?;
+            if output.json {
+                output.json_line(&list);
+            } else {
+                table(&list.items, output);
+            }
+            return Ok(Exit::Done);
+        }
+        Action::Show { workflow } => {
+            let workflow: WorkflowView = client.get(&path(&workflow, ""), &[]).await?;
+            if output.json {
+                output.json_line(&workflow);
+            } else {
+                problems(&workflow.problems, output);
+                output.line(workflow.yaml.unwrap_or_default().trim_end());
+            }
+            return Ok(Exit::Done);
+        }
+        Action::Put { workflow, file, replaces } => {
+            let text = std::fs::read_to_string(&file).map_err(|error| CliError::file(&file, &error))?;
+            let matches = replaces.map(|digest| format!("\"{digest}\""));
+            client.put_text(&path(&workflow, ""), matches.as_deref(), text).await?
+        }
+        Action::Enable { workflow } => client.post(&path(&workflow, "/enable")).await?,
+        Action::Disable { workflow } => client.post(&path(&workflow, "/disable")).await?,
+    };
+    if output.json {
+        output.json_line(&workflow);
+    } else {
+        problems(&workflow.problems, output);
+        table(std::slice::from_ref(&workflow), output);
+    }
+    Ok(Exit::Done)
+}
+
+/// The path of a workflow, whatever its name holds.
+fn path(name: &str, rest: &str) -> String {
+    let name = percent_encoding::utf8_percent_encode(name, percent_encoding::NON_ALPHANUMERIC);
+    format!("/v1/workflows/{name}{rest}")
+}
+
+fn table(workflows: &[WorkflowView], output: Output) {
+    let row = |workflow: &WorkflowView| {
+        let state = match (workflow.enabled, workflow.current) {
+            (None, _) => "broken",
+            (Some(_), false) => "an earlier version, the file is broken",
+            (Some(true), true) => "enabled",
+            (Some(false), true) => "disabled",
+        };
+        [
+            workflow.name.clone(),
+            state.to_owned(),
+            workflow.activities.len().to_string(),
+            workflow.description.clone().unwrap_or_default(),
+        ]
+    };
+    let rows: Vec<[String; 4]> = workflows.iter().map(row).collect();
+    output.table(["WORKFLOW", "STATE", "ACTIVITIES", "DESCRIPTION"], &rows);
+}
+
+fn problems(problems: &[Finding], output: Output) {
+    for Finding { severity, code, message, hint, line, column } in problems {
+        let place = line.zip(*column).map(|(line, column)| format!("{line}:{column}: ")).unwrap_or_default();
+        let hint = hint.as_ref().map(|hint| format!(" ({hint})")).unwrap_or_default();
+        output.note(format_args!("{place}{severity}[{code}]: {message}{hint}"));
+    }
+}

@@ -1,0 +1,193 @@
+//! Workflow files changed from outside: put, switched on and off.
+//!
+//! **Invariant**: what is written has compiled; a file is replaced whole or not at all; whoever says which version they
+//! replace never replaces another one.
+
+use std::io::Write;
+use std::path::Path;
+use std::sync::{MutexGuard, PoisonError};
+
+use super::catalog::{Definition, WorkflowFolder};
+use crate::workflow::{self, Compiled};
+use crate::yaml::Diagnostic;
+
+/// What must be so for a change to be made.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Condition {
+    /// The digests of which the present text must have one; `*` is any.
+    pub matches: Option<Vec<String>>,
+    /// Whether there must be none yet.
+    pub new: bool,
+}
+
+/// Why a definition was not changed.
+#[derive(Debug, thiserror::Error)]
+pub enum ChangeError {
+    /// It cannot be used.
+    #[error("the definition has mistakes")]
+    Wrong(Vec<Diagnostic>),
+    /// It has another name.
+    #[error("CLI0018: the definition is called `{found}`, not `{asked}`")]
+    Name {
+        /// Its own.
+        found: String,
+        /// The one that was asked for.
+        asked: String,
+    },
+    /// There is none of that name.
+    #[error("STORE0006: there is no workflow {0}")]
+    Missing(String),
+    /// It is another version than the one that was to be replaced.
+    #[error("CLI0019: the definition is another one by now; look at it again")]
+    Changed,
+    /// It cannot be switched where it stands.
+    #[error("CLI0020: {0} cannot be changed here: {1}")]
+    Refused(String, &'static str),
+    /// The file cannot be written.
+    #[error("CLI0005: cannot write {path}")]
+    Write {
+        /// The file.
+        path: String,
+        /// Why.
+        #[source]
+        source: std::io::Error,
+    },
+}
+
+impl WorkflowFolder {
+    /// Writes a workflow; answers whether it is a new one.
+    pub fn put(&self, name: &str, text: &str, condition: &Condition) -> Result<bool, ChangeError> {
+        let _changing = self.change();
+        let Compiled { workflow, diagnostics } = self.compile(&format!("{name}.yaml"), text);
+        let Some(workflow) = workflow else { return Err(ChangeError::Wrong(diagnostics)) };
+        if workflow.name != name {
+            return Err(ChangeError::Name { found: workflow.name, asked: name.to_owned() });
+        }
+        self.reread()?;
+        let definitions = self.definitions();
+        let present = definitions.iter().find(|definition| definition.name == name);
+        condition.holds(present)?;
+        // The name has passed as one: letters, digits, `-` and `_`.
+        let path = present.map_or_else(|| self.folder.join(format!("{name}.yaml")), |present| present.path.clone());
+        if present.is_none() && path.exists() {
+            return Err(ChangeError::Refused(name.to_owned(), "its file holds another workflow"));
+        }
+        write(&path, text)?;
+        self.reread()?;
+        Ok(present.is_none())
+    }
+
+    /// Switches a workflow on or off, in its file.
+    pub fn switch(&self, name: &str, enabled: bool, condition: &Condition) -> Result<(), ChangeError> {
+        let _changing = self.change();
+        self.reread()?;
+        let definitions = self.definitions();
+        let present = definitions.iter().find(|definition| definition.name == name);
+        let present = present.ok_or_else(|| ChangeError::Missing(name.to_owned()))?;
+        condition.holds(Some(present))?;
+        let refused = |why| ChangeError::Refused(name.to_owned(), why);
+        let text = workflow::with_enabled(&present.text, enabled)
+            .ok_or_else(|| refused("its name does not begin a line of its file"))?;
+        match self.compile(&present.path.display().to_string(), &text).workflow {
+            Some(workflow) if workflow.enabled == enabled => {}
+            _ => return Err(refused("its file has mistakes, which come first")),
+        }
+        if text != present.text {
+            write(&present.path, &text)?;
+            self.reread()?;
+        }
+        Ok(())
+    }
+
+    fn change(&self) -> MutexGuard<'_, ()> {
+        self.changing.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn reread(&self) -> Result<(), ChangeError> {
+        let write = |source| ChangeError::Write { path: self.folder.display().to_string(), source };
+        self.reload().map(|_| ()).map_err(write)
+    }
+}
+
+impl Condition {
+    fn holds(&self, present: Option<&Definition>) -> Result<(), ChangeError> {
+        let matches = match (&self.matches, present) {
+            (None, _) => true,
+            (Some(_), None) => false,
+            (Some(wanted), Some(present)) => wanted.iter().any(|one| *one == "*" || *one == present.digest()),
+        };
+        if matches && !(self.new && present.is_some()) { Ok(()) } else { Err(ChangeError::Changed) }
+    }
+}
+
+fn write(path: &Path, text: &str) -> Result<(), ChangeError> {
+    let failed = |source| ChangeError::Write { path: path.display().to_string(), source };
+    // No workflow file ends so: it is not read before it is whole.
+    let part = path.with_extension("yaml.part");
+    let written = || {
+        if let Some(folder) = path.parent() {
+            std::fs::create_dir_all(folder)?;
+        }
+        let mut file = std::fs::File::create(&part)?;
+        file.write_all(text.as_bytes())?;
+        file.sync_all()?;
+        std::fs::rename(&part, path)
+    };
+    written().map_err(failed)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::intake::Catalog;
+
+    const TEXT: &str = "# mine\nname: vod\noutput: { bucket: media }\nactivities: { a: { analysis: {} } }\n";
+
+    #[test]
+    fn a_workflow_is_put_replaced_and_switched() {
+        let folder = tempfile::tempdir().unwrap();
+        let catalog = WorkflowFolder::open(&folder.path().join("workflows")).unwrap();
+        let new = Condition { new: true, ..Condition::default() };
+        assert!(catalog.put("vod", TEXT, &new).unwrap());
+        assert_eq!(catalog.active()[0].name, "vod");
+        assert!(matches!(catalog.put("vod", TEXT, &new), Err(ChangeError::Changed)));
+
+        let is = |digest: String| Condition { matches: Some(vec![digest]), new: false };
+        let changed = TEXT.replace("media", "films");
+        assert!(matches!(catalog.put("vod", &changed, &is("0".repeat(64))), Err(ChangeError::Changed)));
+        assert!(!catalog.put("vod", &changed, &is(workflow::digest(TEXT))).unwrap());
+        assert!(matches!(catalog.put("vod", TEXT, &is(workflow::digest(TEXT))), Err(ChangeError::Changed)));
+
+        catalog.switch("vod", false, &Condition::default()).unwrap();
+        assert!(!catalog.active()[0].enabled);
+        let text = std::fs::read_to_string(folder.path().join("workflows/vod.yaml")).unwrap();
+        assert_eq!(text, changed.replace("name:", "enabled: false\nname:"));
+        catalog.switch("vod", true, &is(workflow::digest(&text))).unwrap();
+        assert!(catalog.active()[0].enabled);
+        assert!(matches!(catalog.switch("dov", true, &Condition::default()), Err(ChangeError::Missing(_))));
+    }
+
+    #[test]
+    fn what_cannot_be_used_is_not_written_and_no_name_leaves_the_folder() {
+        let folder = tempfile::tempdir().unwrap();
+        let catalog = WorkflowFolder::open(&folder.path().join("workflows")).unwrap();
+        let put = |name: &str, text: &str| catalog.put(name, text, &Condition::default());
+        assert!(matches!(put("vod", "name: vod\n"), Err(ChangeError::Wrong(_))));
+        assert!(matches!(put("other", TEXT), Err(ChangeError::Name { .. })));
+        for name in ["../vod", "..", "/etc/vod", "a/b", "a\\b", ".vod", "VOD", "a\u{0}b"] {
+            let quoted = serde_json::to_string(name).unwrap();
+            let refused = put(name, &TEXT.replace("name: vod", &format!("name: {quoted}")));
+            assert!(matches!(refused, Err(ChangeError::Wrong(_))), "{name}: {refused:?}");
+        }
+        assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0, "nothing was written");
+    }
+
+    #[test]
+    fn a_file_of_another_workflow_is_not_taken() {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::write(folder.path().join("vod.yaml"), TEXT.replace("name: vod", "name: other")).unwrap();
+        let catalog = WorkflowFolder::open(folder.path()).unwrap();
+        assert!(matches!(catalog.put("vod", TEXT, &Condition::default()), Err(ChangeError::Refused(..))));
+        assert!(!catalog.put("other", &TEXT.replace("name: vod", "name: other"), &Condition::default()).unwrap());
+    }
+}

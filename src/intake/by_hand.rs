@@ -1,0 +1,28 @@
+//! Executions that somebody asks for: no event, the same limits.
+
+use super::{Intake, IntakeError};
+use crate::model::{InputObject, ObjectLocation};
+use crate::objects::{ObjectError, Revision};
+use crate::store::NewExecution;
+
+impl Intake {
+    /// The object as it is now, or as that version of it is: what is started works on this upload and no later one.
+    pub async fn look_up(&self, location: ObjectLocation, version: Option<String>) -> Result<InputObject, ObjectError> {
+        let head = self.objects.head(&location, Revision { version: version.as_deref(), etag: None }).await?;
+        Ok(InputObject {
+            location,
+            size_bytes: Some(head.size_bytes),
+            etag: Some(head.etag),
+            version: version.or(head.version),
+            metadata: head.metadata,
+        })
+    }
+
+    /// Starts an execution, unless one of its queues holds enough. Repeating it with the same identifier changes nothing.
+    pub async fn start(&self, execution: NewExecution) -> Result<(), IntakeError> {
+        if let Some((queue, waiting)) = self.backlog.admit(&self.store, &execution.plan).await? {
+            return Err(IntakeError::Full { queue, waiting });
+        }
+        Ok(self.store.start(execution, self.clock.now()).await?)
+    }
+}

@@ -1,0 +1,163 @@
+//! Delivery to HTTP receivers, signed as Standard Webhooks says.
+//!
+//! **Invariant**: nothing is sent unsigned; nothing is sent to an address that [`Reach`] does not allow, nor to another
+//! host than the one that was named; no proxy is asked, which would resolve names on its own.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use hmac::{Hmac, KeyInit, Mac};
+use ipnet::IpNet;
+use reqwest::header::CONTENT_TYPE;
+use reqwest::redirect::Policy;
+use reqwest::{Client, StatusCode, Url};
+use serde_json::Value;
+use sha2::Sha256;
+
+use super::NotifyError;
+use super::address::Reach;
+use crate::model::Clock;
+
+/// How long a connection may take.
+const CONNECT: Duration = Duration::from_secs(5);
+/// Redirects within one host that are followed.
+const REDIRECTS: usize = 3;
+
+/// What webhooks are sent with.
+#[derive(Clone, Default)]
+pub struct WebhookOptions {
+    /// Secret that all are signed with; without one none is sent.
+    pub secret: Option<Vec<u8>>,
+    /// Networks that are not public and may be reached all the same.
+    pub allow_private: Vec<IpNet>,
+}
+
+/// Sends to HTTP receivers.
+pub struct WebhookSender {
+    secret: Option<Vec<u8>>,
+    reach: Reach,
+    /// Absent where the system's TLS set-up is broken.
+    client: Option<Client>,
+    clock: Arc<dyn Clock>,
+}
+
+impl WebhookSender {
+    /// With these settings.
+    #[must_use]
+    pub fn new(options: WebhookOptions, clock: Arc<dyn Clock>) -> Self {
+        let reach = Reach::new(options.allow_private);
+        let client = Client::builder()
+            .connect_timeout(CONNECT)
+            .redirect(same_host())
+            .dns_resolver(Arc::new(reach.clone()))
+            .no_proxy()
+            .user_agent(concat!("reelmill/", env!("CARGO_PKG_VERSION")))
+            .build()
+            .inspect_err(|error| tracing::error!(%error, "webhooks cannot be sent"))
+            .ok();
+        Self { secret: options.secret, reach, client, clock }
+    }
+
+    /// Posts `event` to `url`.
+    pub(super) async fn send(&self, url: &str, event: &Value) -> Result<(), NotifyError> {
+        let refused = |reason: String| NotifyError::Refused { to: url.to_owned(), reason };
+        let secret = self.secret.as_ref().ok_or(NotifyError::Unsigned)?;
+        let client = self.client.as_ref().ok_or_else(|| refused("there is no HTTP client".to_owned()))?;
+        let target: Url = url.parse().map_err(|error| refused(format!("{error}")))?;
+        // A name is resolved when it is connected to, and held against the same rules then.
+        let literal = target.host_str().and_then(|host| host.trim_matches(['[', ']']).parse().ok());
+        if literal.is_some_and(|address| !self.reach.allows(address)) {
+            return Err(NotifyError::Private { to: url.to_owned() });
+        }
+        let body = event.to_string();
+        let id = event["id"].as_str().unwrap_or_default();
+        let timestamp = self.clock.now().0.div_euclid(1_000_000).to_string();
+        let request = client
+            .post(target)
+            .header(CONTENT_TYPE, "application/cloudevents+json")
+            .header("webhook-id", id)
+            .header("webhook-timestamp", &timestamp)
+            .header("webhook-signature", sign(secret, id, &timestamp, &body))
+            .body(body);
+        let answer = request.send().await.map_err(|error| refused(chain(&error)))?;
+        match answer.status() {
+            status if status.is_success() => Ok(()),
+            status if status.is_redirection() => {
+                Err(refused(format!("it answered {status}, and leads somewhere else")))
+            }
+            status => Err(refused(format!("it answered {status}"))),
+        }
+    }
+}
+
+/// Follows what repeats the same request at the same host, and nothing else.
+fn same_host() -> Policy {
+    Policy::custom(|attempt| {
+        let place =
+            |url: &Url| (url.scheme().to_owned(), url.host_str().map(str::to_owned), url.port_or_known_default());
+        let repeats = matches!(attempt.status(), StatusCode::TEMPORARY_REDIRECT | StatusCode::PERMANENT_REDIRECT);
+        let stays = attempt.previous().last().is_some_and(|previous| place(previous) == place(attempt.url()));
+        if repeats && stays && attempt.previous().len() <= REDIRECTS { attempt.follow() } else { attempt.stop() }
+    })
+}
+
+/// The signature of one message.
+fn sign(secret: &[u8], id: &str, timestamp: &str, body: &str) -> String {
+    let Ok(mut mac) = Hmac::<Sha256>::new_from_slice(secret) else { return String::new() };
+    for part in [id, ".", timestamp, ".", body] {
+        mac.update(part.as_bytes());
+    }
+    format!("v1,{}", STANDARD.encode(mac.finalize().into_bytes()))
+}
+
+fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        text.push_str(": ");
+        text.push_str(&cause.to_string());
+        source = cause.source();
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The example of the specification.
+    #[test]
+    fn signatures_are_those_of_standard_webhooks() {
+        let secret = STANDARD.decode("MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw").unwrap();
+        let signature = sign(&secret, "msg_p5jXN8AQM9LWM0D4loKWxJek", "1614265330", r#"{"test": 2432232314}"#);
+        assert_eq!(signature, "v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE=");
+    }
+
+    #[tokio::test]
+    async fn nothing_is_sent_unsigned_or_to_a_private_address() {
+        let clock: Arc<dyn Clock> = Arc::new(crate::model::SystemClock);
+        let event = serde_json::json!({ "id": "1" });
+        let unsigned = WebhookSender::new(WebhookOptions::default(), Arc::clone(&clock));
+        assert!(matches!(unsigned.send("https://example.com/", &event).await, Err(NotifyError::Unsigned)));
+        let options = WebhookOptions { secret: Some(vec![1; 32]), allow_private: Vec::new() };
+        let sender = WebhookSender::new(options, clock);
+        for url in [
+            "http://127.0.0.1:9/",
+            "http://2130706433/",
+            "http://0x7f.1/",
+            "http://0177.0.0.1/",
+            "http://[::1]/",
+            "http://[::ffff:127.0.0.1]/",
+            "http://169.254.169.254/latest/meta-data/",
+            "http://10.0.0.1/",
+            "http://0/",
+        ] {
+            let refused = sender.send(url, &event).await;
+            assert!(matches!(refused, Err(NotifyError::Private { .. })), "{url}: {refused:?}");
+        }
+        let refused = sender.send("http://localhost:9/", &event).await.unwrap_err().to_string();
+        assert!(refused.contains("no public address"), "{refused}");
+    }
+}

@@ -1,0 +1,122 @@
+//! Notifications: which are due, and what became of them.
+
+use std::time::Duration;
+
+use sqlx::postgres::PgRow;
+use sqlx::{AssertSqlSafe, PgPool, Row};
+
+use super::codec;
+use super::fault::Fault;
+use crate::model::{ExecutionId, ExecutionState, Timestamp};
+use crate::store::{DELIVERY_LEASE, Delivery, Notification, NotificationFilter, NotificationRecord};
+
+/// Columns of a notification, in the order [`notification`] reads them.
+const NOTIFICATION: &str = "o.id, e.id, o.target, o.state, o.at, o.attempts";
+
+/// See [`crate::store::Store::due_notifications`].
+pub(super) async fn due_notifications(pool: &PgPool, limit: u32, now: Timestamp) -> Result<Vec<Notification>, Fault> {
+    let sql = format!(
+        "WITH due AS (
+             SELECT id FROM outbox o
+             WHERE delivery = 'pending' AND due_at <= $1 AND NOT EXISTS (
+                 SELECT 1 FROM outbox p
+                 WHERE p.execution = o.execution AND p.position = o.position AND p.id < o.id AND p.delivery = 'pending')
+             ORDER BY due_at, id LIMIT $2 FOR UPDATE SKIP LOCKED)
+         UPDATE outbox o SET due_at = $3 FROM due, executions e
+         WHERE o.id = due.id AND e.seq = o.execution
+         RETURNING {NOTIFICATION}"
+    );
+    let rows = sqlx::query(AssertSqlSafe(sql))
+        .bind(now.0)
+        .bind(i64::from(limit))
+        .bind(now.after(DELIVERY_LEASE).0)
+        .fetch_all(pool)
+        .await?;
+    let mut due = rows.iter().map(notification).collect::<Result<Vec<_>, _>>()?;
+    due.sort_by_key(|notification| notification.id);
+    Ok(due)
+}
+
+/// See [`crate::store::Store::undelivered`].
+pub(super) async fn undelivered(
+    pool: &PgPool,
+    id: i64,
+    error: &str,
+    retry: Option<Duration>,
+    now: Timestamp,
+) -> Result<(), Fault> {
+    let delivery = if retry.is_some() { Delivery::Pending } else { Delivery::SetAside };
+    let changed = sqlx::query(
+        "UPDATE outbox SET delivery = $2, attempts = attempts + 1, due_at = $3, error = $4
+         WHERE id = $1 AND delivery <> 'delivered'",
+    )
+    .bind(id)
+    .bind(delivery.as_str())
+    .bind(now.after(retry.unwrap_or_default()).0)
+    .bind(codec::text(error).as_ref())
+    .execute(pool)
+    .await?;
+    if changed.rows_affected() == 0 { Err(Fault::not_found("notification", id)) } else { Ok(()) }
+}
+
+/// See [`crate::store::Store::resend`].
+pub(super) async fn resend(pool: &PgPool, id: i64, now: Timestamp) -> Result<(), Fault> {
+    let changed = sqlx::query(
+        "UPDATE outbox SET due_at = CASE WHEN delivery = 'pending' THEN due_at ELSE $2 END,
+             attempts = CASE WHEN delivery = 'pending' THEN attempts ELSE 0 END, delivery = 'pending' WHERE id = $1",
+    )
+    .bind(id)
+    .bind(now.0)
+    .execute(pool)
+    .await?;
+    if changed.rows_affected() == 0 { Err(Fault::not_found("notification", id)) } else { Ok(()) }
+}
+
+/// See [`crate::store::Store::notifications`].
+pub(super) async fn notifications(pool: &PgPool, filter: NotificationFilter) -> Result<Vec<NotificationRecord>, Fault> {
+    // One statement per set of conditions, so that each can use its index.
+    let mut sql = format!(
+        "SELECT {NOTIFICATION}, o.delivery, o.due_at, o.error FROM outbox o JOIN executions e ON e.seq = o.execution
+         WHERE ($1::uuid IS NULL OR TRUE) AND ($2::bigint IS NULL OR TRUE)"
+    );
+    if filter.execution.is_some() {
+        sql.push_str(" AND o.execution = (SELECT seq FROM executions WHERE id = $1)");
+    }
+    if let Some(delivery) = filter.delivery {
+        // Written out, so that an index over these alone is one that serves.
+        sql.push_str(" AND o.delivery = '");
+        sql.push_str(delivery.as_str());
+        sql.push('\'');
+    }
+    if filter.before.is_some() {
+        sql.push_str(" AND o.id < $2");
+    }
+    sql.push_str(" ORDER BY o.id DESC LIMIT $3");
+    let rows = sqlx::query(AssertSqlSafe(sql))
+        .bind(filter.execution.map(|id| id.0))
+        .bind(filter.before)
+        .bind(i64::from(filter.limit))
+        .fetch_all(pool)
+        .await?;
+    let record = |row: &PgRow| {
+        let delivery = codec::named("delivery", row.try_get(6)?, Delivery::parse)?;
+        Ok(NotificationRecord {
+            notification: notification(row)?,
+            delivery,
+            due_at: (delivery == Delivery::Pending).then_some(Timestamp(row.try_get(7)?)),
+            error: row.try_get(8)?,
+        })
+    };
+    rows.iter().map(record).collect()
+}
+
+fn notification(row: &PgRow) -> Result<Notification, Fault> {
+    Ok(Notification {
+        id: row.try_get(0)?,
+        execution: ExecutionId(row.try_get(1)?),
+        target: codec::from_json("notification target", row.try_get(2)?)?,
+        state: codec::named("execution state", row.try_get(3)?, ExecutionState::parse)?,
+        at: Timestamp(row.try_get(4)?),
+        attempts: codec::count(row, 5)?,
+    })
+}

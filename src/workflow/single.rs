@@ -1,0 +1,100 @@
+//! One activity by itself, as a plan: a job without a workflow.
+//!
+//! It is checked as a workflow of that one activity would be, so that a job can do what an activity can, and is refused
+//! for the same reasons.
+
+use std::sync::Arc;
+
+use serde_json::{Map, Value, json};
+
+use super::{Compiled, Limits, compile};
+use crate::model::plan::{ActivityKind, Plan};
+use crate::template::Templates;
+
+/// An activity by itself, as somebody wrote it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Single {
+    /// What it does.
+    pub kind: ActivityKind,
+    /// What stands under its type key in a workflow.
+    pub parameters: Map<String, Value>,
+    /// What stands beside that: `queue`, `priority`, `timeout`, `retry`, `output`.
+    pub beside: Map<String, Value>,
+}
+
+/// Checks a single activity and makes its plan. Positions in the diagnostics mean nothing: nobody sees that text.
+#[must_use]
+pub fn compile_single(single: &Single, templates: &Templates, limits: &Limits) -> Compiled {
+    let kind = single.kind.as_str();
+    let mut activity = single.beside.clone();
+    activity.insert(kind.to_owned(), single.parameters.clone().into());
+    // JSON is YAML.
+    let text = json!({ "name": "job", "activities": { kind: activity } }).to_string();
+    let mut compiled = compile("job", &text, templates, limits);
+    if let Some(workflow) = &mut compiled.workflow {
+        workflow.name = Plan::name_of_single(single.kind);
+        Arc::make_mut(&mut workflow.plan).workflow.clone_from(&workflow.name);
+    }
+    compiled
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn single(kind: ActivityKind, parameters: Value, beside: Value) -> Compiled {
+        let map = |value: Value| value.as_object().cloned().unwrap();
+        let single = Single { kind, parameters: map(parameters), beside: map(beside) };
+        compile_single(&single, &Templates::presets(), &Limits::default())
+    }
+
+    #[test]
+    fn an_activity_by_itself_is_a_plan_of_one() {
+        let compiled = single(
+            ActivityKind::Transcode,
+            json!({ "template": "h264-360p", "name": "${object.stem} \"x\".mp4" }),
+            json!({ "queue": "bulk", "priority": 9, "timeout": "10m", "output": { "bucket": "media", "prefix": "j/" } }),
+        );
+        assert_eq!(compiled.diagnostics, [], "{compiled:?}");
+        let plan = compiled.workflow.unwrap().plan;
+        assert_eq!(Plan::single(&plan.workflow), Some(ActivityKind::Transcode));
+        let activity = &plan.graph[plan.find("transcode").unwrap()];
+        assert_eq!((activity.queue.as_str(), activity.priority, activity.timeout.as_secs()), ("bulk", 9, 600));
+        assert_eq!(plan.output_of(activity).bucket, "media");
+        assert_eq!(activity.spec["name"], "${object.stem} \"x\".mp4");
+    }
+
+    #[test]
+    fn every_type_can_stand_by_itself() {
+        for kind in ActivityKind::ALL.iter().copied() {
+            let parameters = match kind {
+                ActivityKind::Analysis => json!({}),
+                ActivityKind::Transcode => json!({ "template": "h264-360p", "name": "a.mp4" }),
+                ActivityKind::Remux => json!({ "container": "mp4", "name": "a.mp4" }),
+                ActivityKind::Snapshot => json!({ "at": "1s", "name": "a.jpg" }),
+                ActivityKind::Watermark => json!({
+                    "template": "h264-360p", "name": "a.mp4", "image": "s3://assets/logo.png", "position": "top-right",
+                }),
+                ActivityKind::Package => json!({ "protocol": "hls" }),
+            };
+            let compiled = single(kind, parameters, json!({ "output": { "bucket": "media" } }));
+            assert!(compiled.workflow.is_some(), "{}: {:#?}", kind.as_str(), compiled.diagnostics);
+        }
+    }
+
+    #[test]
+    fn what_a_workflow_may_not_say_a_job_may_not_either() {
+        for (parameters, beside, code) in [
+            (json!({ "at": "soon" }), json!({ "output": { "bucket": "media" } }), "WF0"),
+            (json!({ "at": "1s" }), json!({}), "WF0121"),
+            (json!({ "at": "1s", "wdith": 3 }), json!({ "output": { "bucket": "media" } }), "WF0"),
+            (json!({ "at": "1s" }), json!({ "queue": "../x", "output": { "bucket": "media" } }), "WF0111"),
+            (json!({ "at": "1s", "name": "../../x.jpg" }), json!({ "output": { "bucket": "media" } }), "WF0"),
+            (json!({ "at": "1s" }), json!({ "priority": 11, "output": { "bucket": "media" } }), "WF0"),
+        ] {
+            let compiled = single(ActivityKind::Snapshot, parameters.clone(), beside);
+            assert!(compiled.workflow.is_none(), "{parameters}");
+            assert!(compiled.diagnostics[0].code.starts_with(code), "{:#?}", compiled.diagnostics);
+        }
+    }
+}

@@ -1,0 +1,112 @@
+"""The API of a live daemon against its own OpenAPI document: generated requests, and a generated client."""
+
+from __future__ import annotations
+
+import importlib
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import unittest
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).resolve().parents[2]
+PROGRAM = Path(os.environ.get("REELMILL_PROGRAM", ROOT / "target/debug/reelmill"))
+BIN = Path(sys.executable).parent
+CLIP = ROOT / "tests/fixtures/media/normal/tiny_aac_180p.mp4"
+# Every run makes the same requests.
+SEED = "20261122"
+
+WORKFLOW = """
+name: poster
+trigger: { bucket: uploads, key: 'in/**' }
+output: { bucket: media }
+activities:
+  poster: { snapshot: { at: 0s, width: 80, name: poster.jpg } }
+"""
+
+
+class Daemon:
+    """A daemon over a folder of its own, with one uploaded clip."""
+
+    def __init__(self, folder: Path) -> None:
+        (folder / "workflows").mkdir()
+        (folder / "workflows/poster.yaml").write_text(WORKFLOW, encoding="utf-8")
+        command = [PROGRAM, "serve", "--json", "--api", "127.0.0.1:0", "--s3-endpoint", "127.0.0.1:0"]
+        command += ["--data", folder / "data", "--workflows", folder / "workflows"]
+        environment = {**os.environ, "REELMILL_LOG": "error"}
+        self.process = subprocess.Popen(
+            command, stdout=subprocess.PIPE, stdin=subprocess.DEVNULL, env=environment, text=True
+        )
+        self.url = json.loads(self.process.stdout.readline())["api"]
+        subprocess.run([PROGRAM, "put", CLIP, "s3://uploads/clip.mp4", "--data", folder / "data"], check=True)
+
+    def stop(self) -> int:
+        """Asks it to end; answers its exit code."""
+        self.process.terminate()
+        code = self.process.wait(timeout=60)
+        self.process.stdout.close()
+        return code
+
+
+class OpenApi(unittest.TestCase):
+    """One daemon for all tests."""
+
+    folder: tempfile.TemporaryDirectory
+    daemon: Daemon
+
+    @classmethod
+    def setUpClass(cls) -> None:
+        cls.folder = tempfile.TemporaryDirectory()
+        cls.daemon = Daemon(Path(cls.folder.name))
+
+    @classmethod
+    def tearDownClass(cls) -> None:
+        code = cls.daemon.stop()
+        cls.folder.cleanup()
+        assert code == 0, f"the daemon ended with {code}"
+
+    def test_generated_requests_meet_only_what_the_document_says(self) -> None:
+        """schemathesis finds no failure. Definitions are text, of which a schema says too little to judge what is taken."""
+        command = [BIN / "schemathesis", "run", f"{self.daemon.url}/v1/openapi.json", "--url", self.daemon.url]
+        command += ["--seed", SEED, "--max-examples", "12", "--workers", "2", "--request-timeout", "30"]
+        command += ["--phases", "examples,coverage,fuzzing", "--generation-deterministic", "--no-color"]
+        command += ["--exclude-checks", "positive_data_acceptance,unsupported_method,ignored_auth"]
+        # A stream goes on for as long as its execution.
+        command += ["--exclude-operation-id", "follow_execution"]
+        done = subprocess.run(command, capture_output=True, text=True, timeout=540, cwd=self.folder.name)
+        self.assertEqual(done.returncode, 0, f"seed {SEED}\n{done.stdout[-8000:]}\n{done.stderr[-2000:]}")
+
+    def test_a_generated_client_submits_polls_and_reads_the_result(self) -> None:
+        """openapi-python-client makes a client of the committed document, which does a job."""
+        out = Path(self.folder.name) / "generated"
+        command = [BIN / "openapi-python-client", "generate", "--path", ROOT / "schemas/openapi.json"]
+        command += ["--output-path", out, "--meta", "none", "--overwrite"]
+        made = subprocess.run(command, capture_output=True, text=True, timeout=120)
+        self.assertEqual(made.returncode, 0, made.stdout + made.stderr)
+        self.assertNotIn("WARNING", made.stdout + made.stderr)
+        sys.path.insert(0, str(out.parent))
+        self.addCleanup(sys.path.remove, str(out.parent))
+
+        def module(name: str) -> Any:
+            return importlib.import_module(f"generated.{name}")
+
+        client = module("client").Client(base_url=self.daemon.url, raise_on_unexpected_status=True)
+        models = module("models")
+        body = models.JobBody.from_dict(
+            {"type": "analysis", "input": {"bucket": "uploads", "key": "clip.mp4"}, "user_data": "generated"}
+        )
+        job = module("api.jobs.submit_job").sync(client=client, body=body, idempotency_key="once")
+        again = module("api.jobs.submit_job").sync(client=client, body=body, idempotency_key="once")
+        self.assertEqual(job.id, again.id)
+        shown = module("api.jobs.show_job").sync(job.id, client=client, wait="60s")
+        self.assertEqual(shown.state, models.JobState.SUCCEEDED, shown)
+        self.assertEqual(shown.result["video"][0]["codec"], "h264")
+        refused = module("api.jobs.show_job").sync("00000000-0000-7000-8000-000000000000", client=client)
+        self.assertEqual((refused.status, refused.code), (404, "STORE0006"))
+
+
+if __name__ == "__main__":
+    unittest.main()
