@@ -9,6 +9,7 @@ pub mod cli;
 pub mod config;
 pub mod daemon;
 pub mod engine;
+pub mod http;
 pub mod intake;
 pub mod model;
 pub mod notify;

@@ -234,7 +234,7 @@ pub struct RetryBody {
         ("id" = ExecutionId, Path, description = "Its identifier"),
         ("Idempotency-Key" = Option<String>, Header, description = "Any text of the sender's", min_length = 1, max_length = 255),
     ),
-    request_body = RetryBody,
+    request_body = Option<RetryBody>,
     responses((status = 202, body = ExecutionView)))]
 pub(super) async fn retry(
     State(context): State<Context>,

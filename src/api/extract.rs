@@ -3,7 +3,7 @@
 use axum::body::Bytes;
 use axum::extract::{FromRequest, FromRequestParts, Path, Query, Request};
 use axum::http::request::Parts;
-use axum::http::{HeaderMap, StatusCode, header};
+use axum::http::{HeaderMap, Method, StatusCode, header};
 use serde::de::DeserializeOwned;
 use sha2::{Digest, Sha256};
 
@@ -33,11 +33,13 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for Body<T> {
     type Rejection = Problem;
 
     async fn from_request(request: Request, state: &S) -> Result<Self, Problem> {
+        let posted = request.method() == Method::POST;
         let named = media_type(request.headers()).is_some_and(|name| name == "application/json");
         let bytes = body(request, state).await?;
         let digest = Sha256::digest(&bytes).into();
         // A POST that changes its defaults in nothing says nothing, and needs no type for it.
-        if bytes.is_empty()
+        if posted
+            && bytes.is_empty()
             && let Ok(value) = serde_json::from_slice(b"{}")
         {
             return Ok(Self { value, digest });

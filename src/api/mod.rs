@@ -34,6 +34,7 @@ use axum::extract::{DefaultBodyLimit, Request};
 use axum::http::StatusCode;
 use axum::middleware::{Next, from_fn, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
+use hyper_util::service::TowerToHyperService;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use utoipa::OpenApi;
@@ -42,6 +43,7 @@ use utoipa_axum::routes;
 
 use crate::daemon::catalog::WorkflowFolder;
 use crate::daemon::live::Live;
+use crate::http::{self, Limits};
 use crate::intake::Intake;
 use crate::model::Clock;
 use crate::store::SharedStore;
@@ -50,6 +52,9 @@ use crate::worker::admission::Admission;
 use crate::worker::scratch::ScratchRoot;
 
 pub use problem::{Finding, Problem};
+
+/// Connections at once; more wait. Each who follows an execution has one.
+const CONNECTIONS: usize = 2_048;
 
 /// How long open streams may hold up a shutdown.
 const DRAIN: Duration = Duration::from_secs(2);
@@ -133,11 +138,7 @@ async fn in_time(request: Request, next: Next) -> Response {
 }
 
 /// Serves the API on `listener` until told to stop.
-pub async fn serve(listener: TcpListener, context: Context, stop: CancellationToken) -> std::io::Result<()> {
-    let drained = stop.clone();
-    let server = axum::serve(listener, router(context)).with_graceful_shutdown(stop.cancelled_owned());
-    tokio::select! {
-        ended = server.into_future() => ended,
-        () = async { drained.cancelled().await; tokio::time::sleep(DRAIN).await } => Ok(()),
-    }
+pub async fn serve(listener: TcpListener, context: Context, stop: CancellationToken) {
+    let service = TowerToHyperService::new(router(context));
+    http::serve("the API", listener, service, Limits { connections: CONNECTIONS, drain: DRAIN }, stop).await;
 }

@@ -52,6 +52,11 @@ pub fn document() -> Value {
     let paths = document["paths"].as_object_mut().into_iter().flat_map(Map::values_mut);
     let operations = paths.filter_map(Value::as_object_mut).flat_map(Map::values_mut);
     for operation in operations {
+        for response in operation["responses"].as_object_mut().into_iter().flat_map(Map::values_mut) {
+            if response["description"].is_null() {
+                response["description"] = "It was done".into();
+            }
+        }
         // Whatever is refused is refused in one shape.
         operation["responses"]["default"] = json!({
             "description": "It was refused, or it failed",

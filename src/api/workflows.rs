@@ -127,7 +127,7 @@ pub(super) async fn show(
         ("If-Match" = Option<String>, Header, description = "Entity tag of what is replaced"),
         ("If-None-Match" = Option<String>, Header, description = "`*`: there must be none"),
     ),
-    request_body(content = String, content_type = "application/yaml"),
+    request_body(content = Value, content_type = "application/yaml", description = "As in a workflow file"),
     responses(
         (status = 200, body = WorkflowView, description = "It was replaced", headers(("ETag" = String))),
         (status = 201, body = WorkflowView, description = "It is new", headers(("ETag" = String))),
@@ -177,7 +177,7 @@ pub(super) async fn disable(
 
 /// Check a workflow with the templates of this daemon, and write nothing.
 #[utoipa::path(post, path = "/v1/workflows/validate", tag = "workflows", operation_id = "validate_workflow",
-    request_body(content = String, content_type = "application/yaml"),
+    request_body(content = Value, content_type = "application/yaml", description = "As in a workflow file"),
     responses((status = 200, body = Validation)))]
 pub(super) async fn validate(State(context): State<Context>, Text(text): Text) -> Json<Validation> {
     let catalog = Arc::clone(&context.catalog);

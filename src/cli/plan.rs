@@ -123,7 +123,10 @@ async fn play(
     let record = store.execution(id).await?;
     let states = record.map(|record| record.state.activities).unwrap_or_default();
     let order = plan.in_order();
-    Ok(order.iter().map(|node| step(plan, node.index(), resolved.remove(&node.index()), states.get(node.index()))).collect())
+    Ok(order
+        .iter()
+        .map(|node| step(plan, node.index(), resolved.remove(&node.index()), states.get(node.index())))
+        .collect())
 }
 
 fn context(claim: &Claim) -> ResolveContext<'_> {

@@ -101,7 +101,7 @@ async fn listen(
     Served { host, intake, catalog }: Served,
     (metrics, tokens): (Option<PrometheusHandle>, Tokens),
     stop: CancellationToken,
-) -> std::io::Result<()> {
+) {
     let context = api::Context {
         intake,
         catalog,

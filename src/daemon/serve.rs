@@ -240,7 +240,7 @@ impl Daemon {
         now: CancellationToken,
     ) -> Result<(), ServeError>
     where
-        F: Future<Output = std::io::Result<()>> + Send + 'static,
+        F: Future<Output = ()> + Send + 'static,
     {
         let Self {
             host, catalog, backlog, local, retention, webhooks, patience, drain, api: listener, s3, events, ..
@@ -267,11 +267,7 @@ impl Daemon {
         parts.start("notifications", outbox);
         let served = Served { host: Arc::clone(&host), intake: intake.clone(), catalog: Arc::clone(&catalog) };
         let api = api(listener, served, end.clone());
-        parts.start("API", async move {
-            if let Err(error) = api.await {
-                tracing::error!(%error, "the API ended");
-            }
-        });
+        parts.start("API", api);
         if let (Some(s3), Some(buckets)) = (s3, local.clone()) {
             buckets.announce_to(Arc::new(intake.clone()));
             let stop = end.clone();

@@ -73,7 +73,7 @@ mod tests {
                 ActivityKind::Remux => json!({ "container": "mp4", "name": "a.mp4" }),
                 ActivityKind::Snapshot => json!({ "at": "1s", "name": "a.jpg" }),
                 ActivityKind::Watermark => json!({
-                    "template": "h264-360p", "name": "a.mp4", "image": "s3://assets/logo.png", "position": "top-right",
+                    "template": "h264-360p", "name": "a.mp4", "image": "s3://assets/logo.png", "position": "top_right",
                 }),
                 ActivityKind::Package => json!({ "protocol": "hls" }),
             };
@@ -85,12 +85,12 @@ mod tests {
     #[test]
     fn what_a_workflow_may_not_say_a_job_may_not_either() {
         for (parameters, beside, code) in [
-            (json!({ "at": "soon" }), json!({ "output": { "bucket": "media" } }), "WF0"),
+            (json!({ "at": "soon" }), json!({ "output": { "bucket": "media" } }), "TPL01"),
             (json!({ "at": "1s" }), json!({}), "WF0121"),
-            (json!({ "at": "1s", "wdith": 3 }), json!({ "output": { "bucket": "media" } }), "WF0"),
+            (json!({ "at": "1s", "wdith": 3 }), json!({ "output": { "bucket": "media" } }), "TPL01"),
             (json!({ "at": "1s" }), json!({ "queue": "../x", "output": { "bucket": "media" } }), "WF0111"),
-            (json!({ "at": "1s", "name": "../../x.jpg" }), json!({ "output": { "bucket": "media" } }), "WF0"),
-            (json!({ "at": "1s" }), json!({ "priority": 11, "output": { "bucket": "media" } }), "WF0"),
+            (json!({ "at": "1s", "name": "../../x.jpg" }), json!({ "output": { "bucket": "media" } }), "TPL01"),
+            (json!({ "at": "1s" }), json!({ "priority": 11, "output": { "bucket": "media" } }), "WF0104"),
         ] {
             let compiled = single(ActivityKind::Snapshot, parameters.clone(), beside);
             assert!(compiled.workflow.is_none(), "{parameters}");

@@ -16,8 +16,6 @@ ROOT = Path(__file__).resolve().parents[2]
 PROGRAM = Path(os.environ.get("REELMILL_PROGRAM", ROOT / "target/debug/reelmill"))
 BIN = Path(sys.executable).parent
 CLIP = ROOT / "tests/fixtures/media/normal/tiny_aac_180p.mp4"
-# Every run makes the same requests.
-SEED = "20261122"
 
 WORKFLOW = """
 name: poster
@@ -69,21 +67,21 @@ class OpenApi(unittest.TestCase):
         assert code == 0, f"the daemon ended with {code}"
 
     def test_generated_requests_meet_only_what_the_document_says(self) -> None:
-        """schemathesis finds no failure. Definitions are text, of which a schema says too little to judge what is taken."""
+        """schemathesis, which makes the same requests in every run, finds no failure. Definitions are text, of which a schema says too little to judge what is taken."""
         command = [BIN / "schemathesis", "run", f"{self.daemon.url}/v1/openapi.json", "--url", self.daemon.url]
-        command += ["--seed", SEED, "--max-examples", "12", "--workers", "2", "--request-timeout", "30"]
-        command += ["--phases", "examples,coverage,fuzzing", "--generation-deterministic", "--no-color"]
+        command += ["--generation-deterministic", "--max-examples", "12", "--workers", "1", "--request-timeout", "30"]
+        command += ["--phases", "examples,coverage,fuzzing", "--no-color"]
         command += ["--exclude-checks", "positive_data_acceptance,unsupported_method,ignored_auth"]
         # A stream goes on for as long as its execution.
         command += ["--exclude-operation-id", "follow_execution"]
         done = subprocess.run(command, capture_output=True, text=True, timeout=540, cwd=self.folder.name)
-        self.assertEqual(done.returncode, 0, f"seed {SEED}\n{done.stdout[-8000:]}\n{done.stderr[-2000:]}")
+        self.assertEqual(done.returncode, 0, done.stdout[-8000:] + done.stderr[-2000:])
 
     def test_a_generated_client_submits_polls_and_reads_the_result(self) -> None:
         """openapi-python-client makes a client of the committed document, which does a job."""
         out = Path(self.folder.name) / "generated"
         command = [BIN / "openapi-python-client", "generate", "--path", ROOT / "schemas/openapi.json"]
-        command += ["--output-path", out, "--meta", "none", "--overwrite"]
+        command += ["--output-path", out, "--meta", "none", "--overwrite", "--config", ROOT / "tests/api/client.yaml"]
         made = subprocess.run(command, capture_output=True, text=True, timeout=120)
         self.assertEqual(made.returncode, 0, made.stdout + made.stderr)
         self.assertNotIn("WARNING", made.stdout + made.stderr)

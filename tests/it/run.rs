@@ -149,7 +149,12 @@ fn a_plan_says_what_would_run_and_makes_nothing() {
     };
     assert_eq!(of("film")["makes"][0], "s3://media/tiny_aac_180p/film.mp4");
     assert_eq!(of("large")["remark"], "skipped: its condition is false");
-    assert_eq!(of("poster")["work"]["pipeline"]["outputs"][0]["snapshot"]["size"]["width"], 80, "{:#}", of("poster"));
+    assert_eq!(
+        of("poster")["work"]["pipeline"]["outputs"][0]["snapshot"]["size"]["box"]["width"],
+        80,
+        "{:#}",
+        of("poster")
+    );
     assert!(of("hls")["makes"][0].as_str().unwrap().ends_with(".m3u8"), "{:#}", of("hls"));
     assert_eq!(files(folder.path()), ["workflow.yaml"], "nothing was made");
     let text = run_ok(reelmill().args(["plan"]).arg(&file).arg(&clip));
