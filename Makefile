@@ -4,7 +4,7 @@ MEDIA := $(or $(REELMILL_MEDIA),$(wildcard $(abspath ../shared/media)))
 NEXTEST := $(shell command -v cargo-nextest 2>/dev/null)
 
 .DEFAULT_GOAL := help
-.PHONY: help api demo test chaos corpus bench-engine bench-media setup fmt lint unit docs deploy
+.PHONY: help api demo test chaos corpus bench-api bench-engine bench-media setup fmt lint unit docs deploy
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -43,6 +43,11 @@ bench-engine: ## executions per second on both stores, with their log and queue 
 	@infra/setup.sh test
 	POSTGRES_SETTINGS="fsync=on shared_buffers=512MB max_wal_size=8GB" infra/postgres.sh \
 		cargo bench --locked --bench engine
+
+bench-api: ## pages of 1,000 executions with 1,000,000 in the store, on both stores (about two minutes)
+	@infra/setup.sh test
+	cargo build --release --locked
+	infra/postgres.sh .venv/bin/python tests/bench/listing.py
 
 bench-media: ## media work beside the ffmpeg command line that does the same (about five minutes)
 	@infra/setup.sh build

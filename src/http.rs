@@ -67,8 +67,6 @@ pub async fn serve<S, B>(
                 continue;
             }
         };
-        // Small answers are not kept back for more of them.
-        let _ = socket.set_nodelay(true);
         let connection = graceful.watch(http.serve_connection(TokioIo::new(socket), service.clone()).into_owned());
         tokio::spawn(async move {
             if let Err(error) = connection.await {

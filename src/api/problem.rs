@@ -103,7 +103,8 @@ impl Problem {
             let hint = first.hint.as_ref().map(|hint| format!(" ({hint})")).unwrap_or_default();
             (first.code.as_str(), format!("{}{hint}", first.message))
         });
-        Self { errors: errors.clone(), ..Self::unprocessable(code, detail) }
+        let problem = Self::unprocessable(code, detail);
+        Self { errors, ..problem }
     }
 
     pub(super) fn of(error: &(dyn std::error::Error + 'static), status: StatusCode) -> Self {

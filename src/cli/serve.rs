@@ -113,7 +113,7 @@ async fn listen(
         scratch: host.scratch.clone(),
         clock: std::sync::Arc::clone(&host.clock),
     };
-    api::serve(listener, context, stop).await
+    api::serve(listener, context, stop).await;
 }
 
 /// Tokens of the first signal to end (drain) and of the second (now).

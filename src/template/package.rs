@@ -90,7 +90,11 @@ pub(super) fn read(spec: &Node, files: &Files, first_input: usize) -> (Package, 
     (package, references)
 }
 
-/// Names that a package writes besides those of its renditions: `main` is the name that was asked for, if any.
+/// What the one rendition of a package is called that takes the upload itself.
+const UPLOAD: &str = "source";
+
+/// Names that a package writes besides those of its renditions: `name` is the one that was asked for, if any. `inputs` are
+/// the activities that it takes; none: it takes the upload.
 pub(super) fn files(base: &str, name: Option<String>, spec: &Node, inputs: &[String]) -> Files {
     let protocol = word(spec, "protocol").unwrap_or("hls");
     let own = if protocol == "dash" { "manifest.mpd" } else { "master.m3u8" };
@@ -103,6 +107,7 @@ pub(super) fn files(base: &str, name: Option<String>, spec: &Node, inputs: &[Str
         main = format!("{stem}.m3u8");
     }
     let folder = folder(&main);
+    let inputs: Vec<&str> = if inputs.is_empty() { vec![UPLOAD] } else { inputs.iter().map(String::as_str).collect() };
     let renditions = inputs.iter().map(|input| format!("{folder}{}", input.replace('.', "-"))).collect();
     let mut folders = Vec::new();
     if !subtitle_files(spec).is_empty() {

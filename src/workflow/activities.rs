@@ -305,11 +305,6 @@ impl Expander<'_, '_> {
         if let Some(empty) = from.filter(|from| from.elements().is_empty()) {
             self.sink.error("WF0102", empty.span, "`from` names no activity").hint("like `from: [base, rungs]`");
         }
-        if declared.kind == ActivityKind::Package && from.is_none() {
-            self.sink
-                .error("WF0102", declared.span, "`package` does not say which renditions it takes")
-                .hint("like `from: [base, rungs]`");
-        }
         from.map(|node| self.named(node))
     }
 

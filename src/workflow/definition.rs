@@ -182,11 +182,15 @@ fn notify(root: &Node, limits: &Limits, sink: &mut Sink<'_>) -> Vec<NotifyTarget
     }
     let mut targets = Vec::new();
     for receiver in receivers {
-        let channels: [(_, fn(String) -> NotifyChannel); 3] =
-            [("sqs", NotifyChannel::Sqs), ("sns", NotifyChannel::Sns), ("webhook", NotifyChannel::Webhook)];
-        let mut named = channels.into_iter().filter_map(|(key, channel)| {
-            let node = receiver.get(key).filter(|node| node.scalar_text().is_some())?;
-            Some((node, channel(node.scalar_text().unwrap_or_default())))
+        let mut named = ["sqs", "sns", "webhook"].into_iter().filter_map(|key| {
+            let node = receiver.get(key)?;
+            let address = node.scalar_text()?;
+            let channel = match key {
+                "sqs" => NotifyChannel::Sqs(address),
+                "sns" => NotifyChannel::Sns(address),
+                _ => NotifyChannel::Webhook(address),
+            };
+            Some((node, channel))
         });
         let (Some((node, to)), None) = (named.next(), named.next()) else {
             sink.error("WF0125", receiver.span, "a receiver is exactly one of `sqs`, `sns` and `webhook`");

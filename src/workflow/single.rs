@@ -11,6 +11,9 @@ use super::{Compiled, Limits, compile};
 use crate::model::plan::{ActivityKind, Plan};
 use crate::template::Templates;
 
+/// Name of the activity: not that of its type, which may mean something in expressions.
+const NAME: &str = "job";
+
 /// An activity by itself, as somebody wrote it.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Single {
@@ -29,8 +32,8 @@ pub fn compile_single(single: &Single, templates: &Templates, limits: &Limits) -
     let mut activity = single.beside.clone();
     activity.insert(kind.to_owned(), single.parameters.clone().into());
     // JSON is YAML.
-    let text = json!({ "name": "job", "activities": { kind: activity } }).to_string();
-    let mut compiled = compile("job", &text, templates, limits);
+    let text = json!({ "name": NAME, "activities": { NAME: activity } }).to_string();
+    let mut compiled = compile(NAME, &text, templates, limits);
     if let Some(workflow) = &mut compiled.workflow {
         workflow.name = Plan::name_of_single(single.kind);
         Arc::make_mut(&mut workflow.plan).workflow.clone_from(&workflow.name);
@@ -58,7 +61,7 @@ mod tests {
         assert_eq!(compiled.diagnostics, [], "{compiled:?}");
         let plan = compiled.workflow.unwrap().plan;
         assert_eq!(Plan::single(&plan.workflow), Some(ActivityKind::Transcode));
-        let activity = &plan.graph[plan.find("transcode").unwrap()];
+        let activity = &plan.graph[plan.find("job").unwrap()];
         assert_eq!((activity.queue.as_str(), activity.priority, activity.timeout.as_secs()), ("bulk", 9, 600));
         assert_eq!(plan.output_of(activity).bucket, "media");
         assert_eq!(activity.spec["name"], "${object.stem} \"x\".mp4");
@@ -87,7 +90,7 @@ mod tests {
         for (parameters, beside, code) in [
             (json!({ "at": "soon" }), json!({ "output": { "bucket": "media" } }), "TPL01"),
             (json!({ "at": "1s" }), json!({}), "WF0121"),
-            (json!({ "at": "1s", "wdith": 3 }), json!({ "output": { "bucket": "media" } }), "TPL01"),
+            (json!({ "at": "1s", "wdith": 3 }), json!({ "output": { "bucket": "media" } }), "WF0101"),
             (json!({ "at": "1s" }), json!({ "queue": "../x", "output": { "bucket": "media" } }), "WF0111"),
             (json!({ "at": "1s", "name": "../../x.jpg" }), json!({ "output": { "bucket": "media" } }), "TPL01"),
             (json!({ "at": "1s" }), json!({ "priority": 11, "output": { "bucket": "media" } }), "WF0104"),

@@ -178,5 +178,5 @@ fn a_single_job_is_told_as_one() {
     assert_eq!((&event["type"], &event["subject"]), (&json!("reelmill.job.succeeded.v1"), &job["id"]), "{event:#}");
     let data = &event["data"];
     assert_eq!((&data["user_data"], &data["job"]), (&json!("mine"), &job["id"]), "{event:#}");
-    assert_eq!(data["activities"]["analysis"]["result"]["video"][0]["codec"], "h264", "{event:#}");
+    assert_eq!(data["activities"]["job"]["result"]["video"][0]["codec"], "h264", "{event:#}");
 }

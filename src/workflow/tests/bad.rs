@@ -91,7 +91,7 @@ fn each_mistake_has_its_code() {
         ("  a: { needs: b, analysis: {} }\n  b: { needs: a, analysis: {} }", vec!["WF0118"]),
         ("  a: { snapshot: {} }\n  b: { from: a, remux: {} }", vec!["WF0119"]),
         ("  a: { transcode: {} }\n  b: { remux: {} }\n  c: { from: [a, b], snapshot: {} }", vec!["WF0120"]),
-        ("  a: { package: { protocol: hls } }", vec!["WF0102"]),
+        ("  a: { package: { protocol: hls } }", vec![]),
         ("  a: { retry: { attempts: 11 }, analysis: {} }", vec!["WF0104"]),
         ("  a: { timeout: soon, analysis: {} }", vec!["WF0103"]),
         ("  a: { on_failure: ignore, analysis: {} }", vec!["WF0104"]),
