@@ -1,6 +1,6 @@
 //! `reelmill jobs`: submit, list, show, cancel, priority.
 
-use clap::{Args, Subcommand, ValueEnum};
+use clap::{Args, Subcommand};
 use reqwest::Method;
 use serde_json::{Map, Value};
 
@@ -36,8 +36,8 @@ enum Action {
     /// Jobs, newest first
     List {
         /// Only of this type
-        #[arg(long = "type", value_enum)]
-        kind: Option<Kind>,
+        #[arg(long = "type", value_parser = kind)]
+        kind: Option<ActivityKind>,
         /// Only in this state; running until it has ended
         #[arg(long, value_parser = state)]
         state: Option<ExecutionState>,
@@ -68,35 +68,18 @@ enum Action {
     },
 }
 
-/// Types of jobs.
-#[derive(Clone, Copy, Debug, ValueEnum)]
-enum Kind {
-    Analysis,
-    Transcode,
-    Remux,
-    Snapshot,
-    Watermark,
-    Package,
-}
-
-impl From<Kind> for ActivityKind {
-    fn from(kind: Kind) -> Self {
-        match kind {
-            Kind::Analysis => Self::Analysis,
-            Kind::Transcode => Self::Transcode,
-            Kind::Remux => Self::Remux,
-            Kind::Snapshot => Self::Snapshot,
-            Kind::Watermark => Self::Watermark,
-            Kind::Package => Self::Package,
-        }
-    }
+fn kind(text: &str) -> Result<ActivityKind, String> {
+    ActivityKind::ALL.iter().copied().find(|kind| kind.as_str() == text).ok_or_else(|| {
+        let names: Vec<&str> = ActivityKind::ALL.iter().map(|kind| kind.as_str()).collect();
+        format!("one of {}", names.join(", "))
+    })
 }
 
 #[derive(Debug, Args)]
 struct SubmitArgs {
-    /// What to do
-    #[arg(value_enum)]
-    kind: Kind,
+    /// What to do: analysis, template-analysis, transcode, remux, snapshot, watermark, package
+    #[arg(value_parser = kind)]
+    kind: ActivityKind,
     /// The object to work on: s3://bucket/key
     input: String,
     /// Template to begin with
@@ -133,7 +116,7 @@ pub(super) async fn jobs(args: JobsArgs, output: Output) -> Result<Exit, CliErro
     let (job, waited): (JobView, bool) = match args.action {
         Action::List { kind, state, limit } => {
             let mut query = vec![("limit", limit.to_string())];
-            query.extend(kind.map(|kind| ("type", ActivityKind::from(kind).as_str().to_owned())));
+            query.extend(kind.map(|kind| ("type", kind.as_str().to_owned())));
             query.extend(state.map(|state| ("state", state.to_string())));
             list(&client.get("/v1/jobs", &query).await?, output);
             return Ok(Exit::Done);
@@ -172,7 +155,7 @@ fn body(args: SubmitArgs) -> Result<JobBody, CliError> {
             .ok_or_else(|| CliError::usage(format!("--set: `{path}` lies below a value")))?;
     }
     Ok(JobBody {
-        kind: args.kind.into(),
+        kind: args.kind,
         input: InputBody { bucket: input.bucket, key: input.key, version: None },
         template: args.template,
         parameters,

@@ -62,7 +62,7 @@ struct Step {
 }
 
 pub(super) async fn plan(args: PlanArgs, output: Output) -> Result<Exit, CliError> {
-    let workflow = validate::load(&args.workflow, output)?;
+    let workflow = validate::load(&args.workflow, None, output)?;
     let info = probe::look(&args.worker, &args.file, false).await?;
     let input = input(&args.file, &info, &workflow)?;
     let given: BTreeMap<String, String> = args.set.into_iter().collect();
@@ -114,8 +114,11 @@ async fn play(
     let mut resolved = BTreeMap::new();
     while let Some(claim) = store.claim(&Claimant::of_all("plan"), LEASE, now).await? {
         let made = resolve(&claim.plan, claim.activity, &context(&claim));
-        let analysis = plan.graph.node_weights().nth(claim.activity).is_some_and(|a| a.kind == ActivityKind::Analysis);
-        let result = if analysis { serde_json::to_value(info).unwrap_or_default() } else { Value::Null };
+        let looks = plan.graph.node_weights().nth(claim.activity).is_some_and(|activity| activity.kind.only_looks());
+        let result = match &made {
+            Ok(resolved) if looks => resolved.answer.of(info)?,
+            _ => Value::Null,
+        };
         let outputs = made.as_ref().map(outputs).unwrap_or_default();
         store.succeed(claim.job, claim.attempt, result, outputs, now).await?;
         resolved.insert(claim.activity, made);

@@ -146,7 +146,7 @@ mod tests {
     #[test]
     fn a_workflow_is_put_replaced_and_switched() {
         let folder = tempfile::tempdir().unwrap();
-        let catalog = WorkflowFolder::open(&folder.path().join("workflows")).unwrap();
+        let catalog = WorkflowFolder::open(&folder.path().join("workflows"), None).unwrap();
         let new = Condition { new: true, ..Condition::default() };
         assert!(catalog.put("vod", TEXT, &new).unwrap());
         assert_eq!(catalog.active()[0].name, "vod");
@@ -170,7 +170,7 @@ mod tests {
     #[test]
     fn what_cannot_be_used_is_not_written_and_no_name_leaves_the_folder() {
         let folder = tempfile::tempdir().unwrap();
-        let catalog = WorkflowFolder::open(&folder.path().join("workflows")).unwrap();
+        let catalog = WorkflowFolder::open(&folder.path().join("workflows"), None).unwrap();
         let put = |name: &str, text: &str| catalog.put(name, text, &Condition::default());
         assert!(matches!(put("vod", "name: vod\n"), Err(ChangeError::Wrong(_))));
         assert!(matches!(put("other", TEXT), Err(ChangeError::Name { .. })));
@@ -186,7 +186,7 @@ mod tests {
     fn a_file_of_another_workflow_is_not_taken() {
         let folder = tempfile::tempdir().unwrap();
         std::fs::write(folder.path().join("vod.yaml"), TEXT.replace("name: vod", "name: other")).unwrap();
-        let catalog = WorkflowFolder::open(folder.path()).unwrap();
+        let catalog = WorkflowFolder::open(folder.path(), None).unwrap();
         assert!(matches!(catalog.put("vod", TEXT, &Condition::default()), Err(ChangeError::Refused(..))));
         assert!(!catalog.put("other", &TEXT.replace("name: vod", "name: other"), &Condition::default()).unwrap());
     }

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use serde_json::{Map, Value, json};
 
 use super::{Compiled, Limits, compile};
+use crate::model::Capabilities;
 use crate::model::plan::{ActivityKind, Plan};
 use crate::template::Templates;
 
@@ -27,13 +28,18 @@ pub struct Single {
 
 /// Checks a single activity and makes its plan. Positions in the diagnostics mean nothing: nobody sees that text.
 #[must_use]
-pub fn compile_single(single: &Single, templates: &Templates, limits: &Limits) -> Compiled {
+pub fn compile_single(
+    single: &Single,
+    templates: &Templates,
+    limits: &Limits,
+    installed: Option<&Capabilities>,
+) -> Compiled {
     let kind = single.kind.as_str();
     let mut activity = single.beside.clone();
     activity.insert(kind.to_owned(), single.parameters.clone().into());
     // JSON is YAML.
     let text = json!({ "name": NAME, "activities": { NAME: activity } }).to_string();
-    let mut compiled = compile(NAME, &text, templates, limits);
+    let mut compiled = compile(NAME, &text, templates, limits, installed);
     if let Some(workflow) = &mut compiled.workflow {
         workflow.name = Plan::name_of_single(single.kind);
         Arc::make_mut(&mut workflow.plan).workflow.clone_from(&workflow.name);
@@ -48,7 +54,7 @@ mod tests {
     fn single(kind: ActivityKind, parameters: Value, beside: Value) -> Compiled {
         let map = |value: Value| value.as_object().cloned().unwrap();
         let single = Single { kind, parameters: map(parameters), beside: map(beside) };
-        compile_single(&single, &Templates::presets(), &Limits::default())
+        compile_single(&single, &Templates::presets(), &Limits::default(), None)
     }
 
     #[test]
@@ -71,7 +77,7 @@ mod tests {
     fn every_type_can_stand_by_itself() {
         for kind in ActivityKind::ALL.iter().copied() {
             let parameters = match kind {
-                ActivityKind::Analysis => json!({}),
+                ActivityKind::Analysis | ActivityKind::TemplateAnalysis => json!({}),
                 ActivityKind::Transcode => json!({ "template": "h264-360p", "name": "a.mp4" }),
                 ActivityKind::Remux => json!({ "container": "mp4", "name": "a.mp4" }),
                 ActivityKind::Snapshot => json!({ "at": "1s", "name": "a.jpg" }),
@@ -92,7 +98,7 @@ mod tests {
             (json!({ "at": "1s" }), json!({}), "WF0121"),
             (json!({ "at": "1s", "wdith": 3 }), json!({ "output": { "bucket": "media" } }), "WF0101"),
             (json!({ "at": "1s" }), json!({ "queue": "../x", "output": { "bucket": "media" } }), "WF0111"),
-            (json!({ "at": "1s", "name": "../../x.jpg" }), json!({ "output": { "bucket": "media" } }), "TPL01"),
+            (json!({ "at": "1s", "name": "../../x.jpg" }), json!({ "output": { "bucket": "media" } }), "WF0303"),
             (json!({ "at": "1s" }), json!({ "priority": 11, "output": { "bucket": "media" } }), "WF0104"),
         ] {
             let compiled = single(ActivityKind::Snapshot, parameters.clone(), beside);
