@@ -96,7 +96,7 @@ mod tests {
         for (parameters, beside, code) in [
             (json!({ "at": "soon" }), json!({ "output": { "bucket": "media" } }), "TPL01"),
             (json!({ "at": "1s" }), json!({}), "WF0121"),
-            (json!({ "at": "1s", "wdith": 3 }), json!({ "output": { "bucket": "media" } }), "WF0101"),
+            (json!({ "at": "1s", "wdith": 3 }), json!({ "output": { "bucket": "media" } }), "TPL0101"),
             (json!({ "at": "1s" }), json!({ "queue": "../x", "output": { "bucket": "media" } }), "WF0111"),
             (json!({ "at": "1s", "name": "../../x.jpg" }), json!({ "output": { "bucket": "media" } }), "WF0303"),
             (json!({ "at": "1s" }), json!({ "priority": 11, "output": { "bucket": "media" } }), "WF0104"),
