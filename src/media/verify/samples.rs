@@ -11,10 +11,10 @@ use crate::probe::seconds;
 /// Audio decoded at each end, in seconds.
 const AUDIO_S: f64 = 1.0;
 
-/// Pictures decoded at the beginning: what is wrong with all of a stream is wrong with them.
-const PICTURES: usize = 16;
+/// Pictures that are shown, decoded at the beginning: what is wrong with all of a stream is wrong with them.
+const PICTURES: u64 = 16;
 
-/// Payload kept of the end, in bytes; of a longer group of pictures only its beginning is decoded.
+/// Payload kept of each end, in bytes; of a longer group of pictures only its beginning is decoded.
 const MAX_KEPT_BYTES: usize = 64 << 20;
 
 /// What was read of one stream.
@@ -102,9 +102,11 @@ impl Samples {
             self.tail.clear();
             self.tail_bytes = 0;
         }
-        self.head_full |= self.head.len() >= if video { PICTURES } else { self.packets_of_audio() };
+        // Only what is shown counts: what an edit list hides before it may be long, and nothing of it comes out.
+        self.head_full |= self.packets >= if video { PICTURES } else { self.packets_of_audio() as u64 };
         if !self.head_full {
             self.head.push(packet.clone());
+            self.head_full = self.head.iter().map(Packet::size).sum::<usize>() > MAX_KEPT_BYTES;
         }
         if self.tail_bytes > MAX_KEPT_BYTES {
             return;
