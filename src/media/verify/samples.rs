@@ -75,21 +75,17 @@ impl Samples {
         let gap = self.last_dts.zip(packet.dts()).map(|(last, dts)| dts.saturating_sub(last));
         self.last_dts = packet.dts().or(self.last_dts);
         self.keep(packet);
+        if libav::is_discarded(packet) {
+            self.discarded += 1;
+            return;
+        }
+        self.packets += 1;
+        let Some(time) = packet.pts().or(packet.dts()) else { return };
         // Where packets do not say how long they last, the time to the next one does.
         let step = match (packet.duration(), gap) {
             (0, Some(gap)) => gap,
             (duration, _) => duration,
         };
-        if libav::is_discarded(packet) {
-            self.discarded += 1;
-            if self.parameters.medium() == media::Type::Audio {
-                // How much priming there is decides how much has to be decoded until something is heard.
-                self.longest = self.longest.max(step);
-            }
-            return;
-        }
-        self.packets += 1;
-        let Some(time) = packet.pts().or(packet.dts()) else { return };
         self.longest = self.longest.max(step);
         self.start = Some(self.start.map_or(time, |start| start.min(time)));
         self.end = self.end.max(Some(time.saturating_add(packet.duration().max(0))));
