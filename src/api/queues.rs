@@ -49,6 +49,7 @@ pub struct QueuePatch {
     pub paused: Option<bool>,
     /// Most jobs at once over all daemons; 0: as many as there are slots.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(maximum = 2_147_483_647)]
     pub concurrency: Option<u32>,
 }
 
@@ -71,6 +72,9 @@ pub(super) async fn set(
     body: Body<QueuePatch>,
 ) -> Result<Json<QueueView>, Problem> {
     let QueuePatch { paused, concurrency } = body.value;
+    if let Some(too_many) = concurrency.filter(|&concurrency| i32::try_from(concurrency).is_err()) {
+        return Err(Problem::bad_request(format!("concurrency: {too_many} is more than {}", i32::MAX)));
+    }
     find(&context, &name).await?;
     context.store.set_queue(&name, QueueChange { paused, concurrency }).await?;
     find(&context, &name).await.map(Json)
