@@ -48,14 +48,14 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for Body<T> {
         if !named {
             return Err(unsupported("application/json"));
         }
-        // A list of values would be taken for the fields in their order.
-        if bytes.trim_ascii_start().starts_with(b"[") {
-            return Err(Problem::unprocessable("CLI0003", "the body: a list, where an object is expected".to_owned()));
-        }
         let value = serde_json::from_slice(&bytes).map_err(|error| {
             let detail = format!("the body: {error}");
             if error.is_data() { Problem::unprocessable("CLI0003", detail) } else { Problem::bad_request(detail) }
         })?;
+        // The values of a list are taken for the fields in their order.
+        if bytes.trim_ascii_start().starts_with(b"[") {
+            return Err(Problem::unprocessable("CLI0003", "the body: a list, where an object is expected"));
+        }
         Ok(Self { value, digest })
     }
 }
