@@ -49,7 +49,7 @@ bench-api: ## pages of 1,000 executions with 1,000,000 in the store, on both sto
 	cargo build --release --locked
 	infra/postgres.sh .venv/bin/python tests/bench/listing.py
 
-bench-media: ## media work beside the ffmpeg command line that does the same (about five minutes)
+bench-media: ## media work beside the ffmpeg command line that does the same (about a quarter of an hour)
 	@infra/setup.sh build
 	cargo build --release --locked
 	python3 tests/bench/media.py

@@ -35,7 +35,7 @@ use crate::{libav, raw, scratch};
 const PACKETS: usize = 64;
 
 /// Pictures that may wait for filters: they are large.
-const PICTURES: usize = 4;
+const PICTURES: usize = 2;
 
 /// Audio frames that may wait for filters.
 const SOUNDS: usize = 64;
