@@ -21,6 +21,9 @@ const MIN_FRAME_US: i64 = 1_000;
 /// Frames that a graph may still need when it is built anew.
 const KEPT: usize = 2;
 
+/// When nothing is shown any more: 30 years, which every clock of a graph can say.
+const FOR_EVER_US: i64 = 1_000_000_000_000_000;
+
 /// A picture, or a film.
 pub struct Film {
     source: Source,
@@ -165,13 +168,19 @@ impl Player {
         Ok(true)
     }
 
-    /// Tells the graph that no more comes.
+    /// Tells the graph that no more comes, and that what was shown last stays: a frame after the end of everything
+    /// follows it. Where it ended, the graph would go on to the end of what is still in it, which is beyond the video's.
     pub fn pause(&mut self, graph: &mut Graph, label: &str) -> Result<(), MediaError> {
-        if !self.told {
-            self.told = true;
-            graph.finish(label)?;
+        if self.told {
+            return Ok(());
         }
-        Ok(())
+        self.told = true;
+        if let Some(last) = self.given.back() {
+            let mut last = share(last)?;
+            last.set_pts(Some(FOR_EVER_US));
+            graph.push(label, &last)?;
+        }
+        graph.finish(label)
     }
 
     /// The next frame in output time; whole passes that would be over before `time_us` are left out.

@@ -103,7 +103,8 @@ impl Layers {
         for (label, layer) in labels.iter().zip(&self.layers) {
             let (frame, place) = layer.placed(chain.out)?;
             inputs.push(Input::video(label, frame, BASE));
-            placed.push(Over { place, overlay: &layer.overlay, matrix: picture::matrix_name(frame) });
+            let moves = matches!(layer.shown, Shown::Film(_));
+            placed.push(Over { place, overlay: &layer.overlay, matrix: picture::matrix_name(frame), moves });
         }
         let text = text(chain, &placed);
         let text = text.strip_suffix("[out]").map_or_else(|| text.clone(), |filters| format!("{filters}{last}[out]"));
@@ -185,6 +186,8 @@ struct Over<'a> {
     overlay: &'a Overlay,
     /// Colour matrix of its pictures, by the name that `scale` knows.
     matrix: &'static str,
+    /// Whether it is a film, whose frames go with the video's and make none of their own.
+    moves: bool,
 }
 
 /// Text of the graph. Pictures are scaled with their colours weighed by alpha, lest what is transparent bleed in.
@@ -194,7 +197,7 @@ fn text(chain: &Chain, layers: &[Over<'_>]) -> String {
     let range = chain.high_range.map_or_else(String::new, high_range);
     let rgb = if range.is_empty() { "rgba" } else { "gbrap16le" };
     let mut parts = vec![format!("[in]{}[video0]", chain.text)];
-    for (n, Over { place, overlay, matrix: from }) in layers.iter().enumerate() {
+    for (n, Over { place, overlay, matrix: from, moves }) in layers.iter().enumerate() {
         let Pixels { width, height } = place.size;
         let (opacity, matrix) = (overlay.opacity.clamp(0.0, 1.0), chain.matrix);
         parts.push(format!(
@@ -204,9 +207,10 @@ fn text(chain: &Chain, layers: &[Over<'_>]) -> String {
         ));
         let from = overlay.start_s.max(0.0);
         let until = overlay.duration_s.map_or_else(String::new, |s| format!("*lt(t,{})", from + s));
+        let end = if *moves { "pass" } else { "repeat" };
         let out = if n == last { format!(",format={}[out]", chain.format) } else { format!("[video{}]", n + 1) };
         parts.push(format!(
-            "[video{n}][over{n}]overlay=x={}:y={}:format={mode}:eof_action=repeat:enable='gte(t,{from}){until}'{out}",
+            "[video{n}][over{n}]overlay=x={}:y={}:format={mode}:eof_action={end}:enable='gte(t,{from}){until}'{out}",
             place.x, place.y,
         ));
     }
@@ -262,7 +266,7 @@ mod tests {
             high_range: None,
         };
         assert_eq!(text(&chain, &[]), "[in]null[out]");
-        let text = text(&chain, &[Over { place, overlay: &overlay, matrix: "auto" }]);
+        let text = text(&chain, &[Over { place, overlay: &overlay, matrix: "auto", moves: false }]);
         assert!(text.starts_with("[in]null[video0];[picture0]scale=in_color_matrix=auto,format=gbrap,"), "{text}");
         assert!(text.contains("scale=20:10:"), "{text}");
         assert!(text.contains("overlay=x=3:y=4:format=auto:"), "{text}");

@@ -91,6 +91,25 @@ fn films_play_from_their_start_and_again_at_their_end() {
 }
 
 #[test]
+fn a_film_that_goes_on_adds_no_picture_to_the_end() {
+    let films = ["apng", "gif"].map(|format| {
+        lavfi(
+            &["testsrc2=d=1:r=10:s=40x20"],
+            &["-f", format, "-pix_fmt", if format == "gif" { "rgb8" } else { "rgb24" }],
+            format,
+        )
+    });
+    for film in &films {
+        let trial = marked(DARK, &[film], vec![image(1)]);
+        let video = &trial.made.media().video[0];
+        assert_eq!(video.frames, Some(30), "{}", film.display());
+        assert!(trial.times("out.mp4", "v").iter().all(|&time| time < 2.95), "{}", film.display());
+        // To its last picture.
+        assert_ne!(trial.colour_of("out.mp4", 29, (0, 0, 40, 20)), BLACK);
+    }
+}
+
+#[test]
 fn films_keep_their_transparency() {
     // The left half is red, the right half lets half of the white below through.
     let film = "color=red@0.99:d=0.3:r=10:s=40x20,format=rgba,geq=r=255:g=0:b=0:a='if(lt(X,20),255,128)'";
