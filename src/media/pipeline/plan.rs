@@ -14,7 +14,7 @@ use super::snapshot::Moments;
 use super::sound::{self, Sound};
 use super::splice::Splice;
 use super::streams::{Inventory, Track, VideoTrack};
-use super::subtitles::{self, Text};
+use super::subtitles::{self, Burn, Text};
 use super::window::Window;
 use crate::codec as codecs;
 use crate::error::{MediaError, warning};
@@ -54,8 +54,8 @@ pub struct MediaPlan<'a> {
     pub origin_us: i64,
     /// Its length in seconds, where it is known.
     pub duration_s: Option<f64>,
-    /// The filter that draws subtitles into the video.
-    pub burn: Option<String>,
+    /// Subtitles to draw into the video.
+    pub burn: Option<Burn>,
     /// What is taken of the video's pictures.
     pub view: View,
     /// What is laid over the video.

@@ -347,7 +347,7 @@ impl Crew<'_> {
         VideoBranch {
             encode,
             view: plan.view,
-            burn: plan.burn.as_deref(),
+            burn: plan.burn.as_ref(),
             source: source.clone(),
             window: plan.window,
             threads: self.around.threads,

@@ -22,6 +22,7 @@ use super::passes::Round;
 use super::picture::{self as look, Look, Target};
 use super::plan::View;
 use super::streams::VideoTrack;
+use super::subtitles::{Burn, Transfer};
 use super::window::{Placed, Window};
 use crate::codec as codecs;
 use crate::error::MediaError;
@@ -50,8 +51,8 @@ pub struct VideoBranch<'a> {
     pub encode: &'a VideoEncode,
     /// What is taken of its pictures.
     pub view: View,
-    /// The filter that draws subtitles into it.
-    pub burn: Option<&'a str>,
+    /// Subtitles to draw into it.
+    pub burn: Option<&'a Burn>,
     /// Where it comes from.
     pub source: VideoTrack,
     /// Part of the source.
@@ -248,7 +249,8 @@ impl VideoBranch<'_> {
         };
         let mut chain = look::chain(look, fitted, target);
         if let Some(burn) = self.burn {
-            chain.text = format!("{},{burn}", chain.text);
+            let drawing = burn.filter(chain.high_range.and_then(Transfer::named))?;
+            chain.text = format!("{},{drawing}", chain.text);
         }
         let last = if codec.palette { self.palette(chain.out) } else { "" };
         state.layers.graph(frame, self.source.track.time_base, &chain, last)

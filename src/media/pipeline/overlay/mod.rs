@@ -22,7 +22,7 @@ use crate::source::Source;
 const BASE: Rational = Rational(1, 1_000_000);
 
 /// Luminance of the white of graphics in video of high dynamic range, in cd/m² (BT.2408).
-const GRAPHICS_WHITE: u32 = 203;
+pub const GRAPHICS_WHITE: u32 = 203;
 
 /// Something to lay over the video, found good.
 pub struct Laid {

@@ -1,10 +1,11 @@
 //! Subtitles drawn into the picture, by libass.
 //!
 //! The texts are written into scratch as one ASS file on the output's clock, which the `ass` filter reads. **Invariant**:
-//! of what a file says only texts and styles get there; the name in the graph is our own.
+//! of what a file says only texts and styles get there; the name in the graph is our own. Over high dynamic range the
+//! file is one with other colours.
 
 use std::fmt::Write as _;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use ffmpeg_next::codec::Context;
 use ffmpeg_next::codec::subtitle::Rect;
@@ -12,6 +13,7 @@ use ffmpeg_next::{Rational, Rescale, Subtitle};
 use reelmill::model::work::{BurnIn, MediaOutput};
 
 use super::file::{TextFile, each_packet};
+use super::shade::{self, Transfer};
 use crate::error::{MediaError, warning};
 use crate::pipeline::graph;
 use crate::pipeline::streams::{Inventory, Track};
@@ -29,15 +31,38 @@ const BASE: Rational = Rational(1, 100);
 /// Fields of a text as libav gives it: its number, its layer, the rest.
 const FIELDS: usize = 3;
 
-/// The filter that draws what `output` asks for; `None` where it asks for nothing, or there is nothing.
-pub fn filter(
+/// Subtitles to draw.
+pub struct Burn {
+    /// The ASS file.
+    path: PathBuf,
+}
+
+impl Burn {
+    /// The filter that draws them into a video of this transfer of high dynamic range, or of standard range.
+    pub fn filter(&self, transfer: Option<Transfer>) -> Result<String, MediaError> {
+        let Some(transfer) = transfer else { return named(&self.path) };
+        let path = self.path.with_extension("bright.ass");
+        let script = std::fs::read_to_string(&self.path).map_err(|error| scratch::failed(&self.path, error))?;
+        std::fs::write(&path, shade::shaded(&script, transfer)).map_err(|error| scratch::failed(&path, error))?;
+        named(&path)
+    }
+}
+
+/// The filter that draws a file.
+fn named(path: &Path) -> Result<String, MediaError> {
+    let path = path.to_str().ok_or_else(|| MediaError::Parameter("scratch has no plain name".into()))?;
+    Ok(format!("{FILTER}=filename={}", escaped(path)))
+}
+
+/// What `output` asks to be drawn; `None` where it asks for nothing, or there is nothing.
+pub fn burn(
     output: &MediaOutput,
     inventory: &Inventory,
     inputs: &[Source],
     window: Window,
     scratch: &Path,
     talk: &Talk,
-) -> Result<Option<String>, MediaError> {
+) -> Result<Option<Burn>, MediaError> {
     let Some(burn) = &output.burn else { return Ok(None) };
     if !graph::has_filters(&[FILTER]) {
         return Err(MediaError::Missing { kind: "filter", name: FILTER.to_owned() });
@@ -66,8 +91,7 @@ pub fn filter(
     let Some(script) = script(&source, &track, window)? else { return none("none lie in the output") };
     let path = scratch::place(scratch, &format!("{}.burn.ass", output.file))?;
     std::fs::write(&path, script).map_err(|error| scratch::failed(&path, error))?;
-    let path = path.to_str().ok_or_else(|| MediaError::Parameter("scratch has no plain name".into()))?;
-    Ok(Some(format!("{FILTER}=filename={}", escaped(path))))
+    Ok(Some(Burn { path }))
 }
 
 /// All texts of a stream as an ASS file at output times; `None` where there are none.

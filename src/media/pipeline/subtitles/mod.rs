@@ -2,13 +2,15 @@
 
 mod burn;
 mod file;
+mod shade;
 
 use ffmpeg_next::codec::{Context, decoder};
 use ffmpeg_next::{Packet, Rational, Rescale, Subtitle, encoder};
 use reelmill::model::work::{MediaOutput, Subtitles};
 
-pub use self::burn::filter as burn;
+pub use self::burn::{Burn, burn};
 pub use self::file::{TextFile, send};
+pub use self::shade::Transfer;
 use super::container::{self, Format};
 use super::flow::{Inlet, Stop};
 use super::mux::{Port, Spec};

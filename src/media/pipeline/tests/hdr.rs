@@ -1,6 +1,6 @@
 //! High dynamic range kept: tags, bits and metadata of what comes out.
 
-use reelmill::model::work::{HdrMode, RateControl, Treatment, VideoCodec};
+use reelmill::model::work::{BurnIn, HdrMode, RateControl, Treatment, VideoCodec};
 
 use super::*;
 
@@ -118,28 +118,74 @@ fn standard_range_stays_as_it_is_where_high_is_to_be_kept() {
     assert_eq!((video.bit_depth, video.hdr), (Some(8), None));
 }
 
+/// A black film of high dynamic range with this transfer.
+fn dark(transfer: &str) -> crate::testing::Clip {
+    let tags = format!(
+        "format=yuv420p10le,setparams=color_primaries=bt2020:color_trc={transfer}:colorspace=bt2020nc:range=tv"
+    );
+    lavfi(
+        &["color=black:d=0.3:r=10:s=320x180"],
+        &["-vf", &tags, "-c:v", "libx265", "-preset", "ultrafast", "-x265-params", "log-level=none"],
+        "a.mp4",
+    )
+}
+
+/// What `make` makes of an output in which high dynamic range is kept, nearly lossless.
+fn fine(make: impl FnOnce(&mut MediaOutput)) -> Output {
+    let mut output = kept(VideoCodec::H265, HdrMode::Keep, Container::Mp4, "out.mp4");
+    if let Output::Media(media) = &mut output {
+        if let Some(Video::Encode(encode)) = &mut media.video {
+            encode.rate_control = RateControl::Crf { crf: 8.0, maxrate_bps: None, bufsize_bits: None };
+        }
+        make(media);
+    }
+    output
+}
+
+#[test]
+fn subtitles_over_high_dynamic_range_are_as_bright_as_graphics_are() {
+    // Blocks of 80×60 that texts draw: white, grey, and white that lets half through.
+    let folder = tempfile::tempdir().unwrap();
+    let block = |x: i32, y: i32, how: &str| {
+        format!(
+            "Dialogue: 0,0:00:00.00,0:00:09.00,D,,0,0,0,,{{\\an7\\pos({x},{y})\\bord0\\shad0{how}\\p1}}m 0 0 l 80 0 80 60 0 60{{\\p0}}\n"
+        )
+    };
+    let text = [
+        "[Script Info]\nScriptType: v4.00+\nPlayResX: 320\nPlayResY: 180\n\n[V4+ Styles]\nFormat: Name, Fontname, Fontsize, \
+         PrimaryColour\nStyle: D,Sans,20,&H00FFFFFF\n\n[Events]\nFormat: Layer, Start, End, Style, Name, MarginL, MarginR, \
+         MarginV, Effect, Text\n",
+        &block(10, 10, ""),
+        &block(110, 10, "\\c&H808080&"),
+        &block(210, 10, "\\1a&H80&"),
+    ]
+    .concat();
+    let ass = folder.path().join("a.ass");
+    std::fs::write(&ass, text).unwrap();
+    for (transfer, white, grey) in [("smpte2084", 143, 109), ("arib-std-b67", 180, 119)] {
+        let trial = Trial::with(&[&*dark(transfer), &ass], &[fine(|media| media.burn = Some(BurnIn::Input(1)))]);
+        assert_eq!(trial.made.media().video[0].color_transfer.as_deref(), Some(transfer));
+        // Of what is half transparent the signal is halfway between white's and the black's behind it.
+        for (x, luma) in [(40, white), (140, grey), (240, (white + 16) / 2), (20, white)] {
+            let [y, u, v] = trial.levels("out.mp4", (x, 24, 20, 20));
+            assert!(y.abs_diff(luma) <= 2, "{transfer}: {y} instead of {luma} at {x}");
+            assert!(u.abs_diff(128) <= 2 && v.abs_diff(128) <= 2, "{transfer}: {u} {v}");
+        }
+        let [y, ..] = trial.levels("out.mp4", (40, 120, 20, 20));
+        assert!(y <= 18, "{transfer}: {y} where nothing is drawn");
+    }
+}
+
 #[test]
 fn watermarks_over_high_dynamic_range_are_as_bright_as_graphics_are() {
     // White at 203 cd/m² is 58 % of PQ's signal and 75 % of HLG's (BT.2408), grey of half the signal 22 % of that light.
     let white = generate(&["-f", "lavfi", "-i", "color=white:s=40x20", "-frames:v", "1"], "white.png");
     let grey = generate(&["-f", "lavfi", "-i", "color=0x808080:s=40x20", "-frames:v", "1"], "grey.png");
     for (transfer, expected) in [("smpte2084", [143, 109]), ("arib-std-b67", [180, 119])] {
-        let tags = format!(
-            "format=yuv420p10le,setparams=color_primaries=bt2020:color_trc={transfer}:colorspace=bt2020nc:range=tv"
-        );
-        let clip = lavfi(
-            &["color=black:d=0.3:r=10:s=320x180"],
-            &["-vf", &tags, "-c:v", "libx265", "-preset", "ultrafast", "-x265-params", "log-level=none"],
-            "a.mp4",
-        );
-        let mut output = kept(VideoCodec::H265, HdrMode::Keep, Container::Mp4, "out.mp4");
-        if let Output::Media(media) = &mut output {
+        let output = fine(|media| {
             media.overlays = vec![still(1, ReferencePosition::TopLeft), still(2, ReferencePosition::TopRight)];
-            if let Some(Video::Encode(encode)) = &mut media.video {
-                encode.rate_control = RateControl::Crf { crf: 8.0, maxrate_bps: None, bufsize_bits: None };
-            }
-        }
-        let trial = Trial::with(&[&*clip, &*white, &*grey], &[output]);
+        });
+        let trial = Trial::with(&[&*dark(transfer), &*white, &*grey], &[output]);
         assert_eq!(trial.made.media().video[0].color_transfer.as_deref(), Some(transfer));
         for (x, luma) in [8, 288].into_iter().zip(expected) {
             let [y, u, v] = trial.levels("out.mp4", (x, 4, 24, 12));
