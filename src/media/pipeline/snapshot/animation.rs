@@ -8,7 +8,7 @@ use ffmpeg_next::frame::Video as Frame;
 use ffmpeg_next::{Dictionary, Packet, Rational, Rescale, codec, encoder, format, rescale};
 use reelmill::model::work::{Animation, AnimationFormat, FileRole, Fit, ProducedFile};
 
-use super::{Shooting, microseconds, nothing_decoded, shared};
+use super::{Shooting, microseconds, nothing_decoded};
 use crate::error::MediaError;
 use crate::geometry;
 use crate::pipeline::decode::Decoder;
@@ -50,6 +50,16 @@ const fn way(format: AnimationFormat) -> Way {
     }
 }
 
+/// What an animation is made of so far.
+struct Reel {
+    /// The graph that makes frames small, once there is one.
+    graph: Option<Graph>,
+    /// Time of the last frame that went in, on the track's clock.
+    last: Option<i64>,
+    /// What came out.
+    small: Vec<Frame>,
+}
+
 /// Moments at which pieces begin, and how long each lasts, in a source of `duration_s`.
 #[must_use]
 pub fn pieces(animation: &Animation, duration_s: f64) -> (Vec<f64>, f64) {
@@ -80,40 +90,53 @@ impl Shooting<'_> {
     ) -> Result<ProducedFile, MediaError> {
         let (starts, length_s) = pieces(animation, self.duration_s.unwrap_or(animation.length_s));
         let base = self.source.track.time_base;
-        let mut reel: Option<Graph> = None;
-        let mut last: Option<i64> = None;
+        let mut reel = Reel { graph: None, last: None, small: Vec::new() };
         let mut offset_s = 0.0;
         for start_s in starts {
-            let first = self.frame_at(opened, decoder, start_s)?;
-            let mut frames = vec![first];
             let end_s = start_s + length_s;
-            self.frames_until(opened, decoder, end_s, &mut |frame| {
-                frames.push(frame);
-                true
-            })?;
-            for frame in &mut frames {
-                let at_s = (self.time(frame) - start_s).max(0.0);
-                if at_s >= length_s {
-                    continue;
-                }
-                let pts = microseconds(offset_s + at_s).rescale(rescale::TIME_BASE, base);
-                if last.is_some_and(|last| pts <= last) {
-                    continue;
-                }
-                last = Some(pts);
-                frame.set_pts(Some(pts));
-                let graph = match &mut reel {
-                    Some(graph) => graph,
-                    None => reel.insert(self.graph(animation, frame)?),
-                };
-                graph.push("in", &raw::share(frame).map_err(shared)?)?;
+            let first = self.frame_at(opened, decoder, start_s)?;
+            let mut failed = None;
+            let mut take = |frame: Frame| {
+                let at_s = (self.time(&frame) - start_s).max(0.0);
+                let taken =
+                    if at_s < length_s { self.lay(animation, frame, offset_s + at_s, &mut reel) } else { Ok(()) };
+                failed = taken.err();
+                failed.is_none()
+            };
+            if take(first) {
+                self.frames_until(opened, decoder, end_s, &mut take)?;
+            }
+            if let Some(error) = failed {
+                return Err(error);
             }
             offset_s += length_s;
             self.position.reach(0, microseconds(end_s));
         }
-        let mut graph = reel.ok_or_else(nothing_decoded)?;
-        graph.finish("in")?;
-        self.record(animation, &mut graph)
+        let mut graph = reel.graph.ok_or_else(nothing_decoded)?;
+        graph.finish_at("in", microseconds(offset_s).rescale(rescale::TIME_BASE, base))?;
+        while let Some(frame) = graph.pull()? {
+            reel.small.push(Frame::from(frame));
+        }
+        self.record(animation, &mut graph, &reel.small)
+    }
+
+    /// Lays a frame into the reel at a moment of it. What comes out is taken at once: decoded frames are large.
+    fn lay(&self, animation: &Animation, mut frame: Frame, at_s: f64, reel: &mut Reel) -> Result<(), MediaError> {
+        let pts = microseconds(at_s).rescale(rescale::TIME_BASE, self.source.track.time_base);
+        if reel.last.is_some_and(|last| pts <= last) {
+            return Ok(());
+        }
+        reel.last = Some(pts);
+        frame.set_pts(Some(pts));
+        let graph = match &mut reel.graph {
+            Some(graph) => graph,
+            None => reel.graph.insert(self.graph(animation, &frame)?),
+        };
+        graph.push("in", &frame)?;
+        while let Some(frame) = graph.pull()? {
+            reel.small.push(Frame::from(frame));
+        }
+        Ok(())
     }
 
     fn graph(&self, animation: &Animation, frame: &Frame) -> Result<Graph, MediaError> {
@@ -132,17 +155,13 @@ impl Shooting<'_> {
         Graph::new(&[Input::video("in", frame, self.source.track.time_base)], &text)
     }
 
-    /// Encodes what comes out of the graph.
-    fn record(&self, animation: &Animation, graph: &mut Graph) -> Result<ProducedFile, MediaError> {
+    /// Encodes what came out of the graph.
+    fn record(&self, animation: &Animation, graph: &mut Graph, frames: &[Frame]) -> Result<ProducedFile, MediaError> {
         let file = &self.snapshot.file;
         let (way, encoder) = (way(animation.format), animation.format.encoder());
         let path = scratch::place(self.scratch, file)?;
         let failed = |source| MediaError::Encode { encoder: encoder.to_owned(), source };
         let mux = |source| MediaError::Mux { file: file.clone(), source };
-        let mut frames = Vec::new();
-        while let Some(frame) = graph.pull()? {
-            frames.push(Frame::from(frame));
-        }
         let first = frames.first().ok_or_else(nothing_decoded)?;
         let (base, rate) = (graph.time_base()?, graph.frame_rate()?.unwrap_or(Rational(10, 1)));
         let found = encoder::find_by_name(encoder)
@@ -180,7 +199,7 @@ impl Shooting<'_> {
             }
             Ok(())
         };
-        for frame in &frames {
+        for frame in frames {
             opened.send_frame(frame).map_err(failed)?;
             drain(&mut opened)?;
         }

@@ -164,3 +164,19 @@ fn previews_move_through_the_whole_source() {
         }
     }
 }
+
+#[test]
+fn a_picture_alone_becomes_an_animation_of_one() {
+    let still = generate(&["-f", "lavfi", "-i", "color=red:s=160x90", "-frames:v", "1"], "still.png");
+    for (format, file) in [(AnimationFormat::Gif, "p.gif"), (AnimationFormat::Mp4, "p.mp4")] {
+        let animation = Animation { format, pieces: 5, length_s: 1.0, start_s: None, fps: 10.0 };
+        let snapshot = Snapshot {
+            animation: Some(animation),
+            size: Size::Box { width: Some(80), height: None },
+            ..shots(SnapshotTimes::At(Moment::Seconds(0.0)), ImageFormat::Jpg, file)
+        };
+        let trial = Trial::new(&still, &[Output::Snapshot(snapshot)]);
+        assert_eq!(names(&trial), [file]);
+        assert!(is_near(trial.colour(file, (10, 10, 40, 20)), [254, 0, 0]), "{file}");
+    }
+}
