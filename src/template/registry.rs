@@ -7,6 +7,7 @@ use serde::Serialize;
 
 use super::shapes::{OVERLAY, PRESET, TEMPLATE};
 use super::{encode, rules};
+use crate::model::codec::VideoInfo;
 use crate::model::plan::ActivityKind;
 use crate::yaml::{self, Budget, Diagnostic, Entry, Node, ParseCodes, Sink, Span, Value, nearest};
 
@@ -426,6 +427,35 @@ fn stale_video(own: &Node, base: &Node) -> Vec<&'static str> {
     let mut stale: Vec<_> = stale.flat_map(|(_, replaced)| replaced.iter().copied()).collect();
     if video.get("codec").is_some() && encode::video_codec(own) != encode::video_codec(base) {
         stale.extend(OF_A_CODEC.iter().filter(|&&key| key != "gop" || !encode::video_codec(own).info().groups));
+    } else if let Some(below) = base.get("video") {
+        stale.extend(stale_pixels(encode::video_codec(base).info(), video, below));
+    }
+    stale
+}
+
+/// What `below` says of pixels, as a profile or by name, and what `video` asks for does not fit.
+fn stale_pixels(codec: &VideoInfo, video: &Node, below: &Node) -> Vec<&'static str> {
+    let word = |node: &Node, key: &str| node.get(key).and_then(Node::scalar_text);
+    let (profile, pixels) = (word(video, "profile"), word(video, "pix_fmt"));
+    let deep = word(video, "hdr").as_deref() == Some("keep");
+    let of_profile = |name: &str| codec.profiles.iter().find(|(known, _)| *known == name).map(|(_, pixels)| *pixels);
+    let mut stale = Vec::new();
+    if let Some(below) = word(below, "pix_fmt").filter(|_| pixels.is_none()) {
+        let shallow = codec.deep_format(None, Some(&below)).is_none();
+        let lacks = profile.as_deref().is_some_and(|profile| {
+            // Who asks for a profile of ten bits means its pixels.
+            let deeper = shallow && codec.deep_format(Some(profile), None) == of_profile(profile).map(|of| of[0]);
+            deeper || of_profile(profile).is_some_and(|of| !of.contains(&below.as_str()))
+        });
+        if lacks || deep && shallow {
+            stale.push("pix_fmt");
+        }
+    }
+    if let Some(below) = word(below, "profile").filter(|_| profile.is_none()) {
+        let lacks = pixels.as_deref().zip(of_profile(&below)).is_some_and(|(pixels, of)| !of.contains(&pixels));
+        if lacks || deep && codec.deep_format(Some(&below), None).is_none() {
+            stale.push("profile");
+        }
     }
     stale
 }

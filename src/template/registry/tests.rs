@@ -70,6 +70,27 @@ fn a_bit_rate_replaces_a_quality_and_its_cap() {
 }
 
 #[test]
+fn other_pixels_replace_the_profile_and_the_pixels_that_do_not_fit_them() {
+    for (base, own, profile, pixels) in [
+        ("h265-1080p", "hdr: keep", None, None),
+        // AV1's has ten bits too.
+        ("av1-1080p", "hdr: keep", Some("main"), None),
+        ("vp9-1080p", "hdr: keep", None, None),
+        ("h265-1080p", "profile: main10", Some("main10"), None),
+        ("h265-1080p", "pix_fmt: yuv420p10le", None, Some("yuv420p10le")),
+        ("h265-1080p", "pix_fmt: yuv420p", Some("main"), Some("yuv420p")),
+        ("h264-1080p", "profile: main", Some("main"), Some("yuv420p")),
+        ("h264-1080p", "hdr: sdr", Some("high"), Some("yuv420p")),
+    ] {
+        let (templates, found) = load(&[&format!("name: own\nextends: {base}\nvideo: {{ {own} }}")]);
+        assert_eq!(found, Vec::<String>::new(), "{base} {own}");
+        let video = templates.get("own").unwrap().parameters.get("video").unwrap();
+        let word = |key| video.get(key).and_then(Node::scalar_text);
+        assert_eq!((word("profile").as_deref(), word("pix_fmt").as_deref()), (profile, pixels), "{base} {own}");
+    }
+}
+
+#[test]
 fn mistakes_in_templates_are_told_in_their_files() {
     for (files, expected) in [
         (vec!["name: a\nvideo: { crf: 70 }"], vec!["TPL0104 0.yaml:2:15"]),
