@@ -4,6 +4,8 @@
 //! cd/m² in PQ. Here the colours of an ASS script are replaced by those that look the same there, white as bright as
 //! graphics are (203 cd/m², BT.2408), as watermarks are. Pure. Deliberately absent: what libass itself does not read.
 
+use std::fmt::Write as _;
+
 use crate::pipeline::overlay::GRAPHICS_WHITE;
 
 /// Colours of a style, by their names in the line of formats.
@@ -106,7 +108,7 @@ fn dialogue(out: &mut String, line: &str, transfer: Transfer) {
             _ => {
                 if let Some((tag, value, after)) = color_tag(rest) {
                     out.push_str(tag);
-                    out.push_str(&format!("&H{:06X}&", replaced(value, transfer) & 0x00ff_ffff));
+                    let _ = write!(out, "&H{:06X}&", replaced(value, transfer) & 0x00ff_ffff);
                     rest = after;
                 }
             }

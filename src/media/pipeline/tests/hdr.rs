@@ -166,7 +166,7 @@ fn subtitles_over_high_dynamic_range_are_as_bright_as_graphics_are() {
         let trial = Trial::with(&[&*dark(transfer), &ass], &[fine(|media| media.burn = Some(BurnIn::Input(1)))]);
         assert_eq!(trial.made.media().video[0].color_transfer.as_deref(), Some(transfer));
         // Of what is half transparent the signal is halfway between white's and the black's behind it.
-        for (x, luma) in [(40, white), (140, grey), (240, (white + 16) / 2), (20, white)] {
+        for (x, luma) in [(40, white), (140, grey), (240, u8::midpoint(white, 16)), (20, white)] {
             let [y, u, v] = trial.levels("out.mp4", (x, 24, 20, 20));
             assert!(y.abs_diff(luma) <= 2, "{transfer}: {y} instead of {luma} at {x}");
             assert!(u.abs_diff(128) <= 2 && v.abs_diff(128) <= 2, "{transfer}: {u} {v}");
