@@ -44,7 +44,7 @@ pub struct Spec {
     pub time_base: Rational,
     /// What packets that are taken as they are need beside them.
     pub side_data: Vec<SideData>,
-    /// Frames per second, for video of a constant rate.
+    /// Frames per second, for video whose frames come evenly.
     pub frame_rate: Option<Rational>,
     /// Pixels, for encoded video.
     pub size: Option<Pixels>,

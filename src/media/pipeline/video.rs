@@ -382,7 +382,7 @@ impl VideoBranch<'_> {
             parameters: encoding.parameters(),
             time_base: cadence.time_base,
             side_data: if kept { side_data } else { Vec::new() },
-            frame_rate: cadence.is_constant().then_some(rate),
+            frame_rate: (cadence.is_constant() || !self.source.variable_rate).then_some(rate),
             size: Some(Pixels::new(frame.width(), frame.height())),
             language: track.language.clone(),
             title: track.title.clone(),

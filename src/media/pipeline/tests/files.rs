@@ -1,5 +1,7 @@
 //! What files are made of: clips, copies, sound.
 
+use reelmill::model::work::VideoCodec;
+
 use super::*;
 
 #[test]
@@ -71,6 +73,18 @@ fn a_constant_rate_has_as_many_frames_as_the_command_makes_of_it() {
         media.video = Some(Video::Encode(VideoEncode { frame_rate, ..encoded() }));
     });
     assert_eq!(Trial::new(&uneven, &[part]).made.media().video[0].frames, Some(30));
+}
+
+#[test]
+fn containers_know_the_rate_of_an_even_source() {
+    // Matroska's milliseconds make 30.3 frames per second of 30, and pictures of MJPEG do not say it themselves.
+    let clip = lavfi(&["testsrc2=d=1:r=30:s=64x64"], &[], "a.mp4");
+    let mut output = media_output("out.mkv", VideoEncode { codec: VideoCodec::Mjpeg, ..encoded() });
+    if let Output::Media(media) = &mut output {
+        media.container = Container::Mkv;
+    }
+    let trial = Trial::new(&clip, &[output]);
+    assert_eq!(trial.ffprobe("out.mkv", "v", "stream=avg_frame_rate"), ["30/1"]);
 }
 
 #[test]
