@@ -11,6 +11,9 @@ use std::ptr;
 use ffmpeg_next::format::context::Input as Demuxer;
 use ffmpeg_next::{Frame, Packet, Stream, codec, ffi};
 
+/// Bytes of a palette: 256 colours.
+const PALETTE_BYTES: usize = 1024;
+
 /// Longest text taken from a file, in bytes; the rest is cut off.
 pub const MAX_TEXT_BYTES: usize = 4096;
 
@@ -409,6 +412,44 @@ unsafe fn text(pointer: *const c_char) -> Option<String> {
     // SAFETY: the caller vouches for a terminated string.
     let bytes = unsafe { CStr::from_ptr(pointer) }.to_bytes();
     Some(String::from_utf8_lossy(&bytes[..bytes.len().min(MAX_TEXT_BYTES)]).into_owned())
+}
+
+/// A rectangle of a subtitle that is a picture.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Painted {
+    /// Left and top on the sheet.
+    pub at: (usize, usize),
+    /// Pixels in a row.
+    pub width: usize,
+    /// Red, green, blue and opacity of each pixel, row after row.
+    pub rgba: Vec<u8>,
+}
+
+/// The pixels of a rectangle; `None` where it has none.
+#[must_use]
+pub fn painted(rect: &ffmpeg_next::codec::subtitle::Bitmap<'_>) -> Option<Painted> {
+    // SAFETY: the rectangle lives as long as `rect`.
+    let raw = unsafe { &*rect.as_ptr() };
+    let side = |number: i32| usize::try_from(number).ok().filter(|&number| number > 0);
+    let (width, height, stride) = (side(raw.w)?, side(raw.h)?, side(raw.linesize[0])?);
+    if stride < width || raw.data[0].is_null() || raw.data[1].is_null() {
+        return None;
+    }
+    // SAFETY: decoders allocate rows of `linesize` bytes, the last at least as wide as the picture, and 256 colours of four
+    // bytes, of which `nb_colors` are set and the others zero.
+    let (indices, palette) = unsafe {
+        let indices = std::slice::from_raw_parts(raw.data[0].cast_const(), stride * (height - 1) + width);
+        (indices, std::slice::from_raw_parts(raw.data[1].cast_const(), PALETTE_BYTES))
+    };
+    let color = |&index: &u8| {
+        let at = usize::from(index) * 4;
+        let [alpha, red, green, blue] =
+            u32::from_ne_bytes([palette[at], palette[at + 1], palette[at + 2], palette[at + 3]]).to_be_bytes();
+        [red, green, blue, alpha]
+    };
+    let rgba = indices.chunks(stride).flat_map(|row| row[..width].iter().flat_map(color)).collect();
+    let at = (usize::try_from(raw.x).unwrap_or(0), usize::try_from(raw.y).unwrap_or(0));
+    Some(Painted { at, width, rgba })
 }
 
 #[cfg(test)]

@@ -14,7 +14,7 @@ use super::snapshot::Moments;
 use super::sound::{self, Sound};
 use super::splice::Splice;
 use super::streams::{Inventory, Track, VideoTrack};
-use super::subtitles::{self, Burn, Text};
+use super::subtitles::{self, Burn, Drawn, Text};
 use super::window::Window;
 use crate::codec as codecs;
 use crate::error::{MediaError, warning};
@@ -187,7 +187,7 @@ impl<'a> MediaPlan<'a> {
         let encoded = video.as_ref().is_some_and(|(_, encode)| encode.is_some());
         let window = Window::new(inventory.start_us, output.clip);
         audio.iter_mut().try_for_each(|sound| sound.level(window, splice.as_ref(), inputs, talk))?;
-        let burn =
+        let drawn =
             if encoded { subtitles::burn(output, inventory, inputs, window, around.scratch, talk)? } else { None };
         let overlays = if encoded { output.overlays.as_slice() } else { &[] };
         if matches!(output.video, Some(Video::Copy)) && matches!(output.audio, Some(Audio::Copy { .. })) {
@@ -199,11 +199,20 @@ impl<'a> MediaPlan<'a> {
             Some((track, Some(encode))) => View::new(inventory, track, &encode.treatment)?,
             _ => View::default(),
         };
+        let mut overlays = laid_over(output, overlays, inputs, talk)?;
+        let burn = match drawn {
+            Some(Drawn::Text(burn)) => Some(burn),
+            Some(Drawn::Pictures(sheets)) => {
+                overlays.insert(0, Laid::sheets(sheets));
+                None
+            }
+            None => None,
+        };
         Ok(Self {
             output,
             window,
             view,
-            overlays: laid_over(output, overlays, inputs, talk)?,
+            overlays,
             origin_us: inventory.start_us,
             duration_s: length_s(output, inventory),
             burn,

@@ -6,10 +6,10 @@ use ffmpeg_next::frame::Video as Frame;
 use ffmpeg_next::{Packet, Rescale};
 use reelmill::model::work::Overlay;
 
+use super::player::Moving;
 use super::{BASE, share};
 use crate::error::MediaError;
 use crate::pipeline::decode::Decoder;
-use crate::pipeline::graph::Graph;
 use crate::pipeline::still;
 use crate::pipeline::streams::VideoTrack;
 use crate::raw;
@@ -17,12 +17,6 @@ use crate::source::{Opened, Source};
 
 /// Shortest time that a frame is shown, in microseconds.
 const MIN_FRAME_US: i64 = 1_000;
-
-/// Frames that a graph may still need when it is built anew.
-const KEPT: usize = 2;
-
-/// When nothing is shown any more: 30 years, which every clock of a graph can say.
-const FOR_EVER_US: i64 = 1_000_000_000_000_000;
 
 /// A picture, or a film.
 pub struct Film {
@@ -96,7 +90,7 @@ impl Pass {
 }
 
 /// A film that is being shown.
-pub struct Player {
+pub struct Showing {
     film: Film,
     pass: Option<Pass>,
     /// When the current pass began, in microseconds of output time.
@@ -107,15 +101,11 @@ pub struct Player {
     length_us: Option<i64>,
     /// When its layer goes.
     until_us: Option<i64>,
-    /// The last frames given to a graph.
-    given: VecDeque<Frame>,
     /// Whether there is no more to show.
     over: bool,
-    /// Whether the current graph has been told so.
-    told: bool,
 }
 
-impl Player {
+impl Showing {
     /// Of a film in a layer.
     pub fn new(film: &Film, overlay: &Overlay) -> Result<Self, MediaError> {
         let began_us = microseconds(overlay.start_s.max(0.0));
@@ -127,63 +117,29 @@ impl Player {
             shown_us: 0,
             length_us: None,
             until_us: overlay.duration_s.map(|duration| began_us.saturating_add(microseconds(duration))),
-            given: VecDeque::new(),
             over: false,
-            told: false,
         })
     }
 
-    /// The film's first frame.
-    #[must_use]
-    pub const fn first(&self) -> &Frame {
+    /// Begins anew.
+    fn again(&mut self, time_us: i64) {
+        let length_us = *self.length_us.get_or_insert(self.shown_us);
+        self.over = length_us <= 0;
+        self.pass = None;
+        self.began_us = self.began_us.saturating_add(length_us);
+        let behind_us = time_us.saturating_sub(self.began_us);
+        if length_us > 0 && behind_us > length_us {
+            self.began_us += behind_us / length_us * length_us;
+        }
+    }
+}
+
+impl Moving for Showing {
+    fn first(&self) -> &Frame {
         &self.film.first
     }
 
-    /// Gives a new graph what the last one had.
-    pub fn resume(&mut self, graph: &mut Graph, label: &str) -> Result<(), MediaError> {
-        self.told = false;
-        for frame in &self.given {
-            let frame = share(frame)?;
-            graph.push(label, &frame)?;
-        }
-        Ok(())
-    }
-
-    /// Gives the graph a frame more where the last one is not beyond `time_us`; whether it did anything.
-    pub fn advance(&mut self, graph: &mut Graph, label: &str, time_us: i64) -> Result<bool, MediaError> {
-        let last_us = self.given.back().and_then(|frame| frame.pts());
-        if self.told || last_us.is_some_and(|last| last > time_us) {
-            return Ok(false);
-        }
-        let Some(frame) = self.next(time_us)? else {
-            self.pause(graph, label)?;
-            return Ok(true);
-        };
-        let shared = share(&frame)?;
-        graph.push(label, &shared)?;
-        self.given.push_back(frame);
-        if self.given.len() > KEPT {
-            self.given.pop_front();
-        }
-        Ok(true)
-    }
-
-    /// Tells the graph that no more comes, and that what was shown last stays: a frame after the end of everything
-    /// follows it. Where it ended, the graph would go on to the end of what is still in it, which is beyond the video's.
-    pub fn pause(&mut self, graph: &mut Graph, label: &str) -> Result<(), MediaError> {
-        if self.told {
-            return Ok(());
-        }
-        self.told = true;
-        if let Some(last) = self.given.back() {
-            let mut last = share(last)?;
-            last.set_pts(Some(FOR_EVER_US));
-            graph.push(label, &last)?;
-        }
-        graph.finish(label)
-    }
-
-    /// The next frame in output time; whole passes that would be over before `time_us` are left out.
+    /// Whole passes that would be over before `time_us` are left out.
     fn next(&mut self, time_us: i64) -> Result<Option<Frame>, MediaError> {
         while !self.over {
             if self.pass.is_none() {
@@ -209,18 +165,6 @@ impl Player {
             self.again(time_us);
         }
         Ok(None)
-    }
-
-    /// Begins anew.
-    fn again(&mut self, time_us: i64) {
-        let length_us = *self.length_us.get_or_insert(self.shown_us);
-        self.over = length_us <= 0;
-        self.pass = None;
-        self.began_us = self.began_us.saturating_add(length_us);
-        let behind_us = time_us.saturating_sub(self.began_us);
-        if length_us > 0 && behind_us > length_us {
-            self.began_us += behind_us / length_us * length_us;
-        }
     }
 }
 

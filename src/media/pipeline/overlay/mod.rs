@@ -5,12 +5,17 @@
 
 mod film;
 mod letters;
+mod player;
+mod sheet;
 
 use ffmpeg_next::Rational;
 use ffmpeg_next::frame::Video as Frame;
-use reelmill::model::work::{Overlay, OverlayContent, OverlayText};
+use reelmill::model::work::{Length, Overlay, OverlayContent, OverlayText, ReferencePosition};
 
-use self::film::{Film, Player};
+use self::film::{Film, Showing};
+use self::player::Player;
+pub use self::sheet::Sheets;
+use self::sheet::Turning;
 use super::graph::{self, Graph, Input};
 use super::picture::{self, Chain};
 use crate::error::MediaError;
@@ -33,6 +38,7 @@ pub struct Laid {
 enum Content {
     Still(Frame),
     Film(Film),
+    Sheets(Sheets),
     Text(OverlayText),
 }
 
@@ -57,6 +63,23 @@ impl Laid {
             }
         };
         Ok(Some(Self { overlay: overlay.clone(), content }))
+    }
+
+    /// Subtitles that are pictures: as wide as the video, and with it at the bottom.
+    #[must_use]
+    pub const fn sheets(sheets: Sheets) -> Self {
+        let overlay = Overlay {
+            content: OverlayContent::Image { input: 0 },
+            position: ReferencePosition::BottomLeft,
+            dx: Length::Pixels(0),
+            dy: Length::Pixels(0),
+            width: Some(Length::Ratio(1.0)),
+            height: None,
+            opacity: 1.0,
+            start_s: 0.0,
+            duration_s: None,
+        };
+        Self { overlay, content: Content::Sheets(sheets) }
     }
 }
 
@@ -84,7 +107,8 @@ impl Layers {
         let layer = |laid: &Laid| {
             let shown = match &laid.content {
                 Content::Still(frame) => Shown::Still(share(frame)?),
-                Content::Film(film) => Shown::Film(Player::new(film, &laid.overlay)?),
+                Content::Film(film) => Shown::Film(Player::new(Showing::new(film, &laid.overlay)?)),
+                Content::Sheets(sheets) => Shown::Film(Player::new(Turning::new(sheets)?)),
                 Content::Text(text) => Shown::Text(text.clone(), None),
             };
             Ok(Layer { overlay: laid.overlay.clone(), shown })

@@ -1,4 +1,4 @@
-//! Subtitles drawn into the picture, by libass.
+//! Subtitles drawn into the picture: text by libass, pictures as what is laid over.
 //!
 //! The texts are written into scratch as one ASS file on the output's clock, which the `ass` filter reads. **Invariant**:
 //! of what a file says only texts and styles get there; the name in the graph is our own. Over high dynamic range the
@@ -16,6 +16,7 @@ use super::file::{TextFile, each_packet};
 use super::shade::{self, Transfer};
 use crate::error::{MediaError, warning};
 use crate::pipeline::graph;
+use crate::pipeline::overlay::Sheets;
 use crate::pipeline::streams::{Inventory, Track};
 use crate::pipeline::window::{Placed, Window};
 use crate::source::Source;
@@ -54,7 +55,15 @@ fn named(path: &Path) -> Result<String, MediaError> {
     Ok(format!("{FILTER}=filename={}", escaped(path)))
 }
 
-/// What `output` asks to be drawn; `None` where it asks for nothing, or there is nothing.
+/// What is drawn of subtitles.
+pub enum Drawn {
+    /// Text, by a filter.
+    Text(Burn),
+    /// Pictures, which are laid over.
+    Pictures(Sheets),
+}
+
+/// What `output` asks to be drawn into a video; `None` where it asks for nothing, or there is nothing.
 pub fn burn(
     output: &MediaOutput,
     inventory: &Inventory,
@@ -62,11 +71,8 @@ pub fn burn(
     window: Window,
     scratch: &Path,
     talk: &Talk,
-) -> Result<Option<Burn>, MediaError> {
+) -> Result<Option<Drawn>, MediaError> {
     let Some(burn) = &output.burn else { return Ok(None) };
-    if !graph::has_filters(&[FILTER]) {
-        return Err(MediaError::Missing { kind: "filter", name: FILTER.to_owned() });
-    }
     let none = |why: &str| {
         talk.warn(warning::SUBTITLE_LEFT_OUT, format!("no subtitles were drawn into `{}`: {why}", output.file));
         Ok(None)
@@ -85,13 +91,16 @@ pub fn burn(
         }
     };
     if !libav::is_text_subtitle(raw::parameters(&track.parameters)) {
-        let problem = format!("subtitles that are pictures ({}) cannot be drawn: choose a stream of text", track.codec);
-        return Err(MediaError::Parameter(problem));
+        let Some(video) = inventory.video()? else { return none("there is no video") };
+        return Ok(Some(Drawn::Pictures(Sheets::new(&source, &track, window, video.shown))));
+    }
+    if !graph::has_filters(&[FILTER]) {
+        return Err(MediaError::Missing { kind: "filter", name: FILTER.to_owned() });
     }
     let Some(script) = script(&source, &track, window)? else { return none("none lie in the output") };
     let path = scratch::place(scratch, &format!("{}.burn.ass", output.file))?;
     std::fs::write(&path, script).map_err(|error| scratch::failed(&path, error))?;
-    Ok(Some(Burn { path }))
+    Ok(Some(Drawn::Text(Burn { path })))
 }
 
 /// All texts of a stream as an ASS file at output times; `None` where there are none.

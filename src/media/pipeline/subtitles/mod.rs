@@ -8,7 +8,7 @@ use ffmpeg_next::codec::{Context, decoder};
 use ffmpeg_next::{Packet, Rational, Rescale, Subtitle, encoder};
 use reelmill::model::work::{MediaOutput, Subtitles};
 
-pub use self::burn::{Burn, burn};
+pub use self::burn::{Burn, Drawn, burn};
 pub use self::file::{TextFile, send};
 pub use self::shade::Transfer;
 use super::container::{self, Format};

@@ -193,6 +193,17 @@ fn levels_are_those_asked_for() {
         let trial = Trial::new(&clip, &[in_container(Container::Mp4, asked)]);
         assert_eq!(trial.ffprobe("out.mp4", "v", "stream=level"), [expected], "{codec:?} {level}");
     }
+    // Streams of VP9 do not say theirs: its encoder refuses pictures that come too fast for it.
+    let fast = lavfi(&["testsrc2=d=2:r=25:s=256x144"], &[], "a.mp4");
+    for (level, fits) in [("1", false), ("1.1", true)] {
+        let asked = VideoEncode { level: Some(level.into()), ..quick(VideoCodec::Vp9) };
+        let trial = Trial::new(&fast, &[in_container(Container::Webm, asked)]);
+        if fits {
+            assert_eq!(trial.made.media().video.len(), 1);
+        } else {
+            assert_eq!(trial.made.failure().code, "MEDIA0011");
+        }
+    }
 }
 
 /// What `mediainfo` says of the first stream of that kind.
