@@ -4,7 +4,7 @@ MEDIA := $(or $(REELMILL_MEDIA),$(wildcard $(abspath ../shared/media)))
 NEXTEST := $(shell command -v cargo-nextest 2>/dev/null)
 
 .DEFAULT_GOAL := help
-.PHONY: help api demo test chaos corpus bench-api bench-engine bench-media setup fmt lint unit docs deploy
+.PHONY: help api demo test chaos corpus bench-api bench-engine bench-media setup fmt lint unit docs console deploy
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -16,13 +16,18 @@ demo: ## build, start the daemon, upload a clip, watch it become HLS, MP4s and a
 
 test: ## format check, lints, every test, documentation, a short chaos
 	@infra/setup.sh test
-	@$(MAKE) --no-print-directory fmt lint unit docs api deploy
+	@$(MAKE) --no-print-directory fmt lint unit docs api console deploy
 	@$(MAKE) --no-print-directory chaos CHAOS_SECONDS=$(or $(CHAOS_SECONDS),20)
 
 api: ## a live daemon against its OpenAPI document: generated requests, and a generated client
 	@infra/setup.sh test
 	cargo build --locked
 	.venv/bin/python -m unittest discover -q -s tests/api
+
+console: ## the web console in a browser, step by step; screenshots in target/console
+	@infra/setup.sh test
+	cargo build --locked
+	.venv/bin/python -m unittest discover -q -s tests/console
 
 deploy: ## what is in infra/: linted, validated, and the CloudFormation template brought to work on moto
 	@infra/setup.sh test

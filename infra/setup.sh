@@ -13,6 +13,7 @@ readonly -a BUILD_PACKAGES=(
 )
 readonly -a DEMO_PACKAGES=(curl jq)
 readonly -a TEST_PACKAGES=(ffmpeg mediainfo postgresql)
+readonly -a BROWSER_PACKAGES=(chromium chromium-driver)
 
 usage() {
   echo "usage: infra/setup.sh build|test" >&2
@@ -76,7 +77,8 @@ This script installs packages on Debian and Ubuntu only. Here, please install by
   to build   a C compiler, pkg-config, clang with libclang, and FFmpeg 5.1 to 8 with its headers
              (libavcodec libavformat libavfilter libavutil libswscale libswresample, with libx264)
   make demo  curl and jq
-  make test  the ffmpeg and mediainfo commands, PostgreSQL, and Python 3.9 or later with venv
+  make test  the ffmpeg and mediainfo commands, PostgreSQL, and Python 3.10 or later with venv;
+             for the console Chromium and its driver (without them its tests are skipped)
 for example:
   Fedora     dnf install gcc pkgconf clang-devel ffmpeg-devel curl jq ffmpeg mediainfo postgresql-server python3
              (FFmpeg with libx264 comes from RPM Fusion)
@@ -98,7 +100,7 @@ check_rust() {
 find_python() {
   local python
   for python in python3 /usr/bin/python3; do
-    if "$python" -c 'import ensurepip, sys, venv; sys.exit(sys.version_info < (3, 9))' 2>/dev/null; then
+    if "$python" -c 'import ensurepip, sys, venv; sys.exit(sys.version_info < (3, 10))' 2>/dev/null; then
       echo "$python"
       return
     fi
@@ -112,7 +114,7 @@ venv_is_current() {
 make_venv() {
   local python
   python=$(find_python)
-  [ -n "$python" ] || die "there is no Python 3.9 or later with venv, even after installing python3-venv"
+  [ -n "$python" ] || die "there is no Python 3.10 or later with venv, even after installing python3-venv"
   echo "setup: installing into $VENV: $(grep -v '^#' "$REQUIREMENTS" | tr '\n' ' ')"
   rm -rf "$VENV"
   "$python" -m venv "$VENV"
@@ -127,6 +129,8 @@ case $1 in
   build) ;;
   test)
     wanted+=("${TEST_PACKAGES[@]}")
+    # Ubuntu has no package of it; the tests of the console are skipped where it is not on the PATH.
+    ! grep -qx 'ID=debian' /etc/os-release 2>/dev/null || wanted+=("${BROWSER_PACKAGES[@]}")
     [ -n "$(find_python)" ] || wanted+=(python3-venv)
     ;;
   *) usage ;;

@@ -26,12 +26,12 @@ impl Tokens {
     }
 
     /// Whether nobody is asked for one.
-    pub(super) fn is_empty(&self) -> bool {
+    pub(crate) fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
 
     /// What the holder of `presented` may do; nothing where nobody knows it.
-    fn scope(&self, presented: &str) -> Option<Scope> {
+    pub(crate) fn scope(&self, presented: &str) -> Option<Scope> {
         let presented = digest(presented);
         let mut found = None;
         for (scope, known) in self.0.iter() {
@@ -80,7 +80,8 @@ pub(super) async fn guard(State(tokens): State<Tokens>, request: Request, next: 
     }
 }
 
-const fn name(scope: Scope) -> &'static str {
+/// The name of a scope, as the configuration has it.
+pub(crate) const fn name(scope: Scope) -> &'static str {
     match scope {
         Scope::Read => "read",
         Scope::Submit => "submit",

@@ -1,7 +1,7 @@
 //! What a request says, read: each mistake is a problem, with the status that says whose turn it is.
 
 use axum::body::Bytes;
-use axum::extract::{FromRequest, FromRequestParts, Path, Query, Request};
+use axum::extract::{Form, FromRequest, FromRequestParts, Path, Query, Request};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, Method, StatusCode, header};
 use serde::de::DeserializeOwned;
@@ -24,10 +24,13 @@ pub(super) struct Body<T> {
 pub(super) struct Text(pub(super) String);
 
 /// Parameters of the query.
-pub(super) struct Asked<T>(pub(super) T);
+pub(crate) struct Asked<T>(pub(crate) T);
 
 /// Names in the path.
-pub(super) struct Place<T>(pub(super) T);
+pub(crate) struct Place<T>(pub(crate) T);
+
+/// Fields of a form.
+pub(crate) struct Sent<T>(pub(crate) T);
 
 impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for Body<T> {
     type Rejection = Problem;
@@ -90,6 +93,15 @@ impl<S: Send + Sync, T: DeserializeOwned + Send> FromRequestParts<S> for Place<T
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
         let path = Path::from_request_parts(parts, state).await;
         path.map(|Path(value)| Self(value)).map_err(|error| Problem::bad_request(error.body_text()))
+    }
+}
+
+impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for Sent<T> {
+    type Rejection = Problem;
+
+    async fn from_request(request: Request, state: &S) -> Result<Self, Problem> {
+        let form = Form::from_request(request, state).await;
+        form.map(|Form(value)| Self(value)).map_err(|error| Problem::new(error.status(), "CLI0003", error.body_text()))
     }
 }
 

@@ -9,15 +9,15 @@
 pub mod auth;
 pub mod events;
 pub mod executions;
-mod extract;
+pub(crate) mod extract;
 mod health;
 mod idempotency;
 pub mod jobs;
 mod metrics;
 pub mod notifications;
 pub mod openapi;
-mod origin;
-mod problem;
+pub mod origin;
+pub(crate) mod problem;
 pub mod queues;
 mod reproducer;
 mod stream;
@@ -137,8 +137,8 @@ async fn in_time(request: Request, next: Next) -> Response {
     })
 }
 
-/// Serves the API on `listener` until told to stop.
-pub async fn serve(listener: TcpListener, context: Context, stop: CancellationToken) {
-    let service = TowerToHyperService::new(router(context));
+/// Serves `routes` on `listener` until told to stop.
+pub async fn serve(listener: TcpListener, routes: Router, stop: CancellationToken) {
+    let service = TowerToHyperService::new(routes);
     http::serve("the API", listener, service, Limits { connections: CONNECTIONS, drain: DRAIN }, stop).await;
 }

@@ -15,7 +15,7 @@ use super::Problem;
 use super::auth::Tokens;
 
 /// Lets requests through that no foreign page can have made.
-pub(super) async fn guard(State(tokens): State<Tokens>, request: Request, next: Next) -> Response {
+pub async fn guard(State(tokens): State<Tokens>, request: Request, next: Next) -> Response {
     let foreign = match (request.method(), tokens.is_empty()) {
         (_, true) if !names_this_machine(request.headers()) => {
             Some("it is addressed to a name that is not this machine's")

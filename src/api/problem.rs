@@ -72,7 +72,8 @@ impl From<&Diagnostic> for Finding {
 }
 
 impl Problem {
-    pub(super) fn new(status: StatusCode, code: &str, detail: impl Into<String>) -> Self {
+    /// One with a stable code of `docs/errors.md`.
+    pub(crate) fn new(status: StatusCode, code: &str, detail: impl Into<String>) -> Self {
         Self {
             status: status.as_u16(),
             title: status.canonical_reason().unwrap_or("Error").to_owned(),
@@ -82,7 +83,8 @@ impl Problem {
         }
     }
 
-    pub(super) fn bad_request(detail: impl Into<String>) -> Self {
+    /// A request that says what is not understood.
+    pub(crate) fn bad_request(detail: impl Into<String>) -> Self {
         Self::new(StatusCode::BAD_REQUEST, "CLI0003", detail)
     }
 
@@ -92,7 +94,7 @@ impl Problem {
     }
 
     /// There is no `what` of that name.
-    pub(super) fn not_found(what: &'static str, id: impl std::fmt::Display) -> Self {
+    pub(crate) fn not_found(what: &'static str, id: impl std::fmt::Display) -> Self {
         StoreError::NotFound { what, id: id.to_string() }.into()
     }
 
@@ -107,7 +109,8 @@ impl Problem {
         Self { errors, ..problem }
     }
 
-    pub(super) fn of(error: &(dyn std::error::Error + 'static), status: StatusCode) -> Self {
+    /// An error that says its code itself.
+    pub(crate) fn of(error: &(dyn std::error::Error + 'static), status: StatusCode) -> Self {
         if status.is_server_error() {
             tracing::error!(%error, source = ?error.source(), "a request failed");
         }
@@ -156,7 +159,9 @@ impl From<Failure> for Problem {
 impl IntoResponse for Problem {
     fn into_response(self) -> Response {
         let status = StatusCode::from_u16(self.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-        let mut response = (status, [(header::CONTENT_TYPE, MEDIA_TYPE)], Json(self)).into_response();
+        let mut response = (status, [(header::CONTENT_TYPE, MEDIA_TYPE)], Json(&self)).into_response();
+        // For who shows problems in another way: the console, to people.
+        response.extensions_mut().insert(self);
         if status == StatusCode::TOO_MANY_REQUESTS {
             response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(ASK_AGAIN_S));
         }
@@ -164,11 +169,13 @@ impl IntoResponse for Problem {
     }
 }
 
-pub(super) async fn no_such_route(uri: Uri) -> Problem {
+/// What is said where there is nothing.
+pub(crate) async fn no_such_route(uri: Uri) -> Problem {
     Problem::new(StatusCode::NOT_FOUND, "CLI0004", format!("there is nothing at {}", uri.path()))
 }
 
-pub(super) async fn no_such_method(method: Method, uri: Uri) -> Problem {
+/// What is said to a method that a path does not take.
+pub(crate) async fn no_such_method(method: Method, uri: Uri) -> Problem {
     let detail = format!("{} does not take {method}", uri.path());
     Problem::new(StatusCode::METHOD_NOT_ALLOWED, "CLI0004", detail)
 }

@@ -13,6 +13,7 @@ use super::output::Output;
 use super::{CliError, Exit, local};
 use crate::api::{self, auth::Tokens};
 use crate::config::{Config, ConfigError};
+use crate::console;
 use crate::daemon::serve::{Daemon, Served};
 use crate::telemetry::{self, metrics::PrometheusHandle};
 
@@ -113,7 +114,8 @@ async fn listen(
         scratch: host.scratch.clone(),
         clock: std::sync::Arc::clone(&host.clock),
     };
-    api::serve(listener, context, stop).await;
+    let routes = api::router(context.clone()).merge(console::router(context));
+    api::serve(listener, routes, stop).await;
 }
 
 /// Tokens of the first signal to end (drain) and of the second (now).

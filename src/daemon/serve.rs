@@ -268,8 +268,11 @@ impl Daemon {
         let served = Served { host: Arc::clone(&host), intake: intake.clone(), catalog: Arc::clone(&catalog) };
         let api = api(listener, served, end.clone());
         parts.start("API", api);
-        if let (Some(s3), Some(buckets)) = (s3, local.clone()) {
+        // Whatever puts an object there: the endpoint, the console, an execution.
+        if let Some(buckets) = &local {
             buckets.announce_to(Arc::new(intake.clone()));
+        }
+        if let (Some(s3), Some(buckets)) = (s3, local.clone()) {
             let stop = end.clone();
             parts.start("S3 endpoint", async move { endpoint::serve(s3.listener, buckets, &s3.keys, stop).await });
         }

@@ -20,6 +20,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use bytes::Bytes;
+use futures::stream::BoxStream;
 
 use crate::model::{InputObject, ObjectLocation, Timestamp};
 
@@ -100,6 +101,33 @@ pub struct Listing {
     pub next: Option<String>,
 }
 
+/// An object on its way in.
+pub struct Incoming {
+    /// Media type.
+    pub content_type: String,
+    /// How many bytes will come, where that was said.
+    pub size_bytes: Option<u64>,
+    /// They.
+    pub bytes: BoxStream<'static, Result<Bytes, BoxError>>,
+}
+
+impl Incoming {
+    /// The error of a body that broke off.
+    fn broken(object: &ObjectLocation, source: BoxError) -> ObjectError {
+        ObjectError::io("receive", object, std::io::Error::other(source))
+    }
+
+    /// Fails where other than the announced number of bytes came.
+    fn check(announced: Option<u64>, came: u64, object: &ObjectLocation) -> Result<(), ObjectError> {
+        match announced {
+            Some(announced) if announced != came => {
+                Err(Self::broken(object, format!("{came} of {announced} bytes came").into()))
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
 /// A place that holds objects in buckets.
 #[async_trait]
 pub trait Objects: Send + Sync {
@@ -126,6 +154,10 @@ pub trait Objects: Send + Sync {
     /// link the file instead of copying it: the caller writes no more to it.
     async fn publish(&self, object: &ObjectLocation, file: &Path, content_type: &str)
     -> Result<Published, ObjectError>;
+
+    /// Takes an object from outside as its bytes come, and makes it visible at their end, all at once, like any upload.
+    /// A body that breaks off, or is not as long as it says, leaves nothing.
+    async fn receive(&self, object: &ObjectLocation, body: Incoming) -> Result<Published, ObjectError>;
 
     /// Removes an object; nothing happens where there is none.
     async fn delete(&self, object: &ObjectLocation) -> Result<(), ObjectError>;

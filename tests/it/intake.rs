@@ -18,7 +18,7 @@ use reelmill::model::{
 use reelmill::notify::{self, Patience, Senders, SnsSender, SqsSender, WebhookOptions, WebhookSender};
 use reelmill::objects::aws::sdk_config;
 use reelmill::objects::s3::S3Buckets;
-use reelmill::objects::{Head, Listing, ObjectError, Objects, Published, Revision, SharedObjects};
+use reelmill::objects::{Head, Incoming, Listing, ObjectError, Objects, Published, Revision, SharedObjects};
 use reelmill::store::sqlite::SqliteStore;
 use reelmill::store::{Claimant, EventOutcome, EventRecord, ExecutionFilter, ExecutionSummary, SharedStore};
 use reelmill::template::Templates;
@@ -307,6 +307,9 @@ impl Objects for Silent {
         std::future::pending().await
     }
     async fn publish(&self, _: &ObjectLocation, _: &Path, _: &str) -> Result<Published, ObjectError> {
+        std::future::pending().await
+    }
+    async fn receive(&self, _: &ObjectLocation, _: Incoming) -> Result<Published, ObjectError> {
         std::future::pending().await
     }
     async fn delete(&self, _: &ObjectLocation) -> Result<(), ObjectError> {

@@ -3,11 +3,13 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use bytes::Bytes;
+use futures::StreamExt;
 use reelmill::model::{Class, Failure, ObjectLocation, SystemClock};
 use reelmill::objects::aws::AwsOptions;
 use reelmill::objects::local::{Layout, LocalBuckets};
 use reelmill::objects::s3::S3Buckets;
-use reelmill::objects::{ObjectError, Objects, Revision};
+use reelmill::objects::{BoxError, Incoming, ObjectError, Objects, Revision};
 
 use crate::endpoint::Endpoint;
 use crate::moto::Moto;
@@ -61,6 +63,7 @@ impl<'a> Suite<'a> {
         self.field_case_05_keys_are_taken_as_they_are().await;
         self.pages_follow_each_other().await;
         self.large_files_arrive_whole().await;
+        self.what_comes_in_arrives_whole_or_not_at_all().await;
         self.what_is_deleted_is_gone().await;
     }
 
@@ -152,6 +155,37 @@ impl<'a> Suite<'a> {
         assert_eq!(head.content_type, "video/mp4");
         let read = self.objects.read(&object, Revision::LATEST, 0..head.size_bytes).await.unwrap();
         assert!(read == bytes, "the bytes differ");
+    }
+
+    async fn what_comes_in_arrives_whole_or_not_at_all(&self) {
+        let incoming = |chunks: Vec<Result<Bytes, BoxError>>, size_bytes| Incoming {
+            content_type: "video/mp4".to_owned(),
+            size_bytes,
+            bytes: futures::stream::iter(chunks).boxed(),
+        };
+        let whole = Bytes::from((0_u32..).map(|n| (n % 251) as u8).take(33 * 1024 * 1024 + 7).collect::<Vec<u8>>());
+        // One request, one part exactly, and several parts, in chunks that end nowhere in particular.
+        for size in [0, 1_000, 16 * 1024 * 1024, whole.len()] {
+            let object = self.at(&format!("in/{size}.mp4"));
+            let body = whole.slice(..size);
+            let chunks = (0..size).step_by(777_777).map(|at| Ok(body.slice(at..size.min(at + 777_777)))).collect();
+            let published = self.objects.receive(&object, incoming(chunks, Some(size as u64))).await.unwrap();
+            assert_eq!(published.size_bytes, size as u64);
+            let head = self.objects.head(&object, Revision::LATEST).await.unwrap();
+            assert_eq!((head.size_bytes, head.content_type.as_str()), (size as u64, "video/mp4"));
+            assert_eq!(head.etag, published.etag);
+            let read = self.objects.read(&object, Revision::LATEST, 0..size as u64 + 1).await.unwrap();
+            assert!(read == body, "{size} bytes came out different");
+        }
+        let object = self.at("in/broken.mp4");
+        let broken = || vec![Ok(whole.clone()), Err("the browser went away".into())];
+        let short = || vec![Ok(whole.slice(..10))];
+        for body in [incoming(broken(), None), incoming(short(), Some(11)), incoming(vec![Ok(whole.clone())], Some(1))]
+        {
+            assert!(self.objects.receive(&object, body).await.is_err());
+            let missing = self.objects.head(&object, Revision::LATEST).await;
+            assert!(matches!(missing, Err(ObjectError::NoObject { .. })), "{missing:?}");
+        }
     }
 
     async fn what_is_deleted_is_gone(&self) {

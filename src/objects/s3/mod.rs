@@ -17,7 +17,7 @@ use bytes::Bytes;
 
 use self::error::classify;
 use super::aws::{AwsOptions, sdk_config};
-use super::{Entry, Head, Listing, OCTET_STREAM, ObjectError, Objects, Published, Revision};
+use super::{Entry, Head, Incoming, Listing, OCTET_STREAM, ObjectError, Objects, Published, Revision};
 use crate::model::{ObjectLocation, Timestamp};
 
 /// Largest page that S3 lists.
@@ -118,6 +118,10 @@ impl Objects for S3Buckets {
         content_type: &str,
     ) -> Result<Published, ObjectError> {
         upload::upload(&self.client, object, file, content_type).await
+    }
+
+    async fn receive(&self, object: &ObjectLocation, body: Incoming) -> Result<Published, ObjectError> {
+        upload::receive(&self.client, object, body).await
     }
 
     async fn delete(&self, object: &ObjectLocation) -> Result<(), ObjectError> {

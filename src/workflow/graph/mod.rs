@@ -8,7 +8,7 @@ use petgraph::visit::EdgeRef;
 
 use crate::model::plan::{Activity, Need, Plan};
 
-pub use svg::svg;
+pub use svg::{Mark, marked_svg, svg};
 
 /// What stands in an activity's box: its name, and what it does.
 fn label(activity: &Activity) -> (&str, &'static str) {

@@ -1,6 +1,7 @@
 //! A plan as SVG: layers from left to right, each activity right of everything it needs.
 //!
-//! Colours are chosen to be read on light and on dark pages; nothing is filled that a page would have to match.
+//! Colours are chosen to be read on light and on dark pages; nothing is filled that a page would have to match. A page
+//! that shows how an execution goes marks the boxes, and colours them by their classes.
 
 use std::fmt::Write as _;
 
@@ -19,6 +20,21 @@ const MARGIN: f64 = 16.0;
 const CHARACTER: f64 = 8.4;
 /// Sweeps in which boxes move towards the middle of what they are linked to.
 const SWEEPS: usize = 8;
+
+/// What a page says about an activity in a drawing.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Mark {
+    /// Class of its box, for style sheets.
+    pub class: &'static str,
+    /// Where its box leads.
+    pub href: String,
+    /// The sign in its corner.
+    pub sign: &'static str,
+    /// What is said of it to those who do not see colours.
+    pub title: String,
+    /// How much of it is done, 0–1, where there is something to show.
+    pub share: Option<f64>,
+}
 
 /// Something that has a place in a layer.
 struct Box {
@@ -40,12 +56,24 @@ enum What {
 /// A drawing of the plan.
 #[must_use]
 pub fn svg(plan: &Plan) -> String {
+    draw(plan, &[])
+}
+
+/// A drawing of the plan with what there is to say about its activities, by node index.
+#[must_use]
+pub fn marked_svg(plan: &Plan, marks: &[Mark]) -> String {
+    draw(plan, marks)
+}
+
+fn draw(plan: &Plan, marks: &[Mark]) -> String {
     let (boxes, links) = layout(plan);
+    // What is a picture to assistive technology has no links in it.
+    let role = if marks.is_empty() { "img" } else { "group" };
     let width = boxes.iter().map(|b| b.x + b.width).fold(0.0, f64::max) + MARGIN;
     let height = boxes.iter().map(|b| b.row * ROW).fold(0.0, f64::max) + BOX_HEIGHT + 2.0 * MARGIN;
     let mut text = format!(
         "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {width:.0} {height:.0}\" width=\"{width:.0}\" \
-         height=\"{height:.0}\" role=\"img\" font-family=\"system-ui, sans-serif\" font-size=\"13\">\n\
+         height=\"{height:.0}\" role=\"{role}\" font-family=\"system-ui, sans-serif\" font-size=\"13\">\n\
          <title>{}</title>\n\
          <defs><marker id=\"tip\" viewBox=\"0 0 8 8\" refX=\"7\" refY=\"4\" markerWidth=\"7\" markerHeight=\"7\" \
          orient=\"auto\"><path d=\"M0 0 L8 4 L0 8 z\" fill=\"#7c8797\"/></marker></defs>\n",
@@ -55,7 +83,10 @@ pub fn svg(plan: &Plan) -> String {
         draw_link(&mut text, &boxes[*from], &boxes[*to], *need);
     }
     for drawn in &boxes {
-        draw_box(&mut text, plan, drawn);
+        match drawn.what {
+            What::Activity(node) if !marks.is_empty() => draw_marked(&mut text, plan, drawn, marks.get(node.index())),
+            _ => draw_box(&mut text, plan, drawn),
+        }
     }
     text + "</svg>\n"
 }
@@ -76,6 +107,30 @@ fn draw_link(text: &mut String, from: &Box, to: &Box, need: Need) {
         x1 + bend,
         x2 - bend
     );
+}
+
+fn draw_marked(text: &mut String, plan: &Plan, drawn: &Box, mark: Option<&Mark>) {
+    let Some(Mark { class, href, sign, title, share }) = mark else { return draw_box(text, plan, drawn) };
+    let (href, title) = (entities(href), entities(title));
+    let _ = writeln!(text, "<a href=\"{href}\" class=\"node {class}\" aria-label=\"{title}\"><title>{title}</title>");
+    draw_box(text, plan, drawn);
+    let top = MARGIN + drawn.row * ROW;
+    let _ = writeln!(
+        text,
+        "<text class=\"sign\" x=\"{:.1}\" y=\"{:.1}\" text-anchor=\"end\" font-size=\"12\">{sign}</text>",
+        drawn.x + drawn.width - 6.0,
+        top + 14.0
+    );
+    if let Some(share) = share {
+        let width = (drawn.width - 16.0) * share.clamp(0.0, 1.0);
+        let _ = writeln!(
+            text,
+            "<rect class=\"share\" x=\"{:.1}\" y=\"{:.1}\" width=\"{width:.1}\" height=\"3\" rx=\"1.5\"/>",
+            drawn.x + 8.0,
+            top + BOX_HEIGHT - 6.0
+        );
+    }
+    text.push_str("</a>\n");
 }
 
 fn draw_box(text: &mut String, plan: &Plan, drawn: &Box) {

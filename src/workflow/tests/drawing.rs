@@ -81,3 +81,24 @@ fn names_cannot_break_out_of_a_drawing() {
     assert!(!graph::svg(&plan).contains("<script>"));
     assert!(graph::dot(&plan).starts_with("digraph \"</title><script>\\\"\" {"));
 }
+
+#[test]
+fn marks_lead_somewhere_and_cannot_break_out_of_a_drawing() {
+    let plan = workflow(&with(SMALL)).plan;
+    let mark = |share| graph::Mark {
+        class: "running",
+        href: "#\"><script>".to_owned(),
+        sign: "▸",
+        title: "small: 50 %".to_owned(),
+        share,
+    };
+    let svg = graph::marked_svg(&plan, &[mark(None), mark(Some(0.5)), mark(Some(7.0))]);
+    let svg = svg.replace("<rect class=\"share\"", "<share");
+    assert_eq!(svg.matches("class=\"node running\"").count(), 3);
+    let shares: Vec<f64> = numbers(&svg, "share", "width");
+    let boxes = numbers(&svg, "rect", "width");
+    let whole = boxes.last().unwrap() - 16.0;
+    assert_eq!(shares.len(), 2, "what is not known is not drawn");
+    assert!((shares[1] - whole).abs() < 0.2, "there is no more than all: {shares:?} of {boxes:?}");
+    assert!(!svg.contains("<script>"));
+}

@@ -1,0 +1,132 @@
+//! The ledger: what was uploaded, and why it started something or did not.
+
+use axum::Extension;
+use axum::extract::State;
+use maud::{Markup, html};
+use serde::Deserialize;
+
+use super::Context;
+use super::auth::Visitor;
+use super::format::{Ago, bytes, part};
+use super::page::{Page, Part, nothing};
+use crate::api::{Problem, extract};
+use crate::model::{ObjectLocation, Timestamp};
+use crate::store::EventRecord;
+
+/// Entries on a page.
+const PAGE: u32 = 100;
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub(super) struct Asked {
+    bucket: String,
+    key: String,
+    /// `s3://bucket/key`, as people copy it.
+    object: String,
+}
+
+impl Asked {
+    /// The object that is asked for, where one is.
+    fn object(&self) -> Result<Option<ObjectLocation>, Problem> {
+        let location = |bucket: &str, key: &str| ObjectLocation { bucket: bucket.to_owned(), key: key.to_owned() };
+        let text = self.object.trim();
+        if !text.is_empty() {
+            let parts = text.strip_prefix("s3://").unwrap_or(text).split_once('/').filter(|(_, key)| !key.is_empty());
+            let (bucket, key) = parts.ok_or_else(|| Problem::bad_request("an object is written s3://bucket/key"))?;
+            return Ok(Some(location(bucket, key)));
+        }
+        Ok((!self.bucket.is_empty() && !self.key.is_empty()).then(|| location(&self.bucket, &self.key)))
+    }
+}
+
+pub(super) async fn list(
+    State(context): State<Context>,
+    Extension(visitor): Extension<Visitor>,
+    extract::Asked(asked): extract::Asked<Asked>,
+) -> Result<Markup, Problem> {
+    let object = asked.object()?;
+    let entries = context.store.events(object.clone(), PAGE).await?;
+    let now = context.clock.now();
+    let shown = object.as_ref().map(ToString::to_string).unwrap_or_default();
+    let content = html! {
+        div.head { h1 { "Events" } }
+        form.filters method="get" action="/events" role="search" {
+            label.grow { span { "Object" }
+                input #search type="search" name="object" value=(shown) placeholder="s3://bucket/key";
+            }
+            button type="submit" { "Explain" }
+            @if object.is_some() { a.plain href="/events" { "Reset" } }
+        }
+        section #list data-swap {
+            @if entries.is_empty() { (none(object.as_ref())) }
+            @for entry in &entries { (row(entry, now)) }
+        }
+    };
+    let live = Some(String::new());
+    let page = Page { title: "Events", part: Some(Part::Events), visitor: Some(visitor), scripts: &[], live };
+    Ok(page.with(&content))
+}
+
+fn none(object: Option<&ObjectLocation>) -> Markup {
+    match object {
+        None => nothing("No upload was announced yet.", &html! { a href="/upload" { "Upload a file" } }),
+        Some(object) => nothing(
+            &format!("Nothing was heard of {object}."),
+            &html! { "No event of it came, or no workflow watches its bucket, or it is older than " code { "retention.events" } "." },
+        ),
+    }
+}
+
+fn row(entry: &EventRecord, now: Timestamp) -> Markup {
+    let started = !entry.executions.is_empty();
+    html! {
+        article.panel.event {
+            header {
+                @match &entry.event {
+                    Some(event) => {
+                        h2 { a href={
+                            "/events?bucket=" (part(&event.object.location.bucket)) "&key=" (part(&event.object.location.key))
+                        } { (event.object.location) } }
+                        p.hint {
+                            (Ago { at: entry.at, now }) " · " (event.name) " (" (event.shape) ")"
+                            @if let Some(size) = event.object.size_bytes { " · " (bytes(size)) }
+                            @if entry.duplicates > 0 { " · announced " (entry.duplicates) " more times, which did nothing" }
+                        }
+                    }
+                    None => {
+                        h2 { "A message that nobody understands" }
+                        p.hint { (Ago { at: entry.at, now }) @if let Some(why) = &entry.unreadable { " · " (why) } }
+                    }
+                }
+                @if started { span.state.succeeded { span aria-hidden="true" { "✓" } " started" } }
+                @else { span.state.skipped { span aria-hidden="true" { "–" } " started nothing" } }
+            }
+            @if !entry.decisions.is_empty() {
+                ul.decisions {
+                    @for decision in &entry.decisions {
+                        li class=(if decision.matched { "matched" } else { "unmatched" }) {
+                            a href={ "/workflows/" (part(&decision.workflow)) } { (decision.workflow) } ": " (decision.reason)
+                        }
+                    }
+                }
+            }
+            @for id in &entry.executions { p { a href={ "/executions/" (id) } { "Execution " code { (id) } } } }
+            @if let Some(body) = &entry.body { details { summary { "The message" } pre { (body) } } }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn objects_are_named_as_people_write_them() {
+        let asked = |object: &str| Asked { object: object.to_owned(), ..Asked::default() }.object();
+        let key = |object: &str| asked(object).ok().flatten().map(|found| found.to_string());
+        assert_eq!(key(" s3://b/a/c d.mp4 ").as_deref(), Some("s3://b/a/c d.mp4"));
+        assert_eq!(key("b/k").as_deref(), Some("s3://b/k"));
+        assert_eq!(key(""), None);
+        assert!(asked("s3://b/").is_err() && asked("b").is_err());
+    }
+}

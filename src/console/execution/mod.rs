@@ -1,0 +1,291 @@
+//! One execution: what it is, its graph, what came out, when what happened, and the log; and what can be done about it.
+
+mod media;
+mod outputs;
+mod timeline;
+
+use axum::Extension;
+use axum::extract::State;
+use axum::response::Redirect;
+use maud::{Markup, html};
+use petgraph::graph::NodeIndex;
+use serde::Deserialize;
+
+use super::auth::Visitor;
+use super::format::{Ago, At, bytes, duration, part};
+use super::page::{Page, Part, button, drawing, execution_state, job_state, sign};
+use super::{BY, Context};
+use crate::api::Problem;
+use crate::api::extract::{self, Place, Sent};
+use crate::config::Scope;
+use crate::engine::{ActivityState, LogEntry, LogEvent};
+use crate::model::failure::{Blame, Class};
+use crate::model::{ExecutionId, ExecutionState, Failure, JobState, Timestamp};
+use crate::store::ExecutionRecord;
+use crate::workflow::graph::{Mark, marked_svg};
+
+/// Lines of the log that are read.
+const LINES: u32 = 10_000;
+/// Lines of it that a page shows, the last ones.
+const SHOWN: usize = 500;
+
+/// What a page is asked to play.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub(super) struct Asked {
+    play: Option<String>,
+}
+
+pub(super) async fn show(
+    State(context): State<Context>,
+    Extension(visitor): Extension<Visitor>,
+    Place(id): Place<ExecutionId>,
+    extract::Asked(Asked { play }): extract::Asked<Asked>,
+) -> Result<Markup, Problem> {
+    let record = find(&context, id).await?;
+    let log = context.store.log(id, 0, LINES).await?;
+    let now = context.clock.now();
+    let content = html! {
+        div #head data-swap { (head(&record, visitor, now)) }
+        div #failures data-swap { (failures(&record)) }
+        section.panel aria-labelledby="graph-title" {
+            h2 #graph-title { "Graph" }
+            div #graph data-swap { (drawing(marked_svg(&record.plan, &marks(&record)))) }
+        }
+        div #player data-swap { (outputs::player(&record, play.as_deref())) }
+        div #pictures data-swap { (outputs::pictures(&record)) }
+        section.panel aria-labelledby="timeline-title" {
+            h2 #timeline-title { "Timeline" }
+            div #timeline data-swap { (timeline::draw(&record, &log, now)) }
+        }
+        div #outputs data-swap { (outputs::table(&record)) }
+        div #media data-swap { (media::analyses(&record)) }
+        section.panel aria-labelledby="log-title" {
+            h2 #log-title { "Log" }
+            div #log data-swap { (lines(&log)) }
+        }
+    };
+    let title = format!("{} · {}", record.summary.input.name(), record.summary.state);
+    let live = (!record.summary.state.is_ended()).then(|| id.to_string());
+    let page =
+        Page { title: &title, part: Some(Part::Executions), visitor: Some(visitor), scripts: &["player.js"], live };
+    Ok(page.with(&content))
+}
+
+/// An execution that is there.
+pub(super) async fn find(context: &Context, id: ExecutionId) -> Result<ExecutionRecord, Problem> {
+    context.store.execution(id).await?.ok_or_else(|| Problem::not_found("execution", id))
+}
+
+fn back(id: ExecutionId) -> Redirect {
+    Redirect::to(&format!("/executions/{id}"))
+}
+
+pub(super) async fn retry(State(context): State<Context>, Place(id): Place<ExecutionId>) -> Result<Redirect, Problem> {
+    let params = find(&context, id).await?.params;
+    context.store.retry(id, params, BY, context.clock.now()).await?;
+    Ok(back(id))
+}
+
+pub(super) async fn cancel(State(context): State<Context>, Place(id): Place<ExecutionId>) -> Result<Redirect, Problem> {
+    context.store.cancel(id, "asked for", BY, context.clock.now()).await?;
+    Ok(back(id))
+}
+
+#[derive(Debug, Deserialize)]
+pub(super) struct Priority {
+    priority: u8,
+}
+
+pub(super) async fn prioritize(
+    State(context): State<Context>,
+    Place(id): Place<ExecutionId>,
+    Sent(Priority { priority }): Sent<Priority>,
+) -> Result<Redirect, Problem> {
+    if !(1..=10).contains(&priority) {
+        return Err(Problem::bad_request(format!("priority: {priority} is not from 1 to 10")));
+    }
+    context.store.prioritize(id, priority, BY, context.clock.now()).await?;
+    Ok(back(id))
+}
+
+fn head(record: &ExecutionRecord, visitor: Visitor, now: Timestamp) -> Markup {
+    let summary = &record.summary;
+    let took = summary.ended_at.unwrap_or(now).since(summary.created_at);
+    let address = format!("/executions/{}", summary.id);
+    html! {
+        div.head {
+            div.title {
+                p.crumbs { a href="/" { "Executions" } " / " a href={ "/workflows/" (part(&summary.workflow)) } { (summary.workflow) } }
+                h1 { (summary.input.name()) " " (execution_state(summary.state)) }
+            }
+            div.actions { (actions(record, &address, visitor)) }
+        }
+        @if let Some(reason) = record.state.cancel.as_ref().filter(|_| !summary.state.is_ended()) {
+            p.notice role="status" { "It is being stopped: " (reason) }
+        }
+        dl.facts {
+            div { dt { "Object" } dd { code { (summary.input.location) } } }
+            @if let Some(size) = summary.input.size_bytes { div { dt { "Size" } dd { (bytes(size)) } } }
+            div { dt { "Created" } dd { (Ago { at: summary.created_at, now }) } }
+            div { dt { "Took" } dd { (duration(took)) } }
+            @if record.state.run > 1 { div { dt { "Run" } dd { (record.state.run) } } }
+            @for (name, value) in &record.params { div { dt { "param " (name) } dd { code { (value) } } } }
+            @if let Some(text) = &record.user_data { div { dt { "User data" } dd { code { (text) } } } }
+            div { dt { "ID" } dd { code.id { (summary.id) } } }
+            div { dt { "Why it started" } dd { a href={
+                "/events?bucket=" (part(&summary.input.location.bucket)) "&key=" (part(&summary.input.location.key))
+            } { "event" } } }
+        }
+    }
+}
+
+fn actions(record: &ExecutionRecord, address: &str, visitor: Visitor) -> Markup {
+    let state = record.summary.state;
+    html! {
+        @if state.is_ended() && state != ExecutionState::Succeeded {
+            form method="post" action={ (address) "/retry" } {
+                (button(visitor, Scope::Submit, "main", "Retry"))
+            }
+        }
+        @if !state.is_ended() {
+            (priority(record, &html! { "Priority" }, visitor))
+            form method="post" action={ (address) "/cancel" } {
+                (button(visitor, Scope::Submit, "danger", "Cancel"))
+            }
+        }
+    }
+}
+
+/// The priority of what has not ended, and a means to change it.
+pub(super) fn priority(record: &ExecutionRecord, label: &Markup, visitor: Visitor) -> Markup {
+    let open = || record.jobs.iter().filter(|job| !job.state.is_ended()).map(|job| job.priority);
+    let (Some(least), Some(most)) = (open().min(), open().max()) else { return html! {} };
+    html! {
+        form.inline method="post" action={ "/executions/" (record.summary.id) "/priority" } {
+            label { span { (label) }
+                select name="priority" required {
+                    @if least != most { option value="" selected { (least) "–" (most) } }
+                    @for priority in (1..=10_u8).rev() {
+                        option selected[least == most && priority == least] { (priority) }
+                    }
+                }
+            }
+            (button(visitor, Scope::Submit, "", "Set"))
+        }
+    }
+}
+
+/// Activities in the order of the plan, each after what it needs.
+fn activities(record: &ExecutionRecord) -> impl Iterator<Item = (NodeIndex, &ActivityState)> {
+    record.plan.in_order().into_iter().filter_map(|node| Some((node, record.state.activity(node)?)))
+}
+
+/// A failure, and the activities that came to it.
+struct Failed<'a> {
+    state: JobState,
+    failure: &'a Failure,
+    /// Names, each with the attempts that it took.
+    activities: Vec<(&'a str, u32)>,
+}
+
+/// Failures that are still to be seen to; one that many activities share is told once.
+fn failures(record: &ExecutionRecord) -> Markup {
+    let mut groups: Vec<Failed> = Vec::new();
+    for (node, state) in activities(record) {
+        let (ActivityState::Failed { failure, attempt } | ActivityState::Retrying { failure, attempt, .. }) = state
+        else {
+            continue;
+        };
+        let (name, state) = (record.plan.graph[node].name.as_str(), state.name());
+        match groups.iter_mut().find(|group| group.state == state && group.failure == failure) {
+            Some(group) => group.activities.push((name, *attempt)),
+            None => groups.push(Failed { state, failure, activities: vec![(name, *attempt)] }),
+        }
+    }
+    html! {
+        @for group in &groups {
+            section.panel.failure {
+                h2 {
+                    (job_state(group.state))
+                    @for (at, (name, attempts)) in group.activities.iter().enumerate() {
+                        @if at > 0 { "," } " " (name)
+                        @if *attempts > 1 { small { " after " (attempts) " attempts" } }
+                    }
+                }
+                (failed(group.failure))
+            }
+        }
+    }
+}
+
+fn failed(failure: &Failure) -> Markup {
+    let mend = match failure.blame {
+        Blame::Input => "The uploaded file is at fault: another file is needed.",
+        Blame::Definition => "The workflow or a template is at fault: mend it, then upload again.",
+        Blame::Infrastructure => "Storage, network or machine: once that is mended, retry.",
+        Blame::Bug => "Reelmill itself is at fault: please report it.",
+    };
+    html! {
+        p.reason { code { (failure.code) } " " (failure.message) }
+        p.hint { (mend) @if failure.class == Class::Fatal { " Another attempt with the same input would fail the same way." } }
+        @if !failure.chain.is_empty() {
+            details { summary { "Causes" } pre { @for cause in &failure.chain { (cause) "\n" } } }
+        }
+    }
+}
+
+/// What the graph says about each activity, by node index.
+fn marks(record: &ExecutionRecord) -> Vec<Mark> {
+    let graph = &record.plan.graph;
+    let mark = |node: NodeIndex| {
+        let job = record.jobs.get(node.index());
+        let state = record.state.activity(node).map_or(JobState::Waiting, ActivityState::name);
+        let share = job.and_then(|job| job.progress?.fraction).filter(|_| state == JobState::Running);
+        let done = share.map(|share| format!(", {:.0} %", share * 100.0)).unwrap_or_default();
+        let name = &graph[node].name;
+        Mark {
+            class: state.as_str(),
+            href: format!("#activity-{}", node.index()),
+            sign: sign(state),
+            title: format!("{name}, {}: {state}{done}", graph[node].kind.as_str()),
+            share,
+        }
+    };
+    graph.node_indices().map(mark).collect()
+}
+
+fn lines(log: &[LogEntry]) -> Markup {
+    let marks = |entry: &&LogEntry| !matches!(entry.event, LogEvent::Progress { .. });
+    let lines: Vec<&LogEntry> = log.iter().filter(marks).collect();
+    let left_out = lines.len().saturating_sub(SHOWN);
+    html! {
+        @if left_out > 0 { p.hint { (left_out) " earlier lines are left out; " code { "reelmill logs" } " has them." } }
+        div.scroll.log tabindex="0" role="region" aria-label="Log" {
+            table {
+                thead.hidden { tr { th scope="col" { "Time" } th scope="col" { "Activity" } th scope="col" { "What happened" } } }
+                tbody { @for entry in &lines[left_out..] {
+                    tr class=[class(&entry.event)] {
+                        td { (At(entry.at)) }
+                        td {
+                            (entry.activity.as_deref().unwrap_or("execution"))
+                            @if let Some(attempt) = entry.attempt.filter(|attempt| *attempt > 1) { small { " #" (attempt) } }
+                        }
+                        td { (entry.event) }
+                    }
+                } }
+            }
+        }
+    }
+}
+
+const fn class(event: &LogEvent) -> Option<&'static str> {
+    match event {
+        LogEvent::Failed { .. } | LogEvent::Expired { .. } | LogEvent::Ended { state: ExecutionState::Failed } => {
+            Some("failed")
+        }
+        LogEvent::AttemptFailed { .. } | LogEvent::AttemptLost { .. } | LogEvent::Warning { .. } => Some("warned"),
+        LogEvent::Succeeded { .. } | LogEvent::Ended { state: ExecutionState::Succeeded } => Some("succeeded"),
+        _ => None,
+    }
+}

@@ -1,0 +1,203 @@
+//! What every page has: head, navigation, and the signs of states.
+//!
+//! **Invariant**: no script and no style stands in a page, so the content security policy allows none; every page can be
+//! read without either.
+
+use maud::{DOCTYPE, Markup, PreEscaped, html};
+
+use super::assets::address;
+use super::auth::Visitor;
+use crate::config::Scope;
+use crate::model::{ExecutionState, JobState};
+
+/// The parts of the console, as the navigation names them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Part {
+    Executions,
+    Upload,
+    Queues,
+    Workflows,
+    Templates,
+    Events,
+}
+
+impl Part {
+    const ALL: [Self; 6] =
+        [Self::Executions, Self::Upload, Self::Queues, Self::Workflows, Self::Templates, Self::Events];
+
+    const fn name(self) -> &'static str {
+        match self {
+            Self::Executions => "Executions",
+            Self::Upload => "Upload",
+            Self::Queues => "Queues",
+            Self::Workflows => "Workflows",
+            Self::Templates => "Templates",
+            Self::Events => "Events",
+        }
+    }
+
+    const fn address(self) -> &'static str {
+        match self {
+            Self::Executions => "/",
+            Self::Upload => "/upload",
+            Self::Queues => "/queues",
+            Self::Workflows => "/workflows",
+            Self::Templates => "/templates",
+            Self::Events => "/events",
+        }
+    }
+
+    /// Pressed after `g`, leads there.
+    const fn key(self) -> &'static str {
+        match self {
+            Self::Executions => "x",
+            Self::Upload => "u",
+            Self::Queues => "q",
+            Self::Workflows => "w",
+            Self::Templates => "t",
+            Self::Events => "e",
+        }
+    }
+}
+
+/// A page.
+pub struct Page<'a> {
+    /// What stands in the browser's title.
+    pub title: &'a str,
+    /// Where it belongs.
+    pub part: Option<Part>,
+    /// Who looks at it; absent: nobody known, who gets no navigation.
+    pub visitor: Option<Visitor>,
+    /// Scripts that it needs besides the common one.
+    pub scripts: &'a [&'static str],
+    /// Whether it follows what changes, and of which execution (empty: of any).
+    pub live: Option<String>,
+}
+
+impl Page<'_> {
+    /// The document around `content`.
+    #[must_use]
+    pub fn with(&self, content: &Markup) -> Markup {
+        html! {
+            (DOCTYPE)
+            html lang="en" {
+                head {
+                    meta charset="utf-8";
+                    meta name="viewport" content="width=device-width, initial-scale=1";
+                    meta name="color-scheme" content="light dark";
+                    title { (self.title) " · Reelmill" }
+                    link rel="icon" type="image/svg+xml" href=(address("icon.svg"));
+                    link rel="stylesheet" href=(address("console.css"));
+                    script type="module" src=(address("console.js")) {}
+                    @for script in self.scripts { script type="module" src=(address(script)) {} }
+                }
+                body data-live=[self.live.as_deref()] {
+                    a.skip href="#content" { "Skip to the content" }
+                    @if let Some(visitor) = self.visitor { (self.header(visitor)) }
+                    main #content tabindex="-1" { (content) }
+                    @if self.visitor.is_some() { (help()) }
+                }
+            }
+        }
+    }
+
+    fn header(&self, visitor: Visitor) -> Markup {
+        html! {
+            header.top {
+                a.brand href="/" {
+                    img src=(address("icon.svg")) alt="" width="26" height="26";
+                    span { "Reelmill" }
+                }
+                nav aria-label="Main" {
+                    @for part in Part::ALL {
+                        a href=(part.address()) data-go=(part.key()) aria-current=[(self.part == Some(part)).then_some("page")] {
+                            (part.name())
+                        }
+                    }
+                }
+                div.aside {
+                    @if self.live.is_some() { span.pulse #pulse role="status" { } }
+                    button.plain type="button" #help-button hidden title="Keys (?)" aria-label="Keyboard shortcuts" { "?" }
+                    @if visitor.signed_in {
+                        form method="post" action="/logout" { button.plain type="submit" { "Sign out" } }
+                    }
+                }
+            }
+        }
+    }
+}
+
+fn help() -> Markup {
+    let line = |keys: &[&str], does: &str| {
+        html! { dt { @for key in keys { kbd { (key) } " " } } dd { (does) } }
+    };
+    html! {
+        dialog #help aria-labelledby="help-title" {
+            h2 #help-title { "Keys" }
+            dl.keys {
+                @for part in Part::ALL { (line(&["g", part.key()], part.name())) }
+                (line(&["/"], "Search"))
+                (line(&["j", "k"], "Next, previous row"))
+                (line(&["Enter"], "Open it"))
+                (line(&["?"], "This list"))
+            }
+            label.check { input type="checkbox" #keys-on checked; " Keys of one letter" }
+            form method="dialog" { button { "Close" } }
+        }
+    }
+}
+
+/// The sign of a state: one shape each, so that colour is not all that tells.
+#[must_use]
+pub const fn sign(state: JobState) -> &'static str {
+    match state {
+        JobState::Waiting => "·",
+        JobState::Queued => "⋯",
+        JobState::Running => "▸",
+        JobState::Retrying => "↻",
+        JobState::Succeeded => "✓",
+        JobState::Failed => "✕",
+        JobState::Skipped => "–",
+        JobState::Cancelled => "■",
+    }
+}
+
+/// A state of an activity.
+#[must_use]
+pub fn job_state(state: JobState) -> Markup {
+    html! { span class={ "state " (state) } { span aria-hidden="true" { (sign(state)) } " " (state) } }
+}
+
+/// A state of an execution.
+#[must_use]
+pub fn execution_state(state: ExecutionState) -> Markup {
+    let sign = match state {
+        ExecutionState::Pending => "⋯",
+        ExecutionState::Running => "▸",
+        ExecutionState::Succeeded => "✓",
+        ExecutionState::Failed => "✕",
+        ExecutionState::Cancelled => "■",
+    };
+    html! { span class={ "state " (state) } { span aria-hidden="true" { (sign) } " " (state) } }
+}
+
+/// A button that changes something, of no use to who may not.
+#[must_use]
+pub fn button(visitor: Visitor, needed: Scope, class: &str, text: &str) -> Markup {
+    let allowed = visitor.scope >= needed;
+    let why = (!allowed).then_some("Your token does not allow this");
+    html! { button type="submit" class=(class) disabled[!allowed] title=[why] { (text) } }
+}
+
+/// A drawing that was made here.
+#[must_use]
+pub fn drawing(svg: String) -> Markup {
+    // Names in it were escaped where it was drawn.
+    html! { div.drawing tabindex="0" role="region" aria-label="Graph of the activities" { (PreEscaped(svg)) } }
+}
+
+/// Says that there is nothing, and what to do about it.
+#[must_use]
+pub fn nothing(said: &str, hint: &Markup) -> Markup {
+    html! { div.nothing { p { (said) } p.hint { (hint) } } }
+}
