@@ -64,6 +64,7 @@ pub const CODEC: AudioInfo = AudioInfo {
         None | Some("aac_low") => LOW,
         Some(_) => FRAUNHOFER,
     },
+    softer_db: |_| 0.0,
     options,
 };
 

@@ -20,5 +20,6 @@ pub const CODEC: AudioInfo = AudioInfo {
     bit_depths: &[],
     every: &["ac3"],
     encoders: |_| &["ac3"],
+    softer_db: |_| 0.0,
     options: bitrate,
 };

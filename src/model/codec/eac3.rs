@@ -20,5 +20,6 @@ pub const CODEC: AudioInfo = AudioInfo {
     bit_depths: &[],
     every: &["eac3"],
     encoders: |_| &["eac3"],
+    softer_db: |_| 0.0,
     options: bitrate,
 };

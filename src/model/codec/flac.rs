@@ -14,5 +14,6 @@ pub const CODEC: AudioInfo = AudioInfo {
     bit_depths: &[16, 24],
     every: &["flac"],
     encoders: |_| &["flac"],
+    softer_db: |_| 0.0,
     options: |_, _| Options::new(),
 };

@@ -256,6 +256,8 @@ pub struct AudioInfo {
     pub every: &'static [&'static str],
     /// Those for what is asked for, the best first.
     pub encoders: fn(&AudioEncode) -> &'static [&'static str],
+    /// By how many decibels its encoder makes sound softer, which a target of loudness makes up for.
+    pub softer_db: fn(&AudioEncode) -> f64,
     /// Options of its encoder, for what is asked for in so many channels.
     pub options: fn(&AudioEncode, u16) -> Options,
 }

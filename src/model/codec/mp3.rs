@@ -2,7 +2,10 @@
 
 use super::options::bitrate;
 use super::{AudioInfo, AudioLimits};
-use crate::model::work::Container;
+use crate::model::work::{AudioEncode, Container};
+
+/// What libav asks of it where nothing else is said, in bits per second.
+const DEFAULT_BPS: u64 = 128_000;
 
 /// The codec.
 pub const CODEC: AudioInfo = AudioInfo {
@@ -19,5 +22,16 @@ pub const CODEC: AudioInfo = AudioInfo {
     bit_depths: &[],
     every: &["libmp3lame"],
     encoders: |_| &["libmp3lame"],
+    softer_db,
     options: bitrate,
 };
+
+/// LAME scales what it encodes at most bit rates, lest it clip.
+fn softer_db(encode: &AudioEncode) -> f64 {
+    match encode.bitrate_bps.unwrap_or(DEFAULT_BPS) {
+        0..=176_000 => 0.446,
+        176_001..=208_000 => 0.265,
+        208_001..=240_000 => 0.175,
+        _ => 0.0,
+    }
+}

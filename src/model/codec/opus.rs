@@ -20,5 +20,6 @@ pub const CODEC: AudioInfo = AudioInfo {
     bit_depths: &[],
     every: &["libopus"],
     encoders: |_| &["libopus"],
+    softer_db: |_| 0.0,
     options: bitrate,
 };

@@ -18,5 +18,6 @@ pub const CODEC: AudioInfo = AudioInfo {
         Some(24) => &["pcm_s24le"],
         _ => &["pcm_s16le"],
     },
+    softer_db: |_| 0.0,
     options: |_, _| Options::new(),
 };

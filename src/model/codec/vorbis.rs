@@ -23,6 +23,7 @@ pub const CODEC: AudioInfo = AudioInfo {
     bit_depths: &[],
     every: &["libvorbis"],
     encoders: |_| &["libvorbis"],
+    softer_db: |_| 0.0,
     options,
 };
 

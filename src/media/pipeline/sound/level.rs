@@ -47,7 +47,10 @@ pub fn filters(
         Level::Loudness(target) => {
             let lossless = encode.codec.info().limits.bitrate.is_none();
             let margin_db = if lossless { 0.0 } else { CODEC_MARGIN_DB };
-            loudness(&target, target.true_peak_dbtp - margin_db, measure, talk)
+            let filters = loudness(&target, target.true_peak_dbtp - margin_db, measure, talk)?;
+            let softer_db = (encode.codec.info().softer_db)(encode);
+            let as_it_is = filters.is_empty() || softer_db == 0.0;
+            Ok(if as_it_is { filters } else { format!("{filters},{}", gain(softer_db)) })
         }
     }
 }

@@ -175,6 +175,23 @@ fn loudness_reaches_its_target_below_the_highest_peak() {
     let trial = Trial::new(&video, &[lossy]);
     let (integrated, _, peak) = loudness(&trial.path("out.mp4"));
     assert!((integrated + 14.0).abs() <= 0.5 && peak <= -1.5, "{integrated} {peak}");
+    // LAME makes sound softer, by as much as depends on the bit rate.
+    for bitrate_bps in [128_000, 192_000, 224_000, 256_000].map(Some) {
+        let mp3 = with(|media| {
+            (media.video, media.container) = (None, Container::Mp3);
+            let level = target(-20.0, None, auto);
+            media.audio = Some(Audio::Encode(AudioEncode {
+                codec: AudioCodec::Mp3,
+                bitrate_bps,
+                channels: Some(2),
+                level,
+                ..aac()
+            }));
+        });
+        let trial = Trial::new(&plain, &[mp3]);
+        let (integrated, _, peak) = loudness(&trial.path("out.mp4"));
+        assert!((integrated + 20.0).abs() <= 0.15 && peak <= -1.5, "{bitrate_bps:?}: {integrated} {peak}");
+    }
 }
 
 #[test]
