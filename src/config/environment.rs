@@ -37,7 +37,12 @@ fn set(config: &mut Config, variable: &str, value: String) -> Result<(), String>
         "REELMILL_API_TOKEN" => config.api.tokens.push(TokenConfig {
             name: "environment".to_owned(),
             scope: Scope::Admin,
-            token: format!("env:{variable}"),
+            // The token itself, or what leads to it: secrets of containers are files.
+            token: if ["file:", "sha256:"].iter().any(|kind| value.starts_with(kind)) {
+                value
+            } else {
+                format!("env:{variable}")
+            },
         }),
         "REELMILL_WORKER_SLOTS" => config.worker.slots = parse_slots(&value)?,
         "REELMILL_WORKER_SCRATCH" => config.worker.scratch = PathBuf::from(value),

@@ -470,6 +470,20 @@ mod tests {
     }
 
     #[test]
+    fn the_token_of_the_environment_is_one_or_leads_to_one() {
+        for (value, token) in [
+            ("file:/run/secrets/token", "file:/run/secrets/token"),
+            ("sha256:00", "sha256:00"),
+            ("a-token-of-some-length", "env:REELMILL_API_TOKEN"),
+        ] {
+            let variable = ("REELMILL_API_TOKEN".to_owned(), value.to_owned());
+            let mut config = Config::default();
+            environment::apply(&mut config, [variable]).unwrap();
+            assert_eq!(config.api.tokens[0].token, token);
+        }
+    }
+
+    #[test]
     fn the_environment_overrides_the_file() {
         let config = Config::load(
             None,

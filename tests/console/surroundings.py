@@ -134,6 +134,7 @@ class Browser:
         options.add_argument("--autoplay-policy=no-user-gesture-required")
         options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
         self.driver = webdriver.Chrome(options=options, service=Service(shutil.which("chromedriver")))
+        self.driver.set_script_timeout(HANG_S)
         self.driver.set_window_size(*WIDE)
 
     def emulate(self, scheme: str) -> None:

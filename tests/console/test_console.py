@@ -6,6 +6,7 @@ import shutil
 import tempfile
 import unittest
 from pathlib import Path
+from urllib.parse import quote
 
 from selenium.webdriver.common.keys import Keys
 from surroundings import IS_HERE, NARROW, SCREENSHOTS, Browser, Daemon, clip
@@ -135,7 +136,7 @@ class Console(unittest.TestCase):
         # Another rendition, and a place that is not loaded yet.
         self.browser.run("""const select = document.getElementById("quality");
             select.value = "0"; select.dispatchEvent(new Event("change"));""")
-        self.browser.until(lambda: "320x180" in self.browser.text("#player-status"), "the smaller rendition")
+        self.browser.until(lambda: "320×180" in self.browser.text("#player-status"), "the smaller rendition")
         self.browser.run("document.getElementById('video').currentTime = 6.5;")
         self.browser.until(lambda: self.browser.run("return document.getElementById('video').currentTime > 7"), "the end")
         self.browser.until(lambda: self.browser.run("return document.getElementById('video').videoHeight") == 180, "180 lines")
@@ -166,6 +167,26 @@ class Console(unittest.TestCase):
         self.browser.until(lambda: "started again" in self.browser.text("#log"), "the second run")
         self.assertIn("(by console)", self.browser.text("#log"))
         self.wait_for_state("failed")
+
+    def test_a_retry_goes_on_where_it_failed(self) -> None:
+        own = {"Sec-Fetch-Site": "same-origin"}
+        form = {**own, "Content-Type": "application/x-www-form-urlencoded"}
+        self.upload(self.broken, "web")
+        self.wait_for_state("failed")
+        # While nothing is claimed, the upload goes away: what reads it later fails.
+        self.assertEqual(self.daemon.send("POST", "/queues/default", b"paused=true", **form)[0], 303)
+        path = self.upload(self.clip, "stream")
+        name = f"{self.uploads} {self.clip.name}"
+        (self.daemon.folder / "data/buckets/uploads/stream" / name).unlink()
+        self.assertEqual(self.daemon.send("POST", "/queues/default", b"paused=false", **form)[0], 303)
+        self.wait_for_state("failed")
+        self.assertIn("base", self.browser.text("#failures"))
+        address = f"/uploads/uploads/stream/{quote(name)}"
+        self.assertEqual(self.daemon.send("PUT", address, self.clip.read_bytes(), **own)[0], 201)
+        self.browser.click(".actions form[action$='/retry'] button")
+        self.wait_for_state("succeeded")
+        self.assertTrue(self.browser.driver.current_url.endswith(path))
+        self.plays()
 
     def test_a_queue_is_paused_and_resumed(self) -> None:
         self.upload(self.broken, "web")

@@ -263,7 +263,7 @@ class Player {
   }
 }
 
-const describe = ({ resolution, bandwidth }) => `${resolution || "sound"} · ${(bandwidth / 1e6).toFixed(1)} Mbit/s`;
+const describe = ({ resolution, bandwidth }) => `${resolution.replace("x", "×") || "sound"} · ${(bandwidth / 1e6).toFixed(1)} Mbit/s`;
 
 async function start() {
   const video = document.getElementById("video");
