@@ -85,7 +85,7 @@ async fn changed(
         tokio::select! {
             hint = hints.recv() => match hint {
                 Ok(Hint::Execution(changed)) if changed != id => {}
-                Ok(Hint::Queue | Hint::Outbox) => {}
+                Ok(Hint::Queue | Hint::Outbox | Hint::Ended(_)) => {}
                 Ok(_) | Err(broadcast::error::RecvError::Lagged(_)) => return true,
                 Err(broadcast::error::RecvError::Closed) => return false,
             },

@@ -6,6 +6,7 @@ use super::output::Output;
 use super::{CliError, Exit};
 use crate::config::Config;
 use crate::model::media::MediaInfo;
+use crate::notify::CloudEvent;
 
 /// Print a JSON Schema.
 #[derive(Debug, Args)]
@@ -21,6 +22,8 @@ enum SchemaOf {
     Workflow,
     Template,
     Config,
+    /// What receivers of notifications get
+    Notification,
     /// The answer of an analysis
     MediaInfo,
 }
@@ -30,6 +33,7 @@ pub(super) fn schema(args: &SchemaArgs, output: Output) -> Result<Exit, CliError
         SchemaOf::Workflow => crate::workflow::schema(),
         SchemaOf::Template => crate::template::schema(),
         SchemaOf::Config => schemars::schema_for!(Config),
+        SchemaOf::Notification => schemars::schema_for!(CloudEvent),
         SchemaOf::MediaInfo => schemars::schema_for!(MediaInfo),
     };
     print(&schema, output)

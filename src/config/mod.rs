@@ -82,6 +82,17 @@ pub struct Config {
     pub webhooks: WebhooksConfig,
     /// How long things are kept.
     pub retention: RetentionConfig,
+    /// Traces.
+    pub traces: TracesConfig,
+}
+
+/// Traces of executions.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, Serialize, schemars::JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct TracesConfig {
+    /// Address of an OpenTelemetry collector that takes OTLP over HTTP, as in `http://127.0.0.1:4318`; absent: none are
+    /// made.
+    pub otlp: Option<String>,
 }
 
 /// A queue.
@@ -289,6 +300,7 @@ impl Config {
             notifications: NotificationsConfig::default(),
             webhooks: WebhooksConfig::default(),
             retention: RetentionConfig::default(),
+            traces: TracesConfig::default(),
         }
     }
 
@@ -354,6 +366,13 @@ impl Config {
         let mut waits = self.events.iter().map(|EventsConfig::Sqs(sqs)| sqs.wait);
         if waits.any(|wait| !(1..=20).contains(&wait.as_secs())) {
             return Err(ConfigError::Conflict("events.sqs.wait: from 1s to 20s".to_owned()));
+        }
+        if let Some(url) = &self.traces.otlp
+            && !reqwest::Url::parse(url).is_ok_and(|url| matches!(url.scheme(), "http" | "https") && url.has_host())
+        {
+            return Err(ConfigError::Conflict(format!(
+                "traces.otlp: `{url}` is not the address of a collector, like http://127.0.0.1:4318"
+            )));
         }
         self.notifications.check()?;
         self.webhooks.key()?;

@@ -81,7 +81,7 @@ async fn follow(context: Context, watched: Option<ExecutionId>, client: mpsc::Se
 fn concerns(hint: Hint, watched: Option<ExecutionId>) -> bool {
     match (hint, watched) {
         (Hint::Execution(changed), Some(watched)) => changed == watched,
-        (Hint::Outbox, _) | (Hint::Queue, Some(_)) => false,
+        (Hint::Outbox | Hint::Ended(_), _) | (Hint::Queue, Some(_)) => false,
         (_, None) => true,
     }
 }

@@ -1,7 +1,7 @@
 //! The daemon: everything below put together and kept going.
 //!
 //! [`Host`] is what all its loops share. [`scheduler`] claims jobs and sees each through ([`job`]); [`reaper`] takes back
-//! leases and wakes retries; [`retention`] takes away what is old; [`catalog`] keeps the workflows, read
+//! leases and wakes retries; [`retention`] takes away what is old; [`trace`] says what took how long; [`catalog`] keeps the workflows, read
 //! by [`source`] and changed by [`definitions`]; [`serve`] adds what a long-running daemon has besides: events, the S3 endpoint, notifications.
 //!
 //! **Invariant**: whatever is in memory can be lost; what matters is in the store before anyone is told.
@@ -20,6 +20,7 @@ mod retention;
 pub mod scheduler;
 pub mod serve;
 pub mod source;
+mod trace;
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -16,7 +16,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::catalog::WorkflowFolder;
 use super::scheduler::{Shutdown, pause};
-use super::{Host, live::Live, reaper, retention, scheduler};
+use super::{Host, live::Live, reaper, retention, scheduler, trace};
 use crate::config::{
     Config, ConfigError, EventsConfig, NotificationsConfig, NotifyConfig, ObjectsConfig, QueueConfig, RetentionConfig,
     SqsConfig, StoreTarget,
@@ -33,6 +33,7 @@ use crate::objects::{ObjectError, SharedObjects};
 use crate::store::postgres::{PostgresStore, Time};
 use crate::store::sqlite::SqliteStore;
 use crate::store::{Claimant, QueueChange, Retention, SharedStore, StoreError};
+use crate::telemetry::traces::{self, Exporter};
 use crate::worker::WorkerError;
 use crate::worker::admission::{Admission, Need};
 use crate::worker::pool::Pool;
@@ -107,6 +108,7 @@ pub struct Daemon {
     local: Option<LocalBuckets>,
     retention: Retention,
     webhooks: WebhookOptions,
+    traces: Option<Exporter>,
     patience: Patience,
     drain: Duration,
     s3: Option<S3Endpoint>,
@@ -178,6 +180,11 @@ impl Daemon {
             grace: config.worker.grace,
         };
         let catalog = Arc::new(catalog);
+        let traces = match &config.traces.otlp {
+            Some(url) => traces::connect(url, &host.claimant.name)
+                .map_err(|error| ConfigError::Conflict(format!("traces.otlp: {error}")))?,
+            None => None,
+        };
         let RetentionConfig { executions, logs, events: ledger, requests } = config.retention;
         let retention = Retention { executions, logs, events: ledger, requests };
         let NotificationsConfig { timeout, backoff, max, attempts } = config.notifications;
@@ -191,6 +198,7 @@ impl Daemon {
             local,
             retention,
             webhooks: WebhookOptions { secret: config.webhooks.key()?, allow_private: config.webhooks.networks()? },
+            traces,
             patience: Patience { timeout, backoff, max, attempts },
             drain,
             api,
@@ -243,7 +251,19 @@ impl Daemon {
         F: Future<Output = ()> + Send + 'static,
     {
         let Self {
-            host, catalog, backlog, local, retention, webhooks, patience, drain, api: listener, s3, events, ..
+            host,
+            catalog,
+            backlog,
+            local,
+            retention,
+            webhooks,
+            traces,
+            patience,
+            drain,
+            api: listener,
+            s3,
+            events,
+            ..
         } = self;
         let intake = Intake {
             store: Arc::clone(&host.store),
@@ -257,6 +277,10 @@ impl Daemon {
         let mut parts = Parts::default();
         parts.start("reaper", reaper::run(Arc::clone(&host), shutdown.hard.clone()));
         parts.start("retention", retention::run(Arc::clone(&host), retention, end.clone()));
+        if let Some(exporter) = traces {
+            parts.start("traces", trace::run(Arc::clone(&host), shutdown.hard.clone()));
+            parts.start("exporter of traces", exporter.run(shutdown.hard.clone()));
+        }
         let sender = Arc::new(Senders {
             sqs: SqsSender::default(),
             sns: SnsSender::default(),

@@ -1,12 +1,149 @@
-//! The form of a notification: CloudEvents 1.0, JSON.
+//! The form of a notification: CloudEvents 1.0, JSON. `schemas/notification.schema.json` is made from the types here.
 
+use std::collections::BTreeMap;
+
+use indexmap::IndexMap;
+use schemars::JsonSchema;
+use serde::Serialize;
 use serde_json::{Value, json};
 
 use crate::engine::ActivityState;
-use crate::model::ExecutionState;
-use crate::model::plan::Plan;
+use crate::model::media::MediaInfo;
+use crate::model::plan::{ActivityKind, Plan};
 use crate::model::work::FileRole;
+use crate::model::{ExecutionState, InputObject, JobState, OutputObject};
 use crate::store::{ExecutionRecord, Notification};
+
+/// What a receiver gets.
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(title = "Notification of Reelmill")]
+pub struct CloudEvent {
+    /// Always `1.0`.
+    specversion: &'static str,
+    /// The same in every delivery of one notification.
+    id: String,
+    /// Always `/reelmill`.
+    source: &'static str,
+    /// `reelmill.{execution,job}.{started,succeeded,failed,cancelled}.v1`.
+    r#type: String,
+    /// The execution, or the job that runs by itself.
+    subject: String,
+    /// When the state was reached: RFC 3339, UTC.
+    #[schemars(extend("format" = "date-time"))]
+    time: String,
+    /// Always `application/json`.
+    datacontenttype: &'static str,
+    /// What became of it.
+    data: Outcome,
+}
+
+/// What became of an execution.
+#[derive(Debug, Serialize, JsonSchema)]
+struct Outcome {
+    /// The execution.
+    execution: String,
+    /// The job, where it runs by itself.
+    job: Option<String>,
+    /// The workflow; of a job that runs by itself what stands for one.
+    workflow: String,
+    /// The state that is told.
+    state: ExecutionState,
+    /// What it works on.
+    input: Input,
+    /// The user's text.
+    user_data: Option<String>,
+    /// When it was created: RFC 3339, UTC.
+    #[schemars(extend("format" = "date-time"))]
+    created_at: String,
+    /// When it ended.
+    #[schemars(extend("format" = "date-time"))]
+    ended_at: Option<String>,
+    /// Its activities, by name.
+    #[schemars(with = "BTreeMap<String, ActivityReport>")]
+    activities: IndexMap<String, ActivityReport>,
+    /// What it published, but for segments, which their playlist names.
+    outputs: Vec<Output>,
+    /// Why it failed: the first of its activities that did.
+    failure: Option<FailureReport>,
+    /// Whether results and media information were left out, as there is more of them than a message holds.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    truncated: bool,
+}
+
+/// An object that an execution works on.
+#[derive(Debug, Serialize, JsonSchema)]
+struct Input {
+    /// Its bucket.
+    bucket: String,
+    /// Its key.
+    key: String,
+    /// Size in bytes, where the event told it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    size_bytes: Option<u64>,
+    /// Entity tag without quotes.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    etag: Option<String>,
+    /// Version, in versioned buckets.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    version: Option<String>,
+    /// User metadata, names in lower case.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    metadata: BTreeMap<String, String>,
+}
+
+/// What became of an activity.
+#[derive(Debug, Serialize, JsonSchema)]
+struct ActivityReport {
+    /// What it does.
+    r#type: ActivityKind,
+    /// Its state.
+    state: JobState,
+    /// Attempts so far.
+    attempts: u32,
+    /// Its job.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    job: Option<String>,
+    /// First claim: RFC 3339, UTC.
+    #[schemars(extend("format" = "date-time"))]
+    started_at: Option<String>,
+    /// End.
+    #[schemars(extend("format" = "date-time"))]
+    ended_at: Option<String>,
+    /// Its result, where it succeeded: what `activities.NAME` is in expressions.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    result: Option<Value>,
+    /// Why it failed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    failure: Option<FailureReport>,
+}
+
+/// An object that an activity published.
+#[derive(Debug, Serialize, JsonSchema)]
+struct Output {
+    /// The activity.
+    activity: String,
+    /// Its bucket.
+    bucket: String,
+    /// Its key.
+    key: String,
+    /// Size in bytes.
+    size_bytes: u64,
+    /// Media type: `video/mp4`.
+    content_type: String,
+    /// What it holds, for media files.
+    media: Option<MediaInfo>,
+}
+
+/// Why an activity failed.
+#[derive(Clone, Debug, Serialize, JsonSchema)]
+struct FailureReport {
+    /// Stable code; `docs/errors.md` explains it.
+    code: String,
+    /// One sentence.
+    message: String,
+    /// The activity.
+    activity: String,
+}
 
 /// Largest event, in bytes: what SQS and SNS take, less what they add.
 const LARGEST: usize = 240 * 1024;
@@ -17,7 +154,7 @@ const LARGEST: usize = 240 * 1024;
 /// information are left out where there is more of them than a message holds, and `truncated` says so.
 #[must_use]
 pub fn cloudevent(notification: &Notification, record: &ExecutionRecord) -> Value {
-    let mut event = whole(notification, record);
+    let mut event = json!(whole(notification, record));
     if event.to_string().len() > LARGEST {
         let data = &mut event["data"];
         data["truncated"] = true.into();
@@ -32,70 +169,81 @@ pub fn cloudevent(notification: &Notification, record: &ExecutionRecord) -> Valu
     event
 }
 
-fn whole(notification: &Notification, record: &ExecutionRecord) -> Value {
+fn whole(notification: &Notification, record: &ExecutionRecord) -> CloudEvent {
     let head = &record.summary;
     let what = match notification.state {
         ExecutionState::Pending | ExecutionState::Running => "started",
         ended => ended.as_str(),
     };
-    let mut activities = serde_json::Map::new();
-    let mut outputs = Vec::new();
-    let mut failure = Value::Null;
+    let (mut activities, mut outputs) = (IndexMap::new(), Vec::new());
     for index in record.plan.in_order() {
         let activity = &record.plan.graph[index];
         let Some(state) = record.state.activity(index) else { continue };
-        let mut entry = json!({ "type": activity.kind, "state": state.name(), "attempts": state.attempt() });
-        if let Some(job) = record.jobs.get(index.index()) {
-            entry["job"] = json!(job.id);
-            entry["started_at"] = json!(job.started_at.map(|at| at.to_string()));
-            entry["ended_at"] = json!(job.ended_at.map(|at| at.to_string()));
-        }
-        if let ActivityState::Succeeded { result, .. } = state {
-            entry["result"] = result.as_ref().clone();
-        }
-        if let ActivityState::Failed { failure: why, .. } = state {
-            let why = json!({ "code": why.code, "message": why.message, "activity": activity.name });
-            entry["failure"] = why.clone();
-            if failure.is_null() {
-                failure = why;
-            }
-        }
-        activities.insert(activity.name.clone(), entry);
+        let job = record.jobs.get(index.index());
+        let (result, failure) = match state {
+            ActivityState::Succeeded { result, .. } => (Some(result.as_ref().clone()), None),
+            ActivityState::Failed { failure, .. } => (None, Some(failure)),
+            _ => (None, None),
+        };
+        let report = ActivityReport {
+            r#type: activity.kind,
+            state: state.name(),
+            attempts: state.attempt(),
+            job: job.map(|job| job.id.to_string()),
+            started_at: job.and_then(|job| job.started_at).map(|at| at.to_string()),
+            ended_at: job.and_then(|job| job.ended_at).map(|at| at.to_string()),
+            result,
+            failure: failure.map(|why| FailureReport {
+                code: why.code.clone(),
+                message: why.message.clone(),
+                activity: activity.name.clone(),
+            }),
+        };
+        activities.insert(activity.name.clone(), report);
         // Segments are named by their playlist, and a long film has more of them than a message holds.
         let told = state.outputs().iter().filter(|output| output.role != FileRole::Segment);
-        outputs.extend(told.map(|output| {
-            json!({
-                "activity": activity.name,
-                "bucket": output.location.bucket,
-                "key": output.location.key,
-                "size_bytes": output.size_bytes,
-                "content_type": output.content_type,
-                "media": output.media,
-            })
-        }));
+        outputs.extend(told.map(|output| Output::new(&activity.name, output)));
     }
+    let failure = activities.values().find_map(|activity: &ActivityReport| activity.failure.clone());
+    let execution = notification.execution.to_string();
     let single = Plan::single(&head.workflow).is_some();
     let of = if single { "job" } else { "execution" };
-    json!({
-        "specversion": "1.0",
-        "id": format!("{}-{}", notification.execution, notification.id),
-        "source": "/reelmill",
-        "type": format!("reelmill.{of}.{what}.v1"),
-        "subject": notification.execution,
-        "time": notification.at.to_string(),
-        "datacontenttype": "application/json",
-        "data": {
-            "execution": notification.execution,
-            "job": single.then_some(notification.execution),
-            "workflow": head.workflow,
-            "state": notification.state,
-            "input": head.input,
-            "user_data": record.user_data,
-            "created_at": head.created_at.to_string(),
-            "ended_at": head.ended_at.map(|at| at.to_string()),
-            "activities": activities,
-            "outputs": outputs,
-            "failure": failure,
+    CloudEvent {
+        specversion: "1.0",
+        id: format!("{execution}-{}", notification.id),
+        source: "/reelmill",
+        r#type: format!("reelmill.{of}.{what}.v1"),
+        subject: execution.clone(),
+        time: notification.at.to_string(),
+        datacontenttype: "application/json",
+        data: Outcome {
+            job: single.then(|| execution.clone()),
+            execution,
+            workflow: head.workflow.clone(),
+            state: notification.state,
+            input: Input::from(&head.input),
+            user_data: record.user_data.clone(),
+            created_at: head.created_at.to_string(),
+            ended_at: head.ended_at.map(|at| at.to_string()),
+            activities,
+            outputs,
+            failure,
+            truncated: false,
         },
-    })
+    }
+}
+
+impl From<&InputObject> for Input {
+    fn from(input: &InputObject) -> Self {
+        let InputObject { location, size_bytes, etag, version, metadata } = input.clone();
+        Self { bucket: location.bucket, key: location.key, size_bytes, etag, version, metadata }
+    }
+}
+
+impl Output {
+    fn new(activity: &str, output: &OutputObject) -> Self {
+        let OutputObject { location, size_bytes, content_type, media, .. } = output.clone();
+        let activity = activity.to_owned();
+        Self { activity, bucket: location.bucket, key: location.key, size_bytes, content_type, media }
+    }
 }

@@ -18,16 +18,19 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use futures::StreamExt;
+use opentelemetry::KeyValue;
+use opentelemetry::trace::SpanKind;
 use serde_json::Value;
 use tokio::sync::broadcast;
 use tokio_util::sync::CancellationToken;
 
-use crate::model::Clock;
 use crate::model::plan::NotifyChannel;
+use crate::model::{Clock, Timestamp};
 use crate::store::{Hint, Notification, SharedStore, StoreError};
 use crate::telemetry::metrics::{self, Delivery};
+use crate::telemetry::traces;
 
-pub use cloudevent::cloudevent;
+pub use cloudevent::{CloudEvent, cloudevent};
 pub use senders::Senders;
 pub use sns::SnsSender;
 pub use sqs::SqsSender;
@@ -162,11 +165,15 @@ async fn deliver(
         NotifyChannel::Sns(_) => "sns",
         NotifyChannel::Webhook(_) => "webhook",
     };
+    let begin = clock.now();
     let sending = sender.send(&notification.target.to, &event, &group);
     let sent = tokio::time::timeout(patience.timeout, sending).await.unwrap_or_else(|_| {
         let reason = format!("no answer for {:?}", patience.timeout);
         Err(NotifyError::Refused { to: notification.target.to.address().to_owned(), reason })
     });
+    if traces::wanted() {
+        trace(notification, record.state.run, kind, (begin, clock.now()), sent.as_ref().err());
+    }
     match sent {
         Ok(()) => {
             metrics::notified(kind, Delivery::Delivered);
@@ -180,6 +187,34 @@ async fn deliver(
             Ok(false)
         }
     }
+}
+
+/// Adds a delivery to the trace of its execution. Addresses of webhooks can hold secrets, so none is in it.
+fn trace(
+    notification: &Notification,
+    run: u32,
+    channel: &'static str,
+    (begin, end): (Timestamp, Timestamp),
+    error: Option<&NotifyError>,
+) {
+    let run = traces::run(run);
+    let attempt = notification.attempts + 1;
+    let about = format!("{run}/notification {}/{attempt}", notification.id);
+    let attributes = vec![
+        KeyValue::new("reelmill.notification.channel", channel),
+        KeyValue::new("reelmill.notification.state", notification.state.as_str()),
+        KeyValue::new("reelmill.attempt", i64::from(attempt)),
+    ];
+    let what = error.map(|error| match error {
+        NotifyError::Refused { .. } => "NOTE0001",
+        NotifyError::Private { .. } => "NOTE0002",
+        NotifyError::Unsigned => "NOTE0003",
+    });
+    let name = (format!("notify {channel}"), SpanKind::Producer);
+    let times = (begin.into(), end.into());
+    let span =
+        traces::span(notification.execution.0, (&about, Some(&run)), name, times, attributes, what.map(str::to_owned));
+    traces::record(span);
 }
 
 /// Writes down that a notification was taken; as long as that fails it is not sent again and again.

@@ -426,6 +426,8 @@ pub enum Hint {
     Outbox,
     /// An execution changed or its log grew.
     Execution(ExecutionId),
+    /// An execution ended, by this daemon's hand.
+    Ended(ExecutionId),
 }
 
 /// Operations of the daemon. Each is one transaction: after a crash it happened wholly or not at all.

@@ -199,7 +199,7 @@ impl Changes {
             Effect::Prioritize { activity, priority } => self.row(hot.seq, activity).priority = Some(priority),
             Effect::Notify(what) => self.notify(hot, what),
             // Written with the state.
-            Effect::Ended(_) => {}
+            Effect::Ended(_) => self.hints.push(Hint::Ended(hot.id)),
         }
     }
 

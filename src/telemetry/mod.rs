@@ -1,9 +1,11 @@
 //! Telemetry: how the program speaks of itself while it runs.
 //!
 //! Lines for people on a terminal, JSON otherwise; `REELMILL_LOG` filters (`info` by default). The execution log that
-//! users read is not this: it is kept with the execution, in the store. What is counted is in [`metrics`].
+//! users read is not this: it is kept with the execution, in the store. What is counted is in [`metrics`], and what took how
+//! long goes to a collector by [`traces`].
 
 pub mod metrics;
+pub mod traces;
 
 use std::io::IsTerminal;
 

@@ -199,7 +199,7 @@ fn graphs_and_schemas_are_printed() {
         let drawing = run_ok(reelmill().args(["graph", "--format", format]).arg(&vod));
         assert!(drawing.contains(sign) && drawing.contains("poster"), "{drawing}");
     }
-    for of in ["workflow", "template", "config"] {
+    for of in ["workflow", "template", "config", "notification", "media-info"] {
         let printed: Value = serde_json::from_str(&run_ok(reelmill().args(["schema", of]))).unwrap();
         let kept = std::fs::read_to_string(repository(&format!("schemas/{of}.schema.json"))).unwrap();
         assert_eq!(printed, serde_json::from_str::<Value>(&kept).unwrap(), "schemas/{of}.schema.json is out of step");

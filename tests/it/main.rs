@@ -25,6 +25,7 @@ mod run;
 mod sqs;
 mod start;
 mod support;
+mod traces;
 mod unseen;
 mod usage;
 mod validate;

@@ -62,7 +62,8 @@ fn signed(delivery: &Delivery) -> bool {
     let secret = STANDARD.decode(SECRET.trim_start_matches("whsec_")).unwrap();
     let mut mac = Hmac::<sha2::Sha256>::new_from_slice(&secret).unwrap();
     let (id, time) = (delivery.header("webhook-id"), delivery.header("webhook-timestamp"));
-    mac.update(format!("{id}.{time}.{}", delivery.body).as_bytes());
+    mac.update(format!("{id}.{time}.").as_bytes());
+    mac.update(&delivery.body);
     delivery.header("webhook-signature") == format!("v1,{}", STANDARD.encode(mac.finalize().into_bytes()))
 }
 
@@ -87,6 +88,11 @@ fn a_webhook_is_signed_told_in_order_and_again_until_it_takes() {
     assert_eq!(words, [started, started, succeeded], "the first was refused once, and what follows waited");
     assert_eq!(told[0].header("webhook-id"), told[1].header("webhook-id"));
     assert_eq!(told[2].header("content-type"), "application/cloudevents+json");
+    let schema = serde_json::from_str(include_str!("../../schemas/notification.schema.json")).unwrap();
+    let schema = jsonschema::validator_for(&schema).unwrap();
+    for delivery in &told {
+        schema.validate(&delivery.event()).unwrap();
+    }
     let event = told[2].event();
     assert_eq!(event["subject"], id.as_str());
     assert_eq!(event["data"]["outputs"][0]["key"], "poster.jpg", "{event:#}");

@@ -16,7 +16,7 @@ pub struct Delivery {
     /// Names in lower case.
     pub headers: Vec<(String, String)>,
     /// As it came.
-    pub body: String,
+    pub body: Vec<u8>,
 }
 
 impl Delivery {
@@ -25,7 +25,7 @@ impl Delivery {
     }
 
     pub fn event(&self) -> Value {
-        serde_json::from_str(&self.body).unwrap()
+        serde_json::from_slice(&self.body).unwrap()
     }
 }
 
@@ -66,9 +66,9 @@ impl Receiver {
                 let Some((name, value)) = line.trim_end().split_once(": ") else { break };
                 headers.push((name.to_ascii_lowercase(), value.to_owned()));
             }
-            let mut delivery = Delivery { path: path.clone(), headers, body: String::new() };
+            let mut delivery = Delivery { path: path.clone(), headers, body: Vec::new() };
             let length = delivery.header("content-length").parse().unwrap_or(0);
-            reader.by_ref().take(length).read_to_string(&mut delivery.body).ok()?;
+            reader.by_ref().take(length).read_to_end(&mut delivery.body).ok()?;
             let before = self.at(&path).len();
             self.seen.lock().unwrap_or_else(PoisonError::into_inner).push(delivery);
             let (status, location) = match path.as_str() {
