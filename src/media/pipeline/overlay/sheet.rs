@@ -23,7 +23,7 @@ use crate::source::{Opened, Source};
 const PIXEL: usize = 4;
 
 /// Longest side of a sheet.
-const MAX_SIDE: u32 = 8_192;
+const MAX_SIDE: u32 = 4_096;
 
 /// A stream of subtitles that are pictures.
 #[derive(Clone)]
