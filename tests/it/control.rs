@@ -68,7 +68,7 @@ fn refused(daemon: &Daemon, args: &[&str]) -> (Option<i32>, String) {
 }
 
 #[test]
-fn a_paused_queue_keeps_its_jobs_and_a_resumed_one_runs_them() {
+fn field_case_29_a_paused_queue_keeps_its_jobs_and_a_resumed_one_runs_them() {
     let place = Place::new(QUICK, "queues: { default: { concurrency: 1 } }");
     let daemon = place.start();
     let paused = ask(&daemon, &["queues", "pause", "default"]);
@@ -138,7 +138,7 @@ fn a_queue_that_holds_enough_refuses_uploads_for_now() {
 }
 
 #[test]
-fn a_daemon_that_ends_hands_its_jobs_back() {
+fn field_case_29_a_daemon_that_ends_hands_its_jobs_back() {
     let place = Place::new(SLOW, "worker: { drain: 0s, grace: 1s }");
     let daemon = place.start();
     daemon.put(&fixture("sintel_dragon_720p_18s.mp4"), "s3://uploads/in/clip.mp4");
@@ -155,7 +155,7 @@ fn a_daemon_that_ends_hands_its_jobs_back() {
 }
 
 #[test]
-fn field_case_29_what_kills_its_worker_three_times_is_set_aside_with_its_reproducer() {
+fn field_case_24_what_kills_its_worker_three_times_is_set_aside_with_its_reproducer() {
     let place = Place::new(QUICK, "");
     let body = "echo 'assertion failed' >&2\nkill -SEGV $$";
     let worker = worker_script(place.folder.path(), &["mjpeg"], body);

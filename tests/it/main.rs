@@ -26,6 +26,7 @@ mod sqs;
 mod start;
 mod support;
 mod traces;
+mod transcripts;
 mod unseen;
 mod usage;
 mod validate;
