@@ -22,10 +22,12 @@ struct Asset {
     text: &'static str,
 }
 
-const ASSETS: [Asset; 5] = [
+const ASSETS: [Asset; 7] = [
     Asset { name: "console.css", content_type: CSS, text: include_str!("assets/console.css") },
     Asset { name: "console.js", content_type: JS, text: include_str!("assets/console.js") },
     Asset { name: "player.js", content_type: JS, text: include_str!("assets/player.js") },
+    Asset { name: "playlist.js", content_type: JS, text: include_str!("assets/playlist.js") },
+    Asset { name: "captions.js", content_type: JS, text: include_str!("assets/captions.js") },
     Asset { name: "upload.js", content_type: JS, text: include_str!("assets/upload.js") },
     Asset { name: "icon.svg", content_type: "image/svg+xml", text: include_str!("assets/icon.svg") },
 ];

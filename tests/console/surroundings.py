@@ -48,6 +48,32 @@ def clip(folder: Path, name: str) -> Path:
     return path
 
 
+SUBTITLES = """\
+1
+00:00:01,000 --> 00:00:05,000
+One goes on & on.
+
+2
+00:00:06,000 --> 00:00:07,000
+Two.
+"""
+
+
+def film(folder: Path, name: str) -> Path:
+    """The same with two tones in two languages, and subtitles of which one reaches over segments."""
+    path, texts = folder / name, folder / f"{name}.srt"
+    texts.write_text(SUBTITLES, encoding="utf-8")
+    picture = ["-f", "lavfi", "-i", "testsrc2=size=640x360:rate=25:duration=8"]
+    tones = [part for hz in (440, 880) for part in ("-f", "lavfi", "-i", f"sine=frequency={hz}:duration=8")]
+    maps = ["-i", str(texts), "-map", "0", "-map", "1", "-map", "2", "-map", "3"]
+    codecs = ["-c:v", "libx264", "-preset", "ultrafast", "-pix_fmt", "yuv420p", "-c:a", "aac", "-c:s", "mov_text"]
+    languages = ["-metadata:s:a:0", "language=eng", "-metadata:s:a:1", "language=ger", "-metadata:s:s:0", "language=eng"]
+    default = ["-disposition:a:0", "default", "-disposition:a:1", "0"]
+    command = ["ffmpeg", "-v", "error", *picture, *tones, *maps, *codecs, *languages, *default, str(path)]
+    subprocess.run(command, check=True)
+    return path
+
+
 class Daemon:
     """A daemon with local buckets, on ports of its own."""
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from urllib.parse import quote
 
 from selenium.webdriver.common.keys import Keys
-from surroundings import IS_HERE, NARROW, SCREENSHOTS, Browser, Daemon, clip
+from surroundings import IS_HERE, NARROW, SCREENSHOTS, Browser, Daemon, clip, film
 
 WEB = """\
 name: web
@@ -33,6 +33,15 @@ output: { bucket: media, prefix: "stream/${object.stem}/" }
 activities:
   base: { transcode: { template: h264-360p, video: { gop: 2s }, name: 360p.mp4 } }
   hls: { package: { from: base, segments: ts, segment: 2s } }
+"""
+TONGUES = """\
+name: tongues
+description: A package with two sounds and subtitles.
+trigger: { bucket: uploads, key: "tongues/*.mp4" }
+output: { bucket: media, prefix: "tongues/${object.stem}/" }
+activities:
+  film: { transcode: { template: h264-360p, video: { gop: 2s }, audio: { tracks: all }, subtitles: keep } }
+  hls: { package: { from: film, segment: 2s } }
 """
 WRONG = """\
 name: wrong
@@ -60,9 +69,10 @@ class Console(unittest.TestCase):
         cls.addClassCleanup(shutil.rmtree, cls.folder)
         workflows = cls.folder / "workflows"
         workflows.mkdir()
-        for name, text in (("web", WEB), ("stream", STREAM), ("wrong", WRONG)):
+        for name, text in (("web", WEB), ("stream", STREAM), ("tongues", TONGUES), ("wrong", WRONG)):
             (workflows / f"{name}.yaml").write_text(text, encoding="utf-8")
         cls.clip = clip(cls.folder, "clip & <friends>.mp4")
+        cls.film = film(cls.folder, "film.mp4")
         cls.broken = cls.folder / "broken.mp4"
         cls.broken.write_text("this is no film", encoding="utf-8")
         cls.daemon = Daemon(workflows)
@@ -135,7 +145,7 @@ class Console(unittest.TestCase):
         self.plays()
         # Another rendition, and a place that is not loaded yet.
         self.browser.run("""const select = document.getElementById("quality");
-            select.value = "0"; select.dispatchEvent(new Event("change"));""")
+            select.value = "1"; select.dispatchEvent(new Event("change"));""")
         self.browser.until(lambda: "320×180" in self.browser.text("#player-status"), "the smaller rendition")
         self.browser.run("document.getElementById('video').currentTime = 6.5;")
         self.browser.until(lambda: self.browser.run("return document.getElementById('video').currentTime > 7"), "the end")
@@ -157,6 +167,25 @@ class Console(unittest.TestCase):
         self.wait_for_state("succeeded")
         self.browser.until(lambda: self.browser.run("return document.getElementById('video').dataset.by") == "browser", "a player")
         self.plays()
+
+    def test_sound_and_subtitles_can_be_chosen(self) -> None:
+        self.upload(self.film, "tongues")
+        self.wait_for_state("succeeded")
+        names = "return [...document.querySelectorAll('#sound option')].map((one) => one.text)"
+        self.browser.until(lambda: self.browser.run(names) == ["English", "Deutsch"], "the sounds")
+        self.plays()
+        self.browser.run("""const select = document.getElementById("sound");
+            select.value = "1"; select.dispatchEvent(new Event("change"));""")
+        self.browser.until(lambda: self.browser.run("return document.getElementById('video').dataset.sound") == "Deutsch", "it")
+        decoded = "return document.getElementById('video').webkitAudioDecodedByteCount"
+        before = self.browser.run(decoded)
+        self.plays()
+        self.browser.until(lambda: self.browser.run(decoded) > before, "the other sound")
+        self.browser.run("document.getElementById('video').textTracks[0].mode = 'showing';")
+        cues = "return [...document.getElementById('video').textTracks[0].cues].map((one) => [one.startTime, one.text])"
+        self.browser.until(lambda: len(self.browser.run(cues)) >= 2, "the subtitles")
+        self.assertEqual(self.browser.run(cues), [[1, "One goes on & on."], [6, "Two."]])
+        self.browser.shot("subtitles")
 
     def test_a_failed_execution_says_why_and_is_retried(self) -> None:
         self.upload(self.broken, "web")

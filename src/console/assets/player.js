@@ -3,6 +3,9 @@
 //
 // Absent: live playlists, DRM, and anything that Reelmill does not write.
 
+import { offerCaptions } from "./captions.js";
+import { readMaster, readMedia } from "./playlist.js";
+
 // Seconds kept ready ahead of what is shown, and behind it.
 const AHEAD_S = 20;
 const BEHIND_S = 30;
@@ -12,78 +15,6 @@ const CAUTION = 0.7;
 const FIRST_GUESS = 4_000_000;
 // How much what is new counts in the measure.
 const NEW = 0.3;
-
-// --- Playlists ----------------------------------------------------------------------------------------------
-
-function attributes(text) {
-  const pairs = text.matchAll(/([A-Z0-9-]+)=(?:"([^"]*)"|([^,]*))/g);
-  return Object.fromEntries([...pairs].map(([, name, quoted, plain]) => [name, quoted ?? plain]));
-}
-
-async function lines(url) {
-  const answer = await fetch(url);
-  if (!answer.ok) throw new Error(`${answer.status} for ${url}`);
-  const all = (await answer.text()).split(/\r?\n/).map((line) => line.trim()).filter(Boolean);
-  return all.map((line) => ({ line, tag: line.split(":", 1)[0], value: line.slice(line.indexOf(":") + 1) }));
-}
-
-async function readMaster(url) {
-  const found = { variants: [], audio: [] };
-  let next = null;
-  for (const { line, tag, value } of await lines(url)) {
-    if (tag === "#EXT-X-STREAM-INF") {
-      next = attributes(value);
-    } else if (tag === "#EXT-X-MEDIA") {
-      const media = attributes(value);
-      if (media.TYPE === "AUDIO" && media.URI) found.audio.push({ ...media, url: new URL(media.URI, url).href });
-    } else if (!line.startsWith("#") && next) {
-      found.variants.push({
-        url: new URL(line, url).href,
-        bandwidth: Number(next.BANDWIDTH),
-        resolution: next.RESOLUTION ?? "",
-        codecs: next.CODECS ?? "",
-        group: next.AUDIO,
-      });
-      next = null;
-    }
-  }
-  return found;
-}
-
-// A resource or a range of it; a range without a start begins where the last one ended.
-function piece(uri, base, range, after) {
-  const made = { url: new URL(uri, base).href, range: null };
-  if (range) {
-    const [length, start] = range.split("@").map(Number);
-    const from = start ?? after ?? 0;
-    made.range = [from, from + length - 1];
-  }
-  return made;
-}
-
-async function readMedia(url) {
-  const found = { init: null, segments: [], encrypted: false, duration: 0 };
-  let [duration, range] = [0, null];
-  for (const { line, tag, value } of await lines(url)) {
-    if (tag === "#EXT-X-MAP") {
-      const map = attributes(value);
-      found.init = piece(map.URI, url, map.BYTERANGE);
-    } else if (tag === "#EXT-X-KEY") {
-      found.encrypted ||= attributes(value).METHOD !== "NONE";
-    } else if (tag === "#EXTINF") {
-      duration = Number.parseFloat(value);
-    } else if (tag === "#EXT-X-BYTERANGE") {
-      range = value;
-    } else if (!line.startsWith("#")) {
-      const last = found.segments.at(-1)?.range;
-      const segment = piece(line, url, range, last ? last[1] + 1 : undefined);
-      found.segments.push({ ...segment, end: found.duration + duration });
-      found.duration += duration;
-      range = null;
-    }
-  }
-  return found;
-}
 
 // --- A source buffer and what goes into it ------------------------------------------------------------------
 
@@ -128,7 +59,7 @@ class Track {
     if (this.stale) {
       this.stale = false;
       await this.remove(0, Infinity);
-      this.seek(time);
+      this.seek(this.player.video.currentTime);
     }
     const { list, next } = this;
     if (this.init !== list.init) {
@@ -137,8 +68,9 @@ class Track {
     }
     const bytes = await this.player.load(list.segments[next]);
     if (this.next !== next) return;
+    // Before the wait: whoever seeks meanwhile has the last word.
+    this.next = next + 1;
     await this.append(bytes);
-    this.next += 1;
     await this.remove(0, time - BEHIND_S);
   }
 }
@@ -148,24 +80,26 @@ class Track {
 const isSound = (codec) => /^(mp4a|ac-3|ec-3|opus|flac)/i.test(codec);
 
 class Player {
-  constructor(video, say, variants, sound) {
-    Object.assign(this, { video, say, variants, sound, throughput: FIRST_GUESS, chosen: null, running: false });
+  constructor(video, say, { variants, sounds, sound, subtitles }) {
+    Object.assign(this, { video, say, variants, sounds, sound, subtitles });
+    Object.assign(this, { throughput: FIRST_GUESS, chosen: null, running: false });
   }
 
   // A player of the package at `url`, where its renditions can be played in this way.
   static async of(video, url, say) {
     if (!("MediaSource" in window)) return null;
-    const { variants, audio } = await readMaster(url);
+    const { variants, audio, subtitles } = await readMaster(url);
     const plays = ({ codecs }) => codecs && MediaSource.isTypeSupported(`video/mp4; codecs="${codecs}"`);
     const usable = variants.filter(plays).sort((a, b) => a.bandwidth - b.bandwidth);
     if (usable.length === 0) return null;
     for (const variant of usable) variant.list = await readMedia(variant.url);
-    const group = audio.filter((one) => one["GROUP-ID"] === usable[0].group);
-    const sound = group.find((one) => one.DEFAULT === "YES") ?? group[0];
-    const soundList = sound ? await readMedia(sound.url) : null;
+    const sounds = audio.filter((one) => one["GROUP-ID"] === usable[0].group);
+    // The one that is heard first stands first.
+    sounds.sort((a, b) => Number(b.DEFAULT === "YES") - Number(a.DEFAULT === "YES"));
+    const soundList = sounds.length > 0 ? await readMedia(sounds[0].url) : null;
     const lists = [...usable.map((variant) => variant.list), ...(soundList ? [soundList] : [])];
     if (lists.some((list) => !list.init || list.encrypted)) return null;
-    return new Player(video, say, usable, soundList);
+    return new Player(video, say, { variants: usable, sounds, sound: soundList, subtitles });
   }
 
   async load({ url, range }) {
@@ -250,17 +184,38 @@ class Player {
     this.say(`HLS · ${describe(this.playing)}`);
   }
 
-  // Offers the renditions to choose from.
-  offer(label, select) {
-    const option = (text, value) => Object.assign(document.createElement("option"), { textContent: text, value });
-    select.replaceChildren(option("automatic", ""), ...this.variants.map((one, at) => option(describe(one), String(at))));
-    label.hidden = this.variants.length < 2;
-    select.addEventListener("change", () => {
-      this.chosen = select.value === "" ? null : Number(select.value);
+  // Goes over to another sound at once.
+  async hear(entry) {
+    const list = await readMedia(entry.url);
+    const track = this.tracks.find((one) => one !== this.picture);
+    track.list = list;
+    track.stale = true;
+    this.video.dataset.sound = entry.NAME;
+    await this.run();
+  }
+
+  // Offers what there is to choose from.
+  offer() {
+    const renditions = ["automatic", ...this.variants.map(describe)];
+    menu("quality", this.variants.length > 1 ? renditions : [], (at) => {
+      this.chosen = at === 0 ? null : at - 1;
       this.picture.stale = this.best() !== this.playing;
       this.run();
     });
+    menu("sound", this.sounds.map((one) => one.NAME), (at) => {
+      this.hear(this.sounds[at]).catch((error) => this.say(`It cannot be heard: ${error.message}`));
+    });
+    offerCaptions(this.video, this.subtitles);
   }
+}
+
+// A menu of what is called `names`, where that is a choice.
+function menu(id, names, choose) {
+  const select = document.getElementById(id);
+  const option = (text, at) => Object.assign(document.createElement("option"), { textContent: text, value: String(at) });
+  select.replaceChildren(...names.map(option));
+  document.getElementById(`${id}-label`).hidden = names.length < 2;
+  select.addEventListener("change", () => choose(Number(select.value)));
 }
 
 const describe = ({ resolution, bandwidth }) => `${resolution.replace("x", "×") || "sound"} · ${(bandwidth / 1e6).toFixed(1)} Mbit/s`;
@@ -276,7 +231,7 @@ async function start() {
   if (player) {
     video.dataset.by = "script";
     video.replaceChildren();
-    player.offer(document.getElementById("quality-label"), document.getElementById("quality"));
+    player.offer();
     await player.start();
   } else if (video.canPlayType("application/vnd.apple.mpegurl")) {
     video.dataset.by = "browser";

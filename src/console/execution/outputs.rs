@@ -69,7 +69,10 @@ pub fn player(record: &ExecutionRecord, asked: Option<&str>) -> Markup {
                     }
                     div.below {
                         p #player-status role="status" {}
-                        label #quality-label hidden { span { "Quality" } select #quality {} }
+                        div.choices {
+                            label #sound-label hidden { span { "Sound" } select #sound {} }
+                            label #quality-label hidden { span { "Quality" } select #quality {} }
+                        }
                     }
                 }
                 nav.renditions aria-label="What to play" {
