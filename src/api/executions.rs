@@ -201,7 +201,8 @@ pub(super) fn check_user_data(user_data: Option<&str>) -> Result<(), Problem> {
     }
 }
 
-pub(super) fn check_priority(priority: u8) -> Result<(), Problem> {
+/// Whether it is a priority.
+pub(crate) fn check_priority(priority: u8) -> Result<(), Problem> {
     if (1..=10).contains(&priority) {
         return Ok(());
     }
@@ -292,7 +293,8 @@ pub(super) async fn log(
     Ok(Json(entries.iter().map(LogLine::from).collect()))
 }
 
-pub(super) async fn record(context: &Context, id: ExecutionId) -> Result<ExecutionRecord, Problem> {
+/// An execution that is there.
+pub(crate) async fn record(context: &Context, id: ExecutionId) -> Result<ExecutionRecord, Problem> {
     context.store.execution(id).await?.ok_or_else(|| Problem::not_found("execution", id))
 }
 

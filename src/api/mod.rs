@@ -130,7 +130,7 @@ pub fn router(context: Context) -> Router {
 }
 
 /// Gives up requests that do not come to an answer.
-async fn in_time(request: Request, next: Next) -> Response {
+pub(crate) async fn in_time(request: Request, next: Next) -> Response {
     tokio::time::timeout(ANSWER, next.run(request)).await.unwrap_or_else(|_| {
         let detail = format!("there is no answer within {} s", ANSWER.as_secs());
         Problem::new(StatusCode::REQUEST_TIMEOUT, "CLI0021", detail).into_response()

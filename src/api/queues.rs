@@ -72,12 +72,18 @@ pub(super) async fn set(
     body: Body<QueuePatch>,
 ) -> Result<Json<QueueView>, Problem> {
     let QueuePatch { paused, concurrency } = body.value;
-    if let Some(too_many) = concurrency.filter(|&concurrency| i32::try_from(concurrency).is_err()) {
-        return Err(Problem::bad_request(format!("concurrency: {too_many} is more than {}", i32::MAX)));
-    }
+    check_concurrency(concurrency)?;
     find(&context, &name).await?;
     context.store.set_queue(&name, QueueChange { paused, concurrency }).await?;
     find(&context, &name).await.map(Json)
+}
+
+/// Whether every store can hold that many.
+pub(crate) fn check_concurrency(concurrency: Option<u32>) -> Result<(), Problem> {
+    match concurrency.filter(|&concurrency| i32::try_from(concurrency).is_err()) {
+        Some(too_many) => Err(Problem::bad_request(format!("concurrency: {too_many} is more than {}", i32::MAX))),
+        None => Ok(()),
+    }
 }
 
 async fn find(context: &Context, name: &str) -> Result<QueueView, Problem> {

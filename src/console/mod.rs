@@ -25,13 +25,14 @@ mod uploads;
 mod workflows;
 
 use axum::Router;
+use axum::extract::DefaultBodyLimit;
 use axum::http::header::{self, HeaderName, HeaderValue};
 use axum::middleware::{from_fn, from_fn_with_state, map_response};
 use axum::response::Response;
 use axum::routing::{get, post, put};
 
 use crate::api::problem::{no_such_method, no_such_route};
-use crate::api::{Context, origin};
+use crate::api::{Context, in_time, origin};
 
 /// What pages may load and do.
 const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob: data:; \
@@ -47,6 +48,9 @@ const HEADERS: [(HeaderName, &str); 5] = [
     (header::CACHE_CONTROL, "no-store"),
 ];
 
+/// Largest body of a form, in bytes.
+const FORM_BYTES: usize = 16 * 1024;
+
 /// Who asks, in logs.
 const BY: &str = "console";
 
@@ -60,7 +64,6 @@ pub fn router(context: Context) -> Router {
         .route("/executions/{id}/priority", post(execution::prioritize))
         .route("/executions/{id}/files/{bucket}/{*key}", get(files::show))
         .route("/upload", get(uploads::page))
-        .route("/uploads/{bucket}/{*key}", put(uploads::receive).get(uploads::follow))
         .route("/queues", get(queues::list))
         .route("/queues/{name}", post(queues::set))
         .route("/workflows", get(workflows::list))
@@ -74,6 +77,10 @@ pub fn router(context: Context) -> Router {
         .route("/assets/{digest}/{name}", get(assets::show))
         // Whatever else somebody types; programs keep to paths with more parts, which the API answers.
         .route("/{page}", get(no_such_route))
+        .layer(DefaultBodyLimit::max(FORM_BYTES))
+        .layer(from_fn(in_time))
+        // As large as it is, and it takes its time.
+        .route("/uploads/{bucket}/{*key}", put(uploads::receive).get(uploads::follow))
         .method_not_allowed_fallback(no_such_method)
         .layer(from_fn_with_state(context.clone(), auth::guard))
         .layer(from_fn_with_state(context.tokens.clone(), origin::guard))

@@ -13,6 +13,7 @@ use super::format::{Ago, part};
 use super::page::{Page, Part, button, nothing};
 use crate::api::Problem;
 use crate::api::extract::{Place, Sent};
+use crate::api::queues::check_concurrency;
 use crate::config::Scope;
 use crate::model::{ExecutionState, Timestamp};
 use crate::store::{ExecutionFilter, ExecutionRecord, QueueChange, QueueStatus};
@@ -128,6 +129,7 @@ pub(super) async fn set(
     if !context.store.queues().await?.iter().any(|queue| queue.name == name) {
         return Err(Problem::not_found("queue", &name));
     }
+    check_concurrency(concurrency)?;
     context.store.set_queue(&name, QueueChange { paused, concurrency }).await?;
     Ok(Redirect::to("/queues"))
 }

@@ -5,16 +5,18 @@
 
 use std::time::Duration;
 
-use axum::body::Body;
+use axum::BoxError;
+use axum::body::{Body, Bytes};
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::http::header::{self, HeaderMap};
 use axum::response::{IntoResponse, Response};
 use axum::{Extension, Json};
-use futures::StreamExt;
+use futures::{Stream, StreamExt};
 use maud::{Markup, html};
 use serde::Deserialize;
 use serde_json::{Value, json};
+use tokio::sync::Semaphore;
 
 use super::Context;
 use super::auth::Visitor;
@@ -31,6 +33,15 @@ use crate::workflow::Workflow;
 
 /// Longest key, in bytes, as S3 has it.
 const KEY_BYTES: usize = 1_024;
+
+/// Largest upload, in bytes: of one to S3 a ten-thousandth is held in memory.
+const LARGEST_BYTES: u64 = 1 << 40;
+
+/// How long a body may stand still.
+const STANDSTILL: Duration = Duration::from_secs(60);
+
+/// Uploads at once, each of which holds a part in memory; more wait.
+static UPLOADS: Semaphore = Semaphore::const_new(16);
 
 /// Ledger entries of an object among which that of an upload is looked for.
 const ENTRIES: u32 = 20;
@@ -141,6 +152,13 @@ pub(super) async fn receive(
     body: Body,
 ) -> Result<Response, Problem> {
     let object = destination(&context, place)?;
+    let text = |name: header::HeaderName| headers.get(name).and_then(|value| value.to_str().ok());
+    let size_bytes = text(header::CONTENT_LENGTH).and_then(|length| length.parse().ok());
+    if size_bytes.is_some_and(|size: u64| size > LARGEST_BYTES) {
+        let detail = format!("an upload here has at most {LARGEST_BYTES} bytes; larger ones take an S3 client");
+        return Err(Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "CLI0003", detail));
+    }
+    // Before the bytes are sent, as a courtesy; what counts is asked when they are there.
     if !replace {
         match context.intake.objects.head(&object, Revision::LATEST).await {
             Ok(_) => {
@@ -152,20 +170,35 @@ pub(super) async fn receive(
         }
     }
     let since = context.clock.now();
-    let text = |name: header::HeaderName| headers.get(name).and_then(|value| value.to_str().ok());
     let incoming = Incoming {
         content_type: text(header::CONTENT_TYPE).filter(|kind| !kind.is_empty()).unwrap_or(OCTET_STREAM).to_owned(),
-        size_bytes: text(header::CONTENT_LENGTH).and_then(|length| length.parse().ok()),
-        bytes: body.into_data_stream().map(|chunk| chunk.map_err(Into::into)).boxed(),
+        size_bytes,
+        only_new: !replace,
+        bytes: in_time(body).boxed(),
     };
     // A task of its own: where the browser goes away the body breaks off, and the storage is told so.
     let (objects, target) = (context.intake.objects.clone(), object.clone());
-    let received = tokio::spawn(async move { objects.receive(&target, incoming).await }).await;
+    let received = tokio::spawn(async move {
+        let _place = UPLOADS.acquire().await;
+        objects.receive(&target, incoming).await
+    });
+    let received = received.await;
     let broken = |_| Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "OBJ0009", "the upload was not finished");
     let published = received.map_err(broken)?.map_err(|error| of_object(&error))?;
     let told =
         json!({ "object": object, "etag": published.etag, "size_bytes": published.size_bytes, "since": since.0 });
     Ok((StatusCode::CREATED, Json(told)).into_response())
+}
+
+/// The bytes of a body; one that stands still is broken.
+fn in_time(body: Body) -> impl Stream<Item = Result<Bytes, BoxError>> {
+    futures::stream::unfold(body.into_data_stream(), async |mut bytes| {
+        let chunk = match tokio::time::timeout(STANDSTILL, bytes.next()).await {
+            Ok(chunk) => chunk?.map_err(Into::into),
+            Err(_) => Err(format!("no byte came for {} s", STANDSTILL.as_secs()).into()),
+        };
+        Some((chunk, bytes))
+    })
 }
 
 /// Which upload of an object.

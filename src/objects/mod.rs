@@ -107,6 +107,8 @@ pub struct Incoming {
     pub content_type: String,
     /// How many bytes will come, where that was said.
     pub size_bytes: Option<u64>,
+    /// Whether nothing may be there yet: else it is a [`ObjectError::Precondition`] and what is there stays.
+    pub only_new: bool,
     /// They.
     pub bytes: BoxStream<'static, Result<Bytes, BoxError>>,
 }

@@ -221,11 +221,20 @@ class Guards(unittest.TestCase):
         status, _, part = self.daemon.ask(file, Range="bytes=-5", **reader)
         self.assertEqual((status, part), (206, whole[-5:]))
         self.assert_problem(self.daemon.ask(file, Range=f"bytes={len(whole)}-", **reader), 416, "CLI0003")
-        self.assertEqual(self.daemon.ask(file, If_None_Match=headers["etag"], **reader)[0], 304)
+        status, kept, _ = self.daemon.ask(file, If_None_Match=headers["etag"], **reader)
+        self.assertEqual((status, kept["cache-control"]), (304, "private, no-cache"))
+        self.assertIn("sandbox", kept["content-security-policy"])
         status, _, changed = self.daemon.ask(file, Range="bytes=4-7", If_Range='"another"', **reader)
         self.assertEqual((status, len(changed)), (200, len(whole)))
         for other in ("uploads/incoming/clip.mp4", "media/copy/clip/none.mp4", "media/..%2Fx", "media/../uploads/x", "nowhere/x"):
             self.assert_problem(self.daemon.ask(f"{files}/{other}", **reader), 404, "OBJ0002")
+
+    def test_what_is_too_large_is_refused_before_it_comes(self) -> None:
+        much = {"Content-Length": str(1 << 50)}
+        answer = self.daemon.send("PUT", "/uploads/uploads/incoming/much.mp4", b"x", **much, **OWN, **cookie("submit"))
+        self.assert_problem(answer, 413, "CLI0003")
+        status, _, _ = self.daemon.send("POST", "/login", b"token=" + b"x" * 20_000, **FORM)
+        self.assertEqual(status, 413, "whoever is not signed in sends a form, and no more")
 
     def test_names_that_lead_elsewhere_are_refused(self) -> None:
         for bad in (
@@ -264,7 +273,7 @@ class Guards(unittest.TestCase):
             ("/queues/default", b"paused=perhaps", 422),
             ("/queues/none", b"paused=true", 404),
             ("/workflows/none", b"enabled=true", 404),
-            (f"/executions/{self.execution}/priority", b"priority=11", 400),
+            (f"/executions/{self.execution}/priority", b"priority=11", 422),
             (f"/executions/{self.execution}/retry", b"", 409),
         ):
             found, headers, answer = self.daemon.send("POST", path, body, **FORM, **cookie("admin"))

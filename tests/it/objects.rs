@@ -159,6 +159,7 @@ impl<'a> Suite<'a> {
 
     async fn what_comes_in_arrives_whole_or_not_at_all(&self) {
         let incoming = |chunks: Vec<Result<Bytes, BoxError>>, size_bytes| Incoming {
+            only_new: false,
             content_type: "video/mp4".to_owned(),
             size_bytes,
             bytes: futures::stream::iter(chunks).boxed(),
@@ -176,6 +177,10 @@ impl<'a> Suite<'a> {
             assert_eq!(head.etag, published.etag);
             let read = self.objects.read(&object, Revision::LATEST, 0..size as u64 + 1).await.unwrap();
             assert!(read == body, "{size} bytes came out different");
+            // Another upload that came between the question and the answer stays.
+            let other = Incoming { only_new: true, ..incoming(vec![Ok(whole.slice(..body.len().max(1)))], None) };
+            let refused = self.objects.receive(&object, other).await;
+            assert!(matches!(refused, Err(ObjectError::Precondition { .. })), "{size}: {refused:?}");
         }
         let object = self.at("in/broken.mp4");
         let broken = || vec![Ok(whole.clone()), Err("the browser went away".into())];

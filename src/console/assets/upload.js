@@ -62,6 +62,11 @@ class Upload {
   }
 
   async run(replace = false) {
+    // Browsers take such parts out of an address before they send it.
+    if (this.key.split("/").some((part) => part === "." || part === "..")) {
+      this.say("failed", "a folder cannot be named “.” or “..”");
+      return;
+    }
     this.say("sending", "0 %");
     let answer;
     try {

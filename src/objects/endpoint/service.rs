@@ -58,11 +58,7 @@ impl Service {
         if req.input.if_match.is_some() {
             return Err(s3_error!(NotImplemented, "If-Match on an upload is not supported"));
         }
-        let onto = match &req.input.if_none_match {
-            None => Onto::Anything,
-            Some(ETagCondition::Any) => Onto::Nothing,
-            Some(_) => return Err(s3_error!(NotImplemented, "If-None-Match on an upload takes `*` only")),
-        };
+        let onto = onto(req.input.if_none_match.as_ref())?.unwrap_or(Onto::Anything);
         let object = location(&req.input.bucket, &req.input.key);
         let writer = self.buckets.writer(&object).await?;
         let upload = Upload::of_object(&mut req);
@@ -393,7 +389,8 @@ impl S3 for Service {
         if !named.is_sorted_by(|(a, _), (b, _)| a < b) {
             return Err(s3_error!(InvalidPartOrder));
         }
-        let head = self.buckets.complete_upload(&upload, &named).await?;
+        let onto = onto(input.if_none_match.as_ref())?.unwrap_or(Onto::Same);
+        let head = self.buckets.complete_upload(&upload, &named, onto).await?;
         Ok(S3Response::new(CompleteMultipartUploadOutput {
             location: Some(format!("/{}/{}", input.bucket, input.key)),
             bucket: Some(input.bucket),
@@ -411,6 +408,15 @@ impl S3 for Service {
         let upload = self.buckets.upload(&req.input.upload_id, &object).await?;
         self.buckets.abort_upload(&upload).await?;
         Ok(S3Response::new(AbortMultipartUploadOutput::default()))
+    }
+}
+
+/// What an upload may be placed onto, where its request says so.
+fn onto(not_matching: Option<&ETagCondition>) -> S3Result<Option<Onto>> {
+    match not_matching {
+        None => Ok(None),
+        Some(ETagCondition::Any) => Ok(Some(Onto::Nothing)),
+        Some(_) => Err(s3_error!(NotImplemented, "If-None-Match on an upload takes `*` only")),
     }
 }
 

@@ -275,7 +275,7 @@ impl Objects for LocalBuckets {
     }
 
     async fn receive(&self, object: &ObjectLocation, body: Incoming) -> Result<Published, ObjectError> {
-        let Incoming { content_type, size_bytes, mut bytes } = body;
+        let Incoming { content_type, size_bytes, only_new, mut bytes } = body;
         let mut writer = self.writer(object).await?;
         while let Some(chunk) = bytes.next().await {
             let chunk = chunk.map_err(|e| Incoming::broken(object, e))?;
@@ -283,7 +283,8 @@ impl Objects for LocalBuckets {
         }
         Incoming::check(size_bytes, writer.size_bytes(), object)?;
         let staged = writer.finish().await.map_err(|e| ObjectError::io("write", object, e))?;
-        let head = self.place(staged, object, Placement { content_type, ..Placement::default() }).await?;
+        let onto = if only_new { Onto::Nothing } else { Onto::Anything };
+        let head = self.place(staged, object, Placement { content_type, onto, ..Placement::default() }).await?;
         Ok(Published { etag: head.etag, size_bytes: head.size_bytes })
     }
 

@@ -122,8 +122,13 @@ impl LocalBuckets {
         self.blocking(move |_| list(&folder).map_err(|e| ObjectError::io("list the parts of", object, e))).await
     }
 
-    /// Joins the parts that are named, and makes them visible as one object.
-    pub async fn complete_upload(&self, upload: &Upload, named: &[(u32, String)]) -> Result<Head, ObjectError> {
+    /// Joins the parts that are named, and makes them visible as one object, where `onto` allows it.
+    pub async fn complete_upload(
+        &self,
+        upload: &Upload,
+        named: &[(u32, String)],
+        onto: Onto,
+    ) -> Result<Head, ObjectError> {
         let there: BTreeMap<u32, Part> = self.parts(upload).await?.into_iter().map(|p| (p.number, p)).collect();
         let mut paths = Vec::with_capacity(named.len());
         let mut digest = Md5::new();
@@ -143,7 +148,7 @@ impl LocalBuckets {
             etag: Some(format!("{}-{}", hex(&digest.finalize()), named.len())),
             content_type: upload.content_type.clone(),
             metadata: upload.metadata.clone(),
-            onto: Onto::Same,
+            onto,
         };
         let head = self.place(staged, &upload.object, placement).await?;
         self.abort_upload(upload).await?;

@@ -36,7 +36,7 @@ pub async fn upload(
     let size_bytes = tokio::fs::metadata(file).await.map_err(|e| ObjectError::io("read", file.display(), e))?.len();
     let etag = if size_bytes <= PART_BYTES {
         let body = ByteStream::from_path(file).await.map_err(|e| unreadable(file, e))?;
-        whole(client, object, body, content_type).await?
+        whole(client, object, body, content_type, false).await?
     } else {
         in_parts(client, object, file, size_bytes, content_type).await?
     };
@@ -45,17 +45,25 @@ pub async fn upload(
 
 /// Uploads what comes as `object`: at most one part of it is held in memory.
 pub async fn receive(client: &Client, object: &ObjectLocation, body: Incoming) -> Result<Published, ObjectError> {
-    let Incoming { content_type, size_bytes: announced, bytes } = body;
+    let only_new = body.only_new;
+    receive_any(client, object, body).await.map_err(|error| match error {
+        ObjectError::Changed { object } if only_new => ObjectError::Precondition { object },
+        error => error,
+    })
+}
+
+async fn receive_any(client: &Client, object: &ObjectLocation, body: Incoming) -> Result<Published, ObjectError> {
+    let Incoming { content_type, size_bytes: announced, only_new, bytes } = body;
     let part_bytes = usize::try_from(part_size(announced.unwrap_or(0))).unwrap_or(usize::MAX);
     let mut parts = Parts { object, bytes, left: BytesMut::new(), part_bytes };
     let first = parts.next().await?;
     if first.len() < part_bytes {
         let size_bytes = first.len() as u64;
         Incoming::check(announced, size_bytes, object)?;
-        let etag = whole(client, object, first.into(), &content_type).await?;
+        let etag = whole(client, object, first.into(), &content_type, only_new).await?;
         return Ok(Published { etag, size_bytes });
     }
-    let upload = Upload::begin(client, object, &content_type).await?;
+    let upload = Upload::begin(client, object, &content_type, only_new).await?;
     let received = upload.stream(first, parts, announced).await;
     upload.or_abort(received).await
 }
@@ -90,9 +98,11 @@ async fn whole(
     object: &ObjectLocation,
     body: ByteStream,
     content_type: &str,
+    only_new: bool,
 ) -> Result<String, ObjectError> {
     let answer = client
         .put_object()
+        .set_if_none_match(only_new.then(|| "*".to_owned()))
         .bucket(&object.bucket)
         .key(&object.key)
         .content_type(content_type)
@@ -111,7 +121,7 @@ async fn in_parts(
     size_bytes: u64,
     content_type: &str,
 ) -> Result<String, ObjectError> {
-    let upload = Upload::begin(client, object, content_type).await?;
+    let upload = Upload::begin(client, object, content_type, false).await?;
     let uploaded = upload.file(file, size_bytes).await;
     upload.or_abort(uploaded).await
 }
@@ -121,10 +131,16 @@ struct Upload<'a> {
     client: &'a Client,
     object: &'a ObjectLocation,
     id: String,
+    only_new: bool,
 }
 
 impl<'a> Upload<'a> {
-    async fn begin(client: &'a Client, object: &'a ObjectLocation, content_type: &str) -> Result<Self, ObjectError> {
+    async fn begin(
+        client: &'a Client,
+        object: &'a ObjectLocation,
+        content_type: &str,
+        only_new: bool,
+    ) -> Result<Self, ObjectError> {
         let begun = client
             .create_multipart_upload()
             .bucket(&object.bucket)
@@ -134,7 +150,7 @@ impl<'a> Upload<'a> {
             .send()
             .await
             .map_err(|e| classify("upload", object, e))?;
-        Ok(Self { client, object, id: begun.upload_id.unwrap_or_default() })
+        Ok(Self { client, object, id: begun.upload_id.unwrap_or_default(), only_new })
     }
 
     /// All parts of a file, several at once.
@@ -210,6 +226,7 @@ impl<'a> Upload<'a> {
         let answer = self
             .client
             .complete_multipart_upload()
+            .set_if_none_match(self.only_new.then(|| "*".to_owned()))
             .bucket(&self.object.bucket)
             .key(&self.object.key)
             .upload_id(&self.id)
