@@ -11,7 +11,7 @@ use super::format::{Ago, bytes, part};
 use super::page::{Page, Part, nothing};
 use crate::api::{Problem, extract};
 use crate::model::{ObjectLocation, Timestamp};
-use crate::store::EventRecord;
+use crate::store::{EventRecord, MatchDecision};
 
 /// Entries on a page.
 const PAGE: u32 = 100;
@@ -101,17 +101,32 @@ fn row(entry: &EventRecord, now: Timestamp) -> Markup {
                 @if started { span.state.succeeded { span aria-hidden="true" { "✓" } " started" } }
                 @else { span.state.skipped { span aria-hidden="true" { "–" } " started nothing" } }
             }
-            @if !entry.decisions.is_empty() {
-                ul.decisions {
-                    @for decision in &entry.decisions {
-                        li class=(if decision.matched { "matched" } else { "unmatched" }) {
-                            a href={ "/workflows/" (part(&decision.workflow)) } { (decision.workflow) } ": " (decision.reason)
-                        }
+            (decisions(entry))
+            @for id in &entry.executions { p { a href={ "/executions/" (id) } { "Execution " code { (id) } } } }
+            @if let Some(body) = &entry.body { details { summary { "The message" } pre { (body) } } }
+        }
+    }
+}
+
+/// What each workflow made of it; where some were started, the others are of less interest.
+fn decisions(entry: &EventRecord) -> Markup {
+    let list = |decisions: &[&MatchDecision]| {
+        html! {
+            ul.decisions {
+                @for decision in decisions {
+                    li.matched[decision.matched] {
+                        a href={ "/workflows/" (part(&decision.workflow)) } { (decision.workflow) } ": " (decision.reason)
                     }
                 }
             }
-            @for id in &entry.executions { p { a href={ "/executions/" (id) } { "Execution " code { (id) } } } }
-            @if let Some(body) = &entry.body { details { summary { "The message" } pre { (body) } } }
+        }
+    };
+    let (matched, others): (Vec<_>, Vec<_>) = entry.decisions.iter().partition(|decision| decision.matched);
+    html! {
+        @if !matched.is_empty() { (list(&matched)) }
+        @if !others.is_empty() {
+            @if matched.is_empty() { (list(&others)) }
+            @else { details { summary { (others.len()) " more did not match" } (list(&others)) } }
         }
     }
 }

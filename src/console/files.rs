@@ -7,17 +7,17 @@ use std::ops::Range;
 
 use axum::body::{Body, Bytes};
 use axum::extract::State;
-use axum::http::header::{self, HeaderMap, HeaderValue};
+use axum::http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use axum::http::{Method, StatusCode};
 use axum::response::{IntoResponse, Response};
 use futures::Stream;
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::Deserialize;
 
+use super::Context;
 use super::problem::of_object;
-use super::{Context, execution};
-use crate::api::Problem;
 use crate::api::extract::{self, Place};
+use crate::api::{Problem, executions};
 use crate::model::{ExecutionId, ObjectLocation, OutputObject};
 use crate::objects::{ObjectError, Revision, SharedObjects};
 
@@ -26,6 +26,10 @@ const CHUNK_BYTES: u64 = 1024 * 1024;
 
 /// What an object opened as a page may do: show itself.
 const POLICY: &str = "default-src 'none'; img-src 'self' data:; media-src 'self'; style-src 'unsafe-inline'; sandbox";
+
+/// What a file keeps in caches: an answer without a body that finds it unchanged says the same.
+const KEPT: [(HeaderName, &str); 2] =
+    [(header::CACHE_CONTROL, "private, no-cache"), (header::CONTENT_SECURITY_POLICY, POLICY)];
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
@@ -41,7 +45,7 @@ pub(super) async fn show(
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
     let wanted = ObjectLocation { bucket, key };
-    let record = execution::find(&context, id).await?;
+    let record = executions::record(&context, id).await?;
     let published = record.state.activities.iter().flat_map(crate::engine::ActivityState::outputs);
     let Some(output) = published.into_iter().find(|output| output.location == wanted) else {
         return Err(of_object(&ObjectError::NoObject { object: wanted }));
@@ -49,7 +53,7 @@ pub(super) async fn show(
     let head = context.intake.objects.head(&wanted, Revision::LATEST).await.map_err(|error| of_object(&error))?;
     let etag = format!("\"{}\"", head.etag);
     if headers.get(header::IF_NONE_MATCH).is_some_and(|known| *known == *etag) {
-        return Ok((StatusCode::NOT_MODIFIED, [(header::ETAG, etag)]).into_response());
+        return Ok((StatusCode::NOT_MODIFIED, [(header::ETAG, etag)], KEPT).into_response());
     }
     // A part of another upload is of no use to who has the rest of this one.
     let asked_range =
@@ -73,15 +77,13 @@ pub(super) async fn show(
         (header::CONTENT_DISPOSITION, disposition(output, asked.download.is_some())),
         (header::ACCEPT_RANGES, "bytes".to_owned()),
         (header::ETAG, etag),
-        (header::CACHE_CONTROL, "private, no-cache".to_owned()),
-        (header::CONTENT_SECURITY_POLICY, POLICY.to_owned()),
     ];
     let body = if method == Method::HEAD {
         Body::empty()
     } else {
         Body::from_stream(chunks(context.intake.objects.clone(), wanted, head.etag, range.clone()))
     };
-    let mut response = (status, described, body).into_response();
+    let mut response = (status, described, KEPT, body).into_response();
     if status == StatusCode::PARTIAL_CONTENT {
         let told = format!("bytes {}-{}/{size}", range.start, range.end - 1);
         if let Ok(told) = HeaderValue::from_str(&told) {

@@ -18,11 +18,9 @@ use uuid::Uuid;
 use super::Host;
 use crate::engine::{LogEntry, LogEvent};
 use crate::model::{ExecutionId, ExecutionState, Failure, Timestamp};
-use crate::store::{EventRecord, ExecutionRecord, Hint, StoreError};
+use crate::store::{EventRecord, ExecutionRecord, Hint, StoreError, whole_log};
 use crate::telemetry::traces;
 
-/// Log entries asked of the store at once.
-const PAGE: u32 = 1_000;
 /// Events of one object among which an execution's is looked for.
 const EVENTS: u32 = 100;
 
@@ -47,15 +45,7 @@ pub(super) fn run(host: Arc<Host>, stop: CancellationToken) -> impl Future<Outpu
 
 async fn trace(host: &Host, id: ExecutionId) -> Result<Vec<SpanData>, StoreError> {
     let Some(record) = host.store.execution(id).await? else { return Ok(Vec::new()) };
-    let mut log: Vec<LogEntry> = Vec::new();
-    loop {
-        let page = host.store.log(id, log.last().map_or(0, |last| last.seq), PAGE).await?;
-        let whole = page.len() < PAGE as usize;
-        log.extend(page);
-        if whole {
-            break;
-        }
-    }
+    let log = whole_log(host.store.as_ref(), id).await?;
     let events = host.store.events(Some(record.summary.input.location.clone()), EVENTS).await?;
     let event = events.iter().find(|event| event.executions.contains(&id));
     Ok(spans(&record, event, &log))

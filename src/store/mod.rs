@@ -9,6 +9,7 @@
 
 mod fault;
 mod json;
+mod log;
 mod memory;
 mod notification;
 pub mod postgres;
@@ -31,6 +32,7 @@ use crate::model::{
     Timestamp,
 };
 
+pub use log::whole_log;
 pub use notification::{Delivery, Notification, NotificationFilter, NotificationRecord};
 
 /// A store, shared.

@@ -14,7 +14,7 @@ from surroundings import IS_HERE, NARROW, SCREENSHOTS, Browser, Daemon, clip, fi
 WEB = """\
 name: web
 description: Two renditions, a poster, preview pictures and HLS for every uploaded video.
-trigger: { bucket: uploads, key: "incoming/**/*.{mp4,mov,mkv}" }
+trigger: { bucket: uploads, key: "incoming/**/*.{mp4,mov,mkv,webm,avi,mxf,mpg,mpeg,m2ts,mts,wmv,flv,3gp,vob}" }
 output: { bucket: media, prefix: "web/${object.stem}/" }
 activities:
   probe: { analysis: {} }

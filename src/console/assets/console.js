@@ -101,12 +101,20 @@ function showProgress({ activity, progress }) {
   }
 }
 
+const RECONNECT_MS = 5000;
+
 function follow() {
   const live = document.body.dataset.live;
   if (live === undefined || source) return;
   source = new EventSource(live ? `/live?execution=${encodeURIComponent(live)}` : "/live");
   source.addEventListener("open", () => pulse("live", "live"));
-  source.addEventListener("error", () => pulse("lost", "reconnecting"));
+  source.addEventListener("error", () => {
+    pulse("lost", "reconnecting");
+    // After an answer that is none, as of a proxy whose daemon starts anew, browsers give up.
+    if (source.readyState !== EventSource.CLOSED) return;
+    source = null;
+    setTimeout(() => { if (!document.hidden) { refresh(); follow(); } }, RECONNECT_MS);
+  });
   source.addEventListener("change", refresh);
   source.addEventListener("progress", (event) => showProgress(JSON.parse(event.data)));
 }

@@ -4,6 +4,8 @@ mod media;
 mod outputs;
 mod timeline;
 
+use std::collections::BTreeMap;
+
 use axum::Extension;
 use axum::extract::State;
 use axum::response::Redirect;
@@ -15,18 +17,16 @@ use super::auth::Visitor;
 use super::format::{Ago, At, bytes, duration, part};
 use super::page::{Page, Part, button, drawing, execution_state, job_state, sign};
 use super::{BY, Context};
-use crate::api::Problem;
 use crate::api::extract::{self, Place, Sent};
+use crate::api::{Problem, executions};
 use crate::config::Scope;
 use crate::engine::{ActivityState, LogEntry, LogEvent};
 use crate::model::failure::{Blame, Class};
 use crate::model::{ExecutionId, ExecutionState, Failure, JobState, Timestamp};
-use crate::store::ExecutionRecord;
+use crate::store::{ExecutionRecord, whole_log};
 use crate::workflow::graph::{Mark, marked_svg};
 
-/// Lines of the log that are read.
-const LINES: u32 = 10_000;
-/// Lines of it that a page shows, the last ones.
+/// Lines of the log that a page shows, the last ones.
 const SHOWN: usize = 500;
 
 /// What a page is asked to play.
@@ -42,11 +42,12 @@ pub(super) async fn show(
     Place(id): Place<ExecutionId>,
     extract::Asked(Asked { play }): extract::Asked<Asked>,
 ) -> Result<Markup, Problem> {
-    let record = find(&context, id).await?;
-    let log = context.store.log(id, 0, LINES).await?;
+    let record = executions::record(&context, id).await?;
+    let log = whole_log(context.store.as_ref(), id).await?;
+    let run = timeline::last_run(&log);
     let now = context.clock.now();
     let content = html! {
-        div #head data-swap { (head(&record, visitor, now)) }
+        div #head data-swap { (head(&record, run, visitor, now)) }
         div #failures data-swap { (failures(&record)) }
         section.panel aria-labelledby="graph-title" {
             h2 #graph-title { "Graph" }
@@ -56,7 +57,7 @@ pub(super) async fn show(
         div #pictures data-swap { (outputs::pictures(&record)) }
         section.panel aria-labelledby="timeline-title" {
             h2 #timeline-title { "Timeline" }
-            div #timeline data-swap { (timeline::draw(&record, &log, now)) }
+            div #timeline data-swap { (timeline::draw(&record, run, now)) }
         }
         div #outputs data-swap { (outputs::table(&record)) }
         div #media data-swap { (media::analyses(&record)) }
@@ -72,18 +73,12 @@ pub(super) async fn show(
     Ok(page.with(&content))
 }
 
-/// An execution that is there.
-pub(super) async fn find(context: &Context, id: ExecutionId) -> Result<ExecutionRecord, Problem> {
-    context.store.execution(id).await?.ok_or_else(|| Problem::not_found("execution", id))
-}
-
 fn back(id: ExecutionId) -> Redirect {
     Redirect::to(&format!("/executions/{id}"))
 }
 
 pub(super) async fn retry(State(context): State<Context>, Place(id): Place<ExecutionId>) -> Result<Redirect, Problem> {
-    let params = find(&context, id).await?.params;
-    context.store.retry(id, params, BY, context.clock.now()).await?;
+    context.store.retry(id, BTreeMap::new(), BY, context.clock.now()).await?;
     Ok(back(id))
 }
 
@@ -102,16 +97,14 @@ pub(super) async fn prioritize(
     Place(id): Place<ExecutionId>,
     Sent(Priority { priority }): Sent<Priority>,
 ) -> Result<Redirect, Problem> {
-    if !(1..=10).contains(&priority) {
-        return Err(Problem::bad_request(format!("priority: {priority} is not from 1 to 10")));
-    }
+    executions::check_priority(priority)?;
     context.store.prioritize(id, priority, BY, context.clock.now()).await?;
     Ok(back(id))
 }
 
-fn head(record: &ExecutionRecord, visitor: Visitor, now: Timestamp) -> Markup {
+fn head(record: &ExecutionRecord, run: &[LogEntry], visitor: Visitor, now: Timestamp) -> Markup {
     let summary = &record.summary;
-    let took = summary.ended_at.unwrap_or(now).since(summary.created_at);
+    let took = summary.ended_at.unwrap_or(now).since(run.first().map_or(summary.created_at, |entry| entry.at));
     let address = format!("/executions/{}", summary.id);
     html! {
         div.head {
@@ -222,13 +215,16 @@ fn failures(record: &ExecutionRecord) -> Markup {
 fn failed(failure: &Failure) -> Markup {
     let mend = match failure.blame {
         Blame::Input => "The uploaded file is at fault: another file is needed.",
-        Blame::Definition => "The workflow or a template is at fault: mend it, then upload again.",
+        Blame::Definition => {
+            "The workflow, a template or a file that they name is at fault. Retry when a missing file is there; what is \
+             mended in a workflow takes effect with the next upload."
+        }
         Blame::Infrastructure => "Storage, network or machine: once that is mended, retry.",
         Blame::Bug => "Reelmill itself is at fault: please report it.",
     };
     html! {
         p.reason { code { (failure.code) } " " (failure.message) }
-        p.hint { (mend) @if failure.class == Class::Fatal { " Another attempt with the same input would fail the same way." } }
+        p.hint { (mend) @if failure.class == Class::Fatal && failure.blame == Blame::Input { " Another attempt with the same input would fail the same way." } }
         @if !failure.chain.is_empty() {
             details { summary { "Causes" } pre { @for cause in &failure.chain { (cause) "\n" } } }
         }

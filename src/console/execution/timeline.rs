@@ -51,10 +51,18 @@ fn stretches<'a>(log: impl Iterator<Item = &'a LogEntry>, end: Timestamp) -> Vec
     done
 }
 
-/// The drawing: a lane for each activity.
+/// What was logged since the execution began, or began again.
 #[must_use]
-pub fn draw(record: &ExecutionRecord, log: &[LogEntry], now: Timestamp) -> Markup {
-    let (start, end) = (record.summary.created_at, record.summary.ended_at.unwrap_or(now));
+pub fn last_run(log: &[LogEntry]) -> &[LogEntry] {
+    let begins = |entry: &LogEntry| matches!(entry.event, LogEvent::Started { .. } | LogEvent::Restarted { .. });
+    log.iter().rposition(begins).map_or(log, |begin| &log[begin..])
+}
+
+/// The drawing of the last run: a lane for each activity, which is empty where it ended before.
+#[must_use]
+pub fn draw(record: &ExecutionRecord, run: &[LogEntry], now: Timestamp) -> Markup {
+    let start = run.first().map_or(record.summary.created_at, |entry| entry.at);
+    let end = record.summary.ended_at.unwrap_or(now);
     html! {
         div.scroll {
             table.timeline {
@@ -63,7 +71,7 @@ pub fn draw(record: &ExecutionRecord, log: &[LogEntry], now: Timestamp) -> Marku
                     th.lane scope="col" { span { (At(start)) } span { "+" (duration(end.since(start))) } }
                     th.number scope="col" { "Ran" }
                 } }
-                tbody { @for node in record.plan.in_order() { (lane(record, log, node, (start, end))) } }
+                tbody { @for node in record.plan.in_order() { (lane(record, run, node, (start, end))) } }
             }
         }
     }
@@ -146,5 +154,17 @@ mod tests {
         assert_eq!(told(8)[..4], first);
         assert_eq!(told(8)[4], ("running", 5, 8));
         assert_eq!(told(0)[4], ("running", 5, 5), "a clock behind the log's draws nothing backwards");
+    }
+
+    #[test]
+    fn the_last_run_is_what_was_logged_since_it_began() {
+        let again =
+            LogEvent::Restarted { activities: Vec::new(), by: String::new(), params: std::iter::empty().collect() };
+        let events = [LogEvent::Started { cause: "x".to_owned() }, LogEvent::Queued, again, LogEvent::Queued];
+        let entry = |(seq, event)| LogEntry { seq, at: Timestamp(0), activity: None, attempt: None, event };
+        let log: Vec<LogEntry> = (1..).zip(events).map(entry).collect();
+        assert_eq!(last_run(&log).first().map(|entry| entry.seq), Some(3));
+        assert_eq!(last_run(&log[..2]).len(), 2);
+        assert!(last_run(&[]).is_empty());
     }
 }
