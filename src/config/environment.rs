@@ -58,7 +58,7 @@ fn set(config: &mut Config, variable: &str, value: String) -> Result<(), String>
         "REELMILL_WORKER_DRAIN" => config.worker.drain = parse_duration(&value)?,
         "REELMILL_WORKER_STALL" => config.worker.stall = parse_duration(&value)?,
         "REELMILL_WORKER_GRACE" => config.worker.grace = parse_duration(&value)?,
-        "REELMILL_TRACES_OTLP" => config.traces.otlp = Some(value),
+        "REELMILL_TRACES_OTLP" => config.traces.otlp = Some(value).filter(|url| !url.is_empty()),
         _ => {}
     }
     Ok(())

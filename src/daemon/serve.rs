@@ -278,8 +278,18 @@ impl Daemon {
         parts.start("reaper", reaper::run(Arc::clone(&host), shutdown.hard.clone()));
         parts.start("retention", retention::run(Arc::clone(&host), retention, end.clone()));
         if let Some(exporter) = traces {
-            parts.start("traces", trace::run(Arc::clone(&host), shutdown.hard.clone()));
-            parts.start("exporter of traces", exporter.run(shutdown.hard.clone()));
+            // The last traces are made when the last jobs have ended, and sent after that.
+            let (making, made) = (trace::run(Arc::clone(&host), shutdown.hard.clone()), CancellationToken::new());
+            let sending = exporter.run(made.clone());
+            parts.start("traces", async move {
+                futures::join!(
+                    async {
+                        making.await;
+                        made.cancel();
+                    },
+                    sending
+                );
+            });
         }
         let sender = Arc::new(Senders {
             sqs: SqsSender::default(),

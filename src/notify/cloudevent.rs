@@ -65,7 +65,8 @@ struct Outcome {
     outputs: Vec<Output>,
     /// Why it failed: the first of its activities that did.
     failure: Option<FailureReport>,
-    /// Whether results and media information were left out, as there is more of them than a message holds.
+    /// Whether more was to be told than a message holds: then results and media information are left out and, where that
+    /// is not enough, outputs and after them activities.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     truncated: bool,
 }
@@ -151,7 +152,7 @@ const LARGEST: usize = 240 * 1024;
 /// What `notification` tells of the execution `record`, which may be a single job.
 ///
 /// `id` is the same in every delivery of one notification, so that a receiver can drop repetitions. Results and media
-/// information are left out where there is more of them than a message holds, and `truncated` says so.
+/// information are left out where there is more than a message holds, then outputs and activities; `truncated` says so.
 #[must_use]
 pub fn cloudevent(notification: &Notification, record: &ExecutionRecord) -> Value {
     let mut event = json!(whole(notification, record));
@@ -165,6 +166,9 @@ pub fn cloudevent(notification: &Notification, record: &ExecutionRecord) -> Valu
     }
     if event.to_string().len() > LARGEST {
         event["data"]["outputs"] = json!([]);
+    }
+    if event.to_string().len() > LARGEST {
+        event["data"]["activities"] = json!({});
     }
     event
 }
