@@ -139,7 +139,10 @@ impl Client {
             _ => Exit::Storage,
         };
         Err(match response.json::<Problem>().await {
-            Ok(problem) => CliError::new(exit, &problem.code, problem.detail),
+            Ok(Problem { code, detail, errors, .. }) => {
+                let chain = errors.iter().map(ToString::to_string).collect();
+                CliError { chain, ..CliError::new(exit, &code, detail) }
+            }
             Err(_) => CliError::new(exit, "CLI0007", format!("{} answered {status}", self.url)),
         })
     }

@@ -115,9 +115,7 @@ fn table(workflows: &[WorkflowView], output: Output) {
 }
 
 fn problems(problems: &[Finding], output: Output) {
-    for Finding { severity, code, message, hint, line, column } in problems {
-        let place = line.zip(*column).map(|(line, column)| format!("{line}:{column}: ")).unwrap_or_default();
-        let hint = hint.as_ref().map(|hint| format!(" ({hint})")).unwrap_or_default();
-        output.note(format_args!("{place}{severity}[{code}]: {message}{hint}"));
+    for problem in problems {
+        output.note(problem);
     }
 }

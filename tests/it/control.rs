@@ -195,6 +195,21 @@ fn events_explain_says_what_each_workflow_made_of_an_upload() {
 }
 
 #[test]
+fn every_mistake_of_a_workflow_that_is_put_is_told() {
+    let place = Place::new(QUICK, "");
+    let daemon = place.start();
+    let file = place.folder.path().join("wrong.yaml");
+    std::fs::write(&file, "name: wrong\ncolour: red\nactivities:\n  a: { snapshto: {} }\n").unwrap();
+    let output = run(&mut daemon.cli(&["workflows", "put", "wrong", file.to_str().unwrap()]));
+    assert_eq!(output.status.code(), Some(2));
+    let error = last_json(&String::from_utf8(output.stderr).unwrap());
+    let chain: Vec<&str> =
+        error["error"]["chain"].as_array().unwrap().iter().map(|one| one.as_str().unwrap()).collect();
+    assert!(chain.len() >= 2 && chain[0].starts_with("2:1: error["), "{error:#}");
+    assert!(chain.iter().any(|one| one.starts_with("4:") && one.contains("snapshot")), "{error:#}");
+}
+
+#[test]
 fn metrics_are_those_of_the_documentation() {
     let place = Place::new(QUICK, "");
     let daemon = place.start();
