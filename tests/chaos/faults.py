@@ -70,7 +70,8 @@ class Faults:
             "restart_postgres": self._restart_postgres,
             "fill_scratch": self._fill_scratch,
         }
-        hit = kinds[fault.kind](fault)
+        # One that still waits for somebody to hit comes too late: nobody would undo it.
+        hit = None if self._healed else kinds[fault.kind](fault)
         if hit is None and not self._healed and time.monotonic() < until:
             self._later(0.0, lambda: self._try(fault, until))
             return
