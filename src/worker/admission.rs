@@ -231,7 +231,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_admitted_together_fits_and_what_is_too_large_runs_alone() {
+    fn field_case_10_what_is_admitted_together_fits_and_what_is_too_large_runs_alone() {
         let admission = Admission::new(mib(1_000, 100));
         let first = ready(admission.admit("transcode", mib(600, 10))).expect("there is room");
         assert!(ready(admission.admit("transcode", mib(600, 10))).is_none(), "too little memory");

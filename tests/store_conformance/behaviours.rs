@@ -509,7 +509,7 @@ pub async fn field_case_23_a_retry_can_change_parameters(world: World) {
     assert!(log.iter().any(|entry| entry.event.to_string().contains("title = \"Sintel\" (by me)")), "{log:?}");
 }
 
-pub async fn what_is_old_goes_and_what_is_not_stays(world: World) {
+pub async fn field_case_26_what_is_old_goes_and_what_is_not_stays(world: World) {
     let retention = Retention {
         executions: Duration::from_secs(1_000),
         logs: Duration::from_secs(500),

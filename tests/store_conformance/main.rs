@@ -245,7 +245,7 @@ conformance! {
     a_job_that_is_handed_back_is_queued_at_once_and_loses_nothing
     an_execution_that_runs_too_long_is_stopped_and_fails
     field_case_23_a_retry_can_change_parameters
-    what_is_old_goes_and_what_is_not_stays
+    field_case_26_what_is_old_goes_and_what_is_not_stays
     a_plan_goes_with_its_last_execution
     a_request_is_remembered_once
     what_was_set_aside_is_listed_and_sent_again

@@ -13,6 +13,15 @@ use crate::raw;
 use crate::source::MAX_PIXELS;
 use crate::talk::Talk;
 
+/// Most threads of a decoder that chooses itself; libav's own limit.
+const MAX_AUTO_THREADS: usize = 16;
+
+/// One thread per processor: libav itself would take one more, and each holds pictures and tables of its own.
+fn auto_threads() -> u32 {
+    let processors = std::thread::available_parallelism().map_or(1, usize::from);
+    u32::try_from(processors.min(MAX_AUTO_THREADS)).unwrap_or(1)
+}
+
 /// An open decoder.
 pub struct Decoder {
     opened: decoder::Opened,
@@ -45,7 +54,7 @@ impl Decoder {
             .decoder();
         decoder.set_packet_time_base(track.time_base);
         let mut options = Dictionary::new();
-        options.set("threads", &if threads == 0 { "auto".to_owned() } else { threads.to_string() });
+        options.set("threads", &if threads == 0 { auto_threads() } else { threads }.to_string());
         options.set("max_pixels", MAX_PIXELS);
         let opened = decoder.open_as_with(codec, options).map_err(|error| MediaError::Damaged {
             kind,
