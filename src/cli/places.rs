@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use super::CliError;
-use crate::workflow::Workflow;
+use crate::workflow::{Workflow, publishes};
 
 /// Which folder each bucket is.
 ///
@@ -64,7 +64,7 @@ fn beside(file: &Path) -> BTreeMap<String, PathBuf> {
 
 /// The buckets that outputs go to, as far as they are known before anything runs.
 fn written(workflow: &Workflow) -> BTreeSet<&str> {
-    let makers = workflow.plan.graph.node_weights().filter(|activity| !activity.kind.only_looks());
+    let makers = workflow.plan.graph.node_weights().filter(|activity| publishes(activity));
     let buckets = makers.map(|activity| workflow.plan.output_of(activity).bucket.as_str());
     buckets.filter(|bucket| !bucket.is_empty() && !bucket.contains("${")).collect()
 }
@@ -118,6 +118,14 @@ mod tests {
         let two = places(&workflow("{ bucket: m1 }", "output: { bucket: m2 }, "), &[]).unwrap();
         assert_eq!(two.path("m1", "m2/s.jpg").unwrap(), Path::new("out/m1/m2/s.jpg"));
         assert_eq!(two.path("m2", "s.jpg").unwrap(), Path::new("out/m2/s.jpg"));
+    }
+
+    #[test]
+    fn the_chart_of_an_analysis_is_written_and_an_analysis_without_one_writes_nothing() {
+        let charts = workflow("{ bucket: m1 }", "output: { bucket: charts }, analysis: { chart: true } }\n  c: { ");
+        assert_eq!(places(&charts, &[]).unwrap().path("charts", "b.svg").unwrap(), Path::new("out/charts/b.svg"));
+        let looks = workflow("{ bucket: m1 }", "output: { bucket: charts }, analysis: { black: true } }\n  c: { ");
+        assert_eq!(places(&looks, &[]).unwrap().path("charts", "b.svg"), None);
     }
 
     #[test]

@@ -242,7 +242,7 @@ pub mod warning {
     pub const DAMAGED: &str = "MEDIA0101";
     /// A subtitle stream was left out.
     pub const SUBTITLE_LEFT_OUT: &str = "MEDIA0102";
-    /// A stream that nothing could be decoded of was left out.
+    /// A stream that nothing could be decoded of, or that has no place in the output, was left out.
     pub const STREAM_LEFT_OUT: &str = "MEDIA0103";
     /// HDR could not be tone-mapped with the filters of this build.
     pub const NO_TONE_MAPPING: &str = "MEDIA0104";
@@ -254,6 +254,8 @@ pub mod warning {
     pub const ENCODING_GUESSED: &str = "MEDIA0112";
     /// A copy begins before the clip that was asked for.
     pub const CUT_AT_KEYFRAME: &str = "MEDIA0113";
+    /// No stream is in the language that was asked for.
+    pub const LANGUAGE_MISSING: &str = "MEDIA0114";
     /// A loudness could not be reached.
     pub const LOUDNESS_MISSED: &str = "MEDIA0111";
     /// A text to lay over the video is empty.

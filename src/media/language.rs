@@ -7,8 +7,10 @@ const CODES: &[(&str, &[&str])] = &[
     ("ar", &["ara"]),
     ("bg", &["bul"]),
     ("bn", &["ben"]),
+    ("bo", &["tib", "bod"]),
     ("ca", &["cat"]),
     ("cs", &["cze", "ces"]),
+    ("cy", &["wel", "cym"]),
     ("da", &["dan"]),
     ("de", &["ger", "deu"]),
     ("el", &["gre", "ell"]),
@@ -18,6 +20,7 @@ const CODES: &[(&str, &[&str])] = &[
     ("eu", &["baq", "eus"]),
     ("fa", &["per", "fas"]),
     ("fi", &["fin"]),
+    ("fo", &["fao"]),
     ("fr", &["fre", "fra"]),
     ("ga", &["gle"]),
     ("gl", &["glg"]),
@@ -25,22 +28,28 @@ const CODES: &[(&str, &[&str])] = &[
     ("hi", &["hin"]),
     ("hr", &["hrv"]),
     ("hu", &["hun"]),
+    ("hy", &["arm", "hye"]),
     ("id", &["ind"]),
     ("is", &["ice", "isl"]),
     ("it", &["ita"]),
     ("ja", &["jpn"]),
+    ("ka", &["geo", "kat"]),
     ("ko", &["kor"]),
     ("lt", &["lit"]),
     ("lv", &["lav"]),
+    ("mk", &["mac", "mkd"]),
     ("ms", &["may", "msa"]),
+    ("my", &["bur", "mya"]),
     ("nl", &["dut", "nld"]),
     ("no", &["nor", "nob", "nno"]),
+    ("pa", &["pan"]),
     ("pl", &["pol"]),
     ("pt", &["por"]),
     ("ro", &["rum", "ron"]),
     ("ru", &["rus"]),
     ("sk", &["slo", "slk"]),
     ("sl", &["slv"]),
+    ("sq", &["alb", "sqi"]),
     ("sr", &["srp"]),
     ("sv", &["swe"]),
     ("th", &["tha"]),
@@ -49,6 +58,30 @@ const CODES: &[(&str, &[&str])] = &[
     ("ur", &["urd"]),
     ("vi", &["vie"]),
     ("zh", &["chi", "zho"]),
+];
+
+/// What libav calls the languages that QuickTime numbers, where that is not the terminological code.
+const IN_QUICKTIME: &[(&str, &str)] = &[
+    ("bo", "tib"),
+    ("cy", "wel"),
+    ("de", "ger"),
+    ("el", "gre"),
+    ("eu", "baq"),
+    ("fo", "fo "),
+    ("ga", "iri"),
+    ("hr", "hr "),
+    ("hy", "arm"),
+    ("is", "ice"),
+    ("ka", "geo"),
+    ("mk", "mac"),
+    ("ms", "may"),
+    ("my", "bur"),
+    ("nl", "dut"),
+    ("pa", "pa "),
+    ("sq", "alb"),
+    ("sr", "sr "),
+    ("sv", "sve"),
+    ("zh", "chi"),
 ];
 
 /// Whether two tags mean one language; regions and scripts do not count.
@@ -71,6 +104,22 @@ fn primary(tag: &str) -> String {
     short.unwrap_or(primary)
 }
 
+/// The name under which libav's muxer of QuickTime knows the language of a tag, whatever code it is written with.
+#[must_use]
+pub fn in_quicktime(tag: &str) -> String {
+    let primary = primary(tag);
+    let own = IN_QUICKTIME.iter().find(|(short, _)| *short == primary);
+    own.map_or_else(|| three_letters(&primary, false), |(_, name)| (*name).to_owned())
+}
+
+/// The tag of a stream; where it is a name that libav alone gives a language of QuickTime, the terminological code.
+#[must_use]
+pub fn read(tag: &str) -> String {
+    let is_code = |name: &str| CODES.iter().any(|(_, codes)| codes.contains(&name));
+    let own = IN_QUICKTIME.iter().find(|(_, name)| *name == tag && !is_code(name));
+    own.map_or_else(|| tag.to_owned(), |(short, _)| three_letters(short, false))
+}
+
 /// The code of three letters that files want for a tag of two, with or without a region: the terminological one of
 /// ISO 639-2, or the bibliographic one. Other tags stay as they are.
 #[must_use]
@@ -84,7 +133,16 @@ pub fn three_letters(tag: &str, bibliographic: bool) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::{same, tag, three_letters};
+    use super::{IN_QUICKTIME, in_quicktime, read, same, tag, three_letters};
+
+    #[test]
+    fn quicktime_has_names_of_its_own() {
+        assert_eq!(["fre", "deu", "zh-TW", "nob", "srp"].map(in_quicktime), ["fra", "ger", "chi", "nor", "sr "]);
+        assert_eq!(["sve", "hr ", "ger", "eng", "und"].map(read), ["swe", "hrv", "ger", "eng", "und"]);
+        for (short, name) in IN_QUICKTIME {
+            assert!(same(&read(name), short), "{name:?} is not read as {short}");
+        }
+    }
 
     #[test]
     fn two_letters_become_three() {

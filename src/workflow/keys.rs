@@ -7,7 +7,7 @@ use super::expression::{Piece, pieces};
 use super::pattern::Pattern;
 use super::resolve::good_file;
 use crate::model::plan::{Activity, ActivityInput, Plan};
-use crate::template;
+use crate::template::{self, Files};
 use crate::yaml::{Node, Sink, Span};
 
 /// A name that an activity writes, or a folder.
@@ -115,14 +115,24 @@ fn again(header: &Header, one: &Written<'_>, sink: &mut Sink<'_>) {
         .hint("write to another bucket, or under a prefix that the trigger does not match");
 }
 
-/// Keys that an activity of a plan can write: bucket and patterns.
-pub fn of_plan<'a>(plan: &'a Plan, activity: &'a Activity) -> (Pattern, Vec<Pattern>) {
-    let target = plan.output_of(activity);
+/// Whether an activity of a plan makes objects.
+#[must_use]
+pub fn publishes(activity: &Activity) -> bool {
+    !activity.kind.only_looks() || !files(activity).main.is_empty()
+}
+
+fn files(activity: &Activity) -> Files {
     let inputs = match &activity.input {
         ActivityInput::Object => [].as_slice(),
         ActivityInput::Activities(names) => names,
     };
-    let files = template::files(activity.kind, &activity.name, &Node::from_json(&activity.spec), inputs);
+    template::files(activity.kind, &activity.name, &Node::from_json(&activity.spec), inputs)
+}
+
+/// Keys that an activity of a plan can write: bucket and patterns.
+pub fn of_plan<'a>(plan: &'a Plan, activity: &'a Activity) -> (Pattern, Vec<Pattern>) {
+    let target = plan.output_of(activity);
+    let files = files(activity);
     let key = |name: &str| Pattern::of_text(&format!("{}{name}", target.prefix));
     let folders = files.owned().map(|folder| key(&format!("{folder}/")).and_below());
     let names = files.named().map(|name| key(name));

@@ -39,6 +39,7 @@ use crate::yaml::{self, Diagnostic, Place};
 
 pub use compile::{compile, digest};
 pub use evaluator::Evaluator;
+pub use keys::publishes;
 pub use limits::Limits;
 pub use params::{given_params, params};
 pub use resolve::{Answer, ResolveContext, Resolved, ResolvedInput, resolve};

@@ -73,7 +73,7 @@ fn circles(active: &[(&Workflow, &Trigger)]) -> Vec<Diagnostic> {
 fn feeds(workflow: &Workflow, trigger: &Trigger) -> bool {
     let trigger_bucket = Pattern::of_text(&trigger.bucket);
     let patterns = trigger.patterns();
-    workflow.plan.graph.node_weights().filter(|a| !a.kind.only_looks()).any(|activity| {
+    workflow.plan.graph.node_weights().filter(|a| keys::publishes(a)).any(|activity| {
         let (bucket, written) = keys::of_plan(&workflow.plan, activity);
         bucket.meets(&trigger_bucket) && meet(&written, &patterns)
     })

@@ -329,17 +329,20 @@ pub fn place(at_s: f64, step_s: f64) -> usize {
     (at_s.max(0.0) / step_s) as usize
 }
 
-/// Notes what begins and ends; a beginning that is told again is the same one.
+/// Notes what begins and ends; a beginning that is told again is the same one. What is told late may begin and end with
+/// one frame.
 fn note(marks: &mut Marks, begins: Option<f64>, ends: Option<f64>) {
     if marks.len() >= 2 * MAX_FOUND {
         return;
     }
     let open = |marks: &Marks| marks.last().is_some_and(|(begins, _)| *begins);
-    if let Some(at) = ends.filter(|_| open(marks)) {
+    let closes = open(marks);
+    if let Some(at) = ends.filter(|_| closes) {
         marks.push((false, at));
     }
     if let Some(at) = begins.filter(|_| !open(marks)) {
         marks.push((true, at));
+        marks.extend(ends.filter(|&end| !closes && end > at).map(|end| (false, end)));
     }
 }
 
@@ -380,8 +383,10 @@ mod tests {
         note(&mut marks, Some(1.0), None);
         note(&mut marks, None, Some(2.0));
         note(&mut marks, None, Some(2.0));
+        note(&mut marks, Some(3.0), Some(4.0));
         note(&mut marks, Some(5.0), Some(5.0));
-        let expected = [Interval { start_s: 1.0, end_s: 2.0 }, Interval { start_s: 5.0, end_s: 9.0 }];
-        assert_eq!(intervals(&marks, 9.0), expected);
+        note(&mut marks, Some(7.0), Some(6.0));
+        let found: Vec<_> = intervals(&marks, 9.0).iter().map(|found| (found.start_s, found.end_s)).collect();
+        assert_eq!(found, [(1.0, 2.0), (3.0, 4.0), (5.0, 6.0), (7.0, 9.0)]);
     }
 }

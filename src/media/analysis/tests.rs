@@ -76,6 +76,24 @@ fn loudness_of_a_known_tone_is_measured() {
     assert_eq!(info.loudness.unwrap().integrated_lufs, None);
 }
 
+#[test]
+fn an_interval_hardly_longer_than_the_least_ends_where_it_does() {
+    let quiet = Quiet { least_s: 2.0, noise_db: -60.0 };
+    // Silence from 1 s to 3.01 s, and a picture that stands still from 2 s to 4 s.
+    let sound = "aevalsrc='if(between(t,1,3.01),0,sin(2*PI*500*t)*0.3)':d=6:s=44100";
+    let sound = generate(&["-f", "lavfi", "-i", sound, "-c:a", "aac"], "quiet.m4a");
+    let analysis = Analysis { silence: Some(quiet), ..Analysis::default() };
+    let silence = run(&source_of(&sound), &analysis, &|_| {}).unwrap().measured.unwrap().silence.unwrap();
+    let pictures = "testsrc2=d=7:r=25:s=64x64,drawbox=t=fill:color=red:enable='between(t,2,3.99)'";
+    let pictures = generate(&["-f", "lavfi", "-i", pictures], "still.mp4");
+    let analysis = Analysis { freeze: Some(quiet), ..Analysis::default() };
+    let freeze = run(&source_of(&pictures), &analysis, &|_| {}).unwrap().measured.unwrap().freeze.unwrap();
+    for (found, expected) in [(silence, (1.0, 3.01)), (freeze, (2.0, 4.0))] {
+        let [Interval { start_s, end_s }] = found[..] else { panic!("{found:?}") };
+        assert!((start_s - expected.0).abs() < 0.05 && (end_s - expected.1).abs() < 0.05, "{found:?}: {expected:?}");
+    }
+}
+
 /// A row of the media folder's manifest.
 struct Row {
     file: String,

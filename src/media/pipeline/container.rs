@@ -107,8 +107,8 @@ pub const fn audio_only(container: Container) -> bool {
     matches!(container, Container::M4a | Container::Mp3 | Container::Flac | Container::Wav)
 }
 
-/// Whether a container holds one stream of audio only.
+/// Whether a container holds one stream of audio at most.
 #[must_use]
 pub const fn single_stream(container: Container) -> bool {
-    matches!(container, Container::Mp3 | Container::Flac | Container::Wav)
+    matches!(container, Container::Mp3 | Container::Flac | Container::Wav | Container::Flv)
 }

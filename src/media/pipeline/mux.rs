@@ -287,8 +287,10 @@ impl Muxing<'_> {
         if let Some(rate) = spec.frame_rate {
             stream.set_avg_frame_rate(rate);
         }
-        let bibliographic = !matches!(self.format.muxer, "mp4" | "mov" | "ipod");
-        let language = spec.language.as_deref().map(|tag| language::three_letters(tag, bibliographic));
+        let language = spec.language.as_deref().map(|tag| match self.format.muxer {
+            "mov" => language::in_quicktime(tag),
+            muxer => language::three_letters(tag, !matches!(muxer, "mp4" | "ipod")),
+        });
         let language = language.map(|language| ("language".to_owned(), language));
         let title = spec.title.clone().map(|title| ("title".to_owned(), title));
         stream.set_metadata(language.into_iter().chain(title).collect());

@@ -4,7 +4,7 @@
 //! it is said in a warning.
 
 use ffmpeg_next::codec::decoder;
-use reelmill::model::work::{Audio, MediaOutput, Output, Overlay, Snapshot, Treatment, Video, VideoEncode};
+use reelmill::model::work::{Audio, MediaOutput, Output, Overlay, Snapshot, Subtitles, Treatment, Video, VideoEncode};
 
 use super::Surroundings;
 use super::container::{self, Format};
@@ -166,7 +166,8 @@ impl<'a> MediaPlan<'a> {
     ) -> Result<Self, MediaError> {
         let talk = around.talk;
         let format = container::format(output.container);
-        let splice = Splice::plan(output, inputs)?;
+        warn_of_languages(output, inventory, talk);
+        let splice = Splice::plan(output, inputs, talk)?;
         let whole = splice.as_ref().map(|splice| splice.inventory(inventory));
         let inventory = whole.as_ref().unwrap_or(inventory);
         let video = video(output, inventory, &format)?;
@@ -229,6 +230,25 @@ impl<'a> MediaPlan<'a> {
     #[must_use]
     pub const fn streams(&self) -> usize {
         self.video.is_some() as usize + self.audio.len() + self.subtitles.len() + self.pictures.len()
+    }
+}
+
+/// A language that is asked for and not there is said.
+fn warn_of_languages(output: &MediaOutput, inventory: &Inventory, talk: &Talk) {
+    let audio = match &output.audio {
+        Some(Audio::Copy { tracks }) => Some(tracks),
+        Some(Audio::Encode(encode)) => Some(&encode.tracks),
+        None => None,
+    };
+    let subtitles = if let Subtitles::Only(tracks) = &output.subtitles { Some(tracks) } else { None };
+    for (streams, tracks, what) in [
+        (&inventory.audio, audio, "audio is in the language {}: the main track was taken"),
+        (&inventory.subtitles, subtitles, "subtitles are in the language {}: none were taken"),
+    ] {
+        if let Some(language) = tracks.and_then(|tracks| Inventory::missing_language(streams, tracks)) {
+            let what = what.replace("{}", language);
+            talk.warn(warning::LANGUAGE_MISSING, format!("for `{}`, none of the source's {what}", output.file));
+        }
     }
 }
 

@@ -50,6 +50,13 @@ pub struct Track {
     pub disposition: Disposition,
 }
 
+impl Track {
+    /// Whether it is in that language.
+    fn speaks(&self, wanted: &str) -> bool {
+        self.language.as_ref().is_some_and(|language| language::same(language, wanted))
+    }
+}
+
 /// The video stream of a source.
 #[derive(Clone)]
 pub struct VideoTrack {
@@ -214,6 +221,14 @@ impl Inventory {
         }
     }
 
+    /// The language that `tracks` asks for, where there are `streams` and none of them is in it.
+    #[must_use]
+    pub fn missing_language<'t>(streams: &[Track], tracks: &'t Tracks) -> Option<&'t str> {
+        let Tracks::Language(wanted) = tracks else { return None };
+        let spoken = streams.iter().any(|track| track.speaks(wanted));
+        (!streams.is_empty() && !spoken).then_some(wanted)
+    }
+
     /// The subtitle streams that `tracks` means.
     pub fn subtitles(&self, tracks: &Tracks) -> Result<Vec<&Track>, MediaError> {
         let all = &self.subtitles;
@@ -225,10 +240,7 @@ impl Inventory {
         Ok(match tracks {
             Tracks::All => all.iter().collect(),
             Tracks::Main => main().into_iter().collect(),
-            Tracks::Language(wanted) => {
-                let speaks = |track: &&Track| track.language.as_ref().is_some_and(|l| language::same(l, wanted));
-                all.iter().find(speaks).into_iter().collect()
-            }
+            Tracks::Language(wanted) => all.iter().find(|track| track.speaks(wanted)).into_iter().collect(),
             Tracks::Index(index) => {
                 let missing = || {
                     let count = all.len();
@@ -249,8 +261,7 @@ impl Inventory {
             Tracks::All => self.audio.iter().collect(),
             Tracks::Main => main().into_iter().collect(),
             Tracks::Language(wanted) => {
-                let speaks = |track: &&Track| track.language.as_ref().is_some_and(|l| language::same(l, wanted));
-                self.audio.iter().find(speaks).or_else(main).into_iter().collect()
+                self.audio.iter().find(|track| track.speaks(wanted)).or_else(main).into_iter().collect()
             }
             Tracks::Index(_) if self.audio.is_empty() => Vec::new(),
             Tracks::Index(index) => {

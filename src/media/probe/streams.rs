@@ -193,7 +193,8 @@ fn field_order(order: ffi::AVFieldOrder) -> Option<&'static str> {
 }
 
 fn language(tags: &std::collections::BTreeMap<String, String>) -> Option<String> {
-    tags.get("language").filter(|language| !language.is_empty() && *language != "und").cloned()
+    let stated = tags.get("language").filter(|language| !language.is_empty() && *language != "und");
+    stated.map(|tag| crate::language::read(tag))
 }
 
 fn index(stream: &Stream<'_>) -> u32 {

@@ -308,6 +308,22 @@ fn workflows_that_overlap_or_feed_each_other_are_warned_of() {
 }
 
 #[test]
+fn a_chart_starts_what_an_analysis_without_one_does_not() {
+    let analysis = |chart: &str| {
+        workflow(&format!(
+            "name: one\ntrigger: {{ bucket: b, key: 'x/**' }}\noutput: {{ bucket: b, prefix: 'y/' }}\n\
+             activities: {{ a: {{ analysis: {{ {chart} }} }} }}\n"
+        ))
+    };
+    let other = workflow(
+        "name: two\ntrigger: { bucket: b, key: 'y/**' }\noutput: { bucket: b, prefix: 'x/' }\n\
+         activities: { a: { transcode: {} } }\n",
+    );
+    let found = |one| check_set(&[&one, &other]).iter().map(|d| d.code).collect::<Vec<_>>();
+    assert_eq!((found(analysis("chart: true")), found(analysis("black: true"))), (vec!["WF0305"], vec![]));
+}
+
+#[test]
 fn a_bomb_of_aliases_stops_at_the_budget() {
     let mut bomb = "name: w\nx0: &x0 [a, a, a, a, a, a, a, a, a, a]\n".to_owned();
     for i in 1..15 {

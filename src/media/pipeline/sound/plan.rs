@@ -4,7 +4,7 @@ use ffmpeg_next::codec::{Parameters, decoder};
 use ffmpeg_next::format::stream::Disposition;
 use ffmpeg_next::frame::Audio as Frame;
 use ffmpeg_next::{Rescale, rescale};
-use reelmill::model::work::{Audio, AudioEncode, Level, MediaOutput};
+use reelmill::model::work::{Audio, AudioEncode, Level, MediaOutput, Tracks};
 
 use super::measure::{Measuring, of_track};
 use super::silence::{SILENCE_BASE, silence};
@@ -47,6 +47,8 @@ pub fn streams<'a>(
     let encoded_id = encode.map(|e| codecs::audio(e).map(|found| found.id())).transpose()?;
     let mut taken = Vec::new();
     let mut undecodable = Vec::new();
+    // What is put together of parts has the one track that was chosen of each.
+    let tracks = if output.parts.is_empty() { tracks } else { &Tracks::All };
     for track in inventory.audio(tracks)? {
         let id = encoded_id.unwrap_or(track.parameters.id());
         if !container::holds(format, id) {

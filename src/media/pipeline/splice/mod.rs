@@ -25,10 +25,11 @@ use super::graph::AudioFormat;
 use super::picture::StreamLook;
 use super::streams::{Inventory, Track, VideoTrack};
 use super::timeline::Timeline;
-use crate::error::MediaError;
+use crate::error::{MediaError, warning};
 use crate::geometry::Pixels;
 use crate::libav::Orientation;
 use crate::source::Source;
+use crate::talk::Talk;
 use crate::{libav, raw};
 
 /// Highest frame rate that is taken over; above it the rate is one of the clock, not of pictures.
@@ -67,8 +68,9 @@ pub enum Kind {
 pub type Take<'a> = dyn FnMut(Kind, Frame) -> Result<bool, Stop> + 'a;
 
 impl Splice {
-    /// The pieces that `output` names; `None` where it is made of the source alone.
-    pub fn plan(output: &MediaOutput, inputs: &[Source]) -> Result<Option<Self>, MediaError> {
+    /// The pieces that `output` names; `None` where it is made of the source alone. What audio tracks it has no place for
+    /// is said.
+    pub fn plan(output: &MediaOutput, inputs: &[Source], talk: &Talk) -> Result<Option<Self>, MediaError> {
         if output.parts.is_empty() {
             return Ok(None);
         }
@@ -79,6 +81,13 @@ impl Splice {
         };
         let pieces: Vec<Piece> =
             output.parts.iter().map(|part| Piece::open(part, inputs, with_video, tracks)).collect::<Result<_, _>>()?;
+        if let Some(further) = pieces.iter().map(|piece| piece.further).max().filter(|&further| further > 0) {
+            let message = format!(
+                "`{}` is put together of parts, with one audio track: of one of them {further} more were left out",
+                output.file
+            );
+            talk.warn(warning::STREAM_LEFT_OUT, message);
+        }
         let first = pieces.iter().find_map(|piece| piece.video.as_ref());
         let own = first.map_or(DEFAULT_RATE, |video| video.track.frame_rate);
         let own = if f64::from(own) > MAX_RATE || f64::from(own) <= 0.0 { DEFAULT_RATE } else { own };

@@ -29,6 +29,8 @@ pub struct Piece {
     pub video: Option<VideoTrack>,
     /// Its sound.
     pub audio: Option<Track>,
+    /// How many audio tracks were asked for beside that one.
+    pub further: usize,
     /// What its sound is, by its headers.
     pub format: Option<AudioFormat>,
     /// Length of the part in seconds, where it is known.
@@ -50,11 +52,14 @@ impl Piece {
         }
         let inventory = Inventory::new(&source.open()?, examined.info);
         let video = if with_video { inventory.video()?.cloned() } else { None };
-        let audio = tracks.and_then(|tracks| {
-            // Other parts need not have as many tracks as the source.
-            let wanted = inventory.audio(tracks).or_else(|_| inventory.audio(&Tracks::Main)).unwrap_or_default();
-            wanted.first().map(|&track| track.clone())
-        });
+        let wanted = match tracks {
+            // Other parts need not have as many tracks as the source, nor its languages.
+            Some(tracks) if part.input > 0 => inventory.audio(tracks).or_else(|_| inventory.audio(&Tracks::Main))?,
+            Some(tracks) => inventory.audio(tracks)?,
+            None => Vec::new(),
+        };
+        let audio = wanted.first().map(|&track| track.clone());
+        let further = wanted.len().saturating_sub(1);
         for (kind, track) in [("video", video.as_ref().map(|video| &video.track)), ("audio", audio.as_ref())] {
             if let Some(track) = track.filter(|track| decoder::find(track.parameters.id()).is_none()) {
                 return Err(MediaError::UnsupportedCodec { kind, codec: track.codec.clone() });
@@ -81,6 +86,7 @@ impl Piece {
             start_us: inventory.start_us,
             video,
             audio,
+            further,
             format,
             duration_s: match (left_s, length_s) {
                 (Some(left), Some(length)) => Some(left.min(length)),

@@ -80,6 +80,51 @@ fn field_case_13_tracks_are_chosen_by_language_or_index_and_keep_their_names() {
     }
     let trial = Trial::new(&clip, &[take(Tracks::Index(7), Container::Mp4)]);
     assert_eq!(trial.made.failure().code, "MEDIA0017");
+    let warnings = |language: &str| {
+        let trial = Trial::new(&clip, &[take(Tracks::Language(language.into()), Container::Mkv)]);
+        trial.made.warnings().iter().map(|(code, _)| (*code).to_owned()).collect::<Vec<_>>()
+    };
+    assert_eq!((warnings("de"), warnings("fr")), (vec![], vec!["MEDIA0114".to_owned()]));
+}
+
+#[test]
+fn field_case_13_languages_are_kept_in_every_container() {
+    let known = ["eng", "fra", "deu", "nld", "zho", "ell", "isl", "ron", "ces", "slk", "swe", "hrv"];
+    let tone = "sine=d=0.2";
+    let mut arguments = vec!["-f", "lavfi", "-i", tone, "-c:a", "aac"];
+    let labels: Vec<_> =
+        known.iter().enumerate().map(|(n, code)| (format!("-metadata:s:a:{n}"), format!("language={code}"))).collect();
+    for (key, value) in &labels {
+        arguments.extend(["-map", "0:a", key, value]);
+    }
+    let clip = generate(&arguments, "a.mp4");
+    for container in [Container::Mp4, Container::Mov, Container::Mkv, Container::Ts] {
+        let copy = with(|media| {
+            media.container = container;
+            media.audio = Some(Audio::Copy { tracks: Tracks::All });
+        });
+        let trial = Trial::new(&clip, &[copy]);
+        let found: Vec<_> = trial.made.media().audio.iter().map(|a| a.language.clone().unwrap_or_default()).collect();
+        let same = found.len() == known.len() && found.iter().zip(known).all(|(a, b)| crate::language::same(a, b));
+        assert!(same, "{container:?}: {found:?}");
+    }
+}
+
+#[test]
+fn field_case_13_a_container_of_one_audio_track_refuses_several() {
+    let clip = lavfi(
+        &["testsrc2=d=1:s=64x64", "sine=d=1", "sine=f=880:d=1"],
+        &["-map", "0", "-map", "1", "-map", "2", "-c:a", "aac"],
+        "a.mkv",
+    );
+    let flv = |audio| {
+        let output = with(|media| (media.container, media.audio) = (Container::Flv, Some(audio)));
+        Trial::new(&clip, &[output])
+    };
+    let all = flv(Audio::Copy { tracks: Tracks::All });
+    let failure = all.made.failure();
+    assert_eq!((failure.code.as_str(), failure.message.contains("one audio track, not 2")), ("MEDIA0017", true));
+    assert_eq!(flv(Audio::Copy { tracks: Tracks::Main }).made.media().audio.len(), 1);
 }
 
 #[test]

@@ -120,6 +120,40 @@ fn an_opening_and_a_tail_stand_around_the_part_asked_for() {
 }
 
 #[test]
+fn field_case_13_of_several_tracks_one_goes_through_parts_and_the_others_are_named() {
+    // 440 Hz in English, 1 kHz in German; a tail with 1 kHz alone.
+    let tone = |hertz: u32| format!("aevalsrc='0.5*sin({hertz}*2*PI*t)':d=1:s=48000");
+    let (low, high) = (tone(440), tone(1_000));
+    let film = lavfi(
+        &["color=red:s=64x64:r=25:d=1", &low, &high],
+        &["-map", "0", "-map", "1", "-map", "2", "-metadata:s:a:1", "language=ger", "-c:a", "aac"],
+        "a.mkv",
+    );
+    let tail = lavfi(&["color=blue:s=64x64:r=25:d=1", &high], &["-c:a", "aac"], "b.mp4");
+    let made = |tracks| {
+        let output = with(|media| {
+            media.parts = vec![part(0), part(1)];
+            media.audio = Some(Audio::Encode(AudioEncode { tracks, ..aac() }));
+        });
+        Trial::with(&[&*film, &*tail], &[output])
+    };
+    let all = made(Tracks::All);
+    assert_eq!(all.made.warnings().iter().map(|(code, _)| *code).collect::<Vec<_>>(), ["MEDIA0103"]);
+    for (tracks, first) in
+        [(Tracks::Main, 0), (Tracks::Index(0), 0), (Tracks::Index(1), 1), (Tracks::Language("de".into()), 1)]
+    {
+        let trial = made(tracks.clone());
+        let heard = samples(&trial.path("out.mp4"), 0);
+        let (before, after) = (tones_at(&heard, 0.5), tones_at(&heard, 1.5));
+        assert!(before[first] > 0.4 && before[1 - first] < 0.1 && after[1] > 0.4, "{tracks:?}: {before:?} {after:?}");
+        assert!(trial.made.warnings().is_empty(), "{tracks:?}: {:?}", trial.made.warnings());
+    }
+    let none = made(Tracks::Index(9));
+    let failure = none.made.failure();
+    assert!(failure.code == "MEDIA0017" && failure.message.contains("the source has 2"), "{failure}");
+}
+
+#[test]
 fn a_seam_of_sound_loses_no_sample() {
     // A tone cut into three parts goes on in phase when they are put together.
     let whole = lavfi(&["aevalsrc='0.5*sin(1000*2*PI*t)':d=3:s=48000"], &["-c:a", "flac"], "a.flac");
