@@ -8,7 +8,9 @@ path=${1:-/readyz}
 running=${2:-/var/lib/reelmill}/daemon.json
 address=$(sed -n 's/.*"api": "http:\/\/\([^"]*\)".*/\1/p' "$running")
 [ -n "$address" ] || { echo "no daemon in $running" >&2; exit 1; }
-exec 3<>"/dev/tcp/${address%:*}/${address##*:}"
+host=${address%:*}
+host=${host#[}
+exec 3<>"/dev/tcp/${host%]}/${address##*:}"
 printf 'GET %s HTTP/1.1\r\nHost: %s\r\nConnection: close\r\n\r\n' "$path" "$address" >&3
 read -r -t 4 _ status _ <&3
 [ "$status" = 200 ] || { echo "$path: $status" >&2; exit 1; }

@@ -7,8 +7,12 @@ use axum::http::{StatusCode, header};
 use axum::response::IntoResponse;
 
 use super::{Context, Problem};
+use crate::intake::Catalog as _;
+use crate::model::ExecutionState;
 use crate::telemetry::metrics;
 
+/// How executions end.
+const ENDS: [ExecutionState; 3] = [ExecutionState::Succeeded, ExecutionState::Failed, ExecutionState::Cancelled];
 /// Prometheus' text format.
 const TEXT: &str = "text/plain; version=0.0.4; charset=utf-8";
 
@@ -24,6 +28,9 @@ pub(super) async fn show(State(context): State<Context>) -> Result<impl IntoResp
         // Nobody has to grow for what is paused.
         let oldest = queue.oldest.filter(|_| !queue.paused).map_or(Duration::ZERO, |oldest| now.since(oldest));
         metrics::queue(&queue.name, queue.waiting, queue.running, oldest);
+    }
+    for workflow in context.catalog.active().iter() {
+        metrics::workflow(&workflow.name, &ENDS.map(ExecutionState::as_str));
     }
     metrics::notifications_waiting(context.store.notifications_waiting().await?);
     let (used, limit) = context.admission.scratch();

@@ -1,14 +1,19 @@
 //! Talking to a daemon's API.
 
+use std::time::Duration;
+
 use futures::{Stream, StreamExt};
 use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderValue, IF_MATCH};
-use reqwest::{Method, Response, StatusCode};
+use reqwest::{Method, Response, StatusCode, Url};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use super::{CliError, DaemonArgs, Exit};
 use crate::api::Problem;
+
+/// How long a daemon may be silent: longer than it waits for a result, and than it is silent within a stream of events.
+const PATIENCE: Duration = Duration::from_secs(90);
 
 /// A daemon.
 pub(super) struct Client {
@@ -24,8 +29,20 @@ pub(super) struct Event {
     pub(super) data: Value,
 }
 
+/// A name of somebody's as one segment of a path, whatever it holds. Dots alone would lead elsewhere, encoded or not.
+pub(super) fn segment(name: &str) -> Result<String, CliError> {
+    if matches!(name, "" | "." | "..") {
+        return Err(CliError::new(Exit::NotFound, "CLI0004", format!("nothing is named `{name}`")));
+    }
+    Ok(percent_encoding::utf8_percent_encode(name, percent_encoding::NON_ALPHANUMERIC).to_string())
+}
+
 impl Client {
     pub(super) fn new(daemon: &DaemonArgs) -> Result<Self, CliError> {
+        Self::patient(daemon, PATIENCE)
+    }
+
+    fn patient(daemon: &DaemonArgs, patience: Duration) -> Result<Self, CliError> {
         let mut headers = HeaderMap::new();
         if let Some(token) = &daemon.token {
             let mut value = HeaderValue::from_str(&format!("Bearer {token}"))
@@ -34,7 +51,8 @@ impl Client {
             headers.insert(AUTHORIZATION, value);
         }
         let http = reqwest::Client::builder()
-            .connect_timeout(std::time::Duration::from_secs(5))
+            .connect_timeout(Duration::from_secs(5))
+            .read_timeout(patience)
             .default_headers(headers)
             .build()
             .map_err(|error| {
@@ -63,18 +81,19 @@ impl Client {
         path: &str,
         body: &impl Serialize,
     ) -> Result<T, CliError> {
-        self.call_with(method, path, &[], body).await
+        self.call_with(method, path, &[], &[], body).await
     }
 
-    /// Sends `body` as JSON, with `headers`.
+    /// Sends `body` as JSON, with a query and headers.
     pub(super) async fn call_with<T: DeserializeOwned>(
         &self,
         method: Method,
         path: &str,
+        query: &[(&str, String)],
         headers: &[(&str, &str)],
         body: &impl Serialize,
     ) -> Result<T, CliError> {
-        let request = self.http.request(method, format!("{}{path}", self.url)).json(body);
+        let request = self.http.request(method, self.address(path, query)?).json(body);
         let request = headers.iter().fold(request, |request, (name, value)| request.header(*name, *value));
         self.decode(self.answered(request).await?).await
     }
@@ -86,7 +105,7 @@ impl Client {
         matches: Option<&str>,
         text: String,
     ) -> Result<T, CliError> {
-        let mut request = self.http.put(format!("{}{path}", self.url)).header(CONTENT_TYPE, "application/yaml");
+        let mut request = self.http.put(self.address(path, &[])?).header(CONTENT_TYPE, "application/yaml");
         if let Some(tag) = matches {
             request = request.header(IF_MATCH, tag);
         }
@@ -120,10 +139,13 @@ impl Client {
     }
 
     async fn send(&self, method: Method, path: &str, query: &[(&str, String)]) -> Result<Response, CliError> {
-        let url = reqwest::Url::parse_with_params(&format!("{}{path}", self.url), query).map_err(|_| {
-            CliError::usage(format!("--url: `{}` is not an address like http://127.0.0.1:8080", self.url))
-        })?;
-        self.answered(self.http.request(method, url)).await
+        self.answered(self.http.request(method, self.address(path, query)?)).await
+    }
+
+    fn address(&self, path: &str, query: &[(&str, String)]) -> Result<Url, CliError> {
+        let whole = format!("{}{path}", self.url);
+        let url = if query.is_empty() { Url::parse(&whole) } else { Url::parse_with_params(&whole, query) };
+        url.map_err(|_| CliError::usage(format!("--url: `{}` is not an address like http://127.0.0.1:8080", self.url)))
     }
 
     async fn answered(&self, request: reqwest::RequestBuilder) -> Result<Response, CliError> {
@@ -155,11 +177,13 @@ impl Client {
 }
 
 fn out_of_reach(url: &str, error: &reqwest::Error) -> CliError {
-    let mut this = CliError::new(
-        Exit::Storage,
-        "CLI0008",
-        format!("there is no daemon at {url}; start one with `reelmill serve`, or say where it is with --url"),
-    );
+    let silent = error.is_timeout() && !error.is_connect();
+    let message = if silent {
+        format!("what listens at {url} does not answer; is it a daemon, and does its machine have time for it?")
+    } else {
+        format!("there is no daemon at {url}; start one with `reelmill serve`, or say where it is with --url")
+    };
+    let mut this = CliError::new(Exit::Storage, "CLI0008", message);
     let mut source = std::error::Error::source(error);
     while let Some(cause) = source {
         this.chain.push(cause.to_string());
@@ -180,6 +204,22 @@ fn parse(block: &[u8]) -> Option<Event> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_name_stays_within_its_segment() {
+        assert_eq!(segment("default?x=1/..").unwrap(), "default%3Fx%3D1%2F%2E%2E");
+        assert_eq!(segment("..").unwrap_err().exit, Exit::NotFound);
+    }
+
+    #[tokio::test]
+    async fn what_accepts_and_says_nothing_is_not_waited_for_without_end() {
+        let silent = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let daemon = DaemonArgs { url: format!("http://{}", silent.local_addr().unwrap()), token: None };
+        let client = Client::patient(&daemon, Duration::from_millis(50)).unwrap();
+        let error = client.get::<Value>("/v1/queues", &[]).await.unwrap_err();
+        assert_eq!((error.exit, error.code.as_str()), (Exit::Storage, "CLI0008"));
+        assert!(error.message.contains("does not answer"), "{error:?}");
+    }
 
     #[test]
     fn events_are_read_and_comments_passed_over() {

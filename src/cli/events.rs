@@ -8,11 +8,7 @@ use super::{CliError, DaemonArgs, Exit, local};
 use crate::api::events::{EventList, EventView};
 
 /// Uploads that were announced, and what came of them.
-///
-///   reelmill events list
-///   reelmill events explain s3://uploads/incoming/clip.mp4
 #[derive(Debug, Args)]
-#[command(verbatim_doc_comment)]
 pub(super) struct EventsArgs {
     #[command(flatten)]
     daemon: DaemonArgs,

@@ -4,7 +4,7 @@ use clap::{Args, Subcommand};
 use futures::StreamExt;
 use reqwest::Method;
 
-use super::client::Client;
+use super::client::{Client, segment};
 use super::output::Output;
 use super::progress::Watch;
 use super::{CliError, DaemonArgs, Exit, local};
@@ -137,7 +137,7 @@ pub(super) async fn executions(args: ExecutionsArgs, output: Output) -> Result<E
             let params = set.into_iter().collect();
             let body = ExecutionBody { workflow, input, params, priority, user_data };
             let key: Vec<_> = idempotency_key.as_deref().map(|key| ("idempotency-key", key)).into_iter().collect();
-            show(&client.call_with(Method::POST, "/v1/executions", &key, &body).await?, output);
+            show(&client.call_with(Method::POST, "/v1/executions", &[], &key, &body).await?, output);
             Ok(Exit::Done)
         }
         Action::Cancel { execution } => {
@@ -151,12 +151,12 @@ pub(super) async fn executions(args: ExecutionsArgs, output: Output) -> Result<E
             Ok(Exit::Done)
         }
         Action::Reproducer { execution, activity } => {
-            let path = format!("/v1/executions/{execution}/activities/{activity}/reproducer");
+            let path = format!("/v1/executions/{execution}/activities/{}/reproducer", segment(&activity)?);
             let reproducer: serde_json::Value = client.get(&path, &[]).await?;
             if output.json {
                 output.json_line(&reproducer);
             } else {
-                output.line(format_args!("{reproducer:#}"));
+                output.block(format_args!("{reproducer:#}"));
             }
             Ok(Exit::Done)
         }

@@ -37,7 +37,7 @@ pub(super) fn graph(args: &GraphArgs, output: Output) -> Result<Exit, CliError> 
     if output.json {
         output.json_line(&json!({ "type": "graph", "workflow": workflow.name, "format": name, "graph": drawing }));
     } else {
-        output.line(drawing.trim_end());
+        output.block(drawing.trim_end());
     }
     Ok(Exit::Done)
 }

@@ -15,13 +15,8 @@ use crate::model::{ExecutionState, JobId, JobState};
 
 /// Single jobs, without a workflow.
 ///
-///   reelmill jobs submit analysis s3://uploads/clip.mp4 --wait 30s
-///   reelmill jobs submit transcode s3://uploads/clip.mp4 --template h264-360p --set name=small.mp4 \
-///       --output s3://media/small/
-///
 /// A job is an execution of one activity: `reelmill logs JOB` and `reelmill executions show JOB --follow` work too.
 #[derive(Debug, Args)]
-#[command(verbatim_doc_comment)]
 pub(super) struct JobsArgs {
     #[command(flatten)]
     daemon: DaemonArgs,
@@ -124,9 +119,9 @@ pub(super) async fn jobs(args: JobsArgs, output: Output) -> Result<Exit, CliErro
         Action::Submit(args) => {
             let wait = args.wait.clone();
             let key = args.idempotency_key.clone();
-            let path = wait.as_ref().map_or("/v1/jobs".to_owned(), |wait| format!("/v1/jobs?wait={wait}"));
+            let query: Vec<_> = wait.clone().map(|wait| ("wait", wait)).into_iter().collect();
             let headers: Vec<_> = key.as_deref().map(|key| ("idempotency-key", key)).into_iter().collect();
-            (client.call_with(Method::POST, &path, &headers, &body(args)?).await?, wait.is_some())
+            (client.call_with(Method::POST, "/v1/jobs", &query, &headers, &body(args)?).await?, wait.is_some())
         }
         Action::Show { job, wait } => {
             let query: Vec<_> = wait.clone().map(|wait| ("wait", wait)).into_iter().collect();
@@ -236,7 +231,7 @@ fn show(job: &JobView, output: Output) {
         output.line(format_args!("made       {}", place(made)));
     }
     if !job.result.is_null() {
-        output.line(format_args!("\n{:#}", job.result));
+        output.block(format_args!("\n{:#}", job.result));
     }
 }
 

@@ -7,6 +7,7 @@ mod client;
 mod doctor;
 mod error;
 mod events;
+mod examples;
 mod executions;
 mod graph;
 mod jobs;
@@ -30,7 +31,7 @@ mod workflows;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use clap::{Args, CommandFactory, Parser, Subcommand};
+use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand};
 
 pub use error::{CliError, Exit};
 use output::Output;
@@ -98,7 +99,8 @@ struct WorkerArgs {
 /// Runs the command line of this process.
 #[must_use]
 pub fn main() -> ExitCode {
-    let cli = match Cli::try_parse() {
+    let asked = examples::add(Cli::command()).try_get_matches();
+    let cli = match asked.and_then(|mut asked| Cli::from_arg_matches_mut(&mut asked)) {
         Ok(cli) => cli,
         Err(error) => return not_understood(&error),
     };
@@ -160,7 +162,7 @@ async fn dispatch(command: Command, output: Output) -> Result<Exit, CliError> {
         Command::Completions { shell } => {
             let mut script = Vec::new();
             clap_complete::generate(shell, &mut Cli::command(), "reelmill", &mut script);
-            output.line(String::from_utf8_lossy(&script).trim_end());
+            output.block(String::from_utf8_lossy(&script).trim_end());
             Ok(Exit::Done)
         }
     }

@@ -11,11 +11,7 @@ use crate::model::ExecutionId;
 use crate::store::Delivery;
 
 /// What receivers were told, and what they did not take.
-///
-///   reelmill notifications list --set-aside
-///   reelmill notifications resend 17
 #[derive(Debug, Args)]
-#[command(verbatim_doc_comment)]
 pub(super) struct NotificationsArgs {
     #[command(flatten)]
     daemon: DaemonArgs,

@@ -1,5 +1,9 @@
 //! Printing: for people on a terminal, plain into a pipe, JSON where it is asked for.
+//!
+//! **Invariant**: what is printed as a line is one line, and commands nothing of a terminal: keys, names and messages come
+//! from whoever may upload.
 
+use std::borrow::Cow;
 use std::fmt::Display;
 use std::io::{IsTerminal, Write};
 use std::process::ExitCode;
@@ -24,21 +28,31 @@ impl Output {
     }
 
     /// One line on standard output. A reader that has gone away is no error.
-    #[expect(clippy::unused_self, reason = "whoever prints has an Output; how lines are printed is its business")]
     pub(super) fn line(self, text: impl Display) {
+        self.block(harmless(&text.to_string()));
+    }
+
+    /// Text of our own making on standard output, as it is: JSON, YAML, a drawing.
+    #[expect(clippy::unused_self, reason = "whoever prints has an Output; how lines are printed is its business")]
+    pub(super) fn block(self, text: impl Display) {
         let _ = writeln!(std::io::stdout().lock(), "{text}");
     }
 
     /// One JSON value on one line.
     pub(super) fn json_line(self, value: &impl Serialize) {
         if let Ok(text) = serde_json::to_string(value) {
-            self.line(text);
+            self.block(text);
         }
     }
 
     /// A line for people beside the result, on standard error.
-    #[expect(clippy::unused_self, reason = "whoever prints has an Output; how lines are printed is its business")]
     pub(super) fn note(self, text: impl Display) {
+        self.note_block(harmless(&text.to_string()));
+    }
+
+    /// Text of our own making for people, on standard error, as it is: colours and all.
+    #[expect(clippy::unused_self, reason = "whoever prints has an Output; how lines are printed is its business")]
+    pub(super) fn note_block(self, text: impl Display) {
         let _ = writeln!(std::io::stderr().lock(), "{text}");
     }
 
@@ -49,9 +63,12 @@ impl Output {
                 "type": "error",
                 "error": { "code": error.code, "message": error.message, "chain": error.chain },
             });
-            self.note(value);
+            self.note_block(value);
         } else {
-            self.note(format_args!("error[{}]: {}", error.code, error.message));
+            for (n, line) in error.message.lines().enumerate() {
+                let begin = if n == 0 { format!("error[{}]: ", error.code) } else { String::new() };
+                self.note(format_args!("{begin}{line}"));
+            }
             for cause in &error.chain {
                 self.note(format_args!("  because: {cause}"));
             }
@@ -61,8 +78,9 @@ impl Output {
 
     /// A table with a head; columns as wide as their widest cell.
     pub(super) fn table<const N: usize>(self, head: [&str; N], rows: &[[String; N]]) {
+        let rows: Vec<[Cow<'_, str>; N]> = rows.iter().map(|row| row.each_ref().map(|cell| harmless(cell))).collect();
         let mut widths = head.map(str::len);
-        for row in rows {
+        for row in &rows {
             for (width, cell) in widths.iter_mut().zip(row) {
                 *width = (*width).max(cell.chars().count());
             }
@@ -76,8 +94,35 @@ impl Output {
             self.line(line.trim_end());
         };
         print(head);
-        for row in rows {
-            print(row.each_ref().map(String::as_str));
+        for row in &rows {
+            print(row.each_ref().map(AsRef::as_ref));
         }
+    }
+}
+
+/// The text with each control character as its escape.
+fn harmless(text: &str) -> Cow<'_, str> {
+    if !text.contains(char::is_control) {
+        return Cow::Borrowed(text);
+    }
+    let mut shown = String::with_capacity(text.len() + 8);
+    for c in text.chars() {
+        if c.is_control() {
+            shown.extend(c.escape_default());
+        } else {
+            shown.push(c);
+        }
+    }
+    Cow::Owned(shown)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_others_write_neither_commands_the_terminal_nor_forges_a_line() {
+        assert_eq!(harmless("in/a clip é.mp4"), "in/a clip é.mp4");
+        assert_eq!(harmless("in/\u{1b}[31mred\nforged\u{9b}.mp4"), r"in/\u{1b}[31mred\nforged\u{9b}.mp4");
     }
 }

@@ -3,7 +3,7 @@
 use clap::{Args, Subcommand};
 use reqwest::Method;
 
-use super::client::Client;
+use super::client::{Client, segment};
 use super::output::Output;
 use super::{CliError, DaemonArgs, Exit};
 use crate::api::queues::{QueueList, QueuePatch, QueueView};
@@ -59,7 +59,7 @@ pub(super) async fn queues(args: QueuesArgs, output: Output) -> Result<Exit, Cli
             (queue, QueuePatch { concurrency: Some(concurrency), ..QueuePatch::default() })
         }
     };
-    let queue: QueueView = client.call(Method::PATCH, &format!("/v1/queues/{queue}"), &patch).await?;
+    let queue: QueueView = client.call(Method::PATCH, &format!("/v1/queues/{}", segment(&queue)?), &patch).await?;
     if output.json {
         output.json_line(&queue);
     } else {

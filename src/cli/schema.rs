@@ -47,6 +47,6 @@ pub(super) fn openapi(output: Output) -> Result<Exit, CliError> {
 fn print(schema: &impl serde::Serialize, output: Output) -> Result<Exit, CliError> {
     let text = serde_json::to_string_pretty(schema)
         .map_err(|error| CliError::new(Exit::Failed, "CLI0001", format!("the schema cannot be printed: {error}")))?;
-    output.line(text);
+    output.block(text);
     Ok(Exit::Done)
 }

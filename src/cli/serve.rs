@@ -88,6 +88,9 @@ pub(super) async fn serve(args: ServeArgs, output: Output) -> Result<Exit, CliEr
     let daemon = Daemon::start(&config, worker, &local::key_file(&args.data)).await?;
     introduce(&daemon, &args.data, output)?;
     let metrics = telemetry::metrics::install();
+    if let Some(handle) = &metrics {
+        tokio::spawn(telemetry::metrics::upkeep(handle.clone()));
+    }
     let tokens = config.api.tokens.iter().map(|token| Ok((token.scope, token.digest()?)));
     let tokens = Tokens::new(tokens.collect::<Result<_, ConfigError>>()?);
     let worked =

@@ -27,9 +27,18 @@ pub(super) struct ValidateArgs {
 }
 
 pub(super) async fn validate(args: &ValidateArgs, output: Output) -> Result<Exit, CliError> {
-    let mut files = Vec::new();
+    let (mut files, mut absent) = (Vec::new(), Vec::new());
     for path in &args.paths {
-        files.extend(files_of(path)?);
+        match files_of(path) {
+            Ok(found) => files.extend(found),
+            Err(error) => absent.push(error),
+        }
+    }
+    if files.is_empty()
+        && let Some(error) = absent.pop()
+    {
+        tell(&absent, output);
+        return Err(error);
     }
     // A definition is right or wrong without a worker; only what is installed can then not be said.
     let (installed, notes) = match local::pool(&args.worker, 0).await {
@@ -58,8 +67,19 @@ pub(super) async fn validate(args: &ValidateArgs, output: Output) -> Result<Exit
     diagnostics.extend(workflow::check_set(&workflows.iter().collect::<Vec<_>>()));
     let diagnostics = once(diagnostics);
     report(&diagnostics, &sources, files.len(), &notes, output);
+    tell(&absent, output);
     let wrong = diagnostics.iter().any(Diagnostic::is_error);
-    Ok(if wrong { Exit::Usage } else { Exit::Done })
+    Ok(match absent.first() {
+        _ if wrong => Exit::Usage,
+        Some(error) => error.exit,
+        None => Exit::Done,
+    })
+}
+
+fn tell(errors: &[CliError], output: Output) {
+    for error in errors {
+        output.error(error);
+    }
 }
 
 /// The folder that a workflow file stands in, named from here where it lies below.
@@ -184,6 +204,6 @@ pub(super) fn draw(diagnostics: &[Diagnostic], sources: &[SourceFile], output: O
     }
     for (name, list) in by_file {
         let text = sources.iter().find(|file| file.name == name).map_or("", SourceFile::text);
-        output.note(yaml::render(&list, text, output.live));
+        output.note_block(yaml::render(&list, text, output.live));
     }
 }

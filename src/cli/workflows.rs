@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
 
-use super::client::Client;
+use super::client::{Client, segment};
 use super::output::Output;
 use super::{CliError, DaemonArgs, Exit};
 use crate::api::Finding;
@@ -63,22 +63,22 @@ pub(super) async fn workflows(args: WorkflowsArgs, output: Output) -> Result<Exi
             return Ok(Exit::Done);
         }
         Action::Show { workflow } => {
-            let workflow: WorkflowView = client.get(&path(&workflow, ""), &[]).await?;
+            let workflow: WorkflowView = client.get(&path(&workflow, "")?, &[]).await?;
             if output.json {
                 output.json_line(&workflow);
             } else {
                 problems(&workflow.problems, output);
-                output.line(workflow.yaml.unwrap_or_default().trim_end());
+                output.block(workflow.yaml.unwrap_or_default().trim_end());
             }
             return Ok(Exit::Done);
         }
         Action::Put { workflow, file, replaces } => {
             let text = std::fs::read_to_string(&file).map_err(|error| CliError::file(&file, &error))?;
             let matches = replaces.map(|digest| format!("\"{digest}\""));
-            client.put_text(&path(&workflow, ""), matches.as_deref(), text).await?
+            client.put_text(&path(&workflow, "")?, matches.as_deref(), text).await?
         }
-        Action::Enable { workflow } => client.post(&path(&workflow, "/enable")).await?,
-        Action::Disable { workflow } => client.post(&path(&workflow, "/disable")).await?,
+        Action::Enable { workflow } => client.post(&path(&workflow, "/enable")?).await?,
+        Action::Disable { workflow } => client.post(&path(&workflow, "/disable")?).await?,
     };
     if output.json {
         output.json_line(&workflow);
@@ -89,10 +89,9 @@ pub(super) async fn workflows(args: WorkflowsArgs, output: Output) -> Result<Exi
     Ok(Exit::Done)
 }
 
-/// The path of a workflow, whatever its name holds.
-fn path(name: &str, rest: &str) -> String {
-    let name = percent_encoding::utf8_percent_encode(name, percent_encoding::NON_ALPHANUMERIC);
-    format!("/v1/workflows/{name}{rest}")
+/// The path of a workflow, or of something about it.
+fn path(name: &str, rest: &str) -> Result<String, CliError> {
+    Ok(format!("/v1/workflows/{}{rest}", segment(name)?))
 }
 
 fn table(workflows: &[WorkflowView], output: Output) {

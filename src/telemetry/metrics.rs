@@ -7,7 +7,7 @@
 
 use std::time::Duration;
 
-use metrics::{counter, gauge, histogram};
+use metrics::{counter, describe_counter, describe_gauge, describe_histogram, gauge, histogram};
 pub use metrics_exporter_prometheus::PrometheusHandle;
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder};
 
@@ -36,10 +36,16 @@ pub const SCRATCH_LIMIT: &str = "reelmill_scratch_limit_bytes";
 /// Seconds of media made per second.
 pub const ENCODE_SPEED: &str = "reelmill_encode_speed_ratio";
 
+/// Kinds of targets of notifications.
+const TARGETS: [&str; 3] = ["sqs", "sns", "webhook"];
+
 /// Buckets of durations: a probe takes a tenth of a second, a long encode hours.
 const DURATIONS_S: &[f64] = &[0.05, 0.1, 0.5, 1.0, 5.0, 15.0, 60.0, 300.0, 900.0, 3_600.0, 14_400.0];
 /// Buckets of speeds; 1 is real time.
 const SPEEDS: &[f64] = &[0.1, 0.25, 0.5, 1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0];
+
+/// How often observations are put into their buckets; until then each is kept by itself.
+const UPKEEP: Duration = Duration::from_secs(10);
 
 /// What came of an announced upload.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -56,6 +62,20 @@ pub enum Announced {
     Refused,
 }
 
+impl Announced {
+    const ALL: [Self; 5] = [Self::Started, Self::Unmatched, Self::Duplicate, Self::Unreadable, Self::Refused];
+
+    const fn as_str(self) -> &'static str {
+        match self {
+            Self::Started => "started",
+            Self::Unmatched => "unmatched",
+            Self::Duplicate => "duplicate",
+            Self::Unreadable => "unreadable",
+            Self::Refused => "refused",
+        }
+    }
+}
+
 /// What came of an attempt to deliver.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Delivery {
@@ -67,6 +87,18 @@ pub enum Delivery {
     SetAside,
 }
 
+impl Delivery {
+    const ALL: [Self; 3] = [Self::Delivered, Self::Retried, Self::SetAside];
+
+    const fn as_str(self) -> &'static str {
+        match self {
+            Self::Delivered => "delivered",
+            Self::Retried => "retried",
+            Self::SetAside => "set_aside",
+        }
+    }
+}
+
 /// Counts from now on; the handle gives Prometheus' text. Only the first call of a process counts.
 #[must_use]
 pub fn install() -> Option<PrometheusHandle> {
@@ -74,9 +106,43 @@ pub fn install() -> Option<PrometheusHandle> {
         .set_buckets_for_metric(Matcher::Full(JOB_DURATION.to_owned()), DURATIONS_S)
         .and_then(|builder| builder.set_buckets_for_metric(Matcher::Full(ENCODE_SPEED.to_owned()), SPEEDS));
     let handle = builder.ok()?.install_recorder().ok()?;
-    // What has not happened yet is 0, and no gap.
+    describe();
+    // What has not happened yet is 0 and no gap: a series that begins with its first count never rose.
     counter!(LEASES_LOST).absolute(0);
+    for what in Announced::ALL {
+        counter!(EVENTS, "result" => what.as_str()).absolute(0);
+    }
+    for target in TARGETS {
+        for what in Delivery::ALL {
+            counter!(NOTIFICATIONS, "target" => target, "result" => what.as_str()).absolute(0);
+        }
+    }
     Some(handle)
+}
+
+/// What Prometheus shows beside the names.
+fn describe() {
+    describe_gauge!(JOBS_WAITING, "Jobs of the fleet that wait for a slot.");
+    describe_gauge!(JOBS_RUNNING, "Jobs of the fleet that a daemon holds.");
+    describe_gauge!(QUEUE_OLDEST_WAITING, "Age of the execution whose job has waited longest.");
+    describe_histogram!(JOB_DURATION, "From claim to end of an attempt.");
+    describe_counter!(EXECUTIONS, "Executions that ended.");
+    describe_counter!(EVENTS, "Uploads announced, by what came of them.");
+    describe_counter!(LEASES_LOST, "Running jobs taken from a daemon that was not heard of.");
+    describe_counter!(NOTIFICATIONS, "Attempts to deliver a notification.");
+    describe_gauge!(NOTIFICATIONS_WAITING, "Notifications not yet delivered, those set aside left out.");
+    describe_gauge!(SCRATCH_USED, "Scratch space that running jobs are estimated to need.");
+    describe_gauge!(SCRATCH_LIMIT, "Scratch space that running jobs may need together.");
+    describe_histogram!(ENCODE_SPEED, "Seconds of media made per second; 1 is real time.");
+}
+
+/// Keeps what is counted small, whether somebody asks for it or not; never ends.
+pub async fn upkeep(handle: PrometheusHandle) {
+    let mut ticks = tokio::time::interval(UPKEEP);
+    loop {
+        ticks.tick().await;
+        handle.run_upkeep();
+    }
 }
 
 /// An attempt ended.
@@ -89,6 +155,13 @@ pub fn encoded(speed: f64) {
     histogram!(ENCODE_SPEED).record(speed);
 }
 
+/// Executions of this workflow may end in one of these states.
+pub fn workflow(name: &str, states: &[&'static str]) {
+    for state in states {
+        counter!(EXECUTIONS, "workflow" => name.to_owned(), "state" => *state).absolute(0);
+    }
+}
+
 /// An execution ended.
 pub fn execution_ended(workflow: &str, state: &'static str) {
     counter!(EXECUTIONS, "workflow" => workflow.to_owned(), "state" => state).increment(1);
@@ -96,14 +169,7 @@ pub fn execution_ended(workflow: &str, state: &'static str) {
 
 /// An upload was announced.
 pub fn announced(what: Announced) {
-    let result = match what {
-        Announced::Started => "started",
-        Announced::Unmatched => "unmatched",
-        Announced::Duplicate => "duplicate",
-        Announced::Unreadable => "unreadable",
-        Announced::Refused => "refused",
-    };
-    counter!(EVENTS, "result" => result).increment(1);
+    counter!(EVENTS, "result" => what.as_str()).increment(1);
 }
 
 /// Running jobs were taken back.
@@ -113,12 +179,7 @@ pub fn leases_lost(jobs: u32) {
 
 /// A notification was tried.
 pub fn notified(target: &'static str, what: Delivery) {
-    let result = match what {
-        Delivery::Delivered => "delivered",
-        Delivery::Retried => "retried",
-        Delivery::SetAside => "set_aside",
-    };
-    counter!(NOTIFICATIONS, "target" => target, "result" => result).increment(1);
+    counter!(NOTIFICATIONS, "target" => target, "result" => what.as_str()).increment(1);
 }
 
 /// What a queue holds now.

@@ -9,10 +9,13 @@ import json
 import platform
 import re
 import shutil
+import socket
 import subprocess
 import tempfile
+import threading
 import unittest
 from contextlib import ExitStack
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from typing import Dict, List
 
@@ -114,6 +117,30 @@ class Image(unittest.TestCase):
             self.assertNotEqual(health("/nowhere"), 0)
             daemon.kill()
             self.assertNotEqual(health("/healthz"), 0, "it is gone")
+
+    @unittest.skipUnless(socket.has_dualstack_ipv6(), "there is no IPv6 here")
+    def test_health_knows_addresses_of_ipv6(self) -> None:
+        class Answer(BaseHTTPRequestHandler):
+            def do_GET(self) -> None:
+                self.send_response(200)
+                self.end_headers()
+
+            def log_message(self, *_: object) -> None:
+                pass
+
+        class Server(HTTPServer):
+            address_family = socket.AF_INET6
+
+        with tempfile.TemporaryDirectory() as name, Server(("::1", 0), Answer) as server:
+            running = {"api": f"http://[::1]:{server.server_port}"}
+            (Path(name) / "daemon.json").write_text(json.dumps(running), encoding="utf-8")
+            answering = threading.Thread(target=server.handle_request)
+            answering.start()
+            asked = subprocess.run([HEALTH, "/healthz", name], check=False)
+            if asked.returncode != 0:
+                socket.create_connection(("::1", server.server_port)).close()
+            answering.join()
+            self.assertEqual(asked.returncode, 0)
 
 
 class Compose(unittest.TestCase):

@@ -92,6 +92,8 @@ fn field_case_29_a_paused_queue_keeps_its_jobs_and_a_resumed_one_runs_them() {
     assert!(at(&executions[0]["id"]) < at(&executions[1]["id"]), "the second was put first: {ended:#?}");
     let (code, message) = refused(&daemon, &["queues", "pause", "defualt"]);
     assert!(code == Some(4) && message.contains("there are default"), "{message}");
+    let (code, message) = refused(&daemon, &["queues", "set", "default?x", "--concurrency", "1"]);
+    assert!(code == Some(4) && message.contains("default?x"), "not another queue: {message}");
 }
 
 #[test]
@@ -230,11 +232,15 @@ fn metrics_are_those_of_the_documentation() {
     for line in text.lines().filter_map(|line| line.strip_prefix("# TYPE ")) {
         let name = line.split_whitespace().next().unwrap();
         assert!(names.contains(&name), "{name} is not documented");
+        assert!(text.contains(&format!("# HELP {name} ")), "{name} is not explained");
     }
-    // What has to happen first is counted when it does.
-    for name in names.iter().filter(|name| !name.contains("notifications_total") && !name.contains("speed_ratio")) {
+    // A speed has to happen first.
+    for name in names.iter().filter(|name| !name.contains("speed_ratio")) {
         assert!(text.contains(&format!("# TYPE {name} ")), "{name} is missing:\n{text}");
     }
+    // An alarm sees a count rise only where it has seen it before.
+    assert!(text.contains(r#"reelmill_notifications_total{target="webhook",result="set_aside"} 0"#), "{text}");
+    assert!(text.contains(r#"reelmill_executions_total{workflow="quick",state="failed"} 0"#), "{text}");
     assert!(text.contains(r#"reelmill_executions_total{workflow="quick",state="succeeded"} 1"#), "{text}");
     assert!(text.contains(r#"reelmill_events_total{result="started"} 1"#), "{text}");
     assert!(text.contains(r#"reelmill_job_duration_seconds_count{type="snapshot",state="succeeded"} 1"#), "{text}");

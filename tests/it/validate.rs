@@ -60,6 +60,23 @@ fn a_mistake_in_a_template_is_told_once_in_its_own_text() {
 }
 
 #[test]
+fn a_path_that_is_not_there_hides_no_mistake() {
+    let folder = folder("nothing");
+    let result = reelmill_in(folder.path(), &["validate", "--json", "nowhere", "workflows"]);
+    assert_eq!(result.status.code(), Some(2), "{result:?}");
+    assert_eq!(told(&last_json(&String::from_utf8(result.stdout).unwrap())).len(), 2);
+    assert!(String::from_utf8_lossy(&result.stderr).contains("nowhere"));
+    std::fs::remove_file(folder.path().join("workflows/two.yaml")).unwrap();
+    std::fs::write(
+        folder.path().join("workflows/one.yaml"),
+        USER.replace("NAME", "one").replace("TEMPLATE", "h264-360p"),
+    )
+    .unwrap();
+    let result = reelmill_in(folder.path(), &["validate", "nowhere", "workflows"]);
+    assert_eq!(result.status.code(), Some(4), "{result:?}");
+}
+
+#[test]
 fn a_template_that_extends_none_is_told_where_it_does() {
     let folder = folder("m");
     std::fs::write(folder.path().join("templates/m.yaml"), "name: m\nextends: h264-72p\n").unwrap();

@@ -257,7 +257,7 @@ fn lines(log: &[LogEntry]) -> Markup {
     let left_out = lines.len().saturating_sub(SHOWN);
     html! {
         @if left_out > 0 { p.hint { (left_out) " earlier lines are left out; " code { "reelmill logs" } " has them." } }
-        div.scroll.log tabindex="0" role="region" aria-label="Log" {
+        div.scroll.log tabindex="0" role="region" aria-label="Lines of the log" {
             table {
                 thead.hidden { tr { th scope="col" { "Time" } th scope="col" { "Activity" } th scope="col" { "What happened" } } }
                 tbody { @for entry in &lines[left_out..] {

@@ -151,7 +151,7 @@ fn of_activity(record: &ExecutionRecord, activity: &str, outputs: &[OutputObject
 
 fn rows(id: ExecutionId, outputs: &[&OutputObject]) -> Markup {
     html! {
-        div.scroll {
+        div.scroll tabindex="0" role="region" aria-label="Objects" {
             table.outputs {
                 thead { tr { th scope="col" { "Object" } th scope="col" { "What it is" } th.number scope="col" { "Size" } } }
                 tbody { @for output in outputs {

@@ -64,7 +64,7 @@ pub fn draw(record: &ExecutionRecord, run: &[LogEntry], now: Timestamp) -> Marku
     let start = run.first().map_or(record.summary.created_at, |entry| entry.at);
     let end = record.summary.ended_at.unwrap_or(now);
     html! {
-        div.scroll {
+        div.scroll tabindex="0" role="region" aria-label="Activities over time" {
             table.timeline {
                 thead { tr {
                     th scope="col" { "Activity" } th scope="col" { "State" }
