@@ -96,6 +96,19 @@ struct WorkerArgs {
     worker: Option<PathBuf>,
 }
 
+/// A media file to look at.
+#[derive(Clone, Debug, Args)]
+struct FileArgs {
+    /// A file, or s3://bucket/key
+    file: String,
+    /// Data folder of the embedded daemon whose buckets are meant
+    #[arg(long, default_value = "reelmill-data", value_name = "DIR")]
+    data: PathBuf,
+    /// Ask the S3 of the AWS environment, whatever runs here
+    #[arg(long)]
+    aws: bool,
+}
+
 /// Runs the command line of this process.
 #[must_use]
 pub fn main() -> ExitCode {

@@ -13,7 +13,7 @@ use serde::Serialize;
 use serde_json::Value;
 
 use super::output::Output;
-use super::{CliError, Exit, WorkerArgs, local, probe, validate};
+use super::{CliError, Exit, FileArgs, WorkerArgs, local, probe, validate};
 use crate::engine::ActivityState;
 use crate::model::media::MediaInfo;
 use crate::model::plan::{ActivityKind, Plan};
@@ -38,8 +38,8 @@ pub(super) struct PlanArgs {
     worker: WorkerArgs,
     /// Workflow file
     workflow: PathBuf,
-    /// A file, or s3://bucket/key
-    file: String,
+    #[command(flatten)]
+    file: FileArgs,
     /// Set a parameter of the workflow
     #[arg(long, value_name = "NAME=VALUE", value_parser = super::run::pair)]
     set: Vec<(String, String)>,
@@ -64,7 +64,7 @@ struct Step {
 pub(super) async fn plan(args: PlanArgs, output: Output) -> Result<Exit, CliError> {
     let workflow = validate::load(&args.workflow, None, output)?;
     let info = probe::look(&args.worker, &args.file, false).await?;
-    let input = input(&args.file, &info, &workflow)?;
+    let input = input(&args.file.file, &info, &workflow)?;
     let given: BTreeMap<String, String> = args.set.into_iter().collect();
     let params = workflow::params(&workflow.plan, &given, &BTreeMap::new())
         .map_err(|failure| CliError { exit: Exit::Usage, ..failure.into() })?;

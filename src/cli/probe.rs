@@ -1,6 +1,6 @@
 //! `reelmill probe`: what a media file holds.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -9,7 +9,7 @@ use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 use super::output::Output;
-use super::{CliError, Exit, WorkerArgs, local};
+use super::{CliError, Exit, FileArgs, WorkerArgs, local};
 use crate::daemon::open_object;
 use crate::model::media::MediaInfo;
 use crate::model::work::{Analysis, Report, Work};
@@ -24,12 +24,15 @@ const LIMIT: Duration = Duration::from_secs(120);
 const DECODING: Duration = Duration::from_secs(6 * 60 * 60);
 
 /// Say what a media file holds.
+///
+/// `s3://bucket/key` is an object of the embedded daemon whose data folder is DIR, where one runs, else of the S3 that the
+/// AWS environment (AWS_ENDPOINT_URL, AWS_PROFILE, …) leads to.
 #[derive(Debug, Args)]
 pub(super) struct ProbeArgs {
     #[command(flatten)]
     worker: WorkerArgs,
-    /// A file, or s3://bucket/key
-    file: String,
+    #[command(flatten)]
+    file: FileArgs,
     /// Measure loudness too (decodes the audio)
     #[arg(long)]
     loudness: bool,
@@ -46,10 +49,14 @@ pub(super) async fn probe(args: ProbeArgs, output: Output) -> Result<Exit, CliEr
 }
 
 /// What a file, or an object `s3://bucket/key`, holds; with `loudness` measured, its audio is decoded.
-pub(super) async fn look(worker: &WorkerArgs, file: &str, loudness: bool) -> Result<MediaInfo, CliError> {
-    let input = match local::parse_location(file) {
+pub(super) async fn look(worker: &WorkerArgs, file: &FileArgs, loudness: bool) -> Result<MediaInfo, CliError> {
+    let input = match local::parse_location(&file.file) {
         Some(location) => {
-            let objects = local::s3().await;
+            let embedded = if file.aws { None } else { local::embedded(&file.data).await? };
+            let objects = match embedded {
+                Some(objects) => objects,
+                None => local::s3().await,
+            };
             let object = InputObject {
                 location: location?,
                 size_bytes: None,
@@ -59,7 +66,7 @@ pub(super) async fn look(worker: &WorkerArgs, file: &str, loudness: bool) -> Res
             };
             open_object(&objects, &object).await?
         }
-        None => open_file(&PathBuf::from(file))?,
+        None => open_file(Path::new(&file.file))?,
     };
     let mut signals = local::Signals::catch()?;
     let (pool, _) = local::pool(worker, 0).await?;

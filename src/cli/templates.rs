@@ -6,7 +6,7 @@ use clap::{Args, Subcommand};
 use serde_json::{Value, json};
 
 use super::output::Output;
-use super::{CliError, Exit, WorkerArgs, probe, validate};
+use super::{CliError, Exit, FileArgs, WorkerArgs, probe, validate};
 use crate::daemon::source::{load_templates, template_files};
 use crate::template::{Fits, Template, Templates, fits};
 use crate::yaml::Diagnostic;
@@ -34,8 +34,8 @@ enum Action {
     Fit {
         #[command(flatten)]
         worker: WorkerArgs,
-        /// A file, or s3://bucket/key
-        file: String,
+        #[command(flatten)]
+        file: FileArgs,
         /// Tell of those left out too, and why
         #[arg(long)]
         all: bool,
@@ -64,7 +64,7 @@ pub(super) async fn templates(args: TemplatesArgs, output: Output) -> Result<Exi
                 fits.left_out.clear();
             }
             if output.json {
-                let mut answer = json!({ "type": "template_fits", "file": file });
+                let mut answer = json!({ "type": "template_fits", "file": file.file });
                 if let (Some(answer), Ok(Value::Object(fits))) = (answer.as_object_mut(), serde_json::to_value(&fits)) {
                     answer.extend(fits);
                 }

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use serde_json::{Value, json};
 
-use crate::support::{Daemon, fixture, last_json, repository, run, run_ok, wait_for, worker_script};
+use crate::support::{Daemon, fixture, last_json, reelmill, repository, run, run_ok, wait_for, worker_script};
 
 const QUICK: &str = "
 name: quick
@@ -209,6 +209,17 @@ fn every_mistake_of_a_workflow_that_is_put_is_told() {
         error["error"]["chain"].as_array().unwrap().iter().map(|one| one.as_str().unwrap()).collect();
     assert!(chain.len() >= 2 && chain[0].starts_with("2:1: error["), "{error:#}");
     assert!(chain.iter().any(|one| one.starts_with("4:") && one.contains("snapshot")), "{error:#}");
+}
+
+#[test]
+fn an_object_of_the_embedded_daemon_is_looked_at_by_its_address() {
+    let place = Place::new(QUICK, "");
+    let daemon = place.start();
+    daemon.put(&tiny(), "s3://uploads/other/a.mp4");
+    let probed = run(reelmill().args(["probe", "--json", "s3://uploads/other/a.mp4", "--data"]).arg(&daemon.data));
+    assert_eq!(probed.status.code(), Some(0), "{probed:?}");
+    let info = last_json(&String::from_utf8(probed.stdout).unwrap());
+    assert!(info["video"][0]["codec"].is_string(), "{info:#}");
 }
 
 #[test]
