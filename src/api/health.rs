@@ -12,10 +12,14 @@ pub(super) async fn healthz() -> &'static str {
     "ok\n"
 }
 
-/// Whether the daemon can do work.
+/// Whether the daemon can do work: 503 where it reaches no store, has no room, or drains.
 #[utoipa::path(get, path = "/readyz", tag = "operation", operation_id = "readiness",
     responses((status = 200, body = String, content_type = "text/plain; charset=utf-8")), security(()))]
 pub(super) async fn readyz(State(context): State<Context>) -> Result<&'static str, Problem> {
+    if context.live.is_draining() {
+        let detail = "the daemon is draining: it claims no more jobs and ends when those that run have ended";
+        return Err(Problem::new(StatusCode::SERVICE_UNAVAILABLE, "CLI0022", detail));
+    }
     match context.store.is_idle().await {
         Ok(_) if context.scratch.shortage().is_some() => {
             Err(Problem::new(StatusCode::SERVICE_UNAVAILABLE, "WORKER0013", "the disk of the scratch folder is full"))

@@ -30,10 +30,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
-use axum::extract::{DefaultBodyLimit, Request};
-use axum::http::StatusCode;
-use axum::middleware::{Next, from_fn, from_fn_with_state};
+use axum::body::Body;
+use axum::extract::{DefaultBodyLimit, Request, State};
+use axum::http::{StatusCode, header};
+use axum::middleware::{Next, from_fn, from_fn_with_state, map_response_with_state};
 use axum::response::{IntoResponse, Response};
+use futures::StreamExt;
 use hyper_util::service::TowerToHyperService;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
@@ -56,7 +58,7 @@ pub use problem::{Finding, Problem};
 /// Connections at once; more wait. Each who follows an execution has one.
 const CONNECTIONS: usize = 2_048;
 
-/// How long open streams may hold up a shutdown.
+/// How long open requests may hold up a shutdown.
 const DRAIN: Duration = Duration::from_secs(2);
 
 /// How long a request may take until its answer begins, its body included: the longest wait for a result, and some more.
@@ -137,8 +139,18 @@ pub(crate) async fn in_time(request: Request, next: Next) -> Response {
     })
 }
 
+/// Ends event streams when `stop` says so: they hold up nothing, and who followed one asks again elsewhere.
+async fn ends_with(State(stop): State<CancellationToken>, response: Response) -> Response {
+    let streams = response.headers().get(header::CONTENT_TYPE).is_some_and(|kind| kind == "text/event-stream");
+    if !streams {
+        return response;
+    }
+    response.map(|body| Body::from_stream(body.into_data_stream().take_until(stop.cancelled_owned())))
+}
+
 /// Serves `routes` on `listener` until told to stop.
 pub async fn serve(listener: TcpListener, routes: Router, stop: CancellationToken) {
+    let routes = routes.layer(map_response_with_state(stop.clone(), ends_with));
     let service = TowerToHyperService::new(routes);
     http::serve("the API", listener, service, Limits { connections: CONNECTIONS, drain: DRAIN }, stop).await;
 }

@@ -1,6 +1,8 @@
-//! Progress as it happens, for whoever watches. Watching is free to miss marks: the store has what counts.
+//! What is so at this moment, for whoever watches: progress as it happens, and whether the daemon drains. Watching is free
+//! to miss marks: the store has what counts.
 
 use tokio::sync::broadcast;
+use tokio_util::sync::CancellationToken;
 
 use crate::model::ExecutionId;
 use crate::store::Progress;
@@ -18,11 +20,14 @@ pub struct Mark {
 
 /// Sender and source of receivers of marks.
 #[derive(Clone, Debug)]
-pub struct Live(broadcast::Sender<Mark>);
+pub struct Live {
+    marks: broadcast::Sender<Mark>,
+    draining: CancellationToken,
+}
 
 impl Default for Live {
     fn default() -> Self {
-        Self(broadcast::channel(1024).0)
+        Self { marks: broadcast::channel(1024).0, draining: CancellationToken::new() }
     }
 }
 
@@ -30,12 +35,23 @@ impl Live {
     /// Tells whoever watches.
     pub fn tell(&self, mark: Mark) {
         // Nobody watching is fine.
-        let _ = self.0.send(mark);
+        let _ = self.marks.send(mark);
     }
 
     /// Marks from now on.
     #[must_use]
     pub fn watch(&self) -> broadcast::Receiver<Mark> {
-        self.0.subscribe()
+        self.marks.subscribe()
+    }
+
+    /// Says that the daemon claims no more jobs and will end.
+    pub fn drain(&self) {
+        self.draining.cancel();
+    }
+
+    /// Whether that was said.
+    #[must_use]
+    pub fn is_draining(&self) -> bool {
+        self.draining.is_cancelled()
     }
 }

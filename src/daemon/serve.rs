@@ -2,6 +2,9 @@
 //!
 //! Start: open the store, take back what an earlier life left, listen, then work. End: claim no more and finish what
 //! runs for as long as `worker.drain` says; what runs longer is stopped and handed back.
+//!
+//! **Invariant**: whoever asks is answered until no job runs any more. What is submitted or uploaded during a drain is in
+//! the store, and waits there for the next start.
 
 use std::collections::HashMap;
 use std::net::SocketAddr;
@@ -10,8 +13,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::net::TcpListener;
-use tokio::sync::oneshot;
 use tokio::task::JoinSet;
+use tokio::time::{Instant, timeout_at};
 use tokio_util::sync::CancellationToken;
 
 use super::catalog::WorkflowFolder;
@@ -44,6 +47,8 @@ use crate::workflow::Evaluator;
 const LOOK: Duration = Duration::from_secs(1);
 /// How long stopped jobs and open requests then have to end.
 const LAST_WORDS: Duration = Duration::from_secs(15);
+/// What of it is kept for open requests, however long jobs take to stop.
+const CLOSING: Duration = Duration::from_secs(3);
 
 /// What the API is given.
 pub struct Served {
@@ -239,8 +244,9 @@ impl Daemon {
         self.s3.as_ref().filter(|s3| s3.new_keys).map(|s3| &s3.keys)
     }
 
-    /// Works until `end`, then drains; `now` cuts the drain short. `api` is given the listener of the API. A part that
-    /// ends before it was told to ends the daemon: it would go on without what it is for.
+    /// Works until `end`, then drains; `now` cuts the drain short. `api` is given the listener of the API, and a token
+    /// that says when the drain is over. A part that ends before it was told to ends the daemon: it would go on without
+    /// what it is for.
     pub async fn work<F>(
         self,
         api: impl FnOnce(TcpListener, Served, CancellationToken) -> F,
@@ -274,6 +280,8 @@ impl Daemon {
             clock: Arc::clone(&host.clock),
         };
         let shutdown = Shutdown { soft: end.clone(), hard: CancellationToken::new() };
+        // When nobody is answered any more.
+        let closing = CancellationToken::new();
         let mut parts = Parts::default();
         parts.start("reaper", reaper::run(Arc::clone(&host), shutdown.hard.clone()));
         parts.start("retention", retention::run(Arc::clone(&host), retention, end.clone()));
@@ -300,14 +308,14 @@ impl Daemon {
             notify::run(Arc::clone(&host.store), Arc::clone(&host.clock), sender, patience, shutdown.hard.clone());
         parts.start("notifications", outbox);
         let served = Served { host: Arc::clone(&host), intake: intake.clone(), catalog: Arc::clone(&catalog) };
-        let api = api(listener, served, end.clone());
+        let api = api(listener, served, closing.clone());
         parts.start("API", api);
         // Whatever puts an object there: the endpoint, the console, an execution.
         if let Some(buckets) = &local {
             buckets.announce_to(Arc::new(intake.clone()));
         }
         if let (Some(s3), Some(buckets)) = (s3, local.clone()) {
-            let stop = end.clone();
+            let stop = closing.clone();
             parts.start("S3 endpoint", async move { endpoint::serve(s3.listener, buckets, &s3.keys, stop).await });
         }
         parts.start("workflows", follow(catalog, local, end.clone()));
@@ -321,22 +329,28 @@ impl Daemon {
             let stop = end.clone();
             parts.start("event queue", async move { sqs::Consumer::new(settings, intake).await.run(stop).await });
         }
-        let (jobs, jobs_ended) = oneshot::channel::<()>();
+        let jobs_ended = CancellationToken::new();
+        let jobs = jobs_ended.clone().drop_guard();
         let scheduling = scheduler::run(Arc::clone(&host), shutdown.clone());
         parts.start("scheduler", async move {
             scheduling.await;
             drop(jobs);
         });
         let fault = parts.watch(&end).await;
+        host.live.drain();
         end.cancel();
         tokio::select! {
-            _ = jobs_ended => {}
+            () = jobs_ended.cancelled() => {}
             () = now.cancelled() => {}
             () = tokio::time::sleep(drain) => {}
         }
         shutdown.hard.cancel();
+        let last = Instant::now() + LAST_WORDS;
+        // Jobs that are handed back are still looked at; where one hangs, the end comes all the same.
+        let _ = timeout_at(last - CLOSING, jobs_ended.cancelled()).await;
+        closing.cancel();
         // Everything is at least once, so what does not end in time is dropped and done again.
-        if tokio::time::timeout(LAST_WORDS, parts.end()).await.is_err() {
+        if timeout_at(last, parts.end()).await.is_err() {
             tracing::warn!("the end was not awaited; the next start goes on from what is written down");
         }
         fault.map_or(Ok(()), |part| Err(ServeError::Ended { part }))

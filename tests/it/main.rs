@@ -13,6 +13,7 @@ mod cli;
 mod control;
 mod corpus;
 mod daemon;
+mod drain;
 mod endpoint;
 mod field_cases;
 mod installed;

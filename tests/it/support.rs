@@ -163,10 +163,20 @@ impl Daemon {
         self.child.wait().unwrap();
     }
 
-    /// Asks it to end and waits; the exit code.
-    pub fn end(mut self) -> Option<i32> {
+    /// Asks it to end.
+    pub fn ask_to_end(&self) {
         run_ok(Command::new("kill").args(["-TERM", &self.child.id().to_string()]));
+    }
+
+    /// Waits until it has ended; the exit code.
+    pub fn ended_with(mut self) -> Option<i32> {
         self.child.wait().unwrap().code()
+    }
+
+    /// Asks it to end and waits; the exit code.
+    pub fn end(self) -> Option<i32> {
+        self.ask_to_end();
+        self.ended_with()
     }
 
     /// A command that talks to it.
