@@ -16,7 +16,7 @@ use crate::yaml::{Diagnostic, Severity};
 /// Media type of problems.
 pub(super) const MEDIA_TYPE: &str = "application/problem+json";
 
-/// When to ask again where too much waits already, in seconds.
+/// When to ask again where too much waits already or something is away, in seconds.
 const ASK_AGAIN_S: u32 = 5;
 
 /// A problem: what went wrong with a request.
@@ -175,7 +175,7 @@ impl IntoResponse for Problem {
         let mut response = (status, [(header::CONTENT_TYPE, MEDIA_TYPE)], Json(&self)).into_response();
         // For who shows problems in another way: the console, to people.
         response.extensions_mut().insert(self);
-        if status == StatusCode::TOO_MANY_REQUESTS {
+        if matches!(status, StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE) {
             response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(ASK_AGAIN_S));
         }
         response

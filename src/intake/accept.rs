@@ -10,10 +10,46 @@ use crate::store::{EventOutcome, MatchDecision, NewExecution};
 use crate::telemetry::metrics::{self, Announced};
 use crate::workflow::{self, Workflow};
 
+/// An event, with what the workflows make of it.
+struct Decided {
+    event: ObjectEvent,
+    decisions: Vec<MatchDecision>,
+    starts: Vec<NewExecution>,
+    now: Timestamp,
+}
+
 impl Intake {
     /// Writes `event` down and starts what it matches. The same event may come again at any time.
     pub async fn accept(&self, event: ObjectEvent) -> Result<EventOutcome, IntakeError> {
-        let outcome = self.write_down(event).await;
+        let mut decided = self.decide_all(event).await;
+        if let Ok(starting) = &decided
+            && let Err(full) = self.admit_all(starting).await
+        {
+            decided = Err(full);
+        }
+        self.write_down(decided).await
+    }
+
+    /// Finds out whether what `event` starts has room in its queues, and keeps that room for it; the event itself follows
+    /// by [`Intake::accept_admitted`] at once.
+    pub(super) async fn make_room(&self, event: &ObjectEvent) -> Result<(), IntakeError> {
+        let room = self.admit_all(&self.decide_all(event.clone()).await?).await;
+        if matches!(room, Err(IntakeError::Full { .. })) {
+            metrics::announced(Announced::Refused);
+        }
+        room
+    }
+
+    /// Like [`Intake::accept`], for an event that has room already.
+    pub(super) async fn accept_admitted(&self, event: ObjectEvent) -> Result<EventOutcome, IntakeError> {
+        self.write_down(self.decide_all(event).await).await
+    }
+
+    async fn write_down(&self, decided: Result<Decided, IntakeError>) -> Result<EventOutcome, IntakeError> {
+        let outcome = match decided {
+            Ok(decided) => self.record(decided).await,
+            Err(error) => Err(error),
+        };
         match &outcome {
             Ok(EventOutcome::Recorded(started)) if started.is_empty() => metrics::announced(Announced::Unmatched),
             Ok(EventOutcome::Recorded(_)) => metrics::announced(Announced::Started),
@@ -24,7 +60,8 @@ impl Intake {
         outcome
     }
 
-    async fn write_down(&self, mut event: ObjectEvent) -> Result<EventOutcome, IntakeError> {
+    /// What each active workflow makes of `event`.
+    async fn decide_all(&self, mut event: ObjectEvent) -> Result<Decided, IntakeError> {
         let workflows = self.catalog.active();
         let candidates: Vec<&Workflow> =
             workflows.iter().map(AsRef::as_ref).filter(|workflow| may_start(workflow, &event.object)).collect();
@@ -40,13 +77,22 @@ impl Intake {
         let mut decisions = Vec::new();
         for workflow in workflows.iter() {
             let (start, reason) = self.decide(workflow, &event, &lineage, now);
-            let matched = start.is_some();
-            if matched && let Some((queue, waiting)) = self.backlog.admit(&self.store, &workflow.plan).await? {
+            decisions.push(MatchDecision { workflow: workflow.name.clone(), matched: start.is_some(), reason });
+            starts.extend(start);
+        }
+        Ok(Decided { event, decisions, starts, now })
+    }
+
+    async fn admit_all(&self, decided: &Decided) -> Result<(), IntakeError> {
+        for start in &decided.starts {
+            if let Some((queue, waiting)) = self.backlog.admit(&self.store, &start.plan).await? {
                 return Err(IntakeError::Full { queue, waiting });
             }
-            starts.extend(start);
-            decisions.push(MatchDecision { workflow: workflow.name.clone(), matched, reason });
         }
+        Ok(())
+    }
+
+    async fn record(&self, Decided { event, decisions, starts, now }: Decided) -> Result<EventOutcome, IntakeError> {
         let nothing = starts.is_empty().then(|| reasons(&decisions));
         let outcome = self.store.record_event(&identity(&event), &event, decisions, starts, now).await?;
         tracing::debug!(object = %event.object.location, shape = event.shape, ?outcome, "event");

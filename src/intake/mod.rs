@@ -96,12 +96,16 @@ impl From<IntakeError> for Failure {
 /// bucket that no workflow watches is not written down.
 #[async_trait]
 impl EventSink for Intake {
+    async fn admit(&self, event: &ObjectEvent) -> Result<(), Failure> {
+        Ok(self.make_room(event).await?)
+    }
+
     async fn created(&self, event: ObjectEvent) -> Result<(), Failure> {
         let bucket = &event.object.location.bucket;
         let watched = |workflow: &Arc<Workflow>| workflow.trigger.as_ref().is_some_and(|t| t.bucket == *bucket);
         let workflows = self.catalog.active();
         if workflows.iter().any(watched) {
-            self.accept(event).await?;
+            self.accept_admitted(event).await?;
         } else if !workflows.iter().any(|workflow| workflow.buckets().any(|named| named == bucket)) {
             // What lands in a bucket of outputs is most likely an output.
             tracing::info!(object = %event.object.location, "an upload started nothing: no workflow names its bucket");

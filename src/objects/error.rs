@@ -111,6 +111,15 @@ pub enum ObjectError {
         #[source]
         source: Box<Failure>,
     },
+    /// Its event would not be recorded now, so it did not become visible.
+    #[error("OBJ0018: {object} is not taken now; nothing was stored, upload it again later")]
+    Refused {
+        /// Where it should go.
+        object: ObjectLocation,
+        /// Why.
+        #[source]
+        source: Box<Failure>,
+    },
     /// A condition of the request does not hold.
     #[error("OBJ0014: {object} does not meet the request's condition")]
     Precondition {
@@ -183,6 +192,7 @@ impl ObjectError {
             Self::NoUpload { .. } => "OBJ0015",
             Self::InvalidPart { .. } => "OBJ0016",
             Self::KeyPair { .. } => "OBJ0017",
+            Self::Refused { .. } => "OBJ0018",
         }
     }
 }
@@ -200,9 +210,12 @@ impl From<ObjectError> for Failure {
             | E::NoUpload { .. }
             | E::InvalidPart { .. } => (Class::Fatal, Blame::Definition),
             E::AccessDenied { .. } | E::Credentials { .. } | E::KeyPair { .. } => (Class::Fatal, Blame::Infrastructure),
-            E::Unreachable { .. } | E::Full { .. } | E::Io { .. } | E::Service { .. } | E::Event { .. } => {
-                (Class::Retry, Blame::Infrastructure)
-            }
+            E::Unreachable { .. }
+            | E::Full { .. }
+            | E::Io { .. }
+            | E::Service { .. }
+            | E::Event { .. }
+            | E::Refused { .. } => (Class::Retry, Blame::Infrastructure),
         };
         let code = error.code();
         let text = error.to_string();

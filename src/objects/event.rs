@@ -7,6 +7,12 @@ use crate::model::{Failure, ObjectEvent};
 /// Receiver of "object created" events.
 #[async_trait]
 pub trait EventSink: Send + Sync {
+    /// Whether the event could be persisted now; asked before the object becomes visible. `event` is what
+    /// [`EventSink::created`] will be told, without its sequencer and time. By default nothing is refused beforehand.
+    async fn admit(&self, _event: &ObjectEvent) -> Result<(), Failure> {
+        Ok(())
+    }
+
     /// Persists the event. The upload is acknowledged only after this answered `Ok`, and the same event may come again.
     async fn created(&self, event: ObjectEvent) -> Result<(), Failure>;
 }

@@ -120,8 +120,8 @@ fn a_retry_can_change_a_parameter() {
     assert!(log.contains("\"by\":\"API\"") && log.contains("\"width\":50"), "{log}");
 }
 
-#[test]
-fn a_queue_that_holds_enough_refuses_uploads_for_now() {
+#[tokio::test]
+async fn a_queue_that_holds_enough_refuses_uploads_for_now_and_stores_nothing_of_them() {
     let place = Place::new(QUICK, "queues: { default: { waiting: 2 } }");
     let daemon = place.start();
     ask(&daemon, &["queues", "pause", "default"]);
@@ -132,11 +132,31 @@ fn a_queue_that_holds_enough_refuses_uploads_for_now() {
     };
     let third = put("s3://uploads/in/c.mp4");
     assert_eq!(third.status.code(), Some(3), "{third:?}");
+    assert!(String::from_utf8_lossy(&third.stderr).contains("EVT0005: queue default holds 2"), "{third:?}");
+    let (http, url) = (reqwest::Client::new(), format!("{}/uploads/uploads/in/d.mp4", daemon.api));
+    let drop_file = async || {
+        let request = http.put(&url).header("sec-fetch-site", "same-origin").body(std::fs::read(tiny()).unwrap());
+        request.send().await.unwrap()
+    };
+    // The second time is as the first: nothing is in the way of it.
+    for _ in 0..2 {
+        let refused = drop_file().await;
+        assert_eq!(refused.status(), 503);
+        assert!(refused.headers().contains_key("retry-after"), "{refused:?}");
+        let problem: Value = serde_json::from_str(&refused.text().await.unwrap()).unwrap();
+        assert_eq!(problem["code"], "EVT0005", "{problem}");
+        assert!(problem["detail"].as_str().unwrap().contains("nothing was stored"), "{problem}");
+    }
     assert_eq!(daemon.executions().len(), 2);
+    assert_eq!(daemon.bucket("uploads"), ["in/a.mp4", "in/b.mp4"]);
     ask(&daemon, &["queues", "resume", "default"]);
     daemon.ended(2);
     wait_for("the third", || put("s3://uploads/in/c.mp4").status.success().then_some(()));
-    assert_eq!(daemon.ended(3).len(), 3);
+    daemon.ended(3);
+    while drop_file().await.status() == 503 {
+        tokio::task::yield_now().await;
+    }
+    assert_eq!(daemon.ended(4).len(), 4);
 }
 
 #[test]

@@ -21,12 +21,17 @@ impl From<ObjectError> for S3Error {
             ObjectError::ReadOnly { .. } | ObjectError::AccessDenied { .. } => S3ErrorCode::AccessDenied,
             // The client should try again.
             ObjectError::Event { .. } | ObjectError::Full { .. } => S3ErrorCode::ServiceUnavailable,
+            ObjectError::Refused { .. } => S3ErrorCode::SlowDown,
             _ => S3ErrorCode::InternalError,
         };
         if matches!(code, S3ErrorCode::InternalError | S3ErrorCode::ServiceUnavailable) {
             tracing::warn!(error = &error as &dyn std::error::Error, "a request to the S3 endpoint failed");
         }
-        Self::with_message(code, error.to_string())
+        let reason = match &error {
+            ObjectError::Event { source, .. } | ObjectError::Refused { source, .. } => format!(" ({source})"),
+            _ => String::new(),
+        };
+        Self::with_message(code, format!("{error}{reason}"))
     }
 }
 

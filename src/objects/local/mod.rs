@@ -5,7 +5,7 @@
 //!
 //! **Invariant**: an object appears by one rename of a file that is whole and on disk; what is not yet whole lies in
 //! `.reelmill`, which is no bucket and under which no key lies; the event of an upload is told after the rename and
-//! before the upload is acknowledged.
+//! before the upload is acknowledged, and where it would be refused there is no rename.
 //!
 //! Deliberately absent: versions, and watching folders for files put by hand.
 
@@ -170,7 +170,8 @@ impl LocalBuckets {
         .await
     }
 
-    /// Makes a staged file visible and tells its event. Answers only after the event was persisted.
+    /// Makes a staged file visible and tells its event, unless the event would be refused. Answers only after the event
+    /// was persisted.
     pub async fn place(
         &self,
         staged: Staged,
@@ -178,24 +179,45 @@ impl LocalBuckets {
         placement: Placement,
     ) -> Result<Head, ObjectError> {
         let target = object.clone();
-        let event_name = placement.event;
-        let (head, sequencer) = self.blocking(move |folders| folders.place(&staged, &target, placement)).await?;
-        let Some(sink) = self.sink.get() else { return Ok(head) };
-        let event = ObjectEvent {
-            object: InputObject {
-                location: object.clone(),
-                size_bytes: Some(head.size_bytes),
-                etag: Some(head.etag.clone()),
-                version: None,
-                metadata: head.metadata.clone(),
-            },
-            name: event_name.to_owned(),
-            sequencer: Some(sequencer),
-            time: Some(self.clock.now()),
-            shape: "embedded".to_owned(),
+        let Some(sink) = self.sink.get() else {
+            return self
+                .blocking(move |folders| folders.place(&staged, &target, placement))
+                .await
+                .map(|(head, _)| head);
         };
+        let mut event = self.event(&staged, object, &placement).await?;
+        sink.admit(&event).await.map_err(|e| ObjectError::Refused { object: object.clone(), source: Box::new(e) })?;
+        let (head, sequencer) = self.blocking(move |folders| folders.place(&staged, &target, placement)).await?;
+        event.object.size_bytes = Some(head.size_bytes);
+        event.object.etag = Some(head.etag.clone());
+        event.object.metadata.clone_from(&head.metadata);
+        event.sequencer = Some(sequencer);
+        event.time = Some(self.clock.now());
         sink.created(event).await.map_err(|e| ObjectError::Event { object: object.clone(), source: Box::new(e) })?;
         Ok(head)
+    }
+
+    /// The event that a staged file will have; its place in the order comes with the object.
+    async fn event(
+        &self,
+        staged: &Staged,
+        object: &ObjectLocation,
+        placement: &Placement,
+    ) -> Result<ObjectEvent, ObjectError> {
+        let file = tokio::fs::metadata(staged.path()).await.map_err(|e| ObjectError::io("write", object, e))?;
+        Ok(ObjectEvent {
+            object: InputObject {
+                location: object.clone(),
+                size_bytes: Some(file.len()),
+                etag: Some(placement.etag.clone().unwrap_or_else(|| staged.md5().to_owned())),
+                version: None,
+                metadata: placement.metadata.clone(),
+            },
+            name: placement.event.to_owned(),
+            sequencer: None,
+            time: None,
+            shape: "embedded".to_owned(),
+        })
     }
 
     /// A page of a bucket's keys.
