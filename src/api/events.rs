@@ -1,4 +1,4 @@
-//! `/v1/events`: the ledger, newest first; of one object, to tell why its upload started something or did not.
+//! `/v1/events`: pages of the ledger, newest first; of one object, to tell why its upload started something or did not.
 
 use axum::Json;
 use axum::extract::State;
@@ -8,7 +8,7 @@ use super::executions::page_of;
 use super::extract::Asked;
 use super::{Context, Problem};
 use crate::model::{ExecutionId, InputObject, ObjectLocation};
-use crate::store::{EventRecord, MatchDecision};
+use crate::store::{EventFilter, EventRecord, MatchDecision};
 
 /// An entry of the ledger.
 #[derive(Clone, Debug, Serialize, Deserialize, utoipa::ToSchema)]
@@ -35,7 +35,7 @@ pub struct EventView {
 
 impl From<EventRecord> for EventView {
     fn from(record: EventRecord) -> Self {
-        let EventRecord { at, event, decisions, executions, duplicates, unreadable, body } = record;
+        let EventRecord { seq: _, at, event, decisions, executions, duplicates, unreadable, body } = record;
         let (object, name, shape) = match event {
             Some(event) => (Some(event.object), Some(event.name), Some(event.shape)),
             None => (None, None, None),
@@ -44,11 +44,13 @@ impl From<EventRecord> for EventView {
     }
 }
 
-/// Entries of the ledger.
+/// A page of the ledger.
 #[derive(Clone, Debug, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct EventList {
     /// Newest first.
     pub items: Vec<EventView>,
+    /// Cursor of the next page; absent on the last one.
+    pub next: Option<i64>,
 }
 
 /// Which entries.
@@ -62,6 +64,9 @@ pub(super) struct ListQuery {
     /// Only of the object with this key, with `bucket`.
     #[param(required = false)]
     key: Option<String>,
+    /// `next` of the page before.
+    #[param(required = false)]
+    cursor: Option<i64>,
     /// At most so many.
     #[param(required = false, minimum = 1, maximum = 1000)]
     limit: Option<u32>,
@@ -72,7 +77,7 @@ pub(super) struct ListQuery {
     params(ListQuery), responses((status = 200, body = EventList)))]
 pub(super) async fn list(
     State(context): State<Context>,
-    Asked(ListQuery { bucket, key, limit }): Asked<ListQuery>,
+    Asked(ListQuery { bucket, key, cursor: before, limit }): Asked<ListQuery>,
 ) -> Result<Json<EventList>, Problem> {
     let object = match (bucket, key) {
         (Some(bucket), Some(key)) => Some(ObjectLocation { bucket, key }),
@@ -80,6 +85,10 @@ pub(super) async fn list(
         _ => return Err(Problem::bad_request("an object is named by both `bucket` and `key`")),
     };
     let limit = page_of(limit)?;
-    let items = context.store.events(object, limit).await?.into_iter().map(EventView::from).collect();
-    Ok(Json(EventList { items }))
+    // One more than asked for tells whether there is a next page.
+    let mut records = context.store.events(EventFilter { object, before, limit: limit + 1 }).await?;
+    let more = records.len() > limit as usize;
+    records.truncate(limit as usize);
+    let next = if more { records.last().map(|last| last.seq) } else { None };
+    Ok(Json(EventList { items: records.into_iter().map(EventView::from).collect(), next }))
 }

@@ -11,10 +11,10 @@ use super::format::{Ago, bytes, part};
 use super::page::{Page, Part, nothing};
 use crate::api::{Problem, extract};
 use crate::model::{ObjectLocation, Timestamp};
-use crate::store::{EventRecord, MatchDecision};
+use crate::store::{EventFilter, EventRecord, MatchDecision};
 
 /// Entries on a page.
-const PAGE: u32 = 100;
+const PAGE: usize = 100;
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
@@ -23,6 +23,8 @@ pub(super) struct Asked {
     key: String,
     /// `s3://bucket/key`, as people copy it.
     object: String,
+    /// Only entries older than this one.
+    before: Option<i64>,
 }
 
 impl Asked {
@@ -45,7 +47,11 @@ pub(super) async fn list(
     extract::Asked(asked): extract::Asked<Asked>,
 ) -> Result<Markup, Problem> {
     let object = asked.object()?;
-    let entries = context.store.events(object.clone(), PAGE).await?;
+    let limit = u32::try_from(PAGE).unwrap_or(u32::MAX) + 1;
+    let filter = EventFilter { object: object.clone(), before: asked.before, limit };
+    let mut entries = context.store.events(filter).await?;
+    let next = if entries.len() > PAGE { entries.get(PAGE - 1).map(|last| last.seq) } else { None };
+    entries.truncate(PAGE);
     let now = context.clock.now();
     let shown = object.as_ref().map(ToString::to_string).unwrap_or_default();
     let content = html! {
@@ -60,6 +66,9 @@ pub(super) async fn list(
         section #list data-swap {
             @if entries.is_empty() { (none(object.as_ref())) }
             @for entry in &entries { (row(entry, now)) }
+            @if let Some(next) = next {
+                p.more { a.button href={ "/events?object=" (part(&shown)) "&before=" (next) } rel="next" { "Older" } }
+            }
         }
     };
     let live = Some(String::new());

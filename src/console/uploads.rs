@@ -28,7 +28,7 @@ use crate::config::Scope;
 use crate::intake::Catalog;
 use crate::model::{ObjectLocation, Timestamp};
 use crate::objects::{Incoming, OCTET_STREAM, Revision};
-use crate::store::EventRecord;
+use crate::store::{EventFilter, EventRecord};
 use crate::workflow::Workflow;
 
 /// Longest key, in bytes, as S3 has it.
@@ -215,7 +215,7 @@ pub(super) async fn follow(
     Asked(upload): Asked<Upload>,
 ) -> Result<Json<Value>, Problem> {
     let object = destination(&context, place)?;
-    let entries = context.store.events(Some(object), ENTRIES).await?;
+    let entries = context.store.events(EventFilter { object: Some(object), before: None, limit: ENTRIES }).await?;
     let entry = entries.into_iter().find(|entry| is_of(entry, &upload));
     let executions = entry.as_ref().map(|entry| &entry.executions);
     let reasons = entry.as_ref().map(|entry| &entry.decisions);

@@ -18,7 +18,7 @@ use uuid::Uuid;
 use super::Host;
 use crate::engine::{LogEntry, LogEvent};
 use crate::model::{ExecutionId, ExecutionState, Failure, Timestamp};
-use crate::store::{EventRecord, ExecutionRecord, Hint, StoreError, whole_log};
+use crate::store::{EventFilter, EventRecord, ExecutionRecord, Hint, StoreError, whole_log};
 use crate::telemetry::traces;
 
 /// Events of one object among which an execution's is looked for.
@@ -46,7 +46,8 @@ pub(super) fn run(host: Arc<Host>, stop: CancellationToken) -> impl Future<Outpu
 async fn trace(host: &Host, id: ExecutionId) -> Result<Vec<SpanData>, StoreError> {
     let Some(record) = host.store.execution(id).await? else { return Ok(Vec::new()) };
     let log = whole_log(host.store.as_ref(), id).await?;
-    let events = host.store.events(Some(record.summary.input.location.clone()), EVENTS).await?;
+    let object = Some(record.summary.input.location.clone());
+    let events = host.store.events(EventFilter { object, before: None, limit: EVENTS }).await?;
     let event = events.iter().find(|event| event.executions.contains(&id));
     Ok(spans(&record, event, &log))
 }

@@ -9,6 +9,7 @@
 
 mod fault;
 mod json;
+mod ledger;
 mod log;
 mod memory;
 mod notification;
@@ -32,6 +33,7 @@ use crate::model::{
     Timestamp,
 };
 
+pub use ledger::{Companion, EventFilter, EventIdentity, EventOutcome, EventRecord, MatchDecision};
 pub use log::whole_log;
 pub use notification::{Delivery, Notification, NotificationFilter, NotificationRecord};
 
@@ -130,56 +132,6 @@ pub struct NewExecution {
     pub cause: String,
 }
 
-/// What became of a match between an event and a workflow; kept in the ledger.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
-pub struct MatchDecision {
-    /// The workflow.
-    pub workflow: String,
-    /// Whether it starts.
-    pub matched: bool,
-    /// Why, or why not: the glob, the size, disabled.
-    pub reason: String,
-}
-
-/// What recording an event did.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum EventOutcome {
-    /// It is new; these executions were created with it.
-    Recorded(Vec<ExecutionId>),
-    /// The same upload was recorded before; nothing was done.
-    Duplicate,
-}
-
-/// Which upload an event announces; the ledger holds each once.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct EventIdentity {
-    /// What it is by itself.
-    pub own: String,
-    /// The other announcement that the same upload may have: where the ledger has it, its identity counts.
-    pub companion: Option<Companion>,
-}
-
-/// What another announcement of the same upload looks like, among the events of the object.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Companion {
-    /// Its event name.
-    pub name: &'static str,
-    /// Its `ETag`.
-    pub etag: Option<String>,
-}
-
-impl Companion {
-    /// Ledger entries of one object among which a companion is looked for.
-    pub const LOOK_BACK: u32 = 100;
-
-    /// Whether `event`, of the same object, is it.
-    #[must_use]
-    pub fn is(&self, event: &ObjectEvent) -> bool {
-        let versioned = event.object.version.as_deref().is_some_and(|version| version != "null");
-        !versioned && event.name == self.name && event.object.etag == self.etag
-    }
-}
-
 /// A queue, with what it holds now.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct QueueStatus {
@@ -259,25 +211,6 @@ impl Claimant {
     pub fn serves(&self, queue: &str) -> bool {
         self.queues.is_empty() || self.queues.iter().any(|served| served == queue)
     }
-}
-
-/// A ledger entry.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct EventRecord {
-    /// When it was recorded.
-    pub at: Timestamp,
-    /// The event, absent for a message that no shape fits.
-    pub event: Option<ObjectEvent>,
-    /// What each workflow made of it.
-    pub decisions: Vec<MatchDecision>,
-    /// Executions it started.
-    pub executions: Vec<ExecutionId>,
-    /// Later deliveries of the same upload.
-    pub duplicates: u32,
-    /// Why no shape fits, for such a message.
-    pub unreadable: Option<String>,
-    /// The message as received (at most 4 KiB of it), for such a message.
-    pub body: Option<String>,
 }
 
 /// A job handed to a worker.
@@ -551,8 +484,8 @@ pub trait Store: Send + Sync {
     /// Log entries with a sequence above `after`, in order.
     async fn log(&self, id: ExecutionId, after: u64, limit: u32) -> Result<Vec<LogEntry>, StoreError>;
 
-    /// Ledger entries, newest first; of one object where it is given.
-    async fn events(&self, object: Option<ObjectLocation>, limit: u32) -> Result<Vec<EventRecord>, StoreError>;
+    /// A page of ledger entries, newest first.
+    async fn events(&self, filter: EventFilter) -> Result<Vec<EventRecord>, StoreError>;
 
     /// Notifications whose time has come: the oldest undelivered one of each (execution, target). In a store that others
     /// share nobody else gets them for [`DELIVERY_LEASE`].

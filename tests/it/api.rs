@@ -111,6 +111,41 @@ async fn a_job_answers_with_its_result_when_it_is_waited_for() {
 }
 
 #[tokio::test]
+async fn the_ledger_is_read_to_its_end_page_by_page() {
+    const UPLOADS: usize = 101;
+    let place = Place::new();
+    for n in 0..UPLOADS {
+        let url = format!("{}/uploads/uploads/clip-{n}", place.daemon.api);
+        let request = place.http.put(url).header("sec-fetch-site", "same-origin").body("x");
+        assert_eq!(request.send().await.unwrap().status(), StatusCode::CREATED);
+    }
+    let mut keys = Vec::new();
+    let mut cursor = String::new();
+    loop {
+        let page = place.get(&format!("/v1/events?limit=40{cursor}")).await;
+        let items = page["items"].as_array().unwrap();
+        keys.extend(items.iter().map(|item| item["object"]["key"].as_str().unwrap().to_owned()));
+        let Some(next) = page["next"].as_i64() else { break };
+        assert_eq!(items.len(), 40, "only the last page is shorter");
+        cursor = format!("&cursor={next}");
+    }
+    let expected: Vec<_> = (0..UPLOADS).rev().map(|n| format!("clip-{n}")).chain(["clip.mp4".to_owned()]).collect();
+    assert_eq!(keys, expected);
+    let one = place.get("/v1/events?bucket=uploads&key=clip-7&limit=1").await;
+    assert_eq!((&one["items"][0]["object"]["key"], &one["next"]), (&json!("clip-7"), &Value::Null), "{one}");
+
+    let page = async |path: &str| {
+        let answer = place.http.get(format!("{}{path}", place.daemon.api)).send().await.unwrap();
+        answer.text().await.unwrap()
+    };
+    let newest = page("/events").await;
+    let (_, older) = newest.split_once("href=\"/events?object=&amp;before=").expect("a link to older entries");
+    let older = page(&format!("/events?before={}", older.split('"').next().unwrap())).await;
+    assert!(older.contains("uploads/clip-0<") && older.contains("uploads/clip.mp4<"), "{older}");
+    assert!(!older.contains("uploads/clip-1<") && !older.contains("rel=\"next\""), "{older}");
+}
+
+#[tokio::test]
 async fn jobs_are_submitted_stopped_and_prioritized_from_the_command_line() {
     let place = Place::new();
     let first = place.cli(&["jobs", "submit", "analysis", "s3://uploads/clip.mp4", "--queue", "bulk", "--wait", "60s"]);

@@ -20,7 +20,9 @@ use reelmill::objects::aws::sdk_config;
 use reelmill::objects::s3::S3Buckets;
 use reelmill::objects::{Head, Incoming, Listing, ObjectError, Objects, Published, Revision, SharedObjects};
 use reelmill::store::sqlite::SqliteStore;
-use reelmill::store::{Claimant, EventOutcome, EventRecord, ExecutionFilter, ExecutionSummary, SharedStore};
+use reelmill::store::{
+    Claimant, EventFilter, EventOutcome, EventRecord, ExecutionFilter, ExecutionSummary, SharedStore,
+};
 use reelmill::template::Templates;
 use reelmill::workflow::{self, Evaluator, Limits, Workflow};
 use serde_json::{Value, json};
@@ -72,7 +74,7 @@ async fn executions(store: &SharedStore) -> Vec<ExecutionSummary> {
 }
 
 async fn events(store: &SharedStore) -> Vec<EventRecord> {
-    store.events(None, 10_000).await.unwrap()
+    store.events(EventFilter { limit: 10_000, ..EventFilter::default() }).await.unwrap()
 }
 
 fn at(bucket: &str, key: &str) -> ObjectLocation {
@@ -428,7 +430,7 @@ async fn field_case_27_what_an_execution_publishes_does_not_start_its_workflow_a
     assert_eq!(second.len(), 1, "only the other workflow");
     let started = store.execution(second[0]).await.unwrap().unwrap().summary.workflow;
     assert_ne!(started, claim.plan.workflow);
-    let record = &store.events(Some(output), 1).await.unwrap()[0];
+    let record = &store.events(EventFilter { object: Some(output), before: None, limit: 1 }).await.unwrap()[0];
     let refused = record.decisions.iter().find(|d| d.workflow == claim.plan.workflow).unwrap();
     assert!(!refused.matched && refused.reason.contains("made by this workflow"), "{}", refused.reason);
 }

@@ -12,7 +12,7 @@ pub async fn field_case_01_an_upload_starts_each_workflow_once(world: World) {
     let EventOutcome::Recorded(executions) = record().await else { panic!("it is new") };
     assert_eq!(record().await, EventOutcome::Duplicate);
     assert_eq!(record().await, EventOutcome::Duplicate);
-    let ledger = world.store.events(None, 10).await.unwrap();
+    let ledger = ledger(&world, 10).await;
     assert_eq!(ledger.len(), 1);
     assert_eq!((ledger[0].duplicates, &ledger[0].executions), (2, &executions));
     assert_eq!((ledger[0].event.as_ref(), &ledger[0].decisions), (Some(&event), &matched("vod")));
@@ -40,7 +40,7 @@ pub async fn field_case_03_an_event_and_its_executions_are_recorded_together(wor
     let starts = vec![world.execution(&plan, "clip.mp4"), broken];
     let refused = world.store.record_event(&identity(&event), &event, matched("vod"), starts, world.now()).await;
     assert!(matches!(refused, Err(StoreError::Illegal(_))), "{refused:?}");
-    assert!(world.store.events(None, 10).await.unwrap().is_empty());
+    assert!(ledger(&world, 10).await.is_empty());
     assert!(world.claim().await.is_none());
     let starts = vec![world.execution(&plan, "clip.mp4")];
     let again = world.store.record_event(&identity(&event), &event, matched("vod"), starts, world.now()).await.unwrap();
@@ -273,17 +273,41 @@ pub async fn executions_are_listed_newest_first_and_filtered(world: World) {
     assert_eq!(list(ExecutionFilter { before: Some(ids[3]), ..both }).await, [2]);
 }
 
-pub async fn the_ledger_is_listed_by_object(world: World) {
+pub async fn the_ledger_is_listed_by_object_and_in_pages(world: World) {
     for key in ["a.mp4", "b.mp4"] {
         let event = event(key);
         world.store.record_event(&identity(&event), &event, Vec::new(), Vec::new(), world.now()).await.unwrap();
     }
     let newer = ObjectEvent { sequencer: Some("2".to_owned()), ..event("a.mp4") };
     world.store.record_event(&identity(&newer), &newer, Vec::new(), Vec::new(), world.now()).await.unwrap();
-    let found = world.store.events(Some(object("a.mp4").location), 10).await.unwrap();
+    let of = EventFilter { object: Some(object("a.mp4").location), before: None, limit: 10 };
+    let found = world.store.events(of.clone()).await.unwrap();
     let sequencers: Vec<_> = found.iter().map(|e| e.event.as_ref().unwrap().sequencer.clone().unwrap()).collect();
     assert_eq!(sequencers, ["2", "1"]);
-    assert_eq!(world.store.events(None, 2).await.unwrap().len(), 2);
+    let older = world.store.events(EventFilter { before: Some(found[0].seq), ..of }).await.unwrap();
+    assert_eq!(older, found[1..]);
+    let all = ledger(&world, 10).await;
+    assert!(all.len() == 3 && all.is_sorted_by(|a, b| a.seq > b.seq), "{all:?}");
+    assert_eq!(ledger(&world, 2).await, all[..2]);
+    let rest = EventFilter { before: Some(all[1].seq), limit: 2, ..EventFilter::default() };
+    assert_eq!(world.store.events(rest).await.unwrap(), all[2..]);
+}
+
+pub async fn text_with_nul_matches_nothing_and_breaks_nothing(world: World) {
+    world.start(&one("vod")).await;
+    let event = event("a.mp4");
+    world.store.record_event(&identity(&event), &event, Vec::new(), Vec::new(), world.now()).await.unwrap();
+    for (workflows, found) in [(vec!["\0"], 0), (vec!["vod\0"], 0), (vec!["\0", "vod"], 1)] {
+        let workflows = workflows.into_iter().map(str::to_owned).collect();
+        let filter = ExecutionFilter { workflows, limit: 10, ..ExecutionFilter::default() };
+        assert_eq!(world.store.executions(filter).await.unwrap().len(), found);
+    }
+    for (bucket, key) in [("\0", "a.mp4"), ("uploads", "a.mp4\0"), ("uploads", "\0")] {
+        let location = ObjectLocation { bucket: bucket.to_owned(), key: key.to_owned() };
+        assert!(world.store.lineage(&location).await.unwrap().is_empty());
+        let filter = EventFilter { object: Some(location), before: None, limit: 10 };
+        assert_eq!(world.store.events(filter).await.unwrap(), []);
+    }
 }
 
 pub async fn an_unreadable_message_is_kept_once_and_not_whole(world: World) {
@@ -291,7 +315,7 @@ pub async fn an_unreadable_message_is_kept_once_and_not_whole(world: World) {
     for body in ["{}", &long, "{}", &format!("{long} but another")] {
         world.store.record_unreadable(body, "no shape fits", world.now()).await.unwrap();
     }
-    let ledger = world.store.events(None, 10).await.unwrap();
+    let ledger = ledger(&world, 10).await;
     let bodies: Vec<_> = ledger.iter().map(|entry| entry.body.as_deref().unwrap()).collect();
     assert_eq!((bodies.len(), bodies[2]), (3, "{}"));
     assert_eq!((bodies[0].len(), bodies[1]), (4_095, bodies[0]));
@@ -542,7 +566,7 @@ pub async fn field_case_26_what_is_old_goes_and_what_is_not_stays(world: World) 
     assert!(world.store.execution(ended.execution).await.unwrap().is_none());
     assert!(world.store.execution(untold).await.unwrap().is_some(), "somebody has still to be told");
     assert!(world.store.execution(running).await.unwrap().is_some());
-    assert!(world.store.events(None, 10).await.unwrap()[0].executions.is_empty());
+    assert!(ledger(&world, 10).await[0].executions.is_empty());
     let now = world.wait(Duration::from_secs(1_000));
     assert_eq!(prune(now).await, Pruned { events: 1, ..Pruned::default() });
     let asked = request("a", "first");
@@ -663,7 +687,7 @@ pub async fn field_case_01_two_announcements_of_one_upload_start_it_once(world: 
     let both = futures::future::join_all(pair.iter().chain(&pair).map(record)).await;
     let recorded = both.iter().filter(|outcome| matches!(outcome, EventOutcome::Recorded(_))).count();
     assert_eq!(recorded, 1, "{both:?}");
-    assert_eq!(world.store.events(None, 10).await.unwrap()[0].duplicates, 3);
+    assert_eq!(ledger(&world, 10).await[0].duplicates, 3);
 }
 
 pub async fn queues_with_as_many_running_jobs_take_turns(world: World) {

@@ -23,8 +23,9 @@ use reelmill::model::{
 };
 use reelmill::store::sqlite::SqliteStore;
 use reelmill::store::{
-    Claim, Claimant, Companion, Delivery, EventIdentity, EventOutcome, ExecutionFilter, Heartbeat, Hint, MatchDecision,
-    NewExecution, NotificationFilter, Progress, Pruned, QueueChange, Request, Retention, SharedStore, StoreError,
+    Claim, Claimant, Companion, Delivery, EventFilter, EventIdentity, EventOutcome, EventRecord, ExecutionFilter,
+    Heartbeat, Hint, MatchDecision, NewExecution, NotificationFilter, Progress, Pruned, QueueChange, Request,
+    Retention, SharedStore, StoreError,
 };
 use serde_json::json;
 use support::{Conditions, activity, object, plan, target};
@@ -175,6 +176,11 @@ fn fatal() -> Failure {
     Failure::input("MEDIA0001", "not media")
 }
 
+/// The newest entries of the ledger.
+async fn ledger(world: &World, limit: u32) -> Vec<EventRecord> {
+    world.store.events(EventFilter { limit, ..EventFilter::default() }).await.unwrap()
+}
+
 /// One test per store and behaviour.
 macro_rules! conformance {
     ($($behaviour:ident)+) => {
@@ -230,7 +236,8 @@ conformance! {
     notes_are_logged_while_the_lease_holds
     a_log_is_read_in_pages
     executions_are_listed_newest_first_and_filtered
-    the_ledger_is_listed_by_object
+    the_ledger_is_listed_by_object_and_in_pages
+    text_with_nul_matches_nothing_and_breaks_nothing
     an_unreadable_message_is_kept_once_and_not_whole
     a_store_is_idle_when_nothing_is_left_to_do
     changes_are_hinted_at_once_they_can_be_read

@@ -39,9 +39,9 @@ use self::command::{Advance, Command, Target};
 use self::fault::Fault;
 use self::writer::WriterHandle;
 use super::{
-    Claim, Claimant, EventIdentity, EventOutcome, EventRecord, ExecutionFilter, ExecutionRecord, ExecutionSummary,
-    Heartbeat, Hint, MatchDecision, NewExecution, Notification, NotificationFilter, NotificationRecord, Progress,
-    Pruned, QueueChange, QueueStatus, Request, Retention, Store, StoreError,
+    Claim, Claimant, EventFilter, EventIdentity, EventOutcome, EventRecord, ExecutionFilter, ExecutionRecord,
+    ExecutionSummary, Heartbeat, Hint, MatchDecision, NewExecution, Notification, NotificationFilter,
+    NotificationRecord, Progress, Pruned, QueueChange, QueueStatus, Request, Retention, Store, StoreError,
 };
 use crate::engine::{Evaluate, Input, LogEntry, LogEvent, Outcome, Signal};
 use crate::model::{ExecutionId, Failure, JobId, ObjectEvent, ObjectLocation, OutputObject, Timestamp};
@@ -271,8 +271,8 @@ impl Store for PostgresStore {
         read::log(&self.pool, id, after, limit).await.map_err(|fault| fault.during("read a log"))
     }
 
-    async fn events(&self, object: Option<ObjectLocation>, limit: u32) -> Result<Vec<EventRecord>, StoreError> {
-        read::events(&self.pool, object.as_ref(), limit).await.map_err(|fault| fault.during("list events"))
+    async fn events(&self, filter: EventFilter) -> Result<Vec<EventRecord>, StoreError> {
+        read::events(&self.pool, &filter).await.map_err(|fault| fault.during("list events"))
     }
 
     async fn due_notifications(&self, limit: u32, now: Timestamp) -> Result<Vec<Notification>, StoreError> {

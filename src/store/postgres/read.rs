@@ -11,7 +11,7 @@ use crate::engine::{Execution, LogEntry, Replay};
 use crate::model::plan::Plan;
 use crate::model::{ExecutionId, ExecutionState, InputObject, JobId, JobState, ObjectLocation, Timestamp};
 use crate::store::unit::Seq;
-use crate::store::{EventRecord, ExecutionFilter, ExecutionRecord, ExecutionSummary, JobRecord};
+use crate::store::{EventFilter, EventRecord, ExecutionFilter, ExecutionRecord, ExecutionSummary, JobRecord};
 
 /// Most workflows, and executions per object, that a lineage looks at.
 const LINEAGE: usize = 32;
@@ -120,8 +120,9 @@ pub(super) async fn executions(pool: &PgPool, filter: &ExecutionFilter) -> Resul
              {newest}"
         )
     };
+    let workflows: Vec<_> = filter.workflows.iter().map(|name| codec::text(name).into_owned()).collect();
     let rows = sqlx::query(AssertSqlSafe(sql))
-        .bind(&filter.workflows)
+        .bind(workflows)
         .bind(filter.state.map(ExecutionState::as_str))
         .bind(filter.since.map(|at| at.0))
         .bind(before)
@@ -146,29 +147,27 @@ pub(super) async fn log(pool: &PgPool, id: ExecutionId, after: u64, limit: u32) 
 }
 
 /// See [`crate::store::Store::events`].
-pub(super) async fn events(
-    pool: &PgPool,
-    object: Option<&ObjectLocation>,
-    limit: u32,
-) -> Result<Vec<EventRecord>, Fault> {
+pub(super) async fn events(pool: &PgPool, filter: &EventFilter) -> Result<Vec<EventRecord>, Fault> {
     const COLUMNS: &str = "SELECT at, event, decisions, duplicates, unreadable, body,
-             ARRAY(SELECT id FROM executions WHERE executions.event = events.seq ORDER BY executions.seq)
-         FROM events";
-    let rows = if let Some(ObjectLocation { bucket, key }) = object {
+             ARRAY(SELECT id FROM executions WHERE executions.event = events.seq ORDER BY executions.seq), seq
+         FROM events WHERE seq < $1";
+    let (before, limit) = (filter.before.unwrap_or(i64::MAX), i64::from(filter.limit));
+    let rows = if let Some(ObjectLocation { bucket, key }) = &filter.object {
         let sql = format!(
-            "{COLUMNS} WHERE bucket IS NOT NULL AND md5(bucket || '/' || key) = md5($1 || '/' || $2)
-                 AND bucket = $1 AND key = $2 ORDER BY seq DESC LIMIT $3"
+            "{COLUMNS} AND bucket IS NOT NULL AND md5(bucket || '/' || key) = md5($3 || '/' || $4)
+                 AND bucket = $3 AND key = $4 ORDER BY seq DESC LIMIT $2"
         );
-        let query = sqlx::query(AssertSqlSafe(sql)).bind(codec::text(bucket).into_owned());
-        query.bind(codec::text(key).into_owned()).bind(i64::from(limit)).fetch_all(pool).await?
+        let query = sqlx::query(AssertSqlSafe(sql)).bind(before).bind(limit);
+        query.bind(codec::text(bucket).into_owned()).bind(codec::text(key).into_owned()).fetch_all(pool).await?
     } else {
-        let sql = format!("{COLUMNS} ORDER BY seq DESC LIMIT $1");
-        sqlx::query(AssertSqlSafe(sql)).bind(i64::from(limit)).fetch_all(pool).await?
+        let sql = format!("{COLUMNS} ORDER BY seq DESC LIMIT $2");
+        sqlx::query(AssertSqlSafe(sql)).bind(before).bind(limit).fetch_all(pool).await?
     };
     let mut page = Vec::with_capacity(rows.len());
     for row in &rows {
         let event: Option<String> = row.try_get(1)?;
         page.push(EventRecord {
+            seq: row.try_get(7)?,
             at: Timestamp(row.try_get(0)?),
             event: event.map(|text| codec::from_json("event", &text)).transpose()?,
             decisions: codec::from_json("decisions", row.try_get(2)?)?,

@@ -39,9 +39,9 @@ use self::fault::Fault;
 use self::reader::ReaderHandle;
 use self::writer::WriterHandle;
 use super::{
-    Claim, Claimant, EventIdentity, EventOutcome, EventRecord, ExecutionFilter, ExecutionRecord, ExecutionSummary,
-    Heartbeat, Hint, MatchDecision, NewExecution, Notification, NotificationFilter, NotificationRecord, Progress,
-    Pruned, QueueChange, QueueStatus, Request, Retention, Store, StoreError,
+    Claim, Claimant, EventFilter, EventIdentity, EventOutcome, EventRecord, ExecutionFilter, ExecutionRecord,
+    ExecutionSummary, Heartbeat, Hint, MatchDecision, NewExecution, Notification, NotificationFilter,
+    NotificationRecord, Progress, Pruned, QueueChange, QueueStatus, Request, Retention, Store, StoreError,
 };
 use crate::engine::{Evaluate, Input, LogEntry, LogEvent, Outcome};
 use crate::model::{ExecutionId, Failure, JobId, ObjectEvent, ObjectLocation, OutputObject, Timestamp};
@@ -242,8 +242,8 @@ impl Store for SqliteStore {
         self.ask("read a log", move |db| read::log(db, id, after, limit)).await
     }
 
-    async fn events(&self, object: Option<ObjectLocation>, limit: u32) -> Result<Vec<EventRecord>, StoreError> {
-        self.ask("list events", move |db| read::events(db, object.as_ref(), limit)).await
+    async fn events(&self, filter: EventFilter) -> Result<Vec<EventRecord>, StoreError> {
+        self.ask("list events", move |db| read::events(db, &filter)).await
     }
 
     async fn due_notifications(&self, limit: u32, now: Timestamp) -> Result<Vec<Notification>, StoreError> {

@@ -12,7 +12,7 @@ use crate::engine::LogEntry;
 use crate::model::plan::Plan;
 use crate::model::{ExecutionId, ExecutionState, InputObject, JobId, JobState, ObjectLocation, Timestamp};
 use crate::store::unit::Seq;
-use crate::store::{EventRecord, ExecutionFilter, ExecutionRecord, ExecutionSummary, JobRecord};
+use crate::store::{EventFilter, EventRecord, ExecutionFilter, ExecutionRecord, ExecutionSummary, JobRecord};
 
 /// Most workflows, and executions per object, that a lineage looks at.
 const LINEAGE: usize = 32;
@@ -107,22 +107,24 @@ pub(super) fn log(db: &Connection, id: ExecutionId, after: u64, limit: u32) -> R
 }
 
 /// See [`crate::store::Store::events`].
-pub(super) fn events(db: &Connection, object: Option<&ObjectLocation>, limit: u32) -> Result<Vec<EventRecord>, Fault> {
-    const COLUMNS: &str = "SELECT seq, at, event, decisions, duplicates, unreadable, body FROM events";
+pub(super) fn events(db: &Connection, filter: &EventFilter) -> Result<Vec<EventRecord>, Fault> {
+    const COLUMNS: &str = "SELECT seq, at, event, decisions, duplicates, unreadable, body FROM events WHERE seq < ?1";
+    let before = filter.before.unwrap_or(i64::MAX);
     let mut statement;
-    let mut rows = if let Some(ObjectLocation { bucket, key }) = object {
-        let sql = format!("{COLUMNS} WHERE bucket = ?1 AND key = ?2 ORDER BY seq DESC LIMIT ?3");
+    let mut rows = if let Some(ObjectLocation { bucket, key }) = &filter.object {
+        let sql = format!("{COLUMNS} AND bucket = ?3 AND key = ?4 ORDER BY seq DESC LIMIT ?2");
         statement = db.prepare_cached(&sql)?;
-        statement.query(params![bucket, key, limit])?
+        statement.query(params![before, filter.limit, bucket, key])?
     } else {
-        statement = db.prepare_cached(&format!("{COLUMNS} ORDER BY seq DESC LIMIT ?1"))?;
-        statement.query([limit])?
+        statement = db.prepare_cached(&format!("{COLUMNS} ORDER BY seq DESC LIMIT ?2"))?;
+        statement.query(params![before, filter.limit])?
     };
     let mut page = Vec::new();
     while let Some(row) = rows.next()? {
         let seq: i64 = row.get(0)?;
         let event: Option<String> = row.get(2)?;
         page.push(EventRecord {
+            seq,
             at: Timestamp(row.get(1)?),
             event: event.map(|text| codec::from_json("event", &text)).transpose()?,
             decisions: codec::from_json("decisions", &row.get::<_, String>(3)?)?,
