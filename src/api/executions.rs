@@ -97,13 +97,15 @@ pub(super) fn page_of(limit: Option<u32>) -> Result<u32, Problem> {
 
 /// One execution with its activities.
 #[utoipa::path(get, path = "/v1/executions/{id}", tag = "executions", operation_id = "show_execution",
-    params(("id" = ExecutionId, Path, description = "Its identifier")),
+    params(("id" = ExecutionId, Path, description = "Its identifier"), Wait),
     responses((status = 200, body = ExecutionView)))]
 pub(super) async fn show(
     State(context): State<Context>,
     Place(id): Place<ExecutionId>,
+    Asked(wait): Asked<Wait>,
 ) -> Result<Json<ExecutionView>, Problem> {
-    view(&context, id).await.map(Json)
+    let record = wait::ended(&context, id, wait.duration()?).await?;
+    Ok(Json(ExecutionView::from(&record)))
 }
 
 /// An execution to start.

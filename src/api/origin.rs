@@ -14,6 +14,9 @@ use axum::response::{IntoResponse, Response};
 use super::Problem;
 use super::auth::Tokens;
 
+/// A browser's word on where a request comes from.
+pub(crate) const FETCH_SITE: header::HeaderName = header::HeaderName::from_static("sec-fetch-site");
+
 /// Lets requests through that no foreign page can have made.
 pub async fn guard(State(tokens): State<Tokens>, request: Request, next: Next) -> Response {
     let foreign = match (request.method(), tokens.is_empty()) {
@@ -34,8 +37,11 @@ fn text(headers: &HeaderMap, name: header::HeaderName) -> Option<&str> {
     headers.get(name).map(|value| value.to_str().unwrap_or("?"))
 }
 
-/// Whether a browser says that the page is not one of ours.
+/// Whether a browser says that the page is not one of ours. Not every request tells its `Origin`.
 fn is_foreign(headers: &HeaderMap) -> bool {
+    if text(headers, FETCH_SITE).is_some_and(|site| !matches!(site, "same-origin" | "none")) {
+        return true;
+    }
     let Some(origin) = text(headers, header::ORIGIN) else { return false };
     let own = origin.split_once("://").map(|(_, host)| host);
     own.is_none() || own != text(headers, header::HOST)
@@ -76,6 +82,16 @@ mod tests {
             assert_eq!(names_this_machine(&headers(&[(header::HOST, host)])), own, "{host}");
         }
         assert!(names_this_machine(&HeaderMap::new()));
+    }
+
+    #[test]
+    fn a_page_of_another_site_is_foreign_even_where_it_tells_no_origin() {
+        for (site, foreign) in [("cross-site", true), ("same-site", true), ("same-origin", false), ("none", false)] {
+            assert_eq!(is_foreign(&headers(&[(FETCH_SITE, site)])), foreign, "{site}");
+        }
+        assert!(!is_foreign(&HeaderMap::new()), "no browser, no page");
+        let own = [(header::HOST, "a:1"), (header::ORIGIN, "http://b:1"), (FETCH_SITE, "same-origin")];
+        assert!(is_foreign(&headers(&own)), "both have to be ours");
     }
 
     #[test]

@@ -1,11 +1,12 @@
 //! `/v1/executions/{id}/stream`: the log from its beginning and progress as it happens, as server-sent events.
 //!
-//! Events: `log` (a line of the log), `progress` (a mark), and last `end` (the execution, whole).
+//! Events: `log` (a line of the log, whose number is its `id`), `progress` (a mark), and last `end` (the execution, whole).
 
 use std::convert::Infallible;
 use std::time::Duration;
 
 use axum::extract::State;
+use axum::http::HeaderMap;
 use axum::response::Sse;
 use axum::response::sse::{Event, KeepAlive};
 use futures::Stream;
@@ -24,18 +25,23 @@ const BATCH: u32 = 500;
 
 /// The log of an execution from its beginning, and its progress as it happens, until it ends.
 #[utoipa::path(get, path = "/v1/executions/{id}/stream", tag = "executions", operation_id = "follow_execution",
-    params(("id" = ExecutionId, Path, description = "Its identifier")),
+    params(
+        ("id" = ExecutionId, Path, description = "Its identifier"),
+        ("Last-Event-ID" = Option<u64>, Header, description = "Number of the last line that is known: the log goes on after it"),
+    ),
     responses((status = 200, body = String, content_type = "text/event-stream",
         description = "Events `log` (LogLine), `progress`, and last `end` (ExecutionView)")))]
 pub(super) async fn stream(
     State(context): State<Context>,
     Place(id): Place<ExecutionId>,
+    headers: HeaderMap,
 ) -> Result<Sse<impl Stream<Item = Result<Event, Infallible>>>, Problem> {
+    let after = known(&headers)?;
     executions::view(&context, id).await?;
     // A bounded channel: a slow client slows down its own follower and nobody else.
     let (sender, receiver) = mpsc::channel(64);
     tokio::spawn(async move {
-        if let Err(problem) = follow(&context, id, &sender).await {
+        if let Err(problem) = follow(&context, id, after, &sender).await {
             let _ = sender.send(event("error", &problem)).await;
         }
     });
@@ -45,10 +51,21 @@ pub(super) async fn stream(
     Ok(Sse::new(events).keep_alive(KeepAlive::default()))
 }
 
-async fn follow(context: &Context, id: ExecutionId, client: &mpsc::Sender<Event>) -> Result<(), Problem> {
+/// Number of the last line that the client has.
+fn known(headers: &HeaderMap) -> Result<u64, Problem> {
+    let Some(last) = headers.get("last-event-id") else { return Ok(0) };
+    let number = last.to_str().ok().and_then(|last| last.parse().ok());
+    number.ok_or_else(|| Problem::bad_request("Last-Event-ID: not the number of a line"))
+}
+
+async fn follow(
+    context: &Context,
+    id: ExecutionId,
+    mut after: u64,
+    client: &mpsc::Sender<Event>,
+) -> Result<(), Problem> {
     let mut hints = context.store.hints();
     let mut marks = context.live.watch();
-    let mut after = 0;
     loop {
         // Read before the log: what ended before the log was read has its last line in it.
         let view = executions::view(context, id).await?;
@@ -57,7 +74,7 @@ async fn follow(context: &Context, id: ExecutionId, client: &mpsc::Sender<Event>
             let Some(last) = entries.last() else { break };
             after = last.seq;
             for entry in &entries {
-                if client.send(event("log", &LogLine::from(entry))).await.is_err() {
+                if client.send(event("log", &LogLine::from(entry)).id(entry.seq.to_string())).await.is_err() {
                     return Ok(());
                 }
             }

@@ -15,6 +15,9 @@ use super::{Context, Finding, Problem};
 use crate::daemon::catalog::{Definition, WorkflowFolder};
 use crate::daemon::definitions::{ChangeError, Condition};
 
+/// Where definitions are checked; a workflow of that name is there for the other methods.
+pub(super) const VALIDATE: &str = "/v1/workflows/validate";
+
 /// A workflow.
 #[derive(Clone, Debug, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct WorkflowView {
@@ -114,7 +117,7 @@ pub(super) async fn show(
 ) -> Result<Response, Problem> {
     let definition = find(&context, &name)?;
     let known = tags(&headers, &header::IF_NONE_MATCH).unwrap_or_default();
-    if known.contains(&definition.digest()) {
+    if known.iter().any(|tag| tag.names(&definition.digest())) {
         return Ok((StatusCode::NOT_MODIFIED, tag(&definition)).into_response());
     }
     Ok(answer(StatusCode::OK, &definition))
@@ -188,6 +191,16 @@ pub(super) async fn validate(State(context): State<Context>, Text(text): Text) -
     }))
 }
 
+/// The workflow that is called so; its path is that of the check.
+pub(super) async fn show_validate(context: State<Context>, headers: HeaderMap) -> Result<Response, Problem> {
+    show(context, Place("validate".to_owned()), headers).await
+}
+
+/// The same, written.
+pub(super) async fn put_validate(context: State<Context>, headers: HeaderMap, text: Text) -> Result<Response, Problem> {
+    put(context, Place("validate".to_owned()), headers, text).await
+}
+
 async fn switch(context: &Context, name: String, enabled: bool, headers: &HeaderMap) -> Result<Response, Problem> {
     let condition = matching(headers);
     let asked = name.clone();
@@ -220,13 +233,57 @@ fn tag(definition: &Definition) -> [(HeaderName, String); 1] {
     [(header::ETAG, format!("\"{}\"", definition.digest()))]
 }
 
+/// What `If-Match` asks for. A weak tag says that something like it will do, which is not enough to replace it.
 fn matching(headers: &HeaderMap) -> Condition {
-    Condition { matches: tags(headers, &header::IF_MATCH), new: false }
+    let strong = |tags: Vec<Tag>| tags.into_iter().filter(|tag| !tag.weak).map(|tag| tag.text).collect();
+    Condition { matches: tags(headers, &header::IF_MATCH).map(strong), new: false }
 }
 
-/// Entity tags of a condition, without quotes; absent where it is not made.
-fn tags(headers: &HeaderMap, name: &HeaderName) -> Option<Vec<String>> {
-    let text = headers.get(name)?.to_str().unwrap_or_default();
-    let bare = |tag: &str| tag.trim().trim_start_matches("W/").trim_matches('"').to_owned();
-    Some(text.split(',').map(bare).collect())
+/// An entity tag of a condition.
+struct Tag {
+    /// Without quotes; `*` is any.
+    text: String,
+    /// Whether it is written `W/"…"`.
+    weak: bool,
+}
+
+impl Tag {
+    fn names(&self, digest: &str) -> bool {
+        self.text == "*" || self.text == digest
+    }
+}
+
+/// Entity tags of a condition, of all its headers; absent where it is not made.
+fn tags(headers: &HeaderMap, name: &HeaderName) -> Option<Vec<Tag>> {
+    let lines = headers.get_all(name).iter().map(|line| line.to_str().unwrap_or_default());
+    let tag = |tag: &str| {
+        let weak = tag.trim().strip_prefix("W/");
+        Tag { text: weak.unwrap_or(tag).trim().trim_matches('"').to_owned(), weak: weak.is_some() }
+    };
+    let tags: Vec<_> = lines.flat_map(|line| line.split(',')).map(tag).collect();
+    (!tags.is_empty()).then_some(tags)
+}
+
+#[cfg(test)]
+mod tests {
+    use axum::http::HeaderValue;
+
+    use super::*;
+
+    fn headers(name: &HeaderName, lines: &[&'static str]) -> HeaderMap {
+        lines.iter().map(|line| (name.clone(), HeaderValue::from_static(line))).collect()
+    }
+
+    #[test]
+    fn every_tag_of_every_header_counts_and_a_weak_one_replaces_nothing() {
+        let matches = |lines: &[&'static str]| matching(&headers(&header::IF_MATCH, lines)).matches;
+        assert_eq!(matches(&[]), None);
+        assert_eq!(matches(&["\"a\", \"b\"", "\"c\""]), Some(["a", "b", "c"].map(str::to_owned).to_vec()));
+        assert_eq!(matches(&["W/\"a\"", "W/\"b\", \"c\""]), Some(vec!["c".to_owned()]));
+        assert_eq!(matches(&["W/\"a\""]), Some(Vec::new()), "a condition that nothing meets");
+        assert_eq!(matches(&["*"]), Some(vec!["*".to_owned()]));
+        let known = tags(&headers(&header::IF_NONE_MATCH, &["W/\"a\"", "\"b\""]), &header::IF_NONE_MATCH).unwrap();
+        assert!(known.iter().any(|tag| tag.names("a")), "to have something like it is to have it");
+        assert!(known.iter().any(|tag| tag.names("b")) && !known.iter().any(|tag| tag.names("c")));
+    }
 }

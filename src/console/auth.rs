@@ -20,6 +20,7 @@ use super::{Context, assets};
 use crate::api::Problem;
 use crate::api::auth::name as scope_name;
 use crate::api::extract::{Asked, Sent};
+use crate::api::origin::FETCH_SITE;
 use crate::config::Scope;
 
 /// The cookie.
@@ -27,9 +28,6 @@ const COOKIE: &str = "reelmill_token";
 
 /// How long a browser keeps it, in seconds: a week.
 const KEPT_S: u32 = 7 * 86_400;
-
-/// A browser's word on where a request comes from.
-const FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
 
 /// Who looks at a page.
 #[derive(Clone, Copy, Debug)]

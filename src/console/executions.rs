@@ -14,6 +14,7 @@ use super::format::{Ago, bytes, duration, part};
 use super::page::{Page, Part, execution_state, nothing};
 use crate::api::{Problem, extract};
 use crate::intake::Catalog;
+use crate::model::plan::Plan;
 use crate::model::units::parse_duration;
 use crate::model::{ExecutionId, ExecutionState, Timestamp};
 use crate::store::{ExecutionFilter, ExecutionSummary};
@@ -193,7 +194,10 @@ fn row(one: &ExecutionSummary, now: Timestamp) -> Markup {
                 a href={ "/executions/" (one.id) } { (one.input.name()) }
                 small { (location.bucket) "/" (one.input.dir()) @if let Some(size) = one.input.size_bytes { " · " (bytes(size)) } }
             }
-            td { a.quiet href={ "/workflows/" (part(&one.workflow)) } { (one.workflow) } }
+            td {
+                @if Plan::single(&one.workflow).is_some() { (one.workflow) }
+                @else { a.quiet href={ "/workflows/" (part(&one.workflow)) } { (one.workflow) } }
+            }
             td { (execution_state(one.state)) }
             td { (Ago { at: one.created_at, now }) }
             td.number { (duration(took)) }

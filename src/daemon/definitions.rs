@@ -1,7 +1,7 @@
 //! Workflow files changed from outside: put, switched on and off.
 //!
-//! **Invariant**: what is written has compiled; a file is replaced whole or not at all; whoever says which version they
-//! replace never replaces another one.
+//! **Invariant**: what is written has compiled; a file is replaced whole or not at all, and a link to one never; whoever
+//! says which version they replace never replaces another one.
 
 use std::io::Write;
 use std::path::Path;
@@ -120,11 +120,13 @@ impl Condition {
     }
 }
 
+/// Replaces a file whole. A link stays one: what it points to is replaced, beside which it is written.
 fn write(path: &Path, text: &str) -> Result<(), ChangeError> {
     let failed = |source| ChangeError::Write { path: path.display().to_string(), source };
-    // No workflow file ends so: it is not read before it is whole.
-    let part = path.with_extension("yaml.part");
     let written = || {
+        let path = if path.is_symlink() { path.canonicalize()? } else { path.to_owned() };
+        // No workflow file ends so: it is not read before it is whole.
+        let part = path.with_extension("yaml.part");
         if let Some(folder) = path.parent() {
             std::fs::create_dir_all(folder)?;
         }
@@ -165,6 +167,33 @@ mod tests {
         catalog.switch("vod", true, &is(workflow::digest(&text))).unwrap();
         assert!(catalog.active()[0].enabled);
         assert!(matches!(catalog.switch("dov", true, &Condition::default()), Err(ChangeError::Missing(_))));
+    }
+
+    #[test]
+    fn a_link_stays_one_and_what_it_points_to_is_changed() {
+        use std::os::unix::fs::symlink;
+        let folder = tempfile::tempdir().unwrap();
+        let at = |name: &str| folder.path().join(name);
+        // As a ConfigMap is mounted: a link through a link to the folder of a version.
+        std::fs::create_dir_all(at("workflows/..2026")).unwrap();
+        std::fs::write(at("workflows/..2026/vod.yaml"), TEXT).unwrap();
+        symlink("..2026", at("workflows/..data")).unwrap();
+        symlink("..data/vod.yaml", at("workflows/vod.yaml")).unwrap();
+        symlink(at("gone.yaml"), at("workflows/other.yaml")).unwrap();
+        let catalog = WorkflowFolder::open(&at("workflows"), None).unwrap();
+        let read = || std::fs::read_to_string(at("workflows/..2026/vod.yaml")).unwrap();
+        let always = Condition::default();
+        catalog.switch("vod", false, &always).unwrap();
+        assert_eq!(read(), TEXT.replace("name:", "enabled: false\nname:"));
+        let changed = TEXT.replace("media", "films");
+        assert!(!catalog.put("vod", &changed, &always).unwrap());
+        assert_eq!(read(), changed);
+        let nowhere = catalog.put("other", &TEXT.replace("name: vod", "name: other"), &always);
+        assert!(matches!(nowhere, Err(ChangeError::Write { .. })), "{nowhere:?}");
+        for link in ["vod.yaml", "..data", "other.yaml"] {
+            assert!(at("workflows").join(link).is_symlink(), "{link}");
+        }
+        assert_eq!(std::fs::read_dir(at("workflows/..2026")).unwrap().count(), 1, "nothing is left beside it");
     }
 
     #[test]

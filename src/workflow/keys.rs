@@ -15,6 +15,8 @@ struct Written<'a> {
     draft: &'a Draft,
     span: Span,
     bucket: String,
+    /// The name, as a text with `${…}`; of a folder with a `/` behind it.
+    name: String,
     /// Prefix and name, as texts with `${…}`.
     key: String,
     /// Whether it is a folder: everything below it.
@@ -73,6 +75,7 @@ fn written(draft: &Draft) -> Vec<Written<'_>> {
         span,
         bucket: target.bucket.clone(),
         key: format!("{}{name}", target.prefix),
+        name,
         folder,
     };
     let track = files.vtt.map(|name| written(name, place("vtt"), false));
@@ -84,18 +87,21 @@ fn written(draft: &Draft) -> Vec<Written<'_>> {
 
 /// A name that no value of its expressions can make good.
 fn name(one: &Written<'_>, sink: &mut Sink<'_>) {
-    let Ok(pieces) = pieces(&one.key) else { return };
-    let stand_in: String = pieces
-        .iter()
-        .map(|piece| match piece {
-            Piece::Text(text) => text,
-            Piece::Escape => "${",
-            Piece::Expression(..) => "x",
-        })
-        .collect();
-    if let Err(why) = good_file(stand_in.trim_end_matches('/')) {
+    let (Some(name), Some(key)) = (stand_in(&one.name), stand_in(&one.key)) else { return };
+    let good = |text: &str| good_file(if one.folder { text.trim_end_matches('/') } else { text });
+    if let Err(why) = good(&name).and_then(|()| good(&key)) {
         sink.error("WF0303", one.span, format!("`{}` is not a key to write: {why}", one.key));
     }
+}
+
+/// A text with something harmless for each of its expressions; nothing where it cannot be read.
+fn stand_in(text: &str) -> Option<String> {
+    let piece = |piece: &Piece| match piece {
+        Piece::Text(text) => text.to_string(),
+        Piece::Escape => "${".to_owned(),
+        Piece::Expression(..) => "x".to_owned(),
+    };
+    Some(pieces(text).ok()?.iter().map(piece).collect())
 }
 
 /// An output that would start the workflow again.

@@ -99,6 +99,8 @@ mod tests {
             (json!({ "at": "1s", "wdith": 3 }), json!({ "output": { "bucket": "media" } }), "TPL0101"),
             (json!({ "at": "1s" }), json!({ "queue": "../x", "output": { "bucket": "media" } }), "WF0111"),
             (json!({ "at": "1s", "name": "../../x.jpg" }), json!({ "output": { "bucket": "media" } }), "WF0303"),
+            (json!({ "name": "" }), json!({ "output": { "bucket": "media", "prefix": "p/" } }), "WF0303"),
+            (json!({ "name": "a/" }), json!({ "output": { "bucket": "media" } }), "WF0303"),
             (json!({ "at": "1s" }), json!({ "priority": 11, "output": { "bucket": "media" } }), "WF0104"),
         ] {
             let compiled = single(ActivityKind::Snapshot, parameters.clone(), beside);

@@ -22,6 +22,7 @@ use crate::api::{Problem, executions};
 use crate::config::Scope;
 use crate::engine::{ActivityState, LogEntry, LogEvent};
 use crate::model::failure::{Blame, Class};
+use crate::model::plan::Plan;
 use crate::model::{ExecutionId, ExecutionState, Failure, JobState, Timestamp};
 use crate::store::{ExecutionRecord, whole_log};
 use crate::workflow::graph::{Mark, marked_svg};
@@ -109,7 +110,11 @@ fn head(record: &ExecutionRecord, run: &[LogEntry], visitor: Visitor, now: Times
     html! {
         div.head {
             div.title {
-                p.crumbs { a href="/" { "Executions" } " / " a href={ "/workflows/" (part(&summary.workflow)) } { (summary.workflow) } }
+                p.crumbs {
+                    a href="/" { "Executions" } " / "
+                    @if Plan::single(&summary.workflow).is_some() { (summary.workflow) }
+                    @else { a href={ "/workflows/" (part(&summary.workflow)) } { (summary.workflow) } }
+                }
                 h1 { (summary.input.name()) " " (execution_state(summary.state)) }
             }
             div.actions { (actions(record, &address, visitor)) }
