@@ -292,6 +292,7 @@ async fn what_cannot_be_is_refused_with_a_problem() {
         ("POST", "/v1/jobs", json, job(|job| job["input"]["key"] = json!("not-there.mp4")), 422, "OBJ"),
         ("POST", "/v1/jobs", json, job(|job| job["output"]["prefix"] = json!("../up/")), 422, "WF0|TPL0"),
         ("POST", "/v1/jobs", json, job(|job| job["parameters"]["name"] = json!("../x.jpg")), 422, "WF0|TPL0"),
+        ("POST", "/v1/jobs", json, job(|job| job["parameters"]["name"] = json!("")), 422, "WF0303"),
         ("POST", "/v1/jobs", json, job(|job| job["queue"] = json!("../q")), 422, "WF0111"),
         ("POST", "/v1/jobs", json, job(|job| job["queue"] = json!("a\r\nx: y")), 422, "WF0|TPL0"),
         ("PUT", "/v1/workflows/..%2F..%2Fvod", yaml, VOD.to_owned(), 422, "CLI0018"),
@@ -322,6 +323,7 @@ async fn what_cannot_be_is_refused_with_a_problem() {
         let base = format!("/v1/{kind}/{id}");
         [
             ("GET", base.clone(), None, String::new(), 404, "STORE0006"),
+            ("GET", format!("{base}?colour=red"), None, String::new(), 400, "CLI0003"),
             ("POST", format!("{base}/cancel"), None, String::new(), 404, "STORE0006"),
             ("PATCH", base, Some("application/json"), "{\"priority\": 3}".to_owned(), 404, "STORE0006"),
         ]
@@ -344,6 +346,53 @@ async fn what_cannot_be_is_refused_with_a_problem() {
     }
     assert_eq!(place.get("/v1/jobs").await["items"], json!([]), "nothing was submitted");
     assert!(!place.folder.path().join("vod.yaml").exists());
+}
+
+#[tokio::test]
+async fn a_workflow_may_be_called_as_what_checks_them() {
+    let place = Place::new();
+    let text = VOD.replace("name: vod", "name: validate").replace("in/**", "checked/**");
+    let url = format!("{}/v1/workflows/validate", place.daemon.api);
+    let yaml = |request: reqwest::RequestBuilder| request.header("content-type", "application/yaml").body(text.clone());
+    assert_eq!(place.http.get(&url).send().await.unwrap().status(), StatusCode::NOT_FOUND);
+    assert_eq!(yaml(place.http.put(&url)).send().await.unwrap().status(), StatusCode::CREATED);
+    assert_eq!(place.get("/v1/workflows/validate").await["yaml"], text);
+    let checked = json_of(yaml(place.http.post(&url)).send().await.unwrap()).await;
+    assert_eq!(checked["valid"], true, "{checked}");
+    let off = place.http.post(format!("{url}/disable")).send().await.unwrap();
+    assert_eq!(json_of(off).await["enabled"], false);
+}
+
+#[tokio::test]
+async fn who_follows_an_execution_goes_on_where_the_connection_broke() {
+    let place = Place::new();
+    let job = json_of(place.send(Method::POST, "/v1/jobs?wait=60s", &analysis()).await).await;
+    let id = job["id"].as_str().unwrap();
+    let follow = async |last: Option<&str>| {
+        let request = place.http.get(format!("{}/v1/executions/{id}/stream", place.daemon.api));
+        let request = last.iter().fold(request, |request, last| request.header("last-event-id", *last));
+        let answer = request.send().await.unwrap();
+        (answer.status(), answer.text().await.unwrap())
+    };
+    let numbers = |text: &str| -> Vec<u64> {
+        text.lines().filter_map(|line| line.strip_prefix("id:")?.trim().parse().ok()).collect()
+    };
+    let (_, whole) = follow(None).await;
+    let all = numbers(&whole);
+    assert!(all.len() > 2 && all[0] == 1 && all.is_sorted(), "{whole}");
+    let (_, rest) = follow(Some(&all[1].to_string())).await;
+    assert_eq!(numbers(&rest), all[2..]);
+    let (_, nothing) = follow(Some(&all[all.len() - 1].to_string())).await;
+    assert!(numbers(&nothing).is_empty() && nothing.contains("event: end"), "{nothing}");
+    assert_eq!(follow(Some("x")).await.0, StatusCode::BAD_REQUEST);
+
+    let page = async |path: String| {
+        let answer = place.http.get(format!("{}{path}", place.daemon.api)).send().await.unwrap();
+        answer.text().await.unwrap()
+    };
+    for shown in [page("/".to_owned()).await, page(format!("/executions/{id}")).await] {
+        assert!(shown.contains("job:analysis") && !shown.contains("/workflows/job"), "a job has no page: {shown}");
+    }
 }
 
 #[tokio::test]
