@@ -87,8 +87,10 @@ pub(super) fn hardware(video: &Node) -> Option<Hardware> {
 fn video(kind: ActivityKind, spec: &Node, container: Container) -> Option<Video> {
     let Some(node) = spec.get("video") else {
         return match kind {
-            _ if is_audio_only(container) || is_subtitles(container) => None,
+            _ if is_subtitles(container) => None,
+            // Nothing is lost unsaid: where there is video, a container that holds none refuses it.
             ActivityKind::Remux => Some(Video::Copy),
+            _ if is_audio_only(container) => None,
             _ => Some(Video::Encode(video_encode(kind, &Node::empty_map(spec.span), spec))),
         };
     };

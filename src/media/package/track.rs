@@ -23,6 +23,9 @@ const EARLY_S: f64 = 0.05;
 /// Share of a segment's length by which sound must outlast the picture to get a segment of its own.
 const LEAST_REST: f64 = 0.5;
 
+/// Sound alone that ends within this time gets no segment of its own, in seconds.
+const LEAST_TAIL_S: f64 = 0.5;
+
 /// How far the video of a rendition is, for the audio beside it.
 #[derive(Clone, Copy, Debug)]
 pub struct Beside {
@@ -285,7 +288,14 @@ impl<'a> Cutter<'a> {
         }
         let start_s = if self.start_s.is_finite() { self.start_s } else { 0.0 };
         let passed = |s: f64| ((s - start_s) / target_s).floor();
-        worth && passed(middle_s) > passed(since_s + EARLY_S)
+        worth && !self.is_tail(time_s - start_s) && passed(middle_s) > passed(since_s + EARLY_S)
+    }
+
+    /// Whether what follows this time of sound alone is too little for a segment, as far as the length is known.
+    fn is_tail(&self, time_s: f64) -> bool {
+        let least_s = LEAST_TAIL_S.min(self.manner.target_s * LEAST_REST);
+        let left_s = self.audio.as_ref().and_then(|audio| audio.duration_s).map(|duration_s| duration_s - time_s);
+        left_s.is_some_and(|left_s| (0.0..least_s).contains(&left_s))
     }
 
     const fn has_video(&self) -> bool {

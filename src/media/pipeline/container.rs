@@ -94,11 +94,17 @@ pub fn holds_rotation(format: &Format) -> bool {
     matches!(format.muxer, "mp4" | "mov")
 }
 
-/// Whether a format holds pictures that are attached to sound, such as a cover.
+/// Whether a format can hide what lies before its start.
+#[must_use]
+pub fn has_edit_lists(format: &Format) -> bool {
+    matches!(format.muxer, "mp4" | "mov" | "ipod")
+}
+
+/// Whether libav writes pictures that are attached to sound, such as a cover, into a format. Its muxer of QuickTime takes
+/// them and forgets them.
 #[must_use]
 pub fn holds_covers(format: &Format, codec: codec::Id) -> bool {
-    matches!(format.muxer, "mp4" | "mov" | "ipod" | "mp3" | "flac")
-        && matches!(codec, codec::Id::MJPEG | codec::Id::PNG)
+    matches!(format.muxer, "mp4" | "ipod" | "mp3" | "flac") && matches!(codec, codec::Id::MJPEG | codec::Id::PNG)
 }
 
 /// Whether a container holds audio only.

@@ -27,14 +27,15 @@ pub fn tags(inventory: &Inventory, output: &MediaOutput) -> Vec<(String, String)
         .collect()
 }
 
-/// Chapters that lie in the part of the source that `plan` takes; those of parts are not put together.
+/// Chapters that begin before the end of the part of the source that `plan` takes, in output time; those of parts are not
+/// put together.
 #[must_use]
 pub fn chapters(inventory: &Inventory, plan: &MediaPlan<'_>) -> Vec<Chapter> {
     let window = plan.window;
     let kept = plan.output.chapters && plan.splice.is_none();
     let origin_us = window.start_us() - inventory.start_us;
     let inside = inventory.info.chapters.iter().filter(|_| kept).filter_map(|chapter| {
-        let start_us = (microseconds(chapter.start_s) - origin_us).max(0);
+        let start_us = microseconds(chapter.start_s) - origin_us;
         let end_us = (microseconds(chapter.end_s) - origin_us).min(window.length_us().unwrap_or(i64::MAX));
         let title = chapter.title.clone().unwrap_or_default().replace('\0', "");
         (end_us > start_us).then_some(Chapter { start_us, end_us, title })
@@ -72,20 +73,24 @@ pub fn check(around: Surroundings<'_>, plan: &MediaPlan<'_>, totals: &[Totals]) 
     })
 }
 
-/// What of a copied video lies before the clip that was asked for, in words: copies begin at a keyframe.
+/// What of a copied video lies before what was asked for, in words: copies of a clip begin at a keyframe, and what an edit
+/// list of the source hides is copied with it.
 fn early(plan: &MediaPlan<'_>, totals: &[Totals]) -> Option<String> {
-    let copied = plan.video.as_ref().is_some_and(|(_, encode)| encode.is_none());
-    let (start_us, _) = totals.first().filter(|_| copied && plan.window.is_clip())?.span_us?;
-    if start_us >= -EARLY_US {
-        return None;
+    let video = totals.first().filter(|_| plan.copies_video())?;
+    let (start_us, _) = video.span_us.filter(|(start_us, _)| *start_us < -EARLY_US)?;
+    let early_s = seconds(-start_us);
+    let hides = container::has_edit_lists(&plan.format);
+    if !plan.window.is_clip() {
+        return (video.hidden > 0 && !hides).then(|| {
+            format!(
+                "the copied video of `{}` begins {early_s:.3} s before what the source shows of it: an edit list hides that \
+                 there, and the container {} has none",
+                plan.output.file, plan.format.name
+            )
+        });
     }
     let asked_s = plan.output.clip.map_or(0.0, |clip| clip.start_s);
-    let early_s = seconds(-start_us);
-    let shown = if container::holds_rotation(&plan.format) {
-        "players that know edit lists hide what lies before"
-    } else {
-        "what lies before is shown"
-    };
+    let shown = if hides { "players that know edit lists hide what lies before" } else { "what lies before is shown" };
     Some(format!(
         "the copied video of `{}` begins at the keyframe at {:.3} s, {early_s:.3} s before the clip: {shown}",
         plan.output.file,

@@ -20,9 +20,9 @@ use super::progress::Position;
 use super::window::Window;
 use crate::error::{MediaError, warning};
 use crate::geometry::Pixels;
-use crate::language;
 use crate::raw::{self, SideData};
 use crate::talk::Talk;
+use crate::{language, libav};
 
 /// Packets that may wait for the muxer.
 const DEPTH: usize = 64;
@@ -58,7 +58,7 @@ pub struct Spec {
 
 /// A chapter to write; times in microseconds of output time.
 pub struct Chapter {
-    /// Start.
+    /// Start; below zero where the output begins in the middle of it.
     pub start_us: i64,
     /// End.
     pub end_us: i64,
@@ -150,6 +150,8 @@ pub struct Totals {
     pub packets: u64,
     /// Bytes of payload.
     pub bytes: u64,
+    /// Packets that are not to be shown.
+    pub hidden: u64,
     /// First and last moment shown, in microseconds of output time.
     pub span_us: Option<(i64, i64)>,
     /// Pixels, for video.
@@ -170,6 +172,8 @@ pub struct Muxing<'a> {
     pub tags: Vec<(String, String)>,
     /// Chapters.
     pub chapters: Vec<Chapter>,
+    /// Whether the first stream may begin before zero and is shown from there on, so that chapters move with it.
+    pub shows_lead: bool,
     /// How far it is.
     pub position: &'a Position,
     /// For warnings.
@@ -219,9 +223,11 @@ impl Muxing<'_> {
                     held.push((stream, packet));
                 }
             }
-            let known = lanes.iter().all(|lane| lane.spec.is_some() || lane.ended);
+            let begun = |stream: usize| lanes[stream].ended || held.iter().any(|(of, _)| *of == stream);
+            let known = lanes.iter().all(|lane| lane.spec.is_some() || lane.ended) && (!self.shows_lead || begun(0));
             if muxer.is_none() && (known || held_bytes > MAX_HELD_BYTES) {
-                let mut opened = self.open(&mut lanes)?;
+                let lead_us = self.lead_us(&lanes, &held);
+                let mut opened = self.open(&mut lanes, lead_us)?;
                 for (stream, packet) in held.drain(..) {
                     self.write(&mut opened, &mut lanes[stream], packet)?;
                 }
@@ -236,7 +242,16 @@ impl Muxing<'_> {
         Ok(lanes.into_iter().map(|lane| lane.totals).collect())
     }
 
-    fn open(&self, lanes: &mut [Lane]) -> Result<Muxer, MediaError> {
+    /// How long before zero the file begins, in microseconds, where that is shown.
+    fn lead_us(&self, lanes: &[Lane], held: &[(usize, Packet)]) -> i64 {
+        let first = held.iter().find(|(stream, _)| *stream == 0).filter(|_| self.shows_lead);
+        let spec = lanes.first().and_then(|lane| lane.spec.as_ref());
+        let start = first.and_then(|(_, packet)| packet.pts().or(packet.dts())).zip(spec);
+        start.map_or(0, |(time, spec)| time.rescale(spec.time_base, rescale::TIME_BASE).min(0).saturating_neg())
+    }
+
+    /// Writes the header of a file that begins `lead_us` before zero.
+    fn open(&self, lanes: &mut [Lane], lead_us: i64) -> Result<Muxer, MediaError> {
         if lanes.iter().all(|lane| lane.spec.is_none()) {
             return Err(self.window.nothing("media"));
         }
@@ -259,9 +274,12 @@ impl Muxing<'_> {
         }
         muxer.set_metadata(self.tags.iter().cloned().collect());
         for (id, chapter) in (0_i64..).zip(&self.chapters) {
-            muxer
-                .add_chapter(id, rescale::TIME_BASE, chapter.start_us, chapter.end_us, &chapter.title)
-                .map_err(|e| self.failed(e))?;
+            let (start_us, end_us) = ((chapter.start_us + lead_us).max(0), chapter.end_us + lead_us);
+            if end_us > start_us {
+                muxer
+                    .add_chapter(id, rescale::TIME_BASE, start_us, end_us, &chapter.title)
+                    .map_err(|e| self.failed(e))?;
+            }
         }
         let options: Dictionary<'_> = self.format.options.iter().copied().collect();
         drop(muxer.write_header_with(options).map_err(|e| self.failed(e))?);
@@ -340,6 +358,7 @@ impl Totals {
     fn count(&mut self, packet: &Packet, base: Rational) {
         self.packets += 1;
         self.bytes += packet.size() as u64;
+        self.hidden += u64::from(libav::is_discarded(packet));
         let Some(pts) = packet.pts().or(packet.dts()) else { return };
         let start = pts.rescale(base, rescale::TIME_BASE);
         let end = (pts + packet.duration().max(0)).rescale(base, rescale::TIME_BASE);

@@ -359,21 +359,26 @@ fn denoise(strength: Denoise) -> String {
     .to_owned()
 }
 
-/// The canvas around the picture. `pad` may count colours by another matrix than the picture's: where that shows, it gets
-/// the picture as RGB.
+/// The canvas around the picture. `pad` may count colours by another matrix than the picture's, and black by another range:
+/// where that shows, it gets the picture as RGB.
 fn pad(fitted: Fitted, target: Target<'_>, tags: &Tags) -> String {
     let Fitted { out: Pixels { width, height }, x, y, .. } = fitted;
     let Color { red, green, blue } = target.background;
     let pad = format!("pad={width}:{height}:{x}:{y}:0x{red:02x}{green:02x}{blue:02x}");
-    if red == green && green == blue {
+    if red == green && green == blue && !(target.full_range && target.format.starts_with("yuv")) {
         return pad;
     }
-    let (rgb, matrix) = (rgb_format(target.format), scale_matrix(&tags.matrix));
-    let range = if target.full_range { "pc" } else { "tv" };
+    in_rgb(&pad, target.format, &tags.matrix, target.full_range)
+}
+
+/// `filter` over RGB between pictures of `format`, whose levels and matrix stay as they are.
+#[must_use]
+pub fn in_rgb(filter: &str, format: &str, matrix: &str, full_range: bool) -> String {
+    let (rgb, matrix) = (rgb_format(format), scale_matrix(matrix));
+    let range = if full_range { "pc" } else { "tv" };
     format!(
-        "scale=in_color_matrix={matrix}:in_range={range},format={rgb},{pad},\
-         scale=out_color_matrix={matrix}:out_range={range},format={}",
-        target.format
+        "scale=in_color_matrix={matrix}:in_range={range},format={rgb},{filter},\
+         scale=out_color_matrix={matrix}:out_range={range},format={format}"
     )
 }
 

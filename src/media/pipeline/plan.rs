@@ -184,7 +184,7 @@ impl<'a> MediaPlan<'a> {
                 _ => "audio or video",
             }));
         }
-        let pictures = pictures(output, inventory, &format, video.is_some());
+        let pictures = pictures(output, inventory, &format, video.is_some(), talk);
         let encoded = video.as_ref().is_some_and(|(_, encode)| encode.is_some());
         let window = Window::new(inventory.start_us, output.clip);
         audio.iter_mut().try_for_each(|sound| sound.level(window, splice.as_ref(), inputs, talk))?;
@@ -226,6 +226,12 @@ impl<'a> MediaPlan<'a> {
         })
     }
 
+    /// Whether its video is taken as it is.
+    #[must_use]
+    pub fn copies_video(&self) -> bool {
+        self.video.as_ref().is_some_and(|(_, encode)| encode.is_none())
+    }
+
     /// Number of streams in the file.
     #[must_use]
     pub const fn streams(&self) -> usize {
@@ -252,15 +258,24 @@ fn warn_of_languages(output: &MediaOutput, inventory: &Inventory, talk: &Talk) {
     }
 }
 
-/// The attached pictures that go into an output: with sound alone, and with everything that is taken as it is.
-fn pictures(output: &MediaOutput, inventory: &Inventory, format: &Format, with_video: bool) -> Vec<Track> {
+/// The attached pictures that go into an output: with sound alone, and with everything that is taken as it is. What the
+/// format has no place for is said.
+fn pictures(output: &MediaOutput, inventory: &Inventory, format: &Format, with_video: bool, talk: &Talk) -> Vec<Track> {
     let alone = !with_video && output.audio.is_some();
     let copied = matches!(output.video, Some(Video::Copy));
     if !output.metadata || !(alone || copied) {
         return Vec::new();
     }
     let held = |track: &&Track| container::holds_covers(format, track.parameters.id());
-    inventory.pictures.iter().filter(held).cloned().collect()
+    let (held, left_out): (Vec<_>, Vec<_>) = inventory.pictures.iter().partition(held);
+    for Track { index, codec, .. } in left_out {
+        let message = format!(
+            "the attached picture {index} ({codec}) was left out of `{}`: it has no place in the container {}",
+            output.file, format.name
+        );
+        talk.warn(warning::STREAM_LEFT_OUT, message);
+    }
+    held.into_iter().cloned().collect()
 }
 
 /// How long an output becomes, in seconds, where that is known.

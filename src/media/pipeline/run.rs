@@ -9,6 +9,7 @@ use reelmill::model::Failure;
 use reelmill::model::work::{Output, Pipeline, Produced, VideoEncode};
 
 use super::Surroundings;
+use super::container;
 use super::copy::Copying;
 use super::decode::Decoder;
 use super::demux::{self, Route};
@@ -376,6 +377,7 @@ impl Crew<'_> {
             window: plan.window,
             tags: finish::tags(self.inventory, plan.output),
             chapters: finish::chapters(self.inventory, plan),
+            shows_lead: plan.copies_video() && !container::has_edit_lists(&plan.format),
             position: &self.positions[index],
             talk: around.talk,
         };

@@ -4,7 +4,7 @@
 
 use ffmpeg_next::codec::Parameters;
 use ffmpeg_next::format::stream::Disposition;
-use ffmpeg_next::{Packet, Rational, Rescale, media, rescale};
+use ffmpeg_next::{Packet, Rational, Rescale, Stream, codec, media, rescale};
 use reelmill::model::media::{AudioStream, MediaInfo, Picture, Ratio, SubtitleStream, VideoStream};
 use reelmill::model::work::{Crop, Deinterlace, Tracks};
 
@@ -333,6 +333,16 @@ fn picture_track(opened: &Opened, picture: &Picture) -> Option<Track> {
     track(opened, picture.index, &picture.codec, None, None)
 }
 
+/// `text`: the tag of a track of text in MP4.
+const TEXT: u32 = u32::from_le_bytes(*b"text");
+
+/// Whether a stream is the text of the chapters, which libav reads and still lists.
+fn is_chapters(opened: &Opened, stream: &Stream<'_>) -> bool {
+    let parameters = libav::parameters(stream);
+    let named = stream.parameters().id() == codec::Id::BIN_DATA && parameters.codec_tag == TEXT;
+    named && opened.demuxer().nb_chapters() > 0
+}
+
 /// What a source holds besides its video, its audio, its subtitles and its attached pictures.
 fn others(opened: &Opened, video: Option<&VideoTrack>) -> Vec<String> {
     let streams = opened.demuxer().streams().enumerate();
@@ -343,6 +353,7 @@ fn others(opened: &Opened, video: Option<&VideoTrack>) -> Vec<String> {
             media::Type::Video => "video stream",
             media::Type::Audio | media::Type::Subtitle => return None,
             media::Type::Attachment => "attachment",
+            media::Type::Data if is_chapters(opened, &stream) => return None,
             _ => "data stream",
         };
         let codec = libav::codec_name(libav::parameters(&stream)).unwrap_or_else(|| "unknown".to_owned());

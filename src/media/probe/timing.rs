@@ -15,6 +15,9 @@ const TOLERANCE_SHARE: f64 = 0.02;
 /// Frame rates above this are clocks, not rates.
 const MAX_FRAME_RATE: f64 = 300.0;
 
+/// How far rounding to ticks moves a distance at most, with some room for what computes in floating point.
+const ROUNDING_TICKS: f64 = 1.5;
+
 /// Rates that measured ones are rounded to.
 const STANDARD_RATES: [(i32, i32); 14] = [
     (24_000, 1_001),
@@ -54,6 +57,8 @@ pub struct Cadence {
     pub rate: f64,
     /// Frames per second over everything looked at.
     pub mean_rate: f64,
+    /// Share by which rounding to ticks can make `rate` wrong.
+    pub precision: f64,
     /// Whether the distances vary.
     pub variable: bool,
     /// Frames looked at.
@@ -77,13 +82,15 @@ pub fn cadence(times: &[i64], base: Rational) -> Option<Cadence> {
         return None;
     }
     // Times are rounded to ticks, which moves each end of a distance by up to one.
-    let tolerance = (0.1 * typical).max(1.5);
+    let tolerance = (0.1 * typical).max(ROUNDING_TICKS);
     let (even, odd): (Vec<f64>, Vec<f64>) = steps.iter().partition(|step| (**step - typical).abs() <= tolerance);
     // A few gaps are splices and lost frames, not a cadence.
     let variable = odd.len() > 2 && odd.len() * 20 > steps.len();
     let counted = if variable { &steps } else { &even };
-    let rate = |steps: &[f64]| steps.len() as f64 / (steps.iter().sum::<f64>() * tick_s);
-    Some(Cadence { rate: rate(counted), mean_rate: rate(&steps), variable, frames: shown.len() })
+    let ticks = |steps: &[f64]| steps.iter().sum::<f64>();
+    let rate = |steps: &[f64]| steps.len() as f64 / (ticks(steps) * tick_s);
+    let precision = ROUNDING_TICKS / ticks(counted);
+    Some(Cadence { rate: rate(counted), mean_rate: rate(&steps), precision, variable, frames: shown.len() })
 }
 
 /// Distances between sorted times that differ.
@@ -106,6 +113,11 @@ pub fn frame_rate(average: Rational, base: Rational, cadence: Option<Cadence>) -
     let stated = [average, base].map(|rate| Ratio { num: rate.numerator(), den: rate.denominator() });
     let mut stated = stated.into_iter().filter(|rate| rate.den > 0 && rate.num > 0 && rate.value() <= MAX_FRAME_RATE);
     let Some(cadence) = cadence else { return stated.next() };
+    // An average counts the last frame, which the end of a clip cuts short; between frames that come evenly there is none.
+    let exact = |rate: &Ratio| (rate.value() / cadence.rate - 1.0).abs() <= cadence.precision;
+    if let Some(rate) = stated.clone().find(exact).filter(|_| !cadence.variable) {
+        return Some(rate);
+    }
     // The fewer frames, the more the length of the last one weighs.
     let tolerance = 0.02_f64.max(1.5 / cadence.frames as f64);
     let near = |rate: f64, measured: f64| (rate / measured - 1.0).abs() <= tolerance;
@@ -179,8 +191,24 @@ mod tests {
     }
 
     #[test]
+    fn a_last_frame_cut_short_does_not_bend_the_rate() {
+        let (tick, film) = (Rational(1, 12_800), Rational(25, 1));
+        for frames in [20, 62, 1_000] {
+            let even = cadence(&(0..frames).map(|n| n * 512).collect::<Vec<_>>(), tick);
+            let frames = i32::try_from(frames).unwrap();
+            // The last one lasts a quarter of the others.
+            let average = Rational(frames * 100, frames * 4 - 3);
+            assert_eq!(frame_rate(average, film, even), Some(Ratio { num: 25, den: 1 }), "{frames}");
+        }
+        // Where both may be meant, the average is.
+        let coarse = cadence(&(0..48).map(|n| n * 1001 / 24).collect::<Vec<_>>(), MS);
+        let ntsc = Rational(24_000, 1_001);
+        assert_eq!(frame_rate(ntsc, Rational(24, 1), coarse), Some(Ratio { num: 24_000, den: 1_001 }));
+    }
+
+    #[test]
     fn clocks_are_not_frame_rates() {
-        let cadence = Cadence { rate: 29.97, mean_rate: 29.9, variable: false, frames: 300 };
+        let cadence = Cadence { rate: 29.97, mean_rate: 29.9, precision: 0.000_01, variable: false, frames: 300 };
         let ntsc = Some(Ratio { num: 30_000, den: 1_001 });
         assert_eq!(frame_rate(Rational(1000, 1), Rational(90_000, 1), Some(cadence)), ntsc);
         assert_eq!(frame_rate(Rational(30_000, 1_001), Rational(60, 1), Some(cadence)), ntsc);

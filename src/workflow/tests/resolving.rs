@@ -134,6 +134,18 @@ fn a_rung_of_the_ladder_becomes_work() {
 }
 
 #[test]
+fn a_remux_into_a_container_of_sound_loses_no_picture_unsaid() {
+    let run = Run::new(
+        "name: w\noutput: { bucket: media }\nactivities:\n  a: { remux: { container: m4a } }\n  \
+         b: { remux: { container: m4a, video: none } }\n  c: { transcode: { container: m4a } }\n",
+        "a.mp4",
+    );
+    let taken = |name| media(&run.resolve(name).unwrap()).video.clone();
+    // A copy of video is what the worker refuses where there is some.
+    assert_eq!((taken("a"), taken("b"), taken("c")), (Some(Video::Copy), None, None));
+}
+
+#[test]
 fn pictures_become_work() {
     let run = Run::new(VOD, "incoming/holiday.mov");
     let Work::Pipeline(sprites) = run.resolve("sprites").unwrap().work else { panic!() };

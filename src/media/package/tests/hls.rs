@@ -38,6 +38,20 @@ fn segments_of_a_transport_stream_stand_alone_and_play_together() {
 }
 
 #[test]
+fn sound_alone_ends_with_no_crumb() {
+    for (seconds, expected) in [("8.1", vec![4.0, 4.1]), ("8.9", vec![4.0, 4.0, 0.9])] {
+        let folder = tempfile::tempdir().unwrap();
+        let tone = format!("sine=f=440:d={seconds}:r=48000");
+        let source = clip(&[&["-f", "lavfi", "-i", &tone, "-c:a", "aac"]], "a.m4a");
+        packaged(&[&source], folder.path(), 4.0).0.unwrap();
+        let durations: Vec<f32> = media(folder.path(), "rung-0").segments.iter().map(|s| s.duration).collect();
+        let near = durations.len() == expected.len()
+            && durations.iter().zip(&expected).all(|(found, expected)| (found - expected).abs() < 0.05);
+        assert!(near, "{durations:?} instead of {expected:?}");
+    }
+}
+
+#[test]
 fn keyframes_alone_are_all_there_and_decode() {
     let folder = tempfile::tempdir().unwrap();
     let source = clip(&[&PICTURE, &TONE, &KEYS, &["-bf", "2", "-c:a", "aac"]], "a.mp4");

@@ -1,15 +1,22 @@
 //! Sheets of small pictures.
 
 use ffmpeg_next::Rational;
+use ffmpeg_next::color::Range;
+use ffmpeg_next::format::Pixel;
 use ffmpeg_next::frame::Video as Frame;
 use reelmill::model::work::{Color, Sprite};
 
 use crate::error::MediaError;
 use crate::geometry::Pixels;
 use crate::pipeline::graph::{Graph, Input};
+use crate::pipeline::picture;
 
 /// Longest side of a sheet, in pixels: what every picture format holds.
 const MAX_SIDE: u32 = 16_000;
+
+/// Pixels and matrix of pictures that become JPEG.
+const JPEG: &str = "yuv420p";
+const JPEG_MATRIX: &str = "smpte170m";
 
 /// Pictures on their way to sheets.
 pub struct Sheets {
@@ -57,7 +64,9 @@ impl Sheets {
         let Sprite { margin, padding, color: Color { red, green, blue }, .. } = self.sprite;
         let tile =
             format!("tile={columns}x{rows}:margin={margin}:padding={padding}:color=0x{red:02x}{green:02x}{blue:02x}");
-        let mut graph = Graph::new(&[input], &format!("[in]{tile}[out]"))?;
+        let bare = margin > 0 || padding > 0 || !self.cells.len().is_multiple_of(columns as usize);
+        let graph = if bare && is_full_range(first) { picture::in_rgb(&tile, JPEG, JPEG_MATRIX, true) } else { tile };
+        let mut graph = Graph::new(&[input], &format!("[in]{graph}[out]"))?;
         for (time, mut cell) in (0..).zip(self.cells.drain(..)) {
             cell.set_pts(Some(time));
             graph.push("in", &cell)?;
@@ -66,6 +75,11 @@ impl Sheets {
         let moments = std::mem::take(&mut self.moments);
         Ok(graph.pull()?.map(|frame| Sheet { frame: Frame::from(frame), cell, moments, sprite: self.sprite }))
     }
+}
+
+/// Whether a picture is one of JPEG's, of which `tile` takes black for a dark grey.
+fn is_full_range(picture: &Frame) -> bool {
+    picture.format() == Pixel::YUV420P && picture.color_range() == Range::JPEG
 }
 
 impl Sheet {

@@ -95,6 +95,10 @@ fn clips_are_exact() {
     let media = trial.made.media();
     assert_eq!(media.video[0].frames, Some(38));
     assert!((media.audio[0].duration_s.unwrap() - 1.5).abs() < 0.03, "{:?}", media.audio[0].duration_s);
+    // Its last frame is cut short, and the rate is that of the others.
+    let between = with(|media| media.clip = Some(Clip { start_s: 1.01, duration_s: Some(2.49) }));
+    let media = Trial::new(&clip, &[between]).made.media().clone();
+    assert_eq!((media.video[0].frames, media.video[0].frame_rate_ratio), (Some(62), Some(Ratio { num: 25, den: 1 })));
     let late = with(|media| media.clip = Some(Clip { start_s: 50.0, duration_s: None }));
     assert_eq!(Trial::new(&clip, &[late]).made.failure().code, "MEDIA0017");
 }
@@ -255,6 +259,8 @@ fn containers_refuse_what_they_cannot_hold_before_any_work() {
     let code = |source: &Path, container| Trial::new(source, &[copy(container)]).made.failure().code.clone();
     assert_eq!(code(&clip, Container::Mp4), "MEDIA0012");
     assert_eq!(code(&clip, Container::Ts), "MEDIA0012");
+    let film = lavfi(&["testsrc2=d=1:s=64x64", "sine=d=1"], &["-c:a", "aac"], "b.mp4");
+    assert_eq!(code(&film, Container::M4a), "MEDIA0012", "its picture");
     assert_eq!(code(&turned(&clip), Container::Mkv), "MEDIA0017");
     let raw = generate(&["-i", clip.to_str().unwrap(), "-c:v", "copy"], "a.h264");
     assert_eq!(code(&raw, Container::Mkv), "MEDIA0005");

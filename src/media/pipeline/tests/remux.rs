@@ -181,6 +181,75 @@ fn a_copied_clip_says_where_it_begins() {
     assert!(cut(Container::Mkv, 4.0).made.warnings().is_empty(), "a cut at a keyframe is exact");
 }
 
+/// A film of 8 s with keyframes each 2 s and chapters One to 3 s, Two to 8 s.
+fn chaptered(name: &str) -> crate::testing::Clip {
+    let mut chapters = tempfile::NamedTempFile::new().unwrap();
+    let text = ";FFMETADATA1\n[CHAPTER]\nTIMEBASE=1/1\nSTART=0\nEND=3\ntitle=One\n[CHAPTER]\nTIMEBASE=1/1\nSTART=3\n\
+                END=8\ntitle=Two\n";
+    std::io::Write::write_all(&mut chapters, text.as_bytes()).unwrap();
+    let rest = ["-i", chapters.path().to_str().unwrap(), "-map_metadata", "1", "-g", "50", "-bf", "0"];
+    lavfi(&["testsrc2=d=8:r=25:s=64x64"], &rest, name)
+}
+
+#[test]
+fn chapters_of_a_copied_clip_stay_with_their_pictures() {
+    let film = chaptered("a.mkv");
+    // From the keyframe at 2 s, which Matroska shows and MP4 hides.
+    for (container, expected) in
+        [(Container::Mkv, [(0.0, 1.0), (1.0, 2.5)]), (Container::Mp4, [(0.0, 0.5), (0.5, 2.0)])]
+    {
+        let Output::Media(mut media) = copied(container) else { unreachable!() };
+        media.clip = Some(Clip { start_s: 2.5, duration_s: Some(2.0) });
+        media.chapters = true;
+        let trial = Trial::new(&film, &[Output::Media(media)]);
+        let chapters = &trial.made.media().chapters;
+        let near = chapters.len() == 2
+            && chapters.iter().zip(expected).all(|(chapter, (start_s, end_s))| {
+                (chapter.start_s - start_s).abs() < 0.002 && (chapter.end_s - end_s).abs() < 0.002
+            });
+        assert!(near, "{container:?}: {chapters:?}");
+    }
+}
+
+#[test]
+fn the_text_of_chapters_is_no_stream_that_is_left_out() {
+    let film = chaptered("a.mp4");
+    let Output::Media(mut media) = copied(Container::Mkv) else { unreachable!() };
+    media.chapters = true;
+    let trial = Trial::new(&film, &[Output::Media(media)]);
+    assert_eq!(trial.made.media().chapters.len(), 2);
+    assert!(trial.made.warnings().is_empty(), "{:?}", trial.made.warnings());
+}
+
+#[test]
+fn what_an_edit_list_hides_is_said_where_it_is_shown() {
+    let film = lavfi(&["testsrc2=d=4:r=25:s=64x64"], &["-g", "50", "-bf", "0"], "a.mp4");
+    // A copy from 2.5 s on holds the pictures from 2 s on, and hides half a second of them.
+    let hiding = generate(&["-ss", "2.5", "-i", film.to_str().unwrap(), "-c", "copy"], "b.mp4");
+    let codes = |source: &Path, container| {
+        let trial = Trial::new(source, &[copied(container)]);
+        trial.made.warnings().iter().map(|(code, _)| (*code).to_owned()).collect::<Vec<_>>()
+    };
+    for (container, expected) in
+        [(Container::Mkv, vec!["MEDIA0113"]), (Container::Ts, vec!["MEDIA0113"]), (Container::Mp4, vec![])]
+    {
+        assert_eq!(codes(&hiding, container), expected, "{container:?}");
+        assert!(codes(&film, container).is_empty(), "{container:?}: nothing is hidden");
+    }
+}
+
+#[test]
+fn a_cover_without_a_place_is_left_out_with_a_warning() {
+    let source = fixture("audio/cover_art.mp3");
+    for (container, kept) in [(Container::Mp3, true), (Container::Mov, false), (Container::Mkv, false)] {
+        let trial = Trial::new(&source, &[copied(container)]);
+        let codes: Vec<_> = trial.made.warnings().iter().map(|(code, _)| (*code).to_owned()).collect();
+        let expected: &[&str] = if kept { &[] } else { &["MEDIA0103"] };
+        assert_eq!(codes, expected, "{container:?}");
+        assert_eq!(trial.ffprobe("out.mp4", "v", "stream=index").len(), usize::from(kept), "{container:?}");
+    }
+}
+
 #[test]
 fn covers_go_along_with_sound() {
     let source = fixture("audio/cover_art.mp3");

@@ -130,6 +130,26 @@ fn sheets_have_margins_and_the_track_knows() {
 }
 
 #[test]
+fn what_no_picture_covers_is_black_in_every_format() {
+    let clip = lavfi(&["color=white:d=3:r=10:s=96x96"], &[], "a.mp4");
+    for (format, file) in [(ImageFormat::Jpg, "s.jpg"), (ImageFormat::Png, "s.png"), (ImageFormat::Webp, "s.webp")] {
+        // Three square pictures in four wide cells, a margin around them.
+        let snapshot = Snapshot {
+            sprite: Some(Sprite { height: Some(48), margin: 16, ..sprite(2, 2, 96) }),
+            ..shots(SnapshotTimes::Every(1.0), format, file)
+        };
+        let trial = Trial::new(&clip, &[Output::Snapshot(snapshot)]);
+        for (place, part) in [("margin", (0, 0, 224, 8)), ("padding", (16, 16, 16, 48)), ("missing", (128, 80, 80, 32))]
+        {
+            let found = trial.colour(file, part);
+            assert!(found.iter().all(|&level| level < 4), "{file}: {place}: {found:?}");
+        }
+        let found = trial.colour(file, (48, 24, 32, 32));
+        assert!(found.iter().all(|&level| level > 250), "{file}: {found:?}");
+    }
+}
+
+#[test]
 fn previews_move_through_the_whole_source() {
     let clip = scenes();
     for (format, file) in
