@@ -74,7 +74,10 @@ pub enum MediaError {
         source: ffmpeg_next::Error,
     },
     /// A stream that the container cannot hold.
-    #[error("the container {container} cannot hold the {kind} codec `{codec}`: encode it, or choose another container")]
+    #[error(
+        "the container {container} cannot hold the {kind} codec `{codec}`: encode it, leave it out, or choose another \
+         container"
+    )]
     NotInContainer {
         /// Short name of the container.
         container: &'static str,

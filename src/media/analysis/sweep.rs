@@ -28,6 +28,9 @@ const LOUDNESS_STEP_S: f64 = 1.0;
 /// Media time between two words about progress, in seconds.
 const TELL_EVERY_S: f64 = 30.0;
 
+/// How far times are rounded, in seconds.
+const ROUNDING_S: f64 = 0.001;
+
 /// What a pass found.
 pub struct Found {
     /// Everything but the loudness of the whole.
@@ -215,7 +218,12 @@ impl Eyes {
         let count = |key: &str| self.last.get(&format!("lavfi.idet.{key}")).map_or(0, |text| whole(text));
         let side =
             |key: &str| u32::try_from(self.last.get(&format!("lavfi.cropdetect.{key}"))?.parse::<i64>().ok()?).ok();
-        measured.black = analysis.black.map(|_| intervals(&self.black, end_s));
+        measured.black = analysis.black.map(|black| {
+            let mut found = intervals(&self.black, end_s);
+            // The filter marks every black frame, however few there are.
+            found.retain(|interval| interval.end_s - interval.start_s >= black.least_s - ROUNDING_S);
+            found
+        });
         measured.freeze = analysis.freeze.map(|_| intervals(&self.freeze, end_s));
         measured.scenes = analysis.scenes.map(|_| self.scenes.clone());
         if analysis.crop {

@@ -94,6 +94,16 @@ fn an_interval_hardly_longer_than_the_least_ends_where_it_does() {
     }
 }
 
+#[test]
+fn black_for_less_than_the_least_is_none() {
+    let dark = |from: &str, to: &str| format!("drawbox=t=fill:color=black:enable='between(t,{from},{to})'");
+    let pictures = format!("testsrc2=d=8:r=25:s=64x64,{},{}", dark("1", "1.49"), dark("3", "4.99"));
+    let clip = generate(&["-f", "lavfi", "-i", &format!("{pictures},{}", dark("7.5", "9"))], "dark.mp4");
+    let analysis = Analysis { black: Some(Black { least_s: 2.0, threshold: 0.1 }), ..Analysis::default() };
+    let black = run(&source_of(&clip), &analysis, &|_| {}).unwrap().measured.unwrap().black.unwrap();
+    assert_eq!(black, [Interval { start_s: 3.0, end_s: 5.0 }]);
+}
+
 /// A row of the media folder's manifest.
 struct Row {
     file: String,
