@@ -8,7 +8,7 @@ use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use serde::{Deserialize, Serialize};
 
-use super::extract::{Asked, Body, Place};
+use super::extract::{Asked, Body, NoQuery, Place};
 use super::idempotency::Key;
 use super::view::{ExecutionPage, ExecutionView, LogLine, SummaryView};
 use super::wait::{self, Wait};
@@ -97,15 +97,14 @@ pub(super) fn page_of(limit: Option<u32>) -> Result<u32, Problem> {
 
 /// One execution with its activities.
 #[utoipa::path(get, path = "/v1/executions/{id}", tag = "executions", operation_id = "show_execution",
-    params(("id" = ExecutionId, Path, description = "Its identifier"), Wait),
+    params(("id" = ExecutionId, Path, description = "Its identifier")),
     responses((status = 200, body = ExecutionView)))]
 pub(super) async fn show(
     State(context): State<Context>,
     Place(id): Place<ExecutionId>,
-    Asked(wait): Asked<Wait>,
+    Asked(NoQuery {}): Asked<NoQuery>,
 ) -> Result<Json<ExecutionView>, Problem> {
-    let record = wait::ended(&context, id, wait.duration()?).await?;
-    Ok(Json(ExecutionView::from(&record)))
+    view(&context, id).await.map(Json)
 }
 
 /// An execution to start.

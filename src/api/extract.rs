@@ -4,6 +4,7 @@ use axum::body::Bytes;
 use axum::extract::{Form, FromRequest, FromRequestParts, Path, Query, Request};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, Method, StatusCode, header};
+use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use sha2::{Digest, Sha256};
 
@@ -25,6 +26,11 @@ pub(super) struct Text(pub(super) String);
 
 /// Parameters of the query.
 pub(crate) struct Asked<T>(pub(crate) T);
+
+/// The query of what takes no parameters.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct NoQuery {}
 
 /// Names in the path.
 pub(crate) struct Place<T>(pub(crate) T);

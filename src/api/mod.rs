@@ -35,7 +35,6 @@ use axum::extract::{DefaultBodyLimit, Request, State};
 use axum::http::{StatusCode, header};
 use axum::middleware::{Next, from_fn, from_fn_with_state, map_response_with_state};
 use axum::response::{IntoResponse, Response};
-use axum::routing::get;
 use futures::StreamExt;
 use hyper_util::service::TowerToHyperService;
 use tokio::net::TcpListener;
@@ -106,7 +105,6 @@ fn routes() -> OpenApiRouter<Context> {
         .routes(routes!(workflows::enable))
         .routes(routes!(workflows::disable))
         .routes(routes!(workflows::validate))
-        .route(workflows::VALIDATE, get(workflows::show_validate).put(workflows::put_validate))
         .routes(routes!(templates::list))
         .routes(routes!(templates::show))
         .routes(routes!(queues::list))

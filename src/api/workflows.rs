@@ -15,9 +15,6 @@ use super::{Context, Finding, Problem};
 use crate::daemon::catalog::{Definition, WorkflowFolder};
 use crate::daemon::definitions::{ChangeError, Condition};
 
-/// Where definitions are checked; a workflow of that name is there for the other methods.
-pub(super) const VALIDATE: &str = "/v1/workflows/validate";
-
 /// A workflow.
 #[derive(Clone, Debug, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct WorkflowView {
@@ -189,16 +186,6 @@ pub(super) async fn validate(State(context): State<Context>, Text(text): Text) -
         valid: compiled.workflow.is_some(),
         problems: compiled.diagnostics.iter().map(Finding::from).collect(),
     }))
-}
-
-/// The workflow that is called so; its path is that of the check.
-pub(super) async fn show_validate(context: State<Context>, headers: HeaderMap) -> Result<Response, Problem> {
-    show(context, Place("validate".to_owned()), headers).await
-}
-
-/// The same, written.
-pub(super) async fn put_validate(context: State<Context>, headers: HeaderMap, text: Text) -> Result<Response, Problem> {
-    put(context, Place("validate".to_owned()), headers, text).await
 }
 
 async fn switch(context: &Context, name: String, enabled: bool, headers: &HeaderMap) -> Result<Response, Problem> {

@@ -69,15 +69,25 @@ impl Default for Defaults {
     }
 }
 
+/// What has the place of a workflow in the API and is none: `/v1/workflows/validate`.
+const TAKEN: &str = "validate";
+
 /// Reads the top of a workflow that has been held against its shape.
 pub fn read(root: &Node, limits: &Limits, sink: &mut Sink<'_>) -> Header {
     let text = |key: &str| root.get(key).and_then(Node::scalar_text);
     let name = text("name").unwrap_or_default();
-    if let Some(node) = root.get("name")
-        && !is_word(&name)
-    {
-        sink.error("WF0111", node.span, format!("`{name}` is not a name for a workflow"))
-            .hint("use lower case letters, digits, `-` and `_`, at most 64 of them");
+    if let Some(node) = root.get("name") {
+        if !is_word(&name) {
+            sink.error("WF0111", node.span, format!("`{name}` is not a name for a workflow"))
+                .hint("use lower case letters, digits, `-` and `_`, at most 64 of them");
+        } else if name == TAKEN {
+            sink.error(
+                "WF0112",
+                node.span,
+                format!("a workflow cannot be called `{name}`: the API checks texts there"),
+            )
+            .hint(format!("like `my-{name}`"));
+        }
     }
     Header {
         name,

@@ -349,21 +349,6 @@ async fn what_cannot_be_is_refused_with_a_problem() {
 }
 
 #[tokio::test]
-async fn a_workflow_may_be_called_as_what_checks_them() {
-    let place = Place::new();
-    let text = VOD.replace("name: vod", "name: validate").replace("in/**", "checked/**");
-    let url = format!("{}/v1/workflows/validate", place.daemon.api);
-    let yaml = |request: reqwest::RequestBuilder| request.header("content-type", "application/yaml").body(text.clone());
-    assert_eq!(place.http.get(&url).send().await.unwrap().status(), StatusCode::NOT_FOUND);
-    assert_eq!(yaml(place.http.put(&url)).send().await.unwrap().status(), StatusCode::CREATED);
-    assert_eq!(place.get("/v1/workflows/validate").await["yaml"], text);
-    let checked = json_of(yaml(place.http.post(&url)).send().await.unwrap()).await;
-    assert_eq!(checked["valid"], true, "{checked}");
-    let off = place.http.post(format!("{url}/disable")).send().await.unwrap();
-    assert_eq!(json_of(off).await["enabled"], false);
-}
-
-#[tokio::test]
 async fn who_follows_an_execution_goes_on_where_the_connection_broke() {
     let place = Place::new();
     let job = json_of(place.send(Method::POST, "/v1/jobs?wait=60s", &analysis()).await).await;

@@ -78,6 +78,9 @@ class Upload {
     const { status, told } = answer;
     if (status === 409 && told.code === "OBJ0014") {
       this.say("failed", `${told.detail} `, this.button("Replace it", () => this.run(true)));
+    } else if (status === 503) {
+      // A queue is full, or the store away: that passes.
+      this.say("failed", `${told.detail ?? "it was refused for now"} `, this.button("Try again", () => this.run(replace)));
     } else if (status !== 201) {
       this.say("failed", `${told.code ?? status}: ${told.detail ?? "it was refused"}`);
     } else {

@@ -74,6 +74,14 @@ notify:
 }
 
 #[test]
+fn a_workflow_is_not_called_as_what_checks_them() {
+    let named = |name: &str| told(&with("  a: { analysis: {} }").replacen("name: test", &format!("name: {name}"), 1));
+    let message = "a workflow cannot be called `validate`: the API checks texts there → like `my-validate`";
+    assert_eq!(named("validate"), format!("WF0112 1:7 {message}"));
+    assert_eq!(named("validates"), "");
+}
+
+#[test]
 fn each_mistake_has_its_code() {
     for (activities, expected) in [
         ("  Probe: { analysis: {} }", vec!["WF0111"]),
