@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # reelmill-health [PATH [DATA]]: whether the daemon over data folder DATA answers PATH with 200. /healthz: it lives;
-# /readyz (the default): it reaches its store and has room to work. The image has no other HTTP client.
+# /readyz (the default): it reaches its store, has room to work and does not drain. The image has no other HTTP client.
 set -euo pipefail
 
 path=${1:-/readyz}

@@ -49,7 +49,7 @@ impl From<EventRecord> for EventView {
 pub struct EventList {
     /// Newest first.
     pub items: Vec<EventView>,
-    /// Cursor of the next page; absent on the last one.
+    /// Cursor of the next page; null on the last one.
     pub next: Option<i64>,
 }
 

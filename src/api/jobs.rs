@@ -158,7 +158,7 @@ impl JobView {
 pub struct JobPage {
     /// The jobs.
     pub items: Vec<JobSummary>,
-    /// Cursor of the next page; absent on the last one.
+    /// Cursor of the next page; null on the last one.
     pub next: Option<JobId>,
 }
 

@@ -61,6 +61,9 @@ const CONNECTIONS: usize = 2_048;
 /// How long open requests may hold up a shutdown.
 const DRAIN: Duration = Duration::from_secs(2);
 
+/// How long of it event streams go on.
+const LAST_EVENTS: Duration = Duration::from_secs(1);
+
 /// How long a request may take until its answer begins, its body included: the longest wait for a result, and some more.
 const ANSWER: Duration = wait::LONGEST.saturating_add(Duration::from_secs(15));
 
@@ -139,13 +142,18 @@ pub(crate) async fn in_time(request: Request, next: Next) -> Response {
     })
 }
 
-/// Ends event streams when `stop` says so: they hold up nothing, and who followed one asks again elsewhere.
+/// Ends event streams soon after `stop` says so: what just ended is still told, then they hold up nothing, and who followed
+/// one asks again elsewhere.
 async fn ends_with(State(stop): State<CancellationToken>, response: Response) -> Response {
     let streams = response.headers().get(header::CONTENT_TYPE).is_some_and(|kind| kind == "text/event-stream");
     if !streams {
         return response;
     }
-    response.map(|body| Body::from_stream(body.into_data_stream().take_until(stop.cancelled_owned())))
+    let told = async move {
+        stop.cancelled().await;
+        tokio::time::sleep(LAST_EVENTS).await;
+    };
+    response.map(|body| Body::from_stream(body.into_data_stream().take_until(Box::pin(told))))
 }
 
 /// Serves `routes` on `listener` until told to stop.

@@ -57,7 +57,7 @@ impl From<NotificationRecord> for NotificationView {
 pub struct NotificationPage {
     /// The notifications.
     pub items: Vec<NotificationView>,
-    /// Cursor of the next page; absent on the last one.
+    /// Cursor of the next page; null on the last one.
     pub next: Option<i64>,
 }
 

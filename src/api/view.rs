@@ -170,7 +170,7 @@ pub(super) fn activity(record: &ExecutionRecord, index: NodeIndex) -> Option<Act
 pub struct ExecutionPage {
     /// The executions.
     pub items: Vec<SummaryView>,
-    /// Cursor of the next page; absent on the last one.
+    /// Cursor of the next page; null on the last one.
     pub next: Option<ExecutionId>,
 }
 

@@ -131,7 +131,15 @@ impl Client {
                 match bytes.next().await? {
                     Ok(chunk) => buffer.extend_from_slice(&chunk),
                     // The daemon answered before: a connection that breaks off is its end.
-                    Err(_) => return Some((Err(CliError::daemon_ended()), (bytes, Vec::new()))),
+                    Err(error) if !error.is_timeout() => {
+                        return Some((Err(CliError::daemon_ended()), (bytes, Vec::new())));
+                    }
+                    Err(error) => {
+                        return Some((
+                            Err(out_of_reach(error.url().map_or("the daemon's address", Url::as_str), &error)),
+                            (bytes, Vec::new()),
+                        ));
+                    }
                 }
             }
         });
@@ -171,6 +179,9 @@ impl Client {
 
     async fn decode<T: DeserializeOwned>(&self, response: Response) -> Result<T, CliError> {
         response.json().await.map_err(|error| {
+            if error.is_timeout() {
+                return out_of_reach(&self.url, &error);
+            }
             CliError::new(Exit::Storage, "CLI0007", format!("{} answered something else: {error}", self.url))
         })
     }

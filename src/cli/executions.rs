@@ -156,7 +156,7 @@ pub(super) async fn executions(args: ExecutionsArgs, output: Output) -> Result<E
             if output.json {
                 output.json_line(&reproducer);
             } else {
-                output.block(format_args!("{reproducer:#}"));
+                output.json_block(&reproducer);
             }
             Ok(Exit::Done)
         }

@@ -231,7 +231,8 @@ fn show(job: &JobView, output: Output) {
         output.line(format_args!("made       {}", place(made)));
     }
     if !job.result.is_null() {
-        output.block(format_args!("\n{:#}", job.result));
+        output.line("");
+        output.json_block(&job.result);
     }
 }
 

@@ -41,8 +41,13 @@ impl Output {
     /// One JSON value on one line.
     pub(super) fn json_line(self, value: &impl Serialize) {
         if let Ok(text) = serde_json::to_string(value) {
-            self.block(text);
+            self.block(ascii_controls(&text));
         }
+    }
+
+    /// One JSON value for people, over as many lines as it needs.
+    pub(super) fn json_block(self, value: &serde_json::Value) {
+        self.block(ascii_controls(&format!("{value:#}")));
     }
 
     /// A line for people beside the result, on standard error.
@@ -65,10 +70,10 @@ impl Output {
             });
             self.note_block(value);
         } else {
-            for (n, line) in error.message.lines().enumerate() {
-                let begin = if n == 0 { format!("error[{}]: ", error.code) } else { String::new() };
-                self.note(format_args!("{begin}{line}"));
-            }
+            // Longer ones are those about arguments; their further lines look like nothing that stands alone.
+            let mut lines = error.message.split('\n');
+            self.note(format_args!("error[{}]: {}", error.code, lines.next().unwrap_or_default()));
+            lines.for_each(|line| self.note(format_args!("  {line}").to_string().trim_end()));
             for cause in &error.chain {
                 self.note(format_args!("  because: {cause}"));
             }
@@ -101,7 +106,7 @@ impl Output {
 }
 
 /// The text with each control character as its escape.
-fn harmless(text: &str) -> Cow<'_, str> {
+pub(super) fn harmless(text: &str) -> Cow<'_, str> {
     if !text.contains(char::is_control) {
         return Cow::Borrowed(text);
     }
@@ -116,9 +121,29 @@ fn harmless(text: &str) -> Cow<'_, str> {
     Cow::Owned(shown)
 }
 
+/// JSON whose strings have no control character as it is: `serde_json` escapes those of ASCII but the last one, and
+/// outside of strings there are none.
+fn ascii_controls(json: &str) -> Cow<'_, str> {
+    let left = |c: char| c.is_control() && c >= '\u{7f}';
+    if !json.contains(left) {
+        return Cow::Borrowed(json);
+    }
+    let escape = |c: char| if left(c) { format!("\\u{:04x}", u32::from(c)) } else { c.into() };
+    Cow::Owned(json.chars().map(escape).collect())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn json_keeps_its_value_without_control_characters() {
+        let value = serde_json::json!({ "key": "a\u{1b}\u{7f}\u{9b}é" });
+        let text = value.to_string();
+        let shown = ascii_controls(&text);
+        assert!(!shown.contains(char::is_control), "{shown:?}");
+        assert_eq!(serde_json::from_str::<serde_json::Value>(&shown).unwrap(), value);
+    }
 
     #[test]
     fn what_others_write_neither_commands_the_terminal_nor_forges_a_line() {

@@ -5,7 +5,7 @@ use std::time::Duration;
 use indexmap::IndexMap;
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 
-use super::output::Output;
+use super::output::{Output, harmless};
 use crate::api::view::LogLine;
 use crate::daemon::live::Mark;
 
@@ -82,12 +82,12 @@ impl Watch {
                 if line.event["type"] == "succeeded" {
                     bar.set_position(STEPS);
                 }
-                bar.abandon_with_message(line.message.clone());
+                bar.abandon_with_message(harmless(&line.message).into_owned());
             }
             Some("warning") => {
-                let _ = self.bars.println(log_text(line));
+                let _ = self.bars.println(harmless(&log_text(line)));
             }
-            _ => bar.set_message(line.message.clone()),
+            _ => bar.set_message(harmless(&line.message).into_owned()),
         }
     }
 }

@@ -34,11 +34,10 @@ pub(super) async fn validate(args: &ValidateArgs, output: Output) -> Result<Exit
             Err(error) => absent.push(error),
         }
     }
-    if files.is_empty()
-        && let Some(error) = absent.pop()
-    {
+    if files.is_empty() && !absent.is_empty() {
+        let first = absent.remove(0);
         tell(&absent, output);
-        return Err(error);
+        return Err(first);
     }
     // A definition is right or wrong without a worker; only what is installed can then not be said.
     let (installed, notes) = match local::pool(&args.worker, 0).await {

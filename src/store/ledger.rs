@@ -68,7 +68,7 @@ pub struct EventFilter {
 /// A ledger entry.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct EventRecord {
-    /// Its place in the ledger: larger than that of every entry before.
+    /// Its place in the ledger: larger than that of every entry before that is still there.
     pub seq: i64,
     /// When it was recorded.
     pub at: Timestamp,

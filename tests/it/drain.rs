@@ -67,11 +67,14 @@ async fn a_daemon_that_drains_answers_takes_work_for_later_and_ends_with_its_las
     assert_eq!(taken.status(), StatusCode::ACCEPTED);
     let job = json_of(taken).await["id"].as_str().unwrap().to_owned();
     let stream = get(&format!("/v1/executions/{job}/stream")).await;
+    let last = get(&format!("/v1/executions/{running}/stream")).await;
 
     let cancelled = http.post(url(&format!("/v1/executions/{running}/cancel"))).send().await.unwrap();
     assert_eq!(cancelled.status(), StatusCode::ACCEPTED);
     let followed = stream.text().await.expect("a stream that comes to its end");
     assert!(followed.contains("event: log") && !followed.contains("event: end"), "{followed}");
+    let followed = last.text().await.unwrap();
+    assert!(followed.contains("event: end"), "what ends last is followed to its end: {followed}");
     assert_eq!(daemon.ended_with(), Some(0));
 
     let daemon = start(folder.path(), None);

@@ -8,6 +8,9 @@ use s3s::{S3Error, S3ErrorCode, S3Result, s3_error};
 use crate::model::Timestamp;
 use crate::objects::{Head, ObjectError};
 
+/// Code of a refusal that passes by itself and is counted (`reelmill_events_total`): no line of the log for each.
+const FULL_QUEUE: &str = "EVT0005";
+
 /// What a client is told of an error.
 impl From<ObjectError> for S3Error {
     fn from(error: ObjectError) -> Self {
@@ -24,7 +27,9 @@ impl From<ObjectError> for S3Error {
             ObjectError::Refused { .. } => S3ErrorCode::SlowDown,
             _ => S3ErrorCode::InternalError,
         };
-        if matches!(code, S3ErrorCode::InternalError | S3ErrorCode::ServiceUnavailable) {
+        let passes = matches!(&error, ObjectError::Refused { source, .. } if source.code == FULL_QUEUE);
+        let ours = [S3ErrorCode::InternalError, S3ErrorCode::ServiceUnavailable, S3ErrorCode::SlowDown].contains(&code);
+        if ours && !passes {
             tracing::warn!(error = &error as &dyn std::error::Error, "a request to the S3 endpoint failed");
         }
         let reason = match &error {
