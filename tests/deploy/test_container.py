@@ -118,7 +118,6 @@ class Image(unittest.TestCase):
             daemon.kill()
             self.assertNotEqual(health("/healthz"), 0, "it is gone")
 
-    @unittest.skipUnless(socket.has_dualstack_ipv6(), "there is no IPv6 here")
     def test_health_knows_addresses_of_ipv6(self) -> None:
         class Answer(BaseHTTPRequestHandler):
             def do_GET(self) -> None:
@@ -131,6 +130,10 @@ class Image(unittest.TestCase):
         class Server(HTTPServer):
             address_family = socket.AF_INET6
 
+        try:
+            socket.create_server(("::1", 0), family=socket.AF_INET6).close()
+        except OSError:
+            self.skipTest("there is no IPv6 here")
         with tempfile.TemporaryDirectory() as name, Server(("::1", 0), Answer) as server:
             running = {"api": f"http://[::1]:{server.server_port}"}
             (Path(name) / "daemon.json").write_text(json.dumps(running), encoding="utf-8")
