@@ -84,11 +84,17 @@ pub(super) async fn list(
         (None, None) => None,
         _ => return Err(Problem::bad_request("an object is named by both `bucket` and `key`")),
     };
-    let limit = page_of(limit)?;
-    // One more than asked for tells whether there is a next page.
-    let mut records = context.store.events(EventFilter { object, before, limit: limit + 1 }).await?;
-    let more = records.len() > limit as usize;
-    records.truncate(limit as usize);
-    let next = if more { records.last().map(|last| last.seq) } else { None };
+    let (records, next) = page(&context, EventFilter { object, before, limit: page_of(limit)? }).await?;
     Ok(Json(EventList { items: records.into_iter().map(EventView::from).collect(), next }))
+}
+
+/// The entries of a page, and where the next one begins.
+pub(crate) async fn page(context: &Context, filter: EventFilter) -> Result<(Vec<EventRecord>, Option<i64>), Problem> {
+    let limit = filter.limit as usize;
+    // One more than asked for tells whether there is a next page.
+    let mut records = context.store.events(EventFilter { limit: filter.limit + 1, ..filter }).await?;
+    let more = records.len() > limit;
+    records.truncate(limit);
+    let next = records.last().filter(|_| more).map(|last| last.seq);
+    Ok((records, next))
 }

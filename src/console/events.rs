@@ -9,12 +9,12 @@ use super::Context;
 use super::auth::Visitor;
 use super::format::{Ago, bytes, part};
 use super::page::{Page, Part, nothing};
-use crate::api::{Problem, extract};
+use crate::api::{Problem, events, extract};
 use crate::model::{ObjectLocation, Timestamp};
 use crate::store::{EventFilter, EventRecord, MatchDecision};
 
 /// Entries on a page.
-const PAGE: usize = 100;
+const PAGE: u32 = 100;
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
@@ -47,11 +47,8 @@ pub(super) async fn list(
     extract::Asked(asked): extract::Asked<Asked>,
 ) -> Result<Markup, Problem> {
     let object = asked.object()?;
-    let limit = u32::try_from(PAGE).unwrap_or(u32::MAX) + 1;
-    let filter = EventFilter { object: object.clone(), before: asked.before, limit };
-    let mut entries = context.store.events(filter).await?;
-    let next = if entries.len() > PAGE { entries.get(PAGE - 1).map(|last| last.seq) } else { None };
-    entries.truncate(PAGE);
+    let filter = EventFilter { object: object.clone(), before: asked.before, limit: PAGE };
+    let (entries, next) = events::page(&context, filter).await?;
     let now = context.clock.now();
     let shown = object.as_ref().map(ToString::to_string).unwrap_or_default();
     let content = html! {

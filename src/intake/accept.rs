@@ -21,13 +21,12 @@ struct Decided {
 impl Intake {
     /// Writes `event` down and starts what it matches. The same event may come again at any time.
     pub async fn accept(&self, event: ObjectEvent) -> Result<EventOutcome, IntakeError> {
-        let mut decided = self.decide_all(event).await;
-        if let Ok(starting) = &decided
-            && let Err(full) = self.admit_all(starting).await
-        {
-            decided = Err(full);
-        }
-        self.write_down(decided).await
+        let admitted = async {
+            let decided = self.decide_all(event).await?;
+            self.admit_all(&decided).await?;
+            Ok(decided)
+        };
+        self.write_down(admitted.await).await
     }
 
     /// Finds out whether what `event` starts has room in its queues, and keeps that room for it; the event itself follows

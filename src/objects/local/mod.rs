@@ -188,8 +188,7 @@ impl LocalBuckets {
         let mut event = self.event(&staged, object, &placement).await?;
         sink.admit(&event).await.map_err(|e| ObjectError::Refused { object: object.clone(), source: Box::new(e) })?;
         let (head, sequencer) = self.blocking(move |folders| folders.place(&staged, &target, placement)).await?;
-        event.object.size_bytes = Some(head.size_bytes);
-        event.object.etag = Some(head.etag.clone());
+        // Where the same object was there already, its own stay.
         event.object.metadata.clone_from(&head.metadata);
         event.sequencer = Some(sequencer);
         event.time = Some(self.clock.now());
