@@ -13,7 +13,7 @@ use regex::Regex;
 const MAX_LINES: usize = 600;
 const AREAS: &str = "WF|TPL|ENG|MEDIA|WORKER|STORE|OBJ|EVT|NOTE|CFG|CLI";
 /// Folders that are not the project's own: built, downloaded or written at run time.
-const SKIPPED: [&str; 4] = ["target", ".git", ".venv", "reelmill-data"];
+const SKIPPED: [&str; 5] = ["target", ".git", ".venv", "node_modules", "reelmill-data"];
 const ARCHITECTURE: &str = "docs/architecture.md";
 const ERRORS: &str = "docs/errors.md";
 const FIXTURES: &str = "tests/fixtures/media";
@@ -406,33 +406,50 @@ fn every_fixture_has_a_source_and_a_licence() {
     report(&findings);
 }
 
+/// Pages whose tables end in the tests that show a row, the column that says whether it works, and what it begins with
+/// where a test must show it.
+const SHOWN_BY: [(&str, usize, &str); 2] = [("docs/compatibility.md", 2, "yes"), ("docs/field-faults.md", 2, "")];
+
+/// Names of functions in files that hold tests, in Rust, Python and JavaScript.
+fn declared_tests() -> BTreeSet<&'static str> {
+    let rust = regex(r"\bfn ([a-z][a-z0-9_]*)\(");
+    let scripts = regex(r"(?m)^\s*(?:def|async function|function) (test_[a-z0-9_]*)\(");
+    let in_rust = rust_under("src").chain(rust_under("tests")).filter(|file| file.text.contains("test]"));
+    let in_scripts = tree().iter().filter(|file| file.is_under("tests") && !file.path.ends_with(".rs"));
+    let names = |pattern: &Regex, file: &'static File| -> Vec<&'static str> {
+        pattern.captures_iter(&file.text).filter_map(|found| Some(found.get(1)?.as_str())).collect()
+    };
+    in_rust.flat_map(|file| names(&rust, file)).chain(in_scripts.flat_map(|file| names(&scripts, file))).collect()
+}
+
 #[test]
-fn every_test_that_compatibility_names_is_there() {
-    let page = document("docs/compatibility.md");
-    let declared = regex(r"\bfn ([a-z][a-z0-9_]*)\(");
-    let tests: BTreeSet<&str> = rust_under("src")
-        .chain(rust_under("tests"))
-        .filter(|file| file.text.contains("#[test]"))
-        .flat_map(|file| declared.captures_iter(&file.text).filter_map(|found| Some(found.get(1)?.as_str())))
-        .collect();
+fn every_test_that_the_documents_name_is_there() {
     let name = regex(r"`([a-z][a-z0-9_]*)`");
+    let tests = declared_tests();
     let mut findings = Vec::new();
-    for (number, line) in numbered(&page.text).filter(|(_, line)| line.starts_with("| ")) {
-        let cells: Vec<&str> = line.trim_matches('|').split(" | ").map(str::trim).collect();
-        if cells.len() != 4 {
-            findings.push(page.at(number, "a row has four cells"));
-            continue;
+    for (path, works, shown) in SHOWN_BY {
+        let page = document(path);
+        for (number, line) in numbered(&page.text).filter(|(_, line)| line.starts_with("| ")) {
+            let cells: Vec<&str> = line.trim_matches('|').split(" | ").map(str::trim).collect();
+            if cells.len() != 4 {
+                findings.push(page.at(number, "a row has four cells"));
+                continue;
+            }
+            if cells[3] == "shown by" {
+                continue;
+            }
+            let named: Vec<&str> =
+                name.captures_iter(cells[3]).filter_map(|found| Some(found.get(1)?.as_str())).collect();
+            if cells[works].starts_with(shown) && !cells[works].starts_with("no:") && named.is_empty() {
+                findings.push(page.at(number, "what works needs a test that shows it"));
+            }
+            findings.extend(
+                named
+                    .iter()
+                    .filter(|name| !tests.contains(**name))
+                    .map(|name| page.at(number, &format!("there is no test {name}"))),
+            );
         }
-        let named: Vec<&str> = name.captures_iter(cells[3]).filter_map(|found| Some(found.get(1)?.as_str())).collect();
-        if cells[2].starts_with("yes") && named.is_empty() {
-            findings.push(page.at(number, "what works needs a test that shows it"));
-        }
-        findings.extend(
-            named
-                .iter()
-                .filter(|name| !tests.contains(**name))
-                .map(|name| page.at(number, &format!("there is no test {name}"))),
-        );
     }
     report(&findings);
 }
