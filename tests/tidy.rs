@@ -51,6 +51,10 @@ impl File {
         Path::new(&self.path).starts_with(folder)
     }
 
+    fn is_rust(&self) -> bool {
+        Path::new(&self.path).extension().is_some_and(|ext| ext == "rs")
+    }
+
     /// `src/worker/protocol.rs` is `worker::protocol`; the programs' and the library's roots are no modules.
     fn module(&self) -> Option<String> {
         let path = self.path.strip_prefix("src/")?.strip_suffix(".rs")?;
@@ -116,9 +120,7 @@ fn tree() -> &'static [File] {
 }
 
 fn rust_under(folder: &str) -> impl Iterator<Item = &'static File> {
-    tree()
-        .iter()
-        .filter(move |file| file.is_under(folder) && Path::new(&file.path).extension().is_some_and(|ext| ext == "rs"))
+    tree().iter().filter(move |file| file.is_under(folder) && file.is_rust())
 }
 
 fn document(path: &str) -> &'static File {
@@ -415,7 +417,7 @@ fn declared_tests() -> BTreeSet<&'static str> {
     let rust = regex(r"\bfn ([a-z][a-z0-9_]*)\(");
     let scripts = regex(r"(?m)^\s*(?:def|async function|function) (test_[a-z0-9_]*)\(");
     let in_rust = rust_under("src").chain(rust_under("tests")).filter(|file| file.text.contains("test]"));
-    let in_scripts = tree().iter().filter(|file| file.is_under("tests") && !file.path.ends_with(".rs"));
+    let in_scripts = tree().iter().filter(|file| file.is_under("tests") && !file.is_rust());
     let names = |pattern: &Regex, file: &'static File| -> Vec<&'static str> {
         pattern.captures_iter(&file.text).filter_map(|found| Some(found.get(1)?.as_str())).collect()
     };
