@@ -38,6 +38,9 @@ pub(super) struct ListQuery {
     /// Only in this state.
     #[param(required = false)]
     state: Option<ExecutionState>,
+    /// Only those with warnings, or all.
+    #[param(required = false)]
+    warnings: bool,
     /// Only created at or after.
     #[param(required = false, value_type = Option<String>, format = DateTime)]
     since: Option<jiff::Timestamp>,
@@ -73,6 +76,7 @@ pub(super) async fn list(
     let filter = ExecutionFilter {
         workflows: query.workflow.into_iter().collect(),
         state: query.state,
+        warned: query.warnings,
         since: query.since.map(|since| Timestamp(since.as_microsecond())),
         before: query.cursor,
         // One more than asked for tells whether there is a next page.

@@ -14,7 +14,7 @@ use super::executions::{BY, InputBody, PriorityPatch, check_priority, check_user
 use super::extract::{Asked, Body, Place};
 use super::idempotency::Key;
 use super::problem::Finding;
-use super::view::{OutputView, activity};
+use super::view::{OutputView, WarningView, activity};
 use super::wait::{self, Wait};
 use super::{Context, Problem};
 use crate::model::plan::{ActivityKind, Plan};
@@ -122,6 +122,12 @@ pub struct JobView {
     pub error: Option<Failure>,
     /// The user's text.
     pub user_data: Option<String>,
+    /// Warnings of its last attempt: how many.
+    #[serde(default)]
+    pub warning_count: u64,
+    /// These warnings, in order: at most 100, and without those whose log has been pruned.
+    #[serde(default)]
+    pub warnings: Vec<WarningView>,
 }
 
 impl JobView {
@@ -149,6 +155,8 @@ impl JobView {
             outputs: activity.outputs,
             error: activity.error,
             user_data: record.user_data.clone(),
+            warning_count: head.warnings,
+            warnings: record.warnings.iter().map(WarningView::from).collect(),
         })
     }
 }
@@ -178,11 +186,14 @@ pub struct JobSummary {
     pub created_at: String,
     /// RFC 3339.
     pub ended_at: Option<String>,
+    /// Warnings of its last attempt: how many.
+    #[serde(default)]
+    pub warning_count: u64,
 }
 
 impl JobSummary {
     fn of(summary: ExecutionSummary) -> Option<Self> {
-        let ExecutionSummary { id, workflow, state, input, created_at, ended_at } = summary;
+        let ExecutionSummary { id, workflow, state, input, created_at, ended_at, warnings } = summary;
         Some(Self {
             id: JobId(id.0),
             kind: Plan::single(&workflow)?,
@@ -190,6 +201,7 @@ impl JobSummary {
             input,
             created_at: created_at.to_string(),
             ended_at: ended_at.map(|at| at.to_string()),
+            warning_count: warnings,
         })
     }
 }
@@ -206,6 +218,9 @@ pub(super) struct ListQuery {
     /// Only in this state; `running` until it has ended.
     #[param(required = false)]
     state: Option<ExecutionState>,
+    /// Only those with warnings, or all.
+    #[param(required = false)]
+    warnings: bool,
     /// `next` of the page before.
     #[param(required = false)]
     cursor: Option<ExecutionId>,
@@ -269,6 +284,7 @@ pub(super) async fn list(
     let filter = ExecutionFilter {
         workflows: kinds.into_iter().map(Plan::name_of_single).collect(),
         state: query.state,
+        warned: query.warnings,
         since: None,
         before: query.cursor,
         // One more than asked for tells whether there is a next page.

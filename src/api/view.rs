@@ -10,7 +10,7 @@ use crate::model::media::MediaInfo;
 use crate::model::plan::ActivityKind;
 use crate::model::work::FileRole;
 use crate::model::{ExecutionId, ExecutionState, Failure, InputObject, JobId, JobState, OutputObject};
-use crate::store::{ExecutionRecord, ExecutionSummary, Progress};
+use crate::store::{ExecutionRecord, ExecutionSummary, Progress, Warning};
 
 /// An execution, whole.
 #[derive(Clone, Debug, Serialize, Deserialize, utoipa::ToSchema)]
@@ -39,6 +39,32 @@ pub struct ExecutionView {
     pub user_data: Option<String>,
     /// By name, each after what it needs.
     pub activities: IndexMap<String, ActivityView>,
+    /// Warnings of the last attempts of its activities: how many.
+    #[serde(default)]
+    pub warning_count: u64,
+    /// These warnings, in order: at most 100, and without those whose log has been pruned.
+    #[serde(default)]
+    pub warnings: Vec<WarningView>,
+}
+
+/// Something that a user should read; the activity went on.
+#[derive(Clone, Debug, Serialize, Deserialize, utoipa::ToSchema)]
+pub struct WarningView {
+    /// The activity.
+    pub activity: String,
+    /// Stable code; `docs/errors.md` explains it.
+    pub code: String,
+    /// One sentence.
+    pub message: String,
+    /// RFC 3339.
+    pub at: String,
+}
+
+impl From<&Warning> for WarningView {
+    fn from(warning: &Warning) -> Self {
+        let Warning { at, activity, code, message } = warning.clone();
+        Self { activity, code, message, at: at.to_string() }
+    }
 }
 
 /// One activity.
@@ -117,7 +143,7 @@ impl From<&ExecutionRecord> for ExecutionView {
             .into_iter()
             .filter_map(|index| Some((record.plan.graph[index].name.clone(), activity(record, index)?)))
             .collect();
-        let ExecutionSummary { id, workflow, state, input, created_at, ended_at } = &record.summary;
+        let ExecutionSummary { id, workflow, state, input, created_at, ended_at, warnings } = &record.summary;
         Self {
             kind: "execution".to_owned(),
             id: *id,
@@ -130,6 +156,8 @@ impl From<&ExecutionRecord> for ExecutionView {
             params: record.params.iter().map(|(name, value)| (name.clone(), value.clone())).collect(),
             user_data: record.user_data.clone(),
             activities,
+            warning_count: *warnings,
+            warnings: record.warnings.iter().map(WarningView::from).collect(),
         }
     }
 }
@@ -189,11 +217,14 @@ pub struct SummaryView {
     pub created_at: String,
     /// RFC 3339.
     pub ended_at: Option<String>,
+    /// Warnings of the last attempts of its activities: how many.
+    #[serde(default)]
+    pub warning_count: u64,
 }
 
 impl From<ExecutionSummary> for SummaryView {
     fn from(summary: ExecutionSummary) -> Self {
-        let ExecutionSummary { id, workflow, state, input, created_at, ended_at } = summary;
+        let ExecutionSummary { id, workflow, state, input, created_at, ended_at, warnings } = summary;
         Self {
             id,
             workflow,
@@ -201,6 +232,7 @@ impl From<ExecutionSummary> for SummaryView {
             input,
             created_at: created_at.to_string(),
             ended_at: ended_at.map(|at| at.to_string()),
+            warning_count: warnings,
         }
     }
 }

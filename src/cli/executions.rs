@@ -9,7 +9,7 @@ use super::output::Output;
 use super::progress::Watch;
 use super::{CliError, DaemonArgs, Exit, local};
 use crate::api::executions::{ExecutionBody, InputBody, PriorityPatch, RetryBody};
-use crate::api::view::{ActivityView, ExecutionPage, ExecutionView, LogLine, OutputView};
+use crate::api::view::{ActivityView, ExecutionPage, ExecutionView, LogLine, OutputView, WarningView};
 use crate::model::{ExecutionId, ExecutionState};
 
 /// List, show, start, cancel, retry and prioritize executions.
@@ -31,6 +31,9 @@ enum Action {
         /// Only in this state: pending, running, succeeded, failed, cancelled
         #[arg(long, value_parser = state)]
         state: Option<ExecutionState>,
+        /// Only those with warnings
+        #[arg(long)]
+        warnings: bool,
         /// Only created since: a date, or RFC 3339
         #[arg(long, value_parser = since)]
         since: Option<String>,
@@ -117,10 +120,11 @@ fn since(text: &str) -> Result<String, String> {
 pub(super) async fn executions(args: ExecutionsArgs, output: Output) -> Result<Exit, CliError> {
     let client = Client::new(&args.daemon)?;
     match args.action {
-        Action::List { workflow, state, since, limit } => {
+        Action::List { workflow, state, warnings, since, limit } => {
             let mut query = vec![("limit", limit.to_string())];
             query.extend(workflow.map(|workflow| ("workflow", workflow)));
             query.extend(state.map(|state| ("state", state.to_string())));
+            query.extend(warnings.then(|| ("warnings", "true".to_owned())));
             query.extend(since.map(|since| ("since", since)));
             list(&client.get("/v1/executions", &query).await?, output);
             Ok(Exit::Done)
@@ -180,7 +184,7 @@ fn list(page: &ExecutionPage, output: Output) {
             [
                 item.id.to_string(),
                 item.workflow.clone(),
-                item.state.to_string(),
+                with_warnings(item.state, item.warning_count),
                 second(&item.created_at),
                 item.input.location.to_string(),
             ]
@@ -188,13 +192,34 @@ fn list(page: &ExecutionPage, output: Output) {
         .collect();
     output.table(["EXECUTION", "WORKFLOW", "STATE", "CREATED (UTC)", "OBJECT"], &rows);
     if page.next.is_some() {
-        output.note("there are more; a higher --limit, --workflow, --state and --since choose others");
+        output.note("there are more; a higher --limit, --workflow, --state, --warnings and --since choose others");
     }
 }
 
 /// An RFC 3339 time in UTC to the second, for people.
 pub(super) fn second(time: &str) -> String {
     time.get(..19).unwrap_or(time).replace('T', " ")
+}
+
+/// A state in a list: `succeeded, 2 warnings`.
+pub(super) fn with_warnings(state: ExecutionState, count: u64) -> String {
+    match count {
+        0 => state.to_string(),
+        1 => format!("{state}, 1 warning"),
+        several => format!("{state}, {several} warnings"),
+    }
+}
+
+/// Prints warnings, and how many are not printed.
+pub(super) fn warnings(warnings: &[WarningView], count: u64, output: Output) {
+    for WarningView { activity, code, message, .. } in warnings {
+        output.line(format_args!("warning    {activity}: {code}: {message}"));
+    }
+    match count.saturating_sub(warnings.len() as u64) {
+        0 => {}
+        more if warnings.is_empty() => output.line(format_args!("warnings   {more}, pruned with the log")),
+        more => output.line(format_args!("warnings   {more} more")),
+    }
 }
 
 /// Prints an execution with its activities.
@@ -214,6 +239,7 @@ pub(super) fn show(view: &ExecutionView, output: Output) {
     if let Some(ended_at) = &view.ended_at {
         output.line(format_args!("ended      {} UTC", second(ended_at)));
     }
+    warnings(&view.warnings, view.warning_count, output);
     output.line("");
     let rows: Vec<[String; 5]> = view
         .activities

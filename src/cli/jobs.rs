@@ -5,7 +5,7 @@ use reqwest::Method;
 use serde_json::{Map, Value};
 
 use super::client::Client;
-use super::executions::{place, second, state};
+use super::executions::{place, second, state, warnings, with_warnings};
 use super::output::Output;
 use super::{CliError, DaemonArgs, Exit, local};
 use crate::api::executions::{InputBody, PriorityPatch};
@@ -36,6 +36,9 @@ enum Action {
         /// Only in this state; running until it has ended
         #[arg(long, value_parser = state)]
         state: Option<ExecutionState>,
+        /// Only those with warnings
+        #[arg(long)]
+        warnings: bool,
         /// At most so many
         #[arg(long, default_value_t = 20, value_parser = clap::value_parser!(u32).range(1..=1000))]
         limit: u32,
@@ -109,10 +112,11 @@ struct SubmitArgs {
 pub(super) async fn jobs(args: JobsArgs, output: Output) -> Result<Exit, CliError> {
     let client = Client::new(&args.daemon)?;
     let (job, waited): (JobView, bool) = match args.action {
-        Action::List { kind, state, limit } => {
+        Action::List { kind, state, warnings, limit } => {
             let mut query = vec![("limit", limit.to_string())];
             query.extend(kind.map(|kind| ("type", kind.as_str().to_owned())));
             query.extend(state.map(|state| ("state", state.to_string())));
+            query.extend(warnings.then(|| ("warnings", "true".to_owned())));
             list(&client.get("/v1/jobs", &query).await?, output);
             return Ok(Exit::Done);
         }
@@ -195,7 +199,7 @@ fn list(page: &JobPage, output: Output) {
         [
             item.id.to_string(),
             item.kind.as_str().to_owned(),
-            item.state.to_string(),
+            with_warnings(item.state, item.warning_count),
             second(&item.created_at),
             item.input.location.to_string(),
         ]
@@ -203,7 +207,7 @@ fn list(page: &JobPage, output: Output) {
     let rows: Vec<[String; 5]> = page.items.iter().map(row).collect();
     output.table(["JOB", "TYPE", "STATE", "CREATED (UTC)", "OBJECT"], &rows);
     if page.next.is_some() {
-        output.note("there are more; a higher --limit, --type and --state choose others");
+        output.note("there are more; a higher --limit, --type, --state and --warnings choose others");
     }
 }
 
@@ -227,6 +231,7 @@ fn show(job: &JobView, output: Output) {
     if let Some(failure) = &job.error {
         output.line(format_args!("error      {failure}"));
     }
+    warnings(&job.warnings, job.warning_count, output);
     for made in &job.outputs {
         output.line(format_args!("made       {}", place(made)));
     }

@@ -11,7 +11,7 @@ use serde::Deserialize;
 use super::Context;
 use super::auth::Visitor;
 use super::format::{Ago, bytes, duration, part};
-use super::page::{Page, Part, execution_state, nothing};
+use super::page::{Page, Part, execution_state, nothing, warning_badge};
 use crate::api::{Problem, extract};
 use crate::intake::Catalog;
 use crate::model::plan::Plan;
@@ -39,13 +39,15 @@ pub(super) struct Asked {
     workflow: String,
     state: String,
     age: String,
+    warnings: String,
     q: String,
     before: Option<ExecutionId>,
 }
 
 impl Asked {
     fn is_everything(&self) -> bool {
-        [&self.workflow, &self.state, &self.age, &self.q].iter().all(|field| field.is_empty()) && self.before.is_none()
+        [&self.workflow, &self.state, &self.age, &self.warnings, &self.q].iter().all(|field| field.is_empty())
+            && self.before.is_none()
     }
 
     fn filter(&self, now: Timestamp) -> Result<ExecutionFilter, Problem> {
@@ -58,13 +60,15 @@ impl Asked {
             age => Some(now.before(parse_duration(age).map_err(Problem::bad_request)?)),
         };
         let workflows = Some(self.workflow.clone()).filter(|name| !name.is_empty()).into_iter().collect();
-        Ok(ExecutionFilter { workflows, state, since, before: self.before, limit: 0 })
+        let warned = !self.warnings.is_empty();
+        Ok(ExecutionFilter { workflows, state, warned, since, before: self.before, limit: 0 })
     }
 
     /// The address of this list from another point on.
     fn before(&self, id: ExecutionId) -> String {
-        let [workflow, state, age, q] = [&self.workflow, &self.state, &self.age, &self.q].map(|field| part(field));
-        format!("/?workflow={workflow}&state={state}&age={age}&q={q}&before={id}")
+        let [workflow, state, age, warnings, q] =
+            [&self.workflow, &self.state, &self.age, &self.warnings, &self.q].map(|field| part(field));
+        format!("/?workflow={workflow}&state={state}&age={age}&warnings={warnings}&q={q}&before={id}")
     }
 }
 
@@ -155,6 +159,12 @@ fn form(context: &Context, asked: &Asked) -> Markup {
                     @for (age, text) in AGES { option value=(age) selected[age == asked.age] { (text) } }
                 }
             }
+            label { span { "Warnings" }
+                select name="warnings" {
+                    option value="" { "all" }
+                    option value="true" selected[!asked.warnings.is_empty()] { "with warnings" }
+                }
+            }
             button type="submit" { "Show" }
             @if !asked.is_everything() { a.plain href="/" { "Reset" } }
         }
@@ -198,7 +208,7 @@ fn row(one: &ExecutionSummary, now: Timestamp) -> Markup {
                 @if Plan::single(&one.workflow).is_some() { (one.workflow) }
                 @else { a.quiet href={ "/workflows/" (part(&one.workflow)) } { (one.workflow) } }
             }
-            td { (execution_state(one.state)) }
+            td { (execution_state(one.state)) @if one.warnings > 0 { " " (warning_badge(one.warnings)) } }
             td { (Ago { at: one.created_at, now }) }
             td.number { (duration(took)) }
         }
@@ -225,6 +235,7 @@ mod tests {
             },
             created_at: Timestamp(0),
             ended_at: None,
+            warnings: 0,
         };
         for (wanted, found) in [("", true), ("holiday vod", true), ("00000000", true), ("holiday audio", false)] {
             assert_eq!(matches(&one, wanted), found, "{wanted}");

@@ -181,6 +181,13 @@ pub fn execution_state(state: ExecutionState) -> Markup {
     html! { span class={ "state " (state) } { span aria-hidden="true" { (sign) } " " (state) } }
 }
 
+/// How many warnings an execution has.
+#[must_use]
+pub fn warning_badge(count: u64) -> Markup {
+    let text = super::format::count(usize::try_from(count).unwrap_or(usize::MAX), "warning");
+    html! { span.state.warned { span aria-hidden="true" { "!" } " " (text) } }
+}
+
 /// A button that changes something, of no use to who may not.
 #[must_use]
 pub fn button(visitor: Visitor, needed: Scope, class: &str, text: &str) -> Markup {

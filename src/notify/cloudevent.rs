@@ -12,7 +12,7 @@ use crate::model::media::MediaInfo;
 use crate::model::plan::{ActivityKind, Plan};
 use crate::model::work::FileRole;
 use crate::model::{ExecutionState, InputObject, JobState, OutputObject};
-use crate::store::{ExecutionRecord, Notification};
+use crate::store::{ExecutionRecord, Notification, Warning};
 
 /// What a receiver gets.
 #[derive(Debug, Serialize, JsonSchema)]
@@ -65,8 +65,12 @@ struct Outcome {
     outputs: Vec<Output>,
     /// Why it failed: the first of its activities that did.
     failure: Option<FailureReport>,
+    /// Warnings of the last attempts of its activities: how many.
+    warning_count: u64,
+    /// The first of these warnings, at most 20, in order.
+    warnings: Vec<WarningReport>,
     /// Whether more was to be told than a message holds: then results and media information are left out and, where that
-    /// is not enough, outputs and after them activities.
+    /// is not enough, outputs, after them activities, and warnings last.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     truncated: bool,
 }
@@ -146,13 +150,27 @@ struct FailureReport {
     activity: String,
 }
 
+/// Something that a user should read; the activity went on.
+#[derive(Debug, Serialize, JsonSchema)]
+struct WarningReport {
+    /// Stable code; `docs/errors.md` explains it.
+    code: String,
+    /// One sentence.
+    message: String,
+    /// The activity.
+    activity: String,
+}
+
+/// Most warnings in one event.
+const WARNINGS: usize = 20;
+
 /// Largest event, in bytes: what SQS and SNS take, less what they add.
 const LARGEST: usize = 240 * 1024;
 
 /// What `notification` tells of the execution `record`, which may be a single job.
 ///
 /// `id` is the same in every delivery of one notification, so that a receiver can drop repetitions. Results and media
-/// information are left out where there is more than a message holds, then outputs and activities; `truncated` says so.
+/// information are left out where there is more than a message holds, then outputs, activities and warnings; `truncated` says so.
 #[must_use]
 pub fn cloudevent(notification: &Notification, record: &ExecutionRecord) -> Value {
     let mut event = json!(whole(notification, record));
@@ -169,6 +187,9 @@ pub fn cloudevent(notification: &Notification, record: &ExecutionRecord) -> Valu
     }
     if event.to_string().len() > LARGEST {
         event["data"]["activities"] = json!({});
+    }
+    if event.to_string().len() > LARGEST {
+        event["data"]["warnings"] = json!([]);
     }
     event
 }
@@ -232,6 +253,8 @@ fn whole(notification: &Notification, record: &ExecutionRecord) -> CloudEvent {
             activities,
             outputs,
             failure,
+            warning_count: head.warnings,
+            warnings: record.warnings.iter().take(WARNINGS).map(WarningReport::from).collect(),
             truncated: false,
         },
     }
@@ -241,6 +264,13 @@ impl From<&InputObject> for Input {
     fn from(input: &InputObject) -> Self {
         let InputObject { location, size_bytes, etag, version, metadata } = input.clone();
         Self { bucket: location.bucket, key: location.key, size_bytes, etag, version, metadata }
+    }
+}
+
+impl From<&Warning> for WarningReport {
+    fn from(warning: &Warning) -> Self {
+        let Warning { activity, code, message, .. } = warning.clone();
+        Self { code, message, activity }
     }
 }
 

@@ -17,6 +17,7 @@ pub mod postgres;
 mod recent;
 pub mod sqlite;
 mod unit;
+mod warning;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -36,6 +37,7 @@ use crate::model::{
 pub use ledger::{Companion, EventFilter, EventIdentity, EventOutcome, EventRecord, MatchDecision};
 pub use log::whole_log;
 pub use notification::{Delivery, Notification, NotificationFilter, NotificationRecord};
+pub use warning::{WARNINGS_READ, Warning};
 
 /// A store, shared.
 pub type SharedStore = Arc<dyn Store>;
@@ -267,6 +269,8 @@ pub struct ExecutionFilter {
     pub workflows: Vec<String>,
     /// Only in this state.
     pub state: Option<ExecutionState>,
+    /// Only with warnings.
+    pub warned: bool,
     /// Only created at or after.
     pub since: Option<Timestamp>,
     /// Only older than this one (cursor).
@@ -290,6 +294,9 @@ pub struct ExecutionSummary {
     pub created_at: Timestamp,
     /// When it ended.
     pub ended_at: Option<Timestamp>,
+    /// Warnings of the last attempts of its activities.
+    #[serde(default)]
+    pub warnings: u64,
 }
 
 /// An execution, whole.
@@ -307,6 +314,9 @@ pub struct ExecutionRecord {
     pub state: Execution,
     /// Jobs, in the same order.
     pub jobs: Vec<JobRecord>,
+    /// Warnings of the last attempts of its activities, in order; at most [`WARNINGS_READ`], and without those that went
+    /// with the marks of its log.
+    pub warnings: Vec<Warning>,
 }
 
 /// A job: an activity's row in the queue.

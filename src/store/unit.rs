@@ -3,14 +3,14 @@
 //!
 //! **Invariant**: several changes of one row are one write of what it becomes. No SQL here.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
 use petgraph::graph::NodeIndex;
 use serde_json::Value;
 
-use super::{Claim, Hint};
+use super::{Claim, Hint, warning};
 use crate::engine::{
     ActivityState, Context, Effect, Evaluate, Execution, Facts, Input, LogEntry, LogEvent, Signal, StepError, step,
 };
@@ -93,6 +93,8 @@ pub(super) struct Changes {
     pub(super) jobs: BTreeMap<(Seq, u32), JobChange>,
     /// Notifications.
     pub(super) outbox: Vec<Told>,
+    /// Executions whose warnings are to be counted again.
+    pub(super) warned: BTreeSet<Seq>,
     /// What to hint at once this is committed.
     pub(super) hints: Vec<Hint>,
 }
@@ -119,6 +121,9 @@ impl Changes {
         }
         for entry in &next.log {
             count(&hot.plan, &entry.event);
+        }
+        if next.log.iter().any(warning::changes_number) {
+            self.warned.insert(hot.seq);
         }
         self.log.extend(next.log.into_iter().map(|entry| (hot.seq, entry)));
         if next.state.state != hot.state.state {

@@ -22,6 +22,7 @@ mod moto;
 mod notify;
 mod objects;
 mod receiver;
+mod results;
 mod run;
 mod sqs;
 mod start;

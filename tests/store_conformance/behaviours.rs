@@ -3,6 +3,8 @@
 use super::*;
 use std::collections::BTreeSet;
 
+pub use super::results::*;
+
 pub async fn field_case_01_an_upload_starts_each_workflow_once(world: World) {
     let (event, plan) = (event("clip.mp4"), one("vod"));
     let record = async || {

@@ -4,6 +4,7 @@
 
 mod behaviours;
 mod postgres;
+mod results;
 mod sqlite;
 #[path = "../support/mod.rs"]
 mod support;
@@ -258,4 +259,5 @@ conformance! {
     what_was_set_aside_is_listed_and_sent_again
     executions_of_several_workflows_are_one_list
     field_case_01_two_announcements_of_one_upload_start_it_once
+    newcomer_warnings_of_the_last_attempts_are_counted_read_and_listed
 }

@@ -249,12 +249,16 @@ async fn a_database_of_the_first_version_goes_on() {
              INSERT INTO log (execution, seq, at, activity, mark, event)
              VALUES (1, 1, 1000000, NULL, FALSE, '{{\"type\":\"started\",\"cause\":\"a test\"}}'),
                     (1, 2, 1000000, 'a', FALSE, '{{\"type\":\"queued\"}}');
+             INSERT INTO log (execution, seq, at, activity, attempt, mark, event)
+             VALUES (1, 3, 1000000, 'a', 1, TRUE, '{{\"type\":\"warning\",\"code\":\"MEDIA0101\",\"message\":\"seen\"}}');
              SELECT setval(pg_get_serial_sequence('executions', 'seq'), 1)",
             serde_json::to_string(&*plan).unwrap(),
             json!(event("old.mp4").object),
         ))
         .await;
     let world = World::new(database.open().await);
+    let old = world.store.execution(ExecutionId(id)).await.unwrap().unwrap();
+    assert_eq!(old.summary.warnings, 1, "the migration counts warnings");
     let claim = world.store.claim(&Claimant::of_all("w"), LEASE, world.now()).await.unwrap().expect("it waits");
     assert_eq!((claim.execution.0, claim.job.0), (id, job));
     world.store.succeed(claim.job, claim.attempt, json!(null), Vec::new(), world.now()).await.unwrap();

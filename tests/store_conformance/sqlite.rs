@@ -120,6 +120,7 @@ async fn every_earlier_version_migrates() {
         include_str!("../../src/store/sqlite/migrations/0001_first.sql"),
         include_str!("../../src/store/sqlite/migrations/0002_queues.sql"),
         include_str!("../../src/store/sqlite/migrations/0003_leaner.sql"),
+        include_str!("../../src/store/sqlite/migrations/0004_requests.sql"),
     ];
     for version in 0..=schemas.len() {
         let folder = Folder::new();
@@ -133,6 +134,62 @@ async fn every_earlier_version_migrates() {
         let (id, running) = half_done(&world).await;
         goes_on(&world, id, &running).await;
     }
+}
+
+/// Warnings that a version without their number wrote are counted when its database is opened.
+#[tokio::test]
+async fn newcomer_warnings_of_an_earlier_version_are_counted() {
+    let folder = Folder::new();
+    let database = rusqlite::Connection::open(folder.path()).unwrap();
+    database.execute_batch(include_str!("../../src/store/sqlite/migrations/0001_first.sql")).unwrap();
+    let (id, job) = (uuid::Uuid::from_u128(7), uuid::Uuid::from_u128(8));
+    let plan = serde_json::to_string(&*one("old")).unwrap();
+    database.execute("INSERT INTO plans (id, digest, body) VALUES (1, 'd', ?1)", [plan]).unwrap();
+    database
+        .execute(
+            "INSERT INTO executions (seq, id, plan, workflow, state, input, params, created_at, ended_at)
+             VALUES (1, ?1, 1, 'old', 'succeeded', ?2, '{}', 1, 2)",
+            (id, json!(object("old.mp4")).to_string()),
+        )
+        .unwrap();
+    database
+        .execute(
+            "INSERT INTO jobs (execution, activity, id, state, queue, priority, attempt, ended_at)
+             VALUES (1, 0, ?1, 'succeeded', 'default', 6, 2, 2)",
+            [job],
+        )
+        .unwrap();
+    let warning = |n: u32| json!({"type": "warning", "code": format!("MEDIA010{n}"), "message": "seen"});
+    let log = [
+        (None, None, json!({"type": "started", "cause": "a test"})),
+        (Some("a"), None, json!({"type": "queued"})),
+        (Some("a"), Some(1), json!({"type": "claimed", "worker": "w"})),
+        (Some("a"), Some(1), warning(1)),
+        (Some("a"), Some(1), json!({"type": "attempt_lost", "reason": "killed"})),
+        (Some("a"), Some(2), json!({"type": "claimed", "worker": "w"})),
+        (Some("a"), Some(2), warning(1)),
+        (Some("a"), Some(2), warning(3)),
+        (Some("a"), Some(2), json!({"type": "succeeded", "result": null, "outputs": []})),
+        (None, None, json!({"type": "ended", "state": "succeeded"})),
+    ];
+    for (seq, (activity, attempt, event)) in (1_u32..).zip(log) {
+        database
+            .execute(
+                "INSERT INTO log (execution, seq, at, activity, attempt, mark, event) VALUES (1, ?1, 1, ?2, ?3, ?4, ?5)",
+                (seq, activity, attempt, event["type"] == "warning", serde_json::to_string(&log_event(&event)).unwrap()),
+            )
+            .unwrap();
+    }
+    database.pragma_update(None, "user_version", 1).unwrap();
+    drop(database);
+    let record = folder.open().execution(ExecutionId(id)).await.unwrap().unwrap();
+    let codes: Vec<_> = record.warnings.iter().map(|warning| warning.code.as_str()).collect();
+    assert_eq!((record.summary.warnings, codes), (2, vec!["MEDIA0101", "MEDIA0103"]));
+}
+
+/// As it is written: the type first.
+fn log_event(event: &serde_json::Value) -> LogEvent {
+    serde_json::from_value(event.clone()).unwrap()
 }
 
 #[tokio::test]

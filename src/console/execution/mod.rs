@@ -15,7 +15,7 @@ use serde::Deserialize;
 
 use super::auth::Visitor;
 use super::format::{Ago, At, bytes, duration, part};
-use super::page::{Page, Part, button, drawing, execution_state, job_state, sign};
+use super::page::{Page, Part, button, drawing, execution_state, job_state, sign, warning_badge};
 use super::{BY, Context};
 use crate::api::extract::{self, Place, Sent};
 use crate::api::{Problem, executions};
@@ -50,6 +50,7 @@ pub(super) async fn show(
     let content = html! {
         div #head data-swap { (head(&record, run, visitor, now)) }
         div #failures data-swap { (failures(&record)) }
+        div #warnings data-swap { (warnings(&record)) }
         section.panel aria-labelledby="graph-title" {
             h2 #graph-title { "Graph" }
             div #graph data-swap { (drawing(marked_svg(&record.plan, &marks(&record)))) }
@@ -115,7 +116,10 @@ fn head(record: &ExecutionRecord, run: &[LogEntry], visitor: Visitor, now: Times
                     @if Plan::single(&summary.workflow).is_some() { (summary.workflow) }
                     @else { a href={ "/workflows/" (part(&summary.workflow)) } { (summary.workflow) } }
                 }
-                h1 { (summary.input.name()) " " (execution_state(summary.state)) }
+                h1 {
+                    (summary.input.name()) " " (execution_state(summary.state))
+                    @if summary.warnings > 0 { " " a href="#warnings" { (warning_badge(summary.warnings)) } }
+                }
             }
             div.actions { (actions(record, &address, visitor)) }
         }
@@ -232,6 +236,24 @@ fn failed(failure: &Failure) -> Markup {
         p.hint { (mend) @if failure.class == Class::Fatal && failure.blame == Blame::Input { " Another attempt with the same input would fail the same way." } }
         @if !failure.chain.is_empty() {
             details { summary { "Causes" } pre { @for cause in &failure.chain { (cause) "\n" } } }
+        }
+    }
+}
+
+/// Warnings that are to be read, though everything went on.
+fn warnings(record: &ExecutionRecord) -> Markup {
+    let count = record.summary.warnings;
+    if count == 0 {
+        return html! {};
+    }
+    let more = count.saturating_sub(record.warnings.len() as u64);
+    html! {
+        section.panel.warned aria-labelledby="warnings-title" {
+            h2 #warnings-title { "Warnings" }
+            ul { @for warning in &record.warnings {
+                li { strong { (warning.activity) } " " code { (warning.code) } " " (warning.message) }
+            } }
+            @if more > 0 { p.hint { (more) " more are not shown: they were pruned with the log, or are too many." } }
         }
     }
 }

@@ -25,7 +25,7 @@ pub(super) async fn flush(
     if !created.is_empty() {
         create(db, hot, &mut changes, &created).await?;
     }
-    let Changes { log, executions, deadlines, params, running: _, jobs, outbox, hints: more } = changes;
+    let Changes { log, executions, deadlines, params, running: _, jobs, outbox, warned, hints: more } = changes;
     states(db, &executions).await?;
     for (seq, deadline) in deadlines {
         let sql = "UPDATE executions SET deadline_at = $2 WHERE seq = $1";
@@ -36,6 +36,7 @@ pub(super) async fn flush(
         sqlx::query(sql).bind(seq).bind(codec::to_json(&params)?).execute(&mut *db).await?;
     }
     append(db, &log).await?;
+    count_warnings(db, warned).await?;
     queue(db, &jobs).await?;
     tell(db, &outbox, &log).await?;
     announce(db, &outputs).await?;
@@ -173,6 +174,25 @@ async fn append(db: &mut PgConnection, log: &[(Seq, LogEntry)]) -> Result<(), Fa
     .bind(attempts)
     .bind(marks)
     .bind(events)
+    .execute(db)
+    .await?;
+    Ok(())
+}
+
+/// Counts the warnings of the last attempts anew.
+async fn count_warnings(db: &mut PgConnection, executions: BTreeSet<Seq>) -> Result<(), Fault> {
+    if executions.is_empty() {
+        return Ok(());
+    }
+    sqlx::query(
+        "UPDATE executions e SET warnings = (
+             SELECT count(*) FROM log l
+             JOIN (SELECT activity, max(attempt) AS last FROM log WHERE execution = e.seq GROUP BY activity) a
+                 ON a.activity = l.activity AND a.last = l.attempt
+             WHERE l.execution = e.seq AND l.mark AND l.event LIKE '{\"type\":\"warning\"%')
+         WHERE e.seq = ANY($1)",
+    )
+    .bind(Vec::from_iter(executions))
     .execute(db)
     .await?;
     Ok(())

@@ -17,6 +17,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("migrations/0001_first.sql"),
     include_str!("migrations/0002_leaner.sql"),
     include_str!("migrations/0003_requests.sql"),
+    include_str!("migrations/0004_warnings.sql"),
 ];
 
 /// Lock under which the schema is brought up to date: one daemon does it, the others wait.

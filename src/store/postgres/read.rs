@@ -11,6 +11,7 @@ use crate::engine::{Execution, LogEntry, Replay};
 use crate::model::plan::Plan;
 use crate::model::{ExecutionId, ExecutionState, InputObject, JobId, JobState, ObjectLocation, Timestamp};
 use crate::store::unit::Seq;
+use crate::store::warning::Warnings;
 use crate::store::{EventFilter, EventRecord, ExecutionFilter, ExecutionRecord, ExecutionSummary, JobRecord};
 
 /// Most workflows, and executions per object, that a lineage looks at.
@@ -20,7 +21,7 @@ const LINEAGE: usize = 32;
 const LINEAGE_EXECUTIONS: usize = 1_024;
 
 /// Columns of a summary, in the order [`summary`] reads them.
-const SUMMARY: &str = "id, workflow, state, input, created_at, ended_at";
+const SUMMARY: &str = "id, workflow, state, input, created_at, ended_at, warnings";
 
 /// The database's time.
 pub(super) async fn now(db: impl PgExecutor<'_>) -> Result<Timestamp, Fault> {
@@ -40,19 +41,23 @@ pub(super) async fn execution(pool: &PgPool, id: ExecutionId) -> Result<Option<E
     let Some(row) = sqlx::query(AssertSqlSafe(sql)).bind(id.0).fetch_optional(&mut *db).await? else {
         return Ok(None);
     };
-    let seq: Seq = row.try_get(6)?;
-    let plan: Plan = codec::from_json("plan", row.try_get(7)?)?;
+    let seq: Seq = row.try_get(7)?;
+    let plan: Plan = codec::from_json("plan", row.try_get(8)?)?;
     let entries =
         sqlx::query("SELECT seq, at, activity, attempt, event, mark FROM log WHERE execution = $1 ORDER BY seq")
             .bind(seq)
             .fetch_all(&mut *db)
             .await?;
     let mut replay = Replay::new(&plan);
+    let mut warnings = Warnings::default();
     let mut last = 0;
     for entry in &entries {
         last = entry.try_get::<i64, _>(0)?.unsigned_abs();
-        if !entry.try_get::<bool, _>(5)? {
-            replay.apply(&codec::log_entry(entry, 0)?).map_err(|error| Fault::corrupt("log", error))?;
+        let read = codec::log_entry(entry, 0)?;
+        if entry.try_get(5)? {
+            warnings.take(read);
+        } else {
+            replay.apply(&read).map_err(|error| Fault::corrupt("log", error))?;
         }
     }
     let state = Execution { next_seq: last + 1, ..replay.into_state() };
@@ -80,8 +85,9 @@ pub(super) async fn execution(pool: &PgPool, id: ExecutionId) -> Result<Option<E
     }
     let record = ExecutionRecord {
         summary: summary(&row)?,
-        params: codec::from_json("parameters", row.try_get(8)?)?,
-        user_data: row.try_get(9)?,
+        params: codec::from_json("parameters", row.try_get(9)?)?,
+        user_data: row.try_get(10)?,
+        warnings: warnings.of_last_attempts(&plan, |node| state.activities[node].attempt()),
         state,
         jobs,
         plan: plan.into(),
@@ -105,6 +111,7 @@ pub(super) async fn executions(pool: &PgPool, filter: &ExecutionFilter) -> Resul
         (filter.state.is_some(), " AND state = $2"),
         (filter.since.is_some(), " AND created_at >= $3"),
         (before.is_some(), " AND seq < $4"),
+        (filter.warned, " AND warnings > 0"),
     ] {
         if given {
             conditions.push_str(condition);
@@ -248,5 +255,6 @@ fn summary(row: &PgRow) -> Result<ExecutionSummary, Fault> {
         input: codec::from_json("input", row.try_get(3)?)?,
         created_at: Timestamp(row.try_get(4)?),
         ended_at: row.try_get::<Option<i64>, _>(5)?.map(Timestamp),
+        warnings: row.try_get::<i64, _>(6)?.unsigned_abs(),
     })
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use petgraph::graph::NodeIndex;
-use rusqlite::{Connection, OptionalExtension, params};
+use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use super::codec;
 use super::fault::{Fault, one_row};
@@ -226,8 +226,11 @@ impl Writer {
 
     /// Writes down what steps changed.
     fn write(&mut self, changes: Changes, now: Timestamp) -> Result<(), Fault> {
-        let Changes { log, executions, deadlines, params, running, jobs, outbox, hints } = changes;
+        let Changes { log, executions, deadlines, params, running, jobs, outbox, warned, hints } = changes;
         self.append(&log)?;
+        for seq in warned {
+            self.count_warnings(seq)?;
+        }
         for (seq, (state, ended_at)) in executions {
             let changed = self
                 .db
@@ -275,6 +278,21 @@ impl Writer {
                 codec::to_json(&entry.event)?,
             ])?;
         }
+        Ok(())
+    }
+
+    /// Counts the warnings of the last attempts anew.
+    fn count_warnings(&self, seq: Seq) -> Result<(), Fault> {
+        self.db
+            .prepare_cached(
+                "UPDATE executions SET warnings = (
+                     SELECT count(*) FROM log l
+                     JOIN (SELECT activity, max(attempt) AS last FROM log WHERE execution = ?1 GROUP BY activity) a
+                         ON a.activity = l.activity AND a.last = l.attempt
+                     WHERE l.execution = ?1 AND l.mark = 1 AND l.event LIKE '{\"type\":\"warning\"%')
+                 WHERE seq = ?1",
+            )?
+            .execute([seq])?;
         Ok(())
     }
 
@@ -331,6 +349,16 @@ impl Writer {
 
 /// The state of an execution: its log, folded. Marks are passed over but for their sequence.
 pub(super) fn load_state(db: &Connection, seq: Seq, plan: &Plan) -> Result<Execution, Fault> {
+    load(db, seq, plan, |_| Ok(()))
+}
+
+/// The same, with the marks on the way.
+pub(super) fn load(
+    db: &Connection,
+    seq: Seq,
+    plan: &Plan,
+    mut mark: impl FnMut(&Row<'_>) -> Result<(), Fault>,
+) -> Result<Execution, Fault> {
     let mut statement =
         db.prepare_cached("SELECT seq, at, activity, attempt, event, mark FROM log WHERE execution = ?1 ORDER BY seq")?;
     let mut rows = statement.query([seq])?;
@@ -338,7 +366,9 @@ pub(super) fn load_state(db: &Connection, seq: Seq, plan: &Plan) -> Result<Execu
     let mut last = 0;
     while let Some(row) = rows.next()? {
         last = row.get::<_, i64>(0)?.unsigned_abs();
-        if !row.get::<_, bool>(5)? {
+        if row.get(5)? {
+            mark(row)?;
+        } else {
             replay.apply(&codec::log_entry(row)?).map_err(|error| Fault::corrupt("log", error))?;
         }
     }

@@ -14,6 +14,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("migrations/0002_queues.sql"),
     include_str!("migrations/0003_leaner.sql"),
     include_str!("migrations/0004_requests.sql"),
+    include_str!("migrations/0005_warnings.sql"),
 ];
 
 /// Statements kept prepared per connection.

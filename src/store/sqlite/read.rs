@@ -6,12 +6,13 @@ use std::time::Duration;
 use rusqlite::{Connection, OptionalExtension, Row, ToSql, params};
 
 use super::codec;
-use super::execution::load_state;
+use super::execution::load;
 use super::fault::Fault;
 use crate::engine::LogEntry;
 use crate::model::plan::Plan;
 use crate::model::{ExecutionId, ExecutionState, InputObject, JobId, JobState, ObjectLocation, Timestamp};
 use crate::store::unit::Seq;
+use crate::store::warning::Warnings;
 use crate::store::{EventFilter, EventRecord, ExecutionFilter, ExecutionRecord, ExecutionSummary, JobRecord};
 
 /// Most workflows, and executions per object, that a lineage looks at.
@@ -24,7 +25,7 @@ const LINEAGE_EXECUTIONS: usize = 1_024;
 const CLOCK_SLACK: Duration = Duration::from_secs(3_600);
 
 /// Columns of a summary, in the order [`summary`] reads them.
-const SUMMARY: &str = "id, workflow, state, input, created_at, ended_at";
+const SUMMARY: &str = "id, workflow, state, input, created_at, ended_at, warnings";
 
 /// See [`crate::store::Store::execution`].
 pub(super) fn execution(db: &Connection, id: ExecutionId) -> Result<Option<ExecutionRecord>, Fault> {
@@ -32,13 +33,19 @@ pub(super) fn execution(db: &Connection, id: ExecutionId) -> Result<Option<Execu
     let mut statement = db.prepare_cached(&sql)?;
     let mut rows = statement.query([id.0])?;
     let Some(row) = rows.next()? else { return Ok(None) };
-    let seq: Seq = row.get(6)?;
-    let plan = codec::plan(db, row.get(7)?)?;
+    let seq: Seq = row.get(7)?;
+    let plan = codec::plan(db, row.get(8)?)?;
+    let mut warnings = Warnings::default();
+    let state = load(db, seq, &plan, |row| {
+        warnings.take(codec::log_entry(row)?);
+        Ok(())
+    })?;
     let record = ExecutionRecord {
         summary: summary(row)?,
-        params: codec::from_json("parameters", &row.get::<_, String>(8)?)?,
-        user_data: row.get(9)?,
-        state: load_state(db, seq, &plan)?,
+        params: codec::from_json("parameters", &row.get::<_, String>(9)?)?,
+        user_data: row.get(10)?,
+        warnings: warnings.of_last_attempts(&plan, |node| state.activities[node].attempt()),
+        state,
         jobs: jobs(db, seq, &plan)?,
         plan: plan.into(),
     };
@@ -79,8 +86,18 @@ pub(super) fn executions(db: &Connection, filter: &ExecutionFilter) -> Result<Ve
 fn listing(filter: &ExecutionFilter, before: bool) -> String {
     let state = if filter.state.is_some() { " AND state = ?1" } else { "" };
     let before = if before { " AND seq < ?2" } else { "" };
+    let warned = if filter.warned { " AND warnings > 0" } else { "" };
+    // Few have warnings: without another condition these are walked along, and nothing else.
+    let index = if filter.warned && filter.workflows.is_empty() && filter.state.is_none() {
+        " INDEXED BY executions_warned"
+    } else {
+        ""
+    };
     let of = |condition: String| {
-        format!("SELECT {SUMMARY}, seq FROM executions WHERE {condition}{state}{before} ORDER BY seq DESC LIMIT ?3")
+        format!(
+            "SELECT {SUMMARY}, seq FROM executions{index} WHERE {condition}{state}{before}{warned}
+             ORDER BY seq DESC LIMIT ?3"
+        )
     };
     match filter.workflows.len() {
         0 => of("1".to_owned()),
@@ -199,6 +216,7 @@ fn summary(row: &Row<'_>) -> Result<ExecutionSummary, Fault> {
         input: codec::from_json("input", &row.get::<_, String>(3)?)?,
         created_at: Timestamp(row.get(4)?),
         ended_at: row.get::<_, Option<i64>>(5)?.map(Timestamp),
+        warnings: row.get::<_, i64>(6)?.unsigned_abs(),
     })
 }
 
