@@ -261,6 +261,8 @@ pub mod warning {
     pub const LANGUAGE_MISSING: &str = "MEDIA0114";
     /// A loudness could not be reached.
     pub const LOUDNESS_MISSED: &str = "MEDIA0111";
+    /// A track of a package begins later than the package.
+    pub const LATE_TRACK: &str = "MEDIA0135";
     /// A text to lay over the video is empty.
     pub const EMPTY_TEXT: &str = "MEDIA0107";
 }

@@ -8,6 +8,7 @@
 //! in the order in which they must become visible, manifests last.
 
 mod bandwidth;
+mod boxes;
 mod check;
 mod iframes;
 mod interleave;
@@ -42,6 +43,12 @@ use self::track::{Manner, Track};
 use crate::error::{MediaError, warning};
 use crate::probe;
 use crate::source::Source;
+
+/// How late a picture may begin without a warning, in seconds: its first frame stands for it.
+const LATE_PICTURE_S: f64 = 0.5;
+
+/// How late sound may begin without a warning, in seconds: players skip to where it begins.
+const LATE_SOUND_S: f64 = 0.1;
 
 /// Lengths of segments that may be asked for, in seconds.
 const SEGMENT_S: std::ops::RangeInclusive<f64> = 1.0..=60.0;
@@ -89,6 +96,7 @@ pub fn run(
     if tracks.is_empty() {
         return Err(MediaError::NoStreams("video or audio"));
     }
+    warn_of_late_tracks(&tracks, tell);
     warn_of_misalignment(&tracks, tell);
     let texts = texts(inputs, &infos, &layout, package, &tracks, manner, tell)?;
     let heard = layout.renditions.iter().map(|planned| planned.heard).collect();
@@ -146,6 +154,20 @@ fn texts(
         }
     }
     Ok(texts)
+}
+
+/// What begins late is in step with the rest, but viewers notice that it is not there at first.
+fn warn_of_late_tracks(tracks: &[(usize, Track)], tell: &dyn Fn(&Message)) {
+    for (_, Track { folder, late, .. }) in tracks {
+        let picture = (late.video_s, LATE_PICTURE_S, "video", "its first frame is shown until then");
+        let sound = (late.audio_s, LATE_SOUND_S, "audio", "players may skip what comes before");
+        for (late_s, allowed_s, kind, so) in [picture, sound] {
+            if late_s > allowed_s {
+                let message = format!("the {kind} of `{folder}` begins {late_s:.3} s after the package: {so}");
+                tell(&Message::Warning { code: warning::LATE_TRACK.to_owned(), message });
+            }
+        }
+    }
 }
 
 /// Players change between renditions at the starts of segments; where those differ, changing shows.

@@ -63,8 +63,8 @@ pub fn media_playlist(scratch: &Path, file: &str, track: &Track) -> Result<(), M
     }
     let total_s: f64 = read_again.segments.iter().map(|segment| f64::from(segment.duration)).sum();
     let tolerance_s = frame_s(track) + ROUNDING_S * f64::from(u32::try_from(track.segments.len()).unwrap_or(0));
-    if (total_s - track.duration_s).abs() > tolerance_s {
-        return Err(wrong(format!("it lasts {total_s:.3} s instead of {:.3} s", track.duration_s)));
+    if (total_s - track.end_s).abs() > tolerance_s {
+        return Err(wrong(format!("it lasts {total_s:.3} s instead of {:.3} s", track.end_s)));
     }
     if read_again.segments.iter().any(|s| f64::from(s.duration).round() > f64::from(whole(read_again.target_duration)))
     {

@@ -86,8 +86,8 @@ impl<'a> KeyFrames<'a> {
         Ok(())
     }
 
-    /// The keyframes of a track from `start_s` to `end_s`, and the file that holds them.
-    pub fn finish(mut self, start_s: f64, end_s: f64) -> Result<(IFrames, Vec<ProducedFile>), MediaError> {
+    /// The keyframes of a track that ends at `end_s`, and the file that holds them.
+    pub fn finish(mut self, end_s: f64) -> Result<(IFrames, Vec<ProducedFile>), MediaError> {
         if let Some((last, time_base)) = self.waiting.take() {
             let end = last.pts().unwrap_or_default() + last.duration().max(1);
             self.put(last, end, time_base)?;
@@ -98,7 +98,7 @@ impl<'a> KeyFrames<'a> {
         let ends: Vec<f64> = self.taken.iter().skip(1).map(|(_, start)| *start).chain([end_s]).collect();
         let frames = self.taken.into_iter().zip(ends).map(|((piece, from_s), to_s)| Segment {
             piece,
-            start_s: from_s - start_s,
+            start_s: from_s.max(0.0),
             duration_s: (to_s - from_s).max(0.0),
         });
         Ok((IFrames { init: self.init, frames: frames.collect() }, self.shelf.finish()))

@@ -15,12 +15,17 @@ use crate::source::Opened;
 /// Bytes that wait for another stream before they are let through.
 const MAX_WAITING_BYTES: usize = 256 << 20;
 
+/// How far each stream is read ahead, in seconds: what is left of it is known from then on.
+const AHEAD_S: f64 = 3.0;
+
 /// A packet of one of the chosen streams.
 pub struct Next {
     /// Which of the chosen streams.
     pub slot: usize,
     /// The packet, in its stream's time base, with a duration wherever one can be told.
     pub packet: Packet,
+    /// How long the stream goes on from the packet's time on, in seconds; `None` while its end is not in sight.
+    pub left_s: Option<f64>,
 }
 
 /// Chosen streams of a file, read side by side.
@@ -59,7 +64,7 @@ impl Interleaved {
 
     /// The next packet; `None` at the end.
     pub fn next(&mut self) -> Result<Option<Next>, MediaError> {
-        // Two of each, so that a packet without a duration can take it from the next one's time.
+        // At least two of each, so that a packet without a duration can take it from the next one's time.
         while !self.at_end && self.waiting_bytes <= MAX_WAITING_BYTES && self.slots.iter().any(Slot::wants) {
             self.read()?;
         }
@@ -67,7 +72,8 @@ impl Interleaved {
         let Some((_, slot)) = times.min_by(|(a, _), (b, _)| a.total_cmp(b)) else { return Ok(None) };
         let Some(packet) = self.slots[slot].take() else { return Ok(None) };
         self.waiting_bytes = self.waiting_bytes.saturating_sub(packet.size());
-        Ok(Some(Next { slot, packet }))
+        let left_s = self.at_end.then(|| self.slots[slot].left_s(&packet));
+        Ok(Some(Next { slot, packet, left_s }))
     }
 
     fn read(&mut self) -> Result<(), MediaError> {
@@ -85,7 +91,21 @@ impl Interleaved {
 impl Slot {
     /// Whether the next packet cannot be told yet.
     fn wants(&self) -> bool {
-        self.waiting.len() < 2 || self.waiting.front().is_some_and(|packet| packet.dts().is_none())
+        let span = || Some(self.waiting.back()?.dts()? - self.waiting.front()?.dts()?);
+        self.waiting.len() < 2
+            || self.waiting.front().is_some_and(|packet| packet.dts().is_none())
+            || span().is_none_or(|span| seconds(span, self.time_base) < AHEAD_S)
+    }
+
+    /// How long what waits goes on after the time of `packet`, which came before it, in seconds.
+    fn left_s(&self, packet: &Packet) -> f64 {
+        let end = |packet: &Packet| {
+            let duration = if packet.duration() > 0 { packet.duration() } else { self.usual_duration };
+            packet.pts().unwrap_or_default() + duration
+        };
+        let shown = self.waiting.iter().filter(|packet| !libav::is_discarded(packet));
+        let last = shown.map(end).chain([end(packet)]).max().unwrap_or_default();
+        seconds(last - packet.pts().unwrap_or_default(), self.time_base)
     }
 
     /// Takes in a packet. Containers that store no decoding times leave them out where reordering begins: those packets

@@ -29,6 +29,8 @@ pub struct Planned {
     pub texts: Vec<usize>,
     /// Number of streams that are no part of the package.
     pub left_out: usize,
+    /// Time of its clock that is the package's start, in microseconds.
+    pub origin_us: i64,
 }
 
 /// Streams of one track.
@@ -48,10 +50,12 @@ pub fn plan(infos: &[MediaInfo], package: &Package) -> Layout {
     let separate = package.mpd.is_some() || package.separate_audio || with_video && choice;
     let mut heard: Vec<AudioStream> = Vec::new();
     let mut texts: Vec<SubtitleStream> = Vec::new();
+    let shared_us = infos.iter().filter(|info| is_zero_based(info)).map(start_us).min().unwrap_or(0);
     let renditions = infos
         .iter()
         .map(|info| {
             let mut planned = if separate { apart(info, &mut heard) } else { together(info) };
+            planned.origin_us = if is_zero_based(info) { shared_us } else { start_us(info) };
             planned.left_out += info.video.len().saturating_sub(1);
             let before = texts.len();
             for text in &info.subtitles {
@@ -66,6 +70,18 @@ pub fn plan(infos: &[MediaInfo], package: &Package) -> Layout {
         })
         .collect();
     Layout { renditions }
+}
+
+/// Whether times in the file count from the start of what it is a part of: a picture that begins half a second into an MP4
+/// does so beside the sound of another. In other containers (transport streams) clocks begin anywhere.
+fn is_zero_based(info: &MediaInfo) -> bool {
+    info.format.name.split(',').any(|name| matches!(name, "mov" | "mp4" | "matroska" | "webm"))
+}
+
+/// Start of a file's clock, in microseconds. What lies before zero only starts decoders.
+#[expect(clippy::cast_possible_truncation, reason = "a media time")]
+fn start_us(info: &MediaInfo) -> i64 {
+    (info.format.start_time_s.unwrap_or(0.0).max(0.0) * 1e6).round() as i64
 }
 
 /// The first video stream and the main audio stream as one track.
@@ -177,6 +193,23 @@ mod tests {
         assert_eq!(streams(&layout), [vec![vec![0], vec![1]], vec![vec![0]]]);
         let layout = plan(&[info(0, &[("en", 128_000)]), info(0, &[("en", 64_000)])], &hls);
         assert_eq!(streams(&layout), [vec![vec![0]], vec![vec![0]]], "audio alone has nothing to be apart from");
+    }
+
+    #[test]
+    fn player_fault_1_files_whose_clocks_count_from_zero_share_one_start() {
+        let hls = crate::package::tests::package(3);
+        let at = |name: &str, start_s: f64| {
+            let mut info = info(1, &[]);
+            (info.format.name, info.format.start_time_s) = (name.into(), Some(start_s));
+            info
+        };
+        let origins = |infos: &[MediaInfo]| -> Vec<i64> {
+            plan(infos, &hls).renditions.iter().map(|planned| planned.origin_us).collect()
+        };
+        let (mp4, mkv) = ("mov,mp4,m4a,3gp,3g2,mj2", "matroska,webm");
+        assert_eq!(origins(&[at(mp4, 0.5), at(mkv, 0.0), at("mpegts", 1.4)]), [0, 0, 1_400_000]);
+        assert_eq!(origins(&[at(mp4, 3600.5), at(mp4, 3600.0)]), [3_600_000_000; 2]);
+        assert_eq!(origins(&[at(mp4, -0.02), at("ogg", 0.0)]), [0, 0]);
     }
 
     #[test]

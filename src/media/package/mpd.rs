@@ -28,7 +28,7 @@ const MAIN_PROFILE: &str = "urn:mpeg:dash:profile:isoff-main:2011";
 /// The manifest `file` over tracks, each with its `CODECS`, and texts.
 #[must_use]
 pub fn manifest(file: &str, tracks: &[(&Track, &str)], texts: &[Text], aligned: bool) -> String {
-    let duration_s = tracks.iter().map(|(track, _)| track.duration_s).fold(0.0, f64::max);
+    let duration_s = tracks.iter().map(|(track, _)| track.end_s).fold(0.0, f64::max);
     let longest_s = tracks.iter().flat_map(|(t, _)| &t.segments).map(|s| s.duration_s).fold(0.0, f64::max);
     let ranges = tracks.iter().any(|(track, _)| is_ranges(&track.segments));
     let mut sets: Vec<Vec<(usize, &Track, &str)>> = Vec::new();

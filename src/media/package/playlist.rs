@@ -18,7 +18,7 @@ use super::menu::{Entry, Group};
 use super::segmenter::Form;
 use super::shelf::Piece;
 use super::subtitle::Text;
-use super::track::{Segment, Track};
+use super::track::{Segment, Track, spans};
 use crate::error::MediaError;
 
 /// Version that fragmented MP4 needs.
@@ -37,7 +37,7 @@ const UNRESERVED: AsciiSet = NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b
 #[must_use]
 #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a small positive number")]
 pub fn target_duration(segments: &[Segment]) -> u64 {
-    let longest = segments.iter().map(|segment| segment.duration_s).fold(0.0, f64::max);
+    let longest = spans(segments).map(|(_, duration_s)| duration_s).fold(0.0, f64::max);
     (longest.round() as u64).max(1)
 }
 
@@ -91,9 +91,9 @@ fn list(
     key: impl Fn(&Piece) -> Option<Key>,
 ) -> MediaPlaylist {
     let map = |init: &Piece| Map { uri: init.name.clone(), byte_range: range(init), ..Map::default() };
-    let segment = |(place, segment): (usize, &Segment)| MediaSegment {
+    let segment = |(place, (segment, (_, duration_s))): (usize, (&Segment, (f64, f64)))| MediaSegment {
         uri: segment.piece.name.clone(),
-        duration: segment.duration_s as f32,
+        duration: duration_s as f32,
         byte_range: range(&segment.piece),
         // The library writes it ahead of the key, which therefore does not apply to it.
         map: init.filter(|_| place == 0).map(map),
@@ -104,7 +104,7 @@ fn list(
         version: Some(if form == Form::Ts { TS_VERSION } else { MP4_VERSION }),
         target_duration: target,
         playlist_type: Some(MediaPlaylistType::Vod),
-        segments: segments.iter().enumerate().map(segment).collect(),
+        segments: segments.iter().zip(spans(segments)).enumerate().map(segment).collect(),
         end_list: true,
         ..MediaPlaylist::default()
     }

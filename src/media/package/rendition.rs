@@ -27,9 +27,8 @@ pub fn cut(
     let opened = source.open()?;
     let chosen: Vec<usize> = planned.tracks.iter().flat_map(|track| track.streams.clone()).collect();
     check_codecs(&opened, info, &chosen, manner.form)?;
-    let origin_us = libav::start_time_us(opened.demuxer()).unwrap_or(0).max(0);
     let cutter = |lanes: &Lanes| {
-        let sources = lanes.streams.iter().filter_map(|&index| lane(&opened, info, index, origin_us)).collect();
+        let sources = lanes.streams.iter().filter_map(|&index| lane(&opened, info, index, planned.origin_us)).collect();
         Cutter::new(sources, folder, lanes.prefix.clone(), manner)
     };
     let mut cutters: Vec<Cutter<'_>> = planned.tracks.iter().map(cutter).collect::<Result<_, _>>()?;
@@ -41,10 +40,10 @@ pub fn cut(
     let video = chosen.iter().position(is_video);
     let mut packets = Interleaved::new(opened, &chosen)?;
     let mut beside = Beside::default();
-    while let Some(Next { slot, packet }) = packets.next()? {
+    while let Some(Next { slot, packet, left_s }) = packets.next()? {
         let (track, lane) = places[slot];
         beside.goes_on = video.is_some_and(|video| !packets.has_ended(video));
-        cutters[track].add(lane, packet, &mut beside)?;
+        cutters[track].add(lane, packet, left_s, &mut beside)?;
     }
     let tracks: Vec<Track> =
         cutters.into_iter().filter_map(|cutter| cutter.finish().transpose()).collect::<Result<_, _>>()?;

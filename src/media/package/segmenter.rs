@@ -2,7 +2,8 @@
 //!
 //! **Invariant**: a segment holds exactly the packets between two cuts, with their own times; a piece of a transport
 //! stream begins with its tables. All segmenters of a format move times by the same amount, so that tracks that are
-//! apart stay in step.
+//! apart stay in step. What begins late does so by its times of decoding (`tfdt`): libav would say it by an empty edit,
+//! which browsers ignore.
 #![expect(unsafe_code, reason = "ffmpeg-next does not wrap the flushing of a muxer")]
 
 use std::io::{self, Write};
@@ -12,14 +13,16 @@ use std::sync::{Arc, Mutex, PoisonError};
 use ffmpeg_next::format::context::{Output as Muxer, StreamIo};
 use ffmpeg_next::{Dictionary, Error, Packet, Rational, codec, encoder, ffi, format};
 
+use super::boxes;
 use crate::libav;
 
 /// The tag under which Apple's players know HEVC.
 const HVC1: u32 = u32::from_le_bytes(*b"hvc1");
 
 /// Fragments where we say, self-contained, with the header held back until the first packets are known (some codecs
-/// need them for it, and so do edit lists).
-const MP4_FLAGS: &str = "frag_custom+dash+delay_moov+skip_trailer";
+/// need them for it, and so do edit lists). With an index in each segment, libav would move the first frame of a segment
+/// to where its index says that the one before ends.
+const MP4_FLAGS: &str = "frag_custom+dash+skip_sidx+delay_moov+skip_trailer";
 
 /// The brand of CMAF tracks. Its libav flag would also put away with edit lists, for offsets below zero that libav's own
 /// reader takes for a delay.
@@ -59,6 +62,8 @@ pub struct Segmenter {
     muxer: Muxer,
     written: Written,
     time_bases: Vec<Rational>,
+    /// By how much streams begin later than zero, on the muxer's clocks, as far as they have begun.
+    delays: Vec<Option<i64>>,
 }
 
 impl Segmenter {
@@ -86,7 +91,8 @@ impl Segmenter {
         // could not tell of it. Ours is held back until after them.
         // SAFETY: the context is open, and the flag is read anew with each packet.
         unsafe { (*muxer.as_mut_ptr()).flags |= ffi::AVFMT_FLAG_AUTO_BSF };
-        Ok(Self { form, muxer, written, time_bases })
+        let delays = vec![None; time_bases.len()];
+        Ok(Self { form, muxer, written, time_bases, delays })
     }
 
     /// Adds a packet of a stream, in that stream's time base.
@@ -94,6 +100,12 @@ impl Segmenter {
         let from = self.time_bases.get(stream).copied().ok_or(Error::StreamNotFound)?;
         let to = self.muxer.stream(stream).ok_or(Error::StreamNotFound)?.time_base();
         packet.rescale_ts(from, to);
+        if self.form != Form::Ts {
+            let begins = packet.pts().unwrap_or_default().max(0);
+            let delay = *self.delays[stream].get_or_insert(begins);
+            packet.set_pts(packet.pts().map(|pts| pts - delay));
+            packet.set_dts(packet.dts().map(|dts| dts - delay));
+        }
         packet.set_stream(stream);
         packet.set_position(-1);
         packet.write(&mut self.muxer).map(|_| ())
@@ -118,7 +130,12 @@ impl Segmenter {
                 return Err(Error::from(set));
             }
         }
-        Ok(std::mem::take(&mut *self.written.0.lock().unwrap_or_else(PoisonError::into_inner)))
+        let mut bytes = std::mem::take(&mut *self.written.0.lock().unwrap_or_else(PoisonError::into_inner));
+        if self.delays.iter().any(|delay| delay.is_some_and(|delay| delay > 0)) {
+            let delays: Vec<i64> = self.delays.iter().map(|delay| delay.unwrap_or(0)).collect();
+            boxes::delay(&mut bytes, &delays);
+        }
+        Ok(bytes)
     }
 }
 

@@ -9,7 +9,7 @@ use reelmill::worker::protocol::Message;
 
 use super::menu::{self, Entry};
 use super::text::{self, Cue};
-use super::track::Segment;
+use super::track::{Segment, spans};
 use crate::error::{MediaError, warning};
 use crate::scratch;
 use crate::source::Source;
@@ -100,14 +100,14 @@ impl Text {
 
     /// Writes it in segments that are cut where `leader` is; `clock` is the time of its start on the tracks' 90 kHz clock.
     pub fn write_segments(&mut self, leader: &[Segment], clock: u64, scratch: &Path) -> Result<(), MediaError> {
-        for (number, segment) in (1..).zip(leader) {
+        for (number, (start_s, duration_s)) in (1..).zip(spans(leader)) {
             let last = number == leader.len();
-            let to_ms = if last { i64::MAX } else { ms(segment.start_s + segment.duration_s) };
-            let text = text::webvtt(&self.cues, Some((ms(segment.start_s), to_ms)), Some(clock));
+            let to_ms = if last { i64::MAX } else { ms(start_s + duration_s) };
+            let text = text::webvtt(&self.cues, Some((ms(start_s), to_ms)), Some(clock));
             let name = format!("{}seg-{number:05}.vtt", self.prefix);
             let file = format!("{}/{name}", self.folder);
             self.files.push(scratch::write(scratch, &file, text.as_bytes(), VTT, FileRole::Segment)?);
-            self.segments.push((name, segment.duration_s));
+            self.segments.push((name, duration_s));
         }
         Ok(())
     }

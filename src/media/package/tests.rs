@@ -4,6 +4,7 @@ mod dash;
 mod encryption;
 mod groups;
 mod hls;
+mod late;
 mod real;
 
 use std::cell::RefCell;

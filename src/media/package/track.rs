@@ -23,7 +23,7 @@ const EARLY_S: f64 = 0.05;
 /// Share of a segment's length by which sound must outlast the picture to get a segment of its own.
 const LEAST_REST: f64 = 0.5;
 
-/// Sound alone that ends within this time gets no segment of its own, in seconds.
+/// What ends within this time gets no segment of its own, in seconds.
 const LEAST_TAIL_S: f64 = 0.5;
 
 /// How far the video of a rendition is, for the audio beside it.
@@ -44,6 +44,8 @@ impl Default for Beside {
 }
 
 /// A finished track.
+///
+/// Moments count from the start of the package: a track that begins later says so.
 pub struct Track {
     /// Its folder in scratch.
     pub folder: String,
@@ -67,8 +69,19 @@ pub struct Track {
     pub beginning: Vec<u8>,
     /// Whether each segment decodes without any other.
     pub independent: bool,
-    /// Duration of everything in seconds.
-    pub duration_s: f64,
+    /// Moment at which all of it has been shown, in seconds.
+    pub end_s: f64,
+    /// How long after the package's start its video began before it was held back to it, and its audio begins, in seconds.
+    pub late: Late,
+}
+
+/// How late the streams of a track begin, in seconds.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Late {
+    /// Its video.
+    pub video_s: f64,
+    /// Its audio.
+    pub audio_s: f64,
 }
 
 /// A segment.
@@ -76,10 +89,18 @@ pub struct Track {
 pub struct Segment {
     /// Where it is.
     pub piece: Piece,
-    /// First moment, in seconds from the rendition's start.
+    /// First moment, in seconds from the package's start.
     pub start_s: f64,
     /// Duration in seconds.
     pub duration_s: f64,
+}
+
+/// When segments begin and how long they last in a playlist, in seconds: there the first lasts from zero on.
+pub fn spans(segments: &[Segment]) -> impl Iterator<Item = (f64, f64)> {
+    segments.iter().enumerate().map(|(place, segment)| match place {
+        0 => (0.0, segment.start_s + segment.duration_s),
+        _ => (segment.start_s, segment.duration_s),
+    })
 }
 
 /// Names of a track's files, in its folder.
@@ -152,7 +173,7 @@ pub struct Source {
     pub video: Option<VideoStream>,
     /// What its file says of it, for audio.
     pub audio: Option<AudioStream>,
-    /// Start of the file's clock, which becomes zero.
+    /// Time on its clock that becomes zero.
     pub origin: i64,
 }
 
@@ -172,7 +193,7 @@ pub struct Cutter<'a> {
     first: Vec<u8>,
     init: Option<Piece>,
     segments: Vec<Segment>,
-    /// First moment of everything.
+    /// First moment of everything that has come.
     start_s: f64,
     /// Where the last segment ended.
     cut_s: Option<f64>,
@@ -181,6 +202,7 @@ pub struct Cutter<'a> {
     end_s: f64,
     independent: bool,
     filled: bool,
+    late: Late,
 }
 
 /// What is known of a stream.
@@ -189,6 +211,7 @@ struct Lane {
     time_base: Rational,
     video: bool,
     origin: i64,
+    begun: bool,
 }
 
 impl<'a> Cutter<'a> {
@@ -202,6 +225,7 @@ impl<'a> Cutter<'a> {
                 time_base: source.stream.time_base,
                 video: source.video.is_some(),
                 origin: source.origin,
+                begun: false,
             })
             .collect();
         let video = sources.iter().find_map(|source| source.video.clone());
@@ -232,18 +256,32 @@ impl<'a> Cutter<'a> {
             end_s: f64::NEG_INFINITY,
             independent: true,
             filled: false,
+            late: Late::default(),
         })
     }
 
-    /// Takes a packet of its stream `lane`; `beside` is how far the rendition's video is.
-    pub fn add(&mut self, lane: usize, mut packet: Packet, beside: &mut Beside) -> Result<(), MediaError> {
-        let Lane { time_base, video, origin } = self.lanes[lane];
+    /// Takes a packet of its stream `lane`, which goes on for `left_s` from it on, where that is known; `beside` is how far
+    /// the rendition's video is.
+    pub fn add(
+        &mut self,
+        lane: usize,
+        mut packet: Packet,
+        left_s: Option<f64>,
+        beside: &mut Beside,
+    ) -> Result<(), MediaError> {
+        let Lane { time_base, video, origin, begun } = self.lanes[lane];
         packet.set_pts(packet.pts().map(|pts| pts - origin));
         packet.set_dts(packet.dts().map(|dts| dts - origin));
+        if !begun {
+            self.begin(lane, &mut packet);
+        }
         let time_s = seconds(packet.pts().unwrap_or_default(), time_base);
         let end_s = time_s + seconds(packet.duration(), time_base);
         if (video || !self.has_video() || !beside.goes_on) && packet.is_key() {
-            if self.filled && self.is_due((time_s, end_s), video, beside) {
+            let delay_s = time_s - seconds(packet.dts().unwrap_or_default(), time_base);
+            let alone = !self.has_video() && !beside.goes_on;
+            let tail = left_s.is_some_and(|left_s| left_s < self.least_tail_s(delay_s)) && (video || alone);
+            if self.filled && !tail && self.is_due((time_s, end_s), video, beside) {
                 self.close(time_s)?;
                 if video {
                     beside.cut_s = Some(time_s);
@@ -255,7 +293,9 @@ impl<'a> Cutter<'a> {
             beside.end_s = beside.end_s.max(end_s);
         }
         self.independent &= !video || time_s >= self.key_s;
-        if !libav::is_discarded(&packet) {
+        // Without an edit, which late tracks have none of, what starts a decoder is played, too.
+        let played = self.manner.form != Form::Ts && self.start_s.is_infinite() && time_s >= 0.0;
+        if played || !libav::is_discarded(&packet) {
             self.start_s = self.start_s.min(time_s);
             self.end_s = self.end_s.max(end_s);
         }
@@ -267,6 +307,21 @@ impl<'a> Cutter<'a> {
             beginning.write(lane, packet.clone()).map_err(|source| mux(self.folder, source))?;
         }
         self.segmenter.write(lane, packet).map_err(|source| mux(self.folder, source))
+    }
+
+    /// Sees to the first packet of a stream: video that begins late is held back to the start, in what browsers play as it is.
+    fn begin(&mut self, lane: usize, packet: &mut Packet) {
+        let Lane { time_base, video, begun, .. } = &mut self.lanes[lane];
+        *begun = true;
+        let late_s = seconds(packet.pts().unwrap_or_default().max(0), *time_base);
+        if *video {
+            self.late.video_s = late_s;
+        } else {
+            self.late.audio_s = late_s;
+        }
+        if *video && self.manner.form != Form::Ts {
+            hold(packet);
+        }
     }
 
     /// Whether a packet that can begin a segment does. Video does where the length is full; audio beside video where the
@@ -286,24 +341,23 @@ impl<'a> Cutter<'a> {
         if self.has_video() {
             return worth && time_s - since_s >= target_s - EARLY_S;
         }
-        let start_s = if self.start_s.is_finite() { self.start_s } else { 0.0 };
-        let passed = |s: f64| ((s - start_s) / target_s).floor();
-        worth && !self.is_tail(time_s - start_s) && passed(middle_s) > passed(since_s + EARLY_S)
+        let passed = |s: f64| (s / target_s).floor();
+        worth && passed(middle_s) > passed(since_s + EARLY_S)
     }
 
-    /// Whether what follows this time of sound alone is too little for a segment, as far as the length is known.
-    fn is_tail(&self, time_s: f64) -> bool {
-        let least_s = LEAST_TAIL_S.min(self.manner.target_s * LEAST_REST);
-        let left_s = self.audio.as_ref().and_then(|audio| audio.duration_s).map(|duration_s| duration_s - time_s);
-        left_s.is_some_and(|left_s| (0.0..least_s).contains(&left_s))
+    /// Length of what is worth a segment of its own at the end, in seconds. Players wait for ever for the end of a segment
+    /// of video that is over before its first frame would be shown: it must last longer than frames are reordered by.
+    fn least_tail_s(&self, reordered_s: f64) -> f64 {
+        LEAST_TAIL_S.min(self.manner.target_s * LEAST_REST).max(reordered_s + EARLY_S)
     }
 
     const fn has_video(&self) -> bool {
         self.video.is_some()
     }
 
+    /// Decoders are started by what lies before zero; it is not shown.
     fn segment_start_s(&self) -> f64 {
-        self.cut_s.unwrap_or(self.start_s)
+        self.cut_s.unwrap_or(self.start_s).max(0.0)
     }
 
     /// Ends the segment that is being filled at `end_s`, where the next one begins.
@@ -330,7 +384,7 @@ impl<'a> Cutter<'a> {
         let name = self.names.segment(place + 1, self.manner.form);
         let piece = self.shelf.put(&name, kind.segment, bytes, Some(place))?;
         let duration_s = end_s - segment_s;
-        self.segments.push(Segment { piece, start_s: segment_s - self.start_s, duration_s });
+        self.segments.push(Segment { piece, start_s: segment_s, duration_s });
         self.cut_s = Some(end_s);
         self.filled = false;
         Ok(())
@@ -347,7 +401,7 @@ impl<'a> Cutter<'a> {
         let mut files = self.shelf.finish();
         let iframes = match self.keyframes {
             Some(keyframes) => {
-                let (iframes, more) = keyframes.finish(self.start_s, self.end_s)?;
+                let (iframes, more) = keyframes.finish(self.end_s)?;
                 files.extend(more);
                 Some(iframes)
             }
@@ -365,7 +419,8 @@ impl<'a> Cutter<'a> {
             files,
             beginning: self.first,
             independent: self.independent,
-            duration_s: self.end_s - self.start_s,
+            end_s: self.end_s,
+            late: self.late,
         }))
     }
 }
@@ -382,6 +437,15 @@ impl Track {
     pub fn playlist(&self) -> String {
         format!("{}/{}", self.folder, self.names.playlist())
     }
+}
+
+/// Has the first frame of a video that begins late be shown from zero on, as if it had been held: players begin with what
+/// all of their tracks have.
+fn hold(packet: &mut Packet) {
+    let Some(late) = packet.pts().filter(|pts| *pts > 0) else { return };
+    packet.set_pts(Some(0));
+    packet.set_dts(packet.dts().map(|dts| dts - late));
+    packet.set_duration(packet.duration() + late);
 }
 
 /// Media types of a track's files.

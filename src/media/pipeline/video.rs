@@ -105,6 +105,7 @@ impl VideoBranch<'_> {
                 Placed::After => break,
                 Placed::At(time) => {
                     self.fill(&mut state, Some(time))?;
+                    self.pad(&mut state, &frame, time)?;
                     frame.set_pts(Some(time));
                 }
             }
@@ -141,6 +142,31 @@ impl VideoBranch<'_> {
         }
         frame.set_pts(Some(0));
         self.filter(state, &frame)
+    }
+
+    /// Where the video begins later than the source, at `time`, its first frame is repeated from the start on, as sound is
+    /// padded with silence: players begin with what all streams have.
+    fn pad(&self, state: &mut State, first: &Frame, time: i64) -> Result<(), Stop> {
+        if state.graph.is_some() || state.encoder.is_some() {
+            return Ok(());
+        }
+        let base = self.source.track.time_base;
+        let frame = |count: i64| count.rescale(self.source.track.frame_rate.invert(), base);
+        let late_us = time.rescale(base, rescale::TIME_BASE);
+        if frame(1) <= 0 || late_us <= frame(1).rescale(base, rescale::TIME_BASE).min(MAX_BLANK_US) {
+            return Ok(());
+        }
+        let interval = self.source.track.frame_rate.invert();
+        let missing = time.rescale_with(base, interval, ffmpeg_next::Rounding::Down);
+        for count in (1..=missing).rev() {
+            let again = raw::share(first).map_err(|source| MediaError::Libav { doing: "share a frame", source })?;
+            let mut again = Frame::from(again);
+            again.set_pts(Some((time - frame(count)).max(0)));
+            if !self.skips(&again, &mut state.last_slot) {
+                self.filter(state, &again)?;
+            }
+        }
+        Ok(())
     }
 
     /// Whether a highest frame rate leaves the frame out: each of its slots takes one frame.

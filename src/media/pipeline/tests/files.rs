@@ -104,6 +104,28 @@ fn clips_are_exact() {
 }
 
 #[test]
+fn player_fault_1_a_picture_that_begins_late_is_repeated_from_the_start() {
+    for name in ["late.mp4", "late.mkv", "late.ts"] {
+        let film = ["-itsoffset", "0.6", "-f", "lavfi", "-i", "testsrc2=d=2:r=25:s=320x180", "-f", "lavfi", "-i"];
+        let tone = ["sine=d=2.6:r=48000", "-fps_mode", "passthrough", "-c:v", "libx264", "-c:a", "aac"];
+        let clip = generate(&[&film[..], &tone, &["-pix_fmt", "yuv420p"]].concat(), name);
+        let fixed = with(|media| {
+            let frame_rate = FrameRate::Fixed(Ratio { num: 25, den: 1 });
+            media.file = "fixed.mp4".into();
+            media.video = Some(Video::Encode(VideoEncode { frame_rate, ..encoded() }));
+        });
+        let trial = Trial::new(&clip, &[with(|media| media.audio = Some(Audio::Encode(aac()))), fixed]);
+        for file in ["out.mp4", "fixed.mp4"] {
+            let times = trial.times(file, "v");
+            assert!(times[0].abs() < 0.041 && times.len().abs_diff(65) <= 1, "{name}: {file}: {times:?}");
+            let even = times.windows(2).all(|pair| (pair[1] - pair[0] - 0.04).abs() < 0.002);
+            assert!(even, "{name}: {file}: {times:?}");
+            assert!((times.last().unwrap() - 2.56).abs() < 0.05, "{name}: {file}: {times:?}");
+        }
+    }
+}
+
+#[test]
 fn late_and_torn_sound_keeps_its_place() {
     // Sound starts a second late, and half a second is missing in the middle.
     let clip = lavfi(
