@@ -139,6 +139,8 @@ pub struct PixelFormat {
     pub bit_depth: u8,
     /// Whether it has an alpha channel; palettes do not count.
     pub alpha: bool,
+    /// Whether it holds red, green and blue, by themselves or in a palette.
+    pub rgb: bool,
 }
 
 /// The pixel format with libav's number.
@@ -165,6 +167,7 @@ pub fn pixel_format(number: i32) -> Option<PixelFormat> {
         name: unsafe { text(descriptor.name) }?,
         bit_depth: components.map(|c| u8::try_from(c.depth).unwrap_or(0)).max().unwrap_or(0),
         alpha: has(ffi::AV_PIX_FMT_FLAG_ALPHA) && !has(ffi::AV_PIX_FMT_FLAG_PAL),
+        rgb: has(ffi::AV_PIX_FMT_FLAG_RGB) || has(ffi::AV_PIX_FMT_FLAG_PAL),
     })
 }
 
@@ -188,21 +191,6 @@ pub fn channels(parameters: &ffi::AVCodecParameters) -> (u16, Option<String>) {
         return (count, None);
     }
     (count, layout_name(&parameters.ch_layout))
-}
-
-/// The channel layout of a frame as filters read it: `5.1`. One that is only a number of channels becomes the layout
-/// that players assume for that many.
-#[must_use]
-pub fn settle_layout(frame: &mut Frame) -> Option<String> {
-    // SAFETY: a frame of ffmpeg-next is always allocated; a layout without order owns no memory that could be lost.
-    let layout = unsafe {
-        let layout = &mut (*frame.as_mut_ptr()).ch_layout;
-        if layout.order == ffi::AVChannelOrder::AV_CHANNEL_ORDER_UNSPEC {
-            ffi::av_channel_layout_default(layout, layout.nb_channels);
-        }
-        &*layout
-    };
-    layout_name(layout)
 }
 
 fn layout_name(layout: &ffi::AVChannelLayout) -> Option<String> {

@@ -114,6 +114,20 @@ fn format_name(name: &str) -> &'static str {
     names.into_iter().find(|known| *known == name).unwrap_or("flt")
 }
 
+/// Width and height of a picture.
+#[must_use]
+pub fn size(frame: &Frame) -> (u32, u32) {
+    // SAFETY: the frame is allocated.
+    let (width, height) = unsafe { ((*frame.as_ptr()).width, (*frame.as_ptr()).height) };
+    (u32::try_from(width).unwrap_or(0), u32::try_from(height).unwrap_or(0))
+}
+
+/// Has a picture say that its colours have this matrix.
+pub fn set_matrix(frame: &mut Frame, space: ffmpeg_next::color::Space) {
+    // SAFETY: the frame is allocated.
+    unsafe { (*frame.as_mut_ptr()).colorspace = space.into() };
+}
+
 /// Has a frame say that its pixels are so many times as wide as high.
 pub fn set_aspect(frame: &mut Frame, aspect: f64) {
     const PARTS: f64 = 10_000.0;

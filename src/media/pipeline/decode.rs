@@ -1,11 +1,12 @@
 //! Decoding one stream once, for everyone who wants its frames.
 //!
-//! **Invariant**: every frame that leaves has a time in the stream's time base, later than the one before. Damaged
-//! packets are stepped over and counted; a stream of which nothing decodes is an error.
+//! **Invariant**: every frame that leaves has a time in the stream's time base, later than the one before, and pictures
+//! say their colour matrix. Damaged packets are stepped over and counted; a stream of which nothing decodes is an error.
 
 use ffmpeg_next::codec::{Context, decoder};
 use ffmpeg_next::{Dictionary, Error, Frame, Packet, Rational, Rescale, media};
 
+use super::colors;
 use super::flow::{Inlet, Outlets, Stop};
 use super::streams::Track;
 use crate::error::{MediaError, warning};
@@ -119,6 +120,9 @@ impl Decoder {
             }
             self.frames += 1;
             self.time(&mut frame);
+            if self.kind == "video" {
+                colors::settle(&mut frame);
+            }
             if !take(&frame)? {
                 return Ok(false);
             }

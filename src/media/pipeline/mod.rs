@@ -9,6 +9,7 @@
 //! alone; every thread is joined before this ends; what is reported as made was opened again and checked.
 
 mod cadence;
+mod colors;
 pub mod container;
 mod copy;
 pub mod decode;

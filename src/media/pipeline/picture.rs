@@ -16,15 +16,13 @@ use reelmill::model::work::{Color, Denoise, Turn};
 use crate::geometry::region::Region;
 use crate::geometry::{Fitted, Pixels};
 use crate::libav::{self, Orientation};
+use crate::pipeline::colors::{self, HDR_TRANSFERS};
 
 /// Filters that tone mapping takes.
 pub const TONE_MAPPING: &[&str] = &["zscale", "tonemap"];
 
-/// Transfers of high dynamic range: PQ and HLG.
-const HDR_TRANSFERS: [&str; 2] = ["smpte2084", "arib-std-b67"];
-
-/// Height from which untagged video is taken to be high definition.
-const HD_HEIGHT: u32 = 720;
+/// Flags of `scale` where colours are converted, without which they shift by several levels in small pictures.
+const EXACT: &str = "+accurate_rnd+full_chroma_int";
 
 /// What the demuxer knows about a video stream's pictures.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -65,9 +63,7 @@ impl Look {
         Self {
             pixels: Pixels::new(frame.width(), frame.height()),
             format,
-            rgb: ["rgb", "bgr", "gbr", "argb", "abgr", "0rgb", "0bgr", "pal8", "rgba", "bgra"]
-                .iter()
-                .any(|prefix| name.starts_with(prefix)),
+            rgb: described.as_ref().is_some_and(|f| f.rgb),
             // A palette (GIF, PNG) may hold transparent colours.
             alpha: name == "pal8" || described.is_some_and(|f| f.alpha),
             interlaced: interlaced_before || frame.is_interlaced(),
@@ -107,8 +103,7 @@ impl Look {
 
     /// Matrix coefficients, guessed where they are not tagged.
     fn matrix(&self) -> &str {
-        let guess = if self.pixels.height >= HD_HEIGHT { "bt709" } else { "smpte170m" };
-        self.color.space.as_deref().filter(|&space| space != "gbr").unwrap_or(guess)
+        colors::matrix(self.pixels, &self.color)
     }
 }
 
@@ -323,16 +318,17 @@ pub fn chain(look: &Look, fitted: Fitted, target: Target<'_>) -> Chain {
 
 fn scale(look: &Look, fitted: Fitted, target: Target<'_>, tags: &Tags, mapped: bool) -> String {
     let size = if sideways(look.orientation) { fitted.scale.turned() } else { fitted.scale };
-    let mut scale = format!("scale={}:{}:flags=bicubic", size.width, size.height);
+    let from = if look.rgb || look.alpha { "auto" } else { scale_matrix(look.matrix()) };
+    let to = scale_matrix(&tags.matrix);
+    let exact = if from == to && !is_rgb(target.format) { "" } else { EXACT };
+    let mut scale = format!("scale={}:{}:flags=bicubic{exact}", size.width, size.height);
     if look.interlaced && target.fields == Fields::Woven {
         scale.push_str(":interl=1");
     }
     if !mapped {
-        let from = if look.rgb || look.alpha { "auto" } else { scale_matrix(look.matrix()) };
         let range = if target.full_range { "pc" } else { "tv" };
         // Writing to a string cannot fail.
-        let _infallible =
-            write!(scale, ":in_color_matrix={from}:out_color_matrix={}:out_range={range}", scale_matrix(&tags.matrix));
+        let _infallible = write!(scale, ":in_color_matrix={from}:out_color_matrix={to}:out_range={range}");
     }
     scale
 }
@@ -377,9 +373,14 @@ pub fn in_rgb(filter: &str, format: &str, matrix: &str, full_range: bool) -> Str
     let (rgb, matrix) = (rgb_format(format), scale_matrix(matrix));
     let range = if full_range { "pc" } else { "tv" };
     format!(
-        "scale=in_color_matrix={matrix}:in_range={range},format={rgb},{filter},\
-         scale=out_color_matrix={matrix}:out_range={range},format={format}"
+        "scale=flags=bicubic{EXACT}:in_color_matrix={matrix}:in_range={range},format={rgb},{filter},\
+         scale=flags=bicubic{EXACT}:out_color_matrix={matrix}:out_range={range},format={format}"
     )
+}
+
+/// Whether a pixel format holds red, green and blue.
+fn is_rgb(format: &str) -> bool {
+    ["rgb", "gbr", "bgr"].iter().any(|prefix| format.starts_with(prefix))
 }
 
 /// The RGB format with as many bits as `format`.

@@ -19,7 +19,7 @@ use super::hdr;
 use super::mux::{Port, Spec};
 use super::overlay::Layers;
 use super::passes::Round;
-use super::picture::{self as look, Look, Target};
+use super::picture::{self as look, Look, Matrix, Target};
 use super::plan::View;
 use super::streams::VideoTrack;
 use super::subtitles::{Burn, Transfer};
@@ -264,6 +264,7 @@ impl VideoBranch<'_> {
         let codec = encode.codec.info();
         let target = Target {
             format,
+            matrix: if codec.bt601 { Matrix::Bt601 } else { Matrix::Source },
             full_range: codec.full_range,
             frame_rate: if let FrameRate::Fixed(rate) = self.frame_rate() { Some(rate) } else { None },
             tone_mapping,
@@ -271,7 +272,6 @@ impl VideoBranch<'_> {
             denoise: treatment.denoise,
             crop,
             background: treatment.pad_color,
-            ..Target::default()
         };
         let mut chain = look::chain(look, fitted, target);
         if let Some(burn) = self.burn {

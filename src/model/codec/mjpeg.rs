@@ -20,6 +20,7 @@ pub const CODEC: VideoInfo = VideoInfo {
     pixel_formats: &["yuvj420p", "yuvj422p", "yuvj444p"],
     rates: Rates::Quality(QUALITY),
     full_range: true,
+    bt601: true,
     options,
     ..VideoInfo::BLANK
 };

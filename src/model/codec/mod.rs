@@ -138,6 +138,8 @@ pub struct VideoInfo {
     pub max_fps: Option<i32>,
     /// Whether pictures use all 256 levels.
     pub full_range: bool,
+    /// Whether pictures are BT.601 whatever the source: players take the codec for that.
+    pub bt601: bool,
     /// Whether pictures have a palette that is made for them.
     pub palette: bool,
     /// Options of its encoder.
@@ -164,6 +166,7 @@ impl VideoInfo {
         groups: false,
         max_fps: None,
         full_range: false,
+        bt601: false,
         palette: false,
         options: |_| Options::new(),
     };

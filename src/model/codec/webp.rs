@@ -15,6 +15,7 @@ pub const CODEC: VideoInfo = VideoInfo {
     encoder: "libwebp_anim",
     containers: &[Container::Webp],
     rates: Rates::Quality(QUALITY),
+    bt601: true,
     options,
     ..VideoInfo::BLANK
 };

@@ -14,6 +14,7 @@ use reelmill::model::work::{
 use crate::testing::{Made, aac, encoded, generate, media_output, run, source_of};
 
 mod codecs;
+mod colours;
 mod faults;
 mod field_cases;
 mod files;
@@ -21,6 +22,7 @@ mod files;
 mod fraunhofer;
 mod groups;
 mod hdr;
+mod loud;
 mod parts;
 mod pictures;
 mod rates;
