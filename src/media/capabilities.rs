@@ -52,7 +52,7 @@ const USED: &[(PartKind, &str, &[&str])] = &[
     (PartKind::Filter, "scenes", &["scdet"]),
     (PartKind::Filter, "analysis of quality", &["blackdetect", "freezedetect", "silencedetect"]),
     (PartKind::Filter, "volume", &["volume", "alimiter"]),
-    (PartKind::Filter, "loudness", &["loudnorm", "ebur128"]),
+    (PartKind::Filter, "loudness", &["loudnorm", "ebur128", "apad"]),
     (PartKind::Filter, "mix", &["amix"]),
     (PartKind::Decoder, "AV1 sources", &["libdav1d"]),
     (PartKind::Decoder, "VP8 and VP9 sources with transparency", &["libvpx", "libvpx-vp9"]),

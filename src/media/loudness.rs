@@ -1,19 +1,23 @@
-//! Loudness to EBU R 128 of one audio stream, by libav's `ebur128` filter.
+//! Loudness to EBU R 128 of one audio stream.
+//!
+//! libav's `ebur128` filter weighs the sound and says how loud each block of it is; gates and ranges are reckoned here,
+//! because the filter's own stop at +10 LUFS. **Invariant**: neither very loud nor very soft sound is measured less
+//! exactly: the filter gets it lifted, as floating point, and says true peaks in thousandths.
 
 use std::collections::BTreeMap;
 
 use ffmpeg_next::codec::{Context, decoder};
-use ffmpeg_next::filter::{self, Graph};
-use ffmpeg_next::{Error, Packet, frame};
+use ffmpeg_next::{Frame, Packet, Rational, Rescale, frame};
 use reelmill::model::media::Loudness;
 use reelmill::worker::protocol::Message;
 
 use crate::error::MediaError;
-use crate::libav;
+use crate::pipeline::graph::{AudioFormat, Graph, Input};
 use crate::probe::seconds;
 use crate::source::Opened;
+use crate::{libav, raw};
 
-/// What the filter answers for silence: the gate of R 128, in LUFS.
+/// The gate of R 128: what is softer is silence, in LUFS.
 pub const GATE_LUFS: f64 = -70.0;
 
 /// Shortest programme a loudness range means something for, in seconds.
@@ -22,8 +26,26 @@ const MIN_RANGE_S: f64 = 10.0;
 /// Media time between two words about progress, in seconds.
 const TELL_EVERY_S: f64 = 30.0;
 
-/// The filter and its options.
-pub const FILTER: &str = "ebur128=peak=true:metadata=1";
+/// By how much sound is lifted while it is measured, in decibels.
+const LIFT_DB: f64 = 40.0;
+
+/// How far below the mean of what is not silence sound counts for the loudness, in LU.
+const LOUDNESS_GATE_LU: f64 = 10.0;
+
+/// The same for the range.
+const RANGE_GATE_LU: f64 = 20.0;
+
+/// Shares of the loudness distribution between which the range lies.
+const RANGE: [f64; 2] = [0.10, 0.95];
+
+/// Steps of a count in a LU.
+const STEPS: f64 = 100.0;
+
+/// The meter. A little silence at the end has what is left of the sound measured, too.
+pub const METER: &str = "apad=pad_dur=0.1,volume=40dB:precision=double,ebur128=peak=true:metadata=1";
+
+/// Label of the graph's source.
+const SOUND: &str = "in";
 
 /// Decodes the audio stream `index` of a freshly opened file to its end and measures it.
 pub fn measure(
@@ -35,6 +57,16 @@ pub fn measure(
     let (mut decoder, time_base) = open_decoder(&opened, index)?;
     libav::read_only(opened.demuxer_mut(), &[index]);
     let mut meter = Meter::default();
+    let mut time = 0;
+    let mut measure = |decoder: &mut decoder::Opened| {
+        let mut sound = frame::Audio::empty();
+        while decoder.receive_frame(&mut sound).is_ok() {
+            sound.set_pts(Some(time));
+            time += raw::samples_and_rate(&sound).0;
+            meter.add(&mut sound, &mut |_| {})?;
+        }
+        Ok::<_, MediaError>(())
+    };
     let mut packet = Packet::empty();
     let mut told_s = 0.0;
     while opened.read(&mut packet)? {
@@ -43,7 +75,7 @@ pub fn measure(
         }
         // A damaged packet is silence to the listener, too.
         let _ = decoder.send_packet(&packet);
-        meter.take(&mut decoder)?;
+        measure(&mut decoder)?;
         let position_s = packet.pts().map_or(told_s, |pts| seconds(pts, time_base));
         if position_s - told_s >= TELL_EVERY_S {
             told_s = position_s;
@@ -51,12 +83,13 @@ pub fn measure(
         }
     }
     if decoder.send_eof().is_ok() {
-        meter.take(&mut decoder)?;
+        measure(&mut decoder)?;
     }
-    Ok(of_tags(&meter.measured, duration_s))
+    meter.finish(&mut |_| {})?;
+    Ok(meter.tally.loudness(duration_s))
 }
 
-fn open_decoder(opened: &Opened, index: usize) -> Result<(decoder::Opened, ffmpeg_next::Rational), MediaError> {
+fn open_decoder(opened: &Opened, index: usize) -> Result<(decoder::Opened, Rational), MediaError> {
     let stream = opened.demuxer().stream(index).ok_or(MediaError::NoStreams("audio"))?;
     let parameters = stream.parameters();
     let name = libav::codec_name(libav::parameters(&stream)).unwrap_or_else(|| "unknown".to_owned());
@@ -75,76 +108,192 @@ pub fn progress(position_s: f64, duration_s: Option<f64>) -> Message {
     }
 }
 
-/// The filter, built for the first frame that comes.
+/// The meter over decoded sound, built for the first frame that comes.
 #[derive(Default)]
-struct Meter {
-    graph: Option<(Graph, String)>,
-    measured: BTreeMap<String, String>,
+pub struct Meter {
+    graph: Option<(Graph, AudioFormat)>,
+    /// What was measured so far.
+    pub tally: Tally,
 }
 
 impl Meter {
-    /// Measures the frames that the decoder has ready.
-    fn take(&mut self, decoder: &mut decoder::Opened) -> Result<(), MediaError> {
-        let mut samples = frame::Audio::empty();
-        while decoder.receive_frame(&mut samples).is_ok() {
-            self.add(&mut samples)?;
-        }
-        Ok(())
+    /// Measures a frame, whose time is in samples, and hands on the blocks that it completes. Sound that changes its format under way is measured
+    /// up to there.
+    pub fn add(&mut self, frame: &mut frame::Audio, each: &mut dyn FnMut(Block)) -> Result<(), MediaError> {
+        raw::assume_layout(frame);
+        let format = AudioFormat::of(frame);
+        let (graph, _) = match &mut self.graph {
+            Some((_, built_for)) if *built_for != format => return Ok(()),
+            Some(built) => built,
+            None => {
+                let input = Input::audio(SOUND, &format, format.base());
+                self.graph.insert((Graph::new(&[input], &format!("[in]{METER}[out]"))?, format))
+            }
+        };
+        graph.push(SOUND, frame)?;
+        self.pull(each)
     }
 
-    fn add(&mut self, decoded: &mut frame::Audio) -> Result<(), MediaError> {
-        let arguments = arguments(decoded);
-        let (graph, built_for) = match &mut self.graph {
-            Some(built) => built,
-            None => self.graph.insert((graph(&arguments).map_err(failed)?, arguments.clone())),
-        };
-        // Audio that changes its format under way is measured up to there.
-        if *built_for != arguments {
-            return Ok(());
+    /// No more sound comes.
+    pub fn finish(&mut self, each: &mut dyn FnMut(Block)) -> Result<(), MediaError> {
+        if let Some((graph, _)) = &mut self.graph {
+            graph.finish(SOUND)?;
         }
-        graph.get("in").ok_or_else(|| failed(Error::Bug))?.source().add(decoded).map_err(failed)?;
-        let mut sink = graph.get("out").ok_or_else(|| failed(Error::Bug))?;
-        let mut filtered = frame::Audio::empty();
-        while sink.sink().frame(&mut filtered).is_ok() {
-            // The last frame, too short for a block, has none.
-            let said = libav::frame_tags(&filtered);
-            if !said.is_empty() {
-                self.measured = said;
+        self.pull(each)
+    }
+
+    fn pull(&mut self, each: &mut dyn FnMut(Block)) -> Result<(), MediaError> {
+        let Some((graph, _)) = &mut self.graph else { return Ok(()) };
+        let base = graph.time_base()?;
+        while let Some(frame) = graph.pull()? {
+            if let Some(block) = self.tally.add(&frame, base) {
+                each(block);
             }
         }
         Ok(())
     }
 }
 
-/// Loudness of the whole by the tags of the filter's last frame, of a programme that lasts `duration_s`.
-#[must_use]
-pub fn of_tags(tags: &BTreeMap<String, String>, duration_s: Option<f64>) -> Loudness {
-    let number = |key: &str| tags.get(key)?.parse::<f64>().ok().filter(|n| n.is_finite());
-    let long = duration_s.is_some_and(|s| s >= MIN_RANGE_S);
-    let integrated_lufs = number("lavfi.r128.I").filter(|lufs| *lufs > GATE_LUFS);
-    Loudness {
-        integrated_lufs,
-        range_lu: number("lavfi.r128.LRA").filter(|_| long && integrated_lufs.is_some()),
-        true_peak_dbtp: number("lavfi.r128.true_peak").filter(|peak| *peak > 0.0).map(|peak| 20.0 * peak.log10()),
+/// A tenth of a second of sound.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Block {
+    /// Its start in seconds.
+    pub start_s: f64,
+    /// Loudness of the 400 ms that end with it, in LUFS.
+    momentary: f64,
+    /// Loudness of the three seconds that end with it, in LUFS; far below the gate before there are as many.
+    pub short_term: f64,
+}
+
+/// How often each loudness came, in hundredths of a LU.
+type Counts = BTreeMap<i64, u64>;
+
+/// What the meter said of sound so far.
+#[derive(Clone, Debug, Default)]
+pub struct Tally {
+    momentary: Counts,
+    short_term: Counts,
+    /// Highest true peak, where full scale is 1.
+    peak: f64,
+    /// The newest block, which reaches into what the meter appends where it is the last.
+    newest: Option<Block>,
+}
+
+impl Tally {
+    /// Takes a frame as it comes out of the meter; answers with the block before it.
+    pub fn add(&mut self, frame: &Frame, base: Rational) -> Option<Block> {
+        let tags = libav::frame_tags(frame);
+        let number = |key: &str| tags.get(key)?.parse::<f64>().ok();
+        let lufs = |key: &str| number(key).filter(|lufs| lufs.is_finite()).map(|lufs| lufs - LIFT_DB);
+        if let Some(peak) = number("lavfi.r128.true_peak").filter(|peak| peak.is_finite()) {
+            self.peak = self.peak.max(peak / 10_f64.powf(LIFT_DB / 20.0));
+        }
+        let start_us = frame.pts().unwrap_or(0).rescale(base, ffmpeg_next::rescale::TIME_BASE);
+        let newest = Block {
+            start_s: seconds(start_us, ffmpeg_next::rescale::TIME_BASE),
+            momentary: lufs("lavfi.r128.M")?,
+            short_term: lufs("lavfi.r128.S")?,
+        };
+        let block = self.newest.replace(newest)?;
+        count(&mut self.momentary, block.momentary);
+        count(&mut self.short_term, block.short_term);
+        Some(block)
+    }
+
+    /// Loudness of the whole, of a programme that lasts `duration_s`.
+    #[must_use]
+    pub fn loudness(&self, duration_s: Option<f64>) -> Loudness {
+        let long = duration_s.is_some_and(|s| s >= MIN_RANGE_S);
+        let integrated_lufs =
+            mean(&self.momentary).and_then(|lufs| mean(&above(&self.momentary, lufs - LOUDNESS_GATE_LU)));
+        let range_lu = mean(&self.short_term).and_then(|lufs| range(&above(&self.short_term, lufs - RANGE_GATE_LU)));
+        Loudness {
+            integrated_lufs,
+            range_lu: range_lu.filter(|_| long && integrated_lufs.is_some()),
+            true_peak_dbtp: (self.peak > 0.0).then(|| 20.0 * self.peak.log10()),
+        }
     }
 }
 
-fn arguments(frame: &mut frame::Audio) -> String {
-    let layout = libav::settle_layout(frame).unwrap_or_default();
-    let (rate, format) = (frame.rate(), frame.format().name());
-    format!("time_base=1/{rate}:sample_rate={rate}:sample_fmt={format}:channel_layout={layout}")
+#[expect(clippy::cast_possible_truncation, reason = "a loudness")]
+fn count(counts: &mut Counts, lufs: f64) {
+    if lufs > GATE_LUFS {
+        *counts.entry((lufs * STEPS).round() as i64).or_default() += 1;
+    }
 }
 
-fn graph(arguments: &str) -> Result<Graph, Error> {
-    let named = |name| filter::find(name).ok_or(Error::FilterNotFound);
-    let mut graph = Graph::new();
-    graph.add(&named("abuffer")?, "in", arguments)?;
-    graph.add(&named("abuffersink")?, "out", "")?;
-    graph.output("in", 0)?.input("out", 0)?.parse(FILTER)?;
-    graph.validate()?;
-    Ok(graph)
+/// What is louder than that.
+fn above(counts: &Counts, lufs: f64) -> Counts {
+    counts.iter().filter(|&(&step, _)| loudness(step) > lufs).map(|(&step, &blocks)| (step, blocks)).collect()
 }
 
-fn failed(source: Error) -> MediaError {
-    MediaError::Filter { graph: FILTER.to_owned(), source }
+/// The mean of the power, as a loudness.
+#[expect(clippy::cast_precision_loss, reason = "counts of tenths of a second")]
+fn mean(counts: &Counts) -> Option<f64> {
+    let (power, blocks) = counts.iter().fold((0.0, 0), |(power, all), (&step, &blocks)| {
+        (power + blocks as f64 * 10_f64.powf(loudness(step) / 10.0), all + blocks)
+    });
+    (blocks > 0).then(|| 10.0 * (power / blocks as f64).log10())
+}
+
+/// Between which the middle of the blocks lies, in LU.
+#[expect(
+    clippy::cast_precision_loss,
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "counts of tenths of a second"
+)]
+fn range(counts: &Counts) -> Option<f64> {
+    let all: u64 = counts.values().sum();
+    let at = |share: f64| {
+        let place = ((all.saturating_sub(1)) as f64 * share).round() as u64;
+        let mut passed = 0;
+        let found = counts.iter().find(|&(_, &blocks)| {
+            passed += blocks;
+            passed > place
+        });
+        found.map(|(&step, _)| loudness(step))
+    };
+    let [low, high] = RANGE.map(at);
+    Some(high? - low?)
+}
+
+#[expect(clippy::cast_precision_loss, reason = "a loudness")]
+fn loudness(step: i64) -> f64 {
+    step as f64 / STEPS
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn counts(blocks: &[(f64, u64)]) -> Counts {
+        let mut counts = Counts::new();
+        for &(lufs, times) in blocks {
+            (0..times).for_each(|_| count(&mut counts, lufs));
+        }
+        counts
+    }
+
+    #[test]
+    fn gates_leave_out_silence_and_what_is_far_below_the_rest() {
+        // As EBU Tech 3341 has them: 10 s at -36, 60 s at -23, 10 s at -36 are -23.0 LUFS; so is it with silence around.
+        let momentary = counts(&[(-72.0, 100), (-36.0, 200), (-23.0, 600), (-120.0, 100)]);
+        let tally = Tally { momentary, ..Tally::default() };
+        let lufs = tally.loudness(None).integrated_lufs.unwrap();
+        assert!((lufs + 23.0).abs() < 0.01, "{lufs}");
+        // Nothing is too loud to be counted.
+        let tally = Tally { momentary: counts(&[(33.5, 50)]), ..Tally::default() };
+        assert_eq!(tally.loudness(None).integrated_lufs.map(f64::round), Some(34.0));
+        assert_eq!(Tally::default().loudness(None), Loudness::default());
+    }
+
+    #[test]
+    fn the_range_lies_between_the_tenth_and_the_ninety_fifth_percentile() {
+        // EBU Tech 3342: 20 s at -20 and 20 s at -30 are 10 LU.
+        let short_term = counts(&[(-20.0, 200), (-30.0, 200)]);
+        let tally = Tally { momentary: short_term.clone(), short_term, ..Tally::default() };
+        assert_eq!(tally.loudness(Some(40.0)).range_lu, Some(10.0));
+        assert_eq!(tally.loudness(Some(5.0)).range_lu, None);
+    }
 }

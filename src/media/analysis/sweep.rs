@@ -11,7 +11,7 @@ use reelmill::worker::protocol::Message;
 
 use super::packets::Packets;
 use crate::error::MediaError;
-use crate::loudness;
+use crate::loudness::{self, Block, Meter};
 use crate::pipeline::decode::Decoder;
 use crate::pipeline::graph::{AudioFormat, Graph, Input};
 use crate::pipeline::streams::{Inventory, Track};
@@ -61,8 +61,10 @@ pub fn run(
         (Some(track), Some(filters)) => Some(Eyes::new(track, filters, start_us)?),
         _ => None,
     };
-    let mut ears = match (&audio, sound_filters(analysis)) {
-        (Some(track), Some(filters)) => Some(Ears::new(track, filters, start_us)?),
+    let silence = analysis.silence.map(|quiet| format!("silencedetect=d={}:n={}dB", quiet.least_s, quiet.noise_db));
+    let levels = analysis.loudness || analysis.chart.is_some();
+    let mut ears = match &audio {
+        Some(track) if levels || silence.is_some() => Some(Ears::new(track, silence, levels, start_us)?),
         _ => None,
     };
     let wanted: Vec<usize> = [&video, &audio].into_iter().flatten().map(|track| track.index).collect();
@@ -97,9 +99,8 @@ pub fn run(
         if analysis.silence.is_some() {
             measured.silence = Some(intervals(&ears.silence, end_s));
         }
-        if analysis.loudness || analysis.chart.is_some() {
-            let whole = loudness::of_tags(&ears.last, info.format.duration_s);
-            loudness = Some(whole);
+        if let Some(meter) = &ears.meter {
+            loudness = Some(meter.tally.loudness(info.format.duration_s));
             measured.loudness =
                 Some(LoudnessOverTime { step_s: LOUDNESS_STEP_S, short_term_lufs: std::mem::take(&mut ears.levels) });
         }
@@ -126,18 +127,6 @@ fn picture_filters(analysis: &Analysis) -> Option<String> {
     }
     if analysis.interlace {
         filters.push("idet".to_owned());
-    }
-    (!filters.is_empty()).then(|| filters.join(","))
-}
-
-/// Filters over sound, or none where none is needed.
-fn sound_filters(analysis: &Analysis) -> Option<String> {
-    let mut filters = Vec::new();
-    if let Some(silence) = analysis.silence {
-        filters.push(format!("silencedetect=d={}:n={}dB", silence.least_s, silence.noise_db));
-    }
-    if analysis.loudness || analysis.chart.is_some() {
-        filters.insert(0, loudness::FILTER.to_owned());
     }
     (!filters.is_empty()).then(|| filters.join(","))
 }
@@ -251,26 +240,26 @@ struct Ears {
     decoder: Decoder,
     start_us: i64,
     base: Rational,
-    filters: String,
-    graph: Option<(Graph, AudioFormat)>,
+    /// Finds silence, where that is asked for; its graph is built for the first frame.
+    quiet: Option<(String, Option<(Graph, AudioFormat)>)>,
     silence: Marks,
+    /// Measures loudness, where that is asked for.
+    meter: Option<Meter>,
     /// Short-term loudness, one for each step.
     levels: Vec<f64>,
-    last: BTreeMap<String, String>,
 }
 
 impl Ears {
-    fn new(track: &Track, filters: String, start_us: i64) -> Result<Self, MediaError> {
+    fn new(track: &Track, silence: Option<String>, levels: bool, start_us: i64) -> Result<Self, MediaError> {
         Ok(Self {
             track: track.index,
             decoder: Decoder::open(track, 1)?,
             start_us,
             base: track.time_base,
-            filters,
-            graph: None,
+            quiet: silence.map(|filter| (filter, None)),
             silence: Marks::new(),
+            meter: levels.then(Meter::default),
             levels: Vec::new(),
-            last: BTreeMap::new(),
         })
     }
 
@@ -278,53 +267,58 @@ impl Ears {
         for frame in decoded(&mut self.decoder, packet)? {
             self.listen(frame.into())?;
         }
-        if packet.is_none()
-            && let Some((graph, _)) = &mut self.graph
-        {
+        if packet.is_some() {
+            return Ok(());
+        }
+        if let Some((_, Some((graph, _)))) = &mut self.quiet {
             graph.finish("in")?;
             self.pull()?;
         }
-        Ok(())
+        let levels = &mut self.levels;
+        self.meter.as_mut().map_or(Ok(()), |meter| meter.finish(&mut |block| note_level(levels, block)))
     }
 
     fn listen(&mut self, mut frame: ffmpeg_next::frame::Audio) -> Result<(), MediaError> {
         raw::assume_layout(&mut frame);
         let format = AudioFormat::of(&frame);
-        let rate = Rational(1, i32::try_from(format.rate).unwrap_or(i32::MAX).max(1));
-        if self.graph.is_none() {
-            let text = format!("[in]{}[out]", self.filters);
-            self.graph = Some((Graph::new(&[Input::audio("in", &format, rate)], &text)?, format.clone()));
-        }
-        // Sound that changes its format under way is listened to up to there.
-        let Some((graph, _)) = self.graph.as_mut().filter(|(_, built_for)| *built_for == format) else { return Ok(()) };
         let moved = frame.pts().unwrap_or(0) - self.start_us.rescale(rescale::TIME_BASE, self.base);
-        frame.set_pts(Some(moved.rescale(self.base, rate)));
-        graph.push("in", &frame)?;
-        self.pull()
+        frame.set_pts(Some(moved.rescale(self.base, format.base())));
+        if let Some((filter, graph)) = &mut self.quiet {
+            if graph.is_none() {
+                let input = Input::audio("in", &format, format.base());
+                *graph = Some((Graph::new(&[input], &format!("[in]{filter}[out]"))?, format.clone()));
+            }
+            // Sound that changes its format under way is listened to up to there.
+            if let Some((graph, _)) = graph.as_mut().filter(|(_, built_for)| *built_for == format) {
+                graph.push("in", &share(&frame)?)?;
+            }
+            self.pull()?;
+        }
+        let levels = &mut self.levels;
+        self.meter.as_mut().map_or(Ok(()), |meter| meter.add(&mut frame, &mut |block| note_level(levels, block)))
     }
 
     fn pull(&mut self) -> Result<(), MediaError> {
-        let Some((graph, _)) = &mut self.graph else { return Ok(()) };
-        let base = graph.time_base()?;
+        let Some((_, Some((graph, _)))) = &mut self.quiet else { return Ok(()) };
         while let Some(frame) = graph.pull()? {
             let tags = libav::frame_tags(&frame);
             let number = |key: &str| tags.get(key)?.parse::<f64>().ok();
             note(&mut self.silence, number("lavfi.silence_start"), number("lavfi.silence_end"));
-            if let Some(level) = number("lavfi.r128.S") {
-                let at_s = seconds(frame.pts().unwrap_or(0), base).max(0.0);
-                let level = if level.is_finite() { level.max(loudness::GATE_LUFS) } else { loudness::GATE_LUFS };
-                // The last level within a step is the step's.
-                let steps = place(at_s, LOUDNESS_STEP_S) + 1;
-                if steps > self.levels.len() && steps <= MAX_STEPS {
-                    self.levels.resize(steps, level);
-                }
-                if let Some(last) = self.levels.last_mut() {
-                    *last = level;
-                }
-            }
-            self.last.extend(tags);
         }
         Ok(())
+    }
+}
+
+/// Notes the short-term loudness of a block.
+fn note_level(levels: &mut Vec<f64>, block: Block) {
+    let level = block.short_term.max(loudness::GATE_LUFS);
+    // The last level within a step is the step's.
+    let steps = place(block.start_s, LOUDNESS_STEP_S) + 1;
+    if steps > levels.len() && steps <= MAX_STEPS {
+        levels.resize(steps, level);
+    }
+    if let Some(last) = levels.last_mut() {
+        *last = level;
     }
 }
 

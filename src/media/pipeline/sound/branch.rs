@@ -7,7 +7,7 @@ use reelmill::model::codec::OWN_FDK;
 use reelmill::model::work::AudioEncode;
 
 use super::bed::Bed;
-use super::desk::Desk;
+use super::desk::{self, Desk};
 use super::{place, target};
 #[cfg(feature = "fdk-aac")]
 use crate::codec::fdk::Fdk;
@@ -87,7 +87,7 @@ impl AudioBranch<'_> {
     fn open(&self, frame: &Frame, port: Port) -> Result<Line, Stop> {
         let target = target(self.encode, frame)?;
         let base = target.base();
-        let bed = self.encode.mix.map(|mix| Bed::open(mix, self.inputs, &target)).transpose()?;
+        let bed = self.encode.mix.map(|mix| Bed::open(mix, self.inputs, &desk::inside(&target))).transpose()?;
         let mut desk = Desk::new(&target, self.window.end(base), bed, self.level)?;
         let encoding = match codecs::audio(self.encode)? {
             AudioEncoder::Libav(found) => self.libav(found, &target, &mut desk, port)?,

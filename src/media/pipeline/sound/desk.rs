@@ -1,4 +1,7 @@
 //! Mixing and levelling: what sound that is on its clock goes through before the encoder.
+//!
+//! **Invariant**: sound is mixed and levelled as floating point, where nothing is over full scale; only what comes out is in
+//! the encoder's numbers.
 
 use ffmpeg_next::Rational;
 use ffmpeg_next::frame::Audio as Frame;
@@ -16,6 +19,15 @@ const MAIN: &str = "in";
 /// Label of the source for what is laid under.
 const UNDER: &str = "bed";
 
+/// Samples while they are mixed and levelled.
+const SAMPLES: &str = "fltp";
+
+/// The format in which sound for `target` is mixed and levelled.
+#[must_use]
+pub fn inside(target: &AudioFormat) -> AudioFormat {
+    AudioFormat { samples: SAMPLES, ..target.clone() }
+}
+
 /// Conformed sound, mixed and levelled where that is asked for.
 pub struct Desk {
     conform: Conform,
@@ -23,16 +35,17 @@ pub struct Desk {
 }
 
 impl Desk {
-    /// To `target`, up to `end` in samples; `filters` set the level, and may be empty.
+    /// To `target`, up to `end` in samples; `filters` set the level, and may be empty. What is laid under comes as [`inside`].
     pub fn new(target: &AudioFormat, end: Option<i64>, bed: Option<Bed>, filters: &str) -> Result<Self, MediaError> {
-        let conform = Conform::new(target.clone(), end)?;
         if bed.is_none() && filters.is_empty() {
-            return Ok(Self { conform, mixer: None });
+            return Ok(Self { conform: Conform::new(target.clone(), end)?, mixer: None });
         }
-        let mut inputs = vec![Input::audio(MAIN, target, target.base())];
+        let inside = inside(target);
+        let conform = Conform::new(inside.clone(), end)?;
+        let mut inputs = vec![Input::audio(MAIN, &inside, inside.base())];
         let mut text = String::from("[in]");
         if let Some(bed) = &bed {
-            inputs.push(Input::audio(UNDER, target, target.base()));
+            inputs.push(Input::audio(UNDER, &inside, inside.base()));
             let gain = bed.gain_db();
             text = format!(
                 "[bed]volume={gain:.3}dB[under];[in][under]amix=inputs=2:duration=first:dropout_transition=0:normalize=0,"
@@ -82,7 +95,11 @@ fn mix(graph: &mut Graph, bed: Option<&mut Bed>, frame: &Frame, out: &mut Out<'_
     let samples = i64::try_from(frame.samples()).unwrap_or(0);
     let end = frame.pts().unwrap_or(0).saturating_add(samples);
     if let Some(bed) = bed.filter(|bed| !bed.has_ended()) {
-        bed.until(end, &mut |under| graph.push(UNDER, &under).map_err(Stop::from))?;
+        // The mixer takes one frame at a time: what waits before it is not asked for again.
+        bed.until(end, &mut |under| {
+            graph.push(UNDER, &under)?;
+            pull(graph, out)
+        })?;
         if bed.has_ended() {
             graph.finish(UNDER)?;
         }

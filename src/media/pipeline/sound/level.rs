@@ -8,6 +8,7 @@ use std::fmt::Write;
 
 use reelmill::model::work::{AudioEncode, Level, LoudnessMethod, LoudnessTarget};
 
+use super::desk::inside;
 use super::measure::Measured;
 use crate::error::{MediaError, warning};
 use crate::talk::Talk;
@@ -62,7 +63,12 @@ fn loudness(
     talk: &Talk,
 ) -> Result<String, MediaError> {
     // Silence, and what nothing could be decoded of, has no loudness to bring anywhere.
-    let Some((integrated, first)) = measure("")?.and_then(|m| Some((m.loudness.integrated_lufs?, m))) else {
+    let Some(first) = measure("")? else { return Ok(String::new()) };
+    let Some(integrated) = first.loudness.integrated_lufs else {
+        if first.loudness.true_peak_dbtp.is_some() {
+            let message = "the loudness stays as it is: the sound is too short or too soft to have one";
+            talk.warn(warning::LOUDNESS_MISSED, message.to_owned());
+        }
         return Ok(String::new());
     };
     let gain_db = target.integrated_lufs - integrated;
@@ -81,7 +87,7 @@ fn loudness(
         _ => {}
     }
     let follow = if target.method == LoudnessMethod::Dynamic || !narrow {
-        format!("{},", following(target, &first))
+        format!("{},{},", gain(gain_db), following(target, &first, gain_db))
     } else {
         String::new()
     };
@@ -123,10 +129,11 @@ fn limiter(limit_db: f64, true_peak: Option<u32>) -> String {
     }
 }
 
-/// A gain that follows the programme and narrows its range.
-fn following(target: &LoudnessTarget, found: &Measured) -> String {
+/// A gain that follows the programme and narrows its range; it gets the sound lifted by `gain_db`, which brings the whole
+/// to the target, because it knows nothing above full scale.
+fn following(target: &LoudnessTarget, found: &Measured, gain_db: f64) -> String {
     let Measured { loudness: found, target: format } = found;
-    let integrated = found.integrated_lufs.unwrap_or(-70.0);
+    let integrated = target.integrated_lufs;
     let mut text = format!(
         "loudnorm=I={}:TP={}:LRA={}",
         target.integrated_lufs,
@@ -138,10 +145,10 @@ fn following(target: &LoudnessTarget, found: &Measured) -> String {
         text,
         ":measured_I={:.2}:measured_TP={:.2}:measured_LRA={:.2}:measured_thresh={:.2}:linear=false,{}",
         integrated.clamp(-99.0, 0.0),
-        found.true_peak_dbtp.unwrap_or(0.0).clamp(-99.0, 99.0),
+        (found.true_peak_dbtp.unwrap_or(0.0) + gain_db).clamp(-99.0, 99.0),
         found.range_lu.unwrap_or(0.0).clamp(0.0, 99.0),
         (integrated - 10.0).clamp(-99.0, 0.0),
-        format.filter(),
+        inside(format).filter(),
     );
     text
 }

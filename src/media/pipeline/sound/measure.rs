@@ -1,7 +1,5 @@
 //! Measuring the loudness of sound as it will be encoded: the same conversion, the same mix, no encoder.
 
-use std::collections::BTreeMap;
-
 use ffmpeg_next::frame::Audio as Frame;
 use ffmpeg_next::{Packet, Rational, Rescale, rescale};
 use reelmill::model::media::Loudness;
@@ -9,9 +7,10 @@ use reelmill::model::work::AudioEncode;
 use reelmill::worker::protocol::Message;
 
 use super::bed::Bed;
-use super::desk::Desk;
+use super::desk::{self, Desk};
 use super::{place, target};
 use crate::error::MediaError;
+use crate::loudness::{METER, Tally};
 use crate::pipeline::decode::Decoder;
 use crate::pipeline::demux;
 use crate::pipeline::flow::Stop;
@@ -21,10 +20,7 @@ use crate::pipeline::timeline::Timeline;
 use crate::pipeline::window::{Placed, Window};
 use crate::source::Source;
 use crate::talk::Talk;
-use crate::{libav, loudness, raw};
-
-/// The meter.
-const METER: &str = "ebur128=peak=true:metadata=1";
+use crate::{libav, raw};
 
 /// Media time between two words about progress, in microseconds.
 const TELL_EVERY_US: i64 = 10_000_000;
@@ -63,13 +59,10 @@ impl Measuring<'_> {
     pub fn run(&self, filters: &str) -> Result<Option<Measured>, MediaError> {
         let filters = if filters.is_empty() { METER.to_owned() } else { format!("{filters},{METER}") };
         let mut line: Option<(Desk, AudioFormat)> = None;
-        let (mut tags, mut told_us, mut end_us) = (BTreeMap::new(), 0, 0);
+        let (mut tally, mut told_us, mut end_us) = (Tally::default(), 0, 0);
         let mut meter = |frame: Frame| {
-            // The last frame, too short for a block, has none.
-            let said = libav::frame_tags(&frame);
-            if !said.is_empty() {
-                tags = said;
-            }
+            let (_, rate) = raw::samples_and_rate(&frame);
+            tally.add(&frame, Rational(1, rate.max(1)));
             Ok(())
         };
         let fed = (self.feed)(&mut |mut frame, base| {
@@ -86,7 +79,7 @@ impl Measuring<'_> {
             }
             if line.is_none() {
                 let target = target(self.encode, &frame)?;
-                let bed = self.encode.mix.map(|mix| Bed::open(mix, self.inputs, &target)).transpose()?;
+                let bed = self.encode.mix.map(|mix| Bed::open(mix, self.inputs, &desk::inside(&target))).transpose()?;
                 line = Some((Desk::new(&target, self.window.end(target.base()), bed, &filters)?, target));
             }
             if let Some((desk, _)) = &mut line {
@@ -101,7 +94,7 @@ impl Measuring<'_> {
             Err(Stop::Upstream) => return Ok(None),
         }
         let seconds = crate::probe::seconds(end_us, rescale::TIME_BASE);
-        Ok(line.map(|(_, target)| Measured { loudness: loudness::of_tags(&tags, Some(seconds)), target }))
+        Ok(line.map(|(_, target)| Measured { loudness: tally.loudness(Some(seconds)), target }))
     }
 }
 
