@@ -205,14 +205,35 @@ impl Templates {
                 hint: format!("`{instead}` is"),
             };
         }
-        Missing {
-            code: "TPL0006",
-            message: format!("there is no template `{name}`"),
-            hint: nearest(name, known()).map_or_else(
-                || format!("there are {}", known().collect::<Vec<_>>().join(", ")),
-                |n| format!("did you mean `{n}`?"),
-            ),
+        Missing { code: "TPL0006", message: format!("there is no template `{name}`"), hint: self.meant(&lower) }
+    }
+
+    /// What was perhaps meant by a name, in lower case, that no template has: one with another word for its codec, one with
+    /// a slip of the finger, or those of the same size.
+    fn meant(&self, name: &str) -> String {
+        const PACKAGED: [&str; 3] = ["hls", "dash", "cmaf"];
+        let known = || self.by_name.keys().map(String::as_str);
+        let (family, size) = name.rsplit_once('-').unwrap_or(("", name));
+        let named = |name: &str| format!("did you mean `{name}`?");
+        if let Some(codec) = yaml::synonym(family)
+            && let Some(found) = nearest(&format!("{codec}-{size}"), known())
+        {
+            return named(found);
         }
+        let families = known().filter_map(|known| Some(known.rsplit_once('-')?.0));
+        let is_family =
+            family.is_empty() || families.clone().any(|known| strsim::damerau_levenshtein(known, family) <= 1);
+        if let Some(found) = nearest(name, known()).filter(|_| is_family) {
+            return named(found);
+        }
+        let same: Vec<_> = known().filter(|known| known.rsplit_once('-').is_some_and(|(_, of)| of == size)).collect();
+        let packaged =
+            PACKAGED.contains(&family).then_some("an activity `package` makes HLS, DASH and CMAF of renditions");
+        let listed = match same.as_slice() {
+            [] => "`reelmill templates list` shows what there is".to_owned(),
+            same => format!("there are `{}`", same.iter().take(6).copied().collect::<Vec<_>>().join("`, `")),
+        };
+        packaged.into_iter().map(str::to_owned).chain([listed]).collect::<Vec<_>>().join("; ")
     }
 
     /// Adds drafts, each after the one that it extends; `sinks` has one per file.

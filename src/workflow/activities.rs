@@ -6,7 +6,7 @@ use super::definition::{Defaults, Header, Target, defaults, is_identifier, targe
 use super::expression::{Fold, fold, fold_templates};
 use super::names::{Mention, Names, means_something_else};
 use super::view::element_name;
-use super::{Limits, shapes};
+use super::{Limits, places, shapes};
 use crate::model::plan::ActivityKind;
 use crate::template::{self, Files, Templates};
 use crate::yaml::{self, Entry, Node, Sink, Span, Value, is_deferred, nearest};
@@ -78,6 +78,7 @@ pub fn declare<'a>(root: &'a Node, sink: &mut Sink<'_>) -> Vec<Declared<'a>> {
 fn declare_one<'a>(entry: &'a Entry, sink: &mut Sink<'_>) -> Option<Declared<'a>> {
     good_name(entry, sink);
     let node = &entry.value;
+    places::output(node, sink);
     let of_kind = |kind: &ActivityKind| Some((*kind, node.entry(kind.as_str())?));
     let mut kinds = ActivityKind::ALL.iter().filter_map(of_kind);
     let Some((kind, spec)) = kinds.next() else {

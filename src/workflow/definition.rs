@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use super::{Limits, Trigger, params, trigger};
+use super::{Limits, Trigger, params, places, trigger};
 use crate::model::plan::{
     NotifyChannel, NotifyOn, NotifyTarget, OnFailure, OutputTarget, Param, ParamType, RetryPolicy,
 };
@@ -89,6 +89,7 @@ pub fn read(root: &Node, limits: &Limits, sink: &mut Sink<'_>) -> Header {
             .hint(format!("like `my-{name}`"));
         }
     }
+    places::output(root, sink);
     Header {
         name,
         description: text("description"),

@@ -24,6 +24,7 @@ mod link;
 mod names;
 mod params;
 mod pattern;
+mod places;
 mod resolve;
 mod set;
 mod shapes;

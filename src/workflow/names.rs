@@ -165,6 +165,7 @@ impl Names {
                     .hint("write `$${` for the characters themselves");
             }
             Ok(pieces) => {
+                check.other_spellings(&pieces);
                 let purpose = if pieces.len() == 1 { Purpose::Value } else { Purpose::Text };
                 for piece in pieces {
                     if let Piece::Expression(source, offset) = piece {
@@ -214,6 +215,28 @@ impl Check<'_, '_> {
     fn tell(&mut self, problem: &Problem, offset: usize) {
         let span = self.sink.within(self.node, offset + problem.start, offset + problem.end);
         self.sink.error(problem.code, span, problem.message.clone()).hint.clone_from(&problem.hint);
+    }
+
+    /// Expressions as other languages write them, which would stand in the text as they are.
+    fn other_spellings(&mut self, pieces: &[Piece<'_>]) {
+        for piece in pieces {
+            let Piece::Text(text) = piece else { continue };
+            let braces =
+                text.split_once("{{").and_then(|(_, rest)| rest.split_once("}}")).map(|(inner, _)| inner.trim());
+            let dollar = text.match_indices('$').find_map(|(at, _)| {
+                let rest = &text[at + 1..];
+                let end = rest.find(|c: char| !c.is_ascii_alphanumeric() && !"_.".contains(c)).unwrap_or(rest.len());
+                let (root, fields) = rest[..end].split_once('.').unwrap_or((&rest[..end], ""));
+                let field =
+                    fields.split('.').next().filter(|field| !field.is_empty() && !matches!(root, "each" | "workflow"));
+                let path = field.map_or_else(|| root.to_owned(), |field| format!("{root}.{field}"));
+                BUILT_IN.contains(&root).then_some(path)
+            });
+            if let Some(inner) = braces.map(str::to_owned).or(dollar) {
+                let message = format!("`{inner}` is no expression here: the text is taken as it stands");
+                self.sink.warning("WF0134", self.node.span, message).hint(format!("write `${{{inner}}}`"));
+            }
+        }
     }
 
     fn path(&mut self, path: &Path, offset: usize) {
@@ -287,9 +310,10 @@ impl Check<'_, '_> {
 /// What an error says about types; nothing where it comes from empty values.
 fn misfit(error: &ExecutionError) -> Option<String> {
     match error {
-        ExecutionError::NoSuchOverload(_)
-        | ExecutionError::UnexpectedType { .. }
-        | ExecutionError::InvalidArgumentCount { .. } => Some(format!("the types do not fit: {error}")),
+        ExecutionError::NoSuchOverload(overload) => Some(no_overload(overload)),
+        ExecutionError::UnexpectedType { .. } | ExecutionError::InvalidArgumentCount { .. } => {
+            Some(format!("the types do not fit: {error}"))
+        }
         ExecutionError::ValuesNotComparable(..) | ExecutionError::UnsupportedBinaryOperator(..) => {
             Some("the types do not fit: these cannot be compared or combined".to_owned())
         }
@@ -297,6 +321,26 @@ fn misfit(error: &ExecutionError) -> Option<String> {
             Some("the types do not fit: there is no such function for this value".to_owned())
         }
         _ => None,
+    }
+}
+
+/// An operator or function between types that it does not take: "`>=` does not take a whole number and a text".
+fn no_overload(overload: &cel::OverloadError) -> String {
+    let types: Vec<_> = overload.argument_types().iter().map(|name| type_name(name)).collect();
+    format!("the types do not fit: `{}` does not take {}", overload.function().trim_matches('_'), types.join(" and "))
+}
+
+/// What people call a type of CEL.
+fn type_name(name: &str) -> &str {
+    match name {
+        "int" | "uint" => "a whole number",
+        "double" => "a number",
+        "string" => "a text",
+        "bool" => "true or false",
+        "list" => "a list",
+        "map" => "a mapping",
+        "null_type" => "nothing",
+        other => other,
     }
 }
 

@@ -5,6 +5,7 @@ use std::fmt;
 use globset::{GlobBuilder, GlobMatcher};
 
 use super::pattern::Pattern;
+use super::places;
 use crate::model::{InputObject, units};
 use crate::yaml::{Node, Sink};
 
@@ -109,7 +110,9 @@ impl Trigger {
 
 /// Reads `trigger`; what cannot be read is left out, and told by the shape's check or here.
 pub(super) fn read(node: &Node, sink: &mut Sink<'_>) -> Option<Trigger> {
-    let bucket = node.get("bucket")?.scalar_text()?;
+    let bucket = node.get("bucket")?;
+    places::bucket(bucket, sink);
+    let bucket = bucket.scalar_text()?;
     let mut globs = Vec::new();
     let mut matchers = Vec::new();
     for glob in node.get("key").map(Node::elements).unwrap_or_default() {

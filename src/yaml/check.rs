@@ -1,7 +1,7 @@
 //! A tree held against a shape: everything that does not fit, at once.
 
-use super::shape::Rules;
-use super::{Kind, Node, Shape, Sink, Span, Value, is_deferred, nearest};
+use super::shape::{Field, Rules};
+use super::{Entry, Kind, Node, Shape, Sink, Span, Value, is_deferred, nearest};
 use crate::model::units;
 
 /// Holds `node` against `shape`. A text with `${…}` passes wherever a single value is expected: it is held against its
@@ -108,7 +108,8 @@ impl Check<'_, '_> {
             Kind::OneOf(kinds) => {
                 let fitting: Vec<_> = kinds.iter().filter(|k| fits(node, k)).collect();
                 match (fitting.iter().find(|k| accepts(node, k)), fitting.as_slice()) {
-                    (Some(kind), _) | (None, [kind]) => self.value(node, kind),
+                    (Some(kind), _) => self.value(node, kind),
+                    (None, [kind]) => self.only_fitting(node, kind, kinds),
                     (None, [kind, ..]) if node.has_deferred() => self.value(node, kind),
                     (None, several) => self.none_of(node, several),
                 }
@@ -125,6 +126,19 @@ impl Check<'_, '_> {
     fn wrong_kind(&mut self, node: &Node, kind: &Kind) {
         let message = format!("{} is expected here, not {}", kind.expected(), node.kind_name());
         self.sink.error(self.rules.wrong_kind, node.span, message);
+    }
+
+    /// Holds a value against the one alternative that has its form, and names the others where it is wrong.
+    fn only_fitting(&mut self, node: &Node, kind: &Kind, kinds: &[Kind]) {
+        let before = self.sink.len();
+        self.value(node, kind);
+        let others = kinds.iter().filter(|other| !fits(node, other)).map(Kind::expected).collect::<Vec<_>>();
+        if let Some(last) = self.sink.last_since(before)
+            && last.hint.is_none()
+            && !others.is_empty()
+        {
+            last.hint(format!("it can also be {}", others.join(", or ")));
+        }
     }
 
     fn none_of(&mut self, node: &Node, kinds: &[&Kind]) {
@@ -164,15 +178,16 @@ impl Check<'_, '_> {
         }
     }
 
-    fn choice(&mut self, node: &Node, now: &[&str], later: &[&str]) {
+    fn choice(&mut self, node: &Node, now: &[&str], later: &[(&str, &str)]) {
         let word = node.scalar_text().unwrap_or_default();
         if now.contains(&word.as_str()) {
             return;
         }
-        if later.contains(&word.as_str()) {
+        if let Some((_, instead)) = later.iter().find(|(later, _)| *later == word) {
+            let hint = if instead.is_empty() { format!("it knows {}", now.join(", ")) } else { (*instead).to_owned() };
             self.sink
                 .error(self.rules.later, node.span, format!("`{word}` is not supported by this version"))
-                .hint(format!("it knows {}", now.join(", ")));
+                .hint(hint);
             return;
         }
         self.sink
@@ -197,7 +212,7 @@ impl Check<'_, '_> {
                     }
                 }
                 Some(field) => self.value(&entry.value, &field.kind),
-                None => self.unknown(&entry.key, entry.key_span, shape),
+                None => self.unknown(entry, node, shape),
             }
         }
         for field in shape.fields.iter().filter(|f| f.required && node.entry(f.key).is_none()) {
@@ -207,9 +222,17 @@ impl Check<'_, '_> {
         }
     }
 
-    fn unknown(&mut self, key: &str, span: Span, shape: &Shape) {
+    fn unknown(&mut self, entry: &Entry, within: &Node, shape: &Shape) {
+        let (key, span) = (entry.key.as_str(), entry.key_span);
         if let Some((_, instead)) = shape.later.iter().find(|(k, _)| *k == key) {
             self.sink.error(self.rules.later, span, format!("`{key}` is not supported by this version")).hint(*instead);
+            return;
+        }
+        if let Some(parent) = not_indented(key, within, shape) {
+            let message = format!("{} has no key `{key}`", shape.name);
+            self.sink
+                .error(self.rules.unknown_key, span, message)
+                .hint(format!("it belongs under `{parent}`: indent it"));
             return;
         }
         let known = || shape.fields.iter().map(|f| f.key);
@@ -217,6 +240,16 @@ impl Check<'_, '_> {
             .error(self.rules.unknown_key, span, format!("{} has no key `{key}`", shape.name))
             .suggest(nearest(key, known()), || format!("its keys are {}", known().collect::<Vec<_>>().join(", ")));
     }
+}
+
+/// The key of `node` that holds nothing, and whose mapping would have `key`: the line of `key` is not indented.
+fn not_indented(key: &str, node: &Node, shape: &Shape) -> Option<&'static str> {
+    let empty = |field: &&Field| node.entry(field.key).is_some_and(|entry| entry.value.value == Value::Null);
+    let takes = |field: &&Field| match field.kind {
+        Kind::Map(inner) => inner.fields.iter().any(|inner| inner.key == key),
+        _ => false,
+    };
+    shape.fields.iter().filter(empty).find(takes).map(|field| field.key)
 }
 
 /// Whether a value has the form of a kind: whether its content is worth judging by it.
@@ -257,7 +290,7 @@ fn accepts(node: &Node, kind: &Kind) -> bool {
             Kind::Bytes => units::parse_bytes(text).is_ok(),
             Kind::Bits { .. } => units::parse_bitrate(text).is_ok(),
             Kind::Color => units::parse_color(text).is_ok(),
-            Kind::Choice(choice) => choice.now.contains(&text) || choice.later.contains(&text),
+            Kind::Choice(choice) => choice.now.contains(&text) || choice.later.iter().any(|(word, _)| *word == text),
             Kind::Word(words) => words().contains(&text),
             _ => true,
         }

@@ -181,6 +181,11 @@ impl<'a> Sink<'a> {
         self.found.len()
     }
 
+    /// The last diagnostic, where there are more than `before`.
+    pub fn last_since(&mut self, before: usize) -> Option<&mut Diagnostic> {
+        if self.found.len() > before { self.found.last_mut() } else { None }
+    }
+
     /// Whether nothing was found.
     #[must_use]
     pub const fn is_empty(&self) -> bool {

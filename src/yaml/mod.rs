@@ -17,7 +17,7 @@ mod shape;
 
 pub use check::{check, misfits};
 pub use diagnostic::{Diagnostic, Label, Place, Severity, Sink};
-pub use nearest::nearest;
+pub use nearest::{nearest, synonym};
 pub use node::{Entry, Node, Span, Value, is_deferred};
 pub use parse::{Budget, ParseCodes, parse};
 pub use render::render;

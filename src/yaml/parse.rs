@@ -49,7 +49,7 @@ pub fn parse(sink: &mut Sink<'_>, budget: Budget, codes: ParseCodes) -> Option<N
     let root = match builder.document() {
         Ok(node) => node,
         Err(Stop { code, span, message }) => {
-            sink.error(code, span, message);
+            sink.error(code, span, message).hint = unquoted(text, span).map(str::to_owned);
             return None;
         }
     };
@@ -70,6 +70,25 @@ fn events<'t>(text: &'t str, code: &'static str) -> impl Iterator<Item = Result<
             Err(Stop { code, span: Span::new(at, end), message: format!("this is not YAML: {}", e.info()) })
         }
     })
+}
+
+/// What the line that cannot be read most likely lacks: quotes around what means something else in YAML.
+fn unquoted(text: &str, span: Span) -> Option<&'static str> {
+    let start = text.get(..span.start)?.trim_end_matches('\n').rfind('\n').map_or(0, |i| i + 1);
+    let line = text.get(start..)?.lines().next()?;
+    if line.trim_start_matches(' ').starts_with('\t') {
+        return Some("indent with spaces, not with tabs");
+    }
+    // Every second part stands between quotes.
+    let bare: String = line.split(['"', '\'']).step_by(2).collect();
+    [
+        ("${", "put texts with `${…}` in quotes, like \"${object.stem}.mp4\""),
+        ("{{", "expressions are written in quotes, like \"${object.stem}.mp4\""),
+        ("*", "put texts that begin with `*` in quotes, like \"*.mp4\""),
+    ]
+    .iter()
+    .find(|(mark, _)| bare.contains(mark))
+    .map(|(_, hint)| *hint)
 }
 
 /// Why no tree can be built.
@@ -332,6 +351,25 @@ mod tests {
             assert_eq!(found.len(), 1, "{text}: {found:?}");
             assert_eq!((found[0].0, found[0].1), ("SYNTAX", line), "{text}");
         }
+    }
+
+    #[test]
+    fn newcomer_texts_that_need_quotes_are_told_so() {
+        for (text, hint) in [
+            ("a: { name: ${object.stem}.mp4 }", "put texts with `${…}` in quotes, like \"${object.stem}.mp4\""),
+            ("a:\n  b: 1\n  key: *.mp4\n", "put texts that begin with `*` in quotes, like \"*.mp4\""),
+            ("key: [*.mp4]\n", "put texts that begin with `*` in quotes, like \"*.mp4\""),
+            ("name: {{ object.stem }}.mp4", "expressions are written in quotes, like \"${object.stem}.mp4\""),
+            ("a:\n\tb: 1", "indent with spaces, not with tabs"),
+        ] {
+            let mut sink = Sink::new("test.yaml", text);
+            parse(&mut sink, BUDGET, CODES);
+            let found = sink.finish();
+            assert_eq!(found.first().and_then(|d| d.hint.as_deref()), Some(hint), "{text}: {found:?}");
+        }
+        let mut sink = Sink::new("test.yaml", "a: [\"${x}\", '*.mp4'\nb: 1");
+        parse(&mut sink, BUDGET, CODES);
+        assert!(sink.finish().iter().all(|d| d.hint.is_none()), "what is in quotes is not at fault");
     }
 
     #[test]

@@ -67,8 +67,9 @@ impl Field {
 pub struct Choice {
     /// Words that this version carries out.
     pub now: &'static [&'static str],
-    /// Words that the language names and this version does not carry out.
-    pub later: &'static [&'static str],
+    /// Words that the language names and this version does not carry out, with what to do instead; empty where the
+    /// other words are all there is to say.
+    pub later: &'static [(&'static str, &'static str)],
 }
 
 /// What a value may be. Bounds are inclusive.

@@ -7,12 +7,14 @@ const CONTAINER_KIND: Kind = Kind::OneOf(&[Kind::Choice(&FORMATS), Kind::Map(&CO
 
 pub(super) const CONTAINER: Field = Field::new("container", CONTAINER_KIND, "Container.");
 
+const PACKAGE: &str = "an activity `package` makes HLS, DASH and CMAF: `package: { from: [NAME], protocol: hls }`";
+
 static FORMATS: Choice = Choice {
     now: &[
         "mp4", "mov", "mkv", "webm", "ts", "flv", "m4a", "mp3", "ogg", "flac", "wav", "gif", "webp", "srt", "vtt",
         "ass", "ttml",
     ],
-    later: &["hls", "dash", "cmaf"],
+    later: &[("hls", PACKAGE), ("dash", PACKAGE), ("cmaf", PACKAGE)],
 };
 
 static CONTAINER_SHAPE: Shape = Shape {

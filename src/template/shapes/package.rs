@@ -76,7 +76,7 @@ static ENCRYPTION: Shape = Shape {
     fields: &[
         Field::new(
             "method",
-            Kind::Choice(&Choice { now: &["hls-aes-128"], later: &["sample-aes", "cbcs", "cenc"] }),
+            Kind::Choice(&Choice { now: &["hls-aes-128"], later: &[("sample-aes", ""), ("cbcs", ""), ("cenc", "")] }),
             "Method; hls-aes-128 is the default and the only one.",
         ),
         Field::new(

@@ -23,7 +23,7 @@ pub(super) static SNAPSHOT: Shape = Shape {
         Field::new("count", Kind::Int { min: 1, max: 10_000 }, "So many pictures, evenly spread."),
         Field::new(
             "format",
-            Kind::Choice(&Choice { now: &["jpg", "png", "webp", "gif", "mp4"], later: &["avif"] }),
+            Kind::Choice(&Choice { now: &["jpg", "png", "webp", "gif", "mp4"], later: &[("avif", "")] }),
             "Picture format; what the name says, or jpg, is the default. Animations are gif (their default), webp or mp4.",
         ),
         Field::new("scenes", Kind::OneOf(&[Kind::Bool, Kind::Map(&SCENES_SHAPE)]), "The first picture of each scene."),

@@ -126,9 +126,41 @@ fn syntax(source: &str, errors: &cel::ParseErrors) -> Problem {
     let column = usize::try_from(column).unwrap_or(1).saturating_sub(1);
     let start = line_start + rest.char_indices().nth(column).map_or(rest.len(), |(i, _)| i);
     let end = start + source[start..].chars().next().map_or(0, char::len_utf8);
-    let what = first.msg.trim_start_matches("Syntax error: ").split(" expecting ").next().unwrap_or_default();
-    let what = what.replace("<EOF>", "the end");
-    Problem { code: "WF0201", start, end, message: format!("this is not an expression (CEL): {what}"), hint: None }
+    let message = format!("this is not an expression (CEL): {}", said(&first.msg));
+    Problem { code: "WF0201", start, end, message, hint: operator(source) }
+}
+
+/// What the parser says, in plain words.
+fn said(message: &str) -> String {
+    let what = message.trim_start_matches("Syntax error: ").split(" expecting ").next().unwrap_or_default();
+    let quoted = |what: &str| what.trim_matches('\'').trim().replace("<EOF>", "its end");
+    for (begins, says) in [
+        ("mismatched input ", "is not expected here"),
+        ("no viable alternative at input ", "is not expected here"),
+        ("extraneous input ", "is not expected here"),
+        ("token recognition error at: ", "has no meaning here"),
+    ] {
+        if let Some(input) = what.strip_prefix(begins) {
+            return format!("`{}` {says}", quoted(input));
+        }
+    }
+    what.replace("<EOF>", "its end")
+}
+
+/// What is written for an operator of other languages, where one stands in the expression.
+fn operator(source: &str) -> Option<String> {
+    const SPELLED: [(&str, &str); 3] = [("and", "&&"), ("or", "||"), ("not", "!")];
+    const SIGNS: [(&str, &str); 7] =
+        [("=>", ">="), ("=<", "<="), ("<>", "!="), ("===", "=="), ("!==", "!="), ("=", "=="), ("&", "&&")];
+    let mut plain = " ".repeat(source.len());
+    for (at, c) in outside_strings(source) {
+        plain.replace_range(at..at + c.len_utf8(), &c.to_string());
+    }
+    let words = || plain.split(|c: char| !c.is_alphanumeric() && c != '_');
+    let signs = || plain.split(|c: char| !"=<>!&|".contains(c));
+    let spelled = SPELLED.iter().find(|(word, _)| words().any(|found| found.eq_ignore_ascii_case(word)));
+    let sign = SIGNS.iter().find(|(sign, _)| signs().any(|found| found == *sign));
+    spelled.or(sign).map(|(theirs, ours)| format!("write `{ours}` for `{theirs}`"))
 }
 
 struct Walk<'a> {

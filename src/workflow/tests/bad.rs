@@ -74,6 +74,90 @@ notify:
 }
 
 #[test]
+fn newcomer_mistakes_are_told_with_what_to_write() {
+    let line = |text: &str| told(&format!("name: test\noutput: {{ bucket: media }}\n{text}"));
+    for (text, expected) in [
+        (
+            "activities:\n  a:\n    transcode:\n    template: h264-720p\n",
+            "WF0101 6:5 an activity has no key `template` → it belongs under `transcode`: indent it",
+        ),
+        (
+            "activities: { a: { transcode: { template: hevc-720p } } }",
+            "TPL0006 3:43 there is no template `hevc-720p` → did you mean `h265-720p`?",
+        ),
+        (
+            "activities: { a: { transcode: { template: HLS-1080p } } }",
+            "TPL0006 3:43 there is no template `HLS-1080p` → an activity `package` makes HLS, DASH and CMAF of renditions; \
+             there are `av1-1080p`, `h264-1080p`, `h265-1080p`, `vp9-1080p`",
+        ),
+        (
+            "activities: { a: { transcode: { template: 720p } } }",
+            "TPL0006 3:43 there is no template `720p` → there are `av1-720p`, `h264-720p`, `h265-720p`, `vp9-720p`",
+        ),
+        (
+            "activities: { a: { transcode: { video: { codec: avc } } } }",
+            "TPL0104 3:49 `avc` is not one of h264, h265, av1, vp9, prores, mjpeg, gif, webp, copy → did you mean `h264`?",
+        ),
+        (
+            "activities: { a: { transcode: { audio: { codec: libmp3lame } } } }",
+            "TPL0104 3:49 `libmp3lame` is not one of aac, mp3, opus, vorbis, flac, ac3, eac3, pcm, copy → did you mean `mp3`?",
+        ),
+        (
+            "activities: { a: { transcode: { container: hls } } }",
+            "TPL0105 3:44 `hls` is not supported by this version → an activity `package` makes HLS, DASH and CMAF: \
+             `package: { from: [NAME], protocol: hls }`",
+        ),
+        (
+            "activities: { a: { transcode: { audio: { codec: aac, tracks: eng } } } }",
+            "TPL0104 3:62 `eng` is not one of main, all → it can also be a whole number from 0 to 63, or a mapping (language)",
+        ),
+        (
+            "activities: { a: { if: object.size > 1, analysis: {} } }",
+            "WF0101 3:20 an activity has no key `if` → did you mean `when`?",
+        ),
+        (
+            "activities: { a: { when: object.size => 1, analysis: {} } }",
+            "WF0201 3:38 this is not an expression (CEL): `=>` has no meaning here → write `>=` for `=>`",
+        ),
+        (
+            "activities: { a: { when: object.size > 1 and object.size < 5, analysis: {} } }",
+            "WF0201 3:42 this is not an expression (CEL): `and` is not expected here → write `&&` for `and`",
+        ),
+        (
+            "activities: { a: { when: object.ext = 'mp4', analysis: {} } }",
+            "WF0201 3:37 this is not an expression (CEL): `=` has no meaning here → write `==` for `=`",
+        ),
+        (
+            "activities: { a: { when: object.size >= 'x', analysis: {} } }",
+            "WF0209 3:26 the types do not fit: `>=` does not take a whole number and a text",
+        ),
+        (
+            "activities: { a: { snapshot: { name: '{{ object.stem }}.jpg' } } }",
+            "WF0134 3:38 `object.stem` is no expression here: the text is taken as it stands → write `${object.stem}`",
+        ),
+        (
+            "activities: { a: { snapshot: { name: $object.stem.jpg } } }",
+            "WF0134 3:38 `object.stem` is no expression here: the text is taken as it stands → write `${object.stem}`",
+        ),
+        (
+            "trigger: { bucket: 's3://uploads/in' }\nactivities: { a: { analysis: {} } }",
+            "WF0135 3:20 a bucket is given by its name alone, not as a URL → write `uploads`",
+        ),
+        (
+            "trigger: { bucket: My_Media }\nactivities: { a: { analysis: {} } }",
+            "WF0136 3:20 no new bucket can be called `My_Media`, and no local one → use 3 to 63 lower case letters, digits, \
+             `-` and `.`",
+        ),
+        (
+            "activities: { a: { output: { prefix: out }, snapshot: {} } }",
+            "WF0137 3:38 the prefix does not end with `/`: keys begin like `outname.mp4` → write `out/` for a folder",
+        ),
+    ] {
+        assert_eq!(line(text), expected, "{text}");
+    }
+}
+
+#[test]
 fn a_workflow_is_not_called_as_what_checks_them() {
     let named = |name: &str| told(&with("  a: { analysis: {} }").replacen("name: test", &format!("name: {name}"), 1));
     let message = "a workflow cannot be called `validate`: the API checks texts there → like `my-validate`";
@@ -299,7 +383,7 @@ fn field_case_27_an_output_that_starts_the_workflow_again_is_refused() {
 fn workflows_that_overlap_or_feed_each_other_are_warned_of() {
     let one = |name: &str, from: &str, to: &str| {
         workflow(&format!(
-            "name: {name}\ntrigger: {{ bucket: b, key: '{from}/**' }}\noutput: {{ bucket: b, prefix: '{to}/' }}\n\
+            "name: {name}\ntrigger: {{ bucket: media, key: '{from}/**' }}\noutput: {{ bucket: media, prefix: '{to}/' }}\n\
              activities: {{ a: {{ transcode: {{}} }} }}\n"
         ))
     };
@@ -308,7 +392,7 @@ fn workflows_that_overlap_or_feed_each_other_are_warned_of() {
     assert_eq!(
         found,
         [
-            "WF0304 1:7 an upload to `b` can start both `one` and `three`; each will run once",
+            "WF0304 1:7 an upload to `media` can start both `one` and `three`; each will run once",
             "WF0305 1:7 outputs of `one`, `two` start each other in a circle; it is broken when it runs",
         ]
     );
@@ -319,12 +403,12 @@ fn workflows_that_overlap_or_feed_each_other_are_warned_of() {
 fn a_chart_starts_what_an_analysis_without_one_does_not() {
     let analysis = |chart: &str| {
         workflow(&format!(
-            "name: one\ntrigger: {{ bucket: b, key: 'x/**' }}\noutput: {{ bucket: b, prefix: 'y/' }}\n\
+            "name: one\ntrigger: {{ bucket: media, key: 'x/**' }}\noutput: {{ bucket: media, prefix: 'y/' }}\n\
              activities: {{ a: {{ analysis: {{ {chart} }} }} }}\n"
         ))
     };
     let other = workflow(
-        "name: two\ntrigger: { bucket: b, key: 'y/**' }\noutput: { bucket: b, prefix: 'x/' }\n\
+        "name: two\ntrigger: { bucket: media, key: 'y/**' }\noutput: { bucket: media, prefix: 'x/' }\n\
          activities: { a: { transcode: {} } }\n",
     );
     let found = |one| check_set(&[&one, &other]).iter().map(|d| d.code).collect::<Vec<_>>();
