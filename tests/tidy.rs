@@ -458,6 +458,78 @@ fn every_test_that_the_documents_name_is_there() {
     report(&findings);
 }
 
+/// Markdown for whoever uses or changes Reelmill.
+fn pages() -> impl Iterator<Item = &'static File> {
+    tree().iter().filter(|file| file.path == "README.md" || file.is_under("docs"))
+}
+
+#[test]
+fn files_that_the_documents_name_are_there() {
+    /// Files that a page has its reader write.
+    const WRITTEN_BY_THE_READER: [&str; 2] = ["src/model/codec/ffv1.rs", "workflows/poster.yaml"];
+    let path = regex(r"`((?:src|docs|tests|infra|workflows|schemas)/[A-Za-z0-9_./-]*)`");
+    let mut findings = Vec::new();
+    for page in pages() {
+        for (number, line) in numbered(&page.text) {
+            for named in path.captures_iter(line).filter_map(|found| Some(found.get(1)?.as_str())) {
+                if !WRITTEN_BY_THE_READER.contains(&named) && !root().join(named).exists() {
+                    findings.push(page.at(number, &format!("there is no {named}")));
+                }
+            }
+        }
+    }
+    report(&findings);
+}
+
+#[test]
+fn templates_that_the_documents_name_are_there() {
+    /// A mistake that the API's page shows the answer to.
+    const MISSPELT: &str = "h264-36p";
+    let presets = reelmill::template::Templates::presets();
+    let known: BTreeSet<&str> = presets.iter().map(|template| template.name.as_str()).collect();
+    let families: BTreeSet<&str> = known.iter().filter_map(|name| Some(name.split_once('-')?.0)).collect();
+    let name = regex(&format!(r"\b(?:{})-[0-9]+[pk]\b", families.iter().copied().collect::<Vec<_>>().join("|")));
+    let mut findings = Vec::new();
+    for page in pages() {
+        for (number, line) in numbered(&page.text) {
+            findings.extend(
+                name.find_iter(line)
+                    .filter(|found| !known.contains(found.as_str()) && found.as_str() != MISSPELT)
+                    .map(|found| page.at(number, &format!("there is no template {}", found.as_str()))),
+            );
+        }
+    }
+    report(&findings);
+}
+
+/// Names of properties anywhere in a JSON Schema.
+fn properties(schema: &serde_json::Value, found: &mut BTreeSet<String>) {
+    match schema {
+        serde_json::Value::Object(map) => {
+            if let Some(serde_json::Value::Object(own)) = map.get("properties") {
+                found.extend(own.keys().cloned());
+            }
+            map.values().for_each(|value| properties(value, found));
+        }
+        serde_json::Value::Array(values) => values.iter().for_each(|value| properties(value, found)),
+        _ => {}
+    }
+}
+
+#[test]
+fn every_key_of_the_language_is_documented() {
+    let text = [document("docs/workflow-language.md"), document("docs/templates.md")].map(|page| page.text.as_str());
+    let words: BTreeSet<&str> =
+        text.iter().flat_map(|text| text.split(|c: char| !c.is_ascii_alphanumeric() && c != '_' && c != '-')).collect();
+    let mut keys = BTreeSet::new();
+    for schema in ["schemas/workflow.schema.json", "schemas/template.schema.json"] {
+        let schema = serde_json::from_str(&document(schema).text).expect("schemas are JSON");
+        properties(&schema, &mut keys);
+    }
+    let missing = keys.iter().filter(|key| !words.contains(key.as_str()));
+    report(&missing.map(|key| format!("docs/workflow-language.md does not name the key `{key}`")).collect::<Vec<_>>());
+}
+
 #[test]
 fn the_two_commands_are_in_makefile_and_readme() {
     let (makefile, readme) = (document("Makefile"), document("README.md"));
