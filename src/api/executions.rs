@@ -12,7 +12,7 @@ use super::extract::{Asked, Body, NoQuery, Place};
 use super::idempotency::Key;
 use super::view::{ExecutionPage, ExecutionView, LogLine, SummaryView};
 use super::wait::{self, Wait};
-use super::{Context, Problem};
+use super::{Context, Problem, again};
 use crate::model::{ExecutionId, ExecutionState, JobId, ObjectLocation, Timestamp};
 use crate::store::{ExecutionFilter, ExecutionRecord, NewExecution};
 use crate::workflow;
@@ -187,7 +187,7 @@ pub(super) async fn start(
     let record = wait::ended(&context, id, wait).await?;
     let status = if record.summary.state.is_ended() { StatusCode::OK } else { StatusCode::ACCEPTED };
     let location = [(axum::http::header::LOCATION, format!("/v1/executions/{id}"))];
-    Ok((status, location, Json(ExecutionView::from(&record))).into_response())
+    Ok((status, location, Json(view_of(&context, &record))).into_response())
 }
 
 /// The object that somebody names.
@@ -232,30 +232,48 @@ pub(super) async fn cancel(
 pub struct RetryBody {
     /// Parameters, as text.
     pub params: BTreeMap<String, String>,
+    /// Whether to run the workflow as it is now, whole and as a new execution, instead of what did not succeed of this one,
+    /// which keeps its definition. Works for one that succeeded, too.
+    pub latest: bool,
 }
 
-/// Run what did not succeed again. The same `Idempotency-Key` with the same body does so once.
+/// Run what did not succeed again, by the definition that the execution began with (`definition.changed` says whether its
+/// workflow does something else now); or, with `latest`, the workflow as it is now. The same `Idempotency-Key` with the same body does so once.
 #[utoipa::path(post, path = "/v1/executions/{id}/retry", tag = "executions", operation_id = "retry_execution",
     params(
         ("id" = ExecutionId, Path, description = "Its identifier"),
         ("Idempotency-Key" = Option<String>, Header, description = "Any text of the sender's", min_length = 1, max_length = 255),
     ),
     request_body = Option<RetryBody>,
-    responses((status = 202, body = ExecutionView)))]
+    responses((status = 202, body = ExecutionView, description = "The execution, or with `latest` the new one")))]
 pub(super) async fn retry(
     State(context): State<Context>,
     Place(id): Place<ExecutionId>,
     key: Key,
     body: Body<RetryBody>,
-) -> Result<(StatusCode, Json<ExecutionView>), Problem> {
+) -> Result<Response, Problem> {
     let record = record(&context, id).await?;
+    if body.value.latest {
+        let new = context.intake.ids.next(context.clock.now()).to_string();
+        let (new, _) = key.first(&context, body.digest, new).await?;
+        let new: ExecutionId = new.parse().map_err(|_| Problem::not_found("execution", new))?;
+        if context.store.execution(new).await?.is_none() {
+            again::start_again(&context, &record, &body.value.params, new, BY).await?;
+        }
+        return accepted(&context, new).await;
+    }
     let params = workflow::given_params(&record.plan, &body.value.params)?;
     let (run, first) = key.first(&context, body.digest, record.state.run.to_string()).await?;
     // Sent again, it is carried out only where that was prevented the first time.
     if first || run == record.state.run.to_string() {
         context.store.retry(id, params, BY, context.clock.now()).await?;
     }
-    Ok((StatusCode::ACCEPTED, Json(view(&context, id).await?)))
+    accepted(&context, id).await
+}
+
+async fn accepted(context: &Context, id: ExecutionId) -> Result<Response, Problem> {
+    let location = [(axum::http::header::LOCATION, format!("/v1/executions/{id}"))];
+    Ok((StatusCode::ACCEPTED, location, Json(view(context, id).await?)).into_response())
 }
 
 /// What can be changed about an execution that runs.
@@ -304,5 +322,9 @@ pub(crate) async fn record(context: &Context, id: ExecutionId) -> Result<Executi
 }
 
 pub(super) async fn view(context: &Context, id: ExecutionId) -> Result<ExecutionView, Problem> {
-    Ok(ExecutionView::from(&record(context, id).await?))
+    Ok(view_of(context, &record(context, id).await?))
+}
+
+fn view_of(context: &Context, record: &ExecutionRecord) -> ExecutionView {
+    ExecutionView { definition: again::definition(context, &record.plan), ..ExecutionView::from(record) }
 }

@@ -17,7 +17,7 @@ use super::problem::Finding;
 use super::view::{OutputView, WarningView, activity};
 use super::wait::{self, Wait};
 use super::{Context, Problem};
-use crate::model::plan::{ActivityKind, Plan};
+use crate::model::plan::{ActivityKind, IfExists, Plan};
 use crate::model::{ExecutionId, ExecutionState, Failure, InputObject, JobId, JobState};
 use crate::store::{ExecutionFilter, ExecutionRecord, ExecutionSummary, NewExecution, Progress};
 use crate::workflow::Single;
@@ -66,6 +66,9 @@ pub struct OutputBody {
     /// What every key begins with.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub prefix: Option<String>,
+    /// What happens to an object of the same key that was made from another upload; `warn` is the default.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub if_exists: Option<IfExists>,
 }
 
 impl JobBody {

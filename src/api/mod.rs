@@ -6,6 +6,7 @@
 //! **Invariant**: a handler decides nothing: it asks the store and shows the answer. Every body has a largest size, every
 //! answer but a stream comes in time, and what a request is refused for is a problem with a code.
 
+pub mod again;
 pub mod auth;
 pub mod events;
 pub mod executions;

@@ -5,6 +5,7 @@ use petgraph::graph::NodeIndex;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use super::again::DefinitionView;
 use crate::engine::ActivityState;
 use crate::model::media::MediaInfo;
 use crate::model::plan::ActivityKind;
@@ -33,6 +34,9 @@ pub struct ExecutionView {
     pub created_at: String,
     /// RFC 3339.
     pub ended_at: Option<String>,
+    /// Which definition it runs; null where that is not known, and for a job without a workflow.
+    #[serde(default)]
+    pub definition: Option<DefinitionView>,
     /// Values of its parameters.
     pub params: IndexMap<String, Value>,
     /// The user's text.
@@ -153,6 +157,7 @@ impl From<&ExecutionRecord> for ExecutionView {
             input: input.clone(),
             created_at: created_at.to_string(),
             ended_at: ended_at.map(|at| at.to_string()),
+            definition: None,
             params: record.params.iter().map(|(name, value)| (name.clone(), value.clone())).collect(),
             user_data: record.user_data.clone(),
             activities,

@@ -73,13 +73,16 @@ enum Action {
         /// Its identifier
         execution: ExecutionId,
     },
-    /// Run what did not succeed again
+    /// Run what did not succeed again, by the definition that the execution began with
     Retry {
         /// Its identifier
         execution: ExecutionId,
         /// Change a parameter for it; may stand several times
         #[arg(long, value_name = "NAME=VALUE", value_parser = super::run::pair)]
         set: Vec<(String, String)>,
+        /// Start a new execution of the workflow as it is now, on the same object with the same parameters
+        #[arg(long)]
+        latest: bool,
     },
     /// Print what is needed to see a failed activity again: its work, its input, its log
     Reproducer {
@@ -148,10 +151,14 @@ pub(super) async fn executions(args: ExecutionsArgs, output: Output) -> Result<E
             show(&client.post(&format!("/v1/executions/{execution}/cancel")).await?, output);
             Ok(Exit::Done)
         }
-        Action::Retry { execution, set } => {
-            let body = RetryBody { params: set.into_iter().collect() };
+        Action::Retry { execution, set, latest } => {
+            let body = RetryBody { params: set.into_iter().collect(), latest };
             let path = format!("/v1/executions/{execution}/retry");
-            show(&client.call(Method::POST, &path, &body).await?, output);
+            let view: ExecutionView = client.call(Method::POST, &path, &body).await?;
+            show(&view, output);
+            if !latest {
+                note_definition(&view, output);
+            }
             Ok(Exit::Done)
         }
         Action::Reproducer { execution, activity } => {
@@ -255,6 +262,18 @@ pub(super) fn show(view: &ExecutionView, output: Output) {
         })
         .collect();
     output.table(["ACTIVITY", "TYPE", "STATE", "ATTEMPTS", ""], &rows);
+}
+
+/// Says which definition a retry runs.
+fn note_definition(view: &ExecutionView, output: Output) {
+    let Some(definition) = &view.definition else { return };
+    output.note("a retry runs the definition that the execution began with");
+    if definition.changed {
+        let ExecutionView { id, workflow, .. } = view;
+        output.note(&format!(
+            "workflow {workflow} has changed since: `reelmill executions retry {id} --latest` runs it as it is now"
+        ));
+    }
 }
 
 fn remark(activity: &ActivityView) -> String {

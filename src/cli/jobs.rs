@@ -10,7 +10,7 @@ use super::output::Output;
 use super::{CliError, DaemonArgs, Exit, local};
 use crate::api::executions::{InputBody, PriorityPatch};
 use crate::api::jobs::{JobBody, JobPage, JobView, OutputBody};
-use crate::model::plan::ActivityKind;
+use crate::model::plan::{ActivityKind, IfExists};
 use crate::model::{ExecutionState, JobId, JobState};
 
 /// Single jobs, without a workflow.
@@ -73,6 +73,13 @@ fn kind(text: &str) -> Result<ActivityKind, String> {
     })
 }
 
+fn if_exists(text: &str) -> Result<IfExists, String> {
+    IfExists::parse(text).ok_or_else(|| {
+        let names: Vec<&str> = IfExists::ALL.iter().map(|choice| choice.as_str()).collect();
+        format!("one of {}", names.join(", "))
+    })
+}
+
 #[derive(Debug, Args)]
 struct SubmitArgs {
     /// What to do: analysis, template-analysis, transcode, remux, snapshot, watermark, package
@@ -86,9 +93,12 @@ struct SubmitArgs {
     /// Set a parameter, nested ones by dots, values as in YAML; may stand several times
     #[arg(long, value_name = "PATH=VALUE", value_parser = super::run::pair)]
     set: Vec<(String, String)>,
-    /// Where outputs go: s3://bucket/prefix
+    /// Where outputs go: s3://bucket/prefix; without a `name` they are called as the source is
     #[arg(long)]
     output: Option<String>,
+    /// What happens to an object of the same key that was made from another upload: warn, fail, replace
+    #[arg(long, value_parser = if_exists, requires = "output")]
+    if_exists: Option<IfExists>,
     /// Queue
     #[arg(long)]
     queue: Option<String>,
@@ -148,6 +158,7 @@ fn body(args: SubmitArgs) -> Result<JobBody, CliError> {
     };
     let input = location(&args.input)?;
     let output = args.output.as_deref().map(target).transpose()?;
+    let output = output.map(|output| OutputBody { if_exists: args.if_exists, ..output });
     let mut parameters = Map::new();
     for (path, value) in args.set {
         set(&mut parameters, &path, serde_yaml::from_str(&value).unwrap_or(Value::String(value)))
@@ -173,7 +184,8 @@ fn target(text: &str) -> Result<OutputBody, CliError> {
         .map(|rest| rest.split_once('/').unwrap_or((rest, "")))
         .filter(|(bucket, _)| !bucket.is_empty())
         .ok_or_else(|| CliError::usage(format!("`{text}` is not a place: write s3://bucket/prefix")))?;
-    Ok(OutputBody { bucket: bucket.to_owned(), prefix: Some(prefix.to_owned()).filter(|prefix| !prefix.is_empty()) })
+    let prefix = Some(prefix.to_owned()).filter(|prefix| !prefix.is_empty());
+    Ok(OutputBody { bucket: bucket.to_owned(), prefix, if_exists: None })
 }
 
 /// Sets a value at a path of names between dots; absent where something else than a mapping is in the way.

@@ -60,6 +60,7 @@ pub fn router(context: Context) -> Router {
         .route("/", get(executions::list))
         .route("/executions/{id}", get(execution::show))
         .route("/executions/{id}/retry", post(execution::retry))
+        .route("/executions/{id}/again", post(execution::start_again))
         .route("/executions/{id}/cancel", post(execution::cancel))
         .route("/executions/{id}/priority", post(execution::prioritize))
         .route("/executions/{id}/files/{bucket}/{*key}", get(files::show))

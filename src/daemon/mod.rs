@@ -16,6 +16,7 @@ mod key;
 pub mod live;
 mod publish;
 pub mod reaper;
+mod replacing;
 mod retention;
 pub mod scheduler;
 pub mod serve;

@@ -5,18 +5,15 @@
 
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
 use super::Host;
 use super::hold::Hold;
-use crate::model::work::ProducedFile;
+use super::replacing::Announcement;
+use crate::model::work::{FileRole, ProducedFile};
 use crate::model::{Failure, ObjectLocation, OutputObject};
-use crate::store::{Claim, StoreError};
+use crate::store::Claim;
 use crate::worker::WorkerError;
 use crate::workflow::Resolved;
-
-/// Wait before outputs are announced again.
-const AGAIN: Duration = Duration::from_millis(500);
 
 /// Publishes `files` where `resolved` says, as long as the lease `hold`s.
 pub(super) async fn publish(
@@ -40,7 +37,10 @@ pub(super) async fn publish(
         })
         .collect::<Result<_, Failure>>()?;
     let locations: Vec<ObjectLocation> = planned.iter().map(|(location, _)| location.clone()).collect();
-    announce(host, claim, &locations, hold).await.map_err(|error| not_announced(&error))?;
+    // Roles are in order, and segments come first.
+    let segments = files.iter().take_while(|file| file.role == FileRole::Segment).count();
+    let announcement = Announcement { host, claim, hold, all: &locations, named: &locations[segments..] };
+    announcement.make(resolved.if_exists).await?;
     let mut outputs = Vec::with_capacity(files.len());
     for (file, (location, path)) in files.into_iter().zip(planned) {
         if !hold.holds() {
@@ -56,23 +56,6 @@ pub(super) async fn publish(
         });
     }
     Ok(outputs)
-}
-
-/// Announces outputs; as long as the lease holds, a store that is away is no reason to throw finished work away.
-async fn announce(host: &Host, claim: &Claim, outputs: &[ObjectLocation], hold: &Hold) -> Result<(), StoreError> {
-    loop {
-        match host.store.begin_publish(claim.job, claim.attempt, outputs, host.clock.now()).await {
-            Err(error @ StoreError::Database { .. }) if hold.holds() => {
-                tracing::warn!(%error, execution = %claim.execution, "the outputs are announced again");
-                tokio::time::sleep(AGAIN).await;
-            }
-            other => return other,
-        }
-    }
-}
-
-fn not_announced(error: &StoreError) -> Failure {
-    Failure::infrastructure("WORKER0011", "the outputs could not be announced before publication").caused_by(error)
 }
 
 /// The path of a produced file, which must be a regular file in scratch: a worker is not trusted.

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use petgraph::Direction::Incoming;
 use petgraph::graph::{DiGraph, NodeIndex};
+use petgraph::visit::EdgeRef;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -50,6 +51,21 @@ impl Plan {
     pub fn single(name: &str) -> Option<ActivityKind> {
         let kind = name.strip_prefix(SINGLE)?;
         ActivityKind::ALL.iter().copied().find(|known| known.as_str() == kind)
+    }
+
+    /// Whether both do the same, whoever is told of it and at whatever priority.
+    #[must_use]
+    pub fn does_the_same(&self, other: &Self) -> bool {
+        let same = |(a, b): (&Activity, &Activity)| Activity { priority: b.priority, ..a.clone() } == *b;
+        let edges = |plan: &Self| -> Vec<_> {
+            plan.graph.edge_references().map(|edge| (edge.source(), edge.target(), *edge.weight())).collect()
+        };
+        self.output == other.output
+            && self.params == other.params
+            && self.deadline == other.deadline
+            && self.graph.node_count() == other.graph.node_count()
+            && self.graph.node_weights().zip(other.graph.node_weights()).all(same)
+            && edges(self) == edges(other)
     }
 
     /// Where the outputs of an activity go.
@@ -235,13 +251,52 @@ impl Default for RetryPolicy {
     }
 }
 
-/// Where outputs go. Both are strings with `${…}`.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+/// Where outputs go. Bucket and prefix are strings with `${…}`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct OutputTarget {
     /// Bucket.
     pub bucket: String,
     /// What every key begins with.
     pub prefix: String,
+    /// What happens to an object that is there already.
+    #[serde(default)]
+    pub if_exists: IfExists,
+}
+
+/// What an output does about an object of its key that was made from another upload.
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema, utoipa::ToSchema,
+)]
+#[serde(rename_all = "snake_case")]
+pub enum IfExists {
+    /// It takes its place, with a warning.
+    #[default]
+    Warn,
+    /// The activity fails before it publishes anything; an object that no execution on record made counts too.
+    Fail,
+    /// It takes its place.
+    Replace,
+}
+
+impl IfExists {
+    /// Every one of them.
+    pub const ALL: &[Self] = &[Self::Warn, Self::Fail, Self::Replace];
+
+    /// The word in workflows.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Warn => "warn",
+            Self::Fail => "fail",
+            Self::Replace => "replace",
+        }
+    }
+
+    /// The one of that name.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        Self::ALL.iter().copied().find(|choice| choice.as_str() == text)
+    }
 }
 
 /// A receiver of notifications.

@@ -14,6 +14,7 @@ mod log;
 mod memory;
 mod notification;
 pub mod postgres;
+mod publisher;
 mod recent;
 pub mod sqlite;
 mod unit;
@@ -37,6 +38,7 @@ use crate::model::{
 pub use ledger::{Companion, EventFilter, EventIdentity, EventOutcome, EventRecord, MatchDecision};
 pub use log::whole_log;
 pub use notification::{Delivery, Notification, NotificationFilter, NotificationRecord};
+pub use publisher::Publisher;
 pub use warning::{WARNINGS_READ, Warning};
 
 /// A store, shared.
@@ -420,6 +422,14 @@ pub trait Store: Send + Sync {
         outputs: &[ObjectLocation],
         now: Timestamp,
     ) -> Result<(), StoreError>;
+
+    /// Takes back what [`Store::begin_publish`] noted of these objects: the attempt publishes none of them. Ignored where
+    /// it no longer holds its lease.
+    async fn withdraw(&self, job: JobId, attempt: u32, outputs: &[ObjectLocation]) -> Result<(), StoreError>;
+
+    /// Executions that noted one of these objects as their output, in an order that puts the newest of each object first;
+    /// at most 32 for each.
+    async fn publishers(&self, outputs: &[ObjectLocation]) -> Result<Vec<Publisher>, StoreError>;
 
     /// Workflows whose executions published this object, directly or through the objects those executions worked on,
     /// nearest first; at most 32.

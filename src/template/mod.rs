@@ -35,7 +35,7 @@ use beside::Beside;
 pub use candidates::candidates;
 pub use fit::{Fit, Fits, LeftOut, fits};
 pub use installed::{Needed, encoders};
-pub use names::{Files, files};
+pub use names::{Files, base_of_activity, base_of_source, files};
 pub use package::KeySource;
 pub use registry::{BROKEN, Facts, Missing, Template, Templates};
 pub use shapes::activity as activity_shape;

@@ -32,14 +32,29 @@ impl Files {
     }
 }
 
-/// Names that an activity's parameters ask for. Where they say nothing: the activity's name with `-` for `.`, and the
-/// extension of what is made. `inputs` are the names of the activities whose outputs a package takes.
+/// Longest base of a name, in bytes: number and extension find room behind it.
+const BASE_BYTES: usize = 200;
+
+/// What names of an activity begin with that says nothing else: its own, with `-` for `.`.
 #[must_use]
-pub fn files(kind: ActivityKind, activity: &str, spec: &Node, inputs: &[String]) -> Files {
-    let base = activity.replace('.', "-");
+pub fn base_of_activity(name: &str) -> String {
+    name.replace('.', "-")
+}
+
+/// What names of a job without a workflow begin with that says nothing else: the name of its source without extension.
+#[must_use]
+pub fn base_of_source(stem: &str) -> String {
+    // A run of `#` would stand for a number.
+    stem[..stem.floor_char_boundary(BASE_BYTES)].replace('#', "-")
+}
+
+/// Names that an activity's parameters ask for. Where they say nothing: `base` and the extension of what is made.
+/// `inputs` are the names of the activities whose outputs a package takes.
+#[must_use]
+pub fn files(kind: ActivityKind, base: &str, spec: &Node, inputs: &[String]) -> Files {
     let name = spec.get("name").and_then(Node::scalar_text);
     match kind {
-        ActivityKind::Analysis => Files { main: analysis::chart(spec, &base).unwrap_or_default(), ..Files::default() },
+        ActivityKind::Analysis => Files { main: analysis::chart(spec, base).unwrap_or_default(), ..Files::default() },
         ActivityKind::TemplateAnalysis => Files::default(),
         ActivityKind::Transcode | ActivityKind::Remux | ActivityKind::Watermark => {
             let extension = encode::container(spec).info().name;
@@ -52,7 +67,7 @@ pub fn files(kind: ActivityKind, activity: &str, spec: &Node, inputs: &[String])
             let also = snapshot::cells(spec, &main).into_iter().collect();
             Files { vtt: vtt(spec, &main), also, main, ..Files::default() }
         }
-        ActivityKind::Package => package::files(&base, name, spec, inputs),
+        ActivityKind::Package => package::files(base, name, spec, inputs),
     }
 }
 

@@ -62,7 +62,7 @@ impl Draft {
     /// Names of the files it writes.
     pub fn files(&self) -> Files {
         let inputs: Vec<_> = self.from.iter().flatten().map(|f| f.name.clone()).collect();
-        template::files(self.kind, &self.name, &self.spec, &inputs)
+        template::files(self.kind, &template::base_of_activity(&self.name), &self.spec, &inputs)
     }
 }
 
@@ -223,6 +223,7 @@ impl Expander<'_, '_> {
         let output = Target {
             bucket: output.bucket.map(|n| self.fold_node(&n, &known, &mut mentions)),
             prefix: output.prefix.map(|n| self.fold_node(&n, &known, &mut mentions)),
+            if_exists: output.if_exists,
         };
         let when = declared.node.get("when").and_then(|when| self.condition(when, &known, &mut mentions));
         let spec = template::apply(declared.kind, &spec, self.templates, self.sink);

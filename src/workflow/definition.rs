@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::{Limits, Trigger, params, places, trigger};
 use crate::model::plan::{
-    NotifyChannel, NotifyOn, NotifyTarget, OnFailure, OutputTarget, Param, ParamType, RetryPolicy,
+    IfExists, NotifyChannel, NotifyOn, NotifyTarget, OnFailure, OutputTarget, Param, ParamType, RetryPolicy,
 };
 use crate::model::units;
 use crate::yaml::{Node, Sink};
@@ -29,6 +29,7 @@ pub struct Header {
 pub struct Target {
     pub bucket: Option<Node>,
     pub prefix: Option<Node>,
+    pub if_exists: Option<IfExists>,
 }
 
 impl Target {
@@ -37,13 +38,15 @@ impl Target {
         Self {
             bucket: self.bucket.clone().or_else(|| other.bucket.clone()),
             prefix: self.prefix.clone().or_else(|| other.prefix.clone()),
+            if_exists: self.if_exists.or(other.if_exists),
         }
     }
 
     /// As the plan keeps it.
     pub fn to_plan(&self) -> OutputTarget {
         let text = |node: &Option<Node>| node.as_ref().and_then(Node::scalar_text).unwrap_or_default();
-        OutputTarget { bucket: text(&self.bucket), prefix: text(&self.prefix) }
+        let if_exists = self.if_exists.unwrap_or_default();
+        OutputTarget { bucket: text(&self.bucket), prefix: text(&self.prefix), if_exists }
     }
 }
 
@@ -106,7 +109,8 @@ pub fn read(root: &Node, limits: &Limits, sink: &mut Sink<'_>) -> Header {
 /// `output` of a workflow or an activity.
 pub fn target(node: &Node) -> Target {
     let Some(output) = node.get("output") else { return Target::default() };
-    Target { bucket: output.get("bucket").cloned(), prefix: output.get("prefix").cloned() }
+    let if_exists = output.get("if_exists").and_then(Node::as_str).and_then(IfExists::parse);
+    Target { bucket: output.get("bucket").cloned(), prefix: output.get("prefix").cloned(), if_exists }
 }
 
 /// How jobs are run by what `node`, a workflow or an activity, says, and `fallback` where it says nothing.

@@ -132,7 +132,12 @@ fn files(activity: &Activity) -> Files {
         ActivityInput::Object => [].as_slice(),
         ActivityInput::Activities(names) => names,
     };
-    template::files(activity.kind, &activity.name, &Node::from_json(&activity.spec), inputs)
+    template::files(
+        activity.kind,
+        &template::base_of_activity(&activity.name),
+        &Node::from_json(&activity.spec),
+        inputs,
+    )
 }
 
 /// Keys that an activity of a plan can write: bucket and patterns.

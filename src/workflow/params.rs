@@ -122,7 +122,7 @@ mod tests {
             workflow: "w".to_owned(),
             digest: String::new(),
             graph: DiGraph::new(),
-            output: OutputTarget { bucket: String::new(), prefix: String::new() },
+            output: OutputTarget::default(),
             notify: Vec::new(),
             deadline: None,
             params: declared.map(|(n, kind, default)| (n.to_owned(), Param { kind, default })).into(),

@@ -10,7 +10,7 @@ use super::evaluator::{self, Scope};
 use super::{expression, view};
 use crate::engine::{ActivityState, Execution};
 use crate::model::media::MediaInfo;
-use crate::model::plan::{Activity, ActivityInput, ActivityKind, Plan};
+use crate::model::plan::{Activity, ActivityInput, ActivityKind, IfExists, Plan};
 use crate::model::work::Work;
 use crate::model::{ExecutionId, Failure, InputObject, ObjectLocation, OutputObject, Timestamp};
 use crate::template::{self, Files, KeySource, Templates};
@@ -48,6 +48,8 @@ pub struct Resolved {
     pub bucket: String,
     /// What the key of every output begins with: the key is this and the name of the file.
     pub prefix: String,
+    /// What its outputs do about objects of their keys that were made from other uploads.
+    pub if_exists: IfExists,
     /// What is made of the media information that an analysis finds.
     pub answer: Answer,
 }
@@ -111,7 +113,11 @@ fn on_this_stack(plan: &Plan, index: usize, cx: &ResolveContext<'_>) -> Result<R
         Failure { message: format!("in `{}`: {}", activity.name, failure.message), ..failure }
     })?;
     let (mut inputs, renditions) = inputs(plan, activity, cx)?;
-    let files = template::files(activity.kind, &activity.name, &spec, &renditions);
+    let base = match Plan::single(&plan.workflow) {
+        Some(_) => template::base_of_source(cx.input.stem()),
+        None => template::base_of_activity(&activity.name),
+    };
+    let files = template::files(activity.kind, &base, &spec, &renditions);
     let (bucket, prefix) = match activity.kind {
         kind if kind.only_looks() && files.main.is_empty() => (String::new(), String::new()),
         _ => target(plan, activity, &files, &scope)?,
@@ -133,7 +139,8 @@ fn on_this_stack(plan: &Plan, index: usize, cx: &ResolveContext<'_>) -> Result<R
         ActivityKind::TemplateAnalysis => Answer::Fits(template::candidates(&spec)),
         _ => Answer::Media,
     };
-    Ok(Resolved { work, inputs, bucket, prefix, answer })
+    let if_exists = plan.output_of(activity).if_exists;
+    Ok(Resolved { work, inputs, bucket, prefix, if_exists, answer })
 }
 
 /// A value with every text in it rendered.

@@ -91,6 +91,11 @@ static OUTPUT_SHAPE: Shape = Shape {
     fields: &[
         Field::new("bucket", Kind::Text { max: 255 }, "Bucket."),
         Field::new("prefix", Kind::Text { max: 1024 }, "What every key begins with."),
+        Field::new(
+            "if_exists",
+            Kind::Choice(&Choice { now: &["warn", "fail", "replace"], later: &[] }),
+            "What happens to an object of the same key that was made from another upload; warn is the default.",
+        ),
     ],
     later: &[],
 };

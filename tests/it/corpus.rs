@@ -87,7 +87,7 @@ fn named(file: &File) -> String {
 
 const CHEAP: &str = "
 name: vod
-output: { bucket: media, prefix: 'vod/${object.stem}/' }
+output: { bucket: media, prefix: 'vod/${object.key}/' }
 activities:
   probe:
     analysis: {}

@@ -260,4 +260,5 @@ conformance! {
     executions_of_several_workflows_are_one_list
     field_case_01_two_announcements_of_one_upload_start_it_once
     newcomer_warnings_of_the_last_attempts_are_counted_read_and_listed
+    newcomer_what_announced_an_output_is_known_and_can_be_withdrawn
 }

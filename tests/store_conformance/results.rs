@@ -58,3 +58,36 @@ pub async fn newcomer_warnings_of_the_last_attempts_are_counted_read_and_listed(
     world.store.prune(retention, 100, world.wait(LEASE)).await.unwrap();
     assert_eq!(warnings(&world, id).await, (2, String::new()), "their text goes with the log, their number stays");
 }
+
+pub async fn newcomer_what_announced_an_output_is_known_and_can_be_withdrawn(world: World) {
+    let output = |key: &str| ObjectLocation { bucket: "media".to_owned(), key: key.to_owned() };
+    let publishers = async |keys: &[&str]| {
+        let outputs: Vec<_> = keys.iter().map(|key| output(key)).collect();
+        let found = world.store.publishers(&outputs).await.unwrap();
+        let mut told: Vec<_> =
+            found.into_iter().map(|one| (one.object.key, one.execution, one.input.key, one.ended)).collect();
+        told.sort_by(|a, b| a.0.cmp(&b.0));
+        told
+    };
+    let first = world.start_on(&one("first"), "same.mp3").await;
+    let claim = world.claim_one().await;
+    world.publish(&claim, "same.jpg").await;
+    world.publish(&claim, "only.jpg").await;
+    world.succeed(&claim).await.unwrap();
+    let second = world.start_on(&one("second"), "same.wav").await;
+    let claim = world.claim_one().await;
+    world.publish(&claim, "same.jpg").await;
+    let (mp3, wav) = ("same.mp3".to_owned(), "same.wav".to_owned());
+    let only = ("only.jpg".to_owned(), first, mp3.clone(), true);
+    let both = [("same.jpg".to_owned(), second, wav, false), ("same.jpg".to_owned(), first, mp3, true)];
+    assert_eq!(publishers(&["same.jpg"]).await, both, "the newest is first");
+    assert_eq!(publishers(&["same.jpg", "only.jpg", "other.jpg"]).await, [&[only], &both[..]].concat());
+    assert_eq!(publishers(&[]).await, []);
+
+    world.store.withdraw(claim.job, claim.attempt + 1, &[output("same.jpg")]).await.unwrap();
+    assert_eq!(publishers(&["same.jpg"]).await, both, "only who holds the lease withdraws");
+    world.store.withdraw(claim.job, claim.attempt, &[output("same.jpg"), output("only.jpg")]).await.unwrap();
+    assert_eq!(publishers(&["same.jpg"]).await, both[1..]);
+    assert_eq!(publishers(&["only.jpg"]).await.len(), 1, "nobody withdraws what is another's");
+    assert_eq!(world.store.lineage(&output("same.jpg")).await.unwrap(), ["first"]);
+}

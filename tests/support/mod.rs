@@ -45,7 +45,7 @@ pub fn plan(workflow: &str, activities: Vec<Activity>, needs: &[(usize, usize, N
         workflow: workflow.to_owned(),
         digest: "d".to_owned(),
         graph,
-        output: OutputTarget { bucket: "media".to_owned(), prefix: String::new() },
+        output: OutputTarget { bucket: "media".to_owned(), ..OutputTarget::default() },
         notify: Vec::new(),
         deadline: None,
         params: BTreeMap::new(),

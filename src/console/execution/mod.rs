@@ -17,8 +17,9 @@ use super::auth::Visitor;
 use super::format::{Ago, At, bytes, duration, part};
 use super::page::{Page, Part, button, drawing, execution_state, job_state, sign, warning_badge};
 use super::{BY, Context};
+use crate::api::again::DefinitionView;
 use crate::api::extract::{self, Place, Sent};
-use crate::api::{Problem, executions};
+use crate::api::{Problem, again, executions};
 use crate::config::Scope;
 use crate::engine::{ActivityState, LogEntry, LogEvent};
 use crate::model::failure::{Blame, Class};
@@ -47,8 +48,9 @@ pub(super) async fn show(
     let log = whole_log(context.store.as_ref(), id).await?;
     let run = timeline::last_run(&log);
     let now = context.clock.now();
+    let definition = again::definition(&context, &record.plan);
     let content = html! {
-        div #head data-swap { (head(&record, run, visitor, now)) }
+        div #head data-swap { (head(&record, definition.as_ref(), run, visitor, now)) }
         div #failures data-swap { (failures(&record)) }
         div #warnings data-swap { (warnings(&record)) }
         section.panel aria-labelledby="graph-title" {
@@ -84,6 +86,16 @@ pub(super) async fn retry(State(context): State<Context>, Place(id): Place<Execu
     Ok(back(id))
 }
 
+pub(super) async fn start_again(
+    State(context): State<Context>,
+    Place(id): Place<ExecutionId>,
+) -> Result<Redirect, Problem> {
+    let record = executions::record(&context, id).await?;
+    let new = ExecutionId(context.intake.ids.next(context.clock.now()));
+    again::start_again(&context, &record, &BTreeMap::new(), new, BY).await?;
+    Ok(back(new))
+}
+
 pub(super) async fn cancel(State(context): State<Context>, Place(id): Place<ExecutionId>) -> Result<Redirect, Problem> {
     context.store.cancel(id, "asked for", BY, context.clock.now()).await?;
     Ok(back(id))
@@ -104,7 +116,13 @@ pub(super) async fn prioritize(
     Ok(back(id))
 }
 
-fn head(record: &ExecutionRecord, run: &[LogEntry], visitor: Visitor, now: Timestamp) -> Markup {
+fn head(
+    record: &ExecutionRecord,
+    definition: Option<&DefinitionView>,
+    run: &[LogEntry],
+    visitor: Visitor,
+    now: Timestamp,
+) -> Markup {
     let summary = &record.summary;
     let took = summary.ended_at.unwrap_or(now).since(run.first().map_or(summary.created_at, |entry| entry.at));
     let address = format!("/executions/{}", summary.id);
@@ -121,10 +139,16 @@ fn head(record: &ExecutionRecord, run: &[LogEntry], visitor: Visitor, now: Times
                     @if summary.warnings > 0 { " " a href="#warnings" { (warning_badge(summary.warnings)) } }
                 }
             }
-            div.actions { (actions(record, &address, visitor)) }
+            div.actions { (actions(record, definition, &address, visitor)) }
         }
         @if let Some(reason) = record.state.cancel.as_ref().filter(|_| !summary.state.is_ended()) {
             p.notice role="status" { "It is being stopped: " (reason) }
+        }
+        @if definition.is_some_and(|definition| definition.changed) && summary.state.is_ended() {
+            p.notice {
+                "The workflow has changed since. " @if summary.state != ExecutionState::Succeeded { b { "Retry" } " runs the definition of then; " }
+                b { "Run again" } " starts a new execution of the workflow as it is now."
+            }
         }
         dl.facts {
             div { dt { "Object" } dd { code { (summary.input.location) } } }
@@ -142,12 +166,17 @@ fn head(record: &ExecutionRecord, run: &[LogEntry], visitor: Visitor, now: Times
     }
 }
 
-fn actions(record: &ExecutionRecord, address: &str, visitor: Visitor) -> Markup {
+fn actions(record: &ExecutionRecord, definition: Option<&DefinitionView>, address: &str, visitor: Visitor) -> Markup {
     let state = record.summary.state;
     html! {
         @if state.is_ended() && state != ExecutionState::Succeeded {
             form method="post" action={ (address) "/retry" } {
                 (button(visitor, Scope::Submit, "main", "Retry"))
+            }
+        }
+        @if state.is_ended() && definition.is_some_and(|definition| definition.current.is_some()) {
+            form method="post" action={ (address) "/again" } {
+                (button(visitor, Scope::Submit, "", "Run again"))
             }
         }
         @if !state.is_ended() {
@@ -225,8 +254,8 @@ fn failed(failure: &Failure) -> Markup {
     let mend = match failure.blame {
         Blame::Input => "The uploaded file is at fault: another file is needed.",
         Blame::Definition => {
-            "The workflow, a template or a file that they name is at fault. Retry when a missing file is there; what is \
-             mended in a workflow takes effect with the next upload."
+            "The workflow, a template or a file that they name is at fault. Retry when a missing file is there. A \
+             retry runs the definition of then: what is mended in a workflow takes effect with Run again."
         }
         Blame::Infrastructure => "Storage, network or machine: once that is mended, retry.",
         Blame::Bug => "Reelmill itself is at fault: please report it.",

@@ -44,7 +44,7 @@ fn plan(activities: &[Activity], needs: &[(&str, &str, Need)]) -> Plan {
         workflow: "test".to_owned(),
         digest: "0".to_owned(),
         graph,
-        output: OutputTarget { bucket: "out".to_owned(), prefix: String::new() },
+        output: OutputTarget { bucket: "out".to_owned(), ..OutputTarget::default() },
         notify: Vec::new(),
         deadline: None,
         params: BTreeMap::new(),

@@ -18,6 +18,7 @@ mod flush;
 mod load;
 mod open;
 mod outbox;
+mod outputs;
 mod queues;
 mod read;
 mod requests;
@@ -41,7 +42,7 @@ use self::writer::WriterHandle;
 use super::{
     Claim, Claimant, EventFilter, EventIdentity, EventOutcome, EventRecord, ExecutionFilter, ExecutionRecord,
     ExecutionSummary, Heartbeat, Hint, MatchDecision, NewExecution, Notification, NotificationFilter,
-    NotificationRecord, Progress, Pruned, QueueChange, QueueStatus, Request, Retention, Store, StoreError,
+    NotificationRecord, Progress, Pruned, Publisher, QueueChange, QueueStatus, Request, Retention, Store, StoreError,
 };
 use crate::engine::{Evaluate, Input, LogEntry, LogEvent, Outcome, Signal};
 use crate::model::{ExecutionId, Failure, JobId, ObjectEvent, ObjectLocation, OutputObject, Timestamp};
@@ -172,6 +173,16 @@ impl Store for PostgresStore {
     ) -> Result<(), StoreError> {
         let advance = Advance::Publish { attempt, outputs: outputs.to_vec() };
         self.advance("note what is published", Target::Job(job), advance, now).await
+    }
+
+    async fn withdraw(&self, job: JobId, attempt: u32, outputs: &[ObjectLocation]) -> Result<(), StoreError> {
+        let withdrawn = outputs::withdraw(&self.pool, job, attempt, outputs).await;
+        withdrawn.map_err(|fault| fault.during("take back what is published"))
+    }
+
+    async fn publishers(&self, outputs: &[ObjectLocation]) -> Result<Vec<Publisher>, StoreError> {
+        let publishers = outputs::publishers(&self.pool, outputs).await;
+        publishers.map_err(|fault| fault.during("look up what published objects"))
     }
 
     async fn lineage(&self, object: &ObjectLocation) -> Result<Vec<String>, StoreError> {

@@ -91,13 +91,7 @@ impl Writer {
     /// See [`crate::store::Store::begin_publish`].
     pub(super) fn begin_publish(&mut self, job: JobId, attempt: u32, outputs: &[ObjectLocation]) -> Result<(), Fault> {
         let (seq, activity) = self.place(job)?;
-        let hot = self.take(seq)?;
-        let held = matches!(
-            hot.state.activity(activity),
-            Some(ActivityState::Running { attempt: held, .. }) if *held == attempt
-        );
-        self.cache.memory.keep(hot);
-        if !held {
+        if !self.holds(seq, activity, attempt)? {
             return Err(StoreError::Stale { job, attempt }.into());
         }
         let mut insert = self.db.prepare_cached(
@@ -107,6 +101,31 @@ impl Writer {
             insert.execute(params![output.bucket, output.key, seq])?;
         }
         Ok(())
+    }
+
+    /// See [`crate::store::Store::withdraw`].
+    pub(super) fn withdraw(&mut self, job: JobId, attempt: u32, outputs: &[ObjectLocation]) -> Result<(), Fault> {
+        let (seq, activity) = self.place(job)?;
+        if !self.holds(seq, activity, attempt)? {
+            return Ok(());
+        }
+        let mut delete =
+            self.db.prepare_cached("DELETE FROM outputs WHERE bucket = ?1 AND key = ?2 AND execution = ?3")?;
+        for output in outputs {
+            delete.execute(params![output.bucket, output.key, seq])?;
+        }
+        Ok(())
+    }
+
+    /// Whether this attempt holds the lease.
+    fn holds(&mut self, seq: Seq, activity: NodeIndex, attempt: u32) -> Result<bool, Fault> {
+        let hot = self.take(seq)?;
+        let held = matches!(
+            hot.state.activity(activity),
+            Some(ActivityState::Running { attempt: held, .. }) if *held == attempt
+        );
+        self.cache.memory.keep(hot);
+        Ok(held)
     }
 
     /// Ends an attempt. See [`crate::store::Store::succeed`] and [`crate::store::Store::fail`].

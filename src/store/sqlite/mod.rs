@@ -41,7 +41,7 @@ use self::writer::WriterHandle;
 use super::{
     Claim, Claimant, EventFilter, EventIdentity, EventOutcome, EventRecord, ExecutionFilter, ExecutionRecord,
     ExecutionSummary, Heartbeat, Hint, MatchDecision, NewExecution, Notification, NotificationFilter,
-    NotificationRecord, Progress, Pruned, QueueChange, QueueStatus, Request, Retention, Store, StoreError,
+    NotificationRecord, Progress, Pruned, Publisher, QueueChange, QueueStatus, Request, Retention, Store, StoreError,
 };
 use crate::engine::{Evaluate, Input, LogEntry, LogEvent, Outcome};
 use crate::model::{ExecutionId, Failure, JobId, ObjectEvent, ObjectLocation, OutputObject, Timestamp};
@@ -149,6 +149,16 @@ impl Store for SqliteStore {
     ) -> Result<(), StoreError> {
         let outputs = outputs.to_vec();
         self.writer.call("note what is published", move |w| w.begin_publish(job, attempt, &outputs)).await
+    }
+
+    async fn withdraw(&self, job: JobId, attempt: u32, outputs: &[ObjectLocation]) -> Result<(), StoreError> {
+        let outputs = outputs.to_vec();
+        self.writer.call("take back what is published", move |w| w.withdraw(job, attempt, &outputs)).await
+    }
+
+    async fn publishers(&self, outputs: &[ObjectLocation]) -> Result<Vec<Publisher>, StoreError> {
+        let outputs = outputs.to_vec();
+        self.ask("look up what published objects", move |db| read::publishers(db, &outputs)).await
     }
 
     async fn lineage(&self, object: &ObjectLocation) -> Result<Vec<String>, StoreError> {

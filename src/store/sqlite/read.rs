@@ -11,9 +11,12 @@ use super::fault::Fault;
 use crate::engine::LogEntry;
 use crate::model::plan::Plan;
 use crate::model::{ExecutionId, ExecutionState, InputObject, JobId, JobState, ObjectLocation, Timestamp};
+use crate::store::publisher::PUBLISHERS;
 use crate::store::unit::Seq;
 use crate::store::warning::Warnings;
-use crate::store::{EventFilter, EventRecord, ExecutionFilter, ExecutionRecord, ExecutionSummary, JobRecord};
+use crate::store::{
+    EventFilter, EventRecord, ExecutionFilter, ExecutionRecord, ExecutionSummary, JobRecord, Publisher,
+};
 
 /// Most workflows, and executions per object, that a lineage looks at.
 const LINEAGE: usize = 32;
@@ -181,6 +184,29 @@ pub(super) fn lineage(db: &Connection, object: &ObjectLocation) -> Result<Vec<St
         }
     }
     Ok(workflows)
+}
+
+/// See [`crate::store::Store::publishers`].
+pub(super) fn publishers(db: &Connection, outputs: &[ObjectLocation]) -> Result<Vec<Publisher>, Fault> {
+    let mut statement = db.prepare_cached(&format!(
+        "SELECT e.id, e.workflow, e.input, e.ended_at IS NOT NULL FROM outputs JOIN executions e ON e.seq = execution
+         WHERE bucket = ?1 AND key = ?2 ORDER BY execution DESC LIMIT {PUBLISHERS}"
+    ))?;
+    let mut publishers = Vec::new();
+    for object in outputs {
+        let mut rows = statement.query(params![object.bucket, object.key])?;
+        while let Some(row) = rows.next()? {
+            let input: InputObject = codec::from_json("input", &row.get::<_, String>(2)?)?;
+            publishers.push(Publisher {
+                object: object.clone(),
+                execution: ExecutionId(row.get(0)?),
+                workflow: row.get(1)?,
+                input: input.location,
+                ended: row.get(3)?,
+            });
+        }
+    }
+    Ok(publishers)
 }
 
 /// See [`crate::store::Store::notifications_waiting`].

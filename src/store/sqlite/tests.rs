@@ -43,7 +43,7 @@ fn execution(ids: &SequentialIds) -> NewExecution {
         workflow: "test".to_owned(),
         digest: "d".to_owned(),
         graph,
-        output: OutputTarget { bucket: "out".to_owned(), prefix: String::new() },
+        output: OutputTarget { bucket: "out".to_owned(), ..OutputTarget::default() },
         notify: Vec::new(),
         deadline: None,
         params: BTreeMap::new(),

@@ -118,7 +118,7 @@ const VOD: &str = include_str!("../../../workflows/vod.yaml");
 fn a_rung_of_the_ladder_becomes_work() {
     let run = Run::new(VOD, "incoming/holiday.mov");
     let rung = run.resolve("rungs.h264-720p").unwrap();
-    assert_eq!((rung.bucket.as_str(), rung.prefix.as_str()), ("media", "vod/holiday/"));
+    assert_eq!((rung.bucket.as_str(), rung.prefix.as_str()), ("media", "vod/incoming/holiday.mov/"));
     assert_eq!(rung.inputs, [ResolvedInput::Object(run.input.clone())]);
     let output = media(&rung);
     assert_eq!((output.file.as_str(), output.container), ("h264-720p.mp4", Container::Mp4));
@@ -168,9 +168,12 @@ fn pictures_become_work() {
 fn a_package_takes_the_renditions_that_exist() {
     let skipped = ActivityState::Skipped { attempt: 0, reason: crate::engine::SkipReason::When };
     let run = Run::new(VOD, "incoming/holiday.mov")
-        .ended("base", succeeded(Value::Null, vec![published("vod/holiday/360p.mp4", None)]))
+        .ended("base", succeeded(Value::Null, vec![published("vod/incoming/holiday.mov/360p.mp4", None)]))
         .ended("rungs.h264-1080p", skipped)
-        .ended("rungs.h264-480p", succeeded(Value::Null, vec![published("vod/holiday/h264-480p.mp4", None)]));
+        .ended(
+            "rungs.h264-480p",
+            succeeded(Value::Null, vec![published("vod/incoming/holiday.mov/h264-480p.mp4", None)]),
+        );
     let hls = run.resolve("hls").unwrap();
     let Work::Package(Package { master, renditions, segment_s, .. }) = &hls.work else { panic!() };
     assert_eq!((master.as_deref(), *segment_s), (Some("hls/master.m3u8"), 6.0));

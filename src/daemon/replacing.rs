@@ -1,0 +1,215 @@
+//! Outputs of the keys of others: announcing what is published, and what a workflow wants done about an object that was
+//! made from another upload.
+//!
+//! **Invariant**: where `if_exists` is `fail`, nothing is published over what another upload's execution announced before
+//! this one, however close together the two are: both announce before they look.
+
+use std::time::Duration;
+
+use futures::future::try_join_all;
+
+use super::Host;
+use super::hold::Hold;
+use crate::engine::LogEvent;
+use crate::model::plan::IfExists;
+use crate::model::{ExecutionId, Failure, ObjectLocation};
+use crate::objects::{ObjectError, Revision};
+use crate::store::{Claim, Publisher, StoreError};
+
+/// Wait before the store is asked again.
+const AGAIN: Duration = Duration::from_millis(500);
+/// Objects looked at at once.
+const AT_ONCE: usize = 8;
+/// Executions whose outputs are replaced that a warning names.
+const NAMED: usize = 5;
+
+/// Outputs of an attempt on their way to be published.
+pub(super) struct Announcement<'a> {
+    /// The daemon.
+    pub(super) host: &'a Host,
+    /// The attempt.
+    pub(super) claim: &'a Claim,
+    /// Whether its lease holds: as long as it does, a store that is away is no reason to throw finished work away.
+    pub(super) hold: &'a Hold,
+    /// Every object.
+    pub(super) all: &'a [ObjectLocation],
+    /// Those that people and programs name: segments are told by their manifests.
+    pub(super) named: &'a [ObjectLocation],
+}
+
+impl Announcement<'_> {
+    /// Announces the outputs and does what `if_exists` says about those of other uploads.
+    pub(super) async fn make(&self, if_exists: IfExists) -> Result<(), Failure> {
+        match if_exists {
+            IfExists::Replace => self.begin().await,
+            IfExists::Warn => {
+                self.begin().await?;
+                let others = others(self.claim, &self.publishers().await?);
+                // What cannot be looked at counts as there: the warning is the safe side.
+                let there = there(self.host, &others).await.unwrap_or(others);
+                self.warn(&there).await;
+                Ok(())
+            }
+            IfExists::Fail => self.make_new().await,
+        }
+    }
+
+    async fn make_new(&self) -> Result<(), Failure> {
+        let before = self.publishers().await?;
+        foreign(self.host, self.named, &before).await?;
+        self.begin().await?;
+        let others = others(self.claim, &self.publishers().await?);
+        let refused = match there(self.host, &others).await {
+            Ok(there) if there.is_empty() => return Ok(()),
+            Ok(there) => refused(&there),
+            Err(error) => Failure::from(error),
+        };
+        // What an earlier attempt announced it may have published.
+        if !before.iter().any(|publisher| publisher.execution == self.claim.execution) {
+            self.withdraw().await?;
+        }
+        Err(refused)
+    }
+
+    async fn begin(&self) -> Result<(), Failure> {
+        let Claim { job, attempt, .. } = *self.claim;
+        loop {
+            let asked = self.host.store.begin_publish(job, attempt, self.all, self.host.clock.now()).await;
+            if let Some(answer) = self.answer(asked).await {
+                return answer;
+            }
+        }
+    }
+
+    async fn publishers(&self) -> Result<Vec<Publisher>, Failure> {
+        loop {
+            let asked = self.host.store.publishers(self.named).await;
+            if let Some(answer) = self.answer(asked).await {
+                return answer;
+            }
+        }
+    }
+
+    async fn withdraw(&self) -> Result<(), Failure> {
+        let Claim { job, attempt, .. } = *self.claim;
+        loop {
+            let asked = self.host.store.withdraw(job, attempt, self.all).await;
+            if let Some(answer) = self.answer(asked).await {
+                return answer;
+            }
+        }
+    }
+
+    /// The store's answer; `None` where it is away and is to be asked again.
+    async fn answer<T>(&self, asked: Result<T, StoreError>) -> Option<Result<T, Failure>> {
+        match asked {
+            Ok(answer) => Some(Ok(answer)),
+            Err(error @ StoreError::Database { .. }) if self.hold.holds() => {
+                tracing::warn!(%error, execution = %self.claim.execution, "the outputs are announced again");
+                tokio::time::sleep(AGAIN).await;
+                None
+            }
+            Err(error) => {
+                let what = "the outputs could not be announced before publication";
+                Some(Err(Failure::infrastructure("WORKER0011", what).caused_by(&error)))
+            }
+        }
+    }
+
+    async fn warn(&self, others: &[Publisher]) {
+        for (what, several, whose) in by_execution(others).into_iter().take(NAMED) {
+            let verb = if several { "replace" } else { "replaces" };
+            let event = LogEvent::Warning {
+                code: "OBJ0019".to_owned(),
+                message: format!("{what} {verb} {whose}; {TELL_APART}"),
+            };
+            let Claim { job, attempt, .. } = *self.claim;
+            if let Err(error) = self.host.store.note(job, attempt, event, self.host.clock.now()).await {
+                tracing::warn!(%error, "a warning was not kept");
+            }
+        }
+    }
+}
+
+/// The newest publisher of each object that works on another upload.
+fn others(claim: &Claim, publishers: &[Publisher]) -> Vec<Publisher> {
+    let mut others: Vec<Publisher> = Vec::new();
+    for publisher in publishers {
+        let own = publisher.execution == claim.execution || publisher.input == claim.input.location;
+        if !own && !others.iter().any(|known| known.object == publisher.object) {
+            others.push(publisher.clone());
+        }
+    }
+    others
+}
+
+/// Those whose objects are there, or may be at any time.
+async fn there(host: &Host, others: &[Publisher]) -> Result<Vec<Publisher>, ObjectError> {
+    let mut there = Vec::new();
+    for some in others.chunks(AT_ONCE) {
+        let found = try_join_all(some.iter().map(|publisher| exists(host, &publisher.object))).await?;
+        let kept = some.iter().zip(found).filter(|(publisher, exists)| *exists || !publisher.ended);
+        there.extend(kept.map(|(publisher, _)| publisher.clone()));
+    }
+    Ok(there)
+}
+
+async fn exists(host: &Host, object: &ObjectLocation) -> Result<bool, ObjectError> {
+    match host.objects.head(object, Revision::LATEST).await {
+        Ok(_) => Ok(true),
+        Err(error) if error.is_not_found() => Ok(false),
+        Err(error) => Err(error),
+    }
+}
+
+/// Fails where something is there that no execution on record announced.
+async fn foreign(host: &Host, named: &[ObjectLocation], publishers: &[Publisher]) -> Result<(), Failure> {
+    let of_nobody = |object: &&ObjectLocation| !publishers.iter().any(|publisher| publisher.object == **object);
+    let unknown: Vec<&ObjectLocation> = named.iter().filter(of_nobody).collect();
+    let mut found: Vec<&ObjectLocation> = Vec::new();
+    for some in unknown.chunks(AT_ONCE) {
+        let exist = try_join_all(some.iter().map(|object| exists(host, object))).await?;
+        found.extend(some.iter().zip(exist).filter_map(|(object, exists)| exists.then_some(*object)));
+    }
+    let Some((first, more)) = found.split_first() else { return Ok(()) };
+    let what = match more.len() {
+        0 => format!("{first} is"),
+        more => format!("{first} and {more} more objects are"),
+    };
+    let message = format!(
+        "{what} there already, made by no execution on record, and `output.if_exists` is `fail`; nothing was published"
+    );
+    Err(Failure::definition("OBJ0020", message))
+}
+
+/// `s3://media/a.mp4 and 2 more objects`, and who made them, for each execution.
+fn by_execution(others: &[Publisher]) -> Vec<(String, bool, String)> {
+    let mut executions: Vec<ExecutionId> = Vec::new();
+    for other in others {
+        if !executions.contains(&other.execution) {
+            executions.push(other.execution);
+        }
+    }
+    let of = |execution: ExecutionId| {
+        let mut made = others.iter().filter(move |other| other.execution == execution);
+        let first = made.next()?;
+        let more = made.count();
+        let what = match more {
+            0 => first.object.to_string(),
+            1 => format!("{} and 1 more object", first.object),
+            more => format!("{} and {more} more objects", first.object),
+        };
+        let whose = format!("what execution {execution} ({}) made of {}", first.workflow, first.input);
+        Some((what, more > 0, whose))
+    };
+    executions.into_iter().filter_map(of).collect()
+}
+
+const TELL_APART: &str = "`${object.name}` or `${object.key}` in prefix or name tells uploads apart";
+
+fn refused(others: &[Publisher]) -> Failure {
+    let (what, _, whose) = by_execution(others).swap_remove(0);
+    let message =
+        format!("{what} would replace {whose}, and `output.if_exists` is `fail`; nothing was published; {TELL_APART}");
+    Failure::definition("OBJ0020", message)
+}

@@ -1,0 +1,21 @@
+//! Who announced an output.
+
+use crate::model::{ExecutionId, ObjectLocation};
+
+/// Executions per object that are looked at.
+pub(super) const PUBLISHERS: usize = 32;
+
+/// An execution that announced an object as its output.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Publisher {
+    /// The object.
+    pub object: ObjectLocation,
+    /// The execution.
+    pub execution: ExecutionId,
+    /// Its workflow.
+    pub workflow: String,
+    /// What it works on.
+    pub input: ObjectLocation,
+    /// Whether it has ended.
+    pub ended: bool,
+}
