@@ -403,6 +403,17 @@ pub fn parameters(parameters: &codec::Parameters) -> &ffi::AVCodecParameters {
     unsafe { &*parameters.as_ptr() }
 }
 
+/// Has a GIF that is being written show its last picture for so many hundredths of a second; comes before its trailer.
+pub fn set_final_delay(muxer: &mut format::context::Output, hundredths: i64) {
+    // SAFETY: the context is open, and its private data has the options of the muxer; an option that is not known is refused.
+    unsafe {
+        let data = (*muxer.as_mut_ptr()).priv_data;
+        if !data.is_null() {
+            ffi::av_opt_set_int(data, c"final_delay".as_ptr(), hundredths.clamp(1, i64::from(u16::MAX) - 1), 0);
+        }
+    }
+}
+
 /// Marks an output stream as one that players choose by default, or force.
 pub fn set_disposition(stream: &mut format::stream::StreamMut<'_>, disposition: format::stream::Disposition) {
     // SAFETY: the stream belongs to the context that `stream` borrows.

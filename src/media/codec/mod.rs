@@ -4,6 +4,7 @@
 
 #[cfg(feature = "fdk-aac")]
 pub mod fdk;
+pub mod webp;
 
 use std::collections::BTreeSet;
 

@@ -4,16 +4,20 @@ use std::collections::BTreeMap;
 use std::ffi::CString;
 
 use ffmpeg_next::codec::{self, Parameters};
-use ffmpeg_next::{Dictionary, Error, Frame, Packet, encoder};
+use ffmpeg_next::{Dictionary, Error, Frame, Packet, Rational, Rescale, encoder};
 use reelmill::model::codec::Options;
 
 use super::flow::Stop;
 use super::mux::Port;
+use crate::codec::webp;
 use crate::error::MediaError;
 use crate::raw;
 
 /// Durations remembered of frames that are still in the encoder; more than any encoder holds back.
 const MAX_REMEMBERED: usize = 4096;
+
+/// Unit of WebP's durations.
+const MILLISECONDS: Rational = Rational(1, 1000);
 
 /// An open encoder.
 pub trait Coder {
@@ -68,6 +72,8 @@ pub struct Encoding {
     /// Frames that went in, and the first and last moment shown.
     fed: Fed,
     packets: u64,
+    /// Unit of times, where the one packet is a file of WebP.
+    webp: Option<Rational>,
 }
 
 /// What went into an encoder that makes one packet of all of it.
@@ -90,7 +96,14 @@ impl Encoding {
             durations: BTreeMap::new(),
             fed: Fed { frames: 0, span: None },
             packets: 0,
+            webp: None,
         }
+    }
+
+    /// The same, where it makes one packet of all pictures, a whole file of WebP, and its times are in this unit.
+    #[must_use]
+    pub fn of_webp(self, time_base: Rational) -> Self {
+        Self { webp: Some(time_base), ..self }
     }
 
     /// The muxer behind it.
@@ -139,6 +152,9 @@ impl Encoding {
         while let Some(mut packet) = self.encoder.receive().map_err(|e| self.failed(e))? {
             if let Some(duration) = packet.pts().and_then(|time| self.durations.remove(&time)) {
                 packet.set_duration(duration);
+            }
+            if let (Some(base), Some((start, end)), Some(bytes)) = (self.webp, self.fed.span, packet.data_mut()) {
+                webp::set_length(bytes, u64::try_from((end - start).rescale(base, MILLISECONDS)).unwrap_or(0));
             }
             self.packets += 1;
             self.port.packet(packet)?;

@@ -188,6 +188,8 @@ struct Lane {
     /// Index and time base in the file, once the header is written.
     place: Option<(usize, Rational)>,
     last_dts: Option<i64>,
+    /// Duration of the last packet, in the file's time base.
+    last_duration: Option<i64>,
     totals: Totals,
 }
 
@@ -235,6 +237,11 @@ impl Muxing<'_> {
             }
         }
         let mut muxer = muxer.ok_or_else(|| self.window.nothing("media"))?;
+        if let Some(hundredths) =
+            lanes.first().and_then(|lane| lane.last_duration).filter(|_| self.format.muxer == "gif")
+        {
+            raw::set_final_delay(&mut muxer, hundredths);
+        }
         muxer.write_trailer().map_err(|e| self.failed(e))?;
         if lanes.iter().all(|lane| lane.totals.packets == 0) {
             return Err(self.window.nothing("media").into());
@@ -330,6 +337,7 @@ impl Muxing<'_> {
             packet.set_pts(packet.pts().map(|pts| pts.max(last + 1)));
         }
         lane.last_dts = packet.dts().or(lane.last_dts);
+        lane.last_duration = Some(packet.duration()).filter(|&duration| duration > 0);
         lane.totals.count(&packet, base);
         if let Some((_, end_us)) = lane.totals.span_us {
             self.position.reach(index, end_us);

@@ -9,7 +9,7 @@ use ffmpeg_next::frame::side_data::Type as SideData;
 use ffmpeg_next::{Rational, Rescale, codec, picture, rescale};
 use reelmill::model::codec::Setting;
 use reelmill::model::media::Ratio;
-use reelmill::model::work::{Fit, FrameRate, Gop, HdrMode, Size, VideoEncode};
+use reelmill::model::work::{Fit, FrameRate, Gop, HdrMode, Size, VideoCodec, VideoEncode};
 
 use super::cadence::Cadence;
 use super::encode::{self, Encoding};
@@ -37,6 +37,9 @@ const MAX_BLANK_US: i64 = 100_000;
 
 /// Bits that high dynamic range takes.
 const HDR_BITS: u8 = 10;
+
+/// Muxers of containers that say how long the last frame is shown.
+const KEEPS_DURATIONS: [&str; 4] = ["mp4", "mov", "gif", "webp"];
 
 /// Most bytes of pictures that wait for their palette.
 const MAX_PALETTE_BYTES: f64 = 256.0 * 1024.0 * 1024.0;
@@ -88,6 +91,10 @@ struct Encoder {
     cadence: Cadence,
     /// Whether frames know their durations better than the frame rate.
     trusts_durations: bool,
+    /// Whether a last frame that is held is said again, because the container does not say how long it is shown.
+    holds: bool,
+    /// The last frame, its time and when it is no longer shown.
+    last: Option<(Frame, i64, i64)>,
 }
 
 impl VideoBranch<'_> {
@@ -120,7 +127,8 @@ impl VideoBranch<'_> {
         }
         self.flush(&mut state)?;
         match state.encoder {
-            Some(encoder) => {
+            Some(mut encoder) => {
+                encoder.hold()?;
                 let seen = encoder.encoding.finish()?;
                 if let Some(round) = self.round {
                     round.note(seen);
@@ -403,6 +411,8 @@ impl VideoBranch<'_> {
         let options = encode::dictionary(self.encode.codec.info().options_for(&setting), self.threads);
         let opened = video.open_with(options).map_err(failed)?;
         let encoding = Encoding::new(opened.0.0, found.name().to_owned(), port);
+        let webp = self.encode.codec == VideoCodec::Webp;
+        let encoding = if webp { encoding.of_webp(cadence.time_base) } else { encoding };
         let track = &self.source.track;
         encoding.port().ready(Spec {
             parameters: encoding.parameters(),
@@ -418,7 +428,9 @@ impl VideoBranch<'_> {
             encoding,
             size: Pixels::new(frame.width(), frame.height()),
             // Filters that change the clock leave durations on the old one.
-            trusts_durations: !cadence.is_constant() && base == track.time_base,
+            trusts_durations: !matches!(asked, FrameRate::Fixed(_)) && base == track.time_base,
+            holds: !KEEPS_DURATIONS.contains(&self.muxer),
+            last: None,
             cadence,
         })
     }
@@ -437,14 +449,34 @@ impl Encoder {
         let Cadence { time_base, frame_duration, .. } = self.cadence;
         let own = raw::duration(&frame).rescale(base, time_base);
         let left = window.end(time_base).map_or(i64::MAX, |end| (end - time).max(1));
-        // It counts for the last frame only; some containers give that one a single tick.
-        let known = self.trusts_durations && own > frame_duration / 2;
+        // It counts for the last frame only; some containers give that one a single tick, and those of a constant rate are
+        // rounded.
+        let shortest =
+            if self.cadence.is_constant() { frame_duration + frame_duration / 2 } else { frame_duration / 2 };
+        let known = self.trusts_durations && own > shortest;
         let duration = if known { own } else { frame_duration }.min(left);
         frame.set_pts(Some(time));
         frame.set_kind(if self.cadence.is_keyframe(gop) { picture::Type::I } else { picture::Type::None });
         if let Some(round) = round.filter(|round| round.first) {
             round.position.reach(0, time.rescale(time_base, rescale::TIME_BASE));
         }
+        if self.holds {
+            let shared = raw::share(&frame).map_err(|source| MediaError::Libav { doing: "share a frame", source })?;
+            self.last = Some((Frame::from(shared), time, time.saturating_add(duration)));
+        }
         self.encoding.encode(&frame, duration)
+    }
+
+    /// Says a last frame again at the end of a time for which it is held.
+    fn hold(&mut self) -> Result<(), Stop> {
+        let frame_duration = self.cadence.frame_duration;
+        let Some((mut frame, time, end)) = self.last.take() else { return Ok(()) };
+        let again = end - frame_duration;
+        if again - time <= frame_duration / 2 {
+            return Ok(());
+        }
+        frame.set_pts(Some(again));
+        frame.set_kind(picture::Type::None);
+        self.encoding.encode(&frame, frame_duration)
     }
 }

@@ -15,6 +15,7 @@ use crate::testing::{Made, aac, encoded, generate, media_output, run, source_of}
 
 mod codecs;
 mod colours;
+mod delays;
 mod faults;
 mod field_cases;
 mod files;
