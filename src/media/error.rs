@@ -263,6 +263,8 @@ pub mod warning {
     pub const LOUDNESS_MISSED: &str = "MEDIA0111";
     /// A track of a package begins later than the package.
     pub const LATE_TRACK: &str = "MEDIA0135";
+    /// A sound of a package is there in one codec alone.
+    pub const SINGLE_CODEC: &str = "MEDIA0136";
     /// A text to lay over the video is empty.
     pub const EMPTY_TEXT: &str = "MEDIA0107";
 }

@@ -18,6 +18,7 @@ mod manifest;
 mod menu;
 mod mpd;
 mod playlist;
+mod rate;
 mod rendition;
 mod segmenter;
 mod shelf;
@@ -74,6 +75,7 @@ pub fn run(
             SegmentFormat::Fmp4 => Form::Mp4,
         },
         byte_range: package.byte_range,
+        indexed: package.byte_range && apart,
         iframes: package.iframe_playlists && package.master.is_some(),
         keys: keys.as_ref(),
         scratch,
@@ -82,7 +84,7 @@ pub fn run(
     for (place, planned) in layout.renditions.iter().enumerate() {
         let folder = &package.renditions[place];
         tell(&progress(place, sources.len()));
-        if planned.tracks.is_empty() && planned.texts.is_empty() && planned.heard.is_none() {
+        if planned.tracks.is_empty() && planned.texts.is_empty() && planned.heard.is_empty() {
             return Err(MediaError::NoStreams("video, audio or text"));
         }
         if planned.left_out > 0 {
@@ -99,8 +101,8 @@ pub fn run(
     warn_of_late_tracks(&tracks, tell);
     warn_of_misalignment(&tracks, tell);
     let texts = texts(inputs, &infos, &layout, package, &tracks, manner, tell)?;
-    let heard = layout.renditions.iter().map(|planned| planned.heard).collect();
-    Contents { tracks, heard, texts, keys: keys.as_ref(), form: manner.form }.write(package, scratch)
+    let heard = layout.renditions.iter().map(|planned| planned.heard.clone()).collect();
+    Contents { tracks, heard, texts, keys: keys.as_ref(), form: manner.form }.write(package, scratch, tell)
 }
 
 fn check_parameters(inputs: &[Source], package: &Package) -> Result<(), MediaError> {
@@ -174,7 +176,9 @@ fn warn_of_late_tracks(tracks: &[(usize, Track)], tell: &dyn Fn(&Message)) {
 fn warn_of_misalignment(tracks: &[(usize, Track)], tell: &dyn Fn(&Message)) {
     let mut with_video = tracks.iter().map(|(_, track)| track).filter(|track| track.video.is_some());
     let Some(first) = with_video.next() else { return };
-    for other in with_video.filter(|other| !are_aligned(first, other)) {
+    let frame_rate = first.video.as_ref().map(|video| video.frame_rate).filter(|rate| *rate > 0.0);
+    let tolerance_s = frame_rate.map_or(0.02, |rate| 0.5 / rate);
+    for other in with_video.filter(|other| !are_aligned(first, other, tolerance_s)) {
         let message = format!(
             "the segments of `{}` and `{}` begin at different moments: give the renditions the same distance of keyframes",
             first.folder, other.folder
@@ -183,10 +187,8 @@ fn warn_of_misalignment(tracks: &[(usize, Track)], tell: &dyn Fn(&Message)) {
     }
 }
 
-/// Whether two tracks' segments begin at the same moments, give or take half a frame.
-fn are_aligned(a: &Track, b: &Track) -> bool {
-    let rate = a.video.as_ref().map_or(0.0, |video| video.frame_rate);
-    let tolerance_s = if rate > 0.0 { 0.5 / rate } else { 0.02 };
+/// Whether two tracks' segments begin at the same moments, give or take so many seconds.
+fn are_aligned(a: &Track, b: &Track, tolerance_s: f64) -> bool {
     a.segments.len() == b.segments.len()
         && a.segments.iter().zip(&b.segments).all(|(a, b)| (a.start_s - b.start_s).abs() <= tolerance_s)
 }

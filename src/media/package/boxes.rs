@@ -2,6 +2,12 @@
 //!
 //! **Invariant**: bytes that are no whole boxes are left as they are.
 
+/// Size of a `sidx` box without references, in bytes.
+const INDEX_BYTES: usize = 40;
+
+/// Size of a reference in it, in bytes.
+const REFERENCE_BYTES: usize = 12;
+
 /// A piece of a file that a player fetches on its own.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Reference {
@@ -76,18 +82,12 @@ fn boxes(mut bytes: &mut [u8]) -> Vec<([u8; 4], &mut [u8])> {
     found
 }
 
-/// Size of a `sidx` box of so many references, in bytes.
-#[must_use]
-pub const fn index_size(references: usize) -> u64 {
-    40 + 12 * references as u64
-}
-
 /// A `sidx` box over pieces that follow it at once, each beginning with a keyframe. `start` is when the first is shown, in
 /// ticks of `timescale`, of which there are so many in a second; `track` is the track's number.
 #[must_use]
 pub fn index(track: u32, timescale: u32, start: u64, references: &[Reference]) -> Vec<u8> {
-    let size = index_size(references.len());
-    let mut bytes = Vec::with_capacity(usize::try_from(size).unwrap_or(0));
+    let size = INDEX_BYTES + REFERENCE_BYTES * references.len();
+    let mut bytes = Vec::with_capacity(size);
     bytes.extend(u32::try_from(size).unwrap_or(u32::MAX).to_be_bytes());
     bytes.extend(b"sidx");
     // Version 1, no flags.
@@ -114,15 +114,15 @@ pub fn index(track: u32, timescale: u32, start: u64, references: &[Reference]) -
 mod tests {
     use super::*;
 
-    fn framed(name: &[u8; 4], body: &[u8]) -> Vec<u8> {
+    fn framed(name: [u8; 4], body: &[u8]) -> Vec<u8> {
         let size = u32::try_from(body.len() + 8).unwrap();
-        [&size.to_be_bytes()[..], name, body].concat()
+        [&size.to_be_bytes()[..], &name, body].concat()
     }
 
     fn fragment(track: u32, tfdt: &[u8]) -> Vec<u8> {
-        let tfhd = framed(b"tfhd", &[&[0, 2, 0, 0][..], &track.to_be_bytes()].concat());
-        let traf = framed(b"traf", &[tfhd, framed(b"tfdt", tfdt)].concat());
-        framed(b"moof", &[framed(b"mfhd", &[0; 8]), traf].concat())
+        let tfhd = framed(*b"tfhd", &[&[0, 2, 0, 0][..], &track.to_be_bytes()].concat());
+        let traf = framed(*b"traf", &[tfhd, framed(*b"tfdt", tfdt)].concat());
+        framed(*b"moof", &[framed(*b"mfhd", &[0; 8]), traf].concat())
     }
 
     #[test]
@@ -130,7 +130,7 @@ mod tests {
         let wide = |time: u64| [&[1, 0, 0, 0][..], &time.to_be_bytes()].concat();
         let narrow = |time: u32| [&[0, 0, 0, 0][..], &time.to_be_bytes()].concat();
         let with =
-            |first: &[u8], second: &[u8]| [fragment(1, first), framed(b"mdat", &[7; 9]), fragment(2, second)].concat();
+            |first: &[u8], second: &[u8]| [fragment(1, first), framed(*b"mdat", &[7; 9]), fragment(2, second)].concat();
         let mut bytes = with(&wide(5), &narrow(6));
         delay(&mut bytes, &[0, 100]);
         assert_eq!(bytes, with(&wide(5), &narrow(106)));
@@ -154,7 +154,7 @@ mod tests {
     #[test]
     fn an_index_is_as_long_as_it_says() {
         let bytes = index(1, 90_000, 7, &[Reference { size_bytes: 1_000, ticks: 360_000 }; 3]);
-        assert_eq!(bytes.len() as u64, index_size(3));
+        assert_eq!(bytes.len(), INDEX_BYTES + 3 * REFERENCE_BYTES);
         assert_eq!(bytes[..4], u32::try_from(bytes.len()).unwrap().to_be_bytes());
         assert_eq!(bytes[12..20], [0, 0, 0, 1, 0, 1, 0x5f, 0x90]);
     }

@@ -23,8 +23,8 @@ pub struct Layout {
 pub struct Planned {
     /// Its tracks.
     pub tracks: Vec<Lanes>,
-    /// Which of all tracks of audio alone, counted over all renditions, is heard with its video.
-    pub heard: Option<usize>,
+    /// Which of all tracks of audio alone, counted over all renditions, are its own sounds, the main one first.
+    pub heard: Vec<usize>,
     /// Its subtitle streams.
     pub texts: Vec<usize>,
     /// Number of streams that are no part of the package.
@@ -47,7 +47,8 @@ pub struct Lanes {
 pub fn plan(infos: &[MediaInfo], package: &Package) -> Layout {
     let with_video = infos.iter().any(|info| !info.video.is_empty());
     let choice = infos.iter().any(|info| info.audio.len() > 1 || info.video.is_empty() && !info.audio.is_empty());
-    let separate = package.mpd.is_some() || package.separate_audio || with_video && choice;
+    let choice = if with_video { choice } else { is_choice_of_sound(infos) };
+    let separate = package.mpd.is_some() || package.separate_audio || choice;
     let mut heard: Vec<AudioStream> = Vec::new();
     let mut texts: Vec<SubtitleStream> = Vec::new();
     let shared_us = infos.iter().filter(|info| is_zero_based(info)).map(start_us).min().unwrap_or(0);
@@ -70,6 +71,17 @@ pub fn plan(infos: &[MediaInfo], package: &Package) -> Layout {
         })
         .collect();
     Layout { renditions }
+}
+
+/// Whether renditions without a picture hold sounds that listeners choose from: not one sound at several rates, which players
+/// choose from.
+fn is_choice_of_sound(infos: &[MediaInfo]) -> bool {
+    let mut sounds = infos.iter().flat_map(|info| &info.audio);
+    let first = sounds.next();
+    let other = |first: &AudioStream, other: &AudioStream| {
+        !is_same_language(first.language.as_deref(), other.language.as_deref()) || first.title != other.title
+    };
+    infos.iter().any(|info| info.audio.len() > 1) || first.is_some_and(|first| sounds.any(|sound| other(first, sound)))
 }
 
 /// Whether times in the file count from the start of what it is a part of: a picture that begins half a second into an MP4
@@ -109,9 +121,8 @@ fn apart(info: &MediaInfo, heard: &mut Vec<AudioStream>) -> Planned {
             let prefix = if n == 1 { "audio-".to_owned() } else { format!("audio{n}-") };
             planned.tracks.push(lanes(prefix, audio.index));
         }
-        if main(&info.audio).is_some_and(|main| main.index == audio.index) {
-            planned.heard = Some(place);
-        }
+        let is_main = main(&info.audio).is_some_and(|main| main.index == audio.index);
+        planned.heard.insert(if is_main { 0 } else { planned.heard.len() }, place);
     }
     planned
 }
@@ -193,6 +204,9 @@ mod tests {
         assert_eq!(streams(&layout), [vec![vec![0], vec![1]], vec![vec![0]]]);
         let layout = plan(&[info(0, &[("en", 128_000)]), info(0, &[("en", 64_000)])], &hls);
         assert_eq!(streams(&layout), [vec![vec![0]], vec![vec![0]]], "audio alone has nothing to be apart from");
+        assert_eq!(layout.renditions[0].tracks[0].prefix, "");
+        let layout = plan(&[info(0, &[("en", 128_000), ("de", 128_000)])], &hls);
+        assert_eq!(streams(&layout), [vec![vec![0], vec![1]]], "languages are there to choose from");
     }
 
     #[test]
@@ -222,8 +236,8 @@ mod tests {
         ];
         let layout = plan(&infos, &dash);
         assert_eq!(streams(&layout), [vec![vec![0], vec![1], vec![2]], vec![vec![0]], vec![vec![0], vec![1]]]);
-        let heard: Vec<_> = layout.renditions.iter().map(|planned| planned.heard).collect();
-        assert_eq!(heard, [Some(0), Some(0), Some(2)]);
+        let heard: Vec<_> = layout.renditions.iter().map(|planned| planned.heard.as_slice()).collect();
+        assert_eq!(heard, [&[0, 1][..], &[0, 1], &[2]]);
         assert_eq!(layout.renditions[0].tracks[2].prefix, "audio2-");
     }
 }

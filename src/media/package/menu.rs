@@ -1,6 +1,6 @@
 //! What players offer to choose from: sound and subtitles, by name and language.
 //!
-//! **Invariant**: pure; names within a menu differ, and exactly one sound is the default.
+//! **Invariant**: pure; names within a menu differ, and exactly one sound of a group is the default.
 
 use reelmill::model::media::AudioStream;
 
@@ -68,13 +68,32 @@ pub struct Entry {
     pub default: bool,
 }
 
-/// Sounds that players change between without being asked, one for each entry of the menu.
+/// `CODECS` and number of channels of a sound.
+type Kind = (String, u16);
+
+/// Sounds of one encoding that players change between without being asked, one for each entry of the menu.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Group {
     /// Its name.
     pub id: String,
+    /// `CODECS` and number of channels of most of it.
+    pub kind: Kind,
     /// Tracks of audio alone, by their place among those, with what the menu says of each.
     pub members: Vec<(usize, Entry)>,
+}
+
+impl Group {
+    /// Name of the codec, whatever its profile: `mp4a`.
+    #[must_use]
+    pub fn family(&self) -> &str {
+        family(&self.kind)
+    }
+
+    /// Place of the track that players take unless told otherwise.
+    #[must_use]
+    pub fn default(&self) -> Option<usize> {
+        self.members.iter().find(|(_, entry)| entry.default).map(|(place, _)| *place)
+    }
 }
 
 /// A name for a language or a title; `kind` where there is neither.
@@ -116,68 +135,60 @@ fn plain(text: &str) -> String {
 }
 
 /// Groups of `tracks` of audio alone, each with its `CODECS`: by codec and channels, and by quality where a language comes in
-/// several. Every group has every entry of the menu; what it lacks comes from another.
+/// several. A group has every entry of the menu that is there in its codec; what it lacks comes from another group of that
+/// codec. Of other codecs it has nothing: a player that cannot decode one of them would refuse all of it.
 #[must_use]
 pub fn groups(tracks: &[(&Track, &str)]) -> Vec<Group> {
-    let mut heard: Vec<Heard> = Vec::new();
-    for (track, codecs) in tracks {
-        let Some(mut sound) = self::heard(track, codecs) else { continue };
-        let twin = |other: &&Heard| other.folder == sound.folder && other.identity.0 == sound.identity.0;
-        sound.identity.1 = heard.iter().filter(twin).count();
-        heard.push(sound);
-    }
-    let mut entries: Vec<(Identity, Entry)> = Vec::new();
-    for sound in &heard {
-        if !entries.iter().any(|(identity, _)| *identity == sound.identity) {
-            entries.push((sound.identity.clone(), sound.entry.clone()));
-        }
-    }
-    let default = entries.iter().position(|(_, entry)| entry.default).unwrap_or(0);
-    for (place, (_, entry)) in entries.iter_mut().enumerate() {
-        entry.default = place == default;
-    }
-    let mut named: Vec<Entry> = entries.iter().map(|(_, entry)| entry.clone()).collect();
-    distinguish(&mut named);
-    let mut kinds: Vec<&(String, u16)> = Vec::new();
+    let heard: Vec<Heard> = tracks.iter().enumerate().filter_map(|(place, track)| self::heard(place, *track)).collect();
+    let (entries, entry_of) = entries(&heard);
+    let mut kinds: Vec<&Kind> = Vec::new();
     for sound in &heard {
         if !kinds.contains(&&sound.kind) {
             kinds.push(&sound.kind);
         }
     }
-    let mut groups = Vec::new();
+    let mut groups: Vec<Group> = Vec::new();
     for kind in kinds {
-        let ladders: Vec<Vec<usize>> = entries.iter().map(|(identity, _)| ladder(&heard, kind, identity)).collect();
+        let of = |number: usize| heard.iter().zip(&entry_of).filter(move |(_, entry)| **entry == number);
+        let ladders: Vec<Vec<usize>> =
+            (0..entries.len()).map(|number| ladder(of(number).map(|(s, _)| s), kind)).collect();
         let tiers = ladders.iter().map(Vec::len).max().unwrap_or(0);
         for tier in 0..tiers {
-            let members = ladders.iter().zip(&named).zip(&entries).filter_map(|((ladder, entry), (identity, _))| {
+            let members = ladders.iter().zip(&entries).enumerate().filter_map(|(number, (ladder, entry))| {
                 let own = ladder.get(tier).or(ladder.last()).copied();
-                let other = || heard.iter().position(|sound| sound.identity == *identity);
+                let other = || of(number).find(|(s, _)| family(&s.kind) == family(kind)).map(|(s, _)| s.place);
                 Some((own.or_else(other)?, entry.clone()))
             });
-            groups.push(Group { id: format!("audio-{}", groups.len() + 1), members: members.collect() });
+            let mut members: Vec<(usize, Entry)> = members.collect();
+            let default = members.iter().position(|(_, entry)| entry.default).unwrap_or(0);
+            for (number, (_, entry)) in members.iter_mut().enumerate() {
+                entry.default = number == default;
+            }
+            if !groups.iter().any(|group| group.members == members) {
+                groups.push(Group { id: format!("audio-{}", groups.len() + 1), kind: kind.clone(), members });
+            }
         }
     }
     groups
 }
 
-/// What tells one sound from another: language and title, and its place among those of one rendition that have the same.
-type Identity = ((Option<String>, Option<String>), usize);
-
 struct Heard {
+    place: usize,
     folder: String,
-    kind: (String, u16),
-    identity: Identity,
+    kind: Kind,
+    title: Option<String>,
     entry: Entry,
     average_bps: u64,
 }
 
-fn heard(track: &Track, codecs: &str) -> Option<Heard> {
+fn heard(place: usize, (track, codecs): (&Track, &str)) -> Option<Heard> {
     let audio: &AudioStream = track.audio.as_ref()?;
     let language = language(audio.language.as_deref());
     Some(Heard {
+        place,
         kind: (codecs.to_owned(), audio.channels),
         folder: track.folder.clone(),
-        identity: ((language.clone(), audio.title.clone()), 0),
+        title: audio.title.clone(),
         entry: Entry {
             name: name(audio.title.as_deref(), language.as_deref(), "Audio"),
             language,
@@ -187,12 +198,54 @@ fn heard(track: &Track, codecs: &str) -> Option<Heard> {
     })
 }
 
-/// Sounds of one kind and entry, the best first.
-fn ladder(heard: &[Heard], kind: &(String, u16), identity: &Identity) -> Vec<usize> {
-    let same = |place: &usize| heard[*place].kind == *kind && heard[*place].identity == *identity;
-    let mut ladder: Vec<usize> = (0..heard.len()).filter(same).collect();
-    ladder.sort_by_key(|place| std::cmp::Reverse(heard[*place].average_bps));
-    ladder
+fn family(kind: &Kind) -> &str {
+    kind.0.split('.').next().unwrap_or_default()
+}
+
+/// Entries of the menu, one of them the default, and for each sound which of them it is: the same language and title in
+/// several renditions, channels or codecs is one. Where codecs differ, titles may, too: they tell of the codec.
+fn entries(heard: &[Heard]) -> (Vec<Entry>, Vec<usize>) {
+    let mut entries: Vec<Entry> = Vec::new();
+    let mut entry_of: Vec<usize> = Vec::new();
+    for sound in heard {
+        let so_far: Vec<(&Heard, usize)> = heard.iter().zip(entry_of.iter().copied()).collect();
+        let of = |number: usize| so_far.iter().filter(move |(_, entry)| *entry == number).map(|(other, _)| *other);
+        let is_free = |number: &usize| {
+            entries[*number].language == sound.entry.language
+                && !of(*number).any(|other| other.folder == sound.folder && other.kind == sound.kind)
+        };
+        let free: Vec<usize> = (0..entries.len()).filter(is_free).collect();
+        let has_title = |number: &usize| of(*number).any(|other| other.title == sound.title);
+        let is_new_codec = |number: &usize| !of(*number).any(|other| family(&other.kind) == family(&sound.kind));
+        let alike = free.iter().find(|number| has_title(number)).copied();
+        let retitled = || {
+            let mut others = free.iter().filter(|number| is_new_codec(number));
+            let first = others.clone().next();
+            others.find(|number| entries[**number].default == sound.entry.default).or(first).copied()
+        };
+        if let Some(number) = alike {
+            entry_of.push(number);
+        } else if let Some(number) = retitled() {
+            entries[number].name = name(None, sound.entry.language.as_deref(), "Audio");
+            entry_of.push(number);
+        } else {
+            entry_of.push(entries.len());
+            entries.push(sound.entry.clone());
+        }
+    }
+    let default = entries.iter().position(|entry| entry.default).unwrap_or(0);
+    for (place, entry) in entries.iter_mut().enumerate() {
+        entry.default = place == default;
+    }
+    distinguish(&mut entries);
+    (entries, entry_of)
+}
+
+/// Places of sounds of one kind, the best first.
+fn ladder<'a>(heard: impl Iterator<Item = &'a Heard>, kind: &Kind) -> Vec<usize> {
+    let mut ladder: Vec<&Heard> = heard.filter(|sound| sound.kind == *kind).collect();
+    ladder.sort_by_key(|sound| std::cmp::Reverse(sound.average_bps));
+    ladder.into_iter().map(|sound| sound.place).collect()
 }
 
 #[cfg(test)]

@@ -1,20 +1,16 @@
 //! The manifest of DASH (ISO/IEC 23009-1) over the same tracks that HLS plays.
 //!
 //! Representations that players change between stand in one adaptation set: video by codec, audio by codec, channels and
-//! language. **Invariant**: everything in it is measured; times of segments follow each other without a gap.
+//! language. Where one file holds a representation, its index (`sidx`) says where the segments are. **Invariant**: everything in it is measured; times of segments follow each other without a gap.
 
 use reelmill::model::media::{Hdr, Ratio, VideoStream};
 
 use super::bandwidth;
 use super::menu;
 use super::playlist::{relative_uri, target_duration};
-use super::shelf::Piece;
 use super::subtitle::Text;
-use super::track::{Segment, Track};
+use super::track::{Segment, Track, clock, ticks};
 use super::xml::Element;
-
-/// Ticks of a second in the timeline of video.
-const VIDEO_CLOCK: u32 = 90_000;
 
 /// Namespace of the manifest.
 const NAMESPACE: &str = "urn:mpeg:dash:schema:mpd:2011";
@@ -22,15 +18,15 @@ const NAMESPACE: &str = "urn:mpeg:dash:schema:mpd:2011";
 /// Segments by template and number.
 const LIVE_PROFILE: &str = "urn:mpeg:dash:profile:isoff-live:2011";
 
-/// Segments as ranges of a file.
-const MAIN_PROFILE: &str = "urn:mpeg:dash:profile:isoff-main:2011";
+/// Segments as ranges of a file that has an index.
+const ON_DEMAND_PROFILE: &str = "urn:mpeg:dash:profile:isoff-on-demand:2011";
 
 /// The manifest `file` over tracks, each with its `CODECS`, and texts.
 #[must_use]
 pub fn manifest(file: &str, tracks: &[(&Track, &str)], texts: &[Text], aligned: bool) -> String {
     let duration_s = tracks.iter().map(|(track, _)| track.end_s).fold(0.0, f64::max);
     let longest_s = tracks.iter().flat_map(|(t, _)| &t.segments).map(|s| s.duration_s).fold(0.0, f64::max);
-    let ranges = tracks.iter().any(|(track, _)| is_ranges(&track.segments));
+    let ranges = tracks.iter().any(|(track, _)| track.index.is_some());
     let mut sets: Vec<Vec<(usize, &Track, &str)>> = Vec::new();
     for (place, &(track, codecs)) in tracks.iter().enumerate() {
         let known = sets.iter_mut().find(|set| set.first().is_some_and(|(_, first, of)| fit(first, of, track, codecs)));
@@ -49,12 +45,12 @@ pub fn manifest(file: &str, tracks: &[(&Track, &str)], texts: &[Text], aligned: 
         elements.push(adaptation_set(file, id, set, main, aligned));
     }
     for text in texts {
-        elements.push(subtitles(file, elements.len(), text));
+        elements.push(subtitles(file, elements.len(), text, duration_s));
     }
     let period = Element::new("Period").with("id", "0").with("start", "PT0S").with("duration", duration(duration_s));
     let root = Element::new("MPD")
         .with("xmlns", NAMESPACE)
-        .with("profiles", if ranges { MAIN_PROFILE } else { LIVE_PROFILE })
+        .with("profiles", if ranges { ON_DEMAND_PROFILE } else { LIVE_PROFILE })
         .with("type", "static")
         .with("mediaPresentationDuration", duration(duration_s))
         .with("maxSegmentDuration", duration(longest_s))
@@ -92,6 +88,8 @@ fn adaptation_set(file: &str, id: usize, set: &[(usize, &Track, &str)], main: bo
             &audio.channels.to_string(),
         )
     });
+    let aligned = set.len() == 1 || aligned;
+    let indexed = first.index.is_some();
     Element::new("AdaptationSet")
         .with("id", id)
         .with("contentType", if video.is_some() { "video" } else { "audio" })
@@ -99,23 +97,18 @@ fn adaptation_set(file: &str, id: usize, set: &[(usize, &Track, &str)], main: bo
         .with_some("lang", language)
         .with_some("maxWidth", sizes().map(|video| video.width).max())
         .with_some("maxHeight", sizes().map(|video| video.height).max())
-        .with("segmentAlignment", set.len() == 1 || aligned)
-        .with("startWithSAP", 1)
+        .with(if indexed { "subsegmentAlignment" } else { "segmentAlignment" }, aligned)
+        .with(if indexed { "subsegmentStartsWithSAP" } else { "startWithSAP" }, 1)
         .holding(channels)
         .holding(video.and_then(|video| video.hdr).into_iter().flat_map(hdr))
         .holding(label.map(|label| Element::new("Label").saying(label)))
         .holding([descriptor("Role", "urn:mpeg:dash:role:2011", if main { "main" } else { "alternate" })])
-        .holding(set.iter().map(|(place, track, codecs)| {
-            let sizes = track.sizes();
-            let of = Representation { id: format!("r{place}"), codecs, sizes: &sizes, segments: &track.segments };
-            let single = is_ranges(&track.segments).then(|| track.names.single(track.form));
-            let template = || template(track);
-            of.element(file, track, track.init.as_ref(), single.as_deref(), template)
-        }))
+        .holding(set.iter().map(|(place, track, codecs)| representation(file, format!("r{place}"), track, codecs)))
 }
 
-/// A text as one file.
-fn subtitles(file: &str, id: usize, text: &Text) -> Element {
+/// A text as one file, in a presentation of that duration.
+fn subtitles(file: &str, id: usize, text: &Text, duration_s: f64) -> Element {
+    let rate = bandwidth::average(&[(text.whole_bytes, duration_s)]).max(1);
     let role = if text.forced { "forced-subtitle" } else { "subtitle" };
     let base = Element::new("BaseURL").saying(relative_uri(file, &text.whole()));
     Element::new("AdaptationSet")
@@ -126,61 +119,44 @@ fn subtitles(file: &str, id: usize, text: &Text) -> Element {
         .holding([
             Element::new("Label").saying(text.entry.name.clone()),
             descriptor("Role", "urn:mpeg:dash:role:2011", role),
-            Element::new("Representation").with("id", format!("t{id}")).with("bandwidth", 256).holding([base]),
+            Element::new("Representation").with("id", format!("t{id}")).with("bandwidth", rate).holding([base]),
         ])
 }
 
-struct Representation<'a> {
-    id: String,
-    codecs: &'a str,
-    sizes: &'a [(u64, f64)],
-    segments: &'a [Segment],
+fn representation(file: &str, id: String, track: &Track, codecs: &str) -> Element {
+    #[expect(clippy::cast_precision_loss, reason = "a small number")]
+    let target_s = target_duration(&track.segments) as f64;
+    let video = track.video.as_ref();
+    let audio = track.audio.as_ref().filter(|_| video.is_none());
+    let clock = clock(video, audio);
+    let (base, segments) = if let (Some((first, size)), Some(init)) = (track.index, &track.init) {
+        let single = format!("{}/{}", track.folder, track.names.single(track.form));
+        let begins = range(init.offset.unwrap_or(0), init.size_bytes);
+        let index = Element::new("SegmentBase")
+            .with("timescale", clock)
+            .with("indexRange", range(first, size))
+            .holding([Element::new("Initialization").with("range", begins)]);
+        (relative_uri(file, &single), index)
+    } else {
+        let timeline = timeline(&track.segments, clock);
+        let folder = relative_uri(file, &format!("{}/x", track.folder)).trim_end_matches('x').to_owned();
+        (folder, template(track).with("timescale", clock).holding([timeline]))
+    };
+    Element::new("Representation")
+        .with("id", id)
+        .with("bandwidth", bandwidth::peak(&track.sizes(), target_s))
+        .with("codecs", codecs.split(',').next().unwrap_or_default())
+        .with_some("width", video.map(|video| video.width))
+        .with_some("height", video.map(|video| video.height))
+        .with_some("frameRate", video.and_then(frame_rate))
+        .with_some("sar", video.and_then(|video| video.sample_aspect_ratio).map(|r| format!("{}:{}", r.num, r.den)))
+        .with_some("audioSamplingRate", audio.map(|audio| audio.sample_rate))
+        .holding([Element::new("BaseURL").saying(base), segments])
 }
 
-impl Representation<'_> {
-    /// Of a track; `single` is the name of the file that holds all segments, where one does.
-    fn element(
-        &self,
-        file: &str,
-        track: &Track,
-        init: Option<&Piece>,
-        single: Option<&str>,
-        template: impl Fn() -> Element,
-    ) -> Element {
-        #[expect(clippy::cast_precision_loss, reason = "a small number")]
-        let target_s = target_duration(self.segments) as f64;
-        let video = track.video.as_ref();
-        let audio = track.audio.as_ref().filter(|_| video.is_none());
-        let clock = audio.map_or(VIDEO_CLOCK, |audio| audio.sample_rate.max(1));
-        let in_folder = format!("{}/{}", track.folder, single.unwrap_or("x"));
-        let uri = relative_uri(file, &in_folder);
-        let base = if single.is_some() { uri } else { uri.trim_end_matches('x').to_owned() };
-        let timeline = timeline(self.segments, clock);
-        let segments = if single.is_some() {
-            let range = |piece: &Piece| {
-                let offset = piece.offset.unwrap_or(0);
-                format!("{offset}-{}", offset + piece.size_bytes.saturating_sub(1))
-            };
-            let urls = self.segments.iter().map(|s| Element::new("SegmentURL").with("mediaRange", range(&s.piece)));
-            Element::new("SegmentList")
-                .with("timescale", clock)
-                .holding(init.map(|init| Element::new("Initialization").with("range", range(init))))
-                .holding([timeline])
-                .holding(urls)
-        } else {
-            template().with("timescale", clock).holding([timeline])
-        };
-        Element::new("Representation")
-            .with("id", &self.id)
-            .with("bandwidth", bandwidth::peak(self.sizes, target_s))
-            .with("codecs", self.codecs.split(',').next().unwrap_or_default())
-            .with_some("width", video.map(|video| video.width))
-            .with_some("height", video.map(|video| video.height))
-            .with_some("frameRate", video.and_then(frame_rate))
-            .with_some("sar", video.and_then(|video| video.sample_aspect_ratio).map(|r| format!("{}:{}", r.num, r.den)))
-            .with_some("audioSamplingRate", audio.map(|audio| audio.sample_rate))
-            .holding([Element::new("BaseURL").saying(base), segments])
-    }
+/// Bytes of a file from one on, as ranges of HTTP say it.
+fn range(first: u64, size_bytes: u64) -> String {
+    format!("{first}-{}", first + size_bytes.saturating_sub(1))
 }
 
 fn template(track: &Track) -> Element {
@@ -192,13 +168,9 @@ fn template(track: &Track) -> Element {
 }
 
 /// When segments begin and how long they last, repetitions counted.
-#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a media time")]
 fn timeline(segments: &[Segment], clock: u32) -> Element {
-    let ticks = |s: f64| (s.max(0.0) * f64::from(clock)).round() as u64;
     let mut runs: Vec<(u64, u64, u64)> = Vec::new();
-    for segment in segments {
-        let start = ticks(segment.start_s);
-        let length = ticks(segment.start_s + segment.duration_s).saturating_sub(start);
+    for (start, length) in ticks(segments, clock) {
         match runs.last_mut() {
             Some((from, each, times)) if *each == length && *from + *each * *times == start => *times += 1,
             _ => runs.push((start, length, 1)),
@@ -208,10 +180,6 @@ fn timeline(segments: &[Segment], clock: u32) -> Element {
         let s = Element::new("S").with("t", start).with("d", length);
         s.with_some("r", (times > 1).then(|| times - 1))
     }))
-}
-
-fn is_ranges(segments: &[Segment]) -> bool {
-    segments.first().is_some_and(|segment| segment.piece.offset.is_some())
 }
 
 fn frame_rate(video: &VideoStream) -> Option<String> {
@@ -237,6 +205,7 @@ fn duration(seconds: f64) -> String {
 
 #[cfg(test)]
 mod tests {
+    use super::super::shelf::Piece;
     use super::*;
 
     #[test]

@@ -122,52 +122,50 @@ fn key(piece: &Piece, keys: Option<&Keys>, file: &str) -> Option<Key> {
     Some(Key { method: KeyMethod::AES128, uri, iv: Some(locked.iv.clone()), ..Key::default() })
 }
 
-/// What a variant is heard with.
-pub struct Heard<'a> {
-    /// Its group.
-    pub group: &'a Group,
-    /// Highest peak and average of the group's tracks, in bit/s.
-    pub rates: (u64, u64),
-    /// `CODECS` of the group's tracks.
+/// What a variant is made of besides its own track.
+#[derive(Default)]
+pub struct Parts<'a> {
+    /// `CODECS` of everything that can be played with it, its own first.
     pub codecs: Vec<&'a str>,
+    /// Peak and average of everything together, in bit/s.
+    pub rates: (u64, u64),
+    /// The group of sounds that it is heard with.
+    pub group: Option<&'a Group>,
+    /// Whether there are subtitles.
+    pub texts: bool,
+    /// Whether ranges of brightness are told apart: one that says nothing is taken for standard by some players, and for
+    /// any by others.
+    pub ranges: bool,
 }
 
-/// A track in the master playlist, with its `CODECS` and what it is heard with.
+/// A track in the master playlist.
 #[must_use]
-pub fn variant(
-    track: &Track,
-    target: u64,
-    codecs: &str,
-    heard: Option<&Heard<'_>>,
-    texts: bool,
-    uri: String,
-) -> VariantStream {
-    let sizes = track.sizes();
-    let (peak, average) = heard.map_or((0, 0), |heard| heard.rates);
-    let mut all: Vec<&str> = codecs.split(',').collect();
-    for codec in heard.iter().flat_map(|heard| &heard.codecs) {
-        if !all.contains(codec) {
-            all.push(codec);
+pub fn variant(track: &Track, parts: &Parts<'_>, uri: String) -> VariantStream {
+    let mut codecs: Vec<&str> = Vec::new();
+    for codec in parts.codecs.iter().flat_map(|codecs| codecs.split(',')) {
+        if !codecs.contains(&codec) {
+            codecs.push(codec);
         }
     }
     let video = track.video.as_ref();
     VariantStream {
         uri,
-        bandwidth: bandwidth::peak(&sizes, whole(target)) + peak,
-        average_bandwidth: Some(bandwidth::average(&sizes) + average),
-        codecs: Some(all.join(",")),
+        bandwidth: parts.rates.0,
+        average_bandwidth: Some(parts.rates.1),
+        codecs: Some(codecs.join(",")),
         resolution: video.map(resolution),
-        frame_rate: video.map(|v| (v.frame_rate * 1_000.0).round() / 1_000.0).filter(|rate| *rate > 0.0),
-        audio: heard.map(|heard| heard.group.id.clone()),
-        subtitles: texts.then(|| SUBTITLES.to_owned()),
-        other_attributes: range_of(video),
+        frame_rate: video.map(|_| (track.frame_rate * 1_000.0).round() / 1_000.0).filter(|rate| *rate > 0.0),
+        audio: parts.group.map(|group| group.id.clone()),
+        subtitles: parts.texts.then(|| SUBTITLES.to_owned()),
+        other_attributes: range_of(video, parts.ranges),
         ..VariantStream::default()
     }
 }
 
-/// A track's keyframes in the master playlist; `codecs` are those of the whole track.
+/// A track's keyframes in the master playlist; `codecs` are those of the whole track, and `ranges` whether ranges of
+/// brightness are told apart.
 #[must_use]
-pub fn iframe_variant(track: &Track, iframes: &IFrames, codecs: &str, uri: String) -> VariantStream {
+pub fn iframe_variant(track: &Track, iframes: &IFrames, codecs: &str, ranges: bool, uri: String) -> VariantStream {
     let sizes: Vec<_> = iframes.frames.iter().map(|frame| (frame.piece.size_bytes, frame.duration_s)).collect();
     let video = track.video.as_ref();
     VariantStream {
@@ -177,7 +175,7 @@ pub fn iframe_variant(track: &Track, iframes: &IFrames, codecs: &str, uri: Strin
         average_bandwidth: Some(bandwidth::average(&sizes)),
         codecs: codecs.split(',').next().map(str::to_owned),
         resolution: video.map(resolution),
-        other_attributes: range_of(video),
+        other_attributes: range_of(video, ranges),
         ..VariantStream::default()
     }
 }
@@ -231,10 +229,12 @@ fn resolution(video: &VideoStream) -> Resolution {
     Resolution { width: (f64::from(video.width) * aspect).round() as u64, height: video.height.into() }
 }
 
-fn range_of(video: Option<&VideoStream>) -> Option<HashMap<String, QuotedOrUnquoted>> {
-    let range = match video?.hdr? {
-        Hdr::Hlg => "HLG",
-        Hdr::Hdr10 | Hdr::Hdr10Plus | Hdr::DolbyVision => "PQ",
+fn range_of(video: Option<&VideoStream>, ranges: bool) -> Option<HashMap<String, QuotedOrUnquoted>> {
+    let range = match video?.hdr {
+        None if !ranges => return None,
+        None => "SDR",
+        Some(Hdr::Hlg) => "HLG",
+        Some(Hdr::Hdr10 | Hdr::Hdr10Plus | Hdr::DolbyVision) => "PQ",
     };
     Some(HashMap::from([("VIDEO-RANGE".to_owned(), QuotedOrUnquoted::Unquoted(range.to_owned()))]))
 }

@@ -3,14 +3,19 @@
 //! **Invariant**: what a piece says about itself is what is on disk.
 
 use std::fs::File;
-use std::io::Write;
+use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 
 use reelmill::model::work::{FileRole, ProducedFile};
 
+use super::boxes::{self, Reference};
 use super::keys::{Keys, Locked};
+use super::track::{self, Segment};
 use crate::error::MediaError;
 use crate::scratch;
+
+/// Number of the track that an index is about: the only one.
+const FIRST_TRACK: u32 = 1;
 
 /// A segment or an initialisation section on disk.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -88,6 +93,28 @@ impl<'a> Shelf<'a> {
         Ok(Piece { name: single.name.clone(), offset, size_bytes, locked })
     }
 
+    /// Puts an index of `segments` into the file that holds them all, right before the first, and answers with its first byte
+    /// and its size in bytes. Times in it are in ticks of `clock`. Nothing where every piece has a file.
+    pub fn index(&mut self, clock: u32, segments: &mut [Segment]) -> Result<Option<(u64, u64)>, MediaError> {
+        let (Some(single), Some(first)) = (&mut self.single, segments.first()) else { return Ok(None) };
+        let at = first.piece.offset.unwrap_or(0);
+        let references: Vec<Reference> = track::ticks(segments, clock)
+            .zip(segments.iter())
+            .map(|((_, ticks), segment)| Reference { size_bytes: segment.piece.size_bytes, ticks })
+            .collect();
+        let start = track::ticks(segments, clock).next().map_or(0, |(start, _)| start);
+        let index = boxes::index(FIRST_TRACK, clock, start, &references);
+        let whole = single.path.with_extension("indexed");
+        insert(&single.path, &whole, at, &index).map_err(|error| scratch::failed(&whole, error))?;
+        std::fs::rename(&whole, &single.path).map_err(|error| scratch::failed(&single.path, error))?;
+        let size_bytes = index.len() as u64;
+        single.size_bytes += size_bytes;
+        for segment in segments {
+            segment.piece.offset = segment.piece.offset.map(|offset| offset + size_bytes);
+        }
+        Ok(Some((at, size_bytes)))
+    }
+
     /// The files that hold the pieces.
     #[must_use]
     pub fn finish(mut self) -> Vec<ProducedFile> {
@@ -100,6 +127,14 @@ impl<'a> Shelf<'a> {
         }));
         self.files
     }
+}
+
+/// Copies a file with `more` at a place in it.
+fn insert(from: &Path, to: &Path, at: u64, more: &[u8]) -> io::Result<()> {
+    let (mut from, mut to) = (File::open(from)?, File::create(to)?);
+    io::copy(&mut (&mut from).take(at), &mut to)?;
+    to.write_all(more)?;
+    io::copy(&mut from, &mut to).map(|_| ())
 }
 
 /// The bytes of a piece in `folder`.

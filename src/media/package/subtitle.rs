@@ -28,8 +28,12 @@ pub struct Text {
     /// What names of its files begin with.
     prefix: String,
     cues: Vec<Cue>,
-    /// Its segments: names and durations.
+    /// Its segments: names and durations in seconds.
     pub segments: Vec<(String, f64)>,
+    /// Sizes in bytes and durations in seconds of its segments.
+    pub sizes: Vec<(u64, f64)>,
+    /// Size in bytes of the whole text as one file.
+    pub whole_bytes: u64,
     /// All of its files.
     pub files: Vec<ProducedFile>,
 }
@@ -74,8 +78,8 @@ impl Text {
     }
 
     fn new(entry: Entry, forced: bool, folder: &str, prefix: String, cues: Vec<Cue>) -> Self {
-        let (folder, segments, files) = (folder.to_owned(), Vec::new(), Vec::new());
-        Self { entry, forced, folder, prefix, cues, segments, files }
+        let (folder, segments, sizes, files) = (folder.to_owned(), Vec::new(), Vec::new(), Vec::new());
+        Self { entry, forced, folder, prefix, cues, segments, sizes, whole_bytes: 0, files }
     }
 
     /// File in scratch of its playlist.
@@ -94,6 +98,7 @@ impl Text {
     pub fn write_whole(&mut self, scratch: &Path) -> Result<(), MediaError> {
         let text = text::webvtt(&self.cues, None, None);
         let file = scratch::write(scratch, &self.whole(), text.as_bytes(), VTT, FileRole::Track)?;
+        self.whole_bytes = file.size_bytes;
         self.files.push(file);
         Ok(())
     }
@@ -107,6 +112,7 @@ impl Text {
             let name = format!("{}seg-{number:05}.vtt", self.prefix);
             let file = format!("{}/{name}", self.folder);
             self.files.push(scratch::write(scratch, &file, text.as_bytes(), VTT, FileRole::Segment)?);
+            self.sizes.push((text.len() as u64, duration_s));
             self.segments.push((name, duration_s));
         }
         Ok(())

@@ -5,6 +5,7 @@ mod encryption;
 mod groups;
 mod hls;
 mod late;
+mod measured;
 mod real;
 
 use std::cell::RefCell;

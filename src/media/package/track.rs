@@ -11,6 +11,7 @@ use reelmill::model::work::ProducedFile;
 
 use super::iframes::{IFrames, KeyFrames};
 use super::keys::Keys;
+use super::rate;
 use super::segmenter::{Form, Segmenter, Stream};
 use super::shelf::{Piece, Shelf};
 use crate::error::MediaError;
@@ -71,6 +72,10 @@ pub struct Track {
     pub independent: bool,
     /// Moment at which all of it has been shown, in seconds.
     pub end_s: f64,
+    /// Highest frame rate of its video in frames per second, as measured.
+    pub frame_rate: f64,
+    /// Where the index of the file that holds all segments is: its first byte and its size in bytes.
+    pub index: Option<(u64, u64)>,
     /// How long after the package's start its video began before it was held back to it, and its audio begins, in seconds.
     pub late: Late,
 }
@@ -93,6 +98,25 @@ pub struct Segment {
     pub start_s: f64,
     /// Duration in seconds.
     pub duration_s: f64,
+}
+
+/// Ticks of a second in the timeline of a track with video.
+const VIDEO_CLOCK: u32 = 90_000;
+
+/// Ticks of a second in the timeline of a track: samples, where it is sound alone.
+#[must_use]
+pub fn clock(video: Option<&VideoStream>, audio: Option<&AudioStream>) -> u32 {
+    audio.filter(|_| video.is_none()).map_or(VIDEO_CLOCK, |audio| audio.sample_rate.max(1))
+}
+
+/// First moments and durations of segments in ticks of `clock`, without a gap.
+#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a media time")]
+pub fn ticks(segments: &[Segment], clock: u32) -> impl Iterator<Item = (u64, u64)> {
+    let ticks = move |s: f64| (s.max(0.0) * f64::from(clock)).round() as u64;
+    segments.iter().map(move |segment| {
+        let start = ticks(segment.start_s);
+        (start, ticks(segment.start_s + segment.duration_s).saturating_sub(start))
+    })
 }
 
 /// When segments begin and how long they last in a playlist, in seconds: there the first lasts from zero on.
@@ -157,6 +181,8 @@ pub struct Manner<'a> {
     pub form: Form,
     /// Whether one file holds all.
     pub byte_range: bool,
+    /// Whether that file has an index.
+    pub indexed: bool,
     /// Whether keyframes come apart, too.
     pub iframes: bool,
     /// Keys that segments are encrypted with.
@@ -203,6 +229,8 @@ pub struct Cutter<'a> {
     independent: bool,
     filled: bool,
     late: Late,
+    /// Times at which frames of video are shown, on the clock of their stream.
+    shown: (Vec<i64>, Rational),
 }
 
 /// What is known of a stream.
@@ -257,6 +285,7 @@ impl<'a> Cutter<'a> {
             independent: true,
             filled: false,
             late: Late::default(),
+            shown: (Vec::new(), Rational(0, 1)),
         })
     }
 
@@ -291,6 +320,8 @@ impl<'a> Cutter<'a> {
         }
         if video {
             beside.end_s = beside.end_s.max(end_s);
+            self.shown.1 = time_base;
+            self.shown.0.extend(packet.pts());
         }
         self.independent &= !video || time_s >= self.key_s;
         // Without an edit, which late tracks have none of, what starts a decoder is played, too.
@@ -398,7 +429,10 @@ impl<'a> Cutter<'a> {
         if self.segments.is_empty() {
             return Ok(None);
         }
+        let clock = clock(self.video.as_ref(), self.audio.as_ref());
+        let index = if self.manner.indexed { self.shelf.index(clock, &mut self.segments)? } else { None };
         let mut files = self.shelf.finish();
+        let average = self.video.as_ref().map_or(0.0, |video| video.frame_rate);
         let iframes = match self.keyframes {
             Some(keyframes) => {
                 let (iframes, more) = keyframes.finish(self.end_s)?;
@@ -420,6 +454,8 @@ impl<'a> Cutter<'a> {
             beginning: self.first,
             independent: self.independent,
             end_s: self.end_s,
+            frame_rate: rate::highest(self.shown.0, self.shown.1, average),
+            index,
             late: self.late,
         }))
     }

@@ -140,40 +140,66 @@ fn a_parser_of_manifests_reads_what_was_packaged() {
     }
 }
 
+/// The only `sidx` box in a range of bytes: when the first piece is shown and how long each of them is, in ticks, with its
+/// size in bytes.
+fn index(bytes: &[u8]) -> (u64, Vec<(usize, u64)>) {
+    let word = |at: usize| u64::from(u32::from_be_bytes(bytes[at..at + 4].try_into().unwrap()));
+    assert_eq!((word(0), &bytes[4..8], bytes[8]), (bytes.len() as u64, &b"sidx"[..], 1));
+    assert_eq!((word(28), word(32)), (0, 0), "the first piece follows at once");
+    let count = usize::from(u16::from_be_bytes(bytes[38..40].try_into().unwrap()));
+    let of = |n: usize| (usize::try_from(word(40 + 12 * n)).unwrap(), word(44 + 12 * n));
+    (word(20) << 32 | word(24), (0..count).map(of).collect())
+}
+
 #[test]
-fn ranges_of_a_file_are_listed() {
+fn player_fault_6_one_index_says_where_the_segments_of_a_file_are() {
     let folder = tempfile::tempdir().unwrap();
     let [large, small] = ladder();
     let package = Package { byte_range: true, iframe_playlists: true, ..cmaf() };
     packaged_as(&[&large, &small], folder.path(), &package).0.unwrap();
     let manifest = folder.path().join("manifest.mpd");
-    parsed(&manifest);
+    let mpd = parsed(&manifest);
     let elements = elements(&manifest);
-    assert_eq!(all(&elements, "MPD")[0]["profiles"], "urn:mpeg:dash:profile:isoff-main:2011");
-    assert_eq!(all(&elements, "SegmentURL").len(), 3 * 3);
-    // What a player would fetch for each representation, one range after another, plays.
-    let mut files: Vec<(String, Vec<u8>)> = Vec::new();
-    for (name, attributes) in &elements {
-        let range = attributes["range"].as_str().or(attributes["mediaRange"].as_str());
-        match (name.as_str(), range) {
-            ("BaseURL", _) => files.push((attributes["text"].as_str().unwrap().to_owned(), Vec::new())),
-            (_, Some(range)) => {
-                let (file, fetched) = files.last_mut().unwrap();
-                let (from, to) = range.split_once('-').unwrap();
-                let bytes = std::fs::read(folder.path().join(file)).unwrap();
-                fetched.extend(&bytes[from.parse().unwrap()..=to.parse().unwrap()]);
-            }
-            _ => {}
+    assert_eq!(all(&elements, "MPD")[0]["profiles"], "urn:mpeg:dash:profile:isoff-on-demand:2011");
+    assert!(all(&elements, "SegmentList").is_empty() && all(&elements, "SegmentTimeline").is_empty());
+    let sets = all(&elements, "AdaptationSet");
+    assert!(sets.iter().all(|set| set["subsegmentAlignment"] == "true" && set["segmentAlignment"].is_null()));
+    let representations = mpd.periods[0].adaptations.iter().flat_map(|set| &set.representations);
+    let mut names = Vec::new();
+    for (representation, frames) in representations.zip([250, 250, 0]) {
+        let base = representation.SegmentBase.as_ref().unwrap();
+        let clock = base.timescale.unwrap();
+        let file = folder.path().join(&representation.BaseURL[0].base);
+        names.push(representation.BaseURL[0].base.clone());
+        let bytes = std::fs::read(&file).unwrap();
+        let range = |text: &str| -> std::ops::Range<usize> {
+            let (from, to) = text.split_once('-').unwrap();
+            from.parse().unwrap()..to.parse::<usize>().unwrap() + 1
+        };
+        let init = range(base.Initialization.as_ref().unwrap().range.as_ref().unwrap());
+        let indexed = range(base.indexRange.as_ref().unwrap());
+        assert_eq!(init.end, indexed.start);
+        let (start, pieces) = index(&bytes[indexed.clone()]);
+        assert_eq!((start, pieces.len()), (0, 3));
+        let ticks: u64 = pieces.iter().map(|(_, ticks)| ticks).sum();
+        assert!((ticks * 1000 / clock).abs_diff(10_000) < 40, "{ticks}");
+        assert_eq!(indexed.end + pieces.iter().map(|(size, _)| size).sum::<usize>(), bytes.len());
+        // What a player fetches piece by piece plays, and every piece begins with its fragment.
+        let mut fetched = bytes[init].to_vec();
+        let mut at = indexed.end;
+        for (size, _) in pieces {
+            assert_eq!(&bytes[at + 4..at + 8], b"moof");
+            fetched.extend(&bytes[at..at + size]);
+            at += size;
+        }
+        let played = folder.path().join("fetched.mp4");
+        std::fs::write(&played, fetched).unwrap();
+        for file in [&played, &file] {
+            let decoded = decode(&[], file);
+            assert!(if frames > 0 { decoded == frames } else { decoded > 400 }, "{file:?}: {decoded}");
         }
     }
-    let names: Vec<&str> = files.iter().map(|(name, _)| name.as_str()).collect();
     assert_eq!(names, ["rung-0/video-media.mp4", "rung-1/video-media.mp4", "rung-0/audio-media.mp4"]);
-    for ((name, bytes), frames) in files.iter().zip([250, 250, 0]) {
-        let fetched = folder.path().join("fetched.mp4");
-        std::fs::write(&fetched, bytes).unwrap();
-        let decoded = decode(&[], &fetched);
-        assert!(if frames > 0 { decoded == frames } else { decoded > 400 }, "{name}: {decoded}");
-    }
     assert_eq!(play(&folder.path().join("master.m3u8")), 250);
 }
 

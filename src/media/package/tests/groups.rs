@@ -65,6 +65,110 @@ fn several_languages_become_a_group_that_every_picture_is_heard_with() {
     assert!((video[0] - audio[0]).abs() < 0.03, "{} {}", video[0], audio[0]);
 }
 
+/// A film with these codecs and languages of sound, and their titles.
+fn film(sounds: &[(&str, &str, &str)], picture: bool, name: &str) -> Clip {
+    let mut arguments: Vec<String> = Vec::new();
+    let mut add = |parts: &[&str]| arguments.extend(parts.iter().map(|part| (*part).to_owned()));
+    add(&PICTURE);
+    for number in 1..=sounds.len() {
+        add(&["-f", "lavfi", "-i", &format!("sine=f={}:d=10:r=48000", 330 * number)]);
+    }
+    if picture {
+        add(&["-map", "0"]);
+        add(&KEYS);
+    }
+    for (number, (codec, language, title)) in sounds.iter().enumerate() {
+        add(&["-map", &(number + 1).to_string(), &format!("-c:a:{number}"), codec]);
+        add(&[&format!("-metadata:s:a:{number}"), &format!("language={language}")]);
+        add(&[&format!("-metadata:s:a:{number}"), &format!("handler_name={title}")]);
+        add(&[&format!("-metadata:s:a:{number}"), &format!("title={title}")]);
+    }
+    generate(&arguments.iter().map(String::as_str).collect::<Vec<_>>(), name)
+}
+
+/// For each variant its group of sounds, its codecs of sound, and the names in the group.
+fn heard(master: &MasterPlaylist) -> Vec<(String, String, Vec<String>)> {
+    let sounds = of(master, &AlternativeMediaType::Audio);
+    let of = |variant: &m3u8_rs::VariantStream| {
+        let group = variant.audio.clone().unwrap();
+        let codecs = variant.codecs.as_deref().unwrap().split(',').filter(|codec| !codec.starts_with("avc1"));
+        let names = sounds.iter().filter(|sound| sound.group_id == group).map(|sound| sound.name.clone()).collect();
+        (group, codecs.collect::<Vec<_>>().join(","), names)
+    };
+    master.variants.iter().map(of).collect()
+}
+
+#[test]
+fn player_fault_3_each_encoding_of_a_language_has_a_group_and_a_variant_of_its_own() {
+    for titles in [["", ""], ["Stereo", "Surround"]] {
+        let folder = tempfile::tempdir().unwrap();
+        let source = film(&[("aac", "eng", titles[0]), ("ac3", "eng", titles[1])], true, "a.mkv");
+        let (produced, warnings) = packaged(&[&source], folder.path(), 4.0);
+        produced.unwrap();
+        assert!(warnings.is_empty(), "{warnings:?}");
+        let english = |group: &str, codec: &str| (group.to_owned(), codec.to_owned(), vec!["English".to_owned()]);
+        assert_eq!(
+            heard(&master(folder.path())),
+            [english("audio-1", "mp4a.40.2"), english("audio-2", "ac-3")],
+            "{titles:?}"
+        );
+        let sounds = of(&master(folder.path()), &AlternativeMediaType::Audio);
+        assert!(sounds.iter().all(|sound| sound.default && sound.language.as_deref() == Some("en")), "{sounds:?}");
+        assert_eq!(play(&folder.path().join("master.m3u8")), 250);
+    }
+}
+
+#[test]
+fn player_fault_3_a_language_in_one_encoding_alone_spoils_no_other() {
+    let folder = tempfile::tempdir().unwrap();
+    let source = film(&[("aac", "eng", ""), ("aac", "deu", ""), ("ac3", "eng", ""), ("ac3", "fra", "")], true, "a.mkv");
+    let (produced, warnings) = packaged(&[&source], folder.path(), 4.0);
+    produced.unwrap();
+    assert_eq!(warnings, ["MEDIA0136"; 2], "German and French");
+    let found = heard(&master(folder.path()));
+    let names = |place: usize| found[place].2.iter().map(String::as_str).collect::<Vec<_>>();
+    assert_eq!((found.len(), names(0), names(1)), (2, vec!["English", "Deutsch"], vec!["English", "Français"]));
+    assert_eq!((found[0].1.as_str(), found[1].1.as_str()), ("mp4a.40.2", "ac-3"));
+}
+
+#[test]
+fn player_fault_4_sound_alone_in_two_languages_is_one_variant_with_a_choice() {
+    let both = film(&[("aac", "eng", ""), ("aac", "deu", "")], false, "both.m4a");
+    let (one, other) = (film(&[("aac", "eng", "")], false, "en.m4a"), film(&[("aac", "deu", "")], false, "de.m4a"));
+    for (clips, second) in [(vec![&both], "rung-0/audio2-index.m3u8"), (vec![&one, &other], "rung-1/audio-index.m3u8")]
+    {
+        for segments in [SegmentFormat::Fmp4, SegmentFormat::Ts] {
+            let folder = tempfile::tempdir().unwrap();
+            let package = Package { segments, ..package(clips.len()) };
+            let (produced, warnings) = packaged_as(&clips, folder.path(), &package);
+            produced.unwrap();
+            assert!(warnings.is_empty(), "{warnings:?}");
+            let master = master(folder.path());
+            let [variant] = &master.variants[..] else { panic!("{master:?}") };
+            assert_eq!((variant.uri.as_str(), variant.audio.as_deref()), ("rung-0/audio-index.m3u8", Some("audio-1")));
+            let sounds = of(&master, &AlternativeMediaType::Audio);
+            let said: Vec<_> = sounds.iter().map(|s| (s.name.as_str(), s.default, s.uri.as_deref().unwrap())).collect();
+            assert_eq!(said, [("English", true, "rung-0/audio-index.m3u8"), ("Deutsch", false, second)]);
+            // As much as the larger of the two, not as both.
+            let sizes = media_at(&folder.path().join("rung-0/audio-index.m3u8")).segments;
+            let of = |uri: &str| std::fs::metadata(folder.path().join("rung-0").join(uri)).unwrap().len();
+            let most = sizes.iter().map(|s| of(&s.uri) * 8 / 4).max().unwrap();
+            assert!(variant.bandwidth < most * 3 / 2, "{} {most}", variant.bandwidth);
+        }
+    }
+}
+
+#[test]
+fn player_fault_4_one_sound_at_several_rates_stays_a_ladder() {
+    let folder = tempfile::tempdir().unwrap();
+    let rungs = ["128k", "64k"]
+        .map(|rate| clip(&[&TONE, &["-c:a", "aac", "-b:a", rate, "-metadata:s:a:0", "language=eng"]], "a.m4a"));
+    packaged(&[&rungs[0], &rungs[1]], folder.path(), 4.0).0.unwrap();
+    let master = master(folder.path());
+    assert!(master.alternatives.is_empty() && master.variants.iter().all(|variant| variant.audio.is_none()));
+    assert_eq!(master.variants.len(), 2);
+}
+
 /// Pitch of a tone, by its zero crossings.
 fn pitch(media: &Path) -> f64 {
     let arguments = ["-v", "error", "-allowed_extensions", "ALL", "-i"];

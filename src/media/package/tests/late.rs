@@ -152,3 +152,24 @@ fn player_fault_1_files_of_their_own_begin_together_as_one_file_does() {
     let own = packet_times(&picture, "v");
     assert!(own[0] > 0.4 && times[0].abs() < 0.001 && (times[1] - own[1]).abs() < 0.002, "{own:?} {times:?}");
 }
+
+#[test]
+fn player_fault_2_a_picture_ends_with_no_crumb() {
+    // Players that reorder frames never see the end of a segment which is over before its first frame is shown.
+    for (seconds, name, expected) in [
+        ("2.08", "a.mp4", vec![2.08]),
+        ("6.04", "a.mkv", vec![2.0, 2.0, 2.04]),
+        ("6.6", "a.ts", vec![2.0, 2.0, 2.0, 0.6]),
+    ] {
+        let folder = tempfile::tempdir().unwrap();
+        let picture = format!("testsrc2=d={seconds}:r=25:s=160x90");
+        let source = clip(&[&["-f", "lavfi", "-i", &picture], &KEYS, &["-bf", "3"]], name);
+        let package = Package { mpd: Some("manifest.mpd".into()), segment_s: 2.0, ..package(1) };
+        packaged_as(&[&source], folder.path(), &package).0.unwrap();
+        let list = media_at(&folder.path().join("rung-0/video-index.m3u8"));
+        let durations: Vec<f32> = list.segments.iter().map(|s| s.duration).collect();
+        let near = durations.len() == expected.len()
+            && durations.iter().zip(&expected).all(|(found, expected)| (found - expected).abs() < 0.02);
+        assert!(near, "{name}: {durations:?} instead of {expected:?}");
+    }
+}
