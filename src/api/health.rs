@@ -4,6 +4,7 @@ use axum::extract::State;
 use axum::http::StatusCode;
 
 use super::{Context, Problem};
+use crate::daemon::catalog::AWAY;
 
 /// Whether the daemon is alive.
 #[utoipa::path(get, path = "/healthz", tag = "operation", operation_id = "health",
@@ -12,13 +13,17 @@ pub(super) async fn healthz() -> &'static str {
     "ok\n"
 }
 
-/// Whether the daemon can do work: 503 where it reaches no store, has no room, or drains.
+/// Whether the daemon can do work: 503 where it reaches no store, has no room, lost its workflow folder, or drains.
 #[utoipa::path(get, path = "/readyz", tag = "operation", operation_id = "readiness",
     responses((status = 200, body = String, content_type = "text/plain; charset=utf-8")), security(()))]
 pub(super) async fn readyz(State(context): State<Context>) -> Result<&'static str, Problem> {
     if context.live.is_draining() {
         let detail = "the daemon is draining: it claims no more jobs and ends when those that run have ended";
         return Err(Problem::new(StatusCode::SERVICE_UNAVAILABLE, "CLI0022", detail));
+    }
+    if let Some(why) = context.catalog.away() {
+        let detail = format!("the folder of workflows is away: {why}; the last good workflows stay active");
+        return Err(Problem::new(StatusCode::SERVICE_UNAVAILABLE, AWAY, detail));
     }
     match context.store.is_idle().await {
         Ok(_) if context.scratch.shortage().is_some() => {

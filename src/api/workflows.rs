@@ -84,6 +84,7 @@ impl From<ChangeError> for Problem {
             ChangeError::Missing(_) => StatusCode::NOT_FOUND,
             ChangeError::Changed => StatusCode::PRECONDITION_FAILED,
             ChangeError::Refused(..) => StatusCode::CONFLICT,
+            ChangeError::Away(_) => StatusCode::SERVICE_UNAVAILABLE,
             ChangeError::Write { .. } => StatusCode::INTERNAL_SERVER_ERROR,
         };
         Self::of(&error, status)
@@ -207,8 +208,7 @@ async fn changing<T: Send + 'static>(
 }
 
 fn find(context: &Context, name: &str) -> Result<Definition, Problem> {
-    let definitions = context.catalog.definitions();
-    definitions.into_iter().find(|one| one.name == name).ok_or_else(|| Problem::not_found("workflow", name))
+    context.catalog.definition(name).ok_or_else(|| Problem::not_found("workflow", name))
 }
 
 fn answer(status: StatusCode, definition: &Definition) -> Response {

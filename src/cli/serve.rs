@@ -85,7 +85,7 @@ pub(super) async fn serve(args: ServeArgs, output: Output) -> Result<Exit, CliEr
     std::fs::create_dir_all(&args.data).map_err(|error| {
         CliError::new(Exit::Storage, "CLI0005", format!("cannot make {}: {error}", args.data.display()))
     })?;
-    let daemon = Daemon::start(&config, worker, &local::key_file(&args.data)).await?;
+    let daemon = Daemon::start(&config, worker, &args.data, &local::key_file(&args.data)).await?;
     introduce(&daemon, &args.data, output)?;
     let metrics = telemetry::metrics::install();
     if let Some(handle) = &metrics {

@@ -24,6 +24,9 @@ pub(super) async fn list(State(context): State<Context>, Extension(visitor): Ext
     let content = html! {
         div.head { h1 { "Workflows" } }
         section #list data-swap {
+            @if let Some(why) = context.catalog.away() {
+                p.notice { "The folder of workflows is away: " (why) ". Its last good workflows stay active." }
+            }
             @if definitions.is_empty() {
                 (nothing("There is no workflow.", &html! { "Put a YAML file into the folder " code { "workflows" } ": it is read at once." }))
             } @else {
@@ -80,9 +83,7 @@ pub(super) async fn show(
     Extension(visitor): Extension<Visitor>,
     Place(name): Place<String>,
 ) -> Result<Markup, Problem> {
-    let definitions = context.catalog.definitions();
-    let definition =
-        definitions.into_iter().find(|one| one.name == name).ok_or_else(|| Problem::not_found("workflow", &name))?;
+    let definition = context.catalog.definition(&name).ok_or_else(|| Problem::not_found("workflow", &name))?;
     let content = html! {
         div #head data-swap { (head(&definition, visitor)) }
         div #problems data-swap { (problems(&definition.problems)) }

@@ -1,18 +1,23 @@
 //! The workflows of a daemon: read from a folder, read again when a file changes.
 //!
-//! **Invariant**: a file that does not compile leaves its last good version active, and says so.
+//! **Invariant**: a file that does not compile leaves its last good version active, and says so; a name stays with the file
+//! that has it; a folder that is away keeps its last good set ([`super::last_good`]).
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, RwLock};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
-use super::source::{SourceFile, load_templates, template_files, yaml_files};
+use super::last_good::{Files, Look, Memory, Watcher};
+use super::source::{SourceFile, load_templates};
 use crate::intake::Catalog;
 use crate::model::Capabilities;
 use crate::model::plan::NotifyTarget;
 use crate::template::Templates;
 use crate::workflow::{self, Compiled, Limits, Single, Workflow};
 use crate::yaml::{Diagnostic, Severity};
+
+/// Code of a folder that cannot be believed.
+pub const AWAY: &str = "CFG0005";
 
 /// A folder of workflow files, compiled.
 #[derive(Debug)]
@@ -22,8 +27,17 @@ pub struct WorkflowFolder {
     installed: Option<Capabilities>,
     receivers: Receivers,
     state: RwLock<State>,
+    /// Held while the folder is read.
+    watching: Mutex<Watching>,
     /// Held by who changes files, from what was looked at to what is written.
     pub(super) changing: Mutex<()>,
+}
+
+#[derive(Debug, Default)]
+struct Watching {
+    watcher: Watcher,
+    /// Where the last good set is kept over restarts.
+    memory: Option<Memory>,
 }
 
 /// Who is told of whatever has to do with a queue, by its name.
@@ -31,32 +45,28 @@ pub type Receivers = BTreeMap<String, Vec<NotifyTarget>>;
 
 #[derive(Debug, Default)]
 struct State {
-    /// Every file when it was last read.
+    /// The files that count, as they were last read.
     files: Files,
-    /// Last good version by file.
-    good: BTreeMap<PathBuf, Arc<Workflow>>,
+    /// Last good version by file: one file for each name.
+    good: BTreeMap<PathBuf, Good>,
     active: Arc<Vec<Arc<Workflow>>>,
     templates: Arc<Templates>,
     problems: Arc<Vec<Problem>>,
+    /// Why the folder cannot be believed, where that is so.
+    away: Option<String>,
 }
 
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-struct Files {
-    templates: Vec<SourceFile>,
-    workflows: BTreeMap<PathBuf, SourceFile>,
+/// A good version of a file.
+#[derive(Clone, Debug)]
+struct Good {
+    workflow: Arc<Workflow>,
+    text: Arc<str>,
 }
 
-impl Files {
-    fn read(folder: &Path) -> std::io::Result<Self> {
-        let workflows = yaml_files(folder)?.into_iter().map(|path| (path.clone(), SourceFile::read(&path)));
-        Ok(Self { templates: template_files(folder)?, workflows: workflows.collect() })
-    }
-
-    /// A diagnostic with the text of the file that it is about.
-    fn problem(&self, diagnostic: Diagnostic) -> Problem {
-        let file = self.templates.iter().chain(self.workflows.values()).find(|file| file.name == diagnostic.file);
-        Problem { text: file.map_or("", SourceFile::text).into(), diagnostic }
-    }
+/// A diagnostic with the text of the file that it is about.
+fn problem(files: &Files, diagnostic: Diagnostic) -> Problem {
+    let file = files.templates.iter().chain(files.workflows.values()).find(|file| file.name == diagnostic.file);
+    Problem { text: file.map_or("", SourceFile::text).into(), diagnostic }
 }
 
 /// A file of the folder.
@@ -95,23 +105,32 @@ impl WorkflowFolder {
     /// Reads the folder. Files that do not compile, or need what is not `installed` where that is known, are among the
     /// [`WorkflowFolder::problems`].
     pub fn open(folder: &Path, installed: Option<Capabilities>) -> std::io::Result<Self> {
-        Self::with_receivers(folder, installed, Receivers::new())
+        Self::with_receivers(folder, installed, Receivers::new(), None)
     }
 
-    /// The same, where `receivers` are told of what has to do with their queues.
+    /// The same, where `receivers` are told of what has to do with their queues, and `memory` is a file that keeps the last
+    /// good set over restarts: a start that does not find the folder goes on with that.
     pub fn with_receivers(
         folder: &Path,
         installed: Option<Capabilities>,
         receivers: Receivers,
+        memory: Option<PathBuf>,
     ) -> std::io::Result<Self> {
+        let mut memory = memory.map(|file| Memory::new(file, folder));
+        let kept = memory.as_mut().and_then(Memory::load);
         let this = Self {
             folder: folder.to_owned(),
             installed,
             receivers,
             state: RwLock::default(),
+            watching: Mutex::new(Watching { watcher: Watcher::default(), memory }),
             changing: Mutex::default(),
         };
-        this.reload()?;
+        if let Some(files) = kept {
+            let state = this.compile_all(files, &BTreeMap::new(), &BTreeSet::new());
+            *this.state.write().unwrap_or_else(PoisonError::into_inner) = state;
+        }
+        this.read(Look::First)?;
         Ok(this)
     }
 
@@ -121,31 +140,91 @@ impl WorkflowFolder {
         Arc::clone(&self.read_state().problems)
     }
 
-    /// Reads the folder again; answers whether anything had changed.
+    /// Reads the folder again, because somebody asks; answers whether anything had changed. A file that is missing counts
+    /// until [`WorkflowFolder::look`] misses it too.
     pub fn reload(&self) -> std::io::Result<bool> {
-        let files = Files::read(&self.folder)?;
-        if files == self.read_state().files {
+        self.read(Look::Asked)
+    }
+
+    /// Reads the folder again, some time after the last look; answers whether anything had changed.
+    pub fn look(&self) -> std::io::Result<bool> {
+        self.read(Look::Regular)
+    }
+
+    /// Why the folder cannot be believed and its last good set is kept, where that is so.
+    #[must_use]
+    pub fn away(&self) -> Option<String> {
+        self.read_state().away.clone()
+    }
+
+    fn read(&self, look: Look) -> std::io::Result<bool> {
+        let mut watching = self.watching.lock().unwrap_or_else(PoisonError::into_inner);
+        let Watching { watcher, memory } = &mut *watching;
+        let (before, good, was_away) = {
+            let state = self.read_state();
+            (state.files.clone(), state.good.clone(), state.away.clone())
+        };
+        let forgotten = memory.as_ref().is_some_and(Memory::is_forgotten);
+        let known = if forgotten { Files::default() } else { before.clone() };
+        let files = watcher.judge(&known, Files::read(&self.folder), look)?;
+        self.tell_away(was_away.as_deref(), watcher.away.as_deref(), memory.as_ref());
+        let away = watcher.away.clone();
+        if files == before {
+            self.state.write().unwrap_or_else(PoisonError::into_inner).away = away;
             return Ok(false);
         }
-        let mut good = BTreeMap::new();
+        let state = State { away, ..self.compile_all(files, &good, &watcher.missing()) };
+        if let Some(memory) = memory {
+            let good = state.good.iter().map(|(path, good)| (path.clone(), good.text.as_ref().to_owned()));
+            memory.save(&state.files.templates, good.collect());
+        }
+        *self.state.write().unwrap_or_else(PoisonError::into_inner) = state;
+        Ok(true)
+    }
+
+    /// Logs that the folder went away or came back.
+    fn tell_away(&self, was: Option<&str>, is: Option<&str>, memory: Option<&Memory>) {
+        let folder = self.folder.display();
+        match (was, is) {
+            (None, Some(why)) => {
+                let kept = memory.map(|memory| memory.file().display().to_string()).unwrap_or_default();
+                tracing::error!(
+                    code = AWAY,
+                    %folder,
+                    why,
+                    kept,
+                    "the folder of workflows is away: the last good workflows stay active; remove the file of the kept \
+                     ones if there shall be none"
+                );
+            }
+            (Some(_), None) => tracing::info!(%folder, "the folder of workflows is back"),
+            _ => {}
+        }
+    }
+
+    /// What `files` turn out to be, after the versions of `before`; those that are `missing` give way to files that have
+    /// their names now.
+    fn compile_all(&self, files: Files, before: &BTreeMap<PathBuf, Good>, missing: &BTreeSet<PathBuf>) -> State {
         let (templates, mut found) = load_templates(&files.templates);
-        let before = self.read_state().good.clone();
+        let mut versions = BTreeMap::new();
         for (path, file) in &files.workflows {
             let compiled = file.compile(&templates, self.installed.as_ref());
             let Compiled { workflow, diagnostics } = self.told(compiled);
             found.extend(diagnostics);
-            let version = workflow.map(Arc::new).or_else(|| before.get(path).cloned());
-            good.extend(version.map(|workflow| (path.clone(), workflow)));
+            let new = workflow.map(|workflow| Good { workflow: Arc::new(workflow), text: file.text().into() });
+            versions.extend(new.or_else(|| before.get(path).cloned()).map(|good| (path.clone(), good)));
         }
-        let everything: Vec<&Workflow> = good.values().map(AsRef::as_ref).collect();
+        let there = versions.iter().filter(|(path, _)| !missing.contains(*path));
+        let names: BTreeSet<String> = there.map(|(_, good)| good.workflow.name.clone()).collect();
+        versions.retain(|path, good| !missing.contains(path) || !names.contains(&good.workflow.name));
+        let (good, twice) = one_for_each_name(versions, before);
+        found.extend(twice);
+        let everything: Vec<&Workflow> = good.values().map(|good| good.workflow.as_ref()).collect();
         found.extend(workflow::check_set(&everything));
-        let problems = found.into_iter().map(|diagnostic| files.problem(diagnostic)).collect();
-        let mut names = BTreeSet::new();
-        let active: Vec<_> = good.values().filter(|workflow| names.insert(workflow.name.clone())).cloned().collect();
-        let mut state = self.state.write().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let problems = found.into_iter().map(|diagnostic| problem(&files, diagnostic)).collect();
+        let active = good.values().map(|good| Arc::clone(&good.workflow)).collect();
         let (active, templates, problems) = (Arc::new(active), Arc::new(templates), Arc::new(problems));
-        *state = State { files, good, active, templates, problems };
-        Ok(true)
+        State { files, good, active, templates, problems, away: None }
     }
 
     /// The templates that workflows may use.
@@ -154,12 +233,20 @@ impl WorkflowFolder {
         Arc::clone(&self.read_state().templates)
     }
 
-    /// Every file, as it was last read.
+    /// The file of the workflow `name`: the one that is active, else one that would be.
+    #[must_use]
+    pub fn definition(&self, name: &str) -> Option<Definition> {
+        let mut named: Vec<_> = self.definitions().into_iter().filter(|one| one.name == name).collect();
+        let at = named.iter().position(|one| one.active.is_some()).unwrap_or(0);
+        (at < named.len()).then(|| named.swap_remove(at))
+    }
+
+    /// Every file that counts, as it was last read.
     #[must_use]
     pub fn definitions(&self) -> Vec<Definition> {
         let state = self.read_state();
         let definition = |(path, file): (&PathBuf, &SourceFile)| {
-            let active = state.good.get(path).cloned();
+            let active = state.good.get(path).map(|good| Arc::clone(&good.workflow));
             let stem = || path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
             let problems = state.problems.iter().filter(|problem| problem.diagnostic.file == file.name);
             Definition {
@@ -240,8 +327,42 @@ impl WorkflowFolder {
     }
 
     fn read_state(&self) -> std::sync::RwLockReadGuard<'_, State> {
-        self.state.read().unwrap_or_else(std::sync::PoisonError::into_inner)
+        self.state.read().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// One file for each name: the one that has it already, also where it was renamed; else [`workflow::holder`]. The others are
+/// errors, and keep what they were before.
+fn one_for_each_name(
+    versions: BTreeMap<PathBuf, Good>,
+    before: &BTreeMap<PathBuf, Good>,
+) -> (BTreeMap<PathBuf, Good>, Vec<Diagnostic>) {
+    let mut by_name: BTreeMap<String, Vec<(PathBuf, Good)>> = BTreeMap::new();
+    for (path, good) in versions {
+        by_name.entry(good.workflow.name.clone()).or_default().push((path, good));
+    }
+    let names: BTreeSet<String> = by_name.keys().cloned().collect();
+    let (mut kept, mut found) = (BTreeMap::new(), Vec::new());
+    for (name, mut files) in by_name {
+        let old = before.iter().find(|(_, old)| old.workflow.name == name);
+        let had_it =
+            |(path, good): &(PathBuf, Good)| old.is_some_and(|(at, _)| at == path) && good.workflow.name == name;
+        let renamed = |(_, good): &(PathBuf, Good)| old.is_some_and(|(_, old)| old.text == good.text);
+        let called_so = || {
+            let first = workflow::holder(files.iter().map(|(_, good)| good.workflow.as_ref()))?;
+            files.iter().position(|(_, good)| std::ptr::eq(good.workflow.as_ref(), first))
+        };
+        let at = files.iter().position(had_it).or_else(|| files.iter().position(renamed)).or_else(called_so);
+        let (path, holder) = files.swap_remove(at.unwrap_or(0));
+        for (path, other) in files {
+            found.push(workflow::same_name(&other.workflow, &holder.workflow));
+            kept.extend(
+                before.get(&path).filter(|old| !names.contains(&old.workflow.name)).map(|old| (path, old.clone())),
+            );
+        }
+        kept.insert(path, holder);
+    }
+    (kept, found)
 }
 
 impl Catalog for WorkflowFolder {
@@ -253,6 +374,168 @@ impl Catalog for WorkflowFolder {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn text(name: &str) -> String {
+        format!("name: {name}\noutput: {{ bucket: media }}\nactivities: {{ a: {{ analysis: {{}} }} }}\n")
+    }
+
+    fn names(catalog: &WorkflowFolder) -> Vec<String> {
+        catalog.active().iter().map(|workflow| workflow.name.clone()).collect()
+    }
+
+    /// The file that the only active workflow was read from.
+    fn active_file(catalog: &WorkflowFolder) -> String {
+        let active = catalog.active();
+        assert_eq!(active.len(), 1, "{active:?}");
+        Path::new(&active[0].file).file_name().unwrap().to_string_lossy().into_owned()
+    }
+
+    #[test]
+    fn field_fault_airflow_42111_a_folder_that_vanishes_keeps_the_last_good_set() {
+        let place = tempfile::tempdir().unwrap();
+        let (folder, aside) = (place.path().join("workflows"), place.path().join("aside"));
+        std::fs::create_dir(&folder).unwrap();
+        for name in ["vod", "clips"] {
+            std::fs::write(folder.join(format!("{name}.yaml")), text(name)).unwrap();
+        }
+        let catalog = WorkflowFolder::open(&folder, None).unwrap();
+        let both = ["clips", "vod"];
+        std::fs::rename(&folder, &aside).unwrap();
+        for _ in 0..3 {
+            catalog.look().unwrap();
+            assert_eq!(names(&catalog), both);
+            assert!(catalog.away().is_some_and(|why| why.contains("cannot be read")));
+        }
+        let put = catalog.put("new", &text("new"), &crate::daemon::definitions::Condition::default());
+        assert!(put.unwrap_err().to_string().starts_with(AWAY));
+        assert!(!folder.exists(), "nothing is written into the place of a mount");
+
+        std::fs::create_dir(&folder).unwrap();
+        catalog.look().unwrap();
+        assert!(catalog.away().is_some_and(|why| why.contains("all 2 workflow files")), "{:?}", catalog.away());
+        for name in both {
+            std::os::unix::fs::symlink("gone", folder.join(format!("{name}.yaml"))).unwrap();
+        }
+        catalog.look().unwrap();
+        assert!(catalog.away().is_some_and(|why| why.contains("none of its files")), "{:?}", catalog.away());
+        assert_eq!(names(&catalog), both);
+
+        std::fs::remove_dir_all(&folder).unwrap();
+        std::fs::rename(&aside, &folder).unwrap();
+        catalog.look().unwrap();
+        assert_eq!((names(&catalog), catalog.away()), (both.map(str::to_owned).to_vec(), None));
+        std::fs::remove_file(folder.join("clips.yaml")).unwrap();
+        for _ in 0..2 {
+            catalog.look().unwrap();
+        }
+        assert_eq!((names(&catalog), catalog.away()), (vec!["vod".to_owned()], None), "one by one is removed");
+        std::fs::remove_file(folder.join("vod.yaml")).unwrap();
+        for _ in 0..2 {
+            catalog.look().unwrap();
+        }
+        assert_eq!((names(&catalog), catalog.away()), (Vec::new(), None));
+    }
+
+    #[test]
+    fn field_fault_airflow_42111_a_start_without_the_folder_goes_on_with_the_last_good_set() {
+        let place = tempfile::tempdir().unwrap();
+        let (folder, kept) = (place.path().join("workflows"), place.path().join("kept.json"));
+        let open = || WorkflowFolder::with_receivers(&folder, None, Receivers::new(), Some(kept.clone())).unwrap();
+        assert!(open().away().is_none(), "a newcomer's folder may be missing");
+        std::fs::create_dir(&folder).unwrap();
+        assert!(open().away().is_none() && !kept.exists(), "or empty");
+        std::fs::write(folder.join("vod.yaml"), text("vod")).unwrap();
+        std::fs::write(folder.join("clips.yaml"), text("clips")).unwrap();
+        assert!(open().away().is_none());
+        std::fs::write(folder.join("vod.yaml"), "name: vod\n").unwrap();
+        assert_eq!(names(&open()), ["clips", "vod"], "a mistake made meanwhile leaves the last good version");
+
+        std::fs::remove_dir_all(&folder).unwrap();
+        for _ in 0..2 {
+            let catalog = open();
+            assert_eq!(names(&catalog), ["clips", "vod"]);
+            assert!(catalog.away().is_some());
+        }
+        std::fs::create_dir(&folder).unwrap();
+        let catalog = open();
+        assert!(catalog.away().is_some());
+        std::fs::remove_file(&kept).unwrap();
+        catalog.look().unwrap();
+        assert_eq!((names(&catalog), catalog.away()), (Vec::new(), None), "none are wanted");
+        assert!(open().away().is_none());
+    }
+
+    #[test]
+    fn field_fault_airflow_42111_a_config_map_is_swapped_under_its_links() {
+        use std::os::unix::fs::symlink;
+        let place = tempfile::tempdir().unwrap();
+        let at = |name: &str| place.path().join(name);
+        for (version, name) in [("..one", "vod"), ("..two", "film")] {
+            std::fs::create_dir(at(version)).unwrap();
+            std::fs::write(at(version).join("vod.yaml"), text(name)).unwrap();
+        }
+        symlink("..one", at("..data")).unwrap();
+        symlink("..data/vod.yaml", at("vod.yaml")).unwrap();
+        let catalog = WorkflowFolder::open(place.path(), None).unwrap();
+        assert_eq!(names(&catalog), ["vod"]);
+        symlink("..two", at("..data_tmp")).unwrap();
+        std::fs::rename(at("..data_tmp"), at("..data")).unwrap();
+        catalog.look().unwrap();
+        assert_eq!((names(&catalog), catalog.away()), (vec!["film".to_owned()], None));
+        std::fs::remove_file(at("..data")).unwrap();
+        catalog.look().unwrap();
+        assert_eq!(names(&catalog), ["film"]);
+        assert!(catalog.away().is_some(), "its links lead nowhere");
+    }
+
+    #[test]
+    fn field_fault_airflow_29321_a_second_file_of_a_name_takes_nothing_over() {
+        let folder = tempfile::tempdir().unwrap();
+        let write = |name: &str, text: &str| std::fs::write(folder.path().join(name), text).unwrap();
+        write("vod.yaml", &text("vod"));
+        let catalog = WorkflowFolder::open(folder.path(), None).unwrap();
+        for name in ["backup-vod.yaml", "a (conflicted copy).yml", "zz.yaml"] {
+            write(name, &text("vod").replace("media", "elsewhere"));
+        }
+        for name in [".vod.yaml", ".#vod.yaml", "~$vod.yaml", "#vod.yaml", "vod~.yaml"] {
+            write(name, &text("vod").replace("media", "hidden"));
+        }
+        let fresh = WorkflowFolder::open(folder.path(), None).unwrap();
+        catalog.look().unwrap();
+        for catalog in [&catalog, &fresh] {
+            assert_eq!(active_file(catalog), "vod.yaml");
+            let problems = catalog.problems();
+            let told: Vec<_> = problems.iter().map(|problem| &problem.diagnostic).collect();
+            assert!(told.iter().all(|one| one.code == "WF0307" && one.message.contains("vod.yaml")), "{told:?}");
+            assert_eq!(told.len(), 3, "hidden files do not count: {told:?}");
+            assert_eq!(catalog.definition("vod").unwrap().path, folder.path().join("vod.yaml"));
+            assert!(catalog.definition("backup-vod").unwrap().active.is_none());
+        }
+        write("vod.yaml", "name: vod\n");
+        catalog.look().unwrap();
+        assert_eq!(active_file(&catalog), "vod.yaml", "a mistake does not give the name away");
+    }
+
+    #[test]
+    fn field_fault_airflow_29321_the_name_goes_with_its_file_when_that_is_renamed_and_passes_on_when_it_is_removed() {
+        let folder = tempfile::tempdir().unwrap();
+        let at = |name: &str| folder.path().join(name);
+        std::fs::write(at("vod.yaml"), text("vod")).unwrap();
+        let catalog = WorkflowFolder::open(folder.path(), None).unwrap();
+        std::fs::write(at("backup.yaml"), text("vod").replace("media", "elsewhere")).unwrap();
+        catalog.look().unwrap();
+        std::fs::rename(at("vod.yaml"), at("film.yaml")).unwrap();
+        for _ in 0..2 {
+            catalog.look().unwrap();
+            assert_eq!(active_file(&catalog), "film.yaml");
+        }
+        std::fs::remove_file(at("film.yaml")).unwrap();
+        for _ in 0..2 {
+            catalog.look().unwrap();
+        }
+        assert_eq!(active_file(&catalog), "backup.yaml", "what remains is the workflow");
+        assert!(catalog.problems().is_empty());
+    }
 
     #[test]
     fn a_file_that_is_not_text_harms_nobody_else() {
@@ -268,7 +551,6 @@ mod tests {
         write("torn.yaml", b"name: \xff\n");
         write("templates/mine.yaml", b"name: \xff\n");
         let catalog = WorkflowFolder::open(folder.path(), None).unwrap();
-        let names = |catalog: &WorkflowFolder| catalog.active().iter().map(|w| w.name.clone()).collect::<Vec<_>>();
         assert_eq!(names(&catalog), ["good"]);
         let told = catalog.problems();
         let codes: Vec<_> = told.iter().map(|problem| problem.diagnostic.code).collect();

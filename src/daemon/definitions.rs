@@ -43,6 +43,9 @@ pub enum ChangeError {
     /// It cannot be switched where it stands.
     #[error("CLI0020: {0} cannot be changed here: {1}")]
     Refused(String, &'static str),
+    /// The folder is away: what is written now would hide it, or be hidden by it.
+    #[error("CFG0005: the folder of workflows is away: {0}; nothing is written until it is back")]
+    Away(String),
     /// The file cannot be written.
     #[error("CLI0005: cannot write {path}")]
     Write {
@@ -64,8 +67,8 @@ impl WorkflowFolder {
             return Err(ChangeError::Name { found: workflow.name, asked: name.to_owned() });
         }
         self.reread()?;
-        let definitions = self.definitions();
-        let present = definitions.iter().find(|definition| definition.name == name);
+        let present = self.definition(name);
+        let present = present.as_ref();
         condition.holds(present)?;
         // The name has passed as one: letters, digits, `-` and `_`.
         let path = present.map_or_else(|| self.folder.join(format!("{name}.yaml")), |present| present.path.clone());
@@ -81,10 +84,8 @@ impl WorkflowFolder {
     pub fn switch(&self, name: &str, enabled: bool, condition: &Condition) -> Result<(), ChangeError> {
         let _changing = self.change();
         self.reread()?;
-        let definitions = self.definitions();
-        let present = definitions.iter().find(|definition| definition.name == name);
-        let present = present.ok_or_else(|| ChangeError::Missing(name.to_owned()))?;
-        condition.holds(Some(present))?;
+        let present = self.definition(name).ok_or_else(|| ChangeError::Missing(name.to_owned()))?;
+        condition.holds(Some(&present))?;
         let refused = |why| ChangeError::Refused(name.to_owned(), why);
         let text = workflow::with_enabled(&present.text, enabled)
             .ok_or_else(|| refused("its name does not begin a line of its file"))?;
@@ -105,7 +106,8 @@ impl WorkflowFolder {
 
     fn reread(&self) -> Result<(), ChangeError> {
         let write = |source| ChangeError::Write { path: self.folder.display().to_string(), source };
-        self.reload().map(|_| ()).map_err(write)
+        self.reload().map_err(write)?;
+        self.away().map_or(Ok(()), |why| Err(ChangeError::Away(why)))
     }
 }
 

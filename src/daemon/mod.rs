@@ -2,7 +2,7 @@
 //!
 //! [`Host`] is what all its loops share. [`scheduler`] claims jobs and sees each through ([`job`]); [`reaper`] takes back
 //! leases and wakes retries; [`retention`] takes away what is old; [`trace`] says what took how long; [`catalog`] keeps the workflows, read
-//! by [`source`] and changed by [`definitions`]; [`serve`] adds what a long-running daemon has besides: events, the S3 endpoint, notifications.
+//! by [`source`], judged by [`last_good`] and changed by [`definitions`]; [`serve`] adds what a long-running daemon has besides: events, the S3 endpoint, notifications.
 //!
 //! **Invariant**: whatever is in memory can be lost; what matters is in the store before anyone is told.
 //!
@@ -13,6 +13,7 @@ pub mod definitions;
 mod hold;
 mod job;
 mod key;
+mod last_good;
 pub mod live;
 mod publish;
 pub mod reaper;

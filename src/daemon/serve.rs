@@ -43,6 +43,8 @@ use crate::worker::pool::Pool;
 use crate::worker::scratch::ScratchRoot;
 use crate::workflow::Evaluator;
 
+/// File of the data folder that keeps the last good workflows.
+const KEPT_WORKFLOWS: &str = "workflows.json";
 /// How often the folder of workflows is looked at.
 const LOOK: Duration = Duration::from_secs(1);
 /// How long stopped jobs and open requests then have to end.
@@ -133,7 +135,7 @@ struct S3Endpoint {
 
 impl Daemon {
     /// Opens and binds everything that `config` names.
-    pub async fn start(config: &Config, worker: PathBuf, key_file: &Path) -> Result<Self, ServeError> {
+    pub async fn start(config: &Config, worker: PathBuf, data: &Path, key_file: &Path) -> Result<Self, ServeError> {
         config.check()?;
         let store = open_store(&config.store_target()?).await?;
         for (queue, &QueueConfig { concurrency, .. }) in &config.queues {
@@ -147,8 +149,10 @@ impl Daemon {
             Ok((name.clone(), targets))
         });
         let receivers = receivers.collect::<Result<_, ConfigError>>()?;
-        let catalog = WorkflowFolder::with_receivers(&config.workflows, Some(capabilities.clone()), receivers)
-            .map_err(|source| ServeError::Workflows { path: config.workflows.clone(), source })?;
+        let kept = data.join(KEPT_WORKFLOWS);
+        let catalog =
+            WorkflowFolder::with_receivers(&config.workflows, Some(capabilities.clone()), receivers, Some(kept))
+                .map_err(|source| ServeError::Workflows { path: config.workflows.clone(), source })?;
         let (objects, local) = open_objects(config, &clock).await?;
         let mut s3 = None;
         if let Some(local) = &local {
@@ -393,7 +397,7 @@ impl Parts {
 async fn follow(catalog: Arc<WorkflowFolder>, local: Option<LocalBuckets>, stop: CancellationToken) {
     let mut seen = catalog.active();
     while pause(LOOK, &stop).await {
-        if let Err(error) = catalog.reload() {
+        if let Err(error) = catalog.look() {
             tracing::warn!(%error, "cannot read the folder of workflows");
             continue;
         }

@@ -13,7 +13,15 @@ use crate::yaml::{Diagnostic, Sink, Span};
 pub struct SourceFile {
     /// Its name, as diagnostics say it.
     pub name: String,
-    text: Result<String, String>,
+    text: Result<String, Unreadable>,
+}
+
+/// Why a file could not be read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Unreadable {
+    reason: String,
+    /// Whether it is the file that is wrong, and not the way to it.
+    is_content: bool,
 }
 
 impl SourceFile {
@@ -21,16 +29,28 @@ impl SourceFile {
     #[must_use]
     pub fn read(path: &Path) -> Self {
         let text = std::fs::read_to_string(path).map_err(|error| match error.kind() {
-            io::ErrorKind::InvalidData => "it is not text in UTF-8".to_owned(),
-            _ => error.to_string(),
+            io::ErrorKind::InvalidData => Unreadable { reason: "it is not text in UTF-8".to_owned(), is_content: true },
+            _ => Unreadable { reason: error.to_string(), is_content: false },
         });
         Self { name: path.display().to_string(), text }
+    }
+
+    /// A file whose text is known.
+    #[must_use]
+    pub(super) const fn of(name: String, text: String) -> Self {
+        Self { name, text: Ok(text) }
+    }
+
+    /// Why it cannot be reached; nothing where its bytes were read, whatever they are.
+    #[must_use]
+    pub(super) fn out_of_reach(&self) -> Option<&str> {
+        self.text.as_ref().err().filter(|error| !error.is_content).map(|error| error.reason.as_str())
     }
 
     /// Its text; empty where it cannot be read.
     #[must_use]
     pub fn text(&self) -> &str {
-        self.text.as_deref().unwrap_or_default()
+        self.text.as_ref().map_or("", String::as_str)
     }
 
     /// What a workflow file turns out to be, with these templates and, where that is known, what is `installed`.
@@ -46,7 +66,7 @@ impl SourceFile {
     fn unreadable(&self) -> Vec<Diagnostic> {
         let mut sink = Sink::new(&self.name, "");
         if let Err(error) = &self.text {
-            sink.error("WF0005", Span::default(), format!("the file cannot be read: {error}"));
+            sink.error("WF0005", Span::default(), format!("the file cannot be read: {}", error.reason));
         }
         sink.finish()
     }
@@ -55,20 +75,17 @@ impl SourceFile {
 /// The templates that stand in `files`, and all that is wrong with them.
 #[must_use]
 pub fn load_templates(files: &[SourceFile]) -> (Templates, Vec<Diagnostic>) {
-    let texts: Vec<_> = files.iter().map(|file| (file.name.as_str(), file.text.as_deref().ok())).collect();
+    let texts: Vec<_> =
+        files.iter().map(|file| (file.name.as_str(), file.text.as_ref().ok().map(String::as_str))).collect();
     let (templates, found) = Templates::load(&texts);
     (templates, files.iter().flat_map(SourceFile::unreadable).chain(found).collect())
 }
 
-/// The YAML files of a folder, in order of their names; none where it does not exist.
+/// The YAML files of a folder, in order of their names. Hidden files, and what editors leave beside a file, do not count.
 pub fn yaml_files(folder: &Path) -> io::Result<Vec<PathBuf>> {
-    let entries = match std::fs::read_dir(folder) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
-        other => other?,
-    };
-    let mut files: Vec<PathBuf> = entries
+    let mut files: Vec<PathBuf> = std::fs::read_dir(folder)?
         .map(|entry| entry.map(|e| e.path()))
-        .filter(|path| path.as_ref().is_ok_and(|p| is_yaml(p)))
+        .filter(|path| path.as_ref().is_ok_and(|p| is_yaml(p) && !is_aside(p)))
         .collect::<Result<_, _>>()?;
     files.sort();
     Ok(files)
@@ -79,11 +96,21 @@ pub fn template_files(folder: &Path) -> io::Result<Vec<SourceFile>> {
     let own = folder.join("templates");
     let beside = folder.parent().map(|parent| parent.join("templates"));
     let folder = if own.is_dir() { Some(own) } else { beside };
-    let Some(folder) = folder else { return Ok(Vec::new()) };
-    Ok(yaml_files(&folder)?.iter().map(|path| SourceFile::read(path)).collect())
+    match folder.map(|folder| yaml_files(&folder)) {
+        None => Ok(Vec::new()),
+        Some(Err(error)) if error.kind() == io::ErrorKind::NotFound => Ok(Vec::new()),
+        Some(files) => Ok(files?.iter().map(|path| SourceFile::read(path)).collect()),
+    }
 }
 
 /// Whether a file name is one of YAML.
 fn is_yaml(path: &Path) -> bool {
     path.extension().is_some_and(|ext| ext.eq_ignore_ascii_case("yaml") || ext.eq_ignore_ascii_case("yml"))
+}
+
+/// Whether a file is hidden, or what an editor keeps beside the one that it edits: a lock, a swap file, a backup.
+fn is_aside(path: &Path) -> bool {
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    let stem = path.file_stem().unwrap_or_default().to_string_lossy();
+    name.starts_with(['.', '~', '#']) || stem.ends_with('~')
 }

@@ -27,6 +27,8 @@ const VISIBILITY: Duration = Duration::from_secs(30);
 const FIRST_WAIT: Duration = Duration::from_millis(500);
 /// Longest wait.
 const LONGEST_WAIT: Duration = Duration::from_secs(30);
+/// How often it is looked whether there is a workflow by now.
+const NO_WORKFLOW: Duration = Duration::from_secs(1);
 /// How often deleting is tried before the messages are left to come again (as duplicates).
 const DELETE_TRIES: u32 = 3;
 
@@ -75,7 +77,23 @@ impl Consumer {
     /// Takes messages until told to stop; what is being worked on is finished.
     pub async fn run(&self, stop: CancellationToken) {
         let mut wait = FIRST_WAIT;
+        let mut idle = false;
         loop {
+            if self.intake.catalog.active().is_empty() {
+                if !idle {
+                    tracing::warn!(
+                        code = "EVT0006",
+                        queue = self.settings.queue_url,
+                        "there is no workflow: messages stay in the queue until there is one"
+                    );
+                }
+                idle = true;
+                if stop.run_until_cancelled(tokio::time::sleep(NO_WORKFLOW)).await.is_none() {
+                    return;
+                }
+                continue;
+            }
+            idle = false;
             let received = tokio::select! {
                 () = stop.cancelled() => return,
                 received = self.receive() => received,

@@ -1,6 +1,7 @@
 //! Several workflows looked at together.
 
 use std::collections::BTreeSet;
+use std::path::Path;
 
 use petgraph::algo::tarjan_scc;
 use petgraph::graph::DiGraph;
@@ -16,12 +17,11 @@ pub fn check_set(workflows: &[&Workflow]) -> Vec<Diagnostic> {
     let active: Vec<_> =
         workflows.iter().filter(|w| w.enabled).filter_map(|&w| Some((w, w.trigger.as_ref()?))).collect();
     let mut diagnostics = Vec::new();
-    for (index, workflow) in workflows.iter().enumerate() {
-        let Some(first) = workflows[..index].iter().find(|first| first.name == workflow.name) else { continue };
-        let message = format!("another workflow is called `{}` too, and only that one is active", workflow.name);
-        let mut diagnostic = Diagnostic::at(Severity::Error, "WF0307", &workflow.file, workflow.place, message);
-        diagnostic.hint(format!("it is at {}:{}:{}", first.file, first.place.line, first.place.column));
-        diagnostics.push(diagnostic);
+    for workflow in workflows {
+        let others = workflows.iter().copied().filter(|other| other.name == workflow.name);
+        if let Some(first) = holder(others).filter(|first| !std::ptr::eq(*first, *workflow)) {
+            diagnostics.push(same_name(workflow, first));
+        }
     }
     for (index, (one, trigger)) in active.iter().enumerate() {
         for (other, others) in &active[..index] {
@@ -36,6 +36,30 @@ pub fn check_set(workflows: &[&Workflow]) -> Vec<Diagnostic> {
     }
     diagnostics.extend(circles(&active));
     diagnostics
+}
+
+/// The one of several workflows of one name that has it where none had it before: that whose file is called like the
+/// workflow, else the first.
+pub fn holder<'a>(workflows: impl Iterator<Item = &'a Workflow>) -> Option<&'a Workflow> {
+    let is_called_otherwise = |workflow: &&Workflow| {
+        Path::new(&workflow.file).file_stem().is_none_or(|stem| stem.to_str() != Some(&workflow.name))
+    };
+    workflows.min_by_key(is_called_otherwise)
+}
+
+/// That `workflow` has the name of `first`, which is active.
+#[must_use]
+pub fn same_name(workflow: &Workflow, first: &Workflow) -> Diagnostic {
+    let message = format!(
+        "the workflow in {} is called `{}` too, and that one is active: this file is not used",
+        first.file, workflow.name
+    );
+    let mut diagnostic = Diagnostic::at(Severity::Error, "WF0307", &workflow.file, workflow.place, message);
+    diagnostic.hint(format!(
+        "the active one is at {}:{}:{}; give this one another name, or remove one of the two files",
+        first.file, first.place.line, first.place.column
+    ));
+    diagnostic
 }
 
 fn overlap(one: &Trigger, other: &Trigger) -> bool {

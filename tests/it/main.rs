@@ -9,6 +9,7 @@
 )]
 
 mod api;
+mod away;
 mod cli;
 mod control;
 mod corpus;

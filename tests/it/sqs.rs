@@ -272,3 +272,19 @@ async fn a_missing_bucket_and_a_message_of_no_shape_block_nobody() {
     fleet.until_no_message_waits().await;
     assert_eq!(daemon.end(), Some(0));
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn field_fault_airflow_42111_messages_stay_while_there_is_no_workflow() {
+    let Some(fleet) = Fleet::new("nowf").await else { return };
+    let (file, aside) = (fleet.folder.path().join("workflows/fleet.yaml"), fleet.folder.path().join("aside"));
+    std::fs::rename(&file, &aside).unwrap();
+    fleet.put(&tiny(), "in/tiny.mp4").await;
+    let daemon = fleet.start();
+    // Comes after the daemon began to look, and has to be announced as well.
+    fleet.put(&tiny(), "in/again.mp4").await;
+    std::fs::rename(&aside, &file).unwrap();
+    let ended = daemon.ended(2);
+    assert!(ended.iter().all(|execution| execution["state"] == "succeeded"), "{ended:#?}");
+    fleet.until_no_message_waits().await;
+    assert_eq!(daemon.end(), Some(0));
+}

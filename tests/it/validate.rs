@@ -101,7 +101,7 @@ fn two_workflows_of_one_name_are_told_with_both_places() {
     let folder = folder("h264-360p");
     let text = std::fs::read_to_string(folder.path().join("workflows/one.yaml")).unwrap();
     std::fs::write(folder.path().join("workflows/again.yaml"), text.replace("*.one", "*.other")).unwrap();
-    assert_eq!(validated(folder.path()), ["WF0307 workflows/one.yaml:2"]);
+    assert_eq!(validated(folder.path()), ["WF0307 workflows/again.yaml:2"]);
     let result = reelmill_in(folder.path(), &["validate", "workflows"]);
     let text = String::from_utf8(result.stderr).unwrap();
     assert!(text.contains("workflows/again.yaml:2:7") && text.contains("workflows/one.yaml:2:7"), "{text}");

@@ -1,0 +1,274 @@
+//! Which files of the workflow folder count: those that are there, and those that may only be out of sight.
+//!
+//! A mount that is missing and a sync that failed look like a folder whose files were removed. So a folder that cannot be
+//! read, or that lost all its files at once, keeps the last good set until it is back; a single file that is missing is
+//! believed to be removed when it is missing in two looks in succession.
+//!
+//! **Invariant**: judging is pure; the set is kept on disk ([`Memory`]) as it was when it was last good, so that a start
+//! without the folder goes on with it.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+
+use super::source::{SourceFile, template_files, yaml_files};
+
+/// Looks for which a missing file still counts.
+const PATIENCE: u32 = 1;
+/// The same after the folder was away: a sync may bring its files back one by one.
+const PATIENCE_AFTER_AWAY: u32 = 30;
+
+/// The files of a workflow folder as they were read.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Files {
+    /// Custom templates.
+    pub(super) templates: Vec<SourceFile>,
+    /// Workflow files by path.
+    pub(super) workflows: BTreeMap<PathBuf, SourceFile>,
+}
+
+impl Files {
+    /// Reads `folder`.
+    pub(super) fn read(folder: &Path) -> io::Result<Self> {
+        let workflows = yaml_files(folder)?.into_iter().map(|path| (path.clone(), SourceFile::read(&path)));
+        Ok(Self { templates: template_files(folder)?, workflows: workflows.collect() })
+    }
+
+    fn any_readable(&self) -> bool {
+        self.workflows.values().any(|file| file.out_of_reach().is_none())
+    }
+}
+
+/// Why a look is taken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Look {
+    /// The daemon starts: what was removed meanwhile is gone, unless that is everything.
+    First,
+    /// Time has passed since the last look.
+    Regular,
+    /// Somebody asked: what is there counts, and nothing is believed to be gone.
+    Asked,
+}
+
+/// What was seen of the folder, from look to look.
+#[derive(Debug, Default)]
+pub(super) struct Watcher {
+    /// Looks in succession for which a file has been missing.
+    missing: BTreeMap<PathBuf, u32>,
+    /// Whether the last change was the removal of a single file.
+    shrinking: bool,
+    /// Whether the folder was away, and some of its files are still missing.
+    returning: bool,
+    /// Why the folder cannot be believed, where that is so.
+    pub(super) away: Option<String>,
+}
+
+impl Watcher {
+    /// Files that count though they are missing.
+    pub(super) fn missing(&self) -> BTreeSet<PathBuf> {
+        self.missing.keys().cloned().collect()
+    }
+
+    /// The files that count, where those of `before` counted until now.
+    ///
+    /// # Errors
+    /// The folder cannot be read, and nothing is known of it.
+    pub(super) fn judge(&mut self, before: &Files, found: io::Result<Files>, look: Look) -> io::Result<Files> {
+        let known = before.any_readable();
+        let mut found = match found {
+            Ok(found) => found,
+            Err(error) if known => return Ok(self.keep(before, format!("it cannot be read: {error}"))),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Files::default(),
+            Err(error) => return Err(error),
+        };
+        let patience = match (look, self.returning) {
+            (Look::First, _) => 0,
+            (_, true) => PATIENCE_AFTER_AWAY,
+            (_, false) => PATIENCE,
+        };
+        let absent = before.workflows.keys().filter(|path| !found.workflows.contains_key(*path));
+        let counted: BTreeMap<PathBuf, u32> = absent
+            .map(|path| {
+                let looks = self.missing.get(path).copied().unwrap_or(0);
+                (path.clone(), looks + u32::from(look != Look::Asked))
+            })
+            .collect();
+        let gone = counted.values().filter(|looks| **looks > patience).count();
+        let grown = found.workflows.keys().any(|path| !before.workflows.contains_key(path));
+        let shrinking = !grown && (gone == 1 || gone == 0 && self.shrinking);
+        let left = if look == Look::First { before.workflows.len() } else { before.workflows.len() - gone };
+        let one_by_one = left == 1 && shrinking && found.workflows.is_empty() && look != Look::First;
+        if known && left > 0 && !found.any_readable() && !one_by_one {
+            return Ok(self.keep(before, lost(&found, before.workflows.len())));
+        }
+        self.missing = counted.into_iter().filter(|(_, looks)| *looks <= patience).collect();
+        self.returning &= !self.missing.is_empty();
+        (self.shrinking, self.away) = (shrinking, None);
+        let pending = self.missing.keys().filter_map(|path| before.workflows.get_key_value(path));
+        found.workflows.extend(pending.map(|(path, file)| (path.clone(), file.clone())));
+        Ok(found)
+    }
+
+    fn keep(&mut self, before: &Files, why: String) -> Files {
+        self.missing.clear();
+        (self.returning, self.shrinking, self.away) = (true, false, Some(why));
+        before.clone()
+    }
+}
+
+/// Why a folder in which nothing can be read is not believed.
+fn lost(found: &Files, before: usize) -> String {
+    match found.workflows.values().find_map(SourceFile::out_of_reach) {
+        Some(error) => format!("none of its files can be read any more: {error}"),
+        None if before == 1 => "its only workflow file is gone".to_owned(),
+        None => format!("all {before} workflow files are gone at once"),
+    }
+}
+
+/// Where the last good set is kept over restarts: a file in the data folder.
+#[derive(Debug)]
+pub(super) struct Memory {
+    file: PathBuf,
+    folder: PathBuf,
+    saved: bool,
+}
+
+/// What it holds: texts of definitions.
+#[derive(Debug, Serialize, Deserialize)]
+struct Remembered {
+    /// The folder that they are of.
+    folder: PathBuf,
+    /// Templates: name of the file, text.
+    templates: Vec<(String, String)>,
+    /// Last good version of each workflow file: path, text.
+    workflows: Vec<(PathBuf, String)>,
+}
+
+impl Memory {
+    /// Of `folder`, in `file`.
+    pub(super) fn new(file: PathBuf, folder: &Path) -> Self {
+        let folder = std::path::absolute(folder).unwrap_or_else(|_| folder.to_owned());
+        Self { file, folder, saved: false }
+    }
+
+    /// Where it is.
+    pub(super) fn file(&self) -> &Path {
+        &self.file
+    }
+
+    /// What was kept of this folder; nothing where there is nothing, or nothing that can be read.
+    pub(super) fn load(&mut self) -> Option<Files> {
+        let bytes = std::fs::read(&self.file).ok()?;
+        let kept: Remembered = serde_json::from_slice(&bytes).ok()?;
+        if kept.folder != self.folder {
+            return None;
+        }
+        self.saved = true;
+        let templates = kept.templates.into_iter().map(|(name, text)| SourceFile::of(name, text)).collect();
+        let file = |(path, text): (PathBuf, String)| (path.clone(), SourceFile::of(path.display().to_string(), text));
+        Some(Files { templates, workflows: kept.workflows.into_iter().map(file).collect() })
+    }
+
+    /// Whether somebody removed what was kept: there shall be no workflows.
+    pub(super) fn is_forgotten(&self) -> bool {
+        self.saved && matches!(self.file.try_exists(), Ok(false))
+    }
+
+    /// Keeps texts of templates and workflows; without workflows nothing is kept.
+    pub(super) fn save(&mut self, templates: &[SourceFile], workflows: Vec<(PathBuf, String)>) {
+        let templates = templates.iter().filter(|file| file.out_of_reach().is_none());
+        let kept = Remembered {
+            folder: self.folder.clone(),
+            templates: templates.map(|file| (file.name.clone(), file.text().to_owned())).collect(),
+            workflows,
+        };
+        match self.write(&kept) {
+            Ok(saved) => self.saved = saved,
+            Err(error) => tracing::warn!(
+                file = %self.file.display(), %error,
+                "cannot keep the last good workflows; a start without their folder would not know them"
+            ),
+        }
+    }
+
+    fn write(&self, kept: &Remembered) -> io::Result<bool> {
+        if kept.workflows.is_empty() {
+            return match std::fs::remove_file(&self.file) {
+                Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+                _ => Ok(false),
+            };
+        }
+        let part = self.file.with_extension("part");
+        let mut file = std::fs::File::create(&part)?;
+        file.write_all(&serde_json::to_vec(kept)?)?;
+        file.sync_all()?;
+        std::fs::rename(&part, &self.file)?;
+        Ok(true)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn files(names: &[&str]) -> Files {
+        let file = |name: &&str| (PathBuf::from(name), SourceFile::of((*name).to_owned(), format!("name: {name}")));
+        Files { templates: Vec::new(), workflows: names.iter().map(file).collect() }
+    }
+
+    /// Looks at one folder after the other; answers what counts after each, and whether the folder is away.
+    fn looks(folders: &[&[&str]]) -> Vec<(Vec<String>, bool)> {
+        let mut watcher = Watcher::default();
+        let mut before = Files::default();
+        let look = |folder: &&[&str]| {
+            before = watcher.judge(&before, Ok(files(folder)), Look::Regular).unwrap();
+            let names = before.workflows.keys().map(|path| path.display().to_string());
+            (names.collect(), watcher.away.is_some())
+        };
+        folders.iter().map(look).collect()
+    }
+
+    fn last(folders: &[&[&str]]) -> (String, bool) {
+        let (names, away) = looks(folders).pop().unwrap();
+        (names.join(" "), away)
+    }
+
+    #[test]
+    fn one_by_one_is_removed_and_all_at_once_is_kept() {
+        assert_eq!(last(&[&["a", "b"], &["b"]]), ("a b".into(), false), "missing once may be a file being replaced");
+        assert_eq!(last(&[&["a", "b"], &["b"], &["b"]]), ("b".into(), false));
+        assert_eq!(last(&[&["a", "b"], &["b"], &["b"], &[], &[]]), (String::new(), false));
+        assert_eq!(last(&[&["a", "b", "c"], &["b", "c"], &["c"], &[], &[]]), (String::new(), false));
+        assert_eq!(last(&[&["a", "b"], &[], &[], &[]]), ("a b".into(), true));
+        assert_eq!(last(&[&["a"], &[], &[], &[]]), ("a".into(), true));
+        assert_eq!(last(&[&["a", "b", "c", "d"], &["a", "b"], &[], &[]]), ("a b c d".into(), true), "seen in between");
+        assert_eq!(last(&[&["a", "b"], &["b"], &["b"], &["b", "c"], &[], &[]]), ("b c".into(), true));
+    }
+
+    #[test]
+    fn what_comes_back_slowly_is_not_taken_away_meanwhile() {
+        let mut folders: Vec<&[&str]> = vec![&["a", "b"], &[], &[]];
+        folders.extend([["a"].as_slice(); 10]);
+        assert_eq!(last(&folders), ("a b".into(), false));
+        folders.extend([["a"].as_slice(); 30]);
+        assert_eq!(last(&folders), ("a".into(), false), "and what does not come back goes at last");
+    }
+
+    #[test]
+    fn a_start_knows_what_was_there_before() {
+        let judge = |found: io::Result<Files>| {
+            let mut watcher = Watcher::default();
+            let judged = watcher.judge(&files(&["a", "b"]), found, Look::First).unwrap();
+            (judged.workflows.len(), watcher.away.is_some())
+        };
+        assert_eq!(judge(Ok(files(&["b"]))), (1, false), "what was removed meanwhile is gone at once");
+        assert_eq!(judge(Ok(files(&[]))), (2, true));
+        assert_eq!(judge(Err(io::ErrorKind::NotFound.into())), (2, true));
+        let mut newcomer = Watcher::default();
+        let nothing = newcomer.judge(&Files::default(), Err(io::ErrorKind::NotFound.into()), Look::First).unwrap();
+        assert!(nothing.workflows.is_empty() && newcomer.away.is_none());
+        assert!(newcomer.judge(&Files::default(), Err(io::ErrorKind::PermissionDenied.into()), Look::First).is_err());
+    }
+}
