@@ -12,6 +12,7 @@ pub mod daemon;
 pub mod engine;
 pub mod http;
 pub mod intake;
+pub mod lock;
 pub mod model;
 pub mod notify;
 pub mod objects;

@@ -141,9 +141,10 @@ impl From<ServeError> for CliError {
             ServeError::Store(error) => error.into(),
             ServeError::Objects(error) => error.into(),
             ServeError::Worker(error) => error.into(),
-            ServeError::Listen { .. } | ServeError::Workflows { .. } | ServeError::Ended { .. } => {
-                Self::coded(Exit::Storage, &error)
-            }
+            ServeError::Listen { .. }
+            | ServeError::Locked(_)
+            | ServeError::Workflows { .. }
+            | ServeError::Ended { .. } => Self::coded(Exit::Storage, &error),
         }
     }
 }

@@ -155,6 +155,7 @@ fn introduce(daemon: &Daemon, data: &Path, output: Output) -> Result<(), CliErro
             "api": api,
             "s3_endpoint": endpoint,
             "data": data,
+            "pid": running.pid,
             "libavcodec": daemon.capabilities.libavcodec,
             "encoders": daemon.capabilities.encoders,
             "reclaimed": daemon.reclaimed,

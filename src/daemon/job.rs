@@ -16,14 +16,15 @@ use crate::engine::ActivityState;
 use crate::model::media::MediaInfo;
 use crate::model::plan::ActivityKind;
 use crate::model::work::Report;
-use crate::model::{Failure, InputObject, ObjectLocation, OutputObject};
+use crate::model::{Class, Failure, InputObject, ObjectLocation, OutputObject};
 use crate::objects::{ObjectError, Revision, SharedObjects};
 use crate::store::Claim;
 use crate::worker::WorkerError;
-use crate::worker::admission::{self, Need};
+use crate::worker::admission::{self, Admitted, Need};
 use crate::worker::input::{Input, InputBytes, RangeRead, ReadError};
+use crate::worker::scratch::Scratch;
 use crate::worker::supervisor::{Assignment, Limits, Word, all_or_nothing, run as supervise};
-use crate::workflow::{ResolveContext, ResolvedInput, resolve};
+use crate::workflow::{ResolveContext, Resolved, ResolvedInput, resolve};
 
 /// What an attempt achieved.
 #[derive(Clone, Debug)]
@@ -61,8 +62,26 @@ pub(super) async fn run(
         admitted = host.admission.admit(activity.kind.as_str(), need) => admitted,
         () = stop.cancelled() => return Err(Failure::from(&WorkerError::Stopped)),
     };
-    let peak_memory = Arc::new(AtomicU64::new(0));
     let scratch = host.scratch.create(claim.job, claim.attempt).map_err(|error| Failure::from(&error))?;
+    let made = make(host, claim, &resolved, inputs, &scratch, (words, stop, hold), admitted).await;
+    match (made, scratch.check()) {
+        (Err(failure), Err(gone)) if failure.class != Class::Cancelled => Err(Failure::from(&gone).caused_by(&failure)),
+        (made, _) => made,
+    }
+}
+
+/// Makes what the job is to make in its scratch folder, and publishes it.
+async fn make(
+    host: &Host,
+    claim: &Claim,
+    resolved: &Resolved,
+    inputs: Vec<Input>,
+    scratch: &Scratch,
+    (words, stop, hold): (mpsc::Sender<Word>, &CancellationToken, &Hold),
+    admitted: Admitted,
+) -> Result<Done, Failure> {
+    let activity = &claim.plan.graph[NodeIndex::new(claim.activity)];
+    let peak_memory = Arc::new(AtomicU64::new(0));
     let assignment = Assignment {
         inputs,
         scratch: scratch.path(),
@@ -84,13 +103,13 @@ pub(super) async fn run(
             let result = resolved.answer.of(&info)?;
             let outputs = match files.as_slice() {
                 [] => Vec::new(),
-                _ => publish::publish(host, claim, scratch.path(), &resolved, files, hold).await?,
+                _ => publish::publish(host, claim, scratch.path(), resolved, files, hold).await?,
             };
             Ok(Done { result, outputs })
         }
         Report::Outputs(produced) => {
             let files = produced.into_iter().flatten().flat_map(|output| output.files).collect();
-            let outputs = publish::publish(host, claim, scratch.path(), &resolved, files, hold).await?;
+            let outputs = publish::publish(host, claim, scratch.path(), resolved, files, hold).await?;
             Ok(Done { result: Value::Null, outputs })
         }
     }
@@ -155,6 +174,6 @@ impl RangeRead for Far {
         self.objects
             .read(&self.object.location, Revision::of(&self.object), range)
             .await
-            .map_err(|error| ReadError::new(Failure::from(error).to_string()))
+            .map_err(|error| ReadError::new(Failure::from(error)))
     }
 }

@@ -63,6 +63,8 @@ pub struct Host {
     pub lease: Duration,
     /// A job without progress for so long is stopped.
     pub stall: Duration,
+    /// How long a job waits for storage, network or database that is away.
+    pub patience: Duration,
     /// What a stopped job has between the request to end and the kill.
     pub grace: Duration,
 }

@@ -1,6 +1,6 @@
 //! A long-running daemon: from its configuration to its end.
 //!
-//! Start: open the store, take back what an earlier life left, listen, then work. End: claim no more and finish what
+//! Start: open the store, lock the folders, listen, take back what an earlier life left, then work. End: claim no more and finish what
 //! runs for as long as `worker.drain` says; what runs longer is stopped and handed back.
 //!
 //! **Invariant**: whoever asks is answered until no job runs any more. What is submitted or uploaded during a drain is in
@@ -26,6 +26,7 @@ use crate::config::{
 };
 use crate::intake::backlog::Backlog;
 use crate::intake::{Catalog, Intake, sqs};
+use crate::lock::{FolderLocks, LockError};
 use crate::model::{Capabilities, Clock, RandomIds, SystemClock};
 use crate::notify::{self, Patience, Senders, SnsSender, SqsSender, WebhookOptions, WebhookSender};
 use crate::objects::aws::AwsOptions;
@@ -77,6 +78,9 @@ pub enum ServeError {
     /// Workers.
     #[error(transparent)]
     Worker(#[from] WorkerError),
+    /// A folder.
+    #[error(transparent)]
+    Locked(#[from] LockError),
     /// An address.
     #[error("CLI0011: cannot listen on {address} for the {what}")]
     Listen {
@@ -124,6 +128,7 @@ pub struct Daemon {
     pub capabilities: Capabilities,
     /// Jobs taken back from an earlier life.
     pub reclaimed: u32,
+    locks: FolderLocks,
 }
 
 struct S3Endpoint {
@@ -137,7 +142,15 @@ impl Daemon {
     /// Opens and binds everything that `config` names.
     pub async fn start(config: &Config, worker: PathBuf, data: &Path, key_file: &Path) -> Result<Self, ServeError> {
         config.check()?;
+        // A store of one daemon is locked by being opened.
         let store = open_store(&config.store_target()?).await?;
+        let locks = lock(config, data)?;
+        // Before anything is swept or taken back: a daemon that cannot listen has changed nothing.
+        let api = listen(config.api.listen, "API").await?;
+        let s3 = match (&config.objects, config.s3_endpoint) {
+            (ObjectsConfig::Local(_), Some(address)) => Some(listen(address, "S3 endpoint").await?),
+            _ => None,
+        };
         for (queue, &QueueConfig { concurrency, .. }) in &config.queues {
             store.set_queue(queue, QueueChange { concurrency, paused: None }).await?;
         }
@@ -154,15 +167,10 @@ impl Daemon {
             WorkflowFolder::with_receivers(&config.workflows, Some(capabilities.clone()), receivers, Some(kept))
                 .map_err(|source| ServeError::Workflows { path: config.workflows.clone(), source })?;
         let (objects, local) = open_objects(config, &clock).await?;
-        let mut s3 = None;
         if let Some(local) = &local {
             make_buckets(local, &catalog).await?;
-            if let Some(address) = config.s3_endpoint {
-                s3 = Some(listen(address, "S3 endpoint").await?);
-            }
         }
         let scratch = ScratchRoot::open(&config.worker.scratch)?;
-        let api = listen(config.api.listen, "API").await?;
         let reclaimed = store.reclaim_all(clock.now()).await?;
         let events = config.events.iter().map(|EventsConfig::Sqs(sqs)| sqs.clone()).collect();
         // Last: a new key pair is shown once, by a daemon that has started.
@@ -186,6 +194,7 @@ impl Daemon {
             threads: 0,
             lease: config.worker.lease,
             stall: config.worker.stall,
+            patience: config.worker.infrastructure_wait,
             grace: config.worker.grace,
         };
         let catalog = Arc::new(catalog);
@@ -215,6 +224,7 @@ impl Daemon {
             events,
             capabilities,
             reclaimed,
+            locks,
         })
     }
 
@@ -273,6 +283,7 @@ impl Daemon {
             api: listener,
             s3,
             events,
+            locks: _locks,
             ..
         } = self;
         let intake = Intake {
@@ -420,6 +431,17 @@ impl S3Endpoint {
         let (keys, new_keys) = KeyPair::load_or_create(key_file)?;
         Ok(Self { listener, keys, new_keys })
     }
+}
+
+/// Locks every folder that `config` gives to this daemon alone.
+fn lock(config: &Config, data: &Path) -> Result<FolderLocks, LockError> {
+    let mut locks = FolderLocks::default();
+    locks.take("data folder", data)?;
+    locks.take("scratch folder", &config.worker.scratch)?;
+    if let ObjectsConfig::Local(root) = &config.objects {
+        locks.take("folder of local buckets", root)?;
+    }
+    Ok(locks)
 }
 
 async fn open_store(target: &StoreTarget) -> Result<SharedStore, StoreError> {

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use crate::model::failure::KILLED_WORKER;
+use crate::model::failure::{KILLED_WORKER, STALLED};
 use crate::model::{Blame, Class, Failure};
 
 /// Why a worker gave no report.
@@ -60,6 +60,12 @@ pub enum WorkerError {
     /// It said something that no worker says.
     #[error("the worker broke the protocol: {0}")]
     Protocol(String),
+    /// Somebody took the scratch folder away, or files in it.
+    #[error("{path} vanished from the scratch folder while the job ran")]
+    ScratchGone {
+        /// What vanished.
+        path: PathBuf,
+    },
     /// The scratch folder cannot be made.
     #[error("cannot make the scratch folder {path}")]
     Scratch {
@@ -81,11 +87,12 @@ impl WorkerError {
             Self::Handover(_) => "WORKER0003",
             Self::Crashed { .. } => KILLED_WORKER,
             Self::TimedOut { .. } => "WORKER0005",
-            Self::Stalled { .. } => "WORKER0006",
+            Self::Stalled { .. } => STALLED,
             Self::Stopped => "WORKER0007",
             Self::Protocol(_) => "WORKER0008",
             Self::Scratch { .. } => "WORKER0009",
             Self::Stillborn { .. } => "WORKER0014",
+            Self::ScratchGone { .. } => "WORKER0015",
         }
     }
 }
@@ -97,6 +104,7 @@ impl From<&WorkerError> for Failure {
             | WorkerError::Stillborn { .. }
             | WorkerError::Handover(_)
             | WorkerError::Scratch { .. }
+            | WorkerError::ScratchGone { .. }
             | WorkerError::Stalled { .. } => (Class::Retry, Blame::Infrastructure),
             WorkerError::Handshake { .. } => (Class::Fatal, Blame::Infrastructure),
             WorkerError::Crashed { .. } | WorkerError::Protocol(_) => (Class::Retry, Blame::Bug),

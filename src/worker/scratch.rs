@@ -4,7 +4,7 @@
 //! start, and nothing else is touched.
 
 use std::fs;
-use std::os::unix::fs::DirBuilderExt;
+use std::os::unix::fs::{DirBuilderExt, MetadataExt};
 use std::path::{Path, PathBuf};
 
 use super::WorkerError;
@@ -50,8 +50,10 @@ impl ScratchRoot {
         if path.exists() {
             fs::remove_dir_all(&path).map_err(error)?;
         }
-        fs::DirBuilder::new().mode(0o700).create(&path).map_err(error)?;
-        Ok(Scratch(path))
+        // The root may have vanished with whoever cleans up temporary folders.
+        fs::DirBuilder::new().mode(0o700).recursive(true).create(&path).map_err(error)?;
+        let number = fs::metadata(&path).map_err(error)?.ino();
+        Ok(Scratch { path, number })
     }
 }
 
@@ -62,20 +64,36 @@ fn is_attempt(name: &str) -> bool {
 
 /// The scratch folder of one attempt; dropping it removes it.
 #[derive(Debug)]
-pub struct Scratch(PathBuf);
+pub struct Scratch {
+    path: PathBuf,
+    /// Its inode.
+    number: u64,
+}
 
 impl Scratch {
     /// The folder.
     #[must_use]
     pub fn path(&self) -> &Path {
-        &self.0
+        &self.path
+    }
+
+    /// An error where the folder has vanished since it was made: whatever failed then failed for that.
+    pub fn check(&self) -> Result<(), WorkerError> {
+        match fs::metadata(&self.path) {
+            Ok(metadata) if metadata.ino() == self.number => Ok(()),
+            _ => Err(WorkerError::ScratchGone { path: self.path.clone() }),
+        }
     }
 }
 
 impl Drop for Scratch {
     fn drop(&mut self) {
-        if let Err(error) = fs::remove_dir_all(&self.0) {
-            tracing::warn!(path = %self.0.display(), %error, "cannot remove a scratch folder; it goes at the next start");
+        match fs::remove_dir_all(&self.path) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+                let path = self.path.display();
+                tracing::warn!(%path, %error, "cannot remove a scratch folder; it goes at the next start");
+            }
+            _ => {}
         }
     }
 }

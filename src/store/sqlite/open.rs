@@ -35,9 +35,7 @@ const BUSY: Duration = Duration::from_secs(10);
 
 /// Locks the database for this process. The lock goes with the file, also when the process is killed.
 pub(super) fn lock(database: &Path) -> Result<File, StoreError> {
-    let mut path = database.as_os_str().to_owned();
-    path.push(".lock");
-    let path = PathBuf::from(path);
+    let path = lock_path(database);
     let file = OpenOptions::new()
         .create(true)
         .truncate(false)
@@ -46,9 +44,22 @@ pub(super) fn lock(database: &Path) -> Result<File, StoreError> {
         .map_err(|source| cannot_open(&path, source))?;
     match file.try_lock() {
         Ok(()) => Ok(file),
-        Err(TryLockError::WouldBlock) => Err(StoreError::InUse { path: database.display().to_string() }),
+        Err(TryLockError::WouldBlock) => {
+            Err(StoreError::InUse { path: database.display().to_string(), holder: crate::lock::holder(&file) })
+        }
         Err(TryLockError::Error(source)) => Err(cannot_open(&path, source)),
     }
+}
+
+/// The lock beside the file that `database` is, by whatever path that is reached.
+fn lock_path(database: &Path) -> PathBuf {
+    let real = database.canonicalize().or_else(|_| {
+        let folder = database.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        Ok::<_, std::io::Error>(folder.canonicalize()?.join(database.file_name().unwrap_or_default()))
+    });
+    let mut path = real.unwrap_or_else(|_| database.to_owned()).into_os_string();
+    path.push(".lock");
+    PathBuf::from(path)
 }
 
 /// The connection that writes, schema brought up to date; in memory where there is no path.

@@ -1,0 +1,138 @@
+//! Locks on what a daemon has for itself, taken before anything in it is touched, and who holds them.
+//!
+//! **Invariant**: a lock is on the folder itself, by whatever path it is reached, and goes with the process, also when that
+//! is killed. Commands beside a daemon take none.
+
+use std::fs::{File, OpenOptions, TryLockError};
+use std::io;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+
+/// Where a file system locks no folder, a file in it is locked.
+const LOCK_FILE: &str = ".reelmill.lock";
+
+/// Why a folder was not locked.
+#[derive(Debug, thiserror::Error)]
+pub enum LockError {
+    /// Another daemon has it.
+    #[error("CLI0023: the {what} {} is in use by {holder}; stop that, or give this daemon a {what} of its own", path.display())]
+    InUse {
+        /// What the folder is.
+        what: &'static str,
+        /// The folder.
+        path: PathBuf,
+        /// Who has it.
+        holder: String,
+    },
+    /// It cannot be made or opened.
+    #[error("CLI0024: cannot open the {what} {}", path.display())]
+    Open {
+        /// What the folder is.
+        what: &'static str,
+        /// The folder.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: io::Error,
+    },
+}
+
+/// Folders of this process; dropping it frees them.
+#[derive(Debug, Default)]
+pub struct FolderLocks(Vec<File>);
+
+impl FolderLocks {
+    /// Makes the folder where it is missing, and locks it. A folder that is locked already stays so.
+    pub fn take(&mut self, what: &'static str, path: &Path) -> Result<(), LockError> {
+        let failed = |source| LockError::Open { what, path: path.to_owned(), source };
+        std::fs::create_dir_all(path).map_err(failed)?;
+        let folder = File::open(path).map_err(failed)?;
+        let place = place(&folder).map_err(failed)?;
+        for held in &self.0 {
+            if self::place(held).map_err(failed)? == place {
+                return Ok(());
+            }
+        }
+        let locked = match folder.try_lock() {
+            Ok(()) => folder,
+            Err(TryLockError::WouldBlock) => return Err(in_use(what, path, &folder)),
+            // NFS locks files only.
+            Err(TryLockError::Error(_)) => lock_file(what, path)?,
+        };
+        self.0.push(locked);
+        Ok(())
+    }
+}
+
+fn lock_file(what: &'static str, path: &Path) -> Result<File, LockError> {
+    let failed = |source| LockError::Open { what, path: path.to_owned(), source };
+    let file = path.join(LOCK_FILE);
+    let file = OpenOptions::new().create(true).truncate(false).write(true).open(file).map_err(failed)?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(TryLockError::WouldBlock) => Err(in_use(what, path, &file)),
+        Err(TryLockError::Error(error)) => {
+            tracing::warn!(path = %path.display(), %error, "the file system has no locks: see that no other daemon uses it");
+            Ok(file)
+        }
+    }
+}
+
+fn in_use(what: &'static str, path: &Path, locked: &File) -> LockError {
+    LockError::InUse { what, path: path.to_owned(), holder: holder(locked) }
+}
+
+/// Device and number of the file.
+fn place(file: &File) -> io::Result<(u64, u64)> {
+    let metadata = file.metadata()?;
+    Ok((metadata.dev(), metadata.ino()))
+}
+
+/// Who has `file` locked, as far as the system says.
+#[must_use]
+pub fn holder(file: &File) -> String {
+    let locks = std::fs::read_to_string("/proc/locks").unwrap_or_default();
+    let pid = file.metadata().ok().and_then(|metadata| pid_of(&locks, metadata.ino()));
+    pid.map_or_else(|| "another daemon".to_owned(), |pid| format!("process {pid}"))
+}
+
+/// The process that locks the file with this number: `1: FLOCK  ADVISORY  WRITE 709 08:01:1048593 0 EOF`.
+fn pid_of(locks: &str, number: u64) -> Option<u32> {
+    locks.lines().find_map(|line| {
+        let mut words = line.split_whitespace().skip_while(|word| *word != "FLOCK").skip(3);
+        let (pid, file) = (words.next()?, words.next()?);
+        let (_, inode) = file.rsplit_once(':')?;
+        (inode.parse() == Ok(number)).then(|| pid.parse().ok()).flatten().filter(|pid| *pid > 0)
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn field_fault_two_daemons_a_folder_is_locked_once_by_whatever_path() {
+        let place = tempfile::tempdir().unwrap();
+        let (folder, link) = (place.path().join("scratch"), place.path().join("link"));
+        let mut first = FolderLocks::default();
+        first.take("scratch folder", &folder).unwrap();
+        first.take("data folder", &folder).unwrap();
+        assert_eq!(first.0.len(), 1, "one folder may be two things of one daemon");
+        assert_eq!(std::fs::read_dir(&folder).unwrap().count(), 0, "a lock leaves nothing in the folder");
+        std::os::unix::fs::symlink(&folder, &link).unwrap();
+        let error = FolderLocks::default().take("scratch folder", &link).unwrap_err().to_string();
+        let own = format!("is in use by process {}", std::process::id());
+        assert!(error.starts_with("CLI0023: the scratch folder") && error.contains(&own), "{error}");
+        assert!(error.contains(&link.display().to_string()), "{error}");
+        drop(first);
+        FolderLocks::default().take("scratch folder", &link).unwrap();
+    }
+
+    #[test]
+    fn holders_are_read_from_what_the_kernel_says() {
+        let locks = "1: POSIX  ADVISORY  WRITE 708 08:01:77 0 EOF\n2: -> FLOCK  ADVISORY  WRITE 710 00:2f:77 0 EOF\n\
+                     3: FLOCK  ADVISORY  WRITE 709 00:2f:78 0 EOF\n4: FLOCK  ADVISORY  WRITE 0 00:2f:79 0 EOF\n";
+        assert_eq!(pid_of(locks, 78), Some(709));
+        assert_eq!((pid_of(locks, 79), pid_of(locks, 80), pid_of("nonsense", 1)), (None, None, None));
+    }
+}
