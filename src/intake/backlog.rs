@@ -39,13 +39,7 @@ impl Backlog {
 
     /// The queue of `plan` that takes no more, with what waits in it; counts the plan's jobs where there is none.
     pub(super) async fn admit(&self, store: &SharedStore, plan: &Plan) -> Result<Option<(String, u64)>, StoreError> {
-        if self.is_stale() {
-            // Uploads that come together ask once.
-            let _one = self.counting.lock().await;
-            if self.is_stale() {
-                self.count(store).await?;
-            }
-        }
+        self.recount(store).await?;
         let mut counted = self.counted();
         for activity in plan.graph.node_weights() {
             let limit = self.limits.get(&activity.queue).copied().unwrap_or(WAITING);
@@ -59,6 +53,24 @@ impl Backlog {
             *counted.waiting.entry(plan.graph[node].queue.clone()).or_default() += 1;
         }
         Ok(None)
+    }
+
+    /// Whether a queue takes more.
+    pub(super) async fn has_room(&self, store: &SharedStore, queue: &str) -> Result<bool, StoreError> {
+        self.recount(store).await?;
+        let limit = self.limits.get(queue).copied().unwrap_or(WAITING);
+        Ok(limit == 0 || self.counted().waiting.get(queue).copied().unwrap_or(0) < limit)
+    }
+
+    async fn recount(&self, store: &SharedStore) -> Result<(), StoreError> {
+        if self.is_stale() {
+            // Uploads that come together ask once.
+            let _one = self.counting.lock().await;
+            if self.is_stale() {
+                self.count(store).await?;
+            }
+        }
+        Ok(())
     }
 
     async fn count(&self, store: &SharedStore) -> Result<(), StoreError> {

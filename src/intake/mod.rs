@@ -2,7 +2,7 @@
 //!
 //! [`shapes`] decodes messages, [`identity`] says which deliveries are one upload, [`accept`] matches an event against
 //! the active workflows and writes everything down in one transaction, [`backlog`] refuses what would wait too long, [`by_hand`] starts what no event
-//! asks for, [`sqs`] takes messages from a queue.
+//! asks for, [`sqs`] takes messages from a queue, [`parked`] keeps those that have to wait.
 //!
 //! **Invariant**: an event is acknowledged only after it is written down; a delivery that comes again starts nothing
 //! again; an object that an execution published never starts the workflow that it came from.
@@ -13,6 +13,7 @@ mod accept;
 pub mod backlog;
 mod by_hand;
 mod identity;
+mod parked;
 pub mod shapes;
 pub mod sqs;
 
@@ -21,6 +22,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 
 use self::backlog::Backlog;
+use self::parked::Line;
 use crate::model::{Clock, Failure, Ids, ObjectEvent};
 use crate::objects::{EventSink, ObjectError, SharedObjects};
 use crate::store::{SharedStore, StoreError};
@@ -70,8 +72,17 @@ pub enum IntakeError {
 
 impl IntakeError {
     /// Whether every other event would fail in the same way, until that passes.
-    const fn is_passing(&self) -> bool {
-        matches!(self, Self::Store(StoreError::Database { .. }) | Self::Full { .. })
+    const fn stops_all(&self) -> bool {
+        matches!(self, Self::Store(StoreError::Database { .. }))
+    }
+
+    /// What the event waits for, where others can go on.
+    fn waits_for(&self) -> Option<Line> {
+        match self {
+            Self::Full { queue, .. } => Some(Line::Queue(queue.clone())),
+            Self::Objects(ObjectError::Unreachable { .. }) => Some(Line::Storage),
+            Self::Objects(_) | Self::Store(_) => None,
+        }
     }
 }
 

@@ -2,17 +2,22 @@
 //!
 //! **Invariant**: a message is deleted only after its events are written down. One message never blocks another: what
 //! is wrong with its object leaves it in the queue, to come again; what no shape fits is kept in the ledger and, where
-//! the queue has a dead-letter queue, left for that, else deleted. Where nothing can be taken at all, because the store is
-//! out of reach or the workflow's queue is full, messages at hand are kept hidden and no others are received: being
-//! received again and again would end in a dead-letter queue.
+//! the queue has a dead-letter queue, left for that, else deleted. A message whose queue of jobs is full, or whose object
+//! cannot be asked about, is kept hidden and [`parked`](super::parked), and others go on. Where nothing can be taken at all,
+//! because the store is out of reach, messages at hand are kept hidden and no others are received. Being received again
+//! and again would end in a dead-letter queue.
 
+use std::collections::VecDeque;
 use std::time::Duration;
 
 use aws_sdk_sqs::Client;
 use aws_sdk_sqs::error::DisplayErrorContext;
-use aws_sdk_sqs::types::{DeleteMessageBatchRequestEntry, Message, QueueAttributeName};
+use aws_sdk_sqs::types::{
+    ChangeMessageVisibilityBatchRequestEntry, DeleteMessageBatchRequestEntry, Message, QueueAttributeName,
+};
 use tokio_util::sync::CancellationToken;
 
+use super::parked::{Line, Parked, Waiting};
 use super::shapes::{Decoded, decode};
 use super::{Intake, IntakeError};
 use crate::model::ObjectEvent;
@@ -23,12 +28,18 @@ use crate::telemetry::metrics::{self, Announced};
 const BATCH: i32 = 10;
 /// How long a message is hidden from others while it is worked on; extended while that lasts.
 const VISIBILITY: Duration = Duration::from_secs(30);
+/// How much longer messages are hidden that wait: they are many, and each has to be hidden again in time.
+const PARKED: u32 = 4;
+/// How many may wait before no others are received.
+const MOST_PARKED: usize = 10_000;
+/// How often those that wait are tried again.
+const AGAIN: Duration = Duration::from_secs(1);
+/// Messages of one request, as many as SQS takes.
+const REQUEST: usize = 10;
 /// Wait after a first failure to reach the queue; doubles with each.
 const FIRST_WAIT: Duration = Duration::from_millis(500);
 /// Longest wait.
 const LONGEST_WAIT: Duration = Duration::from_secs(30);
-/// How often it is looked whether there is a workflow by now.
-const NO_WORKFLOW: Duration = Duration::from_secs(1);
 /// How often deleting is tried before the messages are left to come again (as duplicates).
 const DELETE_TRIES: u32 = 3;
 
@@ -58,13 +69,24 @@ pub struct Consumer {
     settings: Settings,
     intake: Intake,
     visibility: Duration,
+    parked: Parked,
+}
+
+/// What became of a message.
+enum Taken {
+    /// It can be deleted.
+    Done,
+    /// It stays in the queue, and comes again.
+    Left,
+    /// It waits, with what is left of it.
+    Waits(Line, VecDeque<ObjectEvent>),
 }
 
 impl Consumer {
     /// A consumer of `settings.queue_url`.
     pub async fn new(settings: Settings, intake: Intake) -> Self {
         let client = Client::new(&sdk_config(&settings.options).await);
-        Self { client, settings, intake, visibility: VISIBILITY }
+        Self { client, settings, intake, visibility: VISIBILITY, parked: Parked::default() }
     }
 
     /// With another time for which a message is hidden from others, in whole seconds: when it comes again after a crash.
@@ -76,11 +98,19 @@ impl Consumer {
 
     /// Takes messages until told to stop; what is being worked on is finished.
     pub async fn run(&self, stop: CancellationToken) {
+        futures::join!(self.take_all(&stop), self.try_again(&stop), self.keep_hidden(&stop));
+        // Nobody waits for them here any more.
+        self.hide(&self.parked.receipts(), Duration::ZERO).await;
+    }
+
+    /// Receives messages and works on them until told to stop.
+    async fn take_all(&self, stop: &CancellationToken) {
         let mut wait = FIRST_WAIT;
         let mut idle = false;
         loop {
-            if self.intake.catalog.active().is_empty() {
-                if !idle {
+            let no_workflow = self.intake.catalog.active().is_empty();
+            if no_workflow || self.parked.len() >= MOST_PARKED {
+                if no_workflow && !idle {
                     tracing::warn!(
                         code = "EVT0006",
                         queue = self.settings.queue_url,
@@ -88,7 +118,7 @@ impl Consumer {
                     );
                 }
                 idle = true;
-                if stop.run_until_cancelled(tokio::time::sleep(NO_WORKFLOW)).await.is_none() {
+                if stop.run_until_cancelled(tokio::time::sleep(AGAIN)).await.is_none() {
                     return;
                 }
                 continue;
@@ -101,7 +131,7 @@ impl Consumer {
             match received {
                 Ok(messages) => {
                     wait = FIRST_WAIT;
-                    self.work(messages, &stop).await;
+                    self.work(messages, stop).await;
                 }
                 Err(reason) => {
                     tracing::warn!(
@@ -153,43 +183,153 @@ impl Consumer {
             taken = work => taken,
             () = self.extend(&all) => return,
         };
-        let done = messages.iter().zip(taken).filter(|(_, taken)| *taken);
-        self.delete(&done.filter_map(|(message, _)| message.receipt_handle()).collect::<Vec<_>>()).await;
+        let (mut done, mut waiting) = (Vec::new(), Vec::new());
+        for (message, (taken, delete)) in messages.iter().zip(taken) {
+            let Some(receipt) = message.receipt_handle() else { continue };
+            match taken {
+                Taken::Done if delete => done.push(receipt),
+                Taken::Done | Taken::Left => {}
+                Taken::Waits(line, events) => {
+                    let receipt = receipt.to_owned();
+                    waiting.push(receipt.clone());
+                    self.park(line, Waiting { receipt, events, delete });
+                }
+            }
+        }
+        self.hide(&waiting, self.visibility * PARKED).await;
+        self.delete(&done).await;
     }
 
-    /// Whether the message is done with.
-    async fn take(&self, message: &Message, stop: &CancellationToken) -> bool {
+    fn park(&self, line: Line, waiting: Waiting) {
+        let queue = &self.settings.queue_url;
+        let what = line.clone();
+        if self.parked.park(line, waiting) {
+            match what {
+                Line::Queue(jobs) => tracing::warn!(
+                    code = "EVT0005",
+                    queue,
+                    jobs,
+                    "a queue of jobs is full: its messages wait, others go on"
+                ),
+                Line::Storage => {
+                    tracing::warn!(code = "EVT0002", queue, "the storage is away: messages that need it wait");
+                }
+            }
+        }
+    }
+
+    /// Tries messages that wait again, until told to stop.
+    async fn try_again(&self, stop: &CancellationToken) {
+        while stop.run_until_cancelled(tokio::time::sleep(AGAIN)).await.is_some() {
+            for line in self.parked.waited_for() {
+                let mut done = Vec::new();
+                while !stop.is_cancelled() && done.len() < REQUEST && self.has_room(&line).await {
+                    let Some(mut waiting) = self.parked.next(&line) else { break };
+                    let Err(error) = self.accept_in_order(&mut waiting.events).await else {
+                        done.extend(waiting.delete.then_some(waiting.receipt));
+                        continue;
+                    };
+                    match error.waits_for() {
+                        Some(line) => self.parked.put_back(line, waiting),
+                        None if error.stops_all() => self.parked.put_back(line.clone(), waiting),
+                        // It comes again when it is no longer hidden.
+                        None => tracing::warn!(%error, "the message stays in the queue"),
+                    }
+                    break;
+                }
+                self.delete(&done.iter().map(String::as_str).collect::<Vec<_>>()).await;
+            }
+        }
+    }
+
+    async fn has_room(&self, line: &Line) -> bool {
+        match line {
+            Line::Queue(queue) => self.intake.backlog.has_room(&self.intake.store, queue).await.unwrap_or(false),
+            Line::Storage => true,
+        }
+    }
+
+    /// Keeps messages that wait hidden from others, until told to stop.
+    async fn keep_hidden(&self, stop: &CancellationToken) {
+        let hidden = self.visibility * PARKED;
+        while stop.run_until_cancelled(tokio::time::sleep(hidden / 3)).await.is_some() {
+            let lost = self.hide(&self.parked.receipts(), hidden).await;
+            if !lost.is_empty() {
+                tracing::debug!(messages = lost.len(), "messages that waited come again");
+                self.parked.forget(&lost);
+            }
+        }
+    }
+
+    /// Hides messages for so long from now on; answers those that are no longer this consumer's.
+    async fn hide(&self, receipts: &[String], time: Duration) -> Vec<String> {
+        let mut lost = Vec::new();
+        for some in receipts.chunks(REQUEST) {
+            let entries = some.iter().enumerate().map(|(index, receipt)| {
+                ChangeMessageVisibilityBatchRequestEntry::builder()
+                    .id(index.to_string())
+                    .receipt_handle(receipt)
+                    .visibility_timeout(seconds(time))
+                    .build()
+            });
+            let Ok(entries) = entries.collect::<Result<Vec<_>, _>>() else { continue };
+            let request = self.client.change_message_visibility_batch().queue_url(&self.settings.queue_url);
+            match request.set_entries(Some(entries)).send().await {
+                Ok(answer) => {
+                    let failed = answer.failed().iter().filter(|entry| entry.sender_fault());
+                    lost.extend(failed.filter_map(|entry| some.get(entry.id().parse::<usize>().ok()?)).cloned());
+                }
+                Err(error) => tracing::debug!(error = %DisplayErrorContext(&error), "messages may come again"),
+            }
+        }
+        lost
+    }
+
+    /// What becomes of the message, and whether it is deleted once it is done.
+    async fn take(&self, message: &Message, stop: &CancellationToken) -> (Taken, bool) {
         let body = message.body().unwrap_or_default();
         match decode(body) {
-            Decoded::Events(events) => self.accept_all(events, stop).await,
+            Decoded::Events(events) => (self.accept_all(events.into(), stop).await, true),
             Decoded::Partly(events, reason) => {
-                self.accept_all(events, stop).await && self.set_aside(body, &reason).await
+                let delete = self.set_aside(body, &reason).await;
+                (self.accept_all(events.into(), stop).await, delete)
             }
             Decoded::Ignored(reason) => {
                 tracing::debug!(reason, "message ignored");
-                true
+                (Taken::Done, true)
             }
-            Decoded::Unreadable(reason) => self.set_aside(body, &reason).await,
+            Decoded::Unreadable(reason) => (Taken::Done, self.set_aside(body, &reason).await),
         }
     }
 
-    async fn accept_all(&self, events: Vec<ObjectEvent>, stop: &CancellationToken) -> bool {
-        for event in events {
-            let mut wait = FIRST_WAIT;
-            while let Err(error) = self.intake.accept(event.clone()).await {
-                let (object, passing) = (&event.object.location, error.is_passing());
-                {
-                    let error = &error as &dyn std::error::Error;
-                    tracing::warn!(%object, error, waits = passing, "the message stays in the queue");
-                }
-                let again = stop.run_until_cancelled(tokio::time::sleep(self.jittered(wait)));
-                if !passing || again.await.is_none() {
-                    return false;
-                }
-                wait = (wait * 2).min(LONGEST_WAIT);
+    async fn accept_all(&self, mut events: VecDeque<ObjectEvent>, stop: &CancellationToken) -> Taken {
+        let mut wait = FIRST_WAIT;
+        loop {
+            let Err(error) = self.accept_in_order(&mut events).await else { return Taken::Done };
+            if let Some(line) = error.waits_for() {
+                return Taken::Waits(line, events);
             }
+            let waits = error.stops_all();
+            {
+                let object = events.front().map(|event| event.object.location.to_string());
+                let error = &error as &dyn std::error::Error;
+                tracing::warn!(object, error, waits, "the message stays in the queue");
+            }
+            let again = stop.run_until_cancelled(tokio::time::sleep(self.jittered(wait)));
+            if !waits || again.await.is_none() {
+                return Taken::Left;
+            }
+            wait = (wait * 2).min(LONGEST_WAIT);
         }
-        true
+    }
+
+    /// Writes events down, and takes away those that are.
+    async fn accept_in_order(&self, events: &mut VecDeque<ObjectEvent>) -> Result<(), IntakeError> {
+        while let Some(event) = events.front() {
+            self.intake.accept(event.clone()).await?;
+            events.pop_front();
+        }
+        Ok(())
     }
 
     async fn set_aside(&self, body: &str, reason: &str) -> bool {

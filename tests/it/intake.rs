@@ -10,6 +10,7 @@ use async_trait::async_trait;
 use aws_sdk_s3::types as s3;
 use aws_sdk_sqs::types::{QueueAttributeName, SendMessageBatchRequestEntry};
 use bytes::Bytes;
+use reelmill::intake::backlog::Backlog;
 use reelmill::intake::sqs::{Consumer, Settings};
 use reelmill::intake::{Catalog, Intake};
 use reelmill::model::{
@@ -485,4 +486,53 @@ async fn field_case_32_a_notification_comes_after_the_end_and_once_it_is_taken()
     let state = store.execution(claim.execution).await.unwrap().unwrap().summary.state;
     assert_eq!(state, ExecutionState::Succeeded);
     until("the outbox is empty", async || store.is_idle().await.unwrap()).await;
+}
+
+#[tokio::test]
+async fn field_fault_conductor_3541_a_full_queue_holds_up_its_own_messages_only() {
+    let Some(moto) = Moto::get() else { return };
+    let cloud = Cloud::new(moto, "intake-full").await.impatient();
+    let dead = cloud.sqs.create_queue().queue_name("intake-full-dead").send().await.unwrap().queue_url.unwrap();
+    let arn = cloud.attribute(&dead, QueueAttributeName::QueueArn).await;
+    let policy = json!({ "deadLetterTargetArn": arn, "maxReceiveCount": 2 }).to_string();
+    let set = cloud.sqs.set_queue_attributes().queue_url(&cloud.queue);
+    set.attributes(QueueAttributeName::RedrivePolicy, policy).send().await.unwrap();
+    let store = store();
+    let slow = probing("slow", cloud.bucket, "queue: narrow");
+    let other = workflow(&format!(
+        "name: other\ntrigger: {{ bucket: {}, key: 'other/*.mp4' }}\noutput: {{ bucket: media }}\n\
+         activities: {{ probe: {{ analysis: {{}} }} }}\n",
+        cloud.bucket
+    ));
+    let mut intake = intake(&store, cloud.objects().await, vec![slow, other]);
+    intake.backlog = Arc::new(Backlog::new(BTreeMap::from([("narrow".to_owned(), 2)])));
+    for index in 0..6 {
+        cloud.send(&message(cloud.bucket, &[format!("in/{index}.mp4")])).await;
+    }
+    let running = cloud.consume(intake).await;
+    let started = async |workflow: &str| {
+        executions(&store).await.iter().filter(|execution| execution.workflow == workflow).count()
+    };
+    until("the queue is full", async || started("slow").await == 2).await;
+    // More than one batch, and behind those that wait.
+    for index in 0..15 {
+        cloud.send(&message(cloud.bucket, &[format!("other/{index}.mp4")])).await;
+    }
+    until("the others", async || started("other").await == 15).await;
+    assert_eq!(started("slow").await, 2);
+    // Longer than messages are hidden without being kept so.
+    let began = std::time::Instant::now();
+    until("time to pass", async || began.elapsed() > Duration::from_secs(10)).await;
+    assert_eq!((cloud.messages(&cloud.queue).await, cloud.messages(&dead).await), (4, 0), "none is driven away");
+    for claimed in 1..=6 {
+        until("a job of the queue", async || {
+            let claimant = Claimant { name: "w".to_owned(), queues: vec!["narrow".to_owned()] };
+            store.claim(&claimant, Duration::from_secs(60), SystemClock.now()).await.unwrap().is_some()
+        })
+        .await;
+        assert!(started("slow").await >= claimed);
+    }
+    cloud.drained().await;
+    assert_eq!((started("slow").await, cloud.messages(&dead).await), (6, 0));
+    drop(running);
 }
