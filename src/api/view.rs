@@ -103,6 +103,21 @@ pub struct ActivityView {
     pub error: Option<Failure>,
     /// Why it was skipped.
     pub skipped: Option<String>,
+    /// What it waits for between two attempts.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub retrying: Option<RetryView>,
+}
+
+/// What an activity waits for between two attempts.
+#[derive(Clone, Debug, Serialize, Deserialize, utoipa::ToSchema)]
+pub struct RetryView {
+    /// When the next attempt is queued: RFC 3339.
+    pub at: String,
+    /// Why the last attempt failed.
+    pub failure: Failure,
+    /// Since when something that it needs is away: RFC 3339. Absent where the activity itself failed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub away_since: Option<String>,
 }
 
 /// A published object.
@@ -185,11 +200,19 @@ pub(super) fn activity(record: &ExecutionRecord, index: NodeIndex) -> Option<Act
         outputs: Vec::new(),
         error: None,
         skipped: None,
+        retrying: None,
     };
     match state {
         ActivityState::Succeeded { result, outputs, .. } => {
             view.result = result.as_ref().clone();
             view.outputs = outputs.iter().map(OutputView::from).collect();
+        }
+        ActivityState::Retrying { until, failure, tally, .. } => {
+            view.retrying = Some(RetryView {
+                at: until.to_string(),
+                failure: failure.clone(),
+                away_since: tally.outage.map(|outage| outage.since.to_string()),
+            });
         }
         ActivityState::Failed { failure, .. } => view.error = Some(failure.clone()),
         ActivityState::Skipped { reason, .. } => view.skipped = Some(reason.to_string()),

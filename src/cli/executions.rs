@@ -9,7 +9,7 @@ use super::output::Output;
 use super::progress::Watch;
 use super::{CliError, DaemonArgs, Exit, local};
 use crate::api::executions::{ExecutionBody, InputBody, PriorityPatch, RetryBody};
-use crate::api::view::{ActivityView, ExecutionPage, ExecutionView, LogLine, OutputView, WarningView};
+use crate::api::view::{ActivityView, ExecutionPage, ExecutionView, LogLine, OutputView, RetryView, WarningView};
 use crate::model::{ExecutionId, ExecutionState};
 
 /// List, show, start, cancel, retry and prioritize executions.
@@ -279,6 +279,13 @@ fn note_definition(view: &ExecutionView, output: Output) {
 fn remark(activity: &ActivityView) -> String {
     if let Some(failure) = &activity.error {
         return failure.to_string();
+    }
+    if let Some(RetryView { at, failure, away_since }) = &activity.retrying {
+        let next = format!("next attempt at {} UTC", second(at));
+        return match away_since {
+            Some(since) => format!("waits for infrastructure since {} UTC, {next}: {failure}", second(since)),
+            None => format!("{next}: {failure}"),
+        };
     }
     if let Some(reason) = &activity.skipped {
         return reason.clone();

@@ -98,6 +98,8 @@ pub(super) async fn run(args: RunArgs, output: Output) -> Result<Exit, CliError>
         threads: 0,
         lease: Duration::from_secs(30),
         stall: Duration::from_secs(120),
+        // Somebody sits before it.
+        patience: Duration::ZERO,
         grace: Duration::from_secs(2),
     });
     let now = host.clock.now();

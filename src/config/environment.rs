@@ -57,6 +57,7 @@ fn set(config: &mut Config, variable: &str, value: String) -> Result<(), String>
         "REELMILL_WORKER_LEASE" => config.worker.lease = parse_duration(&value)?,
         "REELMILL_WORKER_DRAIN" => config.worker.drain = parse_duration(&value)?,
         "REELMILL_WORKER_STALL" => config.worker.stall = parse_duration(&value)?,
+        "REELMILL_WORKER_INFRASTRUCTURE_WAIT" => config.worker.infrastructure_wait = parse_duration(&value)?,
         "REELMILL_WORKER_GRACE" => config.worker.grace = parse_duration(&value)?,
         "REELMILL_TRACES_OTLP" => config.traces.otlp = Some(value).filter(|url| !url.is_empty()),
         _ => {}

@@ -249,6 +249,10 @@ pub struct WorkerConfig {
     #[serde(with = "duration")]
     #[schemars(with = "String")]
     pub stall: Duration,
+    /// How long a job waits for storage, network or database that is away, without using up attempts; `0s`: not at all.
+    #[serde(with = "duration")]
+    #[schemars(with = "String")]
+    pub infrastructure_wait: Duration,
     /// What a stopped job has between the request to end and the kill.
     #[serde(with = "duration")]
     #[schemars(with = "String")]
@@ -294,6 +298,7 @@ impl Config {
                 lease: Duration::from_secs(30),
                 drain: Duration::from_secs(20),
                 stall: Duration::from_secs(120),
+                infrastructure_wait: Duration::from_secs(3_600),
                 grace: Duration::from_secs(5),
             },
             queues: BTreeMap::new(),

@@ -23,8 +23,8 @@ const HEARTBEAT: Duration = Duration::from_millis(600);
 const POLL: Duration = Duration::from_secs(1);
 /// What a worker said and nobody has passed on yet.
 const WORDS: usize = 64;
-/// How often a report is tried again while the store cannot be written.
-const REPORT_TRIES: usize = 8;
+/// How often a report is tried while the store answers, and yet does not take it.
+const REPORT_TRIES: u32 = 8;
 
 /// When the scheduler stops.
 #[derive(Clone, Debug, Default)]
@@ -152,20 +152,38 @@ async fn see_through(host: &Host, claim: Claim, until: Instant, hard: &Cancellat
     if let Some(state) = state {
         metrics::job_ended(activity.kind.as_str(), state, begin.elapsed());
     }
-    for attempt in 0..REPORT_TRIES {
+    if let Ended::Reported(Err(failure)) = &outcome
+        && failure.is_outage()
+    {
+        tracing::warn!(execution = %claim.execution, activity = name, %failure, "something that the job needs is away");
+    }
+    report(host, &claim, &name, &outcome, hard).await;
+}
+
+/// Reports how the attempt ended. While the store is away it is tried again: what was done shall not be done twice.
+async fn report(host: &Host, claim: &Claim, name: &str, outcome: &Ended, hard: &CancellationToken) {
+    let began = Instant::now();
+    let mut tries = 0;
+    loop {
         let now = host.clock.now();
-        let reported = match &outcome {
+        let reported = match outcome {
             Ended::Reported(Ok(done)) => {
                 host.store.succeed(claim.job, claim.attempt, done.result.clone(), done.outputs.clone(), now).await
             }
-            Ended::Reported(Err(failure)) => host.store.fail(claim.job, claim.attempt, failure.clone(), now).await,
+            Ended::Reported(Err(failure)) => {
+                host.store.fail(claim.job, claim.attempt, failure.clone(), host.patience, now).await
+            }
             Ended::HandedBack => host.store.hand_back(claim.job, claim.attempt, "the daemon ends", now).await,
             Ended::Abandoned => return,
         };
         match reported {
             Ok(()) => return,
-            Err(StoreError::Database { .. }) if attempt + 1 < REPORT_TRIES => {
-                if !pause(Duration::from_millis(100 << attempt), hard).await {
+            Err(StoreError::Database { .. }) if tries + 1 < REPORT_TRIES => {
+                // A store that answers nothing else either is away, and that has no number of tries.
+                let is_away = host.store.is_idle().await.is_err() && began.elapsed() < host.patience;
+                tries += u32::from(!is_away);
+                let wait = if is_away { POLL / 4 } else { Duration::from_millis(100 << tries) };
+                if !pause(wait, hard).await {
                     return;
                 }
             }

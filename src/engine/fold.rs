@@ -123,13 +123,9 @@ pub(super) fn fold_activity(activity: &mut ActivityState, event: &LogEvent, at: 
         (A::Running { attempt, tally, worker, since, .. }, LogEvent::Stopping) => {
             A::Running { attempt: *attempt, tally: *tally, worker: worker.clone(), since: *since, stop_requested: true }
         }
-        (A::Running { attempt, tally, .. }, LogEvent::AttemptFailed { failure, retry_at }) => A::Retrying {
+        (A::Running { attempt, tally, .. }, LogEvent::AttemptFailed { failure, retry_at, outage }) => A::Retrying {
             attempt: *attempt,
-            tally: Tally {
-                failures: tally.failures + 1,
-                crashes: tally.crashes + u32::from(failure.killed_worker()),
-                ..*tally
-            },
+            tally: if *outage { tally.away(at) } else { tally.failed(failure.killed_worker()) },
             until: *retry_at,
             failure: failure.clone(),
         },

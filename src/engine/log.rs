@@ -80,6 +80,9 @@ pub enum LogEvent {
         failure: Failure,
         /// When it is queued again.
         retry_at: Timestamp,
+        /// Whether it waits for something that is away, which uses up no attempt.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        outage: bool,
     },
     /// The attempt was lost with its worker; the activity went back into its queue.
     AttemptLost {
@@ -168,7 +171,12 @@ impl fmt::Display for LogEvent {
             Self::Queued => f.write_str("queued"),
             Self::Claimed { worker } => write!(f, "running on {worker}"),
             Self::Stopping => f.write_str("stopping"),
-            Self::AttemptFailed { failure, retry_at } => write!(f, "failed: {failure}; next attempt at {retry_at}"),
+            Self::AttemptFailed { failure, retry_at, outage: false } => {
+                write!(f, "failed: {failure}; next attempt at {retry_at}")
+            }
+            Self::AttemptFailed { failure, retry_at, outage: true } => {
+                write!(f, "waits for infrastructure: {failure}; next attempt at {retry_at}")
+            }
             Self::AttemptLost { reason } => write!(f, "lost: {reason}; queued again"),
             Self::HandedBack { reason } => write!(f, "handed back: {reason}; queued again"),
             Self::Priority { priority, by } => {

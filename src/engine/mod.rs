@@ -17,6 +17,6 @@ mod tests;
 
 pub use fold::{Replay, ReplayError, replay};
 pub use log::{LogEntry, LogEvent};
-pub use retry::{MAX_CRASHES, MAX_LOSSES, POISONOUS};
-pub use state::{ActivityState, Execution, SkipReason, Tally};
+pub use retry::{GAVE_UP, MAX_CRASHES, MAX_LOSSES, POISONOUS};
+pub use state::{ActivityState, Execution, Outage, SkipReason, Tally};
 pub use step::{Context, Effect, Evaluate, Facts, Input, Outcome, Signal, Step, StepError, step};

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::log::LogEvent;
-use super::state::Tally;
+use super::state::{Outage, Tally};
 use super::step::Outcome;
 use crate::model::plan::RetryPolicy;
 use crate::model::{Blame, Class, Failure, Timestamp};
@@ -16,6 +16,15 @@ pub const MAX_CRASHES: u32 = 3;
 
 /// Code of an activity that was set aside for killing its workers.
 pub const POISONOUS: &str = "ENG0002";
+
+/// Code of an activity whose storage, network or database was away for too long.
+pub const GAVE_UP: &str = "ENG0003";
+
+/// Shortest wait between attempts while something is away.
+const SHORTEST_WAIT: Duration = Duration::from_millis(100);
+
+/// Longest wait between attempts while something is away: how long it may be back before it is noticed.
+const LONGEST_WAIT: Duration = Duration::from_secs(60);
 
 /// A running attempt, as far as retrying is concerned.
 #[derive(Clone, Copy, Debug)]
@@ -35,7 +44,10 @@ impl Attempt<'_> {
     pub(super) fn ended(&self, outcome: Outcome, now: Timestamp) -> LogEvent {
         match outcome {
             Outcome::Succeeded { result, outputs } => LogEvent::Succeeded { result, outputs },
-            Outcome::Failed { failure } => self.failed(failure, now),
+            Outcome::Failed { failure, patience } if failure.is_outage() && !patience.is_zero() => {
+                self.wait_out(failure, patience, now)
+            }
+            Outcome::Failed { failure, .. } => self.failed(failure, now),
             Outcome::Lost { reason } => self.lost(reason),
             Outcome::HandedBack { reason } => self.handed_back(reason),
         }
@@ -58,7 +70,25 @@ impl Attempt<'_> {
         if !can_help || failures >= self.policy.attempts {
             return LogEvent::Failed { failure };
         }
-        LogEvent::AttemptFailed { failure, retry_at: now.after(wait(self.policy, failures, self.salt)) }
+        LogEvent::AttemptFailed { failure, retry_at: now.after(wait(self.policy, failures, self.salt)), outage: false }
+    }
+
+    /// What follows a failure of something that the activity needs: another attempt, until the outage has lasted for
+    /// `patience` and as many attempts met it as the policy has.
+    fn wait_out(&self, failure: Failure, patience: Duration, now: Timestamp) -> LogEvent {
+        if self.stop_requested {
+            return LogEvent::Cancelled;
+        }
+        let Outage { since, failures } = self.tally.away(now).outage.unwrap_or(Outage { since: now, failures: 1 });
+        let waited = now.since(since);
+        if waited >= patience && failures >= self.policy.attempts {
+            let message = format!("gave up after waiting {} s for infrastructure: {failure}", waited.as_secs());
+            let given_up = Failure { chain: failure.chain, ..Failure::infrastructure(GAVE_UP, message) };
+            return LogEvent::Failed { failure: given_up };
+        }
+        let backoff = self.policy.backoff.clamp(SHORTEST_WAIT, LONGEST_WAIT);
+        let policy = RetryPolicy { backoff, max: LONGEST_WAIT, ..*self.policy };
+        LogEvent::AttemptFailed { failure, retry_at: now.after(wait(&policy, failures, self.salt)), outage: true }
     }
 
     /// What follows a loss. It does not use up an attempt of the policy: the worker was killed, not the work wrong.
@@ -90,13 +120,13 @@ fn wait(policy: &RetryPolicy, failures: u32, salt: u64) -> Duration {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::failure::KILLED_WORKER;
+    use crate::model::failure::{KILLED_WORKER, STALLED};
 
     const POLICY: RetryPolicy =
         RetryPolicy { attempts: 3, backoff: Duration::from_secs(10), max: Duration::from_secs(60) };
 
     fn attempt(failures: u32, losses: u32) -> Attempt<'static> {
-        let tally = Tally { failures, losses, crashes: 0 };
+        let tally = Tally { failures, losses, ..Tally::default() };
         Attempt { tally, stop_requested: false, policy: &POLICY, salt: 0 }
     }
 
@@ -148,6 +178,43 @@ mod tests {
         let LogEvent::Failed { failure } = attempt(2).failed(crash(), Timestamp(0)) else { panic!() };
         assert_eq!(failure.code, POISONOUS);
         assert!(matches!(attempt(2).failed(passing(), Timestamp(0)), LogEvent::AttemptFailed { .. }));
+    }
+
+    #[test]
+    fn field_fault_argo_7349_infrastructure_is_waited_for_and_uses_up_no_attempts() {
+        let hour = Duration::from_secs(3600);
+        let (mut now, mut tally, mut waits) = (Timestamp(0), Tally { failures: 2, ..Tally::default() }, Vec::new());
+        let ended = |tally: Tally, failure: Failure, now: Timestamp| {
+            Attempt { tally, ..attempt(0, 0) }.ended(Outcome::Failed { failure, patience: hour }, now)
+        };
+        loop {
+            match ended(tally, passing(), now) {
+                LogEvent::AttemptFailed { retry_at, outage, .. } => {
+                    assert!(outage && tally.failures == 2);
+                    tally = tally.away(now);
+                    waits.push(retry_at.since(now).as_secs());
+                    now = retry_at;
+                }
+                LogEvent::Failed { failure } => {
+                    assert_eq!((failure.code.as_str(), failure.blame), (GAVE_UP, Blame::Infrastructure));
+                    assert!(failure.message.contains("3610 s") && failure.message.contains("OBJ0001"), "{failure}");
+                    break;
+                }
+                other => panic!("{other:?}"),
+            }
+        }
+        assert_eq!(waits[..5], [10, 20, 40, 60, 60], "pauses grow, and stay short enough to notice the end");
+        let after = tally.failed(false);
+        assert!(matches!(ended(after, passing(), now), LogEvent::AttemptFailed { .. }), "a new outage begins anew");
+        assert_eq!((after.failures, after.outage), (3, None));
+        assert!(matches!(ended(Tally::default(), Failure::bug("MEDIA0002", "oops"), now), LogEvent::Failed { .. }));
+        let stalled = || Failure::infrastructure(STALLED, "stands still");
+        assert!(matches!(ended(tally, stalled(), now), LogEvent::Failed { .. }), "a stall may be the work's own");
+        let long = Tally { outage: Some(Outage { since: Timestamp(0), failures: 1 }), ..Tally::default() };
+        assert!(
+            matches!(ended(long, passing(), Timestamp(0).after(hour * 3)), LogEvent::AttemptFailed { .. }),
+            "attempts that take long are as many as the policy has"
+        );
     }
 
     fn passing() -> Failure {

@@ -126,6 +126,34 @@ pub struct Tally {
     pub crashes: u32,
     /// Lost with their daemon.
     pub losses: u32,
+    /// The outage that is waited out, from its first failure on; these count as no failures of the activity.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub outage: Option<Outage>,
+}
+
+/// Something that an activity needs is away.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Outage {
+    /// When an attempt first failed for it.
+    pub since: Timestamp,
+    /// Attempts that failed for it in succession.
+    pub failures: u32,
+}
+
+impl Tally {
+    /// After another failure of the activity; an outage is over by that.
+    #[must_use]
+    pub(super) fn failed(self, killed_worker: bool) -> Self {
+        let crashes = self.crashes + u32::from(killed_worker);
+        Self { failures: self.failures + 1, crashes, outage: None, ..self }
+    }
+
+    /// After another failure of what it needs, at `at`.
+    #[must_use]
+    pub(super) fn away(self, at: Timestamp) -> Self {
+        let outage = self.outage.unwrap_or(Outage { since: at, failures: 0 });
+        Self { outage: Some(Outage { failures: outage.failures + 1, ..outage }), ..self }
+    }
 }
 
 impl ActivityState {

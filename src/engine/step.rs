@@ -129,6 +129,8 @@ pub enum Outcome {
     Failed {
         /// Why.
         failure: Failure,
+        /// How long it may wait for something that is away; zero: that is a failure like any other.
+        patience: Duration,
     },
     /// It was lost with its daemon.
     Lost {

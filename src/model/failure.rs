@@ -46,6 +46,9 @@ pub struct Failure {
     pub chain: Vec<String>,
 }
 
+/// Code of a job that made no progress.
+pub const STALLED: &str = "WORKER0006";
+
 /// Code of a worker that died by itself while it worked.
 pub const KILLED_WORKER: &str = "WORKER0004";
 
@@ -54,6 +57,13 @@ impl Failure {
     #[must_use]
     pub fn killed_worker(&self) -> bool {
         self.code == KILLED_WORKER
+    }
+
+    /// Whether something that the work needs was away: storage, network, database, disk. Waiting helps, and says nothing
+    /// about the work. A stall may be the work's own.
+    #[must_use]
+    pub fn is_outage(&self) -> bool {
+        self.class == Class::Retry && self.blame == Blame::Infrastructure && self.code != STALLED
     }
 
     /// A failure without a chain.

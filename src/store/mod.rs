@@ -66,10 +66,12 @@ pub enum StoreError {
         source: Box<dyn std::error::Error + Send + Sync>,
     },
     /// Another daemon has the database.
-    #[error("STORE0003: {path} is in use by another reelmill; stop it, or give this one its own --data")]
+    #[error("STORE0003: the store {path} is in use by {holder}; stop that, or give this one its own --data")]
     InUse {
         /// The database.
         path: String,
+        /// Who has it.
+        holder: String,
     },
     /// It was written by a later version.
     #[error(
@@ -445,8 +447,16 @@ pub trait Store: Send + Sync {
         now: Timestamp,
     ) -> Result<(), StoreError>;
 
-    /// Ends an attempt with failure; the engine decides whether another follows. [`StoreError::Stale`] for a lost lease.
-    async fn fail(&self, job: JobId, attempt: u32, failure: Failure, now: Timestamp) -> Result<(), StoreError>;
+    /// Ends an attempt with failure; the engine decides whether another follows. Something that is away is waited for, for
+    /// `patience`. [`StoreError::Stale`] for a lost lease.
+    async fn fail(
+        &self,
+        job: JobId,
+        attempt: u32,
+        failure: Failure,
+        patience: Duration,
+        now: Timestamp,
+    ) -> Result<(), StoreError>;
 
     /// Gives a job back that is not going to end here: it is queued again, and the attempt counts as none.
     /// [`StoreError::Stale`] for a lost lease.

@@ -2,6 +2,7 @@
 
 use std::fs::File;
 use std::os::fd::OwnedFd;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
@@ -11,16 +12,25 @@ use tokio::net::UnixStream;
 
 use super::protocol::{self, Source};
 use super::ranges;
+use crate::model::{Blame, Class, Failure};
 
 /// Why a range could not be read.
 #[derive(Clone, Debug, thiserror::Error)]
 #[error("{0}")]
-pub struct ReadError(String);
+pub struct ReadError(Failure);
 
 impl ReadError {
-    /// With a sentence for people.
-    pub fn new(message: impl Into<String>) -> Self {
-        Self(message.into())
+    /// What the storage said.
+    #[must_use]
+    pub const fn new(failure: Failure) -> Self {
+        Self(failure)
+    }
+
+    /// As the failure of the job. What no other attempt can mend stays that.
+    #[must_use]
+    pub fn of_job(&self) -> Failure {
+        let Failure { class, blame, .. } = self.0;
+        Failure::new("WORKER0010", class, blame, "the input could not be read from storage").caused_by(&self.0)
     }
 }
 
@@ -51,11 +61,16 @@ pub enum InputBytes {
 
 /// What went wrong while serving ranges: the worker only learns that something did.
 #[derive(Clone, Debug, Default)]
-pub(super) struct FirstError(Arc<Mutex<Option<ReadError>>>);
+pub(super) struct FirstError(Arc<Mutex<Option<ReadError>>>, Arc<AtomicUsize>);
 
 impl FirstError {
     pub(super) fn get(&self) -> Option<ReadError> {
         self.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner).clone()
+    }
+
+    /// Whether the storage owes an answer.
+    pub(super) fn is_reading(&self) -> bool {
+        self.1.load(Ordering::SeqCst) > 0
     }
 
     fn set(&self, error: ReadError) {
@@ -84,7 +99,10 @@ async fn serve(mut socket: UnixStream, object: Arc<dyn RangeRead>, size_bytes: u
     while socket.read_exact(&mut request).await.is_ok() {
         let (offset, length) = ranges::decode(request);
         let length = u64::from(length.min(ranges::MAX_RANGE_BYTES)).min(size_bytes.saturating_sub(offset));
-        let (status, bytes) = match read(object.as_ref(), offset, length).await {
+        errors.1.fetch_add(1, Ordering::SeqCst);
+        let answer = read(object.as_ref(), offset, length).await;
+        errors.1.fetch_sub(1, Ordering::SeqCst);
+        let (status, bytes) = match answer {
             Ok(bytes) => (i32::try_from(bytes.len()).unwrap_or(ranges::FAILED), bytes),
             Err(error) => {
                 errors.set(error);
@@ -103,7 +121,8 @@ async fn read(object: &dyn RangeRead, offset: u64, length: u64) -> Result<Bytes,
     }
     let bytes = object.read_range(offset, length).await?;
     if bytes.is_empty() {
-        return Err(ReadError::new(format!("the object ended at byte {offset}, before its size")));
+        let short = format!("the object ended at byte {offset}, before its size");
+        return Err(ReadError::new(Failure::new("WORKER0010", Class::Retry, Blame::Bug, short)));
     }
     Ok(bytes)
 }

@@ -76,6 +76,7 @@ pub async fn run(
         Ok(()) => listen(&mut worker, limits, &words, stop, &peak).await,
         Err(source) => Err(End::Worker(WorkerError::Handover(source))),
     };
+    let storage_owes = source_error.is_reading();
     let outcome = match outcome {
         Err(End::Worker(WorkerError::Crashed { .. })) => {
             let ended = tokio::time::timeout(limits.grace, worker.end()).await;
@@ -91,8 +92,10 @@ pub async fn run(
     };
     Err(match (end, source_error.get()) {
         (End::Worker(error @ WorkerError::Stopped), _) => Failure::from(&error),
-        (_, Some(read)) => {
-            Failure::infrastructure("WORKER0010", "the input could not be read from storage").caused_by(&read)
+        (_, Some(read)) => read.of_job(),
+        (End::Worker(WorkerError::Stalled { limit_s }), None) if storage_owes => {
+            let late = format!("the storage did not answer for {limit_s} s");
+            Failure::infrastructure("WORKER0010", late)
         }
         (End::Failed(failure), None) => failure,
         (End::Worker(error), None) => {

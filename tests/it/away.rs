@@ -5,7 +5,7 @@ use std::path::Path;
 use reqwest::StatusCode;
 use serde_json::Value;
 
-use crate::support::{Daemon, fixture};
+use crate::support::{Daemon, fixture, reelmill, run_ok, wait_for};
 
 fn workflow(name: &str) -> String {
     format!(
@@ -69,5 +69,40 @@ async fn field_fault_airflow_42111_uploads_go_on_while_the_workflow_folder_is_aw
     }
     ready(&daemon, StatusCode::OK).await;
     upload_starts(&daemon, "clips/4.mp4", 4);
+    assert_eq!(daemon.end(), Some(0));
+}
+
+/// The only activity of the newest execution, once it waits for something that is away.
+fn waiting(daemon: &Daemon) -> Value {
+    wait_for("the activity to wait", || {
+        let execution = daemon.executions().first()?["id"].as_str()?.to_owned();
+        let activity = daemon.show(&execution)["activities"]["poster"].clone();
+        activity["retrying"]["away_since"].is_string().then_some(activity)
+    })
+}
+
+#[test]
+fn field_fault_argo_7349_storage_that_is_away_for_a_while_ends_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let (data, workflows) = (folder.path().join("data"), folder.path().join("workflows"));
+    std::fs::create_dir(&workflows).unwrap();
+    let text = workflow("vod") + "retry: { attempts: 1, backoff: 50ms }\n";
+    std::fs::write(workflows.join("vod.yaml"), text).unwrap();
+    let daemon = Daemon::start(&data, &workflows);
+    upload_starts(&daemon, "vod/0.mp4", 1);
+    run_ok(&mut daemon.cli(&["queues", "pause", "default"]));
+    daemon.put(&tiny(), "s3://uploads/vod/1.mp4");
+    let (buckets, aside) = (data.join("buckets"), data.join("aside"));
+    std::fs::rename(&buckets, &aside).unwrap();
+    run_ok(&mut daemon.cli(&["queues", "resume", "default"]));
+    let activity = wait_for("several attempts", || {
+        Some(waiting(&daemon)).filter(|activity| activity["attempts"].as_u64() > Some(4))
+    });
+    assert_eq!(activity["retrying"]["failure"]["code"], "OBJ0006", "{activity:#}");
+    let id = daemon.executions()[0]["id"].as_str().unwrap().to_owned();
+    let shown = run_ok(reelmill().args(["executions", "show", &id, "--url", &daemon.api]));
+    assert!(shown.contains("waits for infrastructure since"), "{shown}");
+    std::fs::rename(&aside, &buckets).unwrap();
+    assert_eq!(daemon.ended(2)[0]["state"], "succeeded");
     assert_eq!(daemon.end(), Some(0));
 }

@@ -151,6 +151,25 @@ fn field_case_23_a_failure_is_told_and_retried_from_where_it_failed() {
 }
 
 #[test]
+fn field_fault_two_daemons_a_scratch_folder_that_vanishes_is_tried_again() {
+    let place = Place::new(&SLOW.replace("attempts: 1", "attempts: 2, backoff: 10ms"));
+    let daemon = place.start();
+    daemon.put(&clip(), "s3://uploads/in/clip.mp4");
+    let id = daemon.executions()[0]["id"].as_str().unwrap().to_owned();
+    wait_for("progress", || {
+        let film = &daemon.show(&id)["activities"]["film"];
+        film["progress"]["fraction"].as_f64().is_some_and(|fraction| fraction > 0.0).then_some(())
+    });
+    std::fs::remove_dir_all(place.data().join("scratch")).unwrap();
+    let execution = daemon.ended(1).remove(0);
+    assert_eq!(execution["state"], "succeeded", "{execution:#}");
+    assert_whole(&execution, &place.data());
+    let log = run_ok(&mut daemon.cli(&["logs", &id]));
+    assert!(log.contains("WORKER0015"), "{log}");
+    assert_eq!(daemon.end(), Some(0));
+}
+
+#[test]
 fn field_case_25_a_cancelled_execution_leaves_nothing_behind() {
     let place = Place::new(SLOW);
     let daemon = place.start();

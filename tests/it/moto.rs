@@ -4,9 +4,11 @@
 //! whatever becomes of that: it runs until its standard input closes.
 
 use std::io::{BufRead, BufReader};
+use std::net::{TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
-use std::sync::{Mutex, OnceLock};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, OnceLock};
 
 use reelmill::objects::aws::AwsOptions;
 
@@ -17,6 +19,26 @@ pub struct Moto {
     /// The Python that it runs on, which has boto3.
     pub python: PathBuf,
     _until_closed: Mutex<Child>,
+}
+
+/// A way to a server that can be shut: who connects is then hung up on.
+pub struct Gate {
+    /// Where it is.
+    pub url: String,
+    open: Arc<AtomicBool>,
+}
+
+impl Gate {
+    /// Shuts or opens it.
+    pub fn set_open(&self, open: bool) {
+        self.open.store(open, Ordering::SeqCst);
+    }
+}
+
+/// Passes on what comes, until either side hangs up.
+fn pass(mut from: TcpStream, mut to: TcpStream) {
+    let _ = std::io::copy(&mut from, &mut to);
+    let _ = to.shutdown(std::net::Shutdown::Both);
 }
 
 impl Moto {
@@ -56,6 +78,27 @@ impl Moto {
         std::thread::spawn(move || lines.for_each(drop));
         let python = program.with_file_name("python");
         Self { url, python, _until_closed: Mutex::new(shell) }
+    }
+
+    /// A way to the server that can be shut, and is open.
+    pub fn gate(&self) -> Gate {
+        let to = self.url.trim_start_matches("http://").to_owned();
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let url = format!("http://{}", listener.local_addr().unwrap());
+        let open = Arc::new(AtomicBool::new(true));
+        let is_open = Arc::clone(&open);
+        std::thread::spawn(move || {
+            for client in listener.incoming().map_while(Result::ok) {
+                if !is_open.load(Ordering::SeqCst) {
+                    continue;
+                }
+                let Ok(server) = TcpStream::connect(&to) else { continue };
+                let (from_client, from_server) = (client.try_clone().unwrap(), server.try_clone().unwrap());
+                std::thread::spawn(move || pass(from_client, server));
+                std::thread::spawn(move || pass(from_server, client));
+            }
+        });
+        Gate { url, open }
     }
 
     /// How its services are reached.

@@ -10,7 +10,7 @@ use aws_sdk_sqs::types::QueueAttributeName;
 use reelmill::objects::aws::sdk_config;
 
 use crate::moto::Moto;
-use crate::support::{Daemon, fixture, last_json, reelmill, run};
+use crate::support::{Daemon, fixture, last_json, reelmill, run, wait_for};
 
 const WORKFLOW: &str = "
 name: fleet
@@ -286,5 +286,36 @@ async fn field_fault_airflow_42111_messages_stay_while_there_is_no_workflow() {
     let ended = daemon.ended(2);
     assert!(ended.iter().all(|execution| execution["state"] == "succeeded"), "{ended:#?}");
     fleet.until_no_message_waits().await;
+    assert_eq!(daemon.end(), Some(0));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn field_fault_argo_7349_s3_that_hangs_up_is_waited_for() {
+    let Some(fleet) = Fleet::new("outage").await else { return };
+    let gate = fleet.moto.gate();
+    let (config, workflow) =
+        (fleet.folder.path().join("reelmill.yaml"), fleet.folder.path().join("workflows/fleet.yaml"));
+    let text = std::fs::read_to_string(&config).unwrap();
+    let objects = format!("objects: {{ s3: {{ endpoint: '{}'", fleet.moto.url);
+    std::fs::write(&config, text.replace(&objects, &objects.replace(&fleet.moto.url, &gate.url))).unwrap();
+    let text = std::fs::read_to_string(&workflow).unwrap() + "retry: { attempts: 1, backoff: 50ms }\n";
+    std::fs::write(&workflow, text).unwrap();
+    let daemon = fleet.start();
+    gate.set_open(false);
+    fleet.put(&tiny(), "in/tiny.mp4").await;
+    let waits = |daemon: &Daemon| {
+        wait_for("the job to wait", || {
+            let id = daemon.executions().first()?["id"].as_str()?.to_owned();
+            let probe = daemon.show(&id)["activities"]["probe"].clone();
+            probe["retrying"]["away_since"].as_str().map(str::to_owned)
+        })
+    };
+    let since = waits(&daemon);
+    daemon.kill();
+    let daemon = fleet.start();
+    assert_eq!(waits(&daemon), since, "it is still the same outage");
+    gate.set_open(true);
+    let ended = daemon.ended(1);
+    assert_eq!(ended[0]["state"], "succeeded", "{:#}", ended[0]);
     assert_eq!(daemon.end(), Some(0));
 }

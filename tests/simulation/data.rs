@@ -256,7 +256,7 @@ impl Data for Sqlite {
             Outcome::Succeeded { result, outputs } => {
                 store.succeed(job, number, Arc::unwrap_or_clone(result), outputs.to_vec(), now).await
             }
-            Outcome::Failed { failure } => store.fail(job, number, failure, now).await,
+            Outcome::Failed { failure, patience } => store.fail(job, number, failure, patience, now).await,
             Outcome::HandedBack { reason } => store.hand_back(job, number, &reason, now).await,
             Outcome::Lost { reason } => panic!("only the store says that an attempt is lost: {reason}"),
         })

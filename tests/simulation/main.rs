@@ -142,7 +142,8 @@ impl<D: Data> World<D> {
             8 => Failure::input("MEDIA0001", "not media"),
             _ => Failure::new("WORKER0001", Class::Cancelled, Blame::Infrastructure, "stopped"),
         };
-        Outcome::Failed { failure }
+        let patience = if self.random.within(0..2) == 0 { Duration::ZERO } else { Duration::from_secs(300) };
+        Outcome::Failed { failure, patience }
     }
 
     async fn report(&mut self) {
@@ -176,7 +177,7 @@ impl<D: Data> World<D> {
             Heartbeat::Stop => {
                 let failure = Failure::new("WORKER0001", Class::Cancelled, Blame::Infrastructure, "stopped");
                 self.working.swap_remove(index);
-                assert!(self.data.end(attempt, Outcome::Failed { failure }, self.now).await);
+                assert!(self.data.end(attempt, Outcome::Failed { failure, patience: Duration::ZERO }, self.now).await);
                 self.past.push(attempt);
             }
             Heartbeat::Lost => self.past.push(self.working.swap_remove(index)),

@@ -14,16 +14,24 @@ pub fn check(plan: &Plan, log: &[LogEntry], end: &Execution, told: &[ExecutionSt
     let mut replay = Replay::new(plan);
     let mut last = vec![JobState::Waiting; plan.graph.node_count()];
     let mut numbers = vec![0; plan.graph.node_count()];
+    let mut failures = vec![0; plan.graph.node_count()];
     for entry in log {
         let node = entry.activity.as_deref().map(|name| plan.find(name).expect("it is of the plan"));
         match (&entry.event, node) {
-            (LogEvent::Started { .. } | LogEvent::Restarted { .. }, None) => expected.push(ExecutionState::Running),
+            (LogEvent::Started { .. } | LogEvent::Restarted { .. }, None) => {
+                failures.fill(0);
+                expected.push(ExecutionState::Running);
+            }
             (LogEvent::Ended { state }, None) => {
                 assert!(last.iter().all(|state| state.is_ended()), "it ends after its activities");
                 expected.push(*state);
             }
             (LogEvent::Queued, Some(node)) if last[node.index()] == JobState::Waiting => {
                 check_may_begin(plan, node, replay.state());
+            }
+            (LogEvent::AttemptFailed { outage: false, .. }, Some(node)) => {
+                failures[node.index()] += 1;
+                assert!(failures[node.index()] < plan.graph[node].retry.attempts, "attempts are used up");
             }
             (LogEvent::Claimed { .. }, Some(node)) => {
                 numbers[node.index()] += 1;

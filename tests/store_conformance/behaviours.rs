@@ -187,6 +187,44 @@ pub async fn retries_wait_for_their_time(world: World) {
     assert_eq!(world.words(id).await, "failed failed");
 }
 
+pub async fn field_fault_argo_7349_an_outage_is_waited_out_over_restarts(world: World) {
+    let retry = RetryPolicy { attempts: 2, backoff: Duration::from_secs(8), max: Duration::from_secs(8) };
+    let id = world.start(&Arc::new(plan("r", vec![Activity { retry, ..activity("a") }], &[]))).await;
+    let mut attempts = 0;
+    let outage = |state: &ActivityState| match state {
+        ActivityState::Retrying { tally, .. } => tally.outage,
+        other => panic!("{other:?}"),
+    };
+    let began = world.now();
+    while world.now().since(began) < Duration::from_secs(600) {
+        let claim = world.claim_one().await;
+        attempts += 1;
+        world.fail_patiently(&claim, passing()).await;
+        assert_eq!(world.words(id).await, "running retrying");
+        let waits = outage(&world.store.execution(id).await.unwrap().unwrap().state.activities[0]).unwrap();
+        assert_eq!((waits.since, waits.failures), (began, attempts));
+        world.take_all_back().await;
+        let (_, due) = world.store.reap(world.now()).await.unwrap();
+        if let Some(due) = due {
+            world.store.reap(world.wait(due)).await.unwrap();
+        }
+    }
+    assert!(attempts > 5, "{attempts}");
+    world.wait(Duration::from_secs(3600));
+    let claim = world.claim_one().await;
+    world.fail_patiently(&claim, passing()).await;
+    assert_eq!(world.words(id).await, "failed failed");
+    let record = world.store.execution(id).await.unwrap().unwrap();
+    let ActivityState::Failed { failure, .. } = &record.state.activities[0] else { panic!("{record:?}") };
+    assert_eq!(failure.code, "ENG0003", "{failure}");
+
+    let id = world.start(&one("vod")).await;
+    let claim = world.claim_one().await;
+    world.fail_patiently(&claim, passing()).await;
+    world.store.cancel(id, "no longer needed", "me", world.now()).await.unwrap();
+    assert_eq!(world.words(id).await, "cancelled cancelled", "what waits can be cancelled");
+}
+
 pub async fn cancelling_stops_what_waits_and_asks_what_runs(world: World) {
     let id = world.start(&Arc::new(plan("c", vec![activity("a"), activity("b")], &[]))).await;
     let claim = world.claim_one().await;

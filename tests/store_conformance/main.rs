@@ -103,7 +103,13 @@ impl World {
     }
 
     async fn fail(&self, claim: &Claim, failure: Failure) -> Result<(), StoreError> {
-        self.store.fail(claim.job, claim.attempt, failure, self.now()).await
+        self.store.fail(claim.job, claim.attempt, failure, Duration::ZERO, self.now()).await
+    }
+
+    /// Fails where something that is away is waited for, for an hour.
+    async fn fail_patiently(&self, claim: &Claim, failure: Failure) {
+        let hour = Duration::from_secs(3600);
+        self.store.fail(claim.job, claim.attempt, failure, hour, self.now()).await.unwrap();
     }
 
     async fn publish(&self, claim: &Claim, key: &str) -> ObjectLocation {
@@ -233,6 +239,7 @@ conformance! {
     a_claim_carries_what_the_work_needs
     heartbeats_prolong_the_lease_and_carry_progress
     retries_wait_for_their_time
+    field_fault_argo_7349_an_outage_is_waited_out_over_restarts
     cancelling_stops_what_waits_and_asks_what_runs
     notes_are_logged_while_the_lease_holds
     a_log_is_read_in_pages

@@ -137,7 +137,7 @@ mod tests {
             LogEvent::Queued,
             LogEvent::Claimed { worker: "a".to_owned() },
             LogEvent::Note { message: "nothing".to_owned() },
-            LogEvent::AttemptFailed { failure, retry_at: Timestamp(9) },
+            LogEvent::AttemptFailed { failure, retry_at: Timestamp(9), outage: false },
             LogEvent::Queued,
             LogEvent::Claimed { worker: "b".to_owned() },
         ];

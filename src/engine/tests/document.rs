@@ -3,6 +3,7 @@
 //! With `UPDATE_DOCS=1` the test writes them instead.
 
 use std::fmt::Write;
+use std::time::Duration;
 
 use super::*;
 use crate::model::{Blame, Class, ExecutionState};
@@ -32,7 +33,7 @@ const ATTEMPT: u32 = 4;
 fn running(failures: u32, losses: u32, stop_requested: bool) -> ActivityState {
     ActivityState::Running {
         attempt: ATTEMPT,
-        tally: Tally { failures, losses, crashes: 0 },
+        tally: Tally { failures, losses, ..Tally::default() },
         worker: "w".to_owned(),
         since: NOW,
         stop_requested,
@@ -66,7 +67,7 @@ fn states() -> Vec<(&'static str, ActivityState)> {
 fn inputs() -> Vec<(&'static str, Input)> {
     let signal = |signal| Input::Activity { activity: 0.into(), signal };
     let ended = |outcome| signal(Signal::Ended { attempt: ATTEMPT, outcome });
-    let failed = |failure| ended(Outcome::Failed { failure });
+    let failed = |failure| ended(Outcome::Failed { failure, patience: Duration::ZERO });
     let stopped = Failure::new("WORKER0001", Class::Cancelled, Blame::Infrastructure, "stopped");
     let lost = || Outcome::Lost { reason: "killed".to_owned() };
     vec![
@@ -124,7 +125,7 @@ fn activity_table() -> String {
 }
 
 fn execution_table() -> String {
-    let last = Signal::Ended { attempt: 1, outcome: Outcome::Failed { failure: fatal() } };
+    let last = Signal::Ended { attempt: 1, outcome: Outcome::Failed { failure: fatal(), patience: Duration::ZERO } };
     let inputs = [
         ("start", Input::Start { cause: "a test".to_owned() }),
         ("last activity failed", Input::Activity { activity: 1.into(), signal: last }),

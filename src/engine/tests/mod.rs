@@ -138,7 +138,7 @@ impl Run {
 
     fn fail(&mut self, name: &str) {
         self.claim(name);
-        self.end(name, Outcome::Failed { failure: fatal() });
+        self.end(name, Outcome::Failed { failure: fatal(), patience: Duration::ZERO });
     }
 
     fn of(&self, name: &str) -> &ActivityState {

@@ -131,7 +131,7 @@ fn attempts_count_up_and_are_used_up_by_failures_only() {
     }
     for _ in 0..2 {
         run.claim("a");
-        run.end("a", Outcome::Failed { failure: passing() });
+        run.end("a", Outcome::Failed { failure: passing(), patience: Duration::ZERO });
         let ActivityState::Retrying { until, .. } = *run.of("a") else { panic!("{:?}", run.of("a")) };
         assert_eq!(run.effects, [Effect::EnqueueAt { activity: 0.into(), at: until }]);
         let due = Input::Activity { activity: 0.into(), signal: Signal::RetryDue };
@@ -139,7 +139,7 @@ fn attempts_count_up_and_are_used_up_by_failures_only() {
         run.send_at(due, until).unwrap();
     }
     run.claim("a");
-    run.end("a", Outcome::Failed { failure: passing() });
+    run.end("a", Outcome::Failed { failure: passing(), patience: Duration::ZERO });
     assert_eq!(*run.of("a"), ActivityState::Failed { attempt: 8, failure: passing() });
 }
 
@@ -160,7 +160,7 @@ fn a_late_report_is_refused_and_changes_nothing() {
     run.claim("a");
     run.end("a", Outcome::Lost { reason: "killed".to_owned() });
     run.claim("a");
-    let late = Signal::Ended { attempt: 1, outcome: Outcome::Failed { failure: fatal() } };
+    let late = Signal::Ended { attempt: 1, outcome: Outcome::Failed { failure: fatal(), patience: Duration::ZERO } };
     assert_eq!(run.signal("a", late), Err(StepError::Stale { attempt: 1 }));
     let note = LogEvent::Note { message: "hello".to_owned() };
     assert_eq!(run.signal("a", Signal::Mark { attempt: 1, mark: note }), Err(StepError::Stale { attempt: 1 }));
@@ -189,7 +189,7 @@ fn cancelling_ends_what_has_not_begun_and_waits_for_what_runs() {
     let mut run = Run::started(plan(&activities, &[("queued", "waiting", Need::Order)]));
     run.succeed("done");
     run.claim("retrying");
-    run.end("retrying", Outcome::Failed { failure: passing() });
+    run.end("retrying", Outcome::Failed { failure: passing(), patience: Duration::ZERO });
     run.claim("running");
     run.send(cancel("no longer needed")).unwrap();
     assert_eq!(run.words(), "running running cancelled cancelled cancelled succeeded");
@@ -197,7 +197,7 @@ fn cancelling_ends_what_has_not_begun_and_waits_for_what_runs() {
     run.send(cancel("again")).unwrap();
     assert_eq!((run.effects.len(), run.state.cancel.as_deref()), (0, Some("no longer needed")));
     let stopped = Failure::new("WORKER0001", Class::Cancelled, crate::model::Blame::Infrastructure, "stopped");
-    run.end("running", Outcome::Failed { failure: stopped });
+    run.end("running", Outcome::Failed { failure: stopped, patience: Duration::ZERO });
     assert_eq!(run.words(), "cancelled cancelled cancelled cancelled cancelled succeeded");
 }
 

@@ -202,8 +202,15 @@ impl Store for PostgresStore {
         self.signal("end a job", job, Signal::Ended { attempt, outcome }, now).await
     }
 
-    async fn fail(&self, job: JobId, attempt: u32, failure: Failure, now: Timestamp) -> Result<(), StoreError> {
-        let outcome = Outcome::Failed { failure };
+    async fn fail(
+        &self,
+        job: JobId,
+        attempt: u32,
+        failure: Failure,
+        patience: Duration,
+        now: Timestamp,
+    ) -> Result<(), StoreError> {
+        let outcome = Outcome::Failed { failure, patience };
         self.signal("end a job", job, Signal::Ended { attempt, outcome }, now).await
     }
 

@@ -178,8 +178,15 @@ impl Store for SqliteStore {
         self.writer.call("end a job", move |w| w.end(job, attempt, &outcome, now)).await
     }
 
-    async fn fail(&self, job: JobId, attempt: u32, failure: Failure, now: Timestamp) -> Result<(), StoreError> {
-        let outcome = Outcome::Failed { failure };
+    async fn fail(
+        &self,
+        job: JobId,
+        attempt: u32,
+        failure: Failure,
+        patience: Duration,
+        now: Timestamp,
+    ) -> Result<(), StoreError> {
+        let outcome = Outcome::Failed { failure, patience };
         self.writer.call("end a job", move |w| w.end(job, attempt, &outcome, now)).await
     }
 
