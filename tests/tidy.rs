@@ -417,7 +417,9 @@ fn declared_tests() -> BTreeSet<&'static str> {
     let rust = regex(r"\bfn ([a-z][a-z0-9_]*)\(");
     let scripts = regex(r"(?m)^\s*(?:def|async function|function) (test_[a-z0-9_]*)\(");
     // Behaviours of stores are made tests by a macro elsewhere.
-    let holds_tests = |file: &&File| file.text.contains("test]") || file.is_under("tests/store_conformance");
+    let holds_tests = |file: &&File| {
+        file.text.contains("test]") || file.text.contains("::test(") || file.is_under("tests/store_conformance")
+    };
     let in_rust = rust_under("src").chain(rust_under("tests")).filter(holds_tests);
     let in_scripts = tree().iter().filter(|file| file.is_under("tests") && !file.is_rust());
     let names = |pattern: &Regex, file: &'static File| -> Vec<&'static str> {

@@ -36,7 +36,7 @@ pub struct WorkflowFolder {
 #[derive(Debug, Default)]
 struct Watching {
     watcher: Watcher,
-    /// Where the last good set is kept over restarts.
+    /// The last good set, kept over restarts.
     memory: Option<Memory>,
 }
 
@@ -52,7 +52,7 @@ struct State {
     active: Arc<Vec<Arc<Workflow>>>,
     templates: Arc<Templates>,
     problems: Arc<Vec<Problem>>,
-    /// Why the folder cannot be believed, where that is so.
+    /// Reason not to believe the folder, where there is one.
     away: Option<String>,
 }
 
@@ -151,7 +151,7 @@ impl WorkflowFolder {
         self.read(Look::Regular)
     }
 
-    /// Why the folder cannot be believed and its last good set is kept, where that is so.
+    /// The reason why the last good set is kept, where the folder is away.
     #[must_use]
     pub fn away(&self) -> Option<String> {
         self.read_state().away.clone()
@@ -202,7 +202,7 @@ impl WorkflowFolder {
         }
     }
 
-    /// What `files` turn out to be, after the versions of `before`; those that are `missing` give way to files that have
+    /// The state that `files` give, after the versions of `before`; those that are `missing` give way to files that have
     /// their names now.
     fn compile_all(&self, files: Files, before: &BTreeMap<PathBuf, Good>, missing: &BTreeSet<PathBuf>) -> State {
         let (templates, mut found) = load_templates(&files.templates);

@@ -41,7 +41,7 @@ impl Files {
     }
 }
 
-/// Why a look is taken.
+/// Occasion of a look.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Look {
     /// The daemon starts: what was removed meanwhile is gone, unless that is everything.
@@ -57,11 +57,11 @@ pub(super) enum Look {
 pub(super) struct Watcher {
     /// Looks in succession for which a file has been missing.
     missing: BTreeMap<PathBuf, u32>,
-    /// Whether the last change was the removal of a single file.
+    /// Set where the last change was the removal of a single file.
     shrinking: bool,
-    /// Whether the folder was away, and some of its files are still missing.
+    /// Set where the folder was away, and some of its files are still missing.
     returning: bool,
-    /// Why the folder cannot be believed, where that is so.
+    /// Reason not to believe the folder, where there is one.
     pub(super) away: Option<String>,
 }
 
@@ -118,7 +118,7 @@ impl Watcher {
     }
 }
 
-/// Why a folder in which nothing can be read is not believed.
+/// Reason not to believe a folder in which nothing can be read.
 fn lost(found: &Files, before: usize) -> String {
     match found.workflows.values().find_map(SourceFile::out_of_reach) {
         Some(error) => format!("none of its files can be read any more: {error}"),
@@ -127,7 +127,7 @@ fn lost(found: &Files, before: usize) -> String {
     }
 }
 
-/// Where the last good set is kept over restarts: a file in the data folder.
+/// The last good set, kept over restarts in a file of the data folder.
 #[derive(Debug)]
 pub(super) struct Memory {
     file: PathBuf,
@@ -153,12 +153,12 @@ impl Memory {
         Self { file, folder, saved: false }
     }
 
-    /// Where it is.
+    /// The file.
     pub(super) fn file(&self) -> &Path {
         &self.file
     }
 
-    /// What was kept of this folder; nothing where there is nothing, or nothing that can be read.
+    /// Files that were kept of this folder; nothing where there is nothing, or nothing that can be read.
     pub(super) fn load(&mut self) -> Option<Files> {
         let bytes = std::fs::read(&self.file).ok()?;
         let kept: Remembered = serde_json::from_slice(&bytes).ok()?;
@@ -171,7 +171,7 @@ impl Memory {
         Some(Files { templates, workflows: kept.workflows.into_iter().map(file).collect() })
     }
 
-    /// Whether somebody removed what was kept: there shall be no workflows.
+    /// Returns whether somebody removed what was kept: there shall be no workflows.
     pub(super) fn is_forgotten(&self) -> bool {
         self.saved && matches!(self.file.try_exists(), Ok(false))
     }

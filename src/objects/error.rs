@@ -86,6 +86,8 @@ pub enum ObjectError {
         operation: &'static str,
         /// To what.
         what: String,
+        /// Whether the same request may succeed later: the storage is overloaded or has a fault of its own.
+        passing: bool,
         /// The storage's word.
         #[source]
         source: BoxError,
@@ -209,11 +211,13 @@ impl From<ObjectError> for Failure {
             | E::Precondition { .. }
             | E::NoUpload { .. }
             | E::InvalidPart { .. } => (Class::Fatal, Blame::Definition),
-            E::AccessDenied { .. } | E::Credentials { .. } | E::KeyPair { .. } => (Class::Fatal, Blame::Infrastructure),
+            E::AccessDenied { .. } | E::Credentials { .. } | E::KeyPair { .. } | E::Service { passing: false, .. } => {
+                (Class::Fatal, Blame::Infrastructure)
+            }
             E::Unreachable { .. }
             | E::Full { .. }
             | E::Io { .. }
-            | E::Service { .. }
+            | E::Service { passing: true, .. }
             | E::Event { .. }
             | E::Refused { .. } => (Class::Retry, Blame::Infrastructure),
         };

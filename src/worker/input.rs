@@ -126,3 +126,41 @@ async fn read(object: &dyn RangeRead, offset: u64, length: u64) -> Result<Bytes,
     }
     Ok(bytes)
 }
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write;
+
+    use super::*;
+
+    /// A storage that never answers.
+    struct Silent;
+
+    #[async_trait]
+    impl RangeRead for Silent {
+        async fn read_range(&self, _: u64, _: u64) -> Result<Bytes, ReadError> {
+            std::future::pending().await
+        }
+    }
+
+    #[tokio::test]
+    async fn field_fault_argo_7349_a_storage_that_owes_an_answer_is_known_by_it() {
+        let errors = FirstError::default();
+        let input = Input { bytes: InputBytes::Ranges(Arc::new(Silent)), size_bytes: 100, ext: "mp4".to_owned() };
+        let (_, descriptor) = hand_over(input, &errors).unwrap();
+        assert!(!errors.is_reading());
+        std::os::unix::net::UnixStream::from(descriptor).write_all(&ranges::encode(0, 10)).unwrap();
+        while !errors.is_reading() {
+            tokio::task::yield_now().await;
+        }
+    }
+
+    #[test]
+    fn field_fault_argo_7349_a_read_that_failed_is_waited_for_only_where_that_helps() {
+        let away = ReadError::new(Failure::infrastructure("OBJ0006", "out of reach")).of_job();
+        assert_eq!((away.code.as_str(), away.is_outage()), ("WORKER0010", true));
+        assert!(away.chain[0].contains("OBJ0006"), "{:?}", away.chain);
+        let replaced = ReadError::new(Failure::input("OBJ0003", "replaced by another upload")).of_job();
+        assert_eq!((replaced.class, replaced.blame), (Class::Fatal, Blame::Input));
+    }
+}

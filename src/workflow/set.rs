@@ -47,7 +47,7 @@ pub fn holder<'a>(workflows: impl Iterator<Item = &'a Workflow>) -> Option<&'a W
     workflows.min_by_key(is_called_otherwise)
 }
 
-/// That `workflow` has the name of `first`, which is active.
+/// The error that `workflow` has the name of `first`, which is active.
 #[must_use]
 pub fn same_name(workflow: &Workflow, first: &Workflow) -> Diagnostic {
     let message = format!(

@@ -245,6 +245,7 @@ fn failures(record: &ExecutionRecord) -> Markup {
                     }
                 }
                 (failed(group.failure))
+                @if group.state == JobState::Retrying { p.hint { "It is tried again without your help." } }
             }
         }
     }

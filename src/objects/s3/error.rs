@@ -18,7 +18,7 @@ where
     let SdkError::ServiceError(answer) = &error else {
         return match error {
             SdkError::ResponseError(_) => {
-                ObjectError::Service { operation, what: object.to_string(), source: error.into() }
+                ObjectError::Service { operation, what: object.to_string(), passing: true, source: error.into() }
             }
             _ => ObjectError::Unreachable { source: error.into() },
         };
@@ -52,9 +52,22 @@ where
         ("InvalidArgument", _) => {
             ObjectError::InvalidName { name: object.to_string(), reason: format!("the storage says {said}").into() }
         }
-        (_, 403) => ObjectError::AccessDenied { operation, what: object.to_string(), source: said },
-        _ => ObjectError::Service { operation, what: object.to_string(), source: said },
+        (code, 403) if !is_passing(code, 403) => {
+            ObjectError::AccessDenied { operation, what: object.to_string(), source: said }
+        }
+        (code, status) => {
+            let passing = is_passing(code, status);
+            ObjectError::Service { operation, what: object.to_string(), passing, source: said }
+        }
     }
+}
+
+/// Whether the same request may succeed later: throttled, in conflict with another one, or a fault of the storage's own.
+/// Some storages throttle with 400 or 403.
+fn is_passing(code: &str, status: u16) -> bool {
+    const WORDS: [&str; 7] =
+        ["SlowDown", "Throttl", "RequestTimeout", "RequestLimit", "TooManyRequests", "OperationAborted", "Busy"];
+    matches!(status, 408 | 409 | 425 | 429 | 500..) || WORDS.iter().any(|word| code.contains(word))
 }
 
 /// What the storage said, for people: its code and its words.
@@ -68,4 +81,23 @@ fn said<E: ProvideErrorMetadata>(error: &E, status: u16) -> BoxError {
 
 fn lacks_credentials(error: &(dyn std::error::Error + 'static)) -> bool {
     std::iter::successors(Some(error), |e| e.source()).any(<dyn std::error::Error>::is::<CredentialsError>)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn field_fault_argo_7349_throttling_passes_and_a_refused_request_does_not() {
+        for (code, status) in [("SlowDown", 503), ("InternalError", 500), ("", 502), ("RequestTimeout", 400), ("", 429)]
+        {
+            assert!(is_passing(code, status), "{code} {status}");
+        }
+        for (code, status) in [("ThrottlingException", 400), ("SlowDown", 403), ("OperationAborted", 409)] {
+            assert!(is_passing(code, status), "{code} {status}");
+        }
+        for (code, status) in [("EntityTooLarge", 400), ("MethodNotAllowed", 405), ("PermanentRedirect", 301)] {
+            assert!(!is_passing(code, status), "{code} {status}");
+        }
+    }
 }
