@@ -12,7 +12,7 @@ readonly -a BUILD_PACKAGES=(
   libavcodec-dev libavformat-dev libavfilter-dev libavutil-dev libswscale-dev libswresample-dev
 )
 readonly -a DEMO_PACKAGES=(curl jq)
-readonly -a TEST_PACKAGES=(ffmpeg mediainfo postgresql)
+readonly -a TEST_PACKAGES=(ffmpeg mediainfo pgbouncer postgresql)
 readonly -a BROWSER_PACKAGES=(chromium chromium-driver)
 
 usage() {

@@ -138,7 +138,8 @@ impl From<StoreError> for Problem {
         let status = match error {
             StoreError::NotFound { .. } => StatusCode::NOT_FOUND,
             StoreError::Illegal(_) | StoreError::Stale { .. } => StatusCode::CONFLICT,
-            StoreError::Closed => StatusCode::SERVICE_UNAVAILABLE,
+            // The disk is full, the database is away: it passes.
+            StoreError::Closed | StoreError::Database { .. } => StatusCode::SERVICE_UNAVAILABLE,
             _ => StatusCode::INTERNAL_SERVER_ERROR,
         };
         Self::of(&error, status)

@@ -11,6 +11,7 @@ use serde_json::Value;
 
 use super::{CliError, DaemonArgs, Exit};
 use crate::api::Problem;
+use crate::objects::proxy;
 
 /// How long a daemon may be silent: longer than it waits for a result, and than it is silent within a stream of events.
 const PATIENCE: Duration = Duration::from_secs(90);
@@ -50,7 +51,11 @@ impl Client {
             value.set_sensitive(true);
             headers.insert(AUTHORIZATION, value);
         }
-        let http = reqwest::Client::builder()
+        let mut http = reqwest::Client::builder();
+        if proxy::is_direct(&daemon.url) {
+            http = http.no_proxy();
+        }
+        let http = http
             .connect_timeout(Duration::from_secs(5))
             .read_timeout(patience)
             .default_headers(headers)

@@ -380,7 +380,7 @@ impl Config {
             )));
         }
         self.notifications.check()?;
-        self.webhooks.key()?;
+        self.webhooks.keys()?;
         self.webhooks.networks()?;
         self.queues.values().flat_map(|queue| &queue.notify).try_for_each(|receiver| receiver.target().map(|_| ()))?;
         self.store_target().map(|_| ())

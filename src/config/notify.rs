@@ -8,8 +8,11 @@ use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
 
 use super::ConfigError;
-use super::forms::duration;
+use super::forms::{OneOrMany, duration, one_or_many};
 use crate::model::plan::{NotifyChannel, NotifyOn, NotifyTarget};
+
+/// Most secrets at once: each is a signature in every request.
+const SECRETS: usize = 10;
 
 /// Fewest bytes of a secret, as Standard Webhooks has it.
 const SECRET_BYTES: usize = 24;
@@ -92,17 +95,25 @@ impl NotificationsConfig {
 #[serde(deny_unknown_fields, default)]
 pub struct WebhooksConfig {
     /// `env:NAME` or `file:PATH`, where the secret is: `whsec_` and Base64 of 24 bytes or more. Without one no webhook is
-    /// sent.
-    pub secret: Option<String>,
+    /// sent. A list while secrets are exchanged: each message is signed with all of them.
+    #[serde(with = "one_or_many")]
+    #[schemars(with = "OneOrMany")]
+    pub secret: Vec<String>,
     /// Networks that are not public and may be reached all the same: `10.0.0.0/8`.
     pub allow_private: Vec<String>,
 }
 
 impl WebhooksConfig {
-    /// The secret.
-    pub fn key(&self) -> Result<Option<Vec<u8>>, ConfigError> {
+    /// The secrets.
+    pub fn keys(&self) -> Result<Vec<Vec<u8>>, ConfigError> {
+        if self.secret.len() > SECRETS {
+            return Err(ConfigError::Conflict(format!("webhooks.secret: at most {SECRETS} at once")));
+        }
+        self.secret.iter().map(|reference| Self::key(reference)).collect()
+    }
+
+    fn key(reference: &str) -> Result<Vec<u8>, ConfigError> {
         let conflict = |reason: String| ConfigError::Conflict(format!("webhooks.secret: {reason}"));
-        let Some(reference) = &self.secret else { return Ok(None) };
         let secret = match reference.split_once(':') {
             Some(("env", name)) => {
                 std::env::var(name).map_err(|_| conflict(format!("there is no environment variable {name}")))?
@@ -115,7 +126,7 @@ impl WebhooksConfig {
         let secret = secret.trim();
         let key = STANDARD.decode(secret.strip_prefix("whsec_").unwrap_or(secret)).ok();
         match key.filter(|key| key.len() >= SECRET_BYTES) {
-            Some(key) => Ok(Some(key)),
+            Some(key) => Ok(key),
             None => Err(conflict(format!("a secret is `whsec_` and Base64 of at least {SECRET_BYTES} bytes"))),
         }
     }
@@ -141,17 +152,33 @@ mod tests {
         let secret = |text: &str| {
             let file = folder.path().join("secret");
             std::fs::write(&file, text).unwrap();
-            WebhooksConfig { secret: Some(format!("file:{}", file.display())), ..WebhooksConfig::default() }.key()
+            WebhooksConfig { secret: vec![format!("file:{}", file.display())], ..WebhooksConfig::default() }.keys()
         };
         let right = "MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
-        assert_eq!(secret(&format!("whsec_{right}\n")).unwrap().unwrap().len(), 24);
-        assert_eq!(secret(right).unwrap().unwrap().len(), 24);
+        assert_eq!(secret(&format!("whsec_{right}\n")).unwrap()[0].len(), 24);
+        assert_eq!(secret(right).unwrap()[0].len(), 24);
         for wrong in ["whsec_c2hvcnQ=", "whsec_?", ""] {
             assert!(secret(wrong).is_err(), "{wrong}");
         }
-        let itself = WebhooksConfig { secret: Some(format!("whsec_{right}")), ..WebhooksConfig::default() };
-        assert!(!itself.key().unwrap_err().to_string().contains(right));
-        assert_eq!(WebhooksConfig::default().key().unwrap(), None);
+        let itself = WebhooksConfig { secret: vec![format!("whsec_{right}")], ..WebhooksConfig::default() };
+        assert!(!itself.keys().unwrap_err().to_string().contains(right));
+        assert_eq!(WebhooksConfig::default().keys().unwrap(), Vec::<Vec<u8>>::new());
+    }
+
+    #[test]
+    fn a_secret_is_one_or_a_list() {
+        let read = |text: &str| serde_yaml::from_str::<WebhooksConfig>(text).map(|webhooks| webhooks.secret);
+        assert_eq!(read("{ secret: 'env:A' }").unwrap(), ["env:A"]);
+        assert_eq!(read("{ secret: ['env:A', 'file:b'] }").unwrap(), ["env:A", "file:b"]);
+        assert_eq!(read("{ secret: null }").unwrap(), Vec::<String>::new(), "as configurations of before may have it");
+        assert_eq!(read("{}").unwrap(), Vec::<String>::new());
+        assert!(read("{ secret: 7 }").is_err() && read("{ secret: { a: b } }").is_err());
+        for secret in [vec![], vec!["env:A".to_owned()], vec!["env:A".to_owned(), "env:B".to_owned()]] {
+            let text = serde_yaml::to_string(&WebhooksConfig { secret: secret.clone(), ..WebhooksConfig::default() });
+            assert_eq!(read(&text.unwrap()).unwrap(), secret);
+        }
+        let many = WebhooksConfig { secret: vec!["env:A".to_owned(); 11], ..WebhooksConfig::default() };
+        assert!(many.keys().unwrap_err().to_string().contains("at most 10"));
     }
 
     #[test]

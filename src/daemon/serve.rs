@@ -215,7 +215,7 @@ impl Daemon {
             backlog,
             local,
             retention,
-            webhooks: WebhookOptions { secret: config.webhooks.key()?, allow_private: config.webhooks.networks()? },
+            webhooks: WebhookOptions { secrets: config.webhooks.keys()?, allow_private: config.webhooks.networks()? },
             traces,
             patience: Patience { timeout, backoff, max, attempts },
             drain,

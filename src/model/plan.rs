@@ -309,7 +309,7 @@ pub struct NotifyTarget {
 }
 
 /// Channels of notifications.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum NotifyChannel {
     /// An SQS queue, by URL.

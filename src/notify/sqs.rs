@@ -36,9 +36,11 @@ impl SqsSender {
         }
         match request.send().await {
             Ok(_) => Ok(()),
-            Err(error) => {
-                Err(NotifyError::Refused { to: url.to_owned(), reason: DisplayErrorContext(&error).to_string() })
-            }
+            Err(error) => Err(NotifyError::Refused {
+                to: url.to_owned(),
+                reason: DisplayErrorContext(&error).to_string(),
+                retry_after: None,
+            }),
         }
     }
 }

@@ -10,7 +10,7 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use hmac::{Hmac, KeyInit, Mac};
 use ipnet::IpNet;
-use reqwest::header::CONTENT_TYPE;
+use reqwest::header::{CONTENT_TYPE, HeaderMap, RETRY_AFTER};
 use reqwest::redirect::Policy;
 use reqwest::{Client, StatusCode, Url};
 use serde_json::Value;
@@ -18,25 +18,27 @@ use sha2::Sha256;
 
 use super::NotifyError;
 use super::address::Reach;
-use crate::model::Clock;
+use crate::model::{Clock, Timestamp};
 
 /// How long a connection may take.
 const CONNECT: Duration = Duration::from_secs(5);
+/// Longest `Retry-After` that is heeded.
+const LONGEST_WISH: Duration = Duration::from_secs(3_600);
 /// Redirects within one host that are followed.
 const REDIRECTS: usize = 3;
 
 /// What webhooks are sent with.
 #[derive(Clone, Default)]
 pub struct WebhookOptions {
-    /// Secret that all are signed with; without one none is sent.
-    pub secret: Option<Vec<u8>>,
+    /// Secrets that all are signed with, each on its own; without one none is sent.
+    pub secrets: Vec<Vec<u8>>,
     /// Networks that are not public and may be reached all the same.
     pub allow_private: Vec<IpNet>,
 }
 
 /// Sends to HTTP receivers.
 pub struct WebhookSender {
-    secret: Option<Vec<u8>>,
+    secrets: Vec<Vec<u8>>,
     reach: Reach,
     /// Absent where the system's TLS set-up is broken.
     client: Option<Client>,
@@ -57,13 +59,15 @@ impl WebhookSender {
             .build()
             .inspect_err(|error| tracing::error!(%error, "webhooks cannot be sent"))
             .ok();
-        Self { secret: options.secret, reach, client, clock }
+        Self { secrets: options.secrets, reach, client, clock }
     }
 
     /// Posts `event` to `url`.
     pub(super) async fn send(&self, url: &str, event: &Value) -> Result<(), NotifyError> {
-        let refused = |reason: String| NotifyError::Refused { to: url.to_owned(), reason };
-        let secret = self.secret.as_ref().ok_or(NotifyError::Unsigned)?;
+        let refused = |reason: String| NotifyError::Refused { to: url.to_owned(), reason, retry_after: None };
+        if self.secrets.is_empty() {
+            return Err(NotifyError::Unsigned);
+        }
         let client = self.client.as_ref().ok_or_else(|| refused("there is no HTTP client".to_owned()))?;
         let target: Url = url.parse().map_err(|error| refused(format!("{error}")))?;
         // A name is resolved when it is connected to, and held against the same rules then.
@@ -79,7 +83,7 @@ impl WebhookSender {
             .header(CONTENT_TYPE, "application/cloudevents+json")
             .header("webhook-id", id)
             .header("webhook-timestamp", &timestamp)
-            .header("webhook-signature", sign(secret, id, &timestamp, &body))
+            .header("webhook-signature", self.sign(id, &timestamp, &body))
             .body(body);
         let answer = request.send().await.map_err(|error| refused(chain(&error)))?;
         match answer.status() {
@@ -87,9 +91,33 @@ impl WebhookSender {
             status if status.is_redirection() => {
                 Err(refused(format!("it answered {status}, and leads somewhere else")))
             }
-            status => Err(refused(format!("it answered {status}"))),
+            StatusCode::GONE => Err(NotifyError::Gone { to: url.to_owned() }),
+            status => Err(NotifyError::Refused {
+                to: url.to_owned(),
+                reason: format!("it answered {status}"),
+                retry_after: retry_after(answer.headers(), self.clock.now()),
+            }),
         }
     }
+
+    /// The signatures of one message, one for each secret: a receiver that knows one of them is content.
+    fn sign(&self, id: &str, timestamp: &str, body: &str) -> String {
+        let signatures: Vec<String> = self.secrets.iter().map(|secret| sign(secret, id, timestamp, body)).collect();
+        signatures.join(" ")
+    }
+}
+
+/// How long `Retry-After` asks to wait: seconds, or until a date. At most [`LONGEST_WISH`].
+fn retry_after(headers: &HeaderMap, now: Timestamp) -> Option<Duration> {
+    let text = headers.get(RETRY_AFTER)?.to_str().ok()?.trim();
+    let wait = match text.parse() {
+        Ok(seconds) => Duration::from_secs(seconds),
+        Err(_) => {
+            let date = jiff::fmt::rfc2822::parse(text).ok()?.timestamp();
+            Timestamp(date.as_microsecond()).since(now)
+        }
+    };
+    Some(wait.min(LONGEST_WISH)).filter(|wait| !wait.is_zero())
 }
 
 /// Follows what repeats the same request at the same host, and nothing else.
@@ -141,7 +169,7 @@ mod tests {
         let event = serde_json::json!({ "id": "1" });
         let unsigned = WebhookSender::new(WebhookOptions::default(), Arc::clone(&clock));
         assert!(matches!(unsigned.send("https://example.com/", &event).await, Err(NotifyError::Unsigned)));
-        let options = WebhookOptions { secret: Some(vec![1; 32]), allow_private: Vec::new() };
+        let options = WebhookOptions { secrets: vec![vec![1; 32]], allow_private: Vec::new() };
         let sender = WebhookSender::new(options, clock);
         for url in [
             "http://127.0.0.1:9/",
@@ -159,5 +187,20 @@ mod tests {
         }
         let refused = sender.send("http://localhost:9/", &event).await.unwrap_err().to_string();
         assert!(refused.contains("no public address"), "{refused}");
+    }
+
+    #[test]
+    fn field_fault_owncast_1504_retry_after_is_seconds_or_a_date() {
+        let now = Timestamp(1_000_000_000_000_000); // 2001-09-09T01:46:40Z
+        let wish = |text: &str| {
+            let headers = HeaderMap::from_iter([(RETRY_AFTER, text.parse().unwrap())]);
+            retry_after(&headers, now).map(|wait| wait.as_secs())
+        };
+        assert_eq!([wish("120"), wish(" 5 "), wish("99999999")], [Some(120), Some(5), Some(3_600)]);
+        assert_eq!(wish("Sun, 09 Sep 2001 01:47:40 GMT"), Some(60));
+        assert_eq!(wish("Sun, 09 Sep 2001 01:45:40 GMT"), None, "it has passed");
+        assert_eq!(wish("Mon, 10 Sep 2001 01:47:40 GMT"), Some(3_600));
+        assert_eq!([wish("0"), wish("soon"), wish("-1"), wish("1.5")], [None; 4]);
+        assert_eq!(retry_after(&HeaderMap::new(), now), None);
     }
 }

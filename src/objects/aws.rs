@@ -7,6 +7,8 @@ use aws_config::timeout::TimeoutConfig;
 use aws_config::{BehaviorVersion, Region, SdkConfig};
 use aws_sdk_s3::config::Credentials;
 
+use super::proxy;
+
 /// What replaces the AWS SDK's own settings; all absent means: what the environment says.
 #[derive(Clone, Default)]
 pub struct AwsOptions {
@@ -33,6 +35,7 @@ pub async fn sdk_config(options: &AwsOptions) -> SdkConfig {
     let timeouts =
         TimeoutConfig::builder().connect_timeout(Duration::from_secs(5)).read_timeout(Duration::from_secs(60)).build();
     let mut loader = aws_config::defaults(BehaviorVersion::latest())
+        .http_client(proxy::http_client())
         .timeout_config(timeouts)
         .retry_config(RetryConfig::standard().with_max_attempts(4));
     if let Some((id, secret)) = &options.credentials {

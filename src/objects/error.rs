@@ -27,6 +27,12 @@ pub enum ObjectError {
         /// Where it is.
         object: ObjectLocation,
     },
+    /// The object lies in an archive and cannot be read before somebody restores it.
+    #[error("OBJ0021: {object} is archived (Glacier or an archive tier): restore it first, then retry")]
+    Archived {
+        /// Where it is.
+        object: ObjectLocation,
+    },
     /// The credentials are good, but do not allow this.
     #[error("OBJ0004: not allowed to {operation} {what}")]
     AccessDenied {
@@ -159,7 +165,9 @@ impl ObjectError {
     pub(crate) fn io(operation: &'static str, what: impl fmt::Display, source: io::Error) -> Self {
         let what = what.to_string();
         match source.kind() {
-            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => Self::Full { operation, what },
+            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded | io::ErrorKind::FileTooLarge => {
+                Self::Full { operation, what }
+            }
             io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => {
                 Self::AccessDenied { operation, what, source: source.into() }
             }
@@ -195,6 +203,7 @@ impl ObjectError {
             Self::InvalidPart { .. } => "OBJ0016",
             Self::KeyPair { .. } => "OBJ0017",
             Self::Refused { .. } => "OBJ0018",
+            Self::Archived { .. } => "OBJ0021",
         }
     }
 }
@@ -211,9 +220,11 @@ impl From<ObjectError> for Failure {
             | E::Precondition { .. }
             | E::NoUpload { .. }
             | E::InvalidPart { .. } => (Class::Fatal, Blame::Definition),
-            E::AccessDenied { .. } | E::Credentials { .. } | E::KeyPair { .. } | E::Service { passing: false, .. } => {
-                (Class::Fatal, Blame::Infrastructure)
-            }
+            E::AccessDenied { .. }
+            | E::Credentials { .. }
+            | E::KeyPair { .. }
+            | E::Archived { .. }
+            | E::Service { passing: false, .. } => (Class::Fatal, Blame::Infrastructure),
             E::Unreachable { .. }
             | E::Full { .. }
             | E::Io { .. }
@@ -228,6 +239,24 @@ impl From<ObjectError> for Failure {
         match std::error::Error::source(&error) {
             Some(source) => failure.caused_by(source),
             None => failure,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn field_fault_a_full_disk_passes_and_is_answered_so() {
+        let object = ObjectLocation { bucket: "media".into(), key: "a".into() };
+        // ENOSPC, EDQUOT, EFBIG.
+        for errno in [28, 122, 27] {
+            let full = || ObjectError::io("write", &object, io::Error::from_raw_os_error(errno));
+            assert!(matches!(full(), ObjectError::Full { .. }), "{errno}");
+            assert_eq!(Failure::from(full()).class, Class::Retry);
+            let answer = s3s::S3Error::from(full());
+            assert_eq!(answer.code().status_code().map(|status| status.as_u16()), Some(503), "{errno}");
         }
     }
 }

@@ -11,6 +11,7 @@ pub mod endpoint;
 mod error;
 mod event;
 pub mod local;
+pub mod proxy;
 pub mod s3;
 
 use std::collections::BTreeMap;

@@ -37,7 +37,7 @@ use crate::model::{
 
 pub use ledger::{Companion, EventFilter, EventIdentity, EventOutcome, EventRecord, MatchDecision};
 pub use log::whole_log;
-pub use notification::{Delivery, Notification, NotificationFilter, NotificationRecord};
+pub use notification::{Delivery, DueFilter, Notification, NotificationFilter, NotificationRecord};
 pub use publisher::Publisher;
 pub use warning::{WARNINGS_READ, Warning};
 
@@ -111,6 +111,14 @@ pub enum StoreError {
     /// The engine says the input does not fit the state.
     #[error("STORE0008: {0}")]
     Illegal(String),
+    /// A parameter of the database's URL that is not understood.
+    #[error("STORE0015: the store's URL has a parameter `{name}`, which is not supported; {hint}")]
+    Parameter {
+        /// Its name.
+        name: String,
+        /// What to do.
+        hint: String,
+    },
     /// The store has been closed.
     #[error("STORE0009: the store is closed")]
     Closed,
@@ -517,9 +525,9 @@ pub trait Store: Send + Sync {
     /// A page of ledger entries, newest first.
     async fn events(&self, filter: EventFilter) -> Result<Vec<EventRecord>, StoreError>;
 
-    /// Notifications whose time has come: the oldest undelivered one of each (execution, target). In a store that others
-    /// share nobody else gets them for [`DELIVERY_LEASE`].
-    async fn due_notifications(&self, limit: u32, now: Timestamp) -> Result<Vec<Notification>, StoreError>;
+    /// Notifications whose time has come: the oldest undelivered one of each (execution, target), and no more of a receiver
+    /// than `filter` has room for. In a store that others share nobody else gets them for [`DELIVERY_LEASE`].
+    async fn due_notifications(&self, filter: DueFilter, now: Timestamp) -> Result<Vec<Notification>, StoreError>;
 
     /// A notification was received.
     async fn delivered(&self, id: i64, now: Timestamp) -> Result<(), StoreError>;

@@ -1,8 +1,10 @@
 //! Notifications in the outbox: what is told to whom, and what became of it.
 
+use std::collections::{HashMap, HashSet};
+
 use serde::{Deserialize, Serialize};
 
-use crate::model::plan::NotifyTarget;
+use crate::model::plan::{NotifyChannel, NotifyTarget};
 use crate::model::{ExecutionId, ExecutionState, Timestamp};
 
 /// A notification waiting in the outbox.
@@ -55,6 +57,70 @@ impl Delivery {
     }
 }
 
+/// Due notifications that a store looks at to find some that can be sent: those of receivers without room are left out
+/// before, so that asking again goes on behind them.
+pub(super) const CANDIDATES: u32 = 512;
+
+/// Which due notifications somebody can send now.
+#[derive(Clone, Debug, Default)]
+pub struct DueFilter {
+    /// At most so many.
+    pub limit: u32,
+    /// At most so many at once to one receiver.
+    pub per_receiver: u32,
+    /// Receivers with less room than that, and how much less.
+    pub taken: Vec<(NotifyChannel, u32)>,
+    /// Notifications under way: they are not asked for again.
+    pub under_way: Vec<i64>,
+}
+
+impl DueFilter {
+    /// Receivers that have no room, as [`receiver`] names them.
+    pub(super) fn full(&self) -> Vec<String> {
+        let full = self.taken.iter().filter(|(_, taken)| *taken >= self.per_receiver);
+        full.map(|(channel, _)| receiver(channel)).collect()
+    }
+
+    /// Chooses from candidates, in their order.
+    pub(super) fn chooser(&self) -> Chooser {
+        Chooser {
+            left: self.limit,
+            per_receiver: self.per_receiver,
+            taken: self.taken.iter().map(|(channel, taken)| (receiver(channel), *taken)).collect(),
+            under_way: self.under_way.iter().copied().collect(),
+        }
+    }
+}
+
+/// A receiver as the text of a target begins, whatever states it is told.
+fn receiver(channel: &NotifyChannel) -> String {
+    format!("{{\"to\":{}", serde_json::to_string(channel).unwrap_or_default())
+}
+
+/// See [`DueFilter::chooser`].
+pub(super) struct Chooser {
+    left: u32,
+    per_receiver: u32,
+    taken: HashMap<String, u32>,
+    under_way: HashSet<i64>,
+}
+
+impl Chooser {
+    /// Whether the notification is one to send; `receiver` is how its target begins.
+    pub(super) fn takes(&mut self, id: i64, receiver: &str) -> bool {
+        if self.left == 0 || self.under_way.contains(&id) {
+            return false;
+        }
+        let taken = self.taken.entry(receiver.to_owned()).or_default();
+        if *taken >= self.per_receiver {
+            return false;
+        }
+        *taken += 1;
+        self.left -= 1;
+        true
+    }
+}
+
 /// Which notifications to list, newest first.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct NotificationFilter {
@@ -79,4 +145,38 @@ pub struct NotificationRecord {
     pub due_at: Option<Timestamp>,
     /// Why the last delivery failed.
     pub error: Option<String>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::plan::NotifyOn;
+
+    #[test]
+    fn a_receiver_is_what_its_target_begins_with() {
+        let to = NotifyChannel::Webhook("https://example.com/\",\"on\":[]/x".to_owned());
+        let target = NotifyTarget { to: to.clone(), on: vec![NotifyOn::Started] };
+        let text = serde_json::to_string(&target).unwrap();
+        assert_eq!(text.split(",\"on\":").next(), Some(receiver(&to).as_str()));
+    }
+
+    #[test]
+    fn each_receiver_gets_its_places_and_no_more() {
+        let channel = |name: &str| NotifyChannel::Webhook(name.to_owned());
+        let filter = DueFilter {
+            limit: 4,
+            per_receiver: 2,
+            taken: vec![(channel("slow"), 2), (channel("half"), 1)],
+            under_way: vec![7],
+        };
+        assert_eq!(filter.full(), [receiver(&channel("slow"))]);
+        let mut chooser = filter.chooser();
+        let mut takes = |id, name: &str| chooser.takes(id, &receiver(&channel(name)));
+        assert_eq!(
+            [takes(1, "slow"), takes(2, "half"), takes(3, "half"), takes(7, "free")],
+            [false, true, false, false]
+        );
+        assert_eq!([takes(4, "free"), takes(5, "free"), takes(6, "free")], [true, true, false]);
+        assert_eq!([takes(8, "other"), takes(9, "another")], [true, false], "four in all");
+    }
 }

@@ -22,6 +22,7 @@ mod intake;
 mod moto;
 mod notify;
 mod objects;
+mod proxy;
 mod receiver;
 mod results;
 mod run;

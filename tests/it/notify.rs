@@ -59,12 +59,16 @@ fn list(daemon: &Daemon, more: &[&str]) -> Vec<Value> {
 }
 
 fn signed(delivery: &Delivery) -> bool {
-    let secret = STANDARD.decode(SECRET.trim_start_matches("whsec_")).unwrap();
+    delivery.header("webhook-signature") == signature(delivery, SECRET)
+}
+
+fn signature(delivery: &Delivery, secret: &str) -> String {
+    let secret = STANDARD.decode(secret.trim_start_matches("whsec_")).unwrap();
     let mut mac = Hmac::<sha2::Sha256>::new_from_slice(&secret).unwrap();
     let (id, time) = (delivery.header("webhook-id"), delivery.header("webhook-timestamp"));
     mac.update(format!("{id}.{time}.").as_bytes());
     mac.update(&delivery.body);
-    delivery.header("webhook-signature") == format!("v1,{}", STANDARD.encode(mac.finalize().into_bytes()))
+    format!("v1,{}", STANDARD.encode(mac.finalize().into_bytes()))
 }
 
 #[test]
@@ -185,4 +189,46 @@ fn a_single_job_is_told_as_one() {
     let data = &event["data"];
     assert_eq!((&data["user_data"], &data["job"]), (&json!("mine"), &job["id"]), "{event:#}");
     assert_eq!(data["activities"]["job"]["result"]["video"][0]["codec"], "h264", "{event:#}");
+}
+
+#[test]
+fn field_fault_kamu_cli_1339_gone_is_for_good_and_retry_after_is_heeded() {
+    let receiver = Receiver::new("");
+    let url = &receiver.url;
+    let receivers =
+        ["gone", "later", "date"].map(|path| format!("{{ webhook: '{url}/{path}', on: [succeeded] }}")).join(", ");
+    let place = Place::new(&receivers, &config(LOOPBACK, "backoff: 10ms, max: 10ms", ""));
+    let daemon = place.start();
+    upload(&daemon);
+    let all = wait_for("three refusals", || {
+        Some(list(&daemon, &[])).filter(|all| all.len() == 3 && all.iter().all(|item| !item["error"].is_null()))
+    });
+    let of = |path: &str| all.iter().find(|item| item["to"]["webhook"].as_str().unwrap().ends_with(path)).unwrap();
+    let gone = of("/gone");
+    assert_eq!((&gone["delivery"], &gone["attempts"]), (&json!("set_aside"), &json!(1)), "{gone}");
+    assert!(gone["error"].as_str().unwrap().starts_with("NOTE0004"), "{gone}");
+    for path in ["/later", "/date"] {
+        let item = of(path);
+        assert_eq!((&item["delivery"], &item["attempts"]), (&json!("pending"), &json!(1)), "{item}");
+        let due: jiff::Timestamp = item["due_at"].as_str().unwrap().parse().unwrap();
+        let wait = due.duration_since(jiff::Timestamp::now()).as_secs();
+        assert!((3_000..=3_600).contains(&wait), "an hour, which is the longest wish: {item}");
+    }
+    assert_eq!((receiver.at("/gone").len(), receiver.at("/later").len()), (1, 1));
+}
+
+#[test]
+fn field_fault_kamu_cli_1339_a_webhook_is_signed_with_every_secret_while_they_are_exchanged() {
+    const NEXT: &str = "whsec_c2VjcmV0cyBvZiAyNCBieXRlcyBhbmQgbW9yZSE=";
+    let receiver = Receiver::new("");
+    let place = Place::new(
+        &format!("{{ webhook: '{}/ok', on: [succeeded] }}", receiver.url),
+        &format!("webhooks: {{ secret: ['env:HOOK_SECRET', 'env:NEXT_SECRET'], {LOOPBACK} }}"),
+    );
+    let environment = HashMap::from([("HOOK_SECRET", SECRET.to_owned()), ("NEXT_SECRET", NEXT.to_owned())]);
+    let daemon = Daemon::with_config(&place.path("reelmill.yaml"), &place.path("data"), &environment);
+    upload(&daemon);
+    let told = receiver.wait("/ok", 1);
+    let both = format!("{} {}", signature(&told[0], SECRET), signature(&told[0], NEXT));
+    assert_eq!(told[0].header("webhook-signature"), both, "who knows one of them is content");
 }

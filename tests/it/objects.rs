@@ -245,6 +245,30 @@ async fn storage_out_of_reach_is_worth_another_try() {
     assert!(!failure.chain.is_empty());
 }
 
+/// Glacier and its like: what lies there can be seen and not read.
+#[tokio::test]
+async fn field_fault_an_archived_object_says_that_it_must_be_restored() {
+    let Some(moto) = Moto::get() else { return };
+    let options = moto.options();
+    let client = aws_sdk_s3::Client::from_conf(
+        aws_sdk_s3::config::Builder::from(&reelmill::objects::aws::sdk_config(&options).await)
+            .force_path_style(true)
+            .build(),
+    );
+    client.create_bucket().bucket("archive").send().await.unwrap();
+    for class in ["GLACIER", "DEEP_ARCHIVE"] {
+        let put = client.put_object().bucket("archive").key(class).storage_class(class.into());
+        put.body(aws_sdk_s3::primitives::ByteStream::from_static(b"film")).send().await.unwrap();
+        let objects = S3Buckets::new(&options, true).await;
+        let object = ObjectLocation { bucket: "archive".into(), key: class.into() };
+        let error = objects.read(&object, Revision::LATEST, 0..4).await.unwrap_err();
+        assert!(matches!(error, ObjectError::Archived { .. }), "{error:?}");
+        let failure = Failure::from(error);
+        assert_eq!((failure.code.as_str(), failure.class), ("OBJ0021", Class::Fatal));
+        assert!(failure.message.contains("restore it first"), "{failure}");
+    }
+}
+
 #[tokio::test]
 async fn wrong_credentials_are_named_as_such() {
     let endpoint = Endpoint::start().await;

@@ -31,7 +31,8 @@ impl Delivery {
 
 /// It listens on this machine, and takes everything but what comes to:
 /// `/fail` (500, for ever), `/flaky` (500, at first), `/hang` (no answer), `/away` (307 to the other address), `/home` (307
-/// to `/ok`), `/see-other` (303 to `/ok`).
+/// to `/ok`), `/see-other` (303 to `/ok`), `/gone` (410), `/later` (429: not within an hour), `/date` (503: not before the
+/// year 2100).
 #[derive(Clone)]
 pub struct Receiver {
     pub url: String,
@@ -71,6 +72,7 @@ impl Receiver {
             reader.by_ref().take(length).read_to_end(&mut delivery.body).ok()?;
             let before = self.at(&path).len();
             self.seen.lock().unwrap_or_else(PoisonError::into_inner).push(delivery);
+            let mut more = "";
             let (status, location) = match path.as_str() {
                 "/fail" => (500, None),
                 "/flaky" if before == 0 => (500, None),
@@ -81,11 +83,20 @@ impl Receiver {
                 }
                 "/away" => (307, Some(format!("{other}/ok"))),
                 "/home" => (307, Some("/ok".to_owned())),
+                "/gone" => (410, None),
+                "/later" => {
+                    more = "retry-after: 3600\r\n";
+                    (429, None)
+                }
+                "/date" => {
+                    more = "retry-after: Fri, 01 Jan 2100 00:00:00 GMT\r\n";
+                    (503, None)
+                }
                 "/see-other" => (303, Some("/ok".to_owned())),
                 _ => (204, None),
             };
             let location = location.map(|to| format!("location: {to}\r\n")).unwrap_or_default();
-            write!(&mut &*socket, "HTTP/1.1 {status} x\r\ncontent-length: 0\r\n{location}\r\n").ok()?;
+            write!(&mut &*socket, "HTTP/1.1 {status} x\r\ncontent-length: 0\r\n{location}{more}\r\n").ok()?;
         }
     }
 

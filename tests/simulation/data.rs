@@ -11,7 +11,7 @@ use reelmill::engine::{
 use reelmill::model::plan::{NotifyOn, Plan};
 use reelmill::model::{ExecutionId, ExecutionState, Ids, JobId, JobState, SequentialIds, Timestamp};
 use reelmill::store::sqlite::SqliteStore;
-use reelmill::store::{Claimant, Heartbeat, NewExecution, Store, StoreError};
+use reelmill::store::{Claimant, DueFilter, Heartbeat, NewExecution, Store, StoreError};
 
 use crate::support::{Conditions, object};
 
@@ -300,7 +300,12 @@ impl Data for Sqlite {
     async fn told(&self) -> Vec<ExecutionState> {
         let mut told = Vec::new();
         let end = Timestamp(i64::MAX);
-        while let [next] = &self.store().due_notifications(10, end).await.unwrap()[..] {
+        while let [next] = &self
+            .store()
+            .due_notifications(DueFilter { limit: 10, per_receiver: 10, ..DueFilter::default() }, end)
+            .await
+            .unwrap()[..]
+        {
             told.push(next.state);
             self.store().delivered(next.id, end).await.unwrap();
         }

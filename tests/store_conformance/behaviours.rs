@@ -4,6 +4,7 @@ use super::*;
 use std::collections::BTreeSet;
 
 pub use super::results::*;
+pub use super::telling::*;
 
 pub async fn field_case_01_an_upload_starts_each_workflow_once(world: World) {
     let (event, plan) = (event("clip.mp4"), one("vod"));
@@ -384,7 +385,7 @@ pub async fn field_case_32_notifications_come_in_order_per_execution_and_receive
     let claim = world.claim_one().await;
     world.succeed(&claim).await.unwrap();
     let due = async || {
-        let due = world.store.due_notifications(10, world.now()).await.unwrap();
+        let due = world.store.due_notifications(up_to(10), world.now()).await.unwrap();
         assert!(due.iter().all(|notification| notification.execution == id));
         due
     };
@@ -671,7 +672,7 @@ pub async fn what_was_set_aside_is_listed_and_sent_again(world: World) {
     let all = list(None).await;
     assert_eq!(all.len(), 4);
     assert!(all.is_sorted_by(|a, b| a.notification.id > b.notification.id), "newest first");
-    let first = world.store.due_notifications(10, world.now()).await.unwrap().remove(0);
+    let first = world.store.due_notifications(up_to(10), world.now()).await.unwrap().remove(0);
     world.store.undelivered(first.id, "gone", None, world.now()).await.unwrap();
     let aside = list(Some(Delivery::SetAside)).await;
     assert_eq!(aside.len(), 1);
@@ -683,7 +684,7 @@ pub async fn what_was_set_aside_is_listed_and_sent_again(world: World) {
     world.store.resend(first.id, world.now()).await.unwrap();
     world.store.resend(first.id, world.now()).await.unwrap();
     assert!(list(Some(Delivery::SetAside)).await.is_empty());
-    let due = world.store.due_notifications(10, world.wait(LEASE)).await.unwrap();
+    let due = world.store.due_notifications(up_to(10), world.wait(LEASE)).await.unwrap();
     assert!(due.iter().any(|again| (again.id, again.attempts) == (first.id, 0)), "{due:?}");
     world.store.delivered(first.id, world.now()).await.unwrap();
     assert_eq!(list(Some(Delivery::Delivered)).await.len(), 1);

@@ -3,6 +3,8 @@
 #[path = "../support/postgres.rs"]
 mod server;
 
+pub use server::alone;
+
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;

@@ -35,3 +35,14 @@ pub async fn empty() -> String {
     sqlx::raw_sql(sql).execute(&mut admin).await.expect("a schema can be made");
     format!("{}?options=-c%20search_path%3D{schema}", server())
 }
+
+/// The URL of an empty database of its own, without parameters.
+#[allow(dead_code, reason = "not every test that has this module asks for one")]
+pub async fn alone() -> String {
+    let name = format!("test_{}", RandomIds.next(SystemClock.now()).simple());
+    let mut admin = PgConnection::connect(server()).await.expect("the server answers");
+    let sql = sqlx::AssertSqlSafe(format!("CREATE DATABASE {name}"));
+    sqlx::raw_sql(sql).execute(&mut admin).await.expect("a database can be made");
+    let (server, _) = server().rsplit_once('/').expect("the URL names a database");
+    format!("{server}/{name}")
+}

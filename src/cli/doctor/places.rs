@@ -182,7 +182,7 @@ async fn port(name: &'static str, address: SocketAddr, told: Option<&str>) -> Ch
 }
 
 async fn is_daemon(address: SocketAddr) -> bool {
-    let Ok(http) = reqwest::Client::builder().timeout(Duration::from_secs(3)).build() else { return false };
+    let Ok(http) = reqwest::Client::builder().no_proxy().timeout(Duration::from_secs(3)).build() else { return false };
     match http.get(format!("http://{address}/healthz")).send().await {
         Ok(answer) => answer.text().await.is_ok_and(|text| text == "ok\n"),
         Err(_) => false,

@@ -29,6 +29,7 @@ where
     match (answer.err().code().unwrap_or_default(), answer.raw().status().as_u16()) {
         ("NoSuchBucket", _) => ObjectError::NoBucket { bucket: object.bucket },
         ("NoSuchKey" | "NoSuchVersion" | "NotFound", _) | ("", 404) => ObjectError::NoObject { object },
+        ("InvalidObjectState", _) => ObjectError::Archived { object },
         ("PreconditionFailed" | "ConditionalRequestConflict", _) | (_, 412) => ObjectError::Changed { object },
         (
             "InvalidAccessKeyId"

@@ -22,6 +22,7 @@ mod outputs;
 mod queues;
 mod read;
 mod requests;
+mod url;
 mod writer;
 
 use std::collections::BTreeMap;
@@ -40,8 +41,8 @@ use self::command::{Advance, Command, Target};
 use self::fault::Fault;
 use self::writer::WriterHandle;
 use super::{
-    Claim, Claimant, EventFilter, EventIdentity, EventOutcome, EventRecord, ExecutionFilter, ExecutionRecord,
-    ExecutionSummary, Heartbeat, Hint, MatchDecision, NewExecution, Notification, NotificationFilter,
+    Claim, Claimant, DueFilter, EventFilter, EventIdentity, EventOutcome, EventRecord, ExecutionFilter,
+    ExecutionRecord, ExecutionSummary, Heartbeat, Hint, MatchDecision, NewExecution, Notification, NotificationFilter,
     NotificationRecord, Progress, Pruned, Publisher, QueueChange, QueueStatus, Request, Retention, Store, StoreError,
 };
 use crate::engine::{Evaluate, Input, LogEntry, LogEvent, Outcome, Signal};
@@ -81,7 +82,7 @@ impl PostgresStore {
         tokio::spawn(open::listen(options.clone(), channel.clone(), hints.clone(), stop.clone()));
         let (others, told) = mpsc::unbounded_channel();
         tokio::spawn(open::tell(pool.clone(), channel, told));
-        let writer = WriterHandle::spawn(open::for_writing(options), evaluate, time, hints.clone(), others);
+        let writer = WriterHandle::spawn(options, evaluate, time, hints.clone(), others);
         Ok(Self { pool, writer, hints, time, _listener: stop.drop_guard() })
     }
 
@@ -293,8 +294,8 @@ impl Store for PostgresStore {
         read::events(&self.pool, &filter).await.map_err(|fault| fault.during("list events"))
     }
 
-    async fn due_notifications(&self, limit: u32, now: Timestamp) -> Result<Vec<Notification>, StoreError> {
-        let due = async { outbox::due_notifications(&self.pool, limit, self.now(now).await?).await };
+    async fn due_notifications(&self, filter: DueFilter, now: Timestamp) -> Result<Vec<Notification>, StoreError> {
+        let due = async { outbox::due_notifications(&self.pool, &filter, self.now(now).await?).await };
         due.await.map_err(|fault: Fault| fault.during("list notifications"))
     }
 

@@ -8,7 +8,7 @@ use sqlx::{Connection, Executor, PgConnection, PgPool, Row};
 use tokio::sync::{broadcast, mpsc};
 use tokio_util::sync::CancellationToken;
 
-use super::HINTS;
+use super::{HINTS, url};
 use crate::model::Timestamp;
 use crate::store::{Hint, Look, StoreError};
 
@@ -32,36 +32,53 @@ const ACQUIRE: Duration = Duration::from_secs(10);
 /// Waits between attempts to listen again.
 const LISTEN_AGAIN: Duration = Duration::from_secs(2);
 
-/// How the database at `url` is connected to. A daemon that hangs in a transaction loses it after ten seconds, so that
-/// its locks hold up nobody else.
+/// Settings of every session. A daemon that hangs in a transaction loses it after ten seconds, so that its locks hold up
+/// nobody else. They are set by statements: a pooler in between, such as PgBouncer, refuses what it does not know in the
+/// first packet of a connection.
+const SESSION: &str = "SET idle_in_transaction_session_timeout = '10s'; SET statement_timeout = '60s'";
+
+/// Settings of a writer's session. All its statements look rows up by their keys: one plan is right for all values, and
+/// none that reads a whole table is, however small the table was when the plan was made.
+const WRITING: &str = "SET plan_cache_mode = 'force_generic_plan'; SET enable_seqscan = 'off'; \
+                       SET enable_hashjoin = 'off'; SET enable_mergejoin = 'off'; SET jit = 'off'";
+
+/// How the database at `url` is connected to.
 pub(super) fn options(url: &str) -> Result<PgConnectOptions, StoreError> {
+    url::check(url)?;
     let options = PgConnectOptions::from_str(url).map_err(|source| cannot_open(url, source))?;
-    let settings = [("idle_in_transaction_session_timeout", "10s"), ("statement_timeout", "60s")];
     let named = options.get_application_name().is_some();
     let options = if named { options } else { options.application_name("reelmill") };
-    Ok(options.options(settings))
+    // What is read of numbers is exact by itself since PostgreSQL 12.
+    Ok(options.extra_float_digits(None))
 }
 
-/// How a writer connects. All its statements look rows up by their keys: one plan is right for all values, and none that
-/// reads a whole table is, however small the table was when the plan was made.
-pub(super) fn for_writing(options: PgConnectOptions) -> PgConnectOptions {
-    options.options([
-        ("plan_cache_mode", "force_generic_plan"),
-        ("enable_seqscan", "off"),
-        ("enable_hashjoin", "off"),
-        ("enable_mergejoin", "off"),
-        ("jit", "off"),
-    ])
+/// A connection with the settings of a session.
+async fn connect(options: &PgConnectOptions) -> Result<PgConnection, sqlx::Error> {
+    let mut db = PgConnection::connect_with(options).await?;
+    db.execute(SESSION).await?;
+    Ok(db)
+}
+
+/// A connection with the settings of a writer's session.
+pub(super) async fn connect_to_write(options: &PgConnectOptions) -> Result<PgConnection, sqlx::Error> {
+    let mut db = connect(options).await?;
+    db.execute(WRITING).await?;
+    Ok(db)
 }
 
 /// A pool, the schema brought up to date.
 pub(super) async fn pool(options: PgConnectOptions) -> Result<PgPool, StoreError> {
     let name = name(&options);
-    let mut first = PgConnection::connect_with(&options).await.map_err(|source| cannot_open(&name, source))?;
+    let mut first = connect(&options).await.map_err(|source| cannot_open(&name, source))?;
     migrate(&mut first, &name).await?;
     first.close().await.map_err(|source| cannot_open(&name, source))?;
-    let pool = PgPoolOptions::new().max_connections(CONNECTIONS).acquire_timeout(ACQUIRE).connect_lazy_with(options);
-    Ok(pool)
+    let pool = PgPoolOptions::new().max_connections(CONNECTIONS).acquire_timeout(ACQUIRE).after_connect(|db, _| {
+        Box::pin(async move {
+            db.execute(SESSION).await?;
+            Ok(())
+        })
+    });
+    Ok(pool.connect_lazy_with(options))
 }
 
 /// Looks at the database at `url`, and changes nothing.

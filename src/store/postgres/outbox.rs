@@ -8,30 +8,50 @@ use sqlx::{AssertSqlSafe, PgPool, Row};
 use super::codec;
 use super::fault::Fault;
 use crate::model::{ExecutionId, ExecutionState, Timestamp};
-use crate::store::{DELIVERY_LEASE, Delivery, Notification, NotificationFilter, NotificationRecord};
+use crate::store::notification::CANDIDATES;
+use crate::store::{DELIVERY_LEASE, Delivery, DueFilter, Notification, NotificationFilter, NotificationRecord};
 
 /// Columns of a notification, in the order [`notification`] reads them.
 const NOTIFICATION: &str = "o.id, e.id, o.target, o.state, o.at, o.attempts";
 
 /// See [`crate::store::Store::due_notifications`].
-pub(super) async fn due_notifications(pool: &PgPool, limit: u32, now: Timestamp) -> Result<Vec<Notification>, Fault> {
+pub(super) async fn due_notifications(
+    pool: &PgPool,
+    filter: &DueFilter,
+    now: Timestamp,
+) -> Result<Vec<Notification>, Fault> {
+    let mut db = pool.begin().await?;
+    // What a target begins with is its receiver. Others pass over what is locked here, which is not long.
+    let candidates = sqlx::query(
+        "SELECT id, split_part(target, ',\"on\":', 1) FROM outbox o
+         WHERE delivery = 'pending' AND due_at <= $1 AND split_part(target, ',\"on\":', 1) <> ALL($3) AND NOT EXISTS (
+             SELECT 1 FROM outbox p
+             WHERE p.execution = o.execution AND p.position = o.position AND p.id < o.id AND p.delivery = 'pending')
+         ORDER BY due_at, id LIMIT $2 FOR UPDATE SKIP LOCKED",
+    )
+    .bind(now.0)
+    .bind(i64::from(CANDIDATES))
+    .bind(filter.full())
+    .fetch_all(&mut *db)
+    .await?;
+    let mut chooser = filter.chooser();
+    let mut chosen: Vec<i64> = Vec::new();
+    for row in &candidates {
+        let id = row.try_get(0)?;
+        if chooser.takes(id, row.try_get(1)?) {
+            chosen.push(id);
+        }
+    }
+    if chosen.is_empty() {
+        return Ok(Vec::new());
+    }
     let sql = format!(
-        "WITH due AS (
-             SELECT id FROM outbox o
-             WHERE delivery = 'pending' AND due_at <= $1 AND NOT EXISTS (
-                 SELECT 1 FROM outbox p
-                 WHERE p.execution = o.execution AND p.position = o.position AND p.id < o.id AND p.delivery = 'pending')
-             ORDER BY due_at, id LIMIT $2 FOR UPDATE SKIP LOCKED)
-         UPDATE outbox o SET due_at = $3 FROM due, executions e
-         WHERE o.id = due.id AND e.seq = o.execution
+        "UPDATE outbox o SET due_at = $2 FROM executions e WHERE o.id = ANY($1) AND e.seq = o.execution
          RETURNING {NOTIFICATION}"
     );
-    let rows = sqlx::query(AssertSqlSafe(sql))
-        .bind(now.0)
-        .bind(i64::from(limit))
-        .bind(now.after(DELIVERY_LEASE).0)
-        .fetch_all(pool)
-        .await?;
+    let rows =
+        sqlx::query(AssertSqlSafe(sql)).bind(chosen).bind(now.after(DELIVERY_LEASE).0).fetch_all(&mut *db).await?;
+    db.commit().await?;
     let mut due = rows.iter().map(notification).collect::<Result<Vec<_>, _>>()?;
     due.sort_by_key(|notification| notification.id);
     Ok(due)

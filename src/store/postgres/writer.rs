@@ -13,11 +13,11 @@ use sqlx::postgres::PgConnectOptions;
 use sqlx::{Connection, PgConnection};
 use tokio::sync::{broadcast, mpsc, oneshot};
 
-use super::Time;
 use super::batch::Batch;
 use super::command::{Command, Reply};
 use super::fault::Fault;
 use super::load::Cache;
+use super::{Time, open};
 use crate::engine::Evaluate;
 use crate::store::{Hint, StoreError};
 
@@ -158,7 +158,7 @@ impl Writer {
         {
             return Ok(db);
         }
-        Ok(in_time(CONNECT, PgConnection::connect_with(&self.options)).await?)
+        Ok(in_time(CONNECT, open::connect_to_write(&self.options)).await?)
     }
 }
 

@@ -39,8 +39,8 @@ use self::fault::Fault;
 use self::reader::ReaderHandle;
 use self::writer::WriterHandle;
 use super::{
-    Claim, Claimant, EventFilter, EventIdentity, EventOutcome, EventRecord, ExecutionFilter, ExecutionRecord,
-    ExecutionSummary, Heartbeat, Hint, MatchDecision, NewExecution, Notification, NotificationFilter,
+    Claim, Claimant, DueFilter, EventFilter, EventIdentity, EventOutcome, EventRecord, ExecutionFilter,
+    ExecutionRecord, ExecutionSummary, Heartbeat, Hint, MatchDecision, NewExecution, Notification, NotificationFilter,
     NotificationRecord, Progress, Pruned, Publisher, QueueChange, QueueStatus, Request, Retention, Store, StoreError,
 };
 use crate::engine::{Evaluate, Input, LogEntry, LogEvent, Outcome};
@@ -263,8 +263,8 @@ impl Store for SqliteStore {
         self.ask("list events", move |db| read::events(db, &filter)).await
     }
 
-    async fn due_notifications(&self, limit: u32, now: Timestamp) -> Result<Vec<Notification>, StoreError> {
-        self.ask("list notifications", move |db| outbox::due_notifications(db, limit, now)).await
+    async fn due_notifications(&self, filter: DueFilter, now: Timestamp) -> Result<Vec<Notification>, StoreError> {
+        self.ask("list notifications", move |db| outbox::due_notifications(db, &filter, now)).await
     }
 
     async fn delivered(&self, id: i64, _now: Timestamp) -> Result<(), StoreError> {

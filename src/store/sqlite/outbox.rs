@@ -8,7 +8,8 @@ use super::codec;
 use super::fault::Fault;
 use super::writer::Writer;
 use crate::model::{ExecutionId, ExecutionState, Timestamp};
-use crate::store::{Delivery, Hint, Notification, NotificationFilter, NotificationRecord};
+use crate::store::notification::CANDIDATES;
+use crate::store::{Delivery, DueFilter, Hint, Notification, NotificationFilter, NotificationRecord};
 
 /// Columns of a notification, in the order [`notification`] reads them.
 const NOTIFICATION: &str = "o.id, e.id, o.target, o.state, o.at, o.attempts";
@@ -67,18 +68,28 @@ impl Writer {
 }
 
 /// See [`crate::store::Store::due_notifications`].
-pub(super) fn due_notifications(db: &Connection, limit: u32, now: Timestamp) -> Result<Vec<Notification>, Fault> {
+pub(super) fn due_notifications(
+    db: &Connection,
+    filter: &DueFilter,
+    now: Timestamp,
+) -> Result<Vec<Notification>, Fault> {
+    // What a target begins with is its receiver.
     let mut statement = db.prepare_cached(&format!(
-        "SELECT {NOTIFICATION} FROM outbox o JOIN executions e ON e.seq = o.execution
-         WHERE o.delivery = 'pending' AND o.due_at <= ?1 AND NOT EXISTS (
-             SELECT 1 FROM outbox p
-             WHERE p.execution = o.execution AND p.position = o.position AND p.id < o.id AND p.delivery = 'pending')
+        "SELECT {NOTIFICATION}, substr(o.target, 1, instr(o.target, ',\"on\":') - 1) AS receiver
+         FROM outbox o JOIN executions e ON e.seq = o.execution
+         WHERE o.delivery = 'pending' AND o.due_at <= ?1 AND receiver NOT IN (SELECT value FROM json_each(?3))
+             AND NOT EXISTS (
+                 SELECT 1 FROM outbox p
+                 WHERE p.execution = o.execution AND p.position = o.position AND p.id < o.id AND p.delivery = 'pending')
          ORDER BY o.due_at, o.id LIMIT ?2"
     ))?;
-    let mut rows = statement.query(params![now.0, limit])?;
+    let mut rows = statement.query(params![now.0, CANDIDATES, codec::to_json(&filter.full())?])?;
+    let mut chooser = filter.chooser();
     let mut due = Vec::new();
     while let Some(row) = rows.next()? {
-        due.push(notification(row)?);
+        if chooser.takes(row.get(0)?, &row.get::<_, String>(6)?) {
+            due.push(notification(row)?);
+        }
     }
     Ok(due)
 }

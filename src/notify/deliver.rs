@@ -1,0 +1,142 @@
+//! One delivery, from the execution's record to what the store keeps of it.
+
+use std::time::Duration;
+
+use opentelemetry::KeyValue;
+use opentelemetry::trace::SpanKind;
+use tokio_util::sync::CancellationToken;
+
+use super::{NotifyError, Patience, Sender, cloudevent};
+use crate::model::plan::NotifyChannel;
+use crate::model::{Clock, Timestamp};
+use crate::store::{Notification, SharedStore, StoreError};
+use crate::telemetry::metrics::{self, Delivery};
+use crate::telemetry::traces;
+
+/// Wait before a store that is away is told again.
+const AGAIN: Duration = Duration::from_secs(1);
+
+/// How a delivery ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Delivered {
+    /// The receiver took it.
+    Taken,
+    /// It did not, and may have said how long it wants to be left alone.
+    NotTaken(Option<Duration>),
+    /// The store could not be read or written: nothing is known of the receiver.
+    Unknown,
+}
+
+impl Delivered {
+    /// Whether the receiver did not take it, and how long that asks to be left alone.
+    pub(super) const fn failed(self) -> Option<Option<Duration>> {
+        match self {
+            Self::NotTaken(alone) => Some(alone),
+            // Else the same would be sent again and again while the store is away.
+            Self::Unknown => Some(Some(AGAIN)),
+            Self::Taken => None,
+        }
+    }
+}
+
+/// Delivers a notification and keeps what became of it.
+pub(super) async fn deliver(
+    store: &SharedStore,
+    clock: &dyn Clock,
+    sender: &dyn Sender,
+    notification: &Notification,
+    how: (Patience, &CancellationToken),
+) -> Delivered {
+    attempt(store, clock, sender, notification, how).await.unwrap_or_else(|error| {
+        tracing::error!(%error, execution = %notification.execution, "the outbox was not kept up; trying again");
+        Delivered::Unknown
+    })
+}
+
+async fn attempt(
+    store: &SharedStore,
+    clock: &dyn Clock,
+    sender: &dyn Sender,
+    notification: &Notification,
+    (patience, stop): (Patience, &CancellationToken),
+) -> Result<Delivered, StoreError> {
+    let Some(record) = store.execution(notification.execution).await? else {
+        // Pruned together with its execution: there is nothing left to tell.
+        store.delivered(notification.id, clock.now()).await?;
+        return Ok(Delivered::Taken);
+    };
+    let event = cloudevent(notification, &record);
+    let group = notification.execution.to_string();
+    let kind = match &notification.target.to {
+        NotifyChannel::Sqs(_) => "sqs",
+        NotifyChannel::Sns(_) => "sns",
+        NotifyChannel::Webhook(_) => "webhook",
+    };
+    let begin = clock.now();
+    let sending = sender.send(&notification.target.to, &event, &group);
+    let sent = tokio::time::timeout(patience.timeout, sending).await.unwrap_or_else(|_| {
+        let reason = format!("no answer for {:?}", patience.timeout);
+        Err(NotifyError::Refused { to: notification.target.to.address().to_owned(), reason, retry_after: None })
+    });
+    if traces::wanted() {
+        trace(notification, record.state.run, kind, (begin, clock.now()), sent.as_ref().err());
+    }
+    match sent {
+        Ok(()) => {
+            metrics::notified(kind, Delivery::Delivered);
+            note_delivered(store, clock, notification.id, stop).await?;
+            Ok(Delivered::Taken)
+        }
+        Err(error) => {
+            let retry = patience.again(&error, notification.attempts + 1);
+            metrics::notified(kind, if retry.is_some() { Delivery::Retried } else { Delivery::SetAside });
+            tracing::warn!(%error, execution = %notification.execution, set_aside = retry.is_none(), "not delivered");
+            store.undelivered(notification.id, &error.to_string(), retry, clock.now()).await?;
+            Ok(Delivered::NotTaken(error.retry_after()))
+        }
+    }
+}
+
+/// Adds a delivery to the trace of its execution. Addresses of webhooks can hold secrets, so none is in it.
+fn trace(
+    notification: &Notification,
+    run: u32,
+    channel: &'static str,
+    (begin, end): (Timestamp, Timestamp),
+    error: Option<&NotifyError>,
+) {
+    let run = traces::run(run);
+    let attempt = notification.attempts + 1;
+    let about = format!("{run}/notification {}/{attempt}", notification.id);
+    let attributes = vec![
+        KeyValue::new("reelmill.notification.channel", channel),
+        KeyValue::new("reelmill.notification.state", notification.state.as_str()),
+        KeyValue::new("reelmill.attempt", i64::from(attempt)),
+    ];
+    let name = (format!("notify {channel}"), SpanKind::Producer);
+    let times = (begin.into(), end.into());
+    let what = error.map(|error| error.code().to_owned());
+    let span = traces::span(notification.execution.0, (&about, Some(&run)), name, times, attributes, what);
+    traces::record(span);
+}
+
+/// Writes down that a notification was taken; as long as that fails it is not sent again and again.
+async fn note_delivered(
+    store: &SharedStore,
+    clock: &dyn Clock,
+    id: i64,
+    stop: &CancellationToken,
+) -> Result<(), StoreError> {
+    loop {
+        match store.delivered(id, clock.now()).await {
+            Err(error @ StoreError::Database { .. }) => {
+                tracing::error!(%error, "a delivery was not written down; trying again");
+                tokio::select! {
+                    () = stop.cancelled() => return Err(error),
+                    () = tokio::time::sleep(AGAIN) => {}
+                }
+            }
+            other => return other,
+        }
+    }
+}

@@ -1,0 +1,76 @@
+//! The pump: sends what is due as there is room for it.
+//!
+//! **Invariant**: no delivery waits for another receiver's: as soon as one ends, the next takes its place.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use tokio::sync::broadcast;
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+
+use super::deliver::{Delivered, deliver};
+use super::places::Places;
+use super::{Patience, Sender};
+use crate::model::Clock;
+use crate::store::{Hint, SharedStore};
+
+/// Hints can be missed, and retries become due without one.
+const POLL: Duration = Duration::from_secs(1);
+
+/// Sends what is due until told to stop; what is under way then is still told of.
+pub async fn run(
+    store: SharedStore,
+    clock: Arc<dyn Clock>,
+    sender: Arc<dyn Sender>,
+    patience: Patience,
+    stop: CancellationToken,
+) {
+    let mut hints = store.hints();
+    let mut places = Places::default();
+    let mut deliveries: JoinSet<(i64, Delivered)> = JoinSet::new();
+    while !stop.is_cancelled() {
+        // Hints of the time before the question say nothing any more.
+        hints = hints.resubscribe();
+        let filter = places.filter(Instant::now());
+        if filter.limit > 0 {
+            match store.due_notifications(filter, clock.now()).await {
+                Ok(due) => {
+                    for notification in due {
+                        places.begin(notification.id, notification.target.to.clone());
+                        let (store, clock, sender, stop) =
+                            (Arc::clone(&store), Arc::clone(&clock), Arc::clone(&sender), stop.clone());
+                        deliveries.spawn(async move {
+                            let delivered = deliver(&store, &*clock, &*sender, &notification, (patience, &stop)).await;
+                            (notification.id, delivered)
+                        });
+                    }
+                }
+                Err(error) => {
+                    tracing::error!(%error, source = ?std::error::Error::source(&error), "cannot read the outbox; trying again");
+                }
+            }
+        }
+        let ended = tokio::select! {
+            () = stop.cancelled() => break,
+            Some(ended) = deliveries.join_next() => Some(ended),
+            () = outbox(&mut hints) => None,
+            () = tokio::time::sleep(POLL) => None,
+        };
+        // As many as have ended by now: the store is asked once for all of them.
+        for (id, delivered) in ended.into_iter().chain(std::iter::from_fn(|| deliveries.try_join_next())).flatten() {
+            places.end(id, delivered.failed(), Instant::now());
+        }
+    }
+    while deliveries.join_next().await.is_some() {}
+}
+
+async fn outbox(hints: &mut broadcast::Receiver<Hint>) {
+    loop {
+        match hints.recv().await {
+            Ok(Hint::Outbox) | Err(broadcast::error::RecvError::Lagged(_)) => return,
+            Ok(_) => {}
+            Err(broadcast::error::RecvError::Closed) => std::future::pending().await,
+        }
+    }
+}

@@ -1,0 +1,132 @@
+//! Behaviours of the outbox under its pump: slow receivers, and fair shares.
+
+use std::sync::Mutex;
+
+use async_trait::async_trait;
+use reelmill::model::Clock;
+use reelmill::model::plan::NotifyChannel;
+use reelmill::notify::{self, NotifyError, Patience, Sender};
+use reelmill::store::DueFilter;
+use tokio::sync::Notify;
+use tokio_util::sync::CancellationToken;
+
+use super::*;
+
+/// That many notifications, of whatever receivers.
+pub fn up_to(limit: u32) -> DueFilter {
+    DueFilter { limit, per_receiver: limit, ..DueFilter::default() }
+}
+
+struct Stopped(Timestamp);
+
+impl Clock for Stopped {
+    fn now(&self) -> Timestamp {
+        self.0
+    }
+}
+
+/// Takes everything but what is for `slow`, which never answers, and for `busy`, which asks to be left alone for an hour.
+#[derive(Default)]
+struct Receivers {
+    came: Mutex<Vec<String>>,
+    changed: Notify,
+}
+
+impl Receivers {
+    fn count(&self, name: &str) -> usize {
+        self.came.lock().unwrap().iter().filter(|came| *came == name).count()
+    }
+
+    /// Waits until so many came to a receiver.
+    async fn wait(&self, name: &str, count: usize) {
+        loop {
+            let changed = self.changed.notified();
+            if self.count(name) >= count {
+                return;
+            }
+            changed.await;
+        }
+    }
+}
+
+#[async_trait]
+impl Sender for Receivers {
+    async fn send(&self, channel: &NotifyChannel, _: &serde_json::Value, _: &str) -> Result<(), NotifyError> {
+        self.came.lock().unwrap().push(channel.address().to_owned());
+        self.changed.notify_waiters();
+        match channel.address() {
+            "slow" => std::future::pending().await,
+            "busy" => Err(NotifyError::Refused {
+                to: "busy".to_owned(),
+                reason: "429".to_owned(),
+                retry_after: Some(Duration::from_secs(3_600)),
+            }),
+            _ => Ok(()),
+        }
+    }
+}
+
+/// Executions that have begun, and tell that to a receiver.
+async fn begun(world: &World, receiver: &str, count: usize) {
+    let mut plan = plan("told", vec![activity("a")], &[]);
+    plan.notify = vec![target(receiver)];
+    let plan = Arc::new(plan);
+    for _ in 0..count {
+        world.start(&plan).await;
+    }
+}
+
+/// Runs the pump until `done`.
+async fn pump(world: &World, receivers: &Arc<Receivers>, done: impl Future<Output = ()>) {
+    let hour = Duration::from_secs(3_600);
+    let patience = Patience { timeout: hour, backoff: Duration::from_millis(1), max: hour, attempts: 20 };
+    let (clock, sender) = (Arc::new(Stopped(world.now())), Arc::clone(receivers));
+    let running = notify::run(Arc::clone(&world.store), clock, sender, patience, CancellationToken::new());
+    tokio::select! {
+        () = running => panic!("the pump ended"),
+        () = done => {}
+    }
+}
+
+pub async fn field_fault_owncast_1504_a_receiver_that_never_answers_holds_up_no_other(world: World) {
+    begun(&world, "slow", 300).await;
+    begun(&world, "quick", 40).await;
+    let receivers = Arc::new(Receivers::default());
+    pump(&world, &receivers, receivers.wait("quick", 40)).await;
+    let slow = receivers.count("slow");
+    assert!((1..=8).contains(&slow), "it occupies its own few places: {slow}");
+}
+
+pub async fn field_fault_owncast_1504_a_receiver_that_asks_to_wait_is_left_alone(world: World) {
+    begun(&world, "busy", 60).await;
+    begun(&world, "quick", 200).await;
+    let receivers = Arc::new(Receivers::default());
+    pump(&world, &receivers, receivers.wait("quick", 200)).await;
+    let busy = receivers.count("busy");
+    assert!((1..=8).contains(&busy), "those that were under way when it said so: {busy}");
+    let all = NotificationFilter { limit: 1_000, ..NotificationFilter::default() };
+    let page = world.store.notifications(all).await.unwrap();
+    let put_off: Vec<_> = page.iter().filter(|record| record.error.is_some()).collect();
+    assert!(!put_off.is_empty());
+    for record in put_off {
+        assert_eq!(record.due_at.unwrap().since(world.now()), Duration::from_secs(3_600), "its wish, not the backoff");
+    }
+}
+
+pub async fn due_notifications_are_chosen_by_the_room_of_their_receivers(world: World) {
+    for receiver in ["a", "b", "c"] {
+        begun(&world, receiver, 5).await;
+    }
+    let sqs = |name: &str| NotifyChannel::Sqs(name.to_owned());
+    let due = async |filter: DueFilter| world.store.due_notifications(filter, world.now()).await.unwrap();
+    let filter = DueFilter { limit: 10, per_receiver: 3, taken: vec![(sqs("a"), 3), (sqs("b"), 1)], under_way: vec![] };
+    let first = due(filter.clone()).await;
+    let told =
+        |due: &[reelmill::store::Notification], name: &str| due.iter().filter(|n| n.target.to == sqs(name)).count();
+    assert_eq!(["a", "b", "c"].map(|name| told(&first, name)), [0, 2, 3]);
+    let under_way: Vec<i64> = first.iter().map(|notification| notification.id).collect();
+    let taken = vec![(sqs("a"), 3), (sqs("b"), 2)];
+    let second = due(DueFilter { under_way: under_way.clone(), taken, ..filter }).await;
+    assert_eq!(["a", "b", "c"].map(|name| told(&second, name)), [0, 1, 2]);
+    assert!(second.iter().all(|notification| !under_way.contains(&notification.id)));
+}
