@@ -101,7 +101,7 @@ async fn a_job_answers_with_its_result_when_it_is_waited_for() {
     });
     let package = json_of(place.send(Method::POST, "/v1/jobs?wait=60s", &package).await).await;
     assert_eq!(package["state"], "succeeded", "{package:#}");
-    assert!(package["outputs"].to_string().contains("hls/job/source/index.m3u8"), "{package:#}");
+    assert!(package["outputs"].to_string().contains("hls/clip/source/index.m3u8"), "{package:#}");
     let jobs = place.get("/v1/jobs?limit=3").await;
     let ids: Vec<_> = jobs["items"].as_array().unwrap().iter().map(|item| item["id"].clone()).collect();
     assert_eq!(ids, [package["id"].clone(), made["id"].clone(), job["id"].clone()]);
