@@ -34,6 +34,9 @@ pub fn run(source: &Source, analysis: &Analysis, tell: &dyn Fn(&Message)) -> Res
     if !examined.decodable {
         return Err(undecodable(&opened, &examined.info));
     }
+    for (code, message) in examined.remarks("the source", analysis.if_incomplete)? {
+        tell(&Message::Warning { code: code.to_owned(), message });
+    }
     let mut info = examined.info;
     if sweep::is_needed(analysis) {
         let found = sweep::run(source, &info, analysis, tell)?;

@@ -4,12 +4,16 @@
 use std::path::{Path, PathBuf};
 
 use reelmill::model::Failure;
+use reelmill::model::work::Analysis;
+use reelmill::worker::protocol::Message;
 
+use crate::analysis;
 use crate::testing::{encoded, media_output, run, source_of};
 
 /// A row of the manifest.
 struct Row {
     file: PathBuf,
+    labels: String,
     expected: String,
 }
 
@@ -21,7 +25,8 @@ fn corpus() -> Option<Vec<Row>> {
     let manifest = std::fs::read_to_string(folder.join("MANIFEST.tsv")).ok()?;
     let rows = manifest.lines().skip(1).filter_map(|line| {
         let columns: Vec<&str> = line.split('\t').collect();
-        Some(Row { file: folder.join(columns.first()?), expected: (*columns.get(11)?).to_owned() })
+        let column = |place: usize| columns.get(place).map(|text| (*text).to_owned());
+        Some(Row { file: folder.join(columns.first()?), labels: column(10)?, expected: column(11)? })
     });
     Some(rows.collect())
 }
@@ -66,4 +71,23 @@ fn files_that_attack_are_refused() {
         assert!(failure.code.starts_with("MEDIA"), "{}: {failure}", row.file.display());
         assert!(!format!("{failure:?}").contains("root:"), "{}: {failure:?}", row.file.display());
     }
+}
+
+#[test]
+fn newcomer_no_whole_file_of_real_media_is_taken_for_a_truncated_one() {
+    let Some(rows) = corpus() else {
+        println!("no folder of real media: skipped");
+        return;
+    };
+    let mut wrong = Vec::new();
+    let whole = |row: &&Row| row.expected == "ok" && !row.labels.contains("truncated");
+    for row in rows.iter().filter(whole) {
+        let said = std::cell::RefCell::new(Vec::new());
+        let tell = |message: &Message| said.borrow_mut().push(message.clone());
+        let analysed = analysis::run(&source_of(&row.file), &Analysis::default(), &tell);
+        let alarms = said.into_inner().into_iter().filter(|message| matches!(message, Message::Warning { .. }));
+        wrong.extend(alarms.map(|alarm| format!("{}: {alarm:?}", row.file.display())));
+        wrong.extend(analysed.err().map(|error| format!("{}: {error}", row.file.display())));
+    }
+    assert!(wrong.is_empty(), "{} of {}:\n{}", wrong.len(), rows.len(), wrong.join("\n"));
 }

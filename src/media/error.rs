@@ -38,6 +38,19 @@ pub enum MediaError {
         /// What was tried.
         detail: String,
     },
+    /// Less than the container declares, where that is to be a failure.
+    #[error("{0}")]
+    Incomplete(String),
+    /// A part of the source that begins after its end.
+    #[error("{what} begins at {start_s:.2} s, after the end of the source{}", ends(*.end_s))]
+    BeyondEnd {
+        /// What was asked for: `the clip`.
+        what: &'static str,
+        /// Where it begins, in seconds.
+        start_s: f64,
+        /// Where the source ends, in seconds, where that is known.
+        end_s: Option<f64>,
+    },
     /// Sample encryption without a key.
     #[error("the media is encrypted")]
     Encrypted,
@@ -181,6 +194,8 @@ impl MediaError {
             Self::Libav { .. } => "MEDIA0019",
             Self::Job(_) => "MEDIA0020",
             Self::Panic(_) => "MEDIA0021",
+            Self::Incomplete(_) => "MEDIA0022",
+            Self::BeyondEnd { .. } => "MEDIA0023",
             Self::Beside { .. } => "MEDIA0031",
         }
     }
@@ -209,6 +224,8 @@ impl MediaError {
             | Self::NoStreams(_)
             | Self::UnsupportedCodec { .. }
             | Self::Damaged { .. }
+            | Self::Incomplete(_)
+            | Self::BeyondEnd { .. }
             | Self::Encrypted
             | Self::Limit(_) => Blame::Input,
             Self::SourceUnreadable | Self::ScratchFull | Self::Scratch { .. } | Self::Missing { .. } => {
@@ -227,6 +244,11 @@ impl MediaError {
             | Self::Panic(_) => Blame::Bug,
         }
     }
+}
+
+/// Where a source ends, in words, where that is known.
+fn ends(end_s: Option<f64>) -> String {
+    end_s.map_or_else(String::new, |end_s| format!(", which is {end_s:.2} s long"))
 }
 
 impl From<MediaError> for Failure {
@@ -257,6 +279,12 @@ pub mod warning {
     pub const ENCODING_GUESSED: &str = "MEDIA0112";
     /// A copy begins before the clip that was asked for.
     pub const CUT_AT_KEYFRAME: &str = "MEDIA0113";
+    /// The source has less than its container declares.
+    pub const INCOMPLETE: &str = "MEDIA0115";
+    /// The duration of the source is an estimate.
+    pub const DURATION_ESTIMATED: &str = "MEDIA0116";
+    /// A moment that was asked for lies after the end of the source.
+    pub const BEYOND_END: &str = "MEDIA0119";
     /// No stream is in the language that was asked for.
     pub const LANGUAGE_MISSING: &str = "MEDIA0114";
     /// A loudness could not be reached.

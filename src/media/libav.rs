@@ -63,6 +63,14 @@ pub fn demuxer_name(demuxer: &Demuxer) -> String {
     unsafe { text((*(*demuxer.as_ptr()).iformat).name) }.unwrap_or_default()
 }
 
+/// Whether the duration is one that the container states, and not one that libav estimates.
+#[must_use]
+pub fn is_duration_stated(demuxer: &Demuxer) -> bool {
+    // SAFETY: the context is open.
+    let method = unsafe { (*demuxer.as_ptr()).duration_estimation_method };
+    method == ffi::AVDurationEstimationMethod::AVFMT_DURATION_FROM_STREAM
+}
+
 /// Start of the container's clock in microseconds, where it is known.
 #[must_use]
 pub fn start_time_us(demuxer: &Demuxer) -> Option<i64> {

@@ -55,7 +55,7 @@ pub fn measure(
     tell: &dyn Fn(&Message),
 ) -> Result<Loudness, MediaError> {
     let (mut decoder, time_base) = open_decoder(&opened, index)?;
-    libav::read_only(opened.demuxer_mut(), &[index]);
+    opened.read_only(&[index]);
     let mut meter = Meter::default();
     let mut time = 0;
     let mut measure = |decoder: &mut decoder::Opened| {

@@ -25,6 +25,7 @@ mod source;
 mod talk;
 #[cfg(test)]
 mod testing;
+mod timeline;
 mod verify;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -66,9 +67,12 @@ fn serve(talk: &Talk) -> Result<(), MediaError> {
 }
 
 fn work(job: &Job, inputs: &[Source], talk: &Talk) -> Result<Report, MediaError> {
-    let around = Surroundings { scratch: &job.scratch, threads: job.threads, talk };
     match &job.work {
-        Work::Pipeline(work) => pipeline::run(work, inputs, around).map(Report::Outputs),
+        Work::Pipeline(work) => {
+            let (scratch, if_incomplete) = (job.scratch.as_path(), work.if_incomplete);
+            let around = Surroundings { scratch, threads: job.threads, talk, if_incomplete };
+            pipeline::run(work, inputs, around).map(Report::Outputs)
+        }
         Work::Analysis(analysis) => {
             let source = inputs.first().ok_or_else(|| MediaError::Job("it has no input".into()))?;
             let info = analysis::run(source, analysis, &|message| talk.say(message))?;

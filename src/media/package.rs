@@ -64,7 +64,15 @@ pub fn run(
     check_parameters(inputs, package)?;
     let sources = &inputs[..package.renditions.len()];
     let keys = package.encryption.as_ref().map(|encryption| Keys::read(encryption, inputs)).transpose()?;
-    let infos = sources.iter().map(|source| probe::media_info(&mut source.open()?)).collect::<Result<Vec<_>, _>>()?;
+    let mut infos = Vec::new();
+    for (source, folder) in sources.iter().zip(&package.renditions) {
+        let examined = probe::examine(&mut source.open()?)?;
+        let what = if sources.len() == 1 { "the source".to_owned() } else { format!("the rendition `{folder}`") };
+        for (code, message) in examined.remarks(&what, package.if_incomplete)? {
+            tell(&Message::Warning { code: code.to_owned(), message });
+        }
+        infos.push(examined.info);
+    }
     let layout = layout::plan(&infos, package);
     let apart = package.mpd.is_some();
     let manner = Manner {

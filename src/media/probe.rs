@@ -4,6 +4,8 @@
 //! headers and packets disagree about is what the packets say. Deliberately absent: whether that is good enough
 //! ([`crate::analysis`]) or what was asked for ([`crate::verify`]).
 
+mod extent;
+mod incomplete;
 mod look;
 mod scan;
 mod streams;
@@ -11,14 +13,18 @@ mod streams;
 mod tests;
 mod timing;
 
-use ffmpeg_next::Rational;
 use ffmpeg_next::format::context::Input as Demuxer;
+use ffmpeg_next::format::stream::Disposition;
+use ffmpeg_next::{Rational, Stream, media};
 use reelmill::model::media::{Hdr, MediaInfo, VideoStream};
+use reelmill::model::work::IfIncomplete;
 
+use self::extent::{Extent, State};
+pub use self::incomplete::Incomplete;
 use self::look::Seen;
 use self::scan::{Scan, Track};
 pub use self::streams::seconds;
-use crate::error::MediaError;
+use crate::error::{MediaError, warning};
 use crate::libav;
 use crate::source::Opened;
 
@@ -32,7 +38,33 @@ pub struct Examined {
     pub decodable: bool,
     /// Whether samples are encrypted.
     pub encrypted: bool,
+    /// What is missing of what the container declares.
+    pub incomplete: Option<Incomplete>,
+    /// Whether the duration is an estimate: nothing states it, and the file is too large to be read for it.
+    pub estimated: bool,
 }
+
+impl Examined {
+    /// What the user should know of the source, called `what`: codes and messages. Fails where it is incomplete, and
+    /// `choice` says to.
+    pub fn remarks(&self, what: &str, choice: IfIncomplete) -> Result<Vec<(&'static str, String)>, MediaError> {
+        let mut remarks = Vec::new();
+        if let Some(incomplete) = self.incomplete {
+            remarks.push(incomplete.judge(what, choice)?);
+        }
+        if let Some(duration_s) = self.info.format.duration_s.filter(|_| self.estimated) {
+            let message = format!(
+                "the duration of {what} is an estimate ({duration_s:.0} s): nothing in the file states it; remux it into \
+                 a container that does"
+            );
+            remarks.push((warning::DURATION_ESTIMATED, message));
+        }
+        Ok(remarks)
+    }
+}
+
+/// Files of sound up to this size are read whole where nothing else tells how long they are, in bytes.
+const WHOLE_SOUND_BYTES: u64 = 512 << 20;
 
 /// Says what a freshly opened file holds. Its reading position afterwards is anywhere: open it again to read it.
 pub fn media_info(opened: &mut Opened) -> Result<MediaInfo, MediaError> {
@@ -43,7 +75,8 @@ pub fn media_info(opened: &mut Opened) -> Result<MediaInfo, MediaError> {
 pub fn examine(opened: &mut Opened) -> Result<Examined, MediaError> {
     let size_bytes = opened.source().size_bytes();
     let mut info = streams::describe(opened.demuxer_mut(), size_bytes);
-    let scan = scan::scan(opened)?;
+    let extent = extent::extent(&info.format.name, &mut opened.source().reader(), size_bytes);
+    let scan = scan::scan(opened, wants_whole(opened.demuxer(), extent, size_bytes))?;
     let still = is_still(opened.demuxer(), &info);
     for video in &mut info.video {
         complete_video(video, opened.demuxer(), &scan, still);
@@ -54,14 +87,33 @@ pub fn examine(opened: &mut Opened) -> Result<Examined, MediaError> {
         audio.bit_rate = audio.bit_rate.or_else(|| bit_rate(track.bytes, audio.duration_s.filter(|_| scan.complete)));
     }
     complete_format(&mut info, opened.demuxer(), &scan, still);
+    let measured_s = scan.span_s().filter(|_| scan.ended).map(|(start, end)| end.max(end - start));
+    let is_broadcast = info.format.name.starts_with("mpeg");
     let indices = info.video.iter().map(|v| v.index).chain(info.audio.iter().map(|a| a.index));
     let tracks: Vec<&Track> = indices.filter_map(|index| scan.tracks.get(index as usize)).collect();
     Ok(Examined {
         packets: tracks.iter().map(|track| track.packets).sum(),
         decodable: tracks.iter().any(|track| track.seen.as_ref().is_some_and(|seen| seen.frames > 0)),
         encrypted: tracks.iter().any(|track| track.encrypted),
+        incomplete: Incomplete::find(opened.demuxer(), extent, &scan, measured_s, size_bytes).filter(|_| !still),
+        estimated: !scan.ended && !still && !libav::is_duration_stated(opened.demuxer()) && !is_broadcast,
         info,
     })
+}
+
+/// Whether only reading a file of sound to its end tells how long it is.
+fn wants_whole(demuxer: &Demuxer, extent: Extent, size_bytes: u64) -> bool {
+    let mut streams = demuxer.streams();
+    let sound = streams.all(|stream| {
+        let attached = stream.disposition().contains(Disposition::ATTACHED_PIC);
+        attached || stream.parameters().medium() != media::Type::Video
+    });
+    // Of samples that are not compressed, bytes are time.
+    let plain = |stream: Stream<'_>| {
+        libav::codec_name(libav::parameters(&stream)).is_some_and(|codec| codec.starts_with("pcm_"))
+    };
+    let known = libav::is_duration_stated(demuxer) && extent.state == State::Whole || demuxer.streams().any(plain);
+    sound && !known && size_bytes <= WHOLE_SOUND_BYTES
 }
 
 fn complete_video(video: &mut VideoStream, demuxer: &Demuxer, scan: &Scan, still: bool) {

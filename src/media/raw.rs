@@ -175,12 +175,6 @@ pub fn encoder_channels(encoder: &codec::Context) -> u16 {
     u16::try_from(unsafe { (*encoder.as_ptr()).ch_layout.nb_channels }).unwrap_or(0)
 }
 
-/// Has the demuxer leave out the packets of a stream that nobody wants.
-pub fn discard(stream: &mut format::stream::StreamMut<'_>) {
-    // SAFETY: the stream belongs to the context that `stream` borrows.
-    unsafe { (*stream.as_mut_ptr()).discard = ffi::AVDiscard::AVDISCARD_ALL };
-}
-
 /// Name of a frame's channel layout, such as `stereo` or `5.1`, as filters read it.
 #[must_use]
 pub fn layout_name(frame: &frame::Audio) -> String {

@@ -5,22 +5,27 @@
 //! of bytes are allowed at all. Probing is bounded in bytes, media time, packets and wall time.
 #![expect(unsafe_code, reason = "libav's demuxing context has fields that ffmpeg-next does not wrap")]
 
+mod clocks;
+
 use std::ffi::{c_char, c_int};
 use std::io::Read as _;
 use std::os::fd::OwnedFd;
 use std::ptr;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 use ffmpeg_next::ffi;
 use ffmpeg_next::format::context::{Input as Demuxer, StreamIo};
 use ffmpeg_next::util::interrupt;
-use ffmpeg_next::{Dictionary, Error, Packet};
+use ffmpeg_next::{Dictionary, Error, Packet, Rescale as _, media, rescale};
 use reelmill::worker::protocol;
 
+pub use self::clocks::Clocks;
 use crate::bytes::{Bytes, Reader};
 use crate::error::MediaError;
+use crate::libav;
+use crate::timeline::Timeline;
 
 /// Demuxers that may be used, by libav's names.
 const DEMUXERS: &str = "mov,matroska,avi,flv,mpegts,mpeg,asf,ogg,mxf,gxf,nut,rm,dv,wtv,ivf,obu,av1,\
@@ -56,6 +61,8 @@ const BUFFER_BYTES: usize = 64 * 1024;
 #[derive(Clone, Debug)]
 pub struct Source {
     bytes: Arc<Bytes>,
+    /// Where its clock starts anew, once somebody needed to know; nowhere in most formats.
+    clocks: Arc<OnceLock<Clocks>>,
     /// Demuxers that may open it.
     demuxers: &'static str,
 }
@@ -64,13 +71,13 @@ impl Source {
     /// Takes over the descriptor that came with `input`.
     #[must_use]
     pub fn new(fd: OwnedFd, input: &protocol::Input) -> Self {
-        Self { bytes: Arc::new(Bytes::new(fd, input)), demuxers: DEMUXERS }
+        Self { bytes: Arc::new(Bytes::new(fd, input)), clocks: Arc::default(), demuxers: DEMUXERS }
     }
 
     /// Subtitles in UTF-8.
     #[must_use]
     pub fn text(bytes: Arc<[u8]>) -> Self {
-        Self { bytes: Arc::new(Bytes::in_memory(bytes)), demuxers: TEXT_DEMUXERS }
+        Self { bytes: Arc::new(Bytes::in_memory(bytes)), clocks: Arc::default(), demuxers: TEXT_DEMUXERS }
     }
 
     /// All of its bytes, where they are not more than `max`.
@@ -82,6 +89,12 @@ impl Source {
         std::io::Read::read_to_end(&mut Reader::new(Arc::clone(&self.bytes)), &mut bytes)
             .map_err(|_| MediaError::SourceUnreadable)?;
         Ok(bytes)
+    }
+
+    /// A reader of its bytes, at the start.
+    #[must_use]
+    pub fn reader(&self) -> Reader {
+        Reader::new(Arc::clone(&self.bytes))
     }
 
     /// Size in bytes.
@@ -110,7 +123,9 @@ impl Source {
         if demuxer.nb_streams() == 0 {
             return Err(self.blame(Error::InvalidData));
         }
-        Ok(Opened { demuxer, source: self.clone(), damaged_reads: 0 })
+        let broadcast = libav::demuxer_name(&demuxer).starts_with("mpeg");
+        let timeline = Timeline::new(broadcast);
+        Ok(Opened { demuxer, source: self.clone(), damaged_reads: 0, broadcast, timeline, wanted: None })
     }
 
     /// All of its bytes, up to `most`.
@@ -120,6 +135,15 @@ impl Source {
         let mut reader = Reader::new(Arc::clone(&self.bytes)).take(most as u64);
         reader.read_to_end(&mut bytes).map_err(|_| MediaError::SourceUnreadable)?;
         Ok(bytes)
+    }
+
+    /// Where the clock of the source starts anew; found out once.
+    pub fn clocks(&self) -> Result<&Clocks, MediaError> {
+        if let Some(found) = self.clocks.get() {
+            return Ok(found);
+        }
+        let found = Clocks::find(self)?;
+        Ok(self.clocks.get_or_init(|| found))
     }
 
     fn blame(&self, error: Error) -> MediaError {
@@ -139,6 +163,11 @@ pub struct Opened {
     demuxer: Demuxer,
     source: Source,
     damaged_reads: u32,
+    /// Whether the clock of its format may start anew.
+    broadcast: bool,
+    timeline: Timeline,
+    /// Streams whose packets are handed over, where that is not all.
+    wanted: Option<Vec<usize>>,
 }
 
 impl Opened {
@@ -159,8 +188,61 @@ impl Opened {
         &self.source
     }
 
-    /// Reads the next packet of any stream into `packet`; false at the end. Damaged places are stepped over.
+    /// Whether the clock of its format may start anew.
+    #[must_use]
+    pub const fn is_broadcast(&self) -> bool {
+        self.broadcast
+    }
+
+    /// The clocks of what was read so far.
+    #[must_use]
+    pub const fn timeline(&self) -> &Timeline {
+        &self.timeline
+    }
+
+    /// Leaves out the packets of every stream but these. Where clocks may start anew all are still read, so that every
+    /// reader finds the same timeline.
+    pub fn read_only(&mut self, streams: &[usize]) {
+        if !self.broadcast {
+            libav::read_only(&mut self.demuxer, streams);
+        }
+        self.wanted = Some(streams.to_vec());
+    }
+
+    /// Reads the next packet of any stream that is wanted into `packet`, with its times on one timeline; false at the end.
+    /// Damaged places are stepped over.
     pub fn read(&mut self, packet: &mut Packet) -> Result<bool, MediaError> {
+        while self.read_raw(packet)? {
+            self.join(packet);
+            if self.wanted.as_ref().is_none_or(|wanted| wanted.contains(&packet.stream())) {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
+    /// Moves a packet onto the clock that the source started with.
+    fn join(&mut self, packet: &mut Packet) {
+        let Some(stream) = self.demuxer.stream(packet.stream()) else { return };
+        let Some(time) = packet.dts().or(packet.pts()) else { return };
+        let base = stream.time_base();
+        let microseconds = |ticks: i64| ticks.rescale(base, rescale::TIME_BASE);
+        let offset = match stream.parameters().medium() {
+            media::Type::Video | media::Type::Audio => {
+                self.timeline.offset(packet.stream(), microseconds(time), microseconds(packet.duration().max(0)))
+            }
+            // Subtitles pause as they like: they follow.
+            _ => self.timeline.newest(),
+        };
+        if offset != 0 {
+            let ticks = offset.rescale(rescale::TIME_BASE, base);
+            packet.set_pts(packet.pts().map(|time| time.saturating_add(ticks)));
+            packet.set_dts(packet.dts().map(|time| time.saturating_add(ticks)));
+        }
+    }
+
+    /// Reads the next packet of any stream as it is.
+    fn read_raw(&mut self, packet: &mut Packet) -> Result<bool, MediaError> {
         loop {
             unref(packet);
             match packet.read(&mut self.demuxer) {
@@ -180,15 +262,40 @@ impl Opened {
         }
     }
 
-    /// Goes to the last keyframe at or before `position_us`, microseconds on the container's clock.
+    /// Goes to the last keyframe at or before `position_us`, microseconds on the clock that the source started with. Where
+    /// the clock starts anew on the way: to a place before it that may be no keyframe.
     pub fn seek(&mut self, position_us: i64) -> Result<(), MediaError> {
         self.damaged_reads = 0;
+        if self.broadcast
+            && let Some(place) = self.source.clocks()?.place(position_us)
+        {
+            return self.seek_byte(place.byte, place.timeline.clone());
+        }
+        self.timeline = Timeline::new(self.broadcast);
         self.demuxer.seek(position_us, ..position_us).map_err(|source| {
             if self.source.bytes.failed() {
                 MediaError::SourceUnreadable
             } else {
                 MediaError::Libav { doing: "seek", source }
             }
+        })
+    }
+}
+
+impl Opened {
+    /// Goes to a byte of the file, where the clocks are those of `timeline`.
+    pub fn seek_byte(&mut self, byte: i64, timeline: Timeline) -> Result<(), MediaError> {
+        self.damaged_reads = 0;
+        self.timeline = timeline;
+        // SAFETY: the context is open.
+        let sought = unsafe { ffi::av_seek_frame(self.demuxer.as_mut_ptr(), -1, byte, ffi::AVSEEK_FLAG_BYTE) };
+        if sought >= 0 {
+            return Ok(());
+        }
+        Err(if self.source.bytes.failed() {
+            MediaError::SourceUnreadable
+        } else {
+            MediaError::Libav { doing: "seek", source: Error::from(sought) }
         })
     }
 }

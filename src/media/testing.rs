@@ -9,8 +9,8 @@ use std::sync::{Arc, Mutex};
 use reelmill::model::Failure;
 use reelmill::model::media::MediaInfo;
 use reelmill::model::work::{
-    Audio, AudioCodec, AudioEncode, Container, Fit, FrameRate, Level, MediaOutput, Output, Pipeline, Produced,
-    RateControl, Size, Subtitles, Tracks, Treatment, Video, VideoCodec, VideoEncode,
+    Audio, AudioCodec, AudioEncode, Container, Fit, FrameRate, IfIncomplete, Level, MediaOutput, Output, Pipeline,
+    Produced, RateControl, Size, Subtitles, Tracks, Treatment, Video, VideoCodec, VideoEncode,
 };
 use reelmill::worker::protocol::{Input, Message, Source as Kind};
 
@@ -90,11 +90,17 @@ impl Made {
 
 /// Runs a pipeline of `outputs` over `inputs`.
 pub fn run(outputs: &[Output], inputs: &[Source], scratch: &Path) -> Made {
+    run_if(outputs, inputs, scratch, IfIncomplete::Warn)
+}
+
+/// The same, and what happens where an input is incomplete.
+pub fn run_if(outputs: &[Output], inputs: &[Source], scratch: &Path, if_incomplete: IfIncomplete) -> Made {
     ffmpeg_next::log::set_level(ffmpeg_next::log::Level::Error);
     let said = Shared::default();
     let talk = Talk::new(said.clone());
-    let around = Surroundings { scratch, threads: 0, talk: &talk };
-    let outcomes = pipeline::run(&Pipeline { outputs: outputs.to_vec() }, inputs, around).map_err(Failure::from);
+    let around = Surroundings { scratch, threads: 0, talk: &talk, if_incomplete };
+    let work = Pipeline { outputs: outputs.to_vec(), if_incomplete };
+    let outcomes = pipeline::run(&work, inputs, around).map_err(Failure::from);
     let bytes = said.0.lock().unwrap();
     let said = bytes.split(|&b| b == b'\n').filter(|line| !line.is_empty());
     Made { outcomes, said: said.map(|line| serde_json::from_slice(line).unwrap()).collect() }

@@ -13,6 +13,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::ExecutionState;
+use super::work::IfIncomplete;
 
 /// A frozen workflow.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -134,6 +135,9 @@ pub struct Activity {
     pub retry: RetryPolicy,
     /// Whether its failure fails the execution.
     pub on_failure: OnFailure,
+    /// What happens where what it reads is incomplete.
+    #[serde(default, skip_serializing_if = "IfIncomplete::is_warn")]
+    pub if_incomplete: IfIncomplete,
 }
 
 /// Types of activities.

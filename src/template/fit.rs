@@ -310,7 +310,7 @@ fn picture_reasons(
 /// The video that a template asks for.
 fn asked(parameters: &Node) -> Option<VideoEncode> {
     let (work, _) = outputs(ActivityKind::Transcode, parameters, &Files::default(), 1);
-    let Work::Pipeline(Pipeline { outputs }) = work else { return None };
+    let Work::Pipeline(Pipeline { outputs, .. }) = work else { return None };
     outputs.into_iter().find_map(|output| match output {
         Output::Media(MediaOutput { video: Some(Video::Encode(video)), .. }) => Some(video),
         _ => None,

@@ -103,7 +103,7 @@ pub fn schema() -> schemars::Schema {
 }
 
 fn pipeline(output: work::Output) -> work::Work {
-    work::Work::Pipeline(work::Pipeline { outputs: vec![output] })
+    work::Work::Pipeline(work::Pipeline { outputs: vec![output], if_incomplete: work::IfIncomplete::Warn })
 }
 
 fn with_templates(kind: ActivityKind, spec: &Node, templates: &Templates, sink: &mut Sink<'_>) -> Node {

@@ -4,7 +4,7 @@
 
 use super::encode::{count, seconds};
 use super::names::Files;
-use crate::model::work::{Encryption, Package, SegmentFormat, SubtitleFile};
+use crate::model::work::{Encryption, IfIncomplete, Package, SegmentFormat, SubtitleFile};
 use crate::yaml::{Node, Sink, Value, is_deferred};
 
 /// Length of segments where nothing is said, in seconds.
@@ -86,6 +86,7 @@ pub(super) fn read(spec: &Node, files: &Files, first_input: usize) -> (Package, 
         subtitles,
         subtitle_folder: format!("{}subtitles", folder(&files.main)),
         encryption,
+        if_incomplete: IfIncomplete::Warn,
     };
     (package, references)
 }

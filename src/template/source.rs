@@ -16,7 +16,7 @@ enum IfLower {
 /// Applies `if_source_lower` of `spec` to its work. Sizes need nothing here unless they are to fail: what is made is never
 /// larger than its source, unless `upscale` says so.
 pub fn fit(work: &mut Work, spec: &Node, source: &MediaInfo) -> Result<(), Failure> {
-    let Work::Pipeline(Pipeline { outputs }) = work else { return Ok(()) };
+    let Work::Pipeline(Pipeline { outputs, .. }) = work else { return Ok(()) };
     let choice = |key| match spec.get("if_source_lower").and_then(|n| n.get(key)).and_then(Node::as_str) {
         Some("fail") => IfLower::Fail,
         Some("keep_source") => IfLower::KeepSource,

@@ -8,6 +8,7 @@ use crate::model::plan::{
     IfExists, NotifyChannel, NotifyOn, NotifyTarget, OnFailure, OutputTarget, Param, ParamType, RetryPolicy,
 };
 use crate::model::units;
+use crate::model::work::IfIncomplete;
 use crate::yaml::{Node, Sink};
 
 /// The top of a workflow.
@@ -58,6 +59,7 @@ pub struct Defaults {
     pub timeout: Duration,
     pub retry: RetryPolicy,
     pub on_failure: OnFailure,
+    pub if_incomplete: IfIncomplete,
 }
 
 impl Default for Defaults {
@@ -68,6 +70,7 @@ impl Default for Defaults {
             timeout: Duration::from_secs(7_200),
             retry: RetryPolicy::default(),
             on_failure: OnFailure::Fail,
+            if_incomplete: IfIncomplete::Warn,
         }
     }
 }
@@ -141,6 +144,11 @@ pub fn defaults(node: &Node, fallback: &Defaults, sink: &mut Sink<'_>) -> Defaul
         on_failure: match node.get("on_failure").and_then(Node::as_str) {
             Some("continue") => OnFailure::Continue,
             _ => fallback.on_failure,
+        },
+        if_incomplete: match node.get("if_incomplete").and_then(Node::as_str) {
+            Some("fail") => IfIncomplete::Fail,
+            Some("warn") => IfIncomplete::Warn,
+            _ => fallback.if_incomplete,
         },
     }
 }

@@ -127,5 +127,6 @@ fn activity(draft: &Draft, header: &Header) -> Activity {
         timeout: draft.defaults.timeout,
         retry: draft.defaults.retry,
         on_failure: draft.defaults.on_failure,
+        if_incomplete: draft.defaults.if_incomplete,
     }
 }

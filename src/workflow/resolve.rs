@@ -135,6 +135,7 @@ fn on_this_stack(plan: &Plan, index: usize, cx: &ResolveContext<'_>) -> Result<R
     if let Some(source) = source(plan, activity, cx) {
         template::fit(&mut work, &spec, &source)?;
     }
+    work.set_if_incomplete(activity.if_incomplete);
     let answer = match activity.kind {
         ActivityKind::TemplateAnalysis => Answer::Fits(template::candidates(&spec)),
         _ => Answer::Media,

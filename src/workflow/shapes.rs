@@ -32,6 +32,7 @@ pub static WORKFLOW: Shape = Shape {
         PRIORITY,
         TIMEOUT,
         RETRY,
+        IF_INCOMPLETE,
         Field::new(
             "deadline",
             Kind::Duration { min_s: 1.0, max_s: 2_592_000.0 },
@@ -54,6 +55,12 @@ const TIMEOUT: Field = Field::new(
     "Wall-clock limit of one attempt; 2h is the default.",
 );
 const RETRY: Field = Field::new("retry", Kind::Map(&RETRY_SHAPE), "When and how often to try again.");
+
+const IF_INCOMPLETE: Field = Field::new(
+    "if_incomplete",
+    Kind::Choice(&Choice { now: &["warn", "fail"], later: &[] }),
+    "What happens where a file has less than its container declares: an upload that was cut short; warn is the default.",
+);
 
 const GLOB: Kind = Kind::Fixed { max: 1024 };
 
@@ -178,6 +185,7 @@ pub static ACTIVITY: Shape = Shape {
             Kind::Choice(&Choice { now: &["fail", "continue"], later: &[] }),
             "Whether its failure fails the execution.",
         ),
+        IF_INCOMPLETE,
         kind(ActivityKind::Analysis),
         kind(ActivityKind::TemplateAnalysis),
         kind(ActivityKind::Transcode),

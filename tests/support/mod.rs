@@ -9,6 +9,7 @@ use reelmill::model::plan::{
     Activity, ActivityInput, ActivityKind, Need, NotifyChannel, NotifyOn, NotifyTarget, OnFailure, OutputTarget, Plan,
     RetryPolicy,
 };
+use reelmill::model::work::IfIncomplete;
 use reelmill::model::{Failure, InputObject, ObjectLocation};
 use serde_json::Value;
 
@@ -29,6 +30,7 @@ pub fn activity(name: &str) -> Activity {
         timeout: Duration::from_secs(60),
         retry: RetryPolicy::default(),
         on_failure: OnFailure::Fail,
+        if_incomplete: IfIncomplete::Warn,
     }
 }
 

@@ -12,6 +12,7 @@ use uuid::Uuid;
 
 use super::*;
 use crate::model::plan::{Activity, ActivityInput, ActivityKind, Need, OnFailure, OutputTarget, Plan, RetryPolicy};
+use crate::model::work::IfIncomplete;
 use crate::model::{ExecutionId, Failure, InputObject, ObjectLocation, Timestamp};
 
 const NOW: Timestamp = Timestamp(1_000_000);
@@ -32,6 +33,7 @@ fn activity(name: &str) -> Activity {
         timeout: Duration::from_secs(60),
         retry: RetryPolicy::default(),
         on_failure: OnFailure::Fail,
+        if_incomplete: IfIncomplete::Warn,
     }
 }
 

@@ -42,7 +42,8 @@ pub struct Found {
 /// Whether anything is asked for that headers do not tell.
 #[must_use]
 pub fn is_needed(analysis: &Analysis) -> bool {
-    *analysis != Analysis { loudness: analysis.loudness, ..Analysis::default() }
+    let plain = Analysis { loudness: analysis.loudness, if_incomplete: analysis.if_incomplete, ..Analysis::default() };
+    *analysis != plain
 }
 
 /// Goes over a source that holds `info`.
@@ -68,7 +69,7 @@ pub fn run(
         _ => None,
     };
     let wanted: Vec<usize> = [&video, &audio].into_iter().flatten().map(|track| track.index).collect();
-    libav::read_only(opened.demuxer_mut(), &wanted);
+    opened.read_only(&wanted);
     let step_s = analysis.bitrate_step_s.or(analysis.chart.as_ref().map(|_| 1.0));
     let mut packets = Packets::new(video.as_ref(), audio.as_ref(), start_us, step_s.unwrap_or(1.0));
     let mut packet = Packet::empty();

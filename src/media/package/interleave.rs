@@ -8,7 +8,6 @@ use std::collections::VecDeque;
 use ffmpeg_next::{Packet, Rational};
 
 use crate::error::MediaError;
-use crate::libav;
 use crate::probe::seconds;
 use crate::source::Opened;
 
@@ -47,7 +46,7 @@ struct Slot {
 impl Interleaved {
     /// The streams of a freshly opened file with these indices.
     pub fn new(mut opened: Opened, streams: &[usize]) -> Result<Self, MediaError> {
-        libav::read_only(opened.demuxer_mut(), streams);
+        opened.read_only(streams);
         let slot = |index: &usize| {
             let stream = opened.demuxer().stream(*index).ok_or(MediaError::NoStreams("media data"))?;
             let (time_base, waiting) = (stream.time_base(), VecDeque::new());
@@ -117,6 +116,13 @@ impl Slot {
         packet.set_pts(Some(pts));
         if let (None, Some(last)) = (packet.dts(), self.last_dts) {
             packet.set_dts(Some((last + packet.duration().max(1)).min(pts)));
+        }
+        // Times that stand still or run back, as where recordings were joined, make muxers fail.
+        if let (Some(dts), Some(last)) = (packet.dts(), self.last_dts)
+            && dts <= last
+        {
+            packet.set_dts(Some(last + 1));
+            packet.set_pts(packet.pts().map(|pts| pts.max(last + 1)));
         }
         self.last_dts = packet.dts().or(self.last_dts);
         self.waiting.push_back(packet);

@@ -43,6 +43,7 @@ pub fn package(renditions: usize) -> Package {
         subtitles: Vec::new(),
         subtitle_folder: "subtitles".into(),
         encryption: None,
+        if_incomplete: reelmill::model::work::IfIncomplete::Warn,
     }
 }
 

@@ -47,7 +47,7 @@ pub fn read(mut opened: Opened, index: usize) -> Result<Vec<Cue>, MediaError> {
     let mut target = context.encoder().subtitle().map_err(failed)?;
     target.set_time_base(BASE);
     let mut encoder = target.open().map_err(failed)?;
-    libav::read_only(opened.demuxer_mut(), &[index]);
+    opened.read_only(&[index]);
     let mut cues = Vec::new();
     let (mut packets, mut damaged) = (0_u32, 0_u32);
     let mut packet = Packet::empty();

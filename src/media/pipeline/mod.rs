@@ -36,14 +36,13 @@ pub mod streams;
 mod subtitles;
 #[cfg(test)]
 mod tests;
-mod timeline;
 mod video;
 mod window;
 
 use std::path::Path;
 
 use reelmill::model::Failure;
-use reelmill::model::work::{Output, Pipeline, Produced};
+use reelmill::model::work::{IfIncomplete, Output, Pipeline, Produced};
 
 use self::streams::Inventory;
 use crate::error::MediaError;
@@ -60,6 +59,8 @@ pub struct Surroundings<'a> {
     pub threads: u32,
     /// For progress and warnings.
     pub talk: &'a Talk,
+    /// What happens where an input is incomplete.
+    pub if_incomplete: IfIncomplete,
 }
 
 /// Makes every output of `work` from the first of `inputs`; one result for each, in order.
@@ -72,6 +73,9 @@ pub fn run(
     let examined = probe::examine(&mut source.open()?)?;
     if examined.encrypted {
         return Err(MediaError::Encrypted);
+    }
+    for (code, message) in examined.remarks("the source", work.if_incomplete)? {
+        around.talk.warn(code, message);
     }
     let opened = source.open()?;
     let mut inventory = Inventory::new(&opened, examined.info);

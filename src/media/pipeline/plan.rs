@@ -4,7 +4,9 @@
 //! it is said in a warning.
 
 use ffmpeg_next::codec::decoder;
-use reelmill::model::work::{Audio, MediaOutput, Output, Overlay, Snapshot, Subtitles, Treatment, Video, VideoEncode};
+use reelmill::model::work::{
+    Audio, MediaOutput, Moment, Output, Overlay, Snapshot, SnapshotTimes, Subtitles, Treatment, Video, VideoEncode,
+};
 
 use super::Surroundings;
 use super::container::{self, Format};
@@ -103,6 +105,7 @@ impl<'a> Plan<'a> {
             Output::Snapshot(snapshot) => {
                 let video = inventory.video()?.ok_or(MediaError::NoStreams("video"))?.clone();
                 decodable(&video.track, "video")?;
+                snapshot_reaches(snapshot, inventory, around.talk)?;
                 Ok(Self::Shots(ShotPlan {
                     snapshot,
                     moments: Moments::new(&snapshot.at, inventory.duration_s())?,
@@ -167,9 +170,10 @@ impl<'a> MediaPlan<'a> {
         let talk = around.talk;
         let format = container::format(output.container);
         warn_of_languages(output, inventory, talk);
-        let splice = Splice::plan(output, inputs, talk)?;
+        let splice = Splice::plan(output, inputs, around)?;
         let whole = splice.as_ref().map(|splice| splice.inventory(inventory));
         let inventory = whole.as_ref().unwrap_or(inventory);
+        inventory.reaches("the clip", output.clip)?;
         let video = video(output, inventory, &format)?;
         let mut audio = sound::streams(output, inventory, &format, video.is_some(), talk)?;
         let subtitles = subtitles::streams(output, inventory, inputs, &format, talk)?;
@@ -286,6 +290,31 @@ fn length_s(output: &MediaOutput, inventory: &Inventory) -> Option<f64> {
         (Some(length), Some(left)) => Some(length.min(left)),
         (length, left) => length.or(left),
     }
+}
+
+/// Moments after the end of the source show its last picture, which is said; a preview that begins there has nothing to
+/// show.
+fn snapshot_reaches(snapshot: &Snapshot, inventory: &Inventory, talk: &Talk) -> Result<(), MediaError> {
+    let Some(end_s) = inventory.duration_s() else { return Ok(()) };
+    let beyond = |moment: &Moment| matches!(*moment, Moment::Seconds(s) if s > 0.0 && s >= end_s).then_some(*moment);
+    if let Some(start_s) = snapshot.animation.as_ref().and_then(|animation| animation.start_s)
+        && start_s > 0.0
+        && start_s >= end_s
+    {
+        return Err(MediaError::BeyondEnd { what: "the animation", start_s, end_s: Some(end_s) });
+    }
+    let found = match &snapshot.at {
+        SnapshotTimes::At(moment) => beyond(moment),
+        SnapshotTimes::List(moments) => moments.iter().find_map(beyond),
+        _ => None,
+    };
+    let Some(Moment::Seconds(start_s)) = found else { return Ok(()) };
+    let message = format!(
+        "`{}` asks for the moment {start_s:.2} s, and the source is {end_s:.2} s long: its last picture was taken",
+        snapshot.file
+    );
+    talk.warn(warning::BEYOND_END, message);
+    Ok(())
 }
 
 fn laid_over(

@@ -6,7 +6,7 @@ use ffmpeg_next::codec::Parameters;
 use ffmpeg_next::format::stream::Disposition;
 use ffmpeg_next::{Packet, Rational, Rescale, Stream, codec, media, rescale};
 use reelmill::model::media::{AudioStream, MediaInfo, Picture, Ratio, SubtitleStream, VideoStream};
-use reelmill::model::work::{Crop, Deinterlace, Tracks};
+use reelmill::model::work::{Clip, Crop, Deinterlace, Tracks};
 
 use super::detect::Survey;
 use super::picture::{Fields, StreamLook};
@@ -181,6 +181,15 @@ impl Inventory {
     #[must_use]
     pub fn duration_s(&self) -> Option<f64> {
         self.info.format.duration_s.filter(|&s| s > 0.0)
+    }
+
+    /// Fails where `clip`, called `what`, begins after the end of the source.
+    pub fn reaches(&self, what: &'static str, clip: Option<Clip>) -> Result<(), MediaError> {
+        let (Some(clip), Some(end_s)) = (clip, self.duration_s()) else { return Ok(()) };
+        if clip.start_s > 0.0 && clip.start_s >= end_s {
+            return Err(MediaError::BeyondEnd { what, start_s: clip.start_s, end_s: Some(end_s) });
+        }
+        Ok(())
     }
 
     /// Whether the video to work on is of high dynamic range.

@@ -144,6 +144,11 @@ impl VideoBranch<'_> {
     fn fill(&self, state: &mut State, time: Option<i64>) -> Result<(), Stop> {
         let Some(mut frame) = state.before.take() else { return Ok(()) };
         let base = self.source.track.time_base;
+        // Where the source may have ended before the window begins, nothing of it is shown.
+        let ends = self.window.moved(frame.pts().unwrap_or(0), base).saturating_add(self.length_of(&frame));
+        if time.is_none() && self.length_s.is_none() && ends <= 0 {
+            return Ok(());
+        }
         let frame_us = 1.rescale(self.source.track.frame_rate.invert(), rescale::TIME_BASE);
         if time.is_some_and(|time| time.rescale(base, rescale::TIME_BASE) <= frame_us.min(MAX_BLANK_US)) {
             return Ok(());
@@ -239,13 +244,17 @@ impl VideoBranch<'_> {
         Ok(())
     }
 
-    /// When a frame is no longer shown, on the track's clock: by its own duration, or by the frame rate where it has none
-    /// or a single tick, and at the end of the window at the latest.
+    /// When a frame is no longer shown, on the track's clock: at the end of the window at the latest.
     fn end_of(&self, frame: &Frame) -> i64 {
-        let base = self.source.track.time_base;
-        let (own, usual) = (raw::duration(frame), 1.rescale(self.source.track.frame_rate.invert(), base));
-        let end = frame.pts().unwrap_or(0).saturating_add(if own > 1 { own } else { usual });
-        self.window.end(base).map_or(end, |window| window.min(end))
+        let end = frame.pts().unwrap_or(0).saturating_add(self.length_of(frame));
+        self.window.end(self.source.track.time_base).map_or(end, |window| window.min(end))
+    }
+
+    /// How long a frame is shown, on the track's clock: by its own duration, or by the frame rate where it has none or a
+    /// single tick.
+    fn length_of(&self, frame: &Frame) -> i64 {
+        let usual = 1.rescale(self.source.track.frame_rate.invert(), self.source.track.time_base);
+        Some(raw::duration(frame)).filter(|&own| own > 1).unwrap_or(usual)
     }
 
     fn graph(&self, frame: &Frame, look: &Look, state: &mut State) -> Result<Graph, MediaError> {

@@ -7,6 +7,7 @@ use ffmpeg_next::{Rational, Rescale, rescale};
 use reelmill::model::work::Clip;
 
 use crate::error::MediaError;
+use crate::probe::seconds;
 
 /// Times this near to an edge are on it, in microseconds: containers round to milliseconds.
 const ROUNDING_US: i64 = 1_000;
@@ -18,8 +19,8 @@ pub struct Window {
     start_us: i64,
     /// Its length in microseconds.
     length_us: Option<i64>,
-    /// Whether it is less than the whole source.
-    clip: bool,
+    /// Start of the part of the source, in microseconds from the source's start, where it is less than the whole.
+    clip_start: Option<i64>,
 }
 
 /// Where a moment lies.
@@ -41,14 +42,14 @@ impl Window {
         Self {
             start_us: start_us.saturating_add(clip_start),
             length_us: clip.and_then(|clip| clip.duration_s).map(microseconds),
-            clip: clip.is_some(),
+            clip_start: clip.map(|_| clip_start),
         }
     }
 
     /// From time zero on, of that length in microseconds.
     #[must_use]
     pub const fn of_length(length_us: Option<i64>) -> Self {
-        Self { start_us: 0, length_us, clip: false }
+        Self { start_us: 0, length_us, clip_start: None }
     }
 
     /// The same part on a clock that starts at zero with a source that starts at `start_us`.
@@ -60,7 +61,7 @@ impl Window {
     /// Whether it is less than the whole source.
     #[must_use]
     pub const fn is_clip(&self) -> bool {
-        self.clip
+        self.clip_start.is_some()
     }
 
     /// Its start on the container's clock, in microseconds.
@@ -78,8 +79,9 @@ impl Window {
     /// Why nothing of a stream of that kind lies in it.
     #[must_use]
     pub fn nothing(&self, kind: &'static str) -> MediaError {
-        if self.clip {
-            return MediaError::Parameter(format!("the clip holds no {kind}: it starts after the end"));
+        if let Some(start_us) = self.clip_start {
+            let start_s = seconds(start_us, rescale::TIME_BASE);
+            return MediaError::BeyondEnd { what: "the clip", start_s, end_s: None };
         }
         MediaError::Damaged { kind, detail: "nothing of it could be decoded".to_owned() }
     }

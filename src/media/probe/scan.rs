@@ -23,6 +23,9 @@ const TAIL_BYTES: u64 = 16 << 20;
 /// Packets read at most, however small they are.
 const MAX_PACKETS: u64 = 1_000_000;
 
+/// The same of sound that only reading it all measures: days of it.
+const MAX_SOUND_PACKETS: u64 = 20_000_000;
+
 /// Timestamps kept of each stream.
 const MAX_TIMES: usize = 5_000;
 
@@ -58,15 +61,17 @@ pub struct Track {
     pub times: Vec<i64>,
     /// Whether the samples are encrypted.
     pub encrypted: bool,
+    /// Decoding time of the first sample that an index names and that lies beyond the end of the file.
+    pub missing: Option<i64>,
     /// What the first frames showed; absent where no decoder was opened.
     pub seen: Option<Seen>,
     look: Option<Look>,
     still: bool,
 }
 
-/// Scans a freshly opened file. Its reading position afterwards is anywhere.
-pub fn scan(opened: &mut Opened) -> Result<Scan, MediaError> {
-    let small = opened.source().size_bytes() <= SMALL_FILE_BYTES;
+/// Scans a freshly opened file, `whole` whatever its size. Its reading position afterwards is anywhere.
+pub fn scan(opened: &mut Opened, whole: bool) -> Result<Scan, MediaError> {
+    let small = whole || opened.source().size_bytes() <= SMALL_FILE_BYTES;
     let mut looks = 0;
     let tracks = opened.demuxer().streams().map(|stream| Track::new(&stream, &mut looks)).collect();
     let mut scan = Scan { tracks, complete: false, ended: false };
@@ -75,6 +80,7 @@ pub fn scan(opened: &mut Opened) -> Result<Scan, MediaError> {
         scan.read_index(opened);
         scan.read_tail(opened)?;
     }
+    scan.find_missing(opened);
     for track in &mut scan.tracks {
         track.seen = track.look.take().map(Look::finish);
     }
@@ -93,7 +99,9 @@ impl Scan {
         let indexed = opened.demuxer().streams().any(|stream| is_indexed(&stream));
         let mut packet = Packet::empty();
         let (mut packets, mut bytes) = (0, 0);
-        while packets < MAX_PACKETS && (small || bytes < HEAD_BYTES) {
+        let pictures = opened.demuxer().streams().any(|stream| stream.parameters().medium() == media::Type::Video);
+        let most = if pictures { MAX_PACKETS } else { MAX_SOUND_PACKETS };
+        while packets < most && (small || bytes < HEAD_BYTES) {
             if !small && indexed && self.tracks.iter().all(|track| track.look.as_ref().is_none_or(Look::is_done)) {
                 return Ok(());
             }
@@ -128,8 +136,29 @@ impl Scan {
         }
     }
 
-    /// Reads from the last indexed keyframe of a Matroska file to its end, where that is near.
+    /// Finds the first sample beyond the end of the file in each stream of MP4 and its like, whose index names all bytes.
+    fn find_missing(&mut self, opened: &Opened) {
+        let size_bytes = opened.source().size_bytes();
+        if !libav::demuxer_name(opened.demuxer()).starts_with("mov") {
+            return;
+        }
+        for (track, stream) in self.tracks.iter_mut().zip(opened.demuxer().streams()).filter(|(track, _)| !track.still)
+        {
+            let mut entries =
+                (0..libav::index_len(&stream)).filter_map(|position| libav::index_entry(&stream, position));
+            track.missing = entries.find(|entry| entry.end_byte > size_bytes).map(|entry| entry.timestamp);
+        }
+    }
+
+    /// Reads to the end from near it, where something leads there: the last indexed keyframe of a Matroska file, the last
+    /// known place of a broadcast file whose clock starts anew.
     fn read_tail(&mut self, opened: &mut Opened) -> Result<(), MediaError> {
+        if opened.is_broadcast() {
+            let source = opened.source().clone();
+            let Some(last) = source.clocks()?.last() else { return Ok(()) };
+            opened.seek_byte(last.byte, last.timeline.clone())?;
+            return self.read_on(opened);
+        }
         if !libav::demuxer_name(opened.demuxer()).starts_with("matroska") {
             return Ok(());
         }
@@ -147,6 +176,11 @@ impl Scan {
             Err(_) => return Ok(()),
             Ok(()) => {}
         }
+        self.read_on(opened)
+    }
+
+    /// Reads to the end, where that is near.
+    fn read_on(&mut self, opened: &mut Opened) -> Result<(), MediaError> {
         let mut packet = Packet::empty();
         let mut ends: Vec<Option<i64>> = self.tracks.iter().map(|track| track.end).collect();
         let mut bytes = 0;
@@ -188,6 +222,7 @@ impl Track {
             end: None,
             times: Vec::new(),
             encrypted,
+            missing: None,
             seen: None,
             look,
             still,

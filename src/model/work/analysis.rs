@@ -2,6 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::IfIncomplete;
+
 /// What an analysis looks at beyond headers and the first packets. Whatever is asked for is found in one pass, which decodes
 /// only what it needs.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -35,6 +37,9 @@ pub struct Analysis {
     /// File name in scratch of a chart of bit rate and loudness over time (SVG).
     #[serde(default)]
     pub chart: Option<String>,
+    /// What happens where the source is incomplete.
+    #[serde(default, skip_serializing_if = "IfIncomplete::is_warn")]
+    pub if_incomplete: IfIncomplete,
 }
 
 /// What counts as black.

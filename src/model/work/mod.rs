@@ -8,6 +8,7 @@
 
 mod analysis;
 mod audio;
+mod incomplete;
 mod overlay;
 mod package;
 mod report;
@@ -23,6 +24,7 @@ use super::Failure;
 pub use super::codec::{AudioCodec, Hardware, VideoCodec};
 pub use analysis::{Analysis, Black, Quiet};
 pub use audio::{Audio, AudioEncode, Level, LoudnessMethod, LoudnessTarget, Mix, Tracks};
+pub use incomplete::IfIncomplete;
 pub use overlay::{Border, Overlay, OverlayContent, OverlayText, ReferencePosition};
 pub use package::{Encryption, Package, SegmentFormat, SubtitleFile};
 pub use report::{FileRole, Produced, ProducedFile, Report};
@@ -44,6 +46,15 @@ pub enum Work {
 }
 
 impl Work {
+    /// Says what happens where its source is incomplete.
+    pub const fn set_if_incomplete(&mut self, choice: IfIncomplete) {
+        match self {
+            Self::Analysis(analysis) => analysis.if_incomplete = choice,
+            Self::Pipeline(pipeline) => pipeline.if_incomplete = choice,
+            Self::Package(package) => package.if_incomplete = choice,
+        }
+    }
+
     /// Whether `report` is an answer to this work, with a file where one was asked for.
     #[must_use]
     pub fn fits(&self, report: &Report) -> bool {
@@ -91,6 +102,9 @@ fn is_numbered(pattern: &str, file: &str) -> bool {
 pub struct Pipeline {
     /// What to make; each fails or succeeds on its own.
     pub outputs: Vec<Output>,
+    /// What happens where the source is incomplete.
+    #[serde(default, skip_serializing_if = "IfIncomplete::is_warn")]
+    pub if_incomplete: IfIncomplete,
 }
 
 /// One output of a pipeline.

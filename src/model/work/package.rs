@@ -2,6 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::IfIncomplete;
+
 /// Packaging of finished renditions. Inputs come in this order: renditions, files of subtitles, keys.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Package {
@@ -29,6 +31,9 @@ pub struct Package {
     pub subtitle_folder: String,
     /// Encryption of segments (HLS only).
     pub encryption: Option<Encryption>,
+    /// What happens where a rendition is incomplete.
+    #[serde(default, skip_serializing_if = "IfIncomplete::is_warn")]
+    pub if_incomplete: IfIncomplete,
 }
 
 impl Package {

@@ -9,6 +9,7 @@ use serde_json::Value;
 use super::*;
 use crate::engine::{Execution, Facts};
 use crate::model::plan::{Activity, ActivityInput, ActivityKind, OnFailure, OutputTarget, Plan, RetryPolicy};
+use crate::model::work::IfIncomplete;
 use crate::model::{Ids, InputObject, SequentialIds};
 
 const NOW: Timestamp = Timestamp(1_000_000);
@@ -38,6 +39,7 @@ fn execution(ids: &SequentialIds) -> NewExecution {
         timeout: Duration::from_secs(60),
         retry: RetryPolicy::default(),
         on_failure: OnFailure::Fail,
+        if_incomplete: IfIncomplete::Warn,
     });
     let plan = Plan {
         workflow: "test".to_owned(),

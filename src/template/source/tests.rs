@@ -27,7 +27,7 @@ fn resolve(spec: &serde_json::Value, source: &MediaInfo) -> Result<MediaOutput, 
     assert!(sink.finish().is_empty(), "{spec:?}");
     let (mut work, _) = outputs(ActivityKind::Transcode, &spec, &files(ActivityKind::Transcode, "a", &spec, &[]), 1);
     fit(&mut work, &spec, source)?;
-    let Work::Pipeline(Pipeline { outputs }) = work else { panic!("{work:?}") };
+    let Work::Pipeline(Pipeline { outputs, .. }) = work else { panic!("{work:?}") };
     let Some(Output::Media(output)) = outputs.into_iter().next() else { panic!() };
     Ok(output)
 }

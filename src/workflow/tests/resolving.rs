@@ -9,8 +9,8 @@ use super::*;
 use crate::engine::{ActivityState, Evaluate, Execution, Facts};
 use crate::model::media::{AudioStream, MediaInfo, VideoStream};
 use crate::model::work::{
-    Audio, BurnIn, Clip, Color, Container, FileRole, Gop, Length, MediaOutput, Moment, Output, OverlayContent, Package,
-    RateControl, Size, SnapshotTimes, Video, VideoEncode, Work,
+    Audio, BurnIn, Clip, Color, Container, FileRole, Gop, IfIncomplete, Length, MediaOutput, Moment, Output,
+    OverlayContent, Package, RateControl, Size, SnapshotTimes, Video, VideoEncode, Work,
 };
 use crate::model::{ExecutionId, Failure, InputObject, ObjectLocation, OutputObject, Timestamp};
 use crate::template::KeySource;
@@ -453,4 +453,34 @@ fn results_of_what_came_before_can_stand_in_names() {
     assert_eq!(media(&resolved).file, "1080-640-true.mp4");
     assert!(matches!(&resolved.inputs[0], ResolvedInput::Output(o) if o.location.key == "out/a/small.mp4"));
     assert_eq!(media(&resolved).video, Some(Video::Copy));
+}
+
+#[test]
+fn newcomer_if_incomplete_holds_for_a_workflow_or_an_activity() {
+    let activities = "  probe: { analysis: {} }\n  base: { if_incomplete: warn, transcode: { template: h264-360p } }\n  \
+                      poster: { snapshot: {} }\n  hls: { from: base, package: {} }";
+    let choice = |resolved: &Resolved| match &resolved.work {
+        Work::Analysis(work) => work.if_incomplete,
+        Work::Pipeline(work) => work.if_incomplete,
+        Work::Package(work) => work.if_incomplete,
+    };
+    let strict = Run::new(&format!("if_incomplete: fail\n{}", with(activities)), "in/a.mp4");
+    let made = published("out/a/base.mp4", None);
+    let strict = strict.ended("base", succeeded(Value::Null, vec![made]));
+    for (name, expected) in [
+        ("probe", IfIncomplete::Fail),
+        ("base", IfIncomplete::Warn),
+        ("poster", IfIncomplete::Fail),
+        ("hls", IfIncomplete::Fail),
+    ] {
+        assert_eq!(choice(&strict.resolve(name).unwrap()), expected, "{name}");
+    }
+    let plain = Run::new(&with(activities), "in/a.mp4");
+    assert_eq!(choice(&plain.resolve("poster").unwrap()), IfIncomplete::Warn);
+    // Plans and jobs of before say nothing of it.
+    let stored = serde_json::to_string(&*plain.plan).unwrap();
+    assert!(!stored.contains("if_incomplete"), "{stored}");
+    assert!(serde_json::from_str::<Plan>(&stored).is_ok());
+    let misspelt = compiled(&with("  a: { if_incomplete: maybe, analysis: {} }"));
+    assert_eq!(misspelt.diagnostics[0].code, "WF0104");
 }

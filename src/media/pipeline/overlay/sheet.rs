@@ -131,7 +131,7 @@ impl Reading {
     fn new(sheets: &Sheets) -> Result<Self, MediaError> {
         let failed = |source| MediaError::Libav { doing: "open a subtitle decoder", source };
         let mut opened = sheets.source.open()?;
-        libav::read_only(opened.demuxer_mut(), &[sheets.track.index]);
+        opened.read_only(&[sheets.track.index]);
         let mut context = Context::from_parameters(sheets.track.parameters.clone()).map_err(failed)?.decoder();
         context.set_packet_time_base(sheets.track.time_base);
         let decoder = context.subtitle().map_err(failed)?;

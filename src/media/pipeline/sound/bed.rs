@@ -15,7 +15,7 @@ use crate::pipeline::flow::Stop;
 use crate::pipeline::graph::AudioFormat;
 use crate::pipeline::streams::{Inventory, Track};
 use crate::source::{Opened, Source};
-use crate::{libav, probe, raw};
+use crate::{probe, raw};
 
 /// An input that is laid under.
 pub struct Bed {
@@ -132,6 +132,6 @@ fn main_track(source: &Source) -> Result<Track, MediaError> {
 
 fn open(source: &Source, track: &Track) -> Result<(Opened, Decoder), MediaError> {
     let mut opened = source.open()?;
-    libav::read_only(opened.demuxer_mut(), &[track.index]);
+    opened.read_only(&[track.index]);
     Ok((opened, Decoder::open(track, 1)?))
 }

@@ -12,11 +12,9 @@ use super::{place, target};
 use crate::error::MediaError;
 use crate::loudness::{METER, Tally};
 use crate::pipeline::decode::Decoder;
-use crate::pipeline::demux;
 use crate::pipeline::flow::Stop;
 use crate::pipeline::graph::AudioFormat;
 use crate::pipeline::streams::Track;
-use crate::pipeline::timeline::Timeline;
 use crate::pipeline::window::{Placed, Window};
 use crate::source::Source;
 use crate::talk::Talk;
@@ -113,17 +111,13 @@ pub fn of_track(
     if window.is_clip() && opened.seek(window.start_us().saturating_sub(RUN_UP_US)).is_err() {
         opened = source.open()?;
     }
-    libav::read_only(opened.demuxer_mut(), &[track.index]);
-    let mut timeline = Timeline::new(libav::demuxer_name(opened.demuxer()).starts_with("mpeg"));
+    opened.read_only(&[track.index]);
     let mut decoder = Decoder::open(track, 1)?;
     let mut packet = Packet::empty();
     loop {
         let more = opened.read(&mut packet)?;
         if more && packet.stream() != track.index {
             continue;
-        }
-        if more {
-            demux::join(&mut packet, &opened, &mut timeline);
         }
         let mut frames = Vec::new();
         decoder.feed(more.then_some(&packet), |frame| {

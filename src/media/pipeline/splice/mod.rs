@@ -18,19 +18,17 @@ use reelmill::model::work::{Audio, FrameRate, MediaOutput, Video};
 use self::picture::Slots;
 use self::piece::Piece;
 use self::sound::Seamless;
+use super::Surroundings;
 use super::decode::Decoder;
-use super::demux;
 use super::flow::{Outlets, Stop};
 use super::graph::AudioFormat;
 use super::picture::StreamLook;
 use super::streams::{Inventory, Track, VideoTrack};
-use super::timeline::Timeline;
 use crate::error::{MediaError, warning};
 use crate::geometry::Pixels;
 use crate::libav::Orientation;
+use crate::raw;
 use crate::source::Source;
-use crate::talk::Talk;
-use crate::{libav, raw};
 
 /// Highest frame rate that is taken over; above it the rate is one of the clock, not of pictures.
 const MAX_RATE: f64 = 120.0;
@@ -70,7 +68,8 @@ pub type Take<'a> = dyn FnMut(Kind, Frame) -> Result<bool, Stop> + 'a;
 impl Splice {
     /// The pieces that `output` names; `None` where it is made of the source alone. What audio tracks it has no place for
     /// is said.
-    pub fn plan(output: &MediaOutput, inputs: &[Source], talk: &Talk) -> Result<Option<Self>, MediaError> {
+    pub fn plan(output: &MediaOutput, inputs: &[Source], around: Surroundings<'_>) -> Result<Option<Self>, MediaError> {
+        let talk = around.talk;
         if output.parts.is_empty() {
             return Ok(None);
         }
@@ -79,8 +78,12 @@ impl Splice {
             Some(Audio::Encode(encode)) => Some(&encode.tracks),
             _ => None,
         };
-        let pieces: Vec<Piece> =
-            output.parts.iter().map(|part| Piece::open(part, inputs, with_video, tracks)).collect::<Result<_, _>>()?;
+        let open = |part| Piece::open(part, inputs, with_video, tracks, around.if_incomplete);
+        let pieces: Vec<Piece> = output.parts.iter().map(open).collect::<Result<_, _>>()?;
+        // Of the source it is said already.
+        for (code, message) in pieces.iter().filter(|piece| piece.input > 0).flat_map(|piece| &piece.remarks) {
+            talk.warn(code, message.clone());
+        }
         if let Some(further) = pieces.iter().map(|piece| piece.further).max().filter(|&further| further > 0) {
             let message = format!(
                 "`{}` is put together of parts, with one audio track: of one of them {further} more were left out",
@@ -217,14 +220,10 @@ impl Splice {
             opened = piece.source.open()?;
         }
         let indices: Vec<usize> = lines.iter().map(|line| line.track.index).collect();
-        libav::read_only(opened.demuxer_mut(), &indices);
-        let mut timeline = Timeline::new(libav::demuxer_name(opened.demuxer()).starts_with("mpeg"));
+        opened.read_only(&indices);
         let mut packet = Packet::empty();
         while lines.iter().any(|line| !line.done) {
             let more = opened.read(&mut packet)?;
-            if more {
-                demux::join(&mut packet, &opened, &mut timeline);
-            }
             for line in lines.iter_mut().filter(|line| !more || line.track.index == packet.stream()) {
                 if line.done {
                     continue;

@@ -1,7 +1,7 @@
 //! One input of a splice: which of its streams are taken, and which part of them.
 
 use ffmpeg_next::codec::decoder;
-use reelmill::model::work::{Part, Tracks};
+use reelmill::model::work::{IfIncomplete, Part, Tracks};
 
 use crate::error::MediaError;
 use crate::pipeline::flow::Stop;
@@ -35,21 +35,36 @@ pub struct Piece {
     pub format: Option<AudioFormat>,
     /// Length of the part in seconds, where it is known.
     pub duration_s: Option<f64>,
+    /// What the user should know of the input: codes and messages.
+    pub remarks: Vec<(&'static str, String)>,
 }
 
 impl Piece {
     /// Looks into the input that `part` means.
-    pub fn open(part: &Part, inputs: &[Source], with_video: bool, tracks: Option<&Tracks>) -> Result<Self, MediaError> {
+    pub fn open(
+        part: &Part,
+        inputs: &[Source],
+        with_video: bool,
+        tracks: Option<&Tracks>,
+        if_incomplete: IfIncomplete,
+    ) -> Result<Self, MediaError> {
         let missing = || MediaError::Job(format!("there is no input {}", part.input));
         let source = inputs.get(part.input).ok_or_else(missing)?;
-        Self::look(part, source, with_video, tracks).map_err(|error| blamed(part.input, error))
+        Self::look(part, source, with_video, tracks, if_incomplete).map_err(|error| blamed(part.input, error))
     }
 
-    fn look(part: &Part, source: &Source, with_video: bool, tracks: Option<&Tracks>) -> Result<Self, MediaError> {
+    fn look(
+        part: &Part,
+        source: &Source,
+        with_video: bool,
+        tracks: Option<&Tracks>,
+        if_incomplete: IfIncomplete,
+    ) -> Result<Self, MediaError> {
         let examined = probe::examine(&mut source.open()?)?;
         if examined.encrypted {
             return Err(MediaError::Encrypted);
         }
+        let remarks = examined.remarks(&format!("the part (input {})", part.input), if_incomplete)?;
         let inventory = Inventory::new(&source.open()?, examined.info);
         let video = if with_video { inventory.video()?.cloned() } else { None };
         let wanted = match tracks {
@@ -77,6 +92,7 @@ impl Piece {
             layout: raw::default_layout(audio.channels),
         });
         let start_s = part.clip.map_or(0.0, |clip| clip.start_s);
+        inventory.reaches("the part", part.clip)?;
         let left_s = inventory.duration_s().map(|duration| (duration - start_s).max(0.0));
         let length_s = part.clip.and_then(|clip| clip.duration_s);
         Ok(Self {
@@ -92,6 +108,7 @@ impl Piece {
                 (Some(left), Some(length)) => Some(left.min(length)),
                 (left, length) => left.or(length),
             },
+            remarks,
         })
     }
 

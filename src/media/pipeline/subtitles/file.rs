@@ -12,7 +12,7 @@ use crate::pipeline::flow::{Outlets, Stop};
 use crate::pipeline::streams::{Inventory, Track};
 use crate::source::Source;
 use crate::talk::Talk;
-use crate::{libav, probe, raw};
+use crate::{probe, raw};
 
 /// Largest file, in bytes.
 const MAX_BYTES: u64 = 16 << 20;
@@ -77,7 +77,7 @@ pub fn each_packet(
     take: &mut dyn FnMut(&Packet) -> Result<bool, Stop>,
 ) -> Result<(), Stop> {
     let mut opened = source.open()?;
-    libav::read_only(opened.demuxer_mut(), &[index]);
+    opened.read_only(&[index]);
     let mut packet = Packet::empty();
     while opened.read(&mut packet)? {
         if packet.stream() == index && !take(&packet)? {

@@ -100,7 +100,7 @@ fn clips_are_exact() {
     let media = Trial::new(&clip, &[between]).made.media().clone();
     assert_eq!((media.video[0].frames, media.video[0].frame_rate_ratio), (Some(62), Some(Ratio { num: 25, den: 1 })));
     let late = with(|media| media.clip = Some(Clip { start_s: 50.0, duration_s: None }));
-    assert_eq!(Trial::new(&clip, &[late]).made.failure().code, "MEDIA0017");
+    assert_eq!(Trial::new(&clip, &[late]).made.failure().code, "MEDIA0023");
 }
 
 #[test]

@@ -23,6 +23,8 @@ mod files;
 mod fraunhofer;
 mod groups;
 mod hdr;
+mod incomplete;
+mod joined;
 mod loud;
 mod parts;
 mod pictures;

@@ -208,7 +208,7 @@ fn a_part_that_cannot_be_used_is_named() {
     assert_eq!(failure.code, "MEDIA0031");
     assert!(failure.message.contains("input 1"), "{failure}");
     let late = Trial::with(&[&*film], &[merged(&[part(0), clipped(0, 50.0, 1.0)])]).made.failure().clone();
-    assert_eq!(late.code, "MEDIA0017", "{late}");
+    assert_eq!(late.code, "MEDIA0023", "{late}");
 }
 
 /// Levels of grey of the frames of a file.

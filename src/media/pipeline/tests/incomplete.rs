@@ -1,0 +1,252 @@
+//! Sources that were cut short, and parts of sources that lie beyond their end.
+
+use reelmill::model::failure::{Blame, Class};
+use reelmill::model::media::MediaInfo;
+use reelmill::model::work::{Analysis, Animation, AnimationFormat, IfIncomplete, Package, Part, SegmentFormat};
+use reelmill::worker::protocol::Message;
+
+use super::*;
+use crate::error::MediaError;
+use crate::testing::{Clip as File, run_if};
+use crate::{analysis, package};
+
+/// Length of what is made here, in seconds.
+const LENGTH_S: f64 = 6.0;
+
+const PICTURE: [&str; 4] = ["-f", "lavfi", "-i", "testsrc2=d=6:r=25:s=192x108"];
+const TONE: [&str; 4] = ["-f", "lavfi", "-i", "anoisesrc=d=6:r=48000:a=0.3"];
+const H264: [&str; 8] = ["-c:v", "libx264", "-g", "25", "-preset", "ultrafast", "-c:a", "aac"];
+
+/// Containers, and how they are written; those of sound alone come last.
+const KINDS: [(&str, &[&str], bool); 13] = [
+    ("a.mp4", &["-movflags", "faststart"], true),
+    ("a.mov", &["-movflags", "faststart"], true),
+    ("keyframes.mp4", &["-movflags", "frag_keyframe"], true),
+    ("dash.mp4", &["-movflags", "frag_keyframe+empty_moov+default_base_moof+global_sidx"], true),
+    ("a.mkv", &[], true),
+    ("a.webm", &["-c:v", "libvpx", "-deadline", "realtime", "-c:a", "libopus"], true),
+    ("a.avi", &["-c:a", "libmp3lame"], true),
+    ("a.flv", &[], true),
+    ("plain.flv", &["-flvflags", "no_duration_filesize"], true),
+    ("a.wav", &["-c:a", "pcm_s16le"], false),
+    ("a.mp3", &["-c:a", "libmp3lame"], false),
+    ("a.flac", &["-c:a", "flac"], false),
+    ("a.ogg", &["-c:a", "libvorbis"], false),
+];
+
+fn made(name: &str, options: &[&str], picture: bool) -> File {
+    let mut arguments = Vec::new();
+    if picture {
+        arguments.extend(PICTURE);
+    }
+    arguments.extend(TONE);
+    if picture {
+        arguments.extend(H264);
+    }
+    arguments.extend(options);
+    generate(&arguments, name)
+}
+
+/// The first `share` of a file.
+fn cut(file: &Path, share: f64) -> tempfile::NamedTempFile {
+    let bytes = std::fs::read(file).unwrap();
+    let cut = tempfile::NamedTempFile::new().unwrap();
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, clippy::cast_precision_loss)]
+    std::fs::write(cut.path(), &bytes[..(bytes.len() as f64 * share) as usize]).unwrap();
+    cut
+}
+
+fn analysed(path: &Path, if_incomplete: IfIncomplete) -> (Result<MediaInfo, MediaError>, Vec<Message>) {
+    let said = std::cell::RefCell::new(Vec::new());
+    let analysis = Analysis { if_incomplete, ..Analysis::default() };
+    let found = analysis::run(&source_of(path), &analysis, &|message| said.borrow_mut().push(message.clone()));
+    (found, said.into_inner())
+}
+
+fn warning<'a>(said: &'a [Message], wanted: &str) -> Option<&'a str> {
+    said.iter().find_map(|said| match said {
+        Message::Warning { code, message } if code == wanted => Some(message.as_str()),
+        _ => None,
+    })
+}
+
+/// Seconds that stand in a message.
+fn seconds(message: &str) -> Vec<f64> {
+    let words = message.split_whitespace().collect::<Vec<_>>();
+    words.windows(2).filter(|pair| pair[1].starts_with('s')).filter_map(|pair| pair[0].parse().ok()).collect()
+}
+
+#[test]
+fn newcomer_a_truncated_upload_is_a_warning_in_every_container() {
+    for (name, options, picture) in KINDS {
+        let whole = made(name, options, picture);
+        let (found, said) = analysed(&whole, IfIncomplete::Fail);
+        assert!(found.is_ok() && said.is_empty(), "{name}: {found:?} {said:?}");
+
+        let short = cut(&whole, 0.4);
+        let (found, said) = analysed(short.path(), IfIncomplete::Warn);
+        let there_s = found.unwrap().format.duration_s.unwrap();
+        let message = warning(&said, "MEDIA0115").unwrap_or_else(|| panic!("{name}: {there_s} {said:?}"));
+        match seconds(message)[..] {
+            [declared, found] => {
+                assert!((declared - LENGTH_S).abs() < 0.2, "{name}: {message}");
+                assert!((0.3..4.5).contains(&found) && (found - there_s).abs() < 0.3, "{name}: {there_s} {message}");
+            }
+            // They do not say how long they are.
+            [found] if ["keyframes.mp4", "plain.flv", "a.ogg"].contains(&name) => {
+                assert!((found - there_s).abs() < 0.3, "{name}: {message}");
+            }
+            _ => panic!("{name}: {message}"),
+        }
+        let failure = analysed(short.path(), IfIncomplete::Fail).0.unwrap_err();
+        assert_eq!(failure.code(), "MEDIA0022", "{name}");
+    }
+}
+
+#[test]
+fn newcomer_a_truncated_upload_is_said_by_every_activity_that_reads_it() {
+    let whole = made("a.mp4", &["-movflags", "faststart"], true);
+    let short = cut(&whole, 0.5);
+    let picture = shots(SnapshotTimes::At(Moment::Seconds(0.5)), ImageFormat::Jpg, "a.jpg");
+    for output in [media_output("out.mp4", encoded()), copied(None), Output::Snapshot(picture)] {
+        let outputs = [output];
+        let scratch = tempfile::tempdir().unwrap();
+        let made = run(&outputs, &[source_of(short.path())], scratch.path());
+        assert!(made.outcomes.as_ref().unwrap()[0].is_ok(), "{:?}", made.outcomes);
+        let warnings = made.warnings();
+        assert!(warnings.iter().any(|(code, text)| *code == "MEDIA0115" && text.contains("6.")), "{warnings:?}");
+        let scratch = tempfile::tempdir().unwrap();
+        let refused = run_if(&outputs, &[source_of(short.path())], scratch.path(), IfIncomplete::Fail);
+        let failure = refused.failure();
+        assert_eq!((failure.code.as_str(), failure.class, failure.blame), ("MEDIA0022", Class::Fatal, Blame::Input));
+        assert_eq!(std::fs::read_dir(scratch.path()).unwrap().count(), 0);
+    }
+    let mut work = hls();
+    let scratch = tempfile::tempdir().unwrap();
+    let said = std::cell::RefCell::new(Vec::new());
+    let tell = |message: &Message| said.borrow_mut().push(message.clone());
+    package::run(&[source_of(short.path())], &work, scratch.path(), &tell).unwrap();
+    assert!(warning(&said.into_inner(), "MEDIA0115").is_some());
+    work.if_incomplete = IfIncomplete::Fail;
+    let failure = package::run(&[source_of(short.path())], &work, scratch.path(), &|_| {}).unwrap_err();
+    assert_eq!(failure.code(), "MEDIA0022");
+}
+
+#[test]
+fn newcomer_a_part_that_is_truncated_is_named() {
+    let whole = made("a.mkv", &[], true);
+    let short = cut(&whole, 0.5);
+    let output = merged(None);
+    let trial = Trial::with(&[&whole, short.path()], &[output.clone()]);
+    let warnings = trial.made.warnings();
+    let named = warnings.iter().any(|(code, text)| *code == "MEDIA0115" && text.contains("input 1"));
+    assert!(named, "{warnings:?}");
+    let scratch = tempfile::tempdir().unwrap();
+    let sources = [source_of(&whole), source_of(short.path())];
+    let refused = run_if(&[output], &sources, scratch.path(), IfIncomplete::Fail);
+    assert!(format!("{:?}", refused.failure()).contains("incomplete"), "{:?}", refused.failure());
+}
+
+#[test]
+fn newcomer_wrong_headers_of_whole_files_are_no_alarm() {
+    // Streams of differing lengths, a clip by an edit list, and a header that claims hours.
+    let long = ["-f", "lavfi", "-i", "testsrc2=d=6:r=25:s=192x108", "-f", "lavfi", "-i", "sine=d=2"];
+    for name in ["a.mp4", "a.mkv", "a.avi", "a.flv", "a.mov"] {
+        let differing = generate(&[&long[..], &["-c:v", "libx264", "-c:a", "aac"]].concat(), name);
+        let (found, said) = analysed(&differing, IfIncomplete::Fail);
+        assert!(found.is_ok() && said.is_empty(), "{name}: {found:?} {said:?}");
+    }
+    let whole = made("a.mp4", &[], true);
+    for container in ["clip.mp4", "clip.mkv", "clip.mov"] {
+        let path = whole.to_str().unwrap();
+        let clip = generate(&["-ss", "1.5", "-t", "2", "-i", path, "-c", "copy"], container);
+        let (found, said) = analysed(&clip, IfIncomplete::Fail);
+        assert!(found.is_ok() && said.is_empty(), "{container}: {found:?} {said:?}");
+    }
+    let matroska = made("a.mkv", &[], true);
+    let bytes = std::fs::read(&*matroska).unwrap();
+    // The element Duration, of eight bytes.
+    let at = bytes.windows(3).position(|window| window == [0x44, 0x89, 0x88]).unwrap() + 3;
+    let claims = tempfile::NamedTempFile::new().unwrap();
+    let hours = 7_200_000_f64.to_be_bytes();
+    std::fs::write(claims.path(), [&bytes[..at], &hours[..], &bytes[at + 8..]].concat()).unwrap();
+    let (found, said) = analysed(claims.path(), IfIncomplete::Fail);
+    assert!((found.unwrap().format.duration_s.unwrap() - LENGTH_S).abs() < 0.2 && said.is_empty(), "{said:?}");
+}
+
+#[test]
+fn newcomer_a_clip_beyond_the_end_is_an_error() {
+    for (name, options) in [("a.mp4", &[][..]), ("a.ts", &[][..]), ("live.mkv", &["-live", "1", "-f", "matroska"][..])]
+    {
+        let source = made(name, options, true);
+        let clip = |start_s| Some(Clip { start_s, duration_s: Some(2.0) });
+        let encoded = |clip| with(|output| output.clip = clip);
+        for output in [encoded(clip(30.0)), copied(clip(30.0)), merged(clip(30.0))] {
+            let trial = Trial::with(&[&source, &source], &[output]);
+            let failure = trial.made.failure();
+            let found = (failure.code.as_str(), failure.class);
+            // Of a part the cause is.
+            let part = failure.code == "MEDIA0031" && format!("{failure:?}").contains("after the end of the source");
+            assert!(found == ("MEDIA0023", Class::Fatal) || part, "{name}: {failure:?}");
+        }
+        let trial = Trial::new(&source, &[encoded(clip(5.0))]);
+        let duration_s = trial.made.media().format.duration_s.unwrap();
+        assert!(
+            (duration_s - 1.0).abs() < 0.2,
+            "{name}: a clip that ends beyond the end is what there is: {duration_s}"
+        );
+    }
+}
+
+#[test]
+fn newcomer_a_moment_beyond_the_end_shows_the_last_picture_and_says_so() {
+    let source = made("a.mp4", &[], true);
+    let late = shots(SnapshotTimes::At(Moment::Seconds(30.0)), ImageFormat::Png, "late.png");
+    let list = vec![Moment::Seconds(1.0), Moment::Seconds(8.0)];
+    let listed = shots(SnapshotTimes::List(list), ImageFormat::Png, "list-#.png");
+    for output in [late, listed] {
+        let trial = Trial::new(&source, &[Output::Snapshot(output)]);
+        let warnings = trial.made.warnings();
+        assert!(warnings.iter().any(|(code, text)| *code == "MEDIA0119" && text.contains("6.0")), "{warnings:?}");
+        assert!(trial.made.outcomes.as_ref().unwrap()[0].is_ok());
+    }
+    let animation =
+        Animation { format: AnimationFormat::Gif, pieces: 1, length_s: 1.0, start_s: Some(30.0), fps: 10.0 };
+    let any = SnapshotTimes::At(Moment::Share(0.1));
+    let animated = Snapshot { animation: Some(animation), ..shots(any, ImageFormat::Jpg, "late.gif") };
+    assert_eq!(Trial::new(&source, &[Output::Snapshot(animated)]).made.failure().code, "MEDIA0023");
+}
+
+pub fn hls() -> Package {
+    Package {
+        master: Some("master.m3u8".into()),
+        mpd: None,
+        segments: SegmentFormat::Fmp4,
+        segment_s: 2.0,
+        renditions: vec!["rung".into()],
+        separate_audio: false,
+        byte_range: false,
+        iframe_playlists: false,
+        keep_subtitles: false,
+        subtitles: Vec::new(),
+        subtitle_folder: "subtitles".into(),
+        encryption: None,
+        if_incomplete: IfIncomplete::Warn,
+    }
+}
+
+/// The source, and after it the second input, or a part of it.
+fn merged(clip: Option<Clip>) -> Output {
+    with(|output| output.parts = vec![Part { input: 0, clip: None }, Part { input: 1, clip }])
+}
+
+/// The streams as they are, or a part of them.
+fn copied(clip: Option<Clip>) -> Output {
+    with(|output| {
+        "copy.mkv".clone_into(&mut output.file);
+        output.container = Container::Mkv;
+        output.video = Some(Video::Copy);
+        output.audio = Some(Audio::Copy { tracks: Tracks::All });
+        output.clip = clip;
+    })
+}

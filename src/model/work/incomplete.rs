@@ -1,0 +1,22 @@
+//! What happens where a source has less than its container declares.
+
+use serde::{Deserialize, Serialize};
+
+/// What happens where a source is incomplete: an upload that was cut short.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum IfIncomplete {
+    /// What is there is taken, with a warning.
+    #[default]
+    Warn,
+    /// The activity fails.
+    Fail,
+}
+
+impl IfIncomplete {
+    /// Returns whether it is the default; serialised work says nothing then.
+    #[must_use]
+    pub const fn is_warn(&self) -> bool {
+        matches!(self, Self::Warn)
+    }
+}
