@@ -8,6 +8,7 @@ use std::collections::VecDeque;
 use ffmpeg_next::{Packet, Rational};
 
 use crate::error::MediaError;
+use crate::libav;
 use crate::probe::seconds;
 use crate::source::Opened;
 

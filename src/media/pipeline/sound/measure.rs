@@ -16,9 +16,9 @@ use crate::pipeline::flow::Stop;
 use crate::pipeline::graph::AudioFormat;
 use crate::pipeline::streams::Track;
 use crate::pipeline::window::{Placed, Window};
+use crate::raw;
 use crate::source::Source;
 use crate::talk::Talk;
-use crate::{libav, raw};
 
 /// Media time between two words about progress, in microseconds.
 const TELL_EVERY_US: i64 = 10_000_000;

@@ -145,6 +145,7 @@ fn field_fault_16_packages_and_snapshots_reach_into_the_last_delay() {
             subtitles: Vec::new(),
             subtitle_folder: "subtitles".into(),
             encryption: None,
+            if_incomplete: reelmill::model::work::IfIncomplete::Warn,
         };
         crate::package::run(&[source_of(&trial.path("out.mp4"))], &package, folder.path(), &|_| {}).unwrap();
         let playlist = std::fs::read_to_string(folder.path().join("rung/index.m3u8")).unwrap();
