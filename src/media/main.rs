@@ -27,6 +27,7 @@ mod talk;
 mod testing;
 mod timeline;
 mod verify;
+mod webvtt;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 

@@ -149,7 +149,7 @@ fn texts(
         }
     }
     for (number, file) in (1..).zip(&package.subtitles) {
-        texts.push(Text::of_file(file, number, inputs, &package.subtitle_folder)?);
+        texts.push(Text::of_file(file, number, inputs, &package.subtitle_folder, tell)?);
     }
     subtitle::settle(&mut texts);
     let leader = tracks.iter().find(|(_, track)| track.video.is_some()).or(tracks.first());

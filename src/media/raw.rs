@@ -485,6 +485,41 @@ pub fn subtitle_header(decoder: &codec::Context) -> String {
     String::from_utf8_lossy(bytes).trim_end_matches('\0').to_owned()
 }
 
+/// Has the texts of a subtitle be what `change` makes of them.
+pub fn change_texts(subtitle: &mut ffmpeg_next::Subtitle, change: &dyn Fn(&str) -> String) {
+    // SAFETY: the subtitle has `num_rects` rectangles, whose texts are terminated strings that libav allocated and frees
+    // with them; a new one is allocated by libav too, and takes the place of the old.
+    unsafe {
+        let raw = &*subtitle.as_mut_ptr();
+        for n in 0..raw.num_rects as usize {
+            let rect = *raw.rects.add(n);
+            if (*rect).ass.is_null() {
+                continue;
+            }
+            let text = std::ffi::CStr::from_ptr((*rect).ass).to_string_lossy();
+            let Ok(text) = CString::new(change(&text)) else { continue };
+            let copy = ffi::av_strdup(text.as_ptr());
+            if !copy.is_null() {
+                ffi::av_free((*rect).ass.cast());
+                (*rect).ass = copy;
+            }
+        }
+    }
+}
+
+/// Gives a packet of WebVTT the settings of its cue.
+pub fn set_cue_settings(packet: &mut Packet, settings: &str) {
+    use ffmpeg_next::packet::Mut;
+    // SAFETY: the packet is initialised; what is allocated has the size asked for, and belongs to it.
+    unsafe {
+        let kind = ffi::AVPacketSideDataType::AV_PKT_DATA_WEBVTT_SETTINGS;
+        let data = ffi::av_packet_new_side_data(packet.as_mut_ptr(), kind, settings.len());
+        if !data.is_null() {
+            std::ptr::copy_nonoverlapping(settings.as_ptr(), data, settings.len());
+        }
+    }
+}
+
 /// Hands a subtitle decoder's style header on to an encoder, which cannot work without.
 pub fn copy_subtitle_header(from: &codec::Context, to: &mut codec::Context) {
     // SAFETY: the header is `subtitle_header_size` bytes; the copy, one byte longer for a terminator, is allocated by

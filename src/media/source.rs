@@ -108,11 +108,6 @@ impl Source {
         self.open_as(self.demuxers)
     }
 
-    /// Opens a file of text subtitles.
-    pub fn open_text(&self) -> Result<Opened, MediaError> {
-        self.open_as(TEXT_DEMUXERS)
-    }
-
     fn open_as(&self, demuxers: &str) -> Result<Opened, MediaError> {
         if self.bytes.size() == 0 {
             return Err(MediaError::Empty);

@@ -11,6 +11,7 @@ use super::menu::{self, Entry};
 use super::text::{self, Cue};
 use super::track::{Segment, spans};
 use crate::error::{MediaError, warning};
+use crate::pipeline::subtitles::TextFile;
 use crate::scratch;
 use crate::source::Source;
 
@@ -63,14 +64,24 @@ impl Text {
     }
 
     /// From a file that was asked for.
-    pub fn of_file(file: &SubtitleFile, number: usize, inputs: &[Source], folder: &str) -> Result<Self, MediaError> {
-        let source = inputs.get(file.input).ok_or_else(|| MediaError::Job("it has no file of subtitles".to_owned()))?;
-        let wrong = |source: MediaError| match source {
-            error @ (MediaError::SourceUnreadable | MediaError::Missing { .. }) => error,
+    pub fn of_file(
+        file: &SubtitleFile,
+        number: usize,
+        inputs: &[Source],
+        folder: &str,
+        tell: &dyn Fn(&Message),
+    ) -> Result<Self, MediaError> {
+        let wrong = |error: MediaError| match error {
+            MediaError::Beside { source, .. } => *source,
+            error => error,
+        };
+        let wrong = |error: MediaError| match wrong(error) {
+            error @ (MediaError::SourceUnreadable | MediaError::Missing { .. } | MediaError::Job(_)) => error,
             other => MediaError::Parameter(format!("the file of subtitles {number} cannot be used: {other}")),
         };
-        let opened = source.open_text().map_err(wrong)?;
-        let cues = text::read(opened, 0).map_err(wrong)?;
+        let warn = |code: &str, message| tell(&Message::Warning { code: code.to_owned(), message });
+        let text = TextFile::open(file.input, inputs, &warn).map_err(wrong)?;
+        let cues = text.source().open().and_then(|opened| text::read(opened, text.track.index)).map_err(wrong)?;
         let language = menu::language(file.language.as_deref());
         let name = menu::name(file.name.as_deref(), language.as_deref(), "Subtitles");
         let entry = Entry { name, language, default: file.default };

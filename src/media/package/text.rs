@@ -6,10 +6,12 @@
 use std::fmt::Write;
 
 use ffmpeg_next::codec::Context;
-use ffmpeg_next::{Packet, Rational, Rescale, Subtitle, encoder};
+use ffmpeg_next::{Packet, Rational, Rescale, Subtitle};
 
 use crate::error::MediaError;
+use crate::pipeline::subtitles::cue_of;
 use crate::source::Opened;
+use crate::webvtt::{Writer, Written};
 use crate::{libav, raw};
 
 /// Clock of texts: milliseconds.
@@ -27,11 +29,13 @@ pub struct Cue {
     pub end_ms: i64,
     /// Text with WebVTT's marks.
     pub text: String,
+    /// Where it is shown, as WebVTT says it; empty where players choose.
+    pub settings: String,
 }
 
 /// The texts of a subtitle stream of a freshly opened file.
 pub fn read(mut opened: Opened, index: usize) -> Result<Vec<Cue>, MediaError> {
-    let failed = |source| MediaError::Libav { doing: "convert subtitles", source };
+    let failed = |source| MediaError::Libav { doing: "decode subtitles", source };
     let stream = opened.demuxer().stream(index).ok_or(MediaError::NoStreams("subtitles"))?;
     let (base, parameters) = (stream.time_base(), stream.parameters().clone());
     let start_us = libav::start_time_us(opened.demuxer()).filter(|_| opened.demuxer().nb_streams() > 1);
@@ -41,12 +45,7 @@ pub fn read(mut opened: Opened, index: usize) -> Result<Vec<Cue>, MediaError> {
     let mut context = Context::from_parameters(parameters).map_err(failed)?.decoder();
     context.set_packet_time_base(base);
     let mut decoder = context.subtitle().map_err(unsupported)?;
-    let missing = || MediaError::Missing { kind: "encoder", name: "webvtt".to_owned() };
-    let mut context = Context::new_with_codec(encoder::find_by_name("webvtt").ok_or_else(missing)?);
-    raw::copy_subtitle_header(&decoder, &mut context);
-    let mut target = context.encoder().subtitle().map_err(failed)?;
-    target.set_time_base(BASE);
-    let mut encoder = target.open().map_err(failed)?;
+    let writer = Writer::new(&raw::subtitle_header(&decoder));
     opened.read_only(&[index]);
     let mut cues = Vec::new();
     let (mut packets, mut damaged) = (0_u32, 0_u32);
@@ -67,12 +66,9 @@ pub fn read(mut opened: Opened, index: usize) -> Result<Vec<Cue>, MediaError> {
         let known_ms = packet.duration().rescale(base, BASE);
         let start_ms = (time - origin).rescale(base, BASE) + i64::from(subtitle.start());
         let end_ms = start_ms + if known_ms > 0 { known_ms } else { shown_ms };
-        subtitle.set_start(0);
-        let Ok(Some(encoded)) = raw::encode_subtitle(&mut encoder, &subtitle) else { continue };
-        let text =
-            String::from_utf8_lossy(encoded.data().unwrap_or_default()).trim_matches(['\n', '\r', '\0']).to_owned();
+        let Written { text, settings } = cue_of(&codec, &packet, &subtitle, &writer);
         if end_ms > start_ms.max(0) && !text.trim().is_empty() {
-            cues.push(Cue { start_ms: start_ms.max(0), end_ms, text: plain(&text) });
+            cues.push(Cue { start_ms: start_ms.max(0), end_ms, text, settings });
         }
     }
     if cues.is_empty() && packets > 0 && damaged == packets {
@@ -81,12 +77,6 @@ pub fn read(mut opened: Opened, index: usize) -> Result<Vec<Cue>, MediaError> {
     }
     cues.sort_by_key(|cue| (cue.start_ms, cue.end_ms));
     Ok(cues)
-}
-
-/// An empty line would end the text, and an arrow would begin the next.
-fn plain(text: &str) -> String {
-    let lines: Vec<&str> = text.lines().map(str::trim_end).filter(|line| !line.is_empty()).collect();
-    lines.join("\n").replace("-->", "→")
 }
 
 /// WebVTT of the texts that are shown between two moments; all of them without. `clock` is the time on the 90 kHz clock of
@@ -100,7 +90,8 @@ pub fn webvtt(cues: &[Cue], between_ms: Option<(i64, i64)>, clock: Option<u64>) 
     }
     let shown = |cue: &&Cue| between_ms.is_none_or(|(from, to)| cue.start_ms < to && cue.end_ms > from);
     for cue in cues.iter().filter(shown) {
-        let _infallible = write!(text, "\n{} --> {}\n{}\n", time(cue.start_ms), time(cue.end_ms), cue.text);
+        let settings = if cue.settings.is_empty() { String::new() } else { format!(" {}", cue.settings) };
+        let _infallible = write!(text, "\n{} --> {}{settings}\n{}\n", time(cue.start_ms), time(cue.end_ms), cue.text);
     }
     text
 }
@@ -116,7 +107,7 @@ mod tests {
 
     #[test]
     fn a_text_stands_in_every_segment_that_it_is_shown_in() {
-        let cue = |start_ms, end_ms, text: &str| Cue { start_ms, end_ms, text: text.into() };
+        let cue = |start_ms, end_ms, text: &str| Cue { start_ms, end_ms, text: text.into(), settings: String::new() };
         let cues = [cue(500, 2_500, "one"), cue(5_900, 6_100, "two"), cue(3_600_000, 3_601_000, "late")];
         let first = webvtt(&cues, Some((0, 6_000)), Some(126_000));
         let expected = "WEBVTT\nX-TIMESTAMP-MAP=MPEGTS:126000,LOCAL:00:00:00.000\n\n\
@@ -125,10 +116,5 @@ mod tests {
         assert!(webvtt(&cues, Some((6_000, 12_000)), None).contains("\n00:00:05.900 --> 00:00:06.100\ntwo\n"));
         assert_eq!(webvtt(&cues, Some((12_000, 18_000)), None), "WEBVTT\n");
         assert!(webvtt(&cues, None, None).ends_with("01:00:00.000 --> 01:00:01.000\nlate\n"));
-    }
-
-    #[test]
-    fn texts_cannot_break_out() {
-        assert_eq!(plain("a\n\n00:00 --> 00:01\r\nb"), "a\n00:00 → 00:01\nb");
     }
 }

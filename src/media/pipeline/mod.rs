@@ -33,7 +33,7 @@ mod sound;
 mod splice;
 mod still;
 pub mod streams;
-mod subtitles;
+pub mod subtitles;
 #[cfg(test)]
 mod tests;
 mod video;

@@ -21,7 +21,7 @@ use crate::pipeline::streams::{Inventory, Track};
 use crate::pipeline::window::{Placed, Window};
 use crate::source::Source;
 use crate::talk::Talk;
-use crate::{libav, raw, scratch};
+use crate::{libav, raw, scratch, webvtt};
 
 /// The filter.
 const FILTER: &str = "ass";
@@ -79,7 +79,7 @@ pub fn burn(
     };
     let (source, track, window) = match burn {
         BurnIn::Input(input) => {
-            let file = TextFile::open(*input, inputs, talk)?;
+            let file = TextFile::open(*input, inputs, &|code, message| talk.warn(code, message))?;
             (file.source().clone(), file.track, window.on_own_clock(inventory.start_us))
         }
         BurnIn::Tracks(tracks) => {
@@ -134,7 +134,8 @@ fn script(source: &Source, track: &Track, window: Window) -> Result<Option<Strin
         if start + shown > 0 {
             for rect in subtitle.rects() {
                 if let Rect::Ass(ass) = rect {
-                    dialogue(&mut text, ass.get(), start.max(0), start + shown);
+                    let shown_text = webvtt::in_ass(ass.get(), &track.codec);
+                    dialogue(&mut text, &shown_text, start.max(0), start + shown);
                 }
             }
         }

@@ -11,7 +11,6 @@ use crate::error::{MediaError, warning};
 use crate::pipeline::flow::{Outlets, Stop};
 use crate::pipeline::streams::{Inventory, Track};
 use crate::source::Source;
-use crate::talk::Talk;
 use crate::{probe, raw};
 
 /// Largest file, in bytes.
@@ -26,16 +25,16 @@ pub struct TextFile {
 }
 
 impl TextFile {
-    /// Opens input `input`, whatever its encoding.
-    pub fn open(input: usize, inputs: &[Source], talk: &Talk) -> Result<Self, MediaError> {
+    /// Opens input `input`, whatever its encoding; `warn` hears where that was guessed.
+    pub fn open(input: usize, inputs: &[Source], warn: &dyn Fn(&str, String)) -> Result<Self, MediaError> {
         let source = inputs.get(input).ok_or_else(|| MediaError::Job(format!("there is no input {input}")))?;
         let failed = |source| MediaError::Beside { input, what: "subtitle file", source: Box::new(source) };
         let bytes = source.bytes(MAX_BYTES).map_err(failed)?;
         let (text, guessed) = charset::decode(&bytes);
         if guessed {
-            talk.warn(warning::ENCODING_GUESSED, format!("input {input} is not UTF-8 and was read as Windows-1252"));
+            warn(warning::ENCODING_GUESSED, format!("input {input} is not UTF-8 and was read as Windows-1252"));
         }
-        let source = Source::text(Arc::from(text.into_bytes()));
+        let source = Source::text(Arc::from(cues_alone(&text).into_bytes()));
         let track = track(&source).map_err(failed)?;
         Ok(Self { source, track })
     }
@@ -55,6 +54,22 @@ impl TextFile {
     pub const fn source(&self) -> &Source {
         &self.source
     }
+}
+
+/// A file of WebVTT without its blocks of styles and regions, at the first of which some demuxers stop; other files as they
+/// are.
+fn cues_alone(text: &str) -> String {
+    if !text.starts_with("WEBVTT") {
+        return text.to_owned();
+    }
+    let text = text.replace("\r\n", "\n").replace('\r', "\n");
+    let is_cue = |block: &&str| {
+        let first = block.lines().next().unwrap_or_default();
+        let word = first.split([' ', '\t']).next().unwrap_or_default();
+        block.contains("-->") || !matches!(word, "STYLE" | "REGION" | "NOTE")
+    };
+    let blocks = text.split("\n\n").map(|block| block.trim_matches('\n')).filter(|block| !block.is_empty());
+    blocks.filter(is_cue).collect::<Vec<_>>().join("\n\n") + "\n"
 }
 
 fn track(source: &Source) -> Result<Track, MediaError> {

@@ -4,7 +4,9 @@ mod burn;
 mod file;
 mod shade;
 
+use ffmpeg_next::codec::subtitle::Rect;
 use ffmpeg_next::codec::{Context, decoder};
+use ffmpeg_next::packet::side_data::Type as SideData;
 use ffmpeg_next::{Packet, Rational, Rescale, Subtitle, encoder};
 use reelmill::model::work::{MediaOutput, Subtitles};
 
@@ -19,10 +21,30 @@ use super::window::{Placed, Window};
 use crate::error::{MediaError, warning};
 use crate::source::Source;
 use crate::talk::Talk;
+use crate::webvtt::{self, Writer, Written};
 use crate::{libav, raw};
 
 /// Clock of subtitles: milliseconds.
 const BASE: Rational = Rational(1, 1000);
+
+/// libav's names of codecs whose texts hold marks of their own.
+const WEBVTT: &str = "webvtt";
+const SRT: &str = "subrip";
+
+/// The cue of WebVTT that a packet of a subtitle codec is, decoded as `subtitle`.
+#[must_use]
+pub fn cue_of(codec: &str, packet: &Packet, subtitle: &Subtitle, writer: &Writer) -> Written {
+    if codec == WEBVTT {
+        let settings = packet.side_data().find(|data| data.kind() == SideData::WebVTTSettings);
+        let settings = settings.map(|data| String::from_utf8_lossy(data.data()).into_owned()).unwrap_or_default();
+        return webvtt::kept(&String::from_utf8_lossy(packet.data().unwrap_or_default()), &settings);
+    }
+    let texts: Vec<String> = subtitle
+        .rects()
+        .filter_map(|rect| if let Rect::Ass(ass) = rect { Some(webvtt::in_ass(ass.get(), codec)) } else { None })
+        .collect();
+    writer.write(texts.iter().map(String::as_str))
+}
 
 /// What becomes of a subtitle stream.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -100,7 +122,7 @@ pub fn streams(
         taken.push(Text { track: track.clone(), encoder, file: None });
     }
     for listed in &output.subtitle_files {
-        let file = TextFile::open(listed.input, inputs, talk)?.labelled(listed);
+        let file = TextFile::open(listed.input, inputs, &|code, message| talk.warn(code, message))?.labelled(listed);
         // A text of the source's own codec is cut to the clip as well.
         let Fate::Converted(encoder) = fate(&file.track, format, true) else {
             let codec = file.track.codec.clone();
@@ -132,6 +154,7 @@ impl SubtitleBranch {
         let found = encoder::find_by_name(self.encoder).ok_or_else(missing)?;
         let mut context = Context::new_with_codec(found);
         raw::copy_subtitle_header(&decoder, &mut context);
+        let writer = (self.encoder == WEBVTT).then(|| Writer::new(&raw::subtitle_header(&decoder)));
         let mut target = context.encoder().subtitle().map_err(failed)?;
         target.set_time_base(BASE);
         let mut encoder = target.open().map_err(failed)?;
@@ -151,14 +174,21 @@ impl SubtitleBranch {
             if !decoder.decode(&packet, &mut subtitle).unwrap_or(false) {
                 continue;
             }
-            if let Some(packet) = self.encode(&mut encoder, &packet, &mut subtitle)? {
+            if let Some(packet) = self.encode(&mut encoder, writer.as_ref(), &packet, &mut subtitle)? {
                 port.packet(packet)?;
             }
         }
         port.end()
     }
 
-    fn encode(&self, encoder: &mut Context, from: &Packet, subtitle: &mut Subtitle) -> Result<Option<Packet>, Stop> {
+    /// One text at its output time: by our own writer of WebVTT, or by libav's encoder.
+    fn encode(
+        &self,
+        encoder: &mut Context,
+        writer: Option<&Writer>,
+        from: &Packet,
+        subtitle: &mut Subtitle,
+    ) -> Result<Option<Packet>, Stop> {
         let Some(time) = from.pts() else { return Ok(None) };
         let base = self.track.time_base;
         let shown_ms = i64::from(subtitle.end().saturating_sub(subtitle.start()));
@@ -170,8 +200,22 @@ impl SubtitleBranch {
         }
         subtitle.set_start(0);
         subtitle.set_end(u32::try_from(duration).unwrap_or(0));
-        let packet = raw::encode_subtitle(encoder, subtitle)
-            .map_err(|source| MediaError::Encode { encoder: self.encoder.to_owned(), source })?;
+        let packet = if let Some(writer) = writer {
+            let Written { text, settings } = cue_of(&self.track.codec, from, subtitle, writer);
+            let packet = (!text.is_empty()).then(|| Packet::copy(text.as_bytes()));
+            packet.map(|mut packet| {
+                if !settings.is_empty() {
+                    raw::set_cue_settings(&mut packet, &settings);
+                }
+                packet
+            })
+        } else {
+            if self.track.codec == SRT && self.encoder != SRT {
+                raw::change_texts(subtitle, &webvtt::without_entities);
+            }
+            raw::encode_subtitle(encoder, subtitle)
+                .map_err(|source| MediaError::Encode { encoder: self.encoder.to_owned(), source })?
+        };
         Ok(packet.map(|mut packet| {
             packet.set_pts(Some(start.max(0)));
             packet.set_dts(Some(start.max(0)));

@@ -37,6 +37,7 @@ mod sound;
 mod subtitles;
 mod treatment;
 mod watermarks;
+mod webvtt;
 
 /// A scratch folder and what a pipeline made in it.
 struct Trial {
