@@ -4,7 +4,7 @@ MEDIA := $(or $(REELMILL_MEDIA),$(wildcard $(abspath ../shared/media)))
 NEXTEST := $(shell command -v cargo-nextest 2>/dev/null)
 
 .DEFAULT_GOAL := help
-.PHONY: help api demo test chaos corpus bench-api bench-engine bench-media setup fmt lint unit docs console deploy
+.PHONY: help api demo test chaos corpus bench-api bench-engine bench-media setup fmt lint unit docs console clients deploy
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -16,7 +16,7 @@ demo: ## build, start the daemon, upload a clip, watch it become HLS, MP4s and a
 
 test: ## format check, lints, every test, documentation, a short chaos
 	@infra/setup.sh test
-	@$(MAKE) --no-print-directory fmt lint unit docs api console deploy
+	@$(MAKE) --no-print-directory fmt lint unit docs api console clients deploy
 	@$(MAKE) --no-print-directory chaos CHAOS_SECONDS=$(or $(CHAOS_SECONDS),20)
 
 api: ## a live daemon against its OpenAPI document: generated requests, and a generated client
@@ -28,6 +28,11 @@ console: ## the web console in a browser, step by step; screenshots in target/co
 	@infra/setup.sh test
 	cargo build --locked
 	.venv/bin/python -m unittest discover -q -s tests/console
+
+clients: ## the embedded S3 endpoint with the clients that people have: SDKs, programs, forms, a browser
+	@infra/setup.sh test
+	cargo build --locked
+	.venv/bin/python -W ignore::ResourceWarning -m unittest discover -q -s tests/clients
 
 deploy: ## what is in infra/: linted, validated, and the CloudFormation template brought to work on moto
 	@infra/setup.sh test

@@ -12,7 +12,7 @@ readonly -a BUILD_PACKAGES=(
   libavcodec-dev libavformat-dev libavfilter-dev libavutil-dev libswscale-dev libswresample-dev
 )
 readonly -a DEMO_PACKAGES=(curl jq)
-readonly -a TEST_PACKAGES=(ffmpeg mediainfo pgbouncer postgresql)
+readonly -a TEST_PACKAGES=(ffmpeg mediainfo pgbouncer postgresql rclone)
 readonly -a BROWSER_PACKAGES=(chromium chromium-driver)
 
 usage() {
@@ -65,7 +65,7 @@ missing_things() {
     pkg-config --exists "$thing" 2>/dev/null || echo "$thing"
   done
   [ "$1" = test ] || return 0
-  for thing in ffmpeg mediainfo postgres python3; do
+  for thing in ffmpeg mediainfo postgres rclone python3; do
     command -v "$thing" >/dev/null || echo "$thing"
   done
 }
@@ -78,9 +78,9 @@ This script installs packages on Debian and Ubuntu only. Here, please install by
              (libavcodec libavformat libavfilter libavutil libswscale libswresample, with libx264)
   make demo  curl and jq
   make test  the ffmpeg and mediainfo commands, PostgreSQL, and Python 3.10 or later with venv;
-             for the console Chromium and its driver (without them its tests are skipped)
+             rclone, and for browsers Chromium and its driver (without those their tests are skipped)
 for example:
-  Fedora     dnf install gcc pkgconf clang-devel ffmpeg-devel curl jq ffmpeg mediainfo postgresql-server python3
+  Fedora     dnf install gcc pkgconf clang-devel ffmpeg-devel curl jq ffmpeg mediainfo postgresql-server rclone python3
              (FFmpeg with libx264 comes from RPM Fusion)
   Arch       pacman -S base-devel clang ffmpeg curl jq mediainfo postgresql python
 TEXT

@@ -5,6 +5,7 @@
 //!
 //! Deliberately absent: workflows and templates, which are definitions, not settings.
 
+mod endpoint;
 mod environment;
 mod forms;
 mod notify;
@@ -17,6 +18,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+pub use self::endpoint::CorsConfig;
 pub use self::notify::{NotificationsConfig, NotifyConfig, WebhooksConfig};
 pub use self::tokens::{Scope, TokenConfig, TokenDigest, digest};
 
@@ -40,6 +42,14 @@ pub enum ConfigError {
         /// The file.
         path: PathBuf,
         /// What and where, with line and column.
+        reason: String,
+    },
+    /// A rule for web pages, or a host, that the embedded S3 endpoint cannot go by.
+    #[error("CFG0010: {setting}: {reason}")]
+    Endpoint {
+        /// Which.
+        setting: String,
+        /// What it should be.
         reason: String,
     },
     /// An environment variable does not say what its setting takes.
@@ -66,6 +76,10 @@ pub struct Config {
     /// Address of the embedded S3 endpoint over local buckets; `null` for none.
     #[schemars(with = "Option<String>")]
     pub s3_endpoint: Option<SocketAddr>,
+    /// Which web pages may use the embedded S3 endpoint from a browser.
+    pub s3_cors: Vec<CorsConfig>,
+    /// Hosts of the embedded S3 endpoint below which a name is a bucket's, beside `localhost`: `s3.example.org`.
+    pub s3_domains: Vec<String>,
     /// Where events come from besides the embedded endpoint.
     pub events: Vec<EventsConfig>,
     /// Folder of workflow files.
@@ -285,6 +299,8 @@ impl Config {
             store: format!("sqlite:{}", data.join("reelmill.db").display()),
             objects: ObjectsConfig::Local(data.join("buckets")),
             s3_endpoint: Some(SocketAddr::new(IpAddr::from([127, 0, 0, 1]), 9000)),
+            s3_cors: Vec::new(),
+            s3_domains: Vec::new(),
             events: Vec::new(),
             workflows: PathBuf::from("workflows"),
             api: ApiConfig::default(),
@@ -362,6 +378,7 @@ impl Config {
                     .to_owned(),
             ));
         }
+        self.check_endpoint()?;
         if self.worker.stall < Duration::from_secs(1) {
             return Err(ConfigError::Conflict("worker.stall: at least 1s".to_owned()));
         }

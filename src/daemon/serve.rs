@@ -30,7 +30,7 @@ use crate::lock::{FolderLocks, LockError};
 use crate::model::{Capabilities, Clock, RandomIds, SystemClock};
 use crate::notify::{self, Patience, Senders, SnsSender, SqsSender, WebhookOptions, WebhookSender};
 use crate::objects::aws::AwsOptions;
-use crate::objects::endpoint::{self, KeyPair};
+use crate::objects::endpoint::{self, EndpointOptions, KeyPair};
 use crate::objects::local::{Layout, LocalBuckets};
 use crate::objects::s3::S3Buckets;
 use crate::objects::{ObjectError, SharedObjects};
@@ -133,6 +133,7 @@ pub struct Daemon {
 
 struct S3Endpoint {
     listener: TcpListener,
+    options: EndpointOptions,
     keys: KeyPair,
     /// Whether the key pair was made just now.
     new_keys: bool,
@@ -174,7 +175,7 @@ impl Daemon {
         let reclaimed = store.reclaim_all(clock.now()).await?;
         let events = config.events.iter().map(|EventsConfig::Sqs(sqs)| sqs.clone()).collect();
         // Last: a new key pair is shown once, by a daemon that has started.
-        let s3 = s3.map(|listener| S3Endpoint::open(listener, key_file)).transpose()?;
+        let s3 = s3.map(|listener| S3Endpoint::open(listener, config.endpoint_options(), key_file)).transpose()?;
         let host = Host {
             claimant: Claimant {
                 name: format!("{}-{}", hostname(), std::process::id()),
@@ -331,7 +332,9 @@ impl Daemon {
         }
         if let (Some(s3), Some(buckets)) = (s3, local.clone()) {
             let stop = closing.clone();
-            parts.start("S3 endpoint", async move { endpoint::serve(s3.listener, buckets, &s3.keys, stop).await });
+            parts.start("S3 endpoint", async move {
+                endpoint::serve(s3.listener, buckets, &s3.keys, s3.options, stop).await;
+            });
         }
         parts.start("workflows", follow(catalog, local, end.clone()));
         for queue in events {
@@ -427,9 +430,9 @@ async fn follow(catalog: Arc<WorkflowFolder>, local: Option<LocalBuckets>, stop:
 }
 
 impl S3Endpoint {
-    fn open(listener: TcpListener, key_file: &Path) -> Result<Self, ObjectError> {
+    fn open(listener: TcpListener, options: EndpointOptions, key_file: &Path) -> Result<Self, ObjectError> {
         let (keys, new_keys) = KeyPair::load_or_create(key_file)?;
-        Ok(Self { listener, keys, new_keys })
+        Ok(Self { listener, options, keys, new_keys })
     }
 }
 
@@ -483,7 +486,7 @@ async fn open_objects(
 async fn make_buckets(buckets: &LocalBuckets, catalog: &WorkflowFolder) -> Result<(), ObjectError> {
     for workflow in catalog.active().iter() {
         for bucket in workflow.buckets() {
-            match buckets.create_bucket(bucket).await {
+            match buckets.create_bucket(bucket, None).await {
                 Err(error @ ObjectError::InvalidName { .. }) => {
                     tracing::error!(%error, workflow = workflow.name, "a bucket that a workflow names cannot be made");
                 }

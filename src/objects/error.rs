@@ -141,10 +141,47 @@ pub enum ObjectError {
         id: String,
     },
     /// A part that was not uploaded, or not with those bytes.
-    #[error("OBJ0016: part {number} was not uploaded with that ETag")]
+    #[error("OBJ0016: part {number} was not uploaded, or not with that ETag and checksum; upload it again")]
     InvalidPart {
         /// Its number.
         number: u32,
+    },
+    /// A part that is not the last one is too small.
+    #[error("OBJ0023: part {number} has {size_bytes} bytes; every part but the last has at least 5 MiB")]
+    PartTooSmall {
+        /// Its number.
+        number: u32,
+        /// Its size in bytes.
+        size_bytes: u64,
+    },
+    /// Parts that together have another size than the request says.
+    #[error("OBJ0024: the parts of {object} have {size_bytes} bytes, and the request says {wanted}")]
+    WrongSize {
+        /// The object.
+        object: ObjectLocation,
+        /// What the request says, in bytes.
+        wanted: u64,
+        /// Size of the parts in bytes.
+        size_bytes: u64,
+    },
+    /// Other bytes came than the checksum of the request says.
+    #[error("OBJ0025: the bytes of {object} do not have the {algorithm} of the request; upload it again")]
+    WrongChecksum {
+        /// The object.
+        object: ObjectLocation,
+        /// Which checksum.
+        algorithm: &'static str,
+    },
+    /// A completion without the checksums that its upload was begun with, or with one of another type.
+    #[error(
+        "OBJ0026: the upload of {object} was begun with {algorithm}; its completion names that checksum of every part, and \
+         the type that it was begun with"
+    )]
+    NoChecksum {
+        /// The object.
+        object: ObjectLocation,
+        /// Which checksum.
+        algorithm: &'static str,
     },
     /// The endpoint's key pair cannot be read or kept.
     #[error("OBJ0017: the key pair of the S3 endpoint in {path} cannot be used")]
@@ -204,6 +241,10 @@ impl ObjectError {
             Self::KeyPair { .. } => "OBJ0017",
             Self::Refused { .. } => "OBJ0018",
             Self::Archived { .. } => "OBJ0021",
+            Self::PartTooSmall { .. } => "OBJ0023",
+            Self::WrongSize { .. } => "OBJ0024",
+            Self::WrongChecksum { .. } => "OBJ0025",
+            Self::NoChecksum { .. } => "OBJ0026",
         }
     }
 }
@@ -219,7 +260,11 @@ impl From<ObjectError> for Failure {
             | E::ReadOnly { .. }
             | E::Precondition { .. }
             | E::NoUpload { .. }
-            | E::InvalidPart { .. } => (Class::Fatal, Blame::Definition),
+            | E::InvalidPart { .. }
+            | E::PartTooSmall { .. }
+            | E::WrongSize { .. }
+            | E::WrongChecksum { .. }
+            | E::NoChecksum { .. } => (Class::Fatal, Blame::Definition),
             E::AccessDenied { .. }
             | E::Credentials { .. }
             | E::KeyPair { .. }

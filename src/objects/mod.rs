@@ -7,6 +7,7 @@
 //! Deliberately absent: which objects to read and where outputs go (`workflow`), and what an upload starts (`intake`).
 
 pub mod aws;
+pub mod checksum;
 pub mod endpoint;
 mod error;
 mod event;

@@ -12,7 +12,7 @@ use aws_sdk_s3::presigning::PresigningConfig;
 use aws_sdk_s3::primitives::ByteStream;
 use reelmill::model::{Failure, ObjectEvent, ObjectLocation};
 use reelmill::objects::aws::{AwsOptions, sdk_config};
-use reelmill::objects::endpoint::{self, KeyPair};
+use reelmill::objects::endpoint::{self, CorsRule, EndpointOptions, KeyPair};
 use reelmill::objects::local::LocalBuckets;
 use reelmill::objects::s3::S3Buckets;
 use reelmill::objects::{EventSink, Objects, Revision};
@@ -68,7 +68,16 @@ impl Endpoint {
         let url = format!("http://{}", listener.local_addr().unwrap());
         let shutdown = CancellationToken::new();
         let (served, key_pair, until) = (buckets.clone(), keys.clone(), shutdown.clone());
-        tokio::spawn(async move { endpoint::serve(listener, served, &key_pair, until).await });
+        // Pages of one origin, and one host beside `localhost`.
+        let rule = CorsRule {
+            origins: vec!["https://app.example.org".into()],
+            methods: vec!["PUT".into(), "GET".into(), "POST".into()],
+            headers: vec!["*".into()],
+            expose: vec!["ETag".into()],
+            max_age: Duration::from_secs(60),
+        };
+        let options = EndpointOptions { cors: vec![rule], domains: vec!["s3.test".into()] };
+        tokio::spawn(async move { endpoint::serve(listener, served, &key_pair, options, until).await });
         Self { folder, keys, events, buckets, url, _shutdown: shutdown.drop_guard() }
     }
 
@@ -130,7 +139,8 @@ async fn field_case_07_put_copy_and_multipart_uploads_are_told() {
     let upload = client.create_multipart_upload().bucket("uploads").key("parts.mp4").send().await.unwrap();
     let id = upload.upload_id.unwrap();
     let mut parts = Vec::new();
-    for (number, bytes) in [(1, &b"part one, "[..]), (2, b"part two")] {
+    let first = vec![b'1'; 5 * 1024 * 1024];
+    for (number, bytes) in [(1, &first[..]), (2, b"part two")] {
         let part = client
             .upload_part()
             .bucket("uploads")
@@ -158,7 +168,7 @@ async fn field_case_07_put_copy_and_multipart_uploads_are_told() {
         .unwrap();
     assert!(done.e_tag.unwrap().ends_with("-2\""));
     let whole = client.get_object().bucket("uploads").key("parts.mp4").send().await.unwrap();
-    assert_eq!(whole.body.collect().await.unwrap().into_bytes(), "part one, part two");
+    assert_eq!(whole.body.collect().await.unwrap().into_bytes(), [&first[..], b"part two"].concat());
 
     let events = endpoint.events.seen();
     let told: Vec<_> = events.iter().map(|e| (e.name.as_str(), e.object.location.key.as_str())).collect();
@@ -171,7 +181,7 @@ async fn field_case_07_put_copy_and_multipart_uploads_are_told() {
 #[tokio::test]
 async fn large_objects_are_copied_in_parts_and_told_once() {
     let (endpoint, client) = Endpoint::with_bucket().await;
-    let body: Vec<u8> = (0..10_000_u32).flat_map(u32::to_le_bytes).collect();
+    let body: Vec<u8> = (0..1_500_000_u32).flat_map(u32::to_le_bytes).collect();
     client.put_object().bucket("uploads").key("a b+ü.bin").body(body.clone().into()).send().await.unwrap();
     let begun = client.create_multipart_upload().bucket("uploads").key("copy.bin").send().await.unwrap();
     let id = begun.upload_id.unwrap();
@@ -180,11 +190,11 @@ async fn large_objects_are_copied_in_parts_and_told_once() {
         part.copy_source("uploads/a%20b%2B%C3%BC.bin").copy_source_range(range).send()
     };
     let mut parts = Vec::new();
-    for (number, range) in [(1, "bytes=0-29999"), (2, "bytes=30000-39999")] {
+    for (number, range) in [(1, "bytes=0-5242879"), (2, "bytes=5242880-5999999")] {
         let etag = copy(number, range).await.unwrap().copy_part_result.unwrap().e_tag;
         parts.push(aws_sdk_s3::types::CompletedPart::builder().part_number(number).set_e_tag(etag).build());
     }
-    for wrong in ["bytes=40000-40001", "0-9"] {
+    for wrong in ["bytes=6000000-6000001", "bytes=5999999-6000000", "0-9"] {
         assert!(copy(3, wrong).await.is_err(), "{wrong}");
     }
     let replaced = client.upload_part_copy().bucket("uploads").key("copy.bin").upload_id(&id).part_number(3);

@@ -1,7 +1,9 @@
 //! Our words in S3's: errors, times, entity tags, heads and ranges.
 
+use std::borrow::Cow;
 use std::time::{Duration, SystemTime};
 
+use hyper::{HeaderMap, StatusCode};
 use s3s::dto::{self, ETag, ETagCondition};
 use s3s::{S3Error, S3ErrorCode, S3Result, s3_error};
 
@@ -19,7 +21,12 @@ impl From<ObjectError> for S3Error {
             ObjectError::NoObject { .. } => S3ErrorCode::NoSuchKey,
             ObjectError::NoUpload { .. } => S3ErrorCode::NoSuchUpload,
             ObjectError::InvalidPart { .. } => S3ErrorCode::InvalidPart,
+            ObjectError::PartTooSmall { .. } => S3ErrorCode::EntityTooSmall,
+            ObjectError::WrongChecksum { .. } => S3ErrorCode::BadDigest,
+            ObjectError::WrongSize { .. } | ObjectError::NoChecksum { .. } => S3ErrorCode::InvalidRequest,
             ObjectError::Changed { .. } | ObjectError::Precondition { .. } => S3ErrorCode::PreconditionFailed,
+            // An object's name has its bucket's before it.
+            ObjectError::InvalidName { name, .. } if !name.contains('/') => S3ErrorCode::InvalidBucketName,
             ObjectError::InvalidName { .. } | ObjectError::Conflict { .. } => S3ErrorCode::InvalidArgument,
             ObjectError::ReadOnly { .. } | ObjectError::AccessDenied { .. } => S3ErrorCode::AccessDenied,
             // The client should try again.
@@ -90,8 +97,29 @@ impl Conditions<'_> {
             (None, Some(since)) => modified <= *since,
             (None, None) => false,
         };
-        if known { Err(s3_error!(NotModified)) } else { Ok(()) }
+        if !known {
+            return Ok(());
+        }
+        let mut error = s3_error!(NotModified);
+        if let Ok(etag) = etag(head).to_http_header() {
+            error.set_headers(HeaderMap::from_iter([(hyper::header::ETAG, etag)]));
+        }
+        Err(error)
     }
+
+    /// As [`Self::check`], for the source of a copy: there is nothing that its client could have already.
+    pub fn check_source(&self, head: &Head) -> S3Result<()> {
+        self.check(head)
+            .map_err(|_| s3_error!(PreconditionFailed, "the source does not meet a condition of the request"))
+    }
+}
+
+/// An error with a code that s3s does not know.
+pub fn coded(code: &str, status: StatusCode, message: impl Into<Cow<'static, str>>) -> S3Error {
+    let code = S3ErrorCode::from_bytes(code.as_bytes()).unwrap_or(S3ErrorCode::InvalidRequest);
+    let mut error = S3Error::with_message(code, message);
+    error.set_status_code(status);
+    error
 }
 
 /// The bytes asked for, and the `Content-Range` of the answer where it is a part.

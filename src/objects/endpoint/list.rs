@@ -1,5 +1,6 @@
 //! Listing buckets' contents in both versions of the protocol.
 
+use hyper::Uri;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use s3s::dto::{
     CommonPrefix, ETag, EncodingType, ListObjectsInput, ListObjectsOutput, ListObjectsV2Input, ListObjectsV2Output,
@@ -8,6 +9,7 @@ use s3s::dto::{
 use s3s::{S3Result, s3_error};
 
 use super::answer::{size, time};
+use super::service::owner;
 use crate::objects::local::{LocalBuckets, Page, Query};
 
 /// Most names of a page.
@@ -28,12 +30,13 @@ impl Names {
         if self.0 { utf8_percent_encode(&name, KEPT).to_string() } else { name }
     }
 
-    fn objects(&self, page: &mut Page) -> Vec<Object> {
+    fn objects(&self, page: &mut Page, owned: bool) -> Vec<Object> {
         let object = |entry: crate::objects::Entry| Object {
             key: Some(self.write(entry.key)),
             size: Some(size(entry.size_bytes)),
             e_tag: Some(ETag::Strong(entry.etag)),
             last_modified: Some(time(entry.last_modified)),
+            owner: owned.then(owner),
             storage_class: Some(ObjectStorageClass::from_static(ObjectStorageClass::STANDARD)),
             ..Object::default()
         };
@@ -44,6 +47,17 @@ impl Names {
         let prefixes = std::mem::take(&mut page.prefixes);
         prefixes.into_iter().map(|prefix| CommonPrefix { prefix: Some(self.write(prefix)) }).collect()
     }
+}
+
+/// Refuses what other servers take and S3 does not: a list without an order cannot be rolled up.
+pub fn check(uri: &Uri, delimiter: Option<&str>) -> S3Result<()> {
+    let unordered = uri.query().is_some_and(|query| {
+        query.split('&').any(|pair| pair.to_ascii_lowercase().starts_with("allow-unordered=true"))
+    });
+    if unordered && delimiter.is_some_and(|delimiter| !delimiter.is_empty()) {
+        return Err(s3_error!(InvalidArgument, "a list with a delimiter has an order; leave allow-unordered out"));
+    }
+    Ok(())
 }
 
 /// Version 1.
@@ -63,9 +77,9 @@ pub async fn v1(buckets: &LocalBuckets, input: ListObjectsInput) -> S3Result<Lis
         marker: Some(names.write(input.marker.unwrap_or_default())),
         max_keys: Some(max_keys),
         is_truncated: Some(page.next.is_some()),
-        contents: Some(names.objects(&mut page)),
+        contents: Some(names.objects(&mut page, true)),
         common_prefixes: Some(names.prefixes(&mut page)),
-        delimiter: input.delimiter.map(|d| names.write(d)),
+        delimiter: delimiter(input.delimiter).map(|d| names.write(d)),
         next_marker: page.next.map(|next| names.write(next)),
         encoding_type: input.encoding_type,
         ..ListObjectsOutput::default()
@@ -91,10 +105,10 @@ pub async fn v2(buckets: &LocalBuckets, input: ListObjectsV2Input) -> S3Result<L
         key_count: i32::try_from(count).ok(),
         continuation_token: input.continuation_token,
         is_truncated: Some(page.next.is_some()),
-        contents: Some(names.objects(&mut page)),
+        contents: Some(names.objects(&mut page, input.fetch_owner == Some(true))),
         common_prefixes: Some(names.prefixes(&mut page)),
         next_continuation_token: page.next,
-        delimiter: input.delimiter.map(|d| names.write(d)),
+        delimiter: delimiter(input.delimiter).map(|d| names.write(d)),
         encoding_type: input.encoding_type,
         start_after: input.start_after.map(|s| names.write(s)),
         ..ListObjectsV2Output::default()

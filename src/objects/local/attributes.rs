@@ -12,8 +12,37 @@ use std::path::{Path, PathBuf};
 use md5::{Digest, Md5};
 use serde::{Deserialize, Serialize};
 
+use super::Placement;
 use crate::model::{ObjectLocation, Timestamp};
+use crate::objects::checksum::Checksum;
 use crate::objects::{Head, OCTET_STREAM};
+
+/// What the endpoint keeps with an object beside its head, to give it back.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Kept {
+    /// Headers of the upload, by their names in lower case; each character of a value stands for one byte.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub headers: BTreeMap<String, String>,
+    /// Checksum that the upload came with.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub checksum: Option<Checksum>,
+    /// Parts of a multipart upload, in their order.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub parts: Vec<KeptPart>,
+}
+
+/// A part of an object that was uploaded in parts.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct KeptPart {
+    /// Its number, from 1.
+    pub number: u32,
+    /// Size in bytes.
+    pub size_bytes: u64,
+    /// Its checksum.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub checksum: Option<Checksum>,
+}
 
 /// Attributes of one object.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -28,6 +57,9 @@ pub struct Attributes {
     pub metadata: BTreeMap<String, String>,
     /// Place in the order of the key's uploads.
     pub sequencer: String,
+    /// What only the endpoint gives back.
+    #[serde(default)]
+    pub kept: Kept,
 }
 
 /// Tells the bytes of one upload from those of another.
@@ -54,11 +86,18 @@ impl Attributes {
         object: &ObjectLocation,
         file: &Metadata,
         etag: String,
-        content_type: String,
-        metadata: BTreeMap<String, String>,
+        placement: Placement,
         sequencer: String,
     ) -> Self {
-        Self { key: object.key.clone(), bytes: Fingerprint::of(file), etag, content_type, metadata, sequencer }
+        let Placement { content_type, metadata, kept, .. } = placement;
+        Self { key: object.key.clone(), bytes: Fingerprint::of(file), etag, content_type, metadata, sequencer, kept }
+    }
+
+    /// Returns whether an object with these attributes is what `placement` would make, if the bytes are the same.
+    pub fn is_of(&self, placement: &Placement) -> bool {
+        self.content_type == placement.content_type
+            && self.metadata == placement.metadata
+            && self.kept == placement.kept
     }
 
     /// Where the attributes of `object` are kept below `meta`. Keys are digested: they may be longer than a file name.

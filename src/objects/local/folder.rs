@@ -7,7 +7,7 @@ use std::io;
 use std::os::fd::OwnedFd;
 use std::path::Path;
 
-use rustix::fs::{AtFlags, FileType, Mode, OFlags};
+use rustix::fs::{AtFlags, FileType, Mode, OFlags, RenameFlags};
 
 /// An open folder.
 #[derive(Debug)]
@@ -41,11 +41,6 @@ impl Folder {
         path.iter().try_fold(self, |folder, name| folder.enter(name))
     }
 
-    /// Opens the folders of `path` one below the other, made where they do not exist.
-    pub fn descend_or_create(self, path: &[&str]) -> io::Result<Self> {
-        path.iter().try_fold(self, |folder, name| folder.enter_or_create(name))
-    }
-
     /// Opens a regular file for reading.
     pub fn file(&self, name: &str) -> io::Result<File> {
         // NONBLOCK: a named pipe must not hold the caller until somebody writes to it.
@@ -61,6 +56,26 @@ impl Folder {
     pub fn has_folder(&self, name: &str) -> bool {
         rustix::fs::statat(&self.0, name, AtFlags::SYMLINK_NOFOLLOW)
             .is_ok_and(|stat| FileType::from_raw_mode(stat.st_mode) == FileType::Directory)
+    }
+
+    /// Whether `name` is a file.
+    pub fn has_file(&self, name: &str) -> bool {
+        rustix::fs::statat(&self.0, name, AtFlags::SYMLINK_NOFOLLOW)
+            .is_ok_and(|stat| FileType::from_raw_mode(stat.st_mode) == FileType::RegularFile)
+    }
+
+    /// Puts a folder in place of the file `name`, all at once: the folder holds the file as `inner`. `stage` is a free
+    /// path on the same file system.
+    pub fn turn_into_folder(&self, name: &str, inner: &str, stage: &Path) -> io::Result<()> {
+        std::fs::create_dir(stage)?;
+        let made = Self::open(stage)?;
+        let turned = rustix::fs::linkat(&self.0, name, &made.0, inner, AtFlags::empty())
+            .and_then(|()| rustix::fs::fsync(&made.0))
+            .and_then(|()| rustix::fs::renameat_with(rustix::fs::CWD, stage, &self.0, name, RenameFlags::EXCHANGE));
+        // The file's other name; the folder, where it did not come to that.
+        let _ = std::fs::remove_file(stage).or_else(|_| std::fs::remove_dir_all(stage));
+        turned?;
+        self.sync()
     }
 
     /// Moves the file at `from` here, in place of what has its name.

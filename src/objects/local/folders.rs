@@ -11,7 +11,7 @@ use rustix::fs::FileType;
 use super::attributes::{self, Attributes};
 use super::folder::{Folder, is_absent};
 use super::staged::Staged;
-use super::{Layout, Onto, Placement, keys, parts};
+use super::{Kept, Layout, Only, Onto, Placement, keys, parts};
 use crate::model::{Clock, ObjectLocation, Timestamp};
 use crate::objects::{Head, ObjectError};
 
@@ -76,28 +76,29 @@ impl Folders {
         let path = self.writable(object)?;
         let (name, parents) = path.split_last().ok_or_else(|| failed(io::ErrorKind::InvalidFilename.into()))?;
         let bucket = self.bucket(&object.bucket)?;
-        let etag = placement.etag.unwrap_or_else(|| staged.md5().to_owned());
+        let etag = placement.etag.clone().unwrap_or_else(|| staged.md5().to_owned());
         let file = File::open(staged.path()).map_err(failed)?;
         file.sync_all().map_err(failed)?;
         let metadata = file.metadata().map_err(failed)?;
 
         let names = self.names.write().unwrap_or_else(PoisonError::into_inner);
         let before = self.open_object_unlocked(object).ok();
-        match (placement.onto, before) {
-            (Onto::Nothing, Some(_)) => return Err(ObjectError::Precondition { object: object.clone() }),
-            (Onto::Same, Some((file, Some(old)))) if old.etag == etag && file.len() == metadata.len() => {
+        match (&placement.onto, before) {
+            (Onto::Same, Some((file, Some(old))))
+                if old.etag == etag && file.len() == metadata.len() && old.is_of(&placement) =>
+            {
                 let sequencer = old.sequencer.clone();
                 return Ok((attributes::head(&file, Some(old)), sequencer));
             }
-            _ => {}
+            (onto, before) => check_onto(onto, before, object)?,
         }
         let sequencer = format!("{:016X}", self.tick());
-        let attributes =
-            Attributes::new(object, &metadata, etag, placement.content_type, placement.metadata, sequencer.clone());
-        let folder = bucket.descend_or_create(parents).map_err(|e| conflict_or(object, e))?;
-        if folder.has_folder(name) {
-            return Err(ObjectError::Conflict { object: object.clone() });
-        }
+        let attributes = Attributes::new(object, &metadata, etag, placement, sequencer.clone());
+        let above = self.make_way(bucket, parents, &object.bucket).map_err(|e| conflict_or(object, e))?;
+        let (folder, name) = match above.has_folder(name) {
+            true => (above.enter(name).map_err(failed)?, keys::OBJECT),
+            false => (above, *name),
+        };
         let notes = self.internal("tmp").join(&sequencer);
         let written = attributes.write(&notes).map_err(failed)?;
         folder.place(staged.path(), name).map_err(failed)?;
@@ -109,6 +110,17 @@ impl Folders {
         }
         self.tidy_stage(&object.bucket);
         Ok((attributes::head(&metadata, Some(attributes)), sequencer))
+    }
+
+    /// Opens the folders of `path`, made where they do not exist. An object that has the name of one becomes a file in it.
+    fn make_way(&self, bucket: Folder, path: &[&str], name: &str) -> io::Result<Folder> {
+        path.iter().try_fold(bucket, |folder, component| {
+            if folder.has_file(component) {
+                let stage = self.stage(name).map_err(io::Error::other)?;
+                folder.turn_into_folder(component, keys::OBJECT, &stage)?;
+            }
+            folder.enter_or_create(component)
+        })
     }
 
     /// The path components of a key that may be written.
@@ -162,7 +174,7 @@ impl Folders {
     }
 
     /// Makes a bucket; `false` where it exists.
-    pub fn create_bucket(&self, bucket: &str) -> Result<bool, ObjectError> {
+    pub fn create_bucket(&self, bucket: &str, region: Option<&str>) -> Result<bool, ObjectError> {
         let path = self.bucket_path(bucket)?;
         match std::fs::create_dir(&path) {
             Ok(()) => {}
@@ -170,7 +182,23 @@ impl Folders {
             Err(e) => return Err(ObjectError::io("make", bucket, e)),
         }
         Folder::open(&self.layout.root).and_then(|root| root.sync()).map_err(|e| ObjectError::io("make", bucket, e))?;
+        if let Some(region) = region {
+            let path = self.region_path(bucket);
+            let written =
+                std::fs::create_dir_all(path.parent().unwrap_or(&path)).and_then(|()| std::fs::write(&path, region));
+            written.map_err(|e| ObjectError::io("make", bucket, e))?;
+        }
         Ok(true)
+    }
+
+    /// The region that a bucket was made in, where one was asked for.
+    pub fn region(&self, bucket: &str) -> Result<Option<String>, ObjectError> {
+        self.bucket(bucket)?;
+        Ok(std::fs::read_to_string(self.region_path(bucket)).ok())
+    }
+
+    fn region_path(&self, bucket: &str) -> PathBuf {
+        self.internal("meta").join(bucket).join("region")
     }
 
     /// Removes an empty bucket; `false` where it is not empty.
@@ -178,14 +206,17 @@ impl Folders {
         self.bucket(bucket)?;
         let _names = self.names.write().unwrap_or_else(PoisonError::into_inner);
         match std::fs::remove_dir(self.bucket_path(bucket)?) {
-            Ok(()) => Ok(true),
+            Ok(()) => {
+                let _ = std::fs::remove_file(self.region_path(bucket));
+                Ok(true)
+            }
             Err(e) if e.kind() == io::ErrorKind::DirectoryNotEmpty => Ok(false),
             Err(e) => Err(ObjectError::io("remove", bucket, e)),
         }
     }
 
-    /// What is at a key, and its bytes to read.
-    pub fn open_object(&self, object: &ObjectLocation) -> Result<(Head, File), ObjectError> {
+    /// What is at a key, what else is kept with it, and its bytes to read.
+    pub fn open_object(&self, object: &ObjectLocation) -> Result<(Head, Kept, File), ObjectError> {
         let (file, metadata, attributes) = {
             let _names = self.names.read().unwrap_or_else(PoisonError::into_inner);
             let file = self.open_file(object)?;
@@ -193,7 +224,8 @@ impl Folders {
             let attributes = Attributes::load(&self.internal("meta"), object, &metadata);
             (file, metadata, attributes)
         };
-        Ok((attributes::head(&metadata, attributes), file))
+        let kept = attributes.as_ref().map(|attributes| attributes.kept.clone()).unwrap_or_default();
+        Ok((attributes::head(&metadata, attributes), kept, file))
     }
 
     /// What is at a key, for callers that hold `names`.
@@ -210,7 +242,10 @@ impl Folders {
             let path = keys::components(object)?;
             let bucket = self.bucket(&object.bucket)?;
             match path.split_last() {
-                Some((name, parents)) => bucket.descend(parents).and_then(|folder| folder.file(name)),
+                Some((name, parents)) => bucket.descend(parents).and_then(|folder| match folder.file(name) {
+                    Err(e) if is_absent(&e) && folder.has_folder(name) => folder.enter(name)?.file(keys::OBJECT),
+                    opened => opened,
+                }),
                 None => Err(io::ErrorKind::NotFound.into()),
             }
         };
@@ -237,13 +272,26 @@ impl Folders {
         }
     }
 
-    /// Removes an object, and the folders that were there for its sake only.
-    pub fn delete(&self, object: &ObjectLocation) -> Result<(), ObjectError> {
+    /// Removes an object if it is what `only` says, and the folders that were there for its sake only.
+    pub fn delete(&self, object: &ObjectLocation, only: &Only) -> Result<(), ObjectError> {
         let path = self.writable(object)?;
         let bucket = self.bucket(&object.bucket)?;
         let Some((name, parents)) = path.split_last() else { return Ok(()) };
         let _names = self.names.write().unwrap_or_else(PoisonError::into_inner);
+        if !only.is_any() {
+            let (metadata, attributes) = self.open_object_unlocked(object)?;
+            if !only.allows(&attributes::head(&metadata, attributes)) {
+                return Err(ObjectError::Precondition { object: object.clone() });
+            }
+        }
+        let mut emptied = parents;
         let removed = bucket.descend(parents).and_then(|folder| {
+            if folder.has_folder(name) {
+                emptied = &path;
+                let folder = folder.enter(name)?;
+                folder.remove_file(keys::OBJECT)?;
+                return folder.sync();
+            }
             folder.remove_file(name)?;
             folder.sync()
         });
@@ -252,7 +300,7 @@ impl Folders {
             result => result.map_err(|e| ObjectError::io("delete", object, e))?,
         }
         let _ = std::fs::remove_file(Attributes::path(&self.internal("meta"), object));
-        self.remove_empty_folders(&object.bucket, parents)
+        self.remove_empty_folders(&object.bucket, emptied)
     }
 
     /// Folders exist only for the sake of the keys below them.
@@ -265,6 +313,22 @@ impl Folders {
             parents = above;
         }
         Ok(())
+    }
+}
+
+/// Refuses where something else is at a key than an upload expects.
+fn check_onto(
+    onto: &Onto,
+    before: Option<(Metadata, Option<Attributes>)>,
+    object: &ObjectLocation,
+) -> Result<(), ObjectError> {
+    let etag = before.map(|(file, attributes)| attributes::head(&file, attributes).etag);
+    match (onto, etag) {
+        (Onto::Object(_), None) => Err(ObjectError::NoObject { object: object.clone() }),
+        (Onto::Nothing, Some(_)) => Err(ObjectError::Precondition { object: object.clone() }),
+        (Onto::Object(tag), Some(etag)) if !tag.is(&etag) => Err(ObjectError::Precondition { object: object.clone() }),
+        (Onto::Other(tag), Some(etag)) if *tag == etag => Err(ObjectError::Precondition { object: object.clone() }),
+        _ => Ok(()),
     }
 }
 

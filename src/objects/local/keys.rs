@@ -1,12 +1,22 @@
-//! Which buckets and keys a folder can hold.
+//! Which buckets and keys a folder can hold, and what stands for those that no path can be.
 //!
-//! **Invariant**: the components of an accepted key name exactly one path below the bucket's folder.
+//! **Invariant**: the components of an accepted key name exactly one path below the bucket's folder, and no other key has
+//! that path.
 
 use crate::model::ObjectLocation;
 use crate::objects::ObjectError;
 
 /// Folder of internal files; no key begins with it.
 pub const INTERNAL: &str = ".reelmill";
+
+/// File that is the object of a key that ends in `/`: a folder, as consoles make one.
+pub const MARKER: &str = ".reelmill-folder";
+
+/// Folder that stands for nothing between two slashes: `a//b`.
+pub const EMPTY: &str = ".reelmill-empty";
+
+/// File that is the object `a` in the folder `a`, where there are keys below `a/` too.
+pub const OBJECT: &str = ".reelmill-object";
 
 /// Longest key in bytes, as S3 has it.
 const MAX_KEY_BYTES: usize = 1024;
@@ -24,8 +34,11 @@ pub fn check_bucket(name: &str) -> Result<(), ObjectError> {
         return refuse("a bucket's name has lower-case letters, digits, `-` and `.` only");
     }
     let ends = |edge: &[char]| name.starts_with(edge) || name.ends_with(edge);
-    if ends(&['-', '.']) || name.contains("..") {
-        return refuse("a bucket's name begins and ends with a letter or digit, and has no two dots in a row");
+    if ends(&['-', '.']) || ["..", ".-", "-."].iter().any(|pair| name.contains(pair)) {
+        return refuse("a bucket's name begins and ends with a letter or digit, and has those around each dot");
+    }
+    if name.parse::<std::net::Ipv4Addr>().is_ok() {
+        return refuse("a bucket's name is not written like an IP address");
     }
     Ok(())
 }
@@ -44,10 +57,7 @@ pub fn components(object: &ObjectLocation) -> Result<Vec<&str>, ObjectError> {
     if key.contains('\0') {
         return refuse("a key has no NUL");
     }
-    let parts: Vec<&str> = key.split('/').collect();
-    if parts.iter().any(|p| p.is_empty()) {
-        return refuse("a key in a local bucket has no leading, trailing or double `/`");
-    }
+    let mut parts: Vec<&str> = key.split('/').collect();
     if parts.iter().any(|p| matches!(*p, "." | "..")) {
         return refuse("a key in a local bucket has no `.` or `..` between slashes");
     }
@@ -57,6 +67,13 @@ pub fn components(object: &ObjectLocation) -> Result<Vec<&str>, ObjectError> {
     if parts.first() == Some(&INTERNAL) {
         return refuse("keys under `.reelmill` are Reelmill's own");
     }
+    if parts.iter().any(|p| [MARKER, EMPTY, OBJECT].contains(p)) {
+        return refuse("keys with `.reelmill-folder`, `.reelmill-empty` or `.reelmill-object` are Reelmill's own");
+    }
+    if let Some(last) = parts.last_mut().filter(|last| last.is_empty()) {
+        *last = MARKER;
+    }
+    parts.iter_mut().filter(|part| part.is_empty()).for_each(|part| *part = EMPTY);
     Ok(parts)
 }
 
@@ -70,8 +87,13 @@ mod tests {
 
     #[test]
     fn keys_that_name_one_path_are_accepted() {
-        for key in ["a", "a/b/c.mp4", "a b+c&d%20[1] é 🎬.mp4", "..a/b..", ".hidden", "a/.reelmill"] {
+        let keys =
+            ["a", "a/b/c.mp4", "a b+c&d%20[1] é 🎬.mp4", "..a/b..", ".hidden", "a/.reelmill", "/", "/a", "a/", "a//b"];
+        let mut paths = std::collections::BTreeSet::new();
+        for key in keys {
             assert!(accepts(key), "{key}");
+            let object = ObjectLocation { bucket: "uploads".into(), key: key.into() };
+            assert!(paths.insert(components(&object).unwrap().join("/")), "{key}");
         }
     }
 
@@ -79,7 +101,8 @@ mod tests {
     fn keys_that_could_leave_the_folder_are_refused() {
         let long = "x".repeat(256);
         let longer = "x/".repeat(600) + "y";
-        for key in ["", "/", "/a", "a/", "a//b", "..", "../a", "a/../b", "./a", "a\0b", ".reelmill/x", &long, &longer] {
+        let own = ["a/.reelmill-folder", ".reelmill-empty/a", "a/.reelmill-object/"];
+        for key in ["", "..", "../a", "a/../b", "./a", "a\0b", ".reelmill/x", &long, &longer].into_iter().chain(own) {
             assert!(!accepts(key), "{key}");
         }
     }
@@ -89,7 +112,9 @@ mod tests {
         for good in ["abc", "my-bucket", "a.b.c", "0a0"] {
             assert!(check_bucket(good).is_ok(), "{good}");
         }
-        for bad in ["", "ab", "Abc", "a_b", "-ab", "ab-", ".ab", "a..b", "a/b", "..", ".reelmill"] {
+        let bad =
+            ["", "ab", "Abc", "a_b", "-ab", "ab-", ".ab", "a..b", "a/b", "..", ".reelmill", "foo-.bar", "foo.-bar"];
+        for bad in bad.into_iter().chain(["192.168.5.123"]) {
             assert!(check_bucket(bad).is_err(), "{bad}");
         }
         assert!(check_bucket(&"a".repeat(64)).is_err());

@@ -8,7 +8,7 @@ use std::ops::ControlFlow;
 use rustix::fs::FileType;
 
 use super::folder::{Folder, is_absent};
-use super::keys::INTERNAL;
+use super::keys::{EMPTY, INTERNAL, MARKER, OBJECT};
 use crate::objects::{Entry, Head, ObjectError};
 
 /// What to list.
@@ -58,14 +58,14 @@ struct Walk<'a, H> {
 
 impl<H: Fn(&str) -> Result<Head, ObjectError>> Walk<'_, H> {
     fn folder(&mut self, folder: &Folder, at: &str) -> Result<ControlFlow<()>, ObjectError> {
-        for (path, is_folder) in sorted(folder, at)? {
+        for Found { path, name, is_folder } in sorted(folder, at)? {
             if !self.may_match(&path, is_folder) {
                 continue;
             }
             let flow = match (self.group(&path), is_folder) {
-                (Some(group), true) => self.rolled_up(folder, at, &path, group)?,
+                (Some(group), true) => self.rolled_up(folder, &name, &path, group)?,
                 (Some(group), false) => self.emit_group(group),
-                (None, true) => match enter(folder, at, &path)? {
+                (None, true) => match enter(folder, &name, &path)? {
                     Some(below) => self.folder(&below, &path)?,
                     None => ControlFlow::Continue(()),
                 },
@@ -100,11 +100,11 @@ impl<H: Fn(&str) -> Result<Head, ObjectError>> Walk<'_, H> {
     fn rolled_up(
         &mut self,
         folder: &Folder,
-        at: &str,
+        name: &str,
         path: &str,
         group: String,
     ) -> Result<ControlFlow<()>, ObjectError> {
-        match enter(folder, at, path)? {
+        match enter(folder, name, path)? {
             Some(below) if has_file(&below, path)? => Ok(self.emit_group(group)),
             _ => Ok(ControlFlow::Continue(())),
         }
@@ -147,25 +147,40 @@ impl<H: Fn(&str) -> Result<Head, ObjectError>> Walk<'_, H> {
     }
 }
 
-/// Paths of what is in `folder`, in the order of the keys they lead to; those of folders end with a slash.
-fn sorted(folder: &Folder, at: &str) -> Result<Vec<(String, bool)>, ObjectError> {
-    let mut paths: Vec<(String, bool)> = folder
-        .entries()
-        .map_err(|e| ObjectError::io("list", at, e))?
-        .into_iter()
-        .filter(|(name, _)| !(at.is_empty() && name == INTERNAL))
-        .map(|(name, kind)| match kind {
-            FileType::Directory => (format!("{at}{name}/"), true),
-            _ => (format!("{at}{name}"), false),
-        })
-        .collect();
-    paths.sort();
-    Ok(paths)
+/// Something in a folder.
+struct Found {
+    /// The key; of a folder, what the keys below it begin with, up to a slash.
+    path: String,
+    /// Name of the file or folder.
+    name: String,
+    is_folder: bool,
 }
 
-/// Opens the folder at `path`, which is directly below `at`; nothing where it is gone.
-fn enter(folder: &Folder, at: &str, path: &str) -> Result<Option<Folder>, ObjectError> {
-    match folder.enter(path[at.len()..].trim_end_matches('/')) {
+/// What is in `folder`, in the order of the keys that it leads to.
+fn sorted(folder: &Folder, at: &str) -> Result<Vec<Found>, ObjectError> {
+    let mut found = Vec::new();
+    for (name, kind) in folder.entries().map_err(|e| ObjectError::io("list", at, e))? {
+        let is_folder = kind == FileType::Directory;
+        let shown = match name.as_str() {
+            // The key of the folder that it is in, which its parent lists.
+            OBJECT => continue,
+            INTERNAL if at.is_empty() => continue,
+            MARKER | EMPTY => "",
+            name => name,
+        };
+        if is_folder && folder.has_file(&format!("{name}/{OBJECT}")) {
+            found.push(Found { path: format!("{at}{shown}"), name: name.clone(), is_folder: false });
+        }
+        let path = if is_folder { format!("{at}{shown}/") } else { format!("{at}{shown}") };
+        found.push(Found { path, name, is_folder });
+    }
+    found.sort_by(|a, b| a.path.cmp(&b.path));
+    Ok(found)
+}
+
+/// Opens the folder at `path`; nothing where it is gone.
+fn enter(folder: &Folder, name: &str, path: &str) -> Result<Option<Folder>, ObjectError> {
+    match folder.enter(name) {
         Ok(below) => Ok(Some(below)),
         Err(e) if is_absent(&e) => Ok(None),
         Err(e) => Err(ObjectError::io("list", path, e)),
@@ -173,11 +188,11 @@ fn enter(folder: &Folder, at: &str, path: &str) -> Result<Option<Folder>, Object
 }
 
 fn has_file(folder: &Folder, at: &str) -> Result<bool, ObjectError> {
-    for (path, is_folder) in sorted(folder, at)? {
+    for Found { path, name, is_folder } in sorted(folder, at)? {
         if !is_folder {
             return Ok(true);
         }
-        if let Some(below) = enter(folder, at, &path)?
+        if let Some(below) = enter(folder, &name, &path)?
             && has_file(&below, &path)?
         {
             return Ok(true);

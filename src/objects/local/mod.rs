@@ -10,6 +10,7 @@
 //! Deliberately absent: versions, and watching folders for files put by hand.
 
 mod attributes;
+mod completion;
 mod folder;
 mod folders;
 mod keys;
@@ -30,11 +31,14 @@ use bytes::Bytes;
 use futures::StreamExt;
 
 use self::folders::Folders;
+use super::checksum::{Algorithm, Checksum};
 use super::{EventSink, Head, Incoming, Listing, OCTET_STREAM, ObjectError, Objects, Published, Revision};
 use crate::model::{Clock, InputObject, ObjectEvent, ObjectLocation, Timestamp};
 
+pub use attributes::{Kept, KeptPart};
+pub use completion::{Completed, Completion, Named};
 pub use list::{Page, Query};
-pub use parts::{Part, Upload};
+pub use parts::{Beginning, Part, Summed, Upload};
 pub use staged::{Staged, Writer};
 
 /// Where the buckets are.
@@ -67,12 +71,14 @@ pub struct Placement {
     pub content_type: String,
     /// User metadata, names in lower case.
     pub metadata: BTreeMap<String, String>,
+    /// What only the endpoint gives back.
+    pub kept: Kept,
     /// What has to be at the key before.
     pub onto: Onto,
 }
 
 /// What has to be at a key before something is placed there.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Onto {
     /// Anything, or nothing.
     Anything,
@@ -80,6 +86,55 @@ pub enum Onto {
     Nothing,
     /// Anything; if it is the same already, it stays and its event is told again.
     Same,
+    /// An object.
+    Object(Tag),
+    /// Nothing, or an object with another entity tag.
+    Other(String),
+}
+
+/// Which entity tag an object has to have.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Tag {
+    /// Any.
+    Any,
+    /// This one, without quotes.
+    Is(String),
+}
+
+impl Tag {
+    /// Returns whether an object's entity tag is one of these.
+    #[must_use]
+    pub fn is(&self, etag: &str) -> bool {
+        match self {
+            Self::Any => true,
+            Self::Is(tag) => tag == etag,
+        }
+    }
+}
+
+/// What an object must be for it to be deleted. Where nothing is set, it may be anything, or nothing.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Only {
+    /// Its entity tag.
+    pub etag: Option<Tag>,
+    /// Its size in bytes.
+    pub size_bytes: Option<u64>,
+    /// The second in which it was written.
+    pub modified_s: Option<i64>,
+}
+
+impl Only {
+    /// Returns whether anything is asked for.
+    #[must_use]
+    pub fn is_any(&self) -> bool {
+        *self == Self::default()
+    }
+
+    fn allows(&self, head: &Head) -> bool {
+        self.etag.as_ref().is_none_or(|tag| tag.is(&head.etag))
+            && self.size_bytes.is_none_or(|size_bytes| size_bytes == head.size_bytes)
+            && self.modified_s.is_none_or(|second| second == head.last_modified.as_micros().div_euclid(1_000_000))
+    }
 }
 
 impl LocalBuckets {
@@ -132,10 +187,22 @@ impl LocalBuckets {
         self.blocking(Folders::buckets).await
     }
 
-    /// Makes a bucket; `false` where it exists.
-    pub async fn create_bucket(&self, bucket: &str) -> Result<bool, ObjectError> {
+    /// Makes a bucket in a region that only its clients care for; `false` where it exists.
+    pub async fn create_bucket(&self, bucket: &str, region: Option<String>) -> Result<bool, ObjectError> {
         let bucket = bucket.to_owned();
-        self.blocking(move |folders| folders.create_bucket(&bucket)).await
+        self.blocking(move |folders| folders.create_bucket(&bucket, region.as_deref())).await
+    }
+
+    /// The region that a bucket was made in, where one was asked for.
+    pub async fn region(&self, bucket: &str) -> Result<Option<String>, ObjectError> {
+        let bucket = bucket.to_owned();
+        self.blocking(move |folders| folders.region(&bucket)).await
+    }
+
+    /// The time now.
+    #[must_use]
+    pub fn now(&self) -> Timestamp {
+        self.clock.now()
     }
 
     /// Removes an empty bucket; `false` where it is not empty.
@@ -156,18 +223,42 @@ impl LocalBuckets {
         object: &ObjectLocation,
         revision: Revision<'_>,
     ) -> Result<(Head, File), ObjectError> {
+        self.open_kept(object, revision).await.map(|(head, _, file)| (head, file))
+    }
+
+    /// An object's head, what else is kept with it, and its bytes to read.
+    pub async fn open_kept(
+        &self,
+        object: &ObjectLocation,
+        revision: Revision<'_>,
+    ) -> Result<(Head, Kept, File), ObjectError> {
         let (object, etag) = (object.clone(), revision.etag.map(str::to_owned));
         if revision.version.is_some() {
             return Err(ObjectError::NoObject { object });
         }
         self.blocking(move |folders| {
-            let (head, file) = folders.open_object(&object)?;
+            let (head, kept, file) = folders.open_object(&object)?;
             match etag {
                 Some(etag) if etag != head.etag => Err(ObjectError::Changed { object }),
-                _ => Ok((head, file)),
+                _ => Ok((head, kept, file)),
             }
         })
         .await
+    }
+
+    /// The checksum of a staged file.
+    pub async fn checksum(&self, staged: &Staged, algorithm: Algorithm) -> Result<Checksum, ObjectError> {
+        let path = staged.path().to_owned();
+        self.blocking(move |_| {
+            staged::checksum(&path, algorithm).map_err(|e| ObjectError::io("read", path.display(), e))
+        })
+        .await
+    }
+
+    /// Removes an object, if it is what `only` says; nothing happens where there is none.
+    pub async fn delete_only(&self, object: &ObjectLocation, only: Only) -> Result<(), ObjectError> {
+        let object = object.clone();
+        self.blocking(move |folders| folders.delete(&object, &only)).await
     }
 
     /// Makes a staged file visible and tells its event, unless the event would be refused. Answers only after the event
@@ -227,7 +318,7 @@ impl LocalBuckets {
             let head = |key: &str| {
                 folders
                     .open_object(&ObjectLocation { bucket: bucket.clone(), key: key.to_owned() })
-                    .map(|(head, _)| head)
+                    .map(|(head, _, _)| head)
             };
             list::page(&folder, &query, head)
         })
@@ -284,13 +375,7 @@ impl Objects for LocalBuckets {
         let staged = self
             .blocking(move |_| Staged::adopt(&from, stage).map_err(|e| ObjectError::io("publish", target, e)))
             .await?;
-        let placement = Placement {
-            event: "Put",
-            etag: None,
-            content_type: content_type.to_owned(),
-            metadata: BTreeMap::new(),
-            onto: Onto::Same,
-        };
+        let placement = Placement { content_type: content_type.to_owned(), onto: Onto::Same, ..Placement::default() };
         let head = self.place(staged, object, placement).await?;
         Ok(Published { etag: head.etag, size_bytes: head.size_bytes })
     }
@@ -310,8 +395,7 @@ impl Objects for LocalBuckets {
     }
 
     async fn delete(&self, object: &ObjectLocation) -> Result<(), ObjectError> {
-        let object = object.clone();
-        self.blocking(move |folders| folders.delete(&object)).await
+        self.delete_only(object, Only::default()).await
     }
 
     async fn list(
@@ -327,7 +411,7 @@ impl Objects for LocalBuckets {
     }
 
     async fn ensure_bucket(&self, bucket: &str) -> Result<(), ObjectError> {
-        self.create_bucket(bucket).await.map(drop)
+        self.create_bucket(bucket, None).await.map(drop)
     }
 }
 
@@ -338,6 +422,7 @@ impl Default for Placement {
             etag: None,
             content_type: OCTET_STREAM.to_owned(),
             metadata: BTreeMap::new(),
+            kept: Kept::default(),
             onto: Onto::Anything,
         }
     }

@@ -1,28 +1,55 @@
 //! Uploads in parts: kept until they are completed, aborted, or too old.
 //!
-//! An upload is a folder with `upload.json` and one file per part, named after its number and MD5. **Invariant**: a part
-//! appears whole; completing an upload twice gives one object.
+//! An upload is a folder with `upload.json` and one file per part, named after its number and MD5; a part's checksum
+//! stands beside it (`.sum`). **Invariant**: a part appears whole; completing an upload twice gives one object, and the
+//! same answer ([`super::completion`]).
 
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::io;
 use std::ops::Range;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use md5::{Digest, Md5};
 use serde::{Deserialize, Serialize};
 
-use super::attributes::hex;
+use super::completion;
 use super::staged::Staged;
-use super::{LocalBuckets, Onto, Placement, Writer};
+use super::{LocalBuckets, Writer};
 use crate::model::{ObjectLocation, Timestamp};
-use crate::objects::{Head, ObjectError};
+use crate::objects::ObjectError;
+use crate::objects::checksum::{Algorithm, Checksum};
 
 /// How long an unfinished upload is kept.
 const KEPT: Duration = Duration::from_secs(7 * 24 * 60 * 60);
 
 const UPLOAD_FILE: &str = "upload.json";
+
+/// What the name of the file with a part's checksum ends with.
+const SUM: &str = ".sum";
+
+/// Which checksum an upload in parts is to have.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Summed {
+    /// Its kind; every part gets one of it.
+    pub algorithm: Algorithm,
+    /// Whether the object's is made of the parts', and not of the bytes.
+    pub composite: bool,
+}
+
+/// What an upload begins with.
+#[derive(Clone, Debug, Default)]
+pub struct Beginning {
+    /// Media type.
+    pub content_type: String,
+    /// User metadata, names in lower case.
+    pub metadata: BTreeMap<String, String>,
+    /// Headers to give back, as in [`super::Kept`].
+    pub headers: BTreeMap<String, String>,
+    /// Its checksum, where one was asked for.
+    pub summed: Option<Summed>,
+}
 
 /// An unfinished upload.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -37,6 +64,12 @@ pub struct Upload {
     pub metadata: BTreeMap<String, String>,
     /// When it was begun.
     pub begun_at: Timestamp,
+    /// Headers to give back.
+    #[serde(default)]
+    pub headers: BTreeMap<String, String>,
+    /// Its checksum, where one was asked for.
+    #[serde(default)]
+    pub summed: Option<Summed>,
 }
 
 /// A part of an unfinished upload.
@@ -48,20 +81,27 @@ pub struct Part {
     pub md5: String,
     /// Size in bytes.
     pub size_bytes: u64,
-    path: PathBuf,
+    /// Its checksum, where one came with it or the upload asked for one.
+    pub checksum: Option<Checksum>,
+    /// When it was written.
+    pub modified_at: Timestamp,
+    pub(super) path: PathBuf,
 }
 
 impl LocalBuckets {
     /// Begins an upload.
-    pub async fn begin_upload(
-        &self,
-        object: &ObjectLocation,
-        content_type: String,
-        metadata: BTreeMap<String, String>,
-    ) -> Result<Upload, ObjectError> {
+    pub async fn begin_upload(&self, object: &ObjectLocation, beginning: Beginning) -> Result<Upload, ObjectError> {
         self.check_writable(object).await?;
-        let id = format!("{:016x}", self.tick());
-        let upload = Upload { id, object: object.clone(), content_type, metadata, begun_at: self.clock.now() };
+        let Beginning { content_type, metadata, headers, summed } = beginning;
+        let upload = Upload {
+            id: format!("{:016x}", self.tick()),
+            object: object.clone(),
+            content_type,
+            metadata,
+            begun_at: self.clock.now(),
+            headers,
+            summed,
+        };
         let folder = self.upload_folder(&upload.id)?;
         let written = upload.clone();
         self.blocking(move |_| {
@@ -77,7 +117,7 @@ impl LocalBuckets {
     /// The upload of that identifier, if it is one of `object`.
     pub async fn upload(&self, id: &str, object: &ObjectLocation) -> Result<Upload, ObjectError> {
         let folder = self.upload_folder(id)?;
-        let upload = self.blocking(move |_| Ok(load(&folder))).await?;
+        let upload = self.blocking(move |_| Ok(load(&folder).filter(|_| !completion::is_done(&folder)))).await?;
         upload.filter(|upload| upload.object == *object).ok_or_else(|| ObjectError::NoUpload { id: id.to_owned() })
     }
 
@@ -96,7 +136,13 @@ impl LocalBuckets {
     }
 
     /// Keeps a written part, in place of an earlier one of its number.
-    pub async fn keep_part(&self, upload: &Upload, number: u32, staged: Staged) -> Result<(), ObjectError> {
+    pub async fn keep_part(
+        &self,
+        upload: &Upload,
+        number: u32,
+        staged: Staged,
+        checksum: Option<Checksum>,
+    ) -> Result<(), ObjectError> {
         let folder = self.upload_folder(&upload.id)?;
         let failed = {
             let object = upload.object.clone();
@@ -104,10 +150,19 @@ impl LocalBuckets {
         };
         self.blocking(move |_| {
             let path = folder.join(format!("{number:05}-{}", staged.md5()));
+            if let Some(checksum) = checksum {
+                let text = serde_json::to_vec(&checksum).map_err(|e| failed(e.into()))?;
+                // Under its name only when whole, as the part: a crash must not leave half of it.
+                let written = staged.path().with_extension("sum.tmp");
+                std::fs::write(&written, text)
+                    .and_then(|()| std::fs::rename(&written, sum_of(&path)))
+                    .map_err(&failed)?;
+            }
             std::fs::rename(staged.path(), &path).map_err(&failed)?;
             for earlier in list(&folder).map_err(&failed)? {
                 if earlier.number == number && earlier.path != path {
                     std::fs::remove_file(&earlier.path).map_err(&failed)?;
+                    let _ = std::fs::remove_file(sum_of(&earlier.path));
                 }
             }
             Ok(())
@@ -120,39 +175,6 @@ impl LocalBuckets {
         let folder = self.upload_folder(&upload.id)?;
         let object = upload.object.clone();
         self.blocking(move |_| list(&folder).map_err(|e| ObjectError::io("list the parts of", object, e))).await
-    }
-
-    /// Joins the parts that are named, and makes them visible as one object, where `onto` allows it.
-    pub async fn complete_upload(
-        &self,
-        upload: &Upload,
-        named: &[(u32, String)],
-        onto: Onto,
-    ) -> Result<Head, ObjectError> {
-        let there: BTreeMap<u32, Part> = self.parts(upload).await?.into_iter().map(|p| (p.number, p)).collect();
-        let mut paths = Vec::with_capacity(named.len());
-        let mut digest = Md5::new();
-        for (number, md5) in named {
-            let part = there.get(number).filter(|part| part.md5 == *md5);
-            let part = part.ok_or(ObjectError::InvalidPart { number: *number })?;
-            digest.update(bytes_of(&part.md5));
-            paths.push(part.path.clone());
-        }
-        let stage = self.folders.stage(&upload.object.bucket)?;
-        let object = upload.object.clone();
-        let staged = self
-            .blocking(move |_| Staged::concatenate(&paths, stage).map_err(|e| ObjectError::io("write", object, e)))
-            .await?;
-        let placement = Placement {
-            event: "CompleteMultipartUpload",
-            etag: Some(format!("{}-{}", hex(&digest.finalize()), named.len())),
-            content_type: upload.content_type.clone(),
-            metadata: upload.metadata.clone(),
-            onto,
-        };
-        let head = self.place(staged, &upload.object, placement).await?;
-        self.abort_upload(upload).await?;
-        Ok(head)
     }
 
     /// Forgets an upload and its parts.
@@ -172,16 +194,17 @@ impl LocalBuckets {
         let (folder, bucket) = (self.multipart_folder(), bucket.to_owned());
         self.blocking(move |_| {
             let all = all(&folder).map_err(|e| ObjectError::io("list the uploads to", &bucket, e))?;
-            Ok(all.into_iter().map(|(upload, _)| upload).filter(|upload| upload.object.bucket == bucket).collect())
+            let unfinished = all.into_iter().filter(|(_, folder)| !completion::is_done(folder));
+            Ok(unfinished.map(|(upload, _)| upload).filter(|upload| upload.object.bucket == bucket).collect())
         })
         .await
     }
 
-    fn multipart_folder(&self) -> PathBuf {
+    pub(super) fn multipart_folder(&self) -> PathBuf {
         self.folders.internal("multipart")
     }
 
-    fn upload_folder(&self, id: &str) -> Result<PathBuf, ObjectError> {
+    pub(super) fn upload_folder(&self, id: &str) -> Result<PathBuf, ObjectError> {
         if id.is_empty() || !id.bytes().all(|b| b.is_ascii_hexdigit()) {
             return Err(ObjectError::NoUpload { id: id.to_owned() });
         }
@@ -209,24 +232,38 @@ fn all(folder: &Path) -> io::Result<Vec<(Upload, PathBuf)>> {
     Ok(uploads)
 }
 
-fn load(folder: &Path) -> Option<Upload> {
+pub(super) fn load(folder: &Path) -> Option<Upload> {
     serde_json::from_reader(File::open(folder.join(UPLOAD_FILE)).ok()?).ok()
 }
 
-fn list(folder: &Path) -> io::Result<Vec<Part>> {
+pub(super) fn list(folder: &Path) -> io::Result<Vec<Part>> {
     let mut parts = Vec::new();
     for entry in std::fs::read_dir(folder)? {
         let entry = entry?;
         let name = entry.file_name();
         let Some((number, md5)) = name.to_str().and_then(|name| name.split_once('-')) else { continue };
+        if !md5.bytes().all(|b| b.is_ascii_hexdigit()) {
+            continue;
+        }
         let Ok(number) = number.parse() else { continue };
-        parts.push(Part { number, md5: md5.to_owned(), size_bytes: entry.metadata()?.len(), path: entry.path() });
+        let (file, path) = (entry.metadata()?, entry.path());
+        let checksum = std::fs::read(sum_of(&path)).ok().and_then(|text| serde_json::from_slice(&text).ok());
+        parts.push(Part {
+            number,
+            md5: md5.to_owned(),
+            size_bytes: file.len(),
+            checksum,
+            modified_at: Timestamp(file.mtime().saturating_mul(1_000_000).saturating_add(file.mtime_nsec() / 1_000)),
+            path,
+        });
     }
     parts.sort_by_key(|part| part.number);
     Ok(parts)
 }
 
-fn bytes_of(hex: &str) -> Vec<u8> {
-    let digits = hex.as_bytes().chunks_exact(2);
-    digits.filter_map(|pair| u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok()).collect()
+/// Where the checksum of the part at `path` is.
+fn sum_of(path: &Path) -> PathBuf {
+    let mut path = path.as_os_str().to_owned();
+    path.push(SUM);
+    path.into()
 }

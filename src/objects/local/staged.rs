@@ -1,7 +1,7 @@
 //! A file on its way to become an object: on the bucket's file system, but outside of what is visible.
 
 use std::fs::File;
-use std::io::{self, Read, Seek, SeekFrom};
+use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 
@@ -9,6 +9,7 @@ use md5::{Digest, Md5};
 use tokio::io::AsyncWriteExt;
 
 use super::attributes::hex;
+use crate::objects::checksum::{Algorithm, Checksum, Hasher};
 
 /// Bytes read at once while digesting.
 const CHUNK_BYTES: usize = 1024 * 1024;
@@ -53,14 +54,27 @@ impl Staged {
         Ok(staged)
     }
 
-    /// Stages the files of `parts` one after the other.
-    pub fn concatenate(parts: &[PathBuf], stage: PathBuf) -> io::Result<Self> {
+    /// Stages the files of `parts` one after the other; answers with the checksum of the whole where one is wanted.
+    pub fn concatenate(
+        parts: &[PathBuf],
+        stage: PathBuf,
+        algorithm: Option<Algorithm>,
+    ) -> io::Result<(Self, Option<Checksum>)> {
         let staged = Self { path: stage, md5: String::new() };
         let mut whole = File::create_new(&staged.path)?;
+        let mut hasher = algorithm.map(Algorithm::hasher);
         for part in parts {
-            io::copy(&mut File::open(part)?, &mut whole)?;
+            let mut part = File::open(part)?;
+            match &mut hasher {
+                // The kernel copies, and on some file systems only refers.
+                None => drop(io::copy(&mut part, &mut whole)?),
+                Some(hasher) => each_chunk(part, |chunk| {
+                    hasher.update(chunk);
+                    whole.write_all(chunk)
+                })?,
+            }
         }
-        Ok(staged)
+        Ok((staged, hasher.map(Hasher::finish)))
     }
 
     /// Where it is.
@@ -120,13 +134,31 @@ impl Writer {
     }
 }
 
-fn digest(mut file: File) -> io::Result<String> {
+/// The checksum of a file.
+pub fn checksum(path: &Path, algorithm: Algorithm) -> io::Result<Checksum> {
+    let mut hasher = algorithm.hasher();
+    each_chunk(File::open(path)?, |chunk| {
+        hasher.update(chunk);
+        Ok(())
+    })?;
+    Ok(hasher.finish())
+}
+
+fn digest(file: File) -> io::Result<String> {
     let mut md5 = Md5::new();
+    each_chunk(file, |chunk| {
+        md5.update(chunk);
+        Ok(())
+    })?;
+    Ok(hex(&md5.finalize()))
+}
+
+fn each_chunk(mut file: File, mut each: impl FnMut(&[u8]) -> io::Result<()>) -> io::Result<()> {
     let mut chunk = vec![0; CHUNK_BYTES];
     loop {
         match file.read(&mut chunk)? {
-            0 => return Ok(hex(&md5.finalize())),
-            n => md5.update(&chunk[..n]),
+            0 => return Ok(()),
+            n => each(&chunk[..n])?,
         }
     }
 }

@@ -1,0 +1,234 @@
+//! The layer in front of s3s: what it has no part of, and what it does otherwise than S3.
+//!
+//! It gives every answer the identifier of its request, errors a text, and pages of other origins the word that their
+//! browser waits for. It takes POST forms itself ([`super::form`]), refuses presigned URLs that last too long, and lets
+//! bodies pass whose length their client does not know.
+//!
+//! **Invariant**: nothing of a body is read here before s3s, or the form, has checked the signature.
+
+use std::sync::Arc;
+
+use futures::StreamExt;
+use futures::future::BoxFuture;
+use hyper::body::Incoming;
+use hyper::header::{AUTHORIZATION, CONTENT_LENGTH, CONTENT_TYPE, HeaderValue, ORIGIN, TRANSFER_ENCODING};
+use hyper::http::request::Parts;
+use hyper::service::Service;
+use hyper::{Method, Request, StatusCode};
+use s3s::service::S3Service;
+use s3s::{Body, HttpError, HttpResponse, S3Error, S3Result};
+
+use super::answer::coded;
+use super::cors::{self, CorsRule};
+use super::form::Forms;
+use super::receive::{CONTENT_SHA256, OfUnknownLength};
+use crate::objects::local::LocalBuckets;
+
+/// Longest time a presigned URL may be valid for, in seconds: seven days, as in S3.
+const MAX_EXPIRES_S: i64 = 7 * 24 * 60 * 60;
+
+/// Most bytes that are read of a request that was refused by its head.
+const MAX_DRAINED_BYTES: usize = 16 * 1024 * 1024;
+
+/// Region to sign for, where the client has none that could be one.
+const REGION: &str = "us-east-1";
+
+/// The service in front. Clones share everything.
+#[derive(Clone)]
+pub struct Front {
+    s3: S3Service,
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    buckets: LocalBuckets,
+    cors: Vec<CorsRule>,
+    forms: Forms,
+}
+
+impl Front {
+    /// A layer in front of `s3`.
+    pub fn new(s3: S3Service, buckets: LocalBuckets, cors: Vec<CorsRule>, forms: Forms) -> Self {
+        Self { s3, shared: Arc::new(Shared { buckets, cors, forms }) }
+    }
+
+    async fn answer(self, request: Request<Incoming>) -> Result<HttpResponse, HttpError> {
+        let id = format!("{:016X}", self.shared.buckets.tick());
+        let (mut parts, body) = request.into_parts();
+        let (method, path) = (parts.method.clone(), parts.uri.path().to_owned());
+        let origin = parts.headers.get(ORIGIN).cloned();
+        if let Some(answer) = cors::preflight(&self.shared.cors, &parts) {
+            let mut response = match answer {
+                Ok(headers) => {
+                    let mut response = HttpResponse::new(Body::empty());
+                    *response.headers_mut() = headers;
+                    response
+                }
+                Err(error) => refusal(error)?,
+            };
+            finish(&mut response, &id, &path, &method);
+            return Ok(response);
+        }
+        let mut body = Body::from(body);
+        let served = match check(&parts) {
+            Err(error) => {
+                // So that the client reads the answer: it is still sending, and would find the connection closed.
+                drain(&mut body).await;
+                Err(error)
+            }
+            Ok(()) if Forms::is_form(&parts) => self.shared.forms.take(parts, body).await,
+            Ok(()) => {
+                let body = without_length(&mut parts, body);
+                self.s3.call(Request::from_parts(parts, body)).await.map(Ok)?
+            }
+        };
+        let mut response = match served {
+            Ok(response) => response,
+            Err(error) => refusal(error)?,
+        };
+        finish(&mut response, &id, &path, &method);
+        response.headers_mut().extend(cors::allowed(&self.shared.cors, &method, origin.as_ref()));
+        Ok(response)
+    }
+}
+
+impl Service<Request<Incoming>> for Front {
+    type Response = HttpResponse;
+    type Error = HttpError;
+    type Future = BoxFuture<'static, Result<HttpResponse, HttpError>>;
+
+    fn call(&self, request: Request<Incoming>) -> Self::Future {
+        Box::pin(self.clone().answer(request))
+    }
+}
+
+/// Reads the bytes that a refused client still sends, up to a limit.
+async fn drain(body: &mut Body) {
+    let mut left = MAX_DRAINED_BYTES;
+    while let Some(Ok(chunk)) = body.next().await {
+        left = left.saturating_sub(chunk.len());
+        if left == 0 {
+            break;
+        }
+    }
+}
+
+fn refusal(error: S3Error) -> Result<HttpResponse, HttpError> {
+    error.to_http_response().map_err(|error| HttpError::new(Box::new(error)))
+}
+
+/// Refuses what s3s would take, or refuse with another status than S3.
+fn check(parts: &Parts) -> S3Result<()> {
+    let query = parts.uri.query().unwrap_or_default();
+    let expires = query.split('&').find_map(|pair| pair.strip_prefix("X-Amz-Expires="));
+    if !expires.is_none_or(|text| text.parse().is_ok_and(|expires: i64| (1..=MAX_EXPIRES_S).contains(&expires))) {
+        return Err(coded(
+            "AuthorizationQueryParametersError",
+            StatusCode::FORBIDDEN,
+            "X-Amz-Expires is from 1 second to 7 days (604800); presign the URL again",
+        ));
+    }
+    let signed = parts.headers.get(AUTHORIZATION).and_then(|value| value.to_str().ok());
+    match signed.and_then(region) {
+        Some(region) if !is_region(region) => Err(coded(
+            MALFORMED,
+            StatusCode::BAD_REQUEST,
+            format!("`{region}` is no region: lower-case letters, digits and `-`; sign for {REGION}"),
+        )),
+        _ => Ok(()),
+    }
+}
+
+/// Code of an error after which clients sign again, for the region that it names.
+const MALFORMED: &str = "AuthorizationHeaderMalformed";
+
+/// The region that an `Authorization` header was signed for.
+fn region(authorization: &str) -> Option<&str> {
+    between(authorization, "Credential=", ",")?.split('/').nth(2)
+}
+
+fn is_region(text: &str) -> bool {
+    !text.is_empty() && text.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-')
+}
+
+/// Keeps a body of unknown length from s3s, which asks for one; the upload takes it from there ([`OfUnknownLength`]).
+/// Chunks that are signed one by one announce their length beside.
+fn without_length(parts: &mut Parts, body: Body) -> Body {
+    let has_length = parts.headers.contains_key(CONTENT_LENGTH) || !parts.headers.contains_key(TRANSFER_ENCODING);
+    let streams = parts.headers.get(CONTENT_SHA256).is_some_and(|value| value.as_bytes().starts_with(b"STREAMING-"));
+    if has_length || streams || parts.method != Method::PUT {
+        return body;
+    }
+    parts.extensions.insert(OfUnknownLength::new(body));
+    Body::empty()
+}
+
+/// Gives an answer its identifier, and an error the text that it lacks.
+fn finish(response: &mut HttpResponse, id: &str, path: &str, method: &Method) {
+    for name in ["x-amz-request-id", "x-amz-id-2"] {
+        if let Ok(value) = HeaderValue::from_str(id) {
+            response.headers_mut().insert(name, value);
+        }
+    }
+    let status = response.status();
+    if status == StatusCode::NOT_MODIFIED || method == Method::HEAD && status.as_u16() >= 400 {
+        // No bytes may follow such an answer.
+        *response.body_mut() = Body::empty();
+        response.headers_mut().remove(CONTENT_TYPE);
+        return;
+    }
+    if status.as_u16() < 400 {
+        return;
+    }
+    let text = response.body().bytes().and_then(|bytes| String::from_utf8(bytes.to_vec()).ok());
+    let Some(text) = text.filter(|text| text.ends_with("</Error>")) else { return };
+    let code = between(&text, "<Code>", "</Code>").unwrap_or_default();
+    let message = if text.contains("<Message>") {
+        String::new()
+    } else {
+        format!("<Message>{}</Message>", escaped(explained(code)))
+    };
+    let head = text.trim_end_matches("</Error>");
+    let region = if code == MALFORMED { format!("<Region>{REGION}</Region>") } else { String::new() };
+    let whole = format!(
+        "{head}{message}{region}<Resource>{}</Resource><RequestId>{id}</RequestId><HostId>{id}</HostId></Error>",
+        escaped(path)
+    );
+    response.headers_mut().remove(CONTENT_LENGTH);
+    *response.body_mut() = Body::from(whole);
+}
+
+fn between<'a>(text: &'a str, start: &str, end: &str) -> Option<&'a str> {
+    let (_, rest) = text.split_once(start)?;
+    rest.split_once(end).map(|(inner, _)| inner)
+}
+
+/// Text as XML has it.
+pub fn escaped(text: &str) -> String {
+    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;")
+}
+
+/// What is wrong and what to do, for the errors that s3s sends without a text.
+fn explained(code: &str) -> &'static str {
+    match code {
+        "SignatureDoesNotMatch" => {
+            "the signature does not match: check the secret key, and that nothing between client and endpoint changes \
+             host, path, query or headers"
+        }
+        "InvalidURI" => "the path or the query of the request cannot be read",
+        "InvalidBucketName" => {
+            "a bucket's name has 3 to 63 lower-case letters, digits, `-` and `.`, and begins and ends with a letter or digit"
+        }
+        "KeyTooLongError" => "a key has at most 1024 bytes in UTF-8",
+        "MalformedXML" => "the XML of the request is not what this operation takes",
+        "MalformedPOSTRequest" => "the form cannot be read; send it as multipart/form-data with the file last",
+        "MissingContentLength" => "the request needs the header Content-Length",
+        "MissingRequestBodyError" => "the request needs a body",
+        "MaxMessageLengthExceeded" => "the body of the request is too long",
+        "IncompleteBody" => "the body has another length than the request says",
+        "InternalError" => "the endpoint failed; its log says why, and the request may be sent again",
+        "MethodNotAllowed" => "this method is not for this path",
+        "NotImplemented" => "this endpoint does not have this operation",
+        _ => "the request was refused",
+    }
+}
