@@ -32,6 +32,7 @@ console: ## the web console in a browser, step by step; screenshots in target/co
 clients: ## the embedded S3 endpoint with the clients that people have: SDKs, programs, forms, a browser
 	@infra/setup.sh test
 	cargo build --locked
+	@[ -d tests/clients/node_modules ] || ! command -v npm >/dev/null || (cd tests/clients && npm ci --silent --no-audit --no-fund)
 	.venv/bin/python -W ignore::ResourceWarning -m unittest discover -q -s tests/clients
 
 deploy: ## what is in infra/: linted, validated, and the CloudFormation template brought to work on moto

@@ -154,6 +154,19 @@ class S3(unittest.TestCase):
         self.assertEqual(refusal(self.s3.delete_object, **self.at, VersionId="abc"), [404, "NoSuchVersion"])
         self.assertEqual(self.s3.head_object(**self.at)["ContentLength"], 1)
 
+    def test_field_fault_clients_a_refused_upload_reads_why(self) -> None:
+        body = b"x" * 12 * MIB
+        connection = http.client.HTTPConnection(self.endpoint.address, timeout=60)
+        for path, status in ((f"/{self.bucket}/unsigned", 403), ("/no-such-bucket/unsigned", 404)):
+            # On one connection: it is as good as before.
+            connection.request("PUT", path, body)
+            answer = connection.getresponse()
+            self.assertEqual((answer.status, b"<Message>" in answer.read()), (status, True))
+        connection.close()
+        for _ in range(5):
+            self.assertEqual(refusal(self.s3.put_object, **self.at, Body=body, ACL="public-read")[0], 501)
+            self.s3.list_objects_v2(Bucket=self.bucket)
+
     # Conditions
 
     def test_s3_tests_conditions_on_uploads(self) -> None:

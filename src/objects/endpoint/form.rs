@@ -78,7 +78,9 @@ impl Forms {
         fields.iter().try_for_each(|(name, value)| check_wish(name, value))?;
         let name = file.file_name().map(|name| name.rsplit(['/', '\\']).next().unwrap_or(name).to_owned());
         let name = name.unwrap_or_default();
-        fields.values_mut().for_each(|value| *value = value.replace(FILE_NAME, &name));
+        for value in fields.values_mut() {
+            *value = value.replace(FILE_NAME, &name);
+        }
         let key = fields.get("key").filter(|key| !key.is_empty());
         let key = key.ok_or_else(|| s3_error!(InvalidArgument, "the form has no field `key`"))?.clone();
         let head = self.store(&bucket, &key, &fields, &policy, file).await?;
@@ -204,7 +206,7 @@ impl Forms {
             upload.want(algorithm);
         }
         let (staged, checksum) = upload.receive(writer, &object).await?;
-        let size_bytes = std::fs::metadata(staged.path()).map(|file| file.len()).unwrap_or(0);
+        let size_bytes = std::fs::metadata(staged.path()).map_or(0, |file| file.len());
         if size_bytes < *allowed.start() {
             return Err(s3_error!(
                 EntityTooSmall,

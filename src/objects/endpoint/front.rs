@@ -8,7 +8,6 @@
 
 use std::sync::Arc;
 
-use futures::StreamExt;
 use futures::future::BoxFuture;
 use hyper::body::Incoming;
 use hyper::header::{AUTHORIZATION, CONTENT_LENGTH, CONTENT_TYPE, HeaderValue, ORIGIN, TRANSFER_ENCODING};
@@ -22,13 +21,11 @@ use super::answer::coded;
 use super::cors::{self, CorsRule};
 use super::form::Forms;
 use super::receive::{CONTENT_SHA256, OfUnknownLength};
+use super::rest::Rest;
 use crate::objects::local::LocalBuckets;
 
 /// Longest time a presigned URL may be valid for, in seconds: seven days, as in S3.
 const MAX_EXPIRES_S: i64 = 7 * 24 * 60 * 60;
-
-/// Most bytes that are read of a request that was refused by its head.
-const MAX_DRAINED_BYTES: usize = 16 * 1024 * 1024;
 
 /// Region to sign for, where the client has none that could be one.
 const REGION: &str = "us-east-1";
@@ -69,13 +66,10 @@ impl Front {
             finish(&mut response, &id, &path, &method);
             return Ok(response);
         }
-        let mut body = Body::from(body);
+        let rest = Rest::default();
+        let body = rest.of(body);
         let served = match check(&parts) {
-            Err(error) => {
-                // So that the client reads the answer: it is still sending, and would find the connection closed.
-                drain(&mut body).await;
-                Err(error)
-            }
+            Err(error) => Err(error),
             Ok(()) if Forms::is_form(&parts) => self.shared.forms.take(parts, body).await,
             Ok(()) => {
                 let body = without_length(&mut parts, body);
@@ -86,6 +80,9 @@ impl Front {
             Ok(response) => response,
             Err(error) => refusal(error)?,
         };
+        if response.status().as_u16() >= 400 {
+            rest.drain().await;
+        }
         finish(&mut response, &id, &path, &method);
         response.headers_mut().extend(cors::allowed(&self.shared.cors, &method, origin.as_ref()));
         Ok(response)
@@ -99,17 +96,6 @@ impl Service<Request<Incoming>> for Front {
 
     fn call(&self, request: Request<Incoming>) -> Self::Future {
         Box::pin(self.clone().answer(request))
-    }
-}
-
-/// Reads the bytes that a refused client still sends, up to a limit.
-async fn drain(body: &mut Body) {
-    let mut left = MAX_DRAINED_BYTES;
-    while let Some(Ok(chunk)) = body.next().await {
-        left = left.saturating_sub(chunk.len());
-        if left == 0 {
-            break;
-        }
     }
 }
 

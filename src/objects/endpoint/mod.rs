@@ -22,6 +22,7 @@ mod multipart;
 mod objects;
 mod policy;
 mod receive;
+mod rest;
 mod service;
 
 use std::time::Duration;

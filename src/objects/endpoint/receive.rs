@@ -123,7 +123,9 @@ impl Upload {
         let mut sha256 = self.sha256.as_ref().map(|_| Sha256::new());
         while let Some(chunk) = self.body.next().await {
             let chunk = chunk.map_err(broken)?;
-            hashers.iter_mut().for_each(|hasher| hasher.update(&chunk));
+            for hasher in &mut hashers {
+                hasher.update(&chunk);
+            }
             if let Some(sha256) = &mut sha256 {
                 sha256.update(&chunk);
             }

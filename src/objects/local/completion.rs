@@ -213,12 +213,11 @@ fn check_part(upload: &Upload, named: &Named, part: &Part) -> Result<(), ObjectE
         return Err(ObjectError::NoChecksum { object: upload.object.clone(), algorithm: summed.algorithm.name() });
     }
     for (algorithm, value) in &named.checksums {
-        let same = match part.checksum.as_ref().filter(|sum| sum.algorithm == *algorithm) {
-            Some(sum) => sum.value == *value,
-            None => {
-                let computed = staged::checksum(&part.path, *algorithm);
-                computed.map_err(|e| ObjectError::io("read a part of", &upload.object, e))?.value == *value
-            }
+        let same = if let Some(sum) = part.checksum.as_ref().filter(|sum| sum.algorithm == *algorithm) {
+            sum.value == *value
+        } else {
+            let computed = staged::checksum(&part.path, *algorithm);
+            computed.map_err(|e| ObjectError::io("read a part of", &upload.object, e))?.value == *value
         };
         if !same {
             return Err(ObjectError::InvalidPart { number: named.number });

@@ -95,10 +95,8 @@ impl Folders {
         let sequencer = format!("{:016X}", self.tick());
         let attributes = Attributes::new(object, &metadata, etag, placement, sequencer.clone());
         let above = self.make_way(bucket, parents, &object.bucket).map_err(|e| conflict_or(object, e))?;
-        let (folder, name) = match above.has_folder(name) {
-            true => (above.enter(name).map_err(failed)?, keys::OBJECT),
-            false => (above, *name),
-        };
+        let (folder, name) =
+            if above.has_folder(name) { (above.enter(name).map_err(failed)?, keys::OBJECT) } else { (above, *name) };
         let notes = self.internal("tmp").join(&sequencer);
         let written = attributes.write(&notes).map_err(failed)?;
         folder.place(staged.path(), name).map_err(failed)?;
