@@ -99,6 +99,7 @@ fn package(subtitles: Vec<SubtitleFile>) -> Package {
         subtitles,
         subtitle_folder: "subtitles".into(),
         encryption: None,
+        if_incomplete: reelmill::model::work::IfIncomplete::Warn,
     }
 }
 
