@@ -166,7 +166,13 @@ impl WorkflowFolder {
         };
         let forgotten = memory.as_ref().is_some_and(Memory::is_forgotten);
         let known = if forgotten { Files::default() } else { before.clone() };
-        let files = watcher.judge(&known, Files::read(&self.folder), look)?;
+        let mut found = Files::read(&self.folder);
+        if let Ok(found) = &mut found {
+            // A template stays with the file that has its name.
+            let place = |file: &SourceFile| before.templates.iter().position(|old| old.name == file.name);
+            found.templates.sort_by_key(|file| place(file).unwrap_or(usize::MAX));
+        }
+        let files = watcher.judge(&known, found, look)?;
         self.tell_away(was_away.as_deref(), watcher.away.as_deref(), memory.as_ref());
         let away = watcher.away.clone();
         if files == before {
@@ -514,6 +520,35 @@ mod tests {
         write("vod.yaml", "name: vod\n");
         catalog.look().unwrap();
         assert_eq!(active_file(&catalog), "vod.yaml", "a mistake does not give the name away");
+    }
+
+    #[test]
+    fn field_fault_airflow_29321_a_second_file_of_a_template_takes_nothing_over() {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::create_dir(folder.path().join("templates")).unwrap();
+        let write = |name: &str, from: &str| {
+            let text = format!("name: mine\nextends: {from}\n");
+            std::fs::write(folder.path().join("templates").join(name), text).unwrap();
+        };
+        let mine = |catalog: &WorkflowFolder| catalog.templates().get("mine").unwrap().parameters.clone();
+        let with_a_copy = |catalog: &WorkflowFolder| {
+            assert_eq!(catalog.problems().len(), 1, "{:?}", catalog.problems());
+            assert_eq!(catalog.problems()[0].diagnostic.code, "TPL0005");
+            mine(catalog)
+        };
+        write("mine.yaml", "h264-360p");
+        let catalog = WorkflowFolder::open(folder.path(), None).unwrap();
+        let first = mine(&catalog);
+        write("backup-mine.yaml", "h264-720p");
+        write(".mine.yaml", "h264-1080p");
+        catalog.look().unwrap();
+        let fresh = WorkflowFolder::open(folder.path(), None).unwrap();
+        assert!(with_a_copy(&catalog) == first && with_a_copy(&fresh) == first);
+        write("aa.yaml", "h264-720p");
+        std::fs::remove_file(folder.path().join("templates/backup-mine.yaml")).unwrap();
+        std::fs::rename(folder.path().join("templates/mine.yaml"), folder.path().join("templates/zz.yaml")).unwrap();
+        catalog.look().unwrap();
+        assert!(with_a_copy(&catalog) != first, "what remains has the name");
     }
 
     #[test]

@@ -41,6 +41,13 @@ impl SourceFile {
         Self { name, text: Ok(text) }
     }
 
+    /// Returns whether the file is called like what it defines.
+    fn is_called_like_its_name(&self) -> bool {
+        let name = self.text().lines().find_map(|line| line.strip_prefix("name:"));
+        let name = name.map(|name| name.split(" #").next().unwrap_or_default().trim().trim_matches(['"', '\'']));
+        name.is_some() && Path::new(&self.name).file_stem().and_then(|stem| stem.to_str()) == name
+    }
+
     /// Why it cannot be reached; nothing where its bytes were read, whatever they are.
     #[must_use]
     pub(super) fn out_of_reach(&self) -> Option<&str> {
@@ -91,7 +98,8 @@ pub fn yaml_files(folder: &Path) -> io::Result<Vec<PathBuf>> {
     Ok(files)
 }
 
-/// Custom templates beside the workflows of `folder`: in its own `templates`, or in that of its parent.
+/// Custom templates beside the workflows of `folder`: in its own `templates`, or in that of its parent. Files that are
+/// called like their templates come first.
 pub fn template_files(folder: &Path) -> io::Result<Vec<SourceFile>> {
     let own = folder.join("templates");
     let beside = folder.parent().map(|parent| parent.join("templates"));
@@ -99,7 +107,12 @@ pub fn template_files(folder: &Path) -> io::Result<Vec<SourceFile>> {
     match folder.map(|folder| yaml_files(&folder)) {
         None => Ok(Vec::new()),
         Some(Err(error)) if error.kind() == io::ErrorKind::NotFound => Ok(Vec::new()),
-        Some(files) => Ok(files?.iter().map(|path| SourceFile::read(path)).collect()),
+        Some(files) => {
+            let mut files: Vec<_> = files?.iter().map(|path| SourceFile::read(path)).collect();
+            // Of two templates of one name the first has it.
+            files.sort_by_key(|file| !file.is_called_like_its_name());
+            Ok(files)
+        }
     }
 }
 

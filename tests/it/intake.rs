@@ -17,7 +17,7 @@ use reelmill::model::{
     Clock, ExecutionState, InputObject, ObjectEvent, ObjectLocation, RandomIds, SystemClock, Timestamp,
 };
 use reelmill::notify::{self, Patience, Senders, SnsSender, SqsSender, WebhookOptions, WebhookSender};
-use reelmill::objects::aws::sdk_config;
+use reelmill::objects::aws::{AwsOptions, sdk_config};
 use reelmill::objects::s3::S3Buckets;
 use reelmill::objects::{Head, Incoming, Listing, ObjectError, Objects, Published, Revision, SharedObjects};
 use reelmill::store::sqlite::SqliteStore;
@@ -534,5 +534,32 @@ async fn field_fault_conductor_3541_a_full_queue_holds_up_its_own_messages_only(
     }
     cloud.drained().await;
     assert_eq!((started("slow").await, cloud.messages(&dead).await), (6, 0));
+    drop(running);
+}
+
+#[tokio::test]
+async fn field_fault_argo_7349_messages_that_need_the_storage_wait_for_it_and_others_go_on() {
+    let Some(moto) = Moto::get() else { return };
+    let cloud = Cloud::new(moto, "intake-outage").await.impatient();
+    let gate = moto.gate();
+    gate.set_open(false);
+    let options = AwsOptions { endpoint: Some(gate.url.clone()), ..moto.options() };
+    let objects: SharedObjects = Arc::new(S3Buckets::new(&options, true).await);
+    // A parameter makes intake ask the storage.
+    let asks = probing("asks", cloud.bucket, "params: { title: { type: string, default: none } }");
+    let other = workflow(&format!(
+        "name: other\ntrigger: {{ bucket: {}, key: 'other/*.mp4' }}\noutput: {{ bucket: media }}\n\
+         activities: {{ probe: {{ analysis: {{}} }} }}\n",
+        cloud.bucket
+    ));
+    let store = store();
+    cloud.s3.put_object().bucket(cloud.bucket).key("in/a.mp4").body(b"x".to_vec().into()).send().await.unwrap();
+    let running = cloud.consume(intake(&store, objects, vec![asks, other])).await;
+    cloud.send(&message(cloud.bucket, &["other/a.mp4".to_owned()])).await;
+    until("the other", async || executions(&store).await.len() == 1).await;
+    assert_eq!(executions(&store).await[0].workflow, "other");
+    gate.set_open(true);
+    cloud.drained().await;
+    assert_eq!(executions(&store).await.len(), 2);
     drop(running);
 }
