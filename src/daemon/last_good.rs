@@ -153,11 +153,6 @@ impl Memory {
         Self { file, folder, saved: false }
     }
 
-    /// The file.
-    pub(super) fn file(&self) -> &Path {
-        &self.file
-    }
-
     /// Files that were kept of this folder; nothing where there is nothing, or nothing that can be read.
     pub(super) fn load(&mut self) -> Option<Files> {
         let bytes = std::fs::read(&self.file).ok()?;

@@ -48,6 +48,8 @@ use crate::workflow::Evaluator;
 const KEPT_WORKFLOWS: &str = "workflows.json";
 /// How often the folder of workflows is looked at.
 const LOOK: Duration = Duration::from_secs(1);
+/// How long a look at it may take before the folder counts as away.
+const HUNG: Duration = Duration::from_secs(10);
 /// How long stopped jobs and open requests then have to end.
 const LAST_WORDS: Duration = Duration::from_secs(15);
 /// What of it is kept for open requests, however long jobs take to stop.
@@ -411,9 +413,13 @@ impl Parts {
 async fn follow(catalog: Arc<WorkflowFolder>, local: Option<LocalBuckets>, stop: CancellationToken) {
     let mut seen = catalog.active();
     while pause(LOOK, &stop).await {
-        if let Err(error) = catalog.look() {
-            tracing::warn!(%error, "cannot read the folder of workflows");
-            continue;
+        match stop.run_until_cancelled(look(&catalog)).await {
+            None => return,
+            Some(Err(error)) => {
+                tracing::warn!(%error, "cannot read the folder of workflows");
+                continue;
+            }
+            Some(Ok(_)) => {}
         }
         let active = catalog.active();
         if Arc::ptr_eq(&seen, &active) {
@@ -427,6 +433,20 @@ async fn follow(catalog: Arc<WorkflowFolder>, local: Option<LocalBuckets>, stop:
         }
         catalog.tell();
     }
+}
+
+/// Looks at the folder of workflows where nobody waits for it: a mount may hang.
+async fn look(catalog: &Arc<WorkflowFolder>) -> std::io::Result<bool> {
+    let looking = Arc::clone(catalog);
+    let mut look = tokio::task::spawn_blocking(move || looking.look());
+    let looked = match tokio::time::timeout(HUNG, &mut look).await {
+        Ok(looked) => looked,
+        Err(_) => {
+            catalog.hangs(HUNG);
+            look.await
+        }
+    };
+    looked.unwrap_or_else(|error| Err(std::io::Error::other(error)))
 }
 
 impl S3Endpoint {

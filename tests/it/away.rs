@@ -1,6 +1,8 @@
 //! What a daemon does while something that it needs is away.
 
+use std::io::Write;
 use std::path::Path;
+use std::process::Command;
 
 use reqwest::StatusCode;
 use serde_json::Value;
@@ -104,5 +106,26 @@ fn field_fault_argo_7349_storage_that_is_away_for_a_while_ends_nothing() {
     assert!(shown.contains("waits for infrastructure since"), "{shown}");
     std::fs::rename(&aside, &buckets).unwrap();
     assert_eq!(daemon.ended(2)[0]["state"], "succeeded");
+    assert_eq!(daemon.end(), Some(0));
+}
+
+#[tokio::test]
+async fn field_fault_airflow_42111_a_folder_that_hangs_is_told_and_holds_up_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let workflows = folder.path().join("workflows");
+    std::fs::create_dir(&workflows).unwrap();
+    std::fs::write(workflows.join("vod.yaml"), workflow("vod")).unwrap();
+    let daemon = Daemon::start(&folder.path().join("data"), &workflows);
+    // Who opens it waits for somebody who writes, as one waits for the server of a mount.
+    let hangs = workflows.join("hangs.yaml");
+    run_ok(Command::new("mkfifo").arg(&hangs));
+    let body = ready(&daemon, StatusCode::SERVICE_UNAVAILABLE).await;
+    assert!(body.contains("CFG0005") && body.contains("has not answered"), "{body}");
+    upload_starts(&daemon, "vod/1.mp4", 1);
+    let mut writer = std::fs::OpenOptions::new().write(true).open(&hangs).unwrap();
+    std::fs::remove_file(&hangs).unwrap();
+    writer.write_all(workflow("vod").as_bytes()).unwrap();
+    drop(writer);
+    ready(&daemon, StatusCode::OK).await;
     assert_eq!(daemon.end(), Some(0));
 }
