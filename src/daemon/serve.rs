@@ -439,12 +439,11 @@ async fn follow(catalog: Arc<WorkflowFolder>, local: Option<LocalBuckets>, stop:
 async fn look(catalog: &Arc<WorkflowFolder>) -> std::io::Result<bool> {
     let looking = Arc::clone(catalog);
     let mut look = tokio::task::spawn_blocking(move || looking.look());
-    let looked = match tokio::time::timeout(HUNG, &mut look).await {
-        Ok(looked) => looked,
-        Err(_) => {
-            catalog.hangs(HUNG);
-            look.await
-        }
+    let looked = if let Ok(looked) = tokio::time::timeout(HUNG, &mut look).await {
+        looked
+    } else {
+        catalog.hangs(HUNG);
+        look.await
     };
     looked.unwrap_or_else(|error| Err(std::io::Error::other(error)))
 }
