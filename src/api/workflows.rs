@@ -74,6 +74,12 @@ pub struct Validation {
     pub problems: Vec<Finding>,
 }
 
+/// Whether the disk or a quota is full, which passes.
+fn is_full(error: &std::io::Error) -> bool {
+    use std::io::ErrorKind::{FileTooLarge, QuotaExceeded, StorageFull};
+    matches!(error.kind(), StorageFull | QuotaExceeded | FileTooLarge)
+}
+
 impl From<ChangeError> for Problem {
     fn from(error: ChangeError) -> Self {
         let status = match &error {
@@ -85,6 +91,7 @@ impl From<ChangeError> for Problem {
             ChangeError::Changed => StatusCode::PRECONDITION_FAILED,
             ChangeError::Refused(..) => StatusCode::CONFLICT,
             ChangeError::Away(_) => StatusCode::SERVICE_UNAVAILABLE,
+            ChangeError::Write { source, .. } if is_full(source) => StatusCode::SERVICE_UNAVAILABLE,
             ChangeError::Write { .. } => StatusCode::INTERNAL_SERVER_ERROR,
         };
         Self::of(&error, status)
@@ -272,5 +279,17 @@ mod tests {
         let known = tags(&headers(&header::IF_NONE_MATCH, &["W/\"a\"", "\"b\""]), &header::IF_NONE_MATCH).unwrap();
         assert!(known.iter().any(|tag| tag.names("a")), "to have something like it is to have it");
         assert!(known.iter().any(|tag| tag.names("b")) && !known.iter().any(|tag| tag.names("c")));
+    }
+
+    #[test]
+    fn field_fault_a_full_disk_is_answered_503_by_the_api() {
+        let written = |errno| {
+            let source = std::io::Error::from_raw_os_error(errno);
+            Problem::from(ChangeError::Write { path: "vod.yaml".to_owned(), source }).status
+        };
+        assert_eq!([28, 122, 27].map(written), [503; 3], "ENOSPC, EDQUOT, EFBIG");
+        assert_eq!(written(13), 500, "what does not pass is no reason to try again");
+        let (operation, source) = ("start an execution", "database or disk is full".into());
+        assert_eq!(Problem::from(crate::store::StoreError::Database { operation, source }).status, 503);
     }
 }

@@ -270,7 +270,7 @@ fn note_definition(view: &ExecutionView, output: Output) {
     output.note("a retry runs the definition that the execution began with");
     if definition.changed {
         let ExecutionView { id, workflow, .. } = view;
-        output.note(&format!(
+        output.note(format_args!(
             "workflow {workflow} has changed since: `reelmill executions retry {id} --latest` runs it as it is now"
         ));
     }

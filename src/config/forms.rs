@@ -76,7 +76,6 @@ pub(super) mod one_or_many {
         deserializer.deserialize_any(Texts)
     }
 
-    #[expect(clippy::ptr_arg, reason = "serde's signature")]
     pub(in crate::config) fn serialize<S: Serializer>(texts: &Vec<String>, serializer: S) -> Result<S::Ok, S::Error> {
         match texts.as_slice() {
             [] => serializer.serialize_none(),

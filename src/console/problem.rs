@@ -19,7 +19,8 @@ pub(super) fn of_object(error: &ObjectError) -> Problem {
         ObjectError::Conflict { .. } | ObjectError::Changed { .. } | ObjectError::Precondition { .. } => {
             StatusCode::CONFLICT
         }
-        ObjectError::Full { .. } => StatusCode::INSUFFICIENT_STORAGE,
+        // It passes: somebody makes room.
+        ObjectError::Full { .. } => StatusCode::SERVICE_UNAVAILABLE,
         // What is in the way of its event is the reason, and passes.
         ObjectError::Event { source, .. } | ObjectError::Refused { source, .. } => {
             let text = error.to_string();
@@ -59,4 +60,17 @@ fn page(problem: &Problem, visitor: Option<Visitor>) -> Markup {
             p { a.button href=(way) { (text) } }
         }
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn field_fault_an_upload_onto_a_full_disk_is_answered_503() {
+        for errno in [28, 122, 27] {
+            let full = ObjectError::io("write", "s3://uploads/a.mp4", std::io::Error::from_raw_os_error(errno));
+            assert_eq!(of_object(&full).status, 503, "{errno}");
+        }
+    }
 }

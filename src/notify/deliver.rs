@@ -14,7 +14,7 @@ use crate::telemetry::metrics::{self, Delivery};
 use crate::telemetry::traces;
 
 /// Wait before a store that is away is told again.
-const AGAIN: Duration = Duration::from_secs(1);
+pub(super) const AGAIN: Duration = Duration::from_secs(1);
 
 /// How a delivery ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -23,20 +23,9 @@ pub(super) enum Delivered {
     Taken,
     /// It did not, and may have said how long it wants to be left alone.
     NotTaken(Option<Duration>),
-    /// The store could not be read or written: nothing is known of the receiver.
+    /// The store could not be read or written: nothing is known of the receiver. Without a rest the same would be sent
+    /// again and again while the store is away.
     Unknown,
-}
-
-impl Delivered {
-    /// Whether the receiver did not take it, and how long that asks to be left alone.
-    pub(super) const fn failed(self) -> Option<Option<Duration>> {
-        match self {
-            Self::NotTaken(alone) => Some(alone),
-            // Else the same would be sent again and again while the store is away.
-            Self::Unknown => Some(Some(AGAIN)),
-            Self::Taken => None,
-        }
-    }
 }
 
 /// Delivers a notification and keeps what became of it.

@@ -4,8 +4,9 @@
 //! until it takes something again, and none while it asks to be left alone.
 
 use std::collections::HashMap;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
+use super::deliver::{AGAIN, Delivered};
 use crate::model::plan::NotifyChannel;
 use crate::store::DueFilter;
 
@@ -48,12 +49,16 @@ impl Places {
         self.under_way.insert(id, channel);
     }
 
-    /// It is no longer; `failed` says that its receiver did not take it, and how long that asks to be left alone.
-    pub(super) fn end(&mut self, id: i64, failed: Option<Option<Duration>>, now: Instant) {
+    /// It is no longer: this became of it.
+    pub(super) fn end(&mut self, id: i64, delivered: Delivered, now: Instant) {
         let Some(channel) = self.under_way.remove(&id) else { return };
-        let Some(alone) = failed else {
-            self.failed.remove(&channel);
-            return;
+        let alone = match delivered {
+            Delivered::Taken => {
+                self.failed.remove(&channel);
+                return;
+            }
+            Delivered::NotTaken(alone) => alone,
+            Delivered::Unknown => Some(AGAIN),
         };
         if self.failed.len() >= REMEMBERED {
             self.failed.retain(|_, until| until.is_some_and(|until| until > now));
@@ -66,6 +71,8 @@ impl Places {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
 
     fn channel(name: &str) -> NotifyChannel {
@@ -84,10 +91,10 @@ mod tests {
             places.begin(id, channel("a"));
         }
         assert_eq!((taken(&places, "a", now), places.filter(now).limit), (3, PLACES - 3));
-        places.end(0, Some(None), now);
+        places.end(0, Delivered::NotTaken(None), now);
         assert_eq!(taken(&places, "a", now), PER_RECEIVER + 1, "two are under way, and one place is too few for them");
-        places.end(1, None, now);
-        places.end(2, None, now);
+        places.end(1, Delivered::Taken, now);
+        places.end(2, Delivered::Taken, now);
         assert_eq!((taken(&places, "a", now), places.filter(now).limit), (0, PLACES));
     }
 
@@ -97,8 +104,8 @@ mod tests {
         let minute = Duration::from_secs(60);
         places.begin(1, channel("a"));
         places.begin(2, channel("a"));
-        places.end(1, Some(Some(minute)), now);
-        places.end(2, Some(None), now);
+        places.end(1, Delivered::NotTaken(Some(minute)), now);
+        places.end(2, Delivered::NotTaken(None), now);
         assert_eq!(taken(&places, "a", now), PER_RECEIVER, "the longest wish counts");
         assert_eq!(taken(&places, "a", now + minute), PER_RECEIVER - 1);
         assert_eq!(taken(&places, "b", now), 0);

@@ -59,7 +59,7 @@ pub async fn run(
         };
         // As many as have ended by now: the store is asked once for all of them.
         for (id, delivered) in ended.into_iter().chain(std::iter::from_fn(|| deliveries.try_join_next())).flatten() {
-            places.end(id, delivered.failed(), Instant::now());
+            places.end(id, delivered, Instant::now());
         }
     }
     while deliveries.join_next().await.is_some() {}

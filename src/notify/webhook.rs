@@ -110,12 +110,11 @@ impl WebhookSender {
 /// How long `Retry-After` asks to wait: seconds, or until a date. At most [`LONGEST_WISH`].
 fn retry_after(headers: &HeaderMap, now: Timestamp) -> Option<Duration> {
     let text = headers.get(RETRY_AFTER)?.to_str().ok()?.trim();
-    let wait = match text.parse() {
-        Ok(seconds) => Duration::from_secs(seconds),
-        Err(_) => {
-            let date = jiff::fmt::rfc2822::parse(text).ok()?.timestamp();
-            Timestamp(date.as_microsecond()).since(now)
-        }
+    let wait = if let Ok(seconds) = text.parse() {
+        Duration::from_secs(seconds)
+    } else {
+        let date = jiff::fmt::rfc2822::parse(text).ok()?.timestamp();
+        Timestamp(date.as_microsecond()).since(now)
     };
     Some(wait.min(LONGEST_WISH)).filter(|wait| !wait.is_zero())
 }
