@@ -178,6 +178,14 @@ mod tests {
     }
 
     #[test]
+    fn newcomer_the_first_workflow_of_an_empty_folder_has_the_presets() {
+        let folder = tempfile::tempdir().unwrap();
+        let catalog = WorkflowFolder::open(folder.path(), None).unwrap();
+        assert!(catalog.put(workflow::STARTER, &workflow::starter("uploads", "media"), &Condition::default()).unwrap());
+        assert_eq!(catalog.active()[0].name, workflow::STARTER);
+    }
+
+    #[test]
     fn a_link_stays_one_and_what_it_points_to_is_changed() {
         use std::os::unix::fs::symlink;
         let folder = tempfile::tempdir().unwrap();
