@@ -16,7 +16,7 @@ use super::output::Output;
 use super::{CliError, Exit, FileArgs, WorkerArgs, local, probe, validate};
 use crate::engine::ActivityState;
 use crate::model::media::MediaInfo;
-use crate::model::plan::{ActivityKind, Plan};
+use crate::model::plan::{ActivityInput, ActivityKind, Plan};
 use crate::model::work::{self, FileRole, Work};
 use crate::model::{
     Clock, ExecutionId, Failure, Ids, InputObject, JobId, ObjectLocation, OutputObject, RandomIds, SystemClock,
@@ -24,6 +24,7 @@ use crate::model::{
 use crate::objects::OCTET_STREAM;
 use crate::store::sqlite::SqliteStore;
 use crate::store::{Claim, Claimant, NewExecution, Store};
+use crate::template;
 use crate::workflow::{self, Evaluator, ResolveContext, Resolved, Workflow, resolve};
 
 /// Bucket of the input file where the workflow names none.
@@ -54,6 +55,9 @@ struct Step {
     /// Why it would not run, or why that cannot be told before the execution runs.
     #[serde(skip_serializing_if = "Option::is_none")]
     remark: Option<String>,
+    /// What the user should know of it.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    warnings: Vec<String>,
     /// What it would make, as `s3://bucket/key`; segments and the like are left out.
     makes: Vec<String>,
     /// What the worker would be given.
@@ -83,6 +87,11 @@ pub(super) async fn plan(args: PlanArgs, output: Output) -> Result<Exit, CliErro
         [step.activity.clone(), step.kind.as_str().to_owned(), makes]
     };
     output.table(["ACTIVITY", "TYPE", "MAKES"], &steps.iter().map(row).collect::<Vec<_>>());
+    for step in &steps {
+        for warning in &step.warnings {
+            output.line(&format!("warning: {}: {warning}", step.activity));
+        }
+    }
     Ok(Exit::Done)
 }
 
@@ -129,7 +138,21 @@ async fn play(
     Ok(order
         .iter()
         .map(|node| step(plan, node.index(), resolved.remove(&node.index()), states.get(node.index())))
+        .map(|step| step.warned(plan, info))
         .collect())
+}
+
+impl Step {
+    /// Adds what is known beforehand of what it makes of a file that holds `info`.
+    fn warned(mut self, plan: &Plan, info: &MediaInfo) -> Self {
+        let reads_it = plan.graph.node_weights().any(|a| a.name == self.activity && a.input == ActivityInput::Object);
+        let Some(Work::Pipeline(pipeline)) = self.work.as_ref().filter(|_| reads_it) else { return self };
+        for asked in pipeline.outputs.iter().filter_map(|output| template::missed_box(output, info)) {
+            let (width, height) = info.video.first().map_or((0, 0), |video| (video.width, video.height));
+            self.warnings.push(format!("{asked} is not reached: the source is {width}×{height} (`upscale: true`)"));
+        }
+        self
+    }
 }
 
 fn context(claim: &Claim) -> ResolveContext<'_> {
@@ -155,7 +178,7 @@ fn step(plan: &Plan, index: usize, resolved: Option<Result<Resolved, Failure>>, 
         }
         (None, _) => (Some("not reached".to_owned()), Vec::new(), None),
     };
-    Step { activity: activity.name.clone(), kind: activity.kind, remark, makes, work }
+    Step { activity: activity.name.clone(), kind: activity.kind, remark, warnings: Vec::new(), makes, work }
 }
 
 /// What work would make, as far as its names are known before.

@@ -283,6 +283,10 @@ pub mod warning {
     pub const INCOMPLETE: &str = "MEDIA0115";
     /// The duration of the source is an estimate.
     pub const DURATION_ESTIMATED: &str = "MEDIA0116";
+    /// The source changes its pictures or its sound under way.
+    pub const SOURCE_CHANGES: &str = "MEDIA0117";
+    /// A box that was asked for is not reached, because a source is not enlarged.
+    pub const BOX_NOT_REACHED: &str = "MEDIA0118";
     /// A moment that was asked for lies after the end of the source.
     pub const BEYOND_END: &str = "MEDIA0119";
     /// No stream is in the language that was asked for.

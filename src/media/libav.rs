@@ -71,6 +71,20 @@ pub fn is_duration_stated(demuxer: &Demuxer) -> bool {
     method == ffi::AVDurationEstimationMethod::AVFMT_DURATION_FROM_STREAM
 }
 
+/// Number of video and audio streams that are declared and of which nothing is known: no size, no channels.
+#[must_use]
+pub fn unknown_streams(demuxer: &Demuxer) -> usize {
+    let unknown = demuxer.streams().filter(|stream| {
+        let parameters = parameters(stream);
+        match parameters.codec_type {
+            ffi::AVMediaType::AVMEDIA_TYPE_VIDEO => parameters.width <= 0 || parameters.height <= 0,
+            ffi::AVMediaType::AVMEDIA_TYPE_AUDIO => channels(parameters).0 == 0 || parameters.sample_rate <= 0,
+            _ => false,
+        }
+    });
+    unknown.count()
+}
+
 /// Start of the container's clock in microseconds, where it is known.
 #[must_use]
 pub fn start_time_us(demuxer: &Demuxer) -> Option<i64> {

@@ -21,6 +21,7 @@ mod pipeline;
 mod probe;
 mod raw;
 mod scratch;
+mod shape;
 mod source;
 mod talk;
 #[cfg(test)]

@@ -65,19 +65,43 @@ pub struct Source {
     clocks: Arc<OnceLock<Clocks>>,
     /// Demuxers that may open it.
     demuxers: &'static str,
+    /// Whether it must be looked at for longer to learn of all its streams, once that is known.
+    late: Arc<OnceLock<bool>>,
 }
+
+/// How far into a file to look for its streams.
+#[derive(Clone, Copy)]
+struct Depth {
+    bytes: &'static str,
+    us: &'static str,
+}
+
+const USUAL: Depth = Depth { bytes: PROBE_BYTES, us: ANALYZE_US };
+
+/// Where a stream that is declared begins late.
+const LATE: Depth = Depth { bytes: "134217728", us: "1800000000" };
 
 impl Source {
     /// Takes over the descriptor that came with `input`.
     #[must_use]
     pub fn new(fd: OwnedFd, input: &protocol::Input) -> Self {
-        Self { bytes: Arc::new(Bytes::new(fd, input)), clocks: Arc::default(), demuxers: DEMUXERS }
+        Self {
+            bytes: Arc::new(Bytes::new(fd, input)),
+            clocks: Arc::default(),
+            demuxers: DEMUXERS,
+            late: Arc::default(),
+        }
     }
 
     /// Subtitles in UTF-8.
     #[must_use]
     pub fn text(bytes: Arc<[u8]>) -> Self {
-        Self { bytes: Arc::new(Bytes::in_memory(bytes)), clocks: Arc::default(), demuxers: TEXT_DEMUXERS }
+        Self {
+            bytes: Arc::new(Bytes::in_memory(bytes)),
+            clocks: Arc::default(),
+            demuxers: TEXT_DEMUXERS,
+            late: Arc::default(),
+        }
     }
 
     /// All of its bytes, where they are not more than `max`.
@@ -112,9 +136,21 @@ impl Source {
         if self.bytes.size() == 0 {
             return Err(MediaError::Empty);
         }
-        let io = StreamIo::from_read_seek_with_capacity(Reader::new(Arc::clone(&self.bytes)), BUFFER_BYTES)
-            .map_err(|source| MediaError::Libav { doing: "make an I/O context", source })?;
-        let demuxer = demux(io, demuxers).map_err(|e| self.blame(e))?;
+        let demux = |depth| {
+            let io = StreamIo::from_read_seek_with_capacity(Reader::new(Arc::clone(&self.bytes)), BUFFER_BYTES)
+                .map_err(|source| MediaError::Libav { doing: "make an I/O context", source })?;
+            demux(io, demuxers, depth).map_err(|e| self.blame(e))
+        };
+        let mut demuxer = demux(if self.late.get() == Some(&true) { LATE } else { USUAL })?;
+        // A stream may be declared whose packets begin late: nothing is known of it until they do.
+        let unknown = libav::unknown_streams(&demuxer);
+        if unknown > 0 && self.late.get().is_none() {
+            let longer = demux(LATE)?;
+            let late = libav::unknown_streams(&longer) < unknown;
+            if *self.late.get_or_init(|| late) {
+                demuxer = longer;
+            }
+        }
         if demuxer.nb_streams() == 0 {
             return Err(self.blame(Error::InvalidData));
         }
@@ -301,7 +337,7 @@ fn unref(packet: &mut Packet) {
     unsafe { ffi::av_packet_unref(packet.as_mut_ptr()) };
 }
 
-fn demux(mut io: StreamIo, demuxers: &str) -> Result<Demuxer, Error> {
+fn demux(mut io: StreamIo, demuxers: &str, depth: Depth) -> Result<Demuxer, Error> {
     let opening = Arc::new(AtomicBool::new(true));
     let deadline = Instant::now() + OPEN_LIMIT;
     let watched = Arc::clone(&opening);
@@ -310,8 +346,8 @@ fn demux(mut io: StreamIo, demuxers: &str) -> Result<Demuxer, Error> {
     let mut options = Dictionary::new();
     options.set("format_whitelist", demuxers);
     options.set("protocol_whitelist", "none");
-    options.set("probesize", PROBE_BYTES);
-    options.set("analyzeduration", ANALYZE_US);
+    options.set("probesize", depth.bytes);
+    options.set("analyzeduration", depth.us);
     options.set("max_streams", MAX_STREAMS);
 
     // SAFETY: the context is ours until it is wrapped; on failure avformat_open_input frees it and nulls the pointer,

@@ -39,7 +39,7 @@ pub use names::{Files, base_of_activity, base_of_source, files};
 pub use package::KeySource;
 pub use registry::{BROKEN, Facts, Missing, Template, Templates};
 pub use shapes::activity as activity_shape;
-pub use source::fit;
+pub use source::{fit, missed_box};
 
 /// Parameters of an activity as they take effect: its templates laid under what it says itself. What is wrong with either
 /// goes to `sink`; the answer is the best that can be made of them.

@@ -65,6 +65,19 @@ pub(super) fn is_smaller(video: &VideoEncode, width: u32, height: u32) -> bool {
     }
 }
 
+/// The box that an output asks for, in words, where `source` is smaller than it and is not enlarged.
+#[must_use]
+pub fn missed_box(output: &Output, source: &MediaInfo) -> Option<String> {
+    let Output::Media(output) = output else { return None };
+    let (Some(Video::Encode(video)), Some(stream)) = (&output.video, source.video.first()) else { return None };
+    if video.upscale || video.treatment.pad.is_some() || !output.parts.is_empty() {
+        return None;
+    }
+    let sideways = video.treatment.rotate.is_sideways();
+    let (width, height) = if sideways { (stream.height, stream.width) } else { (stream.width, stream.height) };
+    video.size.missed(video.fit, (width, height))
+}
+
 /// Holds a way to spend bits to what the source has. A constant quality asks for no bit rate; its cap is what stands for one.
 fn lower_video(rate: &mut RateControl, source_bps: Option<u64>, choice: IfLower) -> Result<(), Failure> {
     let (wanted_bps, maxrate_bps, bufsize_bits) = match rate {

@@ -160,3 +160,20 @@ fn a_plan_says_what_would_run_and_makes_nothing() {
     let text = run_ok(reelmill().args(["plan"]).arg(&file).arg(&clip));
     assert!(text.starts_with("ACTIVITY") && text.contains("s3://media/tiny_aac_180p/poster.jpg"), "{text}");
 }
+
+#[test]
+fn newcomer_a_plan_says_which_box_is_not_reached() {
+    let (folder, file) = workflow(
+        "name: social\noutput: { bucket: media, prefix: '${object.stem}/' }\nactivities:\n  \
+         story: { transcode: { video: { width: 1080, height: 1920, fit: crop }, name: story.mp4 } }\n  \
+         rung: { transcode: { template: h264-1080p, name: rung.mp4 } }\n",
+    );
+    let clip = fixture("normal/tiny_aac_180p.mp4");
+    let mut command = reelmill();
+    let planned = last_json(&run_ok(command.args(["plan", "--json"]).arg(&file).arg(&clip).current_dir(folder.path())));
+    let warnings = |place: usize| planned["activities"][place]["warnings"].to_string();
+    assert!(warnings(0).contains("1080×1920 is not reached: the source is 320×180"), "{planned:#}");
+    assert_eq!(warnings(1), "null", "{planned:#}");
+    let text = run_ok(reelmill().args(["plan"]).arg(&file).arg(&clip));
+    assert!(text.contains("warning: story: 1080×1920 is not reached"), "{text}");
+}

@@ -9,6 +9,7 @@ use ffmpeg_next::{Dictionary, Error, Frame, Packet, Rational, Rescale, media};
 use super::colors;
 use super::flow::{Inlet, Outlets, Stop};
 use super::streams::Track;
+use super::watch::Watch;
 use crate::error::{MediaError, warning};
 use crate::raw;
 use crate::source::MAX_PIXELS;
@@ -33,6 +34,7 @@ pub struct Decoder {
     packets: u64,
     frames: u64,
     damaged: u64,
+    watch: Watch,
 }
 
 /// Time and duration of a frame.
@@ -70,6 +72,7 @@ impl Decoder {
             packets: 0,
             frames: 0,
             damaged: 0,
+            watch: Watch::default(),
         })
     }
 
@@ -83,8 +86,16 @@ impl Decoder {
             self.feed(None, |frame| frames.send(|| share(frame)))?;
             self.judge(talk)?;
         }
+        if let Some(change) = self.change() {
+            talk.warn(warning::SOURCE_CHANGES, change);
+        }
         frames.end();
         Ok(())
+    }
+
+    /// What the stream has changed under way, in words.
+    pub fn change(&self) -> Option<String> {
+        self.watch.change(self.time_base)
     }
 
     /// Feeds a packet, or the end, and hands on what comes out until `take` wants no more; false when it does not.
@@ -120,6 +131,7 @@ impl Decoder {
             }
             self.frames += 1;
             self.time(&mut frame);
+            self.watch.see(&frame, frame.pts().unwrap_or(0));
             if self.kind == "video" {
                 colors::settle(&mut frame);
             }

@@ -37,6 +37,7 @@ pub mod subtitles;
 #[cfg(test)]
 mod tests;
 mod video;
+mod watch;
 mod window;
 
 use std::path::Path;

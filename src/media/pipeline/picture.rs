@@ -31,6 +31,27 @@ pub struct StreamLook {
     pub orientation: Orientation,
     /// Width of a pixel over its height as shown, where the container says.
     pub sample_aspect: Option<f64>,
+    /// The same as stored, by the codec, of the pictures that the container means.
+    pub coded_aspect: Option<f64>,
+}
+
+/// Shapes of pixels that are nearer to each other than this are one shape.
+const SAME_ASPECT: f64 = 0.002;
+
+impl StreamLook {
+    /// What the container says about the pixels of a picture whose own shape, as stored, is `own`. Of a picture that is
+    /// not of the shape that the container found when it was opened, it says nothing: the stream has changed.
+    #[must_use]
+    pub fn aspect_of(&self, own: Option<f64>) -> Option<f64> {
+        let differs = |(own, coded): (f64, f64)| (own / coded - 1.0).abs() > SAME_ASPECT;
+        self.sample_aspect.filter(|_| !own.zip(self.coded_aspect).is_some_and(differs))
+    }
+}
+
+/// Shape of a frame's pixels as stored, where it says one.
+#[must_use]
+pub fn own_aspect(frame: &Frame) -> Option<f64> {
+    Some(f64::from(frame.aspect_ratio())).filter(|aspect| aspect.is_finite() && *aspect > 0.0)
 }
 
 /// Everything about a frame that filters depend on. Where it changes, the graph is built anew.
@@ -58,7 +79,8 @@ impl Look {
         let described = libav::pixel_format(format);
         let name = described.as_ref().map_or("", |f| f.name.as_str());
         let orientation = orientation(frame).unwrap_or(stream.orientation);
-        let stored_aspect = Some(f64::from(frame.aspect_ratio())).filter(|&aspect| aspect > 0.0).unwrap_or(1.0);
+        let own = own_aspect(frame);
+        let stored_aspect = own.unwrap_or(1.0);
         let shown_aspect = if sideways(orientation) { 1.0 / stored_aspect } else { stored_aspect };
         Self {
             pixels: Pixels::new(frame.width(), frame.height()),
@@ -68,7 +90,7 @@ impl Look {
             alpha: name == "pal8" || described.is_some_and(|f| f.alpha),
             interlaced: interlaced_before || frame.is_interlaced(),
             orientation,
-            sample_aspect: stream.sample_aspect.unwrap_or(shown_aspect),
+            sample_aspect: stream.aspect_of(own).unwrap_or(shown_aspect),
             color: libav::Color::of_frame(frame),
         }
     }
@@ -117,7 +139,7 @@ pub fn depth(format: &str) -> u8 {
 /// Colour matrix of a picture, by the name that `scale` knows; guessed where it is not tagged.
 #[must_use]
 pub fn matrix_name(frame: &Frame) -> &'static str {
-    let plain = StreamLook { orientation: Orientation::default(), sample_aspect: None };
+    let plain = StreamLook { orientation: Orientation::default(), sample_aspect: None, coded_aspect: None };
     let look = Look::of(frame, plain, false);
     if look.rgb { "auto" } else { scale_matrix(look.matrix()) }
 }

@@ -144,7 +144,11 @@ impl Crew<'_> {
             let shooting = self.shooting(index, shots);
             let produced = source.open().and_then(|mut opened| {
                 let mut decoder = Decoder::open(&shots.video.track, self.around.threads)?;
-                shooting.seek(&mut opened, &mut decoder)
+                let produced = shooting.seek(&mut opened, &mut decoder);
+                if let Some(change) = decoder.change() {
+                    self.around.talk.warn(warning::SOURCE_CHANGES, change);
+                }
+                produced
             });
             outcomes.insert(index, produced.map_err(Failure::from));
         }
@@ -355,6 +359,8 @@ impl Crew<'_> {
             muxer: plan.format.muxer,
             round,
             length_s: plan.duration_s,
+            file: &plan.output.file,
+            talk: self.around.talk,
         }
     }
 

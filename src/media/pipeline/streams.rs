@@ -321,10 +321,12 @@ fn video_track(opened: &Opened, video: &VideoStream) -> Option<VideoTrack> {
         track.decoder = ALPHA_DECODERS.iter().find(|(codec, _)| *codec == video.codec).map(|(_, decoder)| *decoder);
     }
     let orientation = Orientation { rotation: video.rotation, flipped: video.flipped };
+    let coded = raw::parameters(&track.parameters).sample_aspect_ratio;
+    let coded_aspect = Some(f64::from(Rational::from(coded))).filter(|aspect| aspect.is_finite() && *aspect > 0.0);
     let sample_aspect = video.sample_aspect_ratio.map(Ratio::value).filter(|&aspect| aspect > 0.0);
     Some(VideoTrack {
         track,
-        look: StreamLook { orientation, sample_aspect },
+        look: StreamLook { orientation, sample_aspect, coded_aspect },
         shown: Pixels::new(video.width, video.height),
         variable_rate: video.variable_frame_rate,
     })

@@ -25,9 +25,10 @@ use super::streams::VideoTrack;
 use super::subtitles::{Burn, Transfer};
 use super::window::{Placed, Window};
 use crate::codec as codecs;
-use crate::error::MediaError;
+use crate::error::{MediaError, warning};
 use crate::geometry::{self, Pixels};
 use crate::raw;
+use crate::talk::Talk;
 
 /// Label of the graph's source for frames.
 const FRAMES: &str = "in";
@@ -68,6 +69,10 @@ pub struct VideoBranch<'a> {
     pub round: Option<Round<'a>>,
     /// Length of the output in seconds, where it is known.
     pub length_s: Option<f64>,
+    /// Name of the output in scratch.
+    pub file: &'a str,
+    /// For warnings.
+    pub talk: &'a Talk,
 }
 
 /// What a branch is in the middle of.
@@ -269,6 +274,7 @@ impl VideoBranch<'_> {
         let fitted = match &state.encoder {
             None => {
                 let fitted = geometry::fit(taken, look.sample_aspect, encode.size, encode.fit, encode.upscale);
+                self.warn_of_box(fitted.out);
                 treatment.pad.map_or(fitted, |pad| fitted.padded(pad))
             }
             // The file's size is settled; what comes now goes into it.
@@ -297,6 +303,19 @@ impl VideoBranch<'_> {
         }
         let last = if codec.palette { self.palette(chain.out) } else { "" };
         state.layers.graph(frame, self.source.track.time_base, &chain, last)
+    }
+
+    /// Says that a box that was asked for is not reached.
+    fn warn_of_box(&self, out: Pixels) {
+        let again = self.round.is_some_and(|round| !round.first);
+        if again || self.encode.treatment.pad.is_some() {
+            return;
+        }
+        if let Some(asked) = self.encode.size.missed(self.encode.fit, (out.width, out.height)) {
+            let (file, Pixels { width, height }) = (self.file, out);
+            let message = format!("`{file}` is {width}×{height}, not {asked}: the source is smaller (`upscale: true`)");
+            self.talk.warn(warning::BOX_NOT_REACHED, message);
+        }
     }
 
     /// The pixel format for pictures of this look, and whether they are mapped to standard dynamic range.

@@ -122,6 +122,28 @@ pub enum Size {
     },
 }
 
+impl Size {
+    /// The box that was asked for, in words, where a picture of `width` and `height` does not reach it. Sizes that name one
+    /// side of any shape are bounds, and never missed.
+    #[must_use]
+    pub fn missed(self, fit: Fit, (width, height): (u32, u32)) -> Option<String> {
+        let Self::Box { width: wide, height: high } = self else { return None };
+        // Sizes come out even.
+        let short = |asked: Option<u32>, made: u32| asked.is_some_and(|asked| made + 1 < asked);
+        let (across, down) = (short(wide, width), short(high, height));
+        let (missed, asked) = match (wide, high) {
+            (Some(wide), Some(high)) => {
+                let missed = if fit == Fit::Rescale { across && down } else { across || down };
+                (missed, format!("{wide}×{high}"))
+            }
+            (Some(wide), None) => (across, format!("{wide} wide")),
+            (None, Some(high)) => (down, format!("{high} high")),
+            (None, None) => return None,
+        };
+        missed.then_some(asked)
+    }
+}
+
 /// How a picture is fitted into a box of another shape.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "snake_case")]

@@ -33,7 +33,7 @@ use super::still;
 use super::streams::VideoTrack;
 use super::window::Window;
 use crate::error::MediaError;
-use crate::geometry::{self, Fitted};
+use crate::geometry::{self, Fitted, Pixels};
 use crate::raw;
 use crate::scratch;
 use crate::source::Opened;
@@ -88,6 +88,8 @@ struct Taken {
     sheets_written: usize,
     /// Pictures taken.
     count: usize,
+    /// Size of a picture on a sheet, once there is one.
+    cell: Option<Pixels>,
 }
 
 impl Shooting<'_> {
@@ -316,11 +318,14 @@ impl Shooting<'_> {
 
     fn begin(&self) -> Taken {
         let sheets = self.snapshot.sprite.map(Sheets::new);
-        Taken { files: Vec::new(), cues: Vec::new(), sheets, pending: None, sheets_written: 0, count: 0 }
+        Taken { files: Vec::new(), cues: Vec::new(), sheets, pending: None, sheets_written: 0, count: 0, cell: None }
     }
 
     fn take(&self, taken: &mut Taken, frame: &Frame, place: usize, moment: f64) -> Result<(), MediaError> {
-        let picture = self.develop(frame)?;
+        let picture = self.develop(frame, taken.cell)?;
+        if self.snapshot.sprite.is_some() {
+            taken.cell = Some(Pixels::new(picture.width(), picture.height()));
+        }
         self.position.reach(0, microseconds(moment));
         let Some(sheets) = &mut taken.sheets else {
             let file = names::numbered(&self.snapshot.file, place + 1, self.moments.are_many());
@@ -357,12 +362,12 @@ impl Shooting<'_> {
     }
 
     /// Scales a frame and brings it into the format's pixels.
-    fn develop(&self, frame: &Frame) -> Result<Frame, MediaError> {
+    fn develop(&self, frame: &Frame, cell: Option<Pixels>) -> Result<Frame, MediaError> {
         let look = Look::of(frame, self.source.look, false);
         let Image { pixels, full_range, matrix, .. } = image::image(self.snapshot.format);
         let tone_mapping = graph::has_filters(look::TONE_MAPPING);
         let target = Target { format: pixels, matrix, full_range, tone_mapping, ..Target::default() };
-        let chain = look::chain(&look, self.fitted(&look), target);
+        let chain = look::chain(&look, self.fitted(&look, cell), target);
         let base = self.source.track.time_base;
         let mut graph = Graph::new(&[Input::video("in", frame, base)], &format!("[in]{}[out]", chain.text))?;
         graph.push("in", &raw::share(frame).map_err(shared)?)?;
@@ -371,8 +376,13 @@ impl Shooting<'_> {
         Ok(Frame::from(picture))
     }
 
-    fn fitted(&self, look: &Look) -> Fitted {
+    /// How a picture is fitted; those of sheets into the `cell` that the first one made.
+    fn fitted(&self, look: &Look, cell: Option<Pixels>) -> Fitted {
         let (pixels, aspect) = (look.upright(), look.sample_aspect);
+        if let Some(Pixels { width, height }) = cell {
+            let size = Size::Box { width: Some(width), height: Some(height) };
+            return geometry::fit(pixels, aspect, size, Fit::Pad, true);
+        }
         match self.snapshot.sprite {
             None => geometry::fit(pixels, aspect, self.snapshot.size, Fit::Rescale, false),
             Some(sprite) => {

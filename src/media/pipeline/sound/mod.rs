@@ -10,6 +10,7 @@ mod branch;
 mod conform;
 mod desk;
 mod level;
+mod matrix;
 mod measure;
 mod plan;
 mod silence;

@@ -120,7 +120,7 @@ impl Splice {
                 ..video.track.clone()
             },
             // Frames carry what their own stream says.
-            look: StreamLook { orientation: Orientation::default(), sample_aspect: None },
+            look: StreamLook { orientation: Orientation::default(), sample_aspect: None, coded_aspect: None },
             shown: video.shown,
             variable_rate: false,
         });

@@ -11,6 +11,7 @@ use crate::error::MediaError;
 use crate::geometry::Pixels;
 use crate::libav::Orientation;
 use crate::pipeline::flow::Stop;
+use crate::pipeline::picture::own_aspect;
 use crate::pipeline::streams::VideoTrack;
 use crate::pipeline::window::{Placed, Window};
 use crate::raw;
@@ -129,7 +130,8 @@ fn show(picture: &Frame, from: i64, until: i64, take: &mut Take<'_>) -> Result<b
 /// Has a picture say itself what its stream says about all of them.
 fn label(frame: &mut Frame, video: &VideoTrack) {
     let Orientation { rotation, flipped } = video.look.orientation;
-    if let Some(aspect) = video.look.sample_aspect {
+    let own = own_aspect(&frame::Video::from(raw::share(frame).unwrap_or_else(|_| raw::blank())));
+    if let Some(aspect) = video.look.aspect_of(own) {
         let stored = if rotation % 180 == 90 { 1.0 / aspect } else { aspect };
         raw::set_aspect(frame, stored);
     }

@@ -61,7 +61,9 @@ impl Seamless {
             Placed::At(_) => {}
         }
         if self.conform.is_none() {
-            self.conform = Some(Conform::new(self.format.clone(), window.end(self.format.base()))?);
+            // Parts are as loud as they are, whatever their channels.
+            let conform = Conform::new(self.format.clone(), window.end(self.format.base()))?;
+            self.conform = Some(conform.at_full_level());
         }
         let Self { conform, held, length, .. } = self;
         if let Some(conform) = conform {

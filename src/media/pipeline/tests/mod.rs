@@ -13,6 +13,7 @@ use reelmill::model::work::{
 
 use crate::testing::{Made, aac, encoded, generate, media_output, run, source_of};
 
+mod changes;
 mod codecs;
 mod colours;
 mod delays;

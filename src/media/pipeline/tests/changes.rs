@@ -1,0 +1,219 @@
+//! Sources that change under way: sizes, shapes of pixels, channels, and streams that begin late.
+
+use reelmill::model::work::{AudioEncode, Fit};
+
+use super::*;
+use crate::analysis;
+use crate::testing::Clip as File;
+use reelmill::model::work::Analysis;
+
+/// Files one after the other.
+fn joined(parts: &[File], name: &str) -> (tempfile::TempDir, PathBuf) {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join(name);
+    let bytes: Vec<u8> = parts.iter().flat_map(|part| std::fs::read(&**part).unwrap()).collect();
+    std::fs::write(&path, bytes).unwrap();
+    (folder, path)
+}
+
+/// Three seconds with a white box that is a square when shown.
+fn boxed(size: &str, place: &str, aspect: &str, codec: &[&str], offset: &str) -> File {
+    let video = format!("color=0x206040:s={size}:r=25:d=3,drawbox={place}:color=white:t=fill,setsar={aspect}");
+    let sources = ["-f", "lavfi", "-i", &video, "-f", "lavfi", "-i", "sine=440:r=48000:d=3"];
+    let rest = ["-c:a", "mp2", "-output_ts_offset", offset, "-f", "mpegts"];
+    generate(&[&sources[..], codec, &rest].concat(), "part.ts")
+}
+
+/// Width over height of what is white in the picture of `file` at a moment, and its height.
+fn white(file: &Path, at_s: &str) -> (f64, f64) {
+    let arguments = ["-v", "error", "-ss", at_s, "-i"];
+    let raw = ["-frames:v", "1", "-f", "rawvideo", "-pix_fmt", "gray", "-"];
+    let output = Command::new("ffmpeg").args(arguments).arg(file).args(raw).output().unwrap();
+    let probe = ["-v", "error", "-select_streams", "v", "-show_entries", "stream=width", "-of", "csv=p=0"];
+    let width = Command::new("ffprobe").args(probe).arg(file).output().unwrap();
+    let width: usize = String::from_utf8_lossy(&width.stdout).trim().trim_end_matches(',').parse().unwrap();
+    let bright: Vec<(usize, usize)> = output
+        .stdout
+        .iter()
+        .enumerate()
+        .filter(|(_, grey)| **grey > 180)
+        .map(|(n, _)| (n % width, n / width))
+        .collect();
+    let span = |sides: &mut dyn Iterator<Item = usize>| {
+        let (least, most) = sides.fold((usize::MAX, 0), |(least, most), side| (least.min(side), most.max(side)));
+        f64::from(u32::try_from(most + 1 - least).unwrap())
+    };
+    assert!(!bright.is_empty(), "{}: nothing is white at {at_s}", file.display());
+    let (across, down) = (span(&mut bright.iter().map(|(x, _)| *x)), span(&mut bright.iter().map(|(_, y)| *y)));
+    (across / down, down)
+}
+
+fn says_that_it_changes(trial: &Trial, what: &str) {
+    let warnings = trial.made.warnings();
+    let said = warnings.iter().filter(|(code, text)| *code == "MEDIA0117" && text.contains(what)).count();
+    assert_eq!(said, 1, "{warnings:?}");
+}
+
+/// A square is one in both halves of a transcode, and in pictures of both.
+fn squares_stay_squares(source: &Path) {
+    let output = media_output("out.mp4", sized(Size::ShortSide(360)));
+    let trial = Trial::new(source, &[output]);
+    for at in ["1", "4.5"] {
+        let (shape, height) = white(&trial.path("out.mp4"), at);
+        assert!((shape - 1.0).abs() < 0.03 && height > 100.0, "at {at}: {shape} {height}");
+    }
+    says_that_it_changes(&trial, "pictures");
+    for at_s in [1.0, 4.5] {
+        let picture = shots(SnapshotTimes::At(Moment::Seconds(at_s)), ImageFormat::Png, "a.png");
+        let trial = Trial::new(source, &[Output::Snapshot(picture)]);
+        let (shape, _) = white(&trial.path("a.png"), "0");
+        assert!((shape - 1.0).abs() < 0.03, "picture at {at_s}: {shape}");
+    }
+    let sprites = Snapshot {
+        sprite: Some(sprite(2, 1, 160)),
+        ..shots(SnapshotTimes::List(vec![Moment::Seconds(1.0), Moment::Seconds(4.5)]), ImageFormat::Png, "s.png")
+    };
+    let trial = Trial::new(source, &[Output::Snapshot(sprites)]);
+    assert!(trial.made.outcomes.as_ref().unwrap()[0].is_ok(), "{:?}", trial.made.outcomes);
+}
+
+#[test]
+fn field_fault_01_pixels_that_change_their_shape_leave_squares_square() {
+    let mpeg2 = ["-c:v", "mpeg2video", "-b:v", "2M", "-g", "12", "-bf", "2"];
+    let (narrow, wide) = (("x=219:y=138:w=282:h=300", "16/15"), ("x=254:y=138:w=211:h=300", "64/45"));
+    for (first, second) in [(narrow, wide), (wide, narrow)] {
+        let parts =
+            [boxed("720x576", first.0, first.1, &mpeg2, "0"), boxed("720x576", second.0, second.1, &mpeg2, "3")];
+        let (_folder, source) = joined(&parts, "in.ts");
+        squares_stay_squares(&source);
+    }
+}
+
+#[test]
+fn field_fault_02_a_size_that_changes_leaves_squares_square() {
+    let h264 = ["-c:v", "libx264", "-preset", "veryfast", "-g", "25", "-bf", "2", "-pix_fmt", "yuv420p"];
+    let small = boxed("720x576", "x=254:y=138:w=211:h=300", "64/45", &h264, "0");
+    let large = boxed("1280x720", "x=440:y=160:w=400:h=400", "1", &h264, "3");
+    let (_folder, source) = joined(&[small, large], "in.ts");
+    squares_stay_squares(&source);
+}
+
+/// Three seconds of a tone on the left and on the right, in a layout.
+fn tone(layout: &str, offset: &str) -> File {
+    let pan = format!("sine=440:r=48000:d=3,volume=0.5,pan={layout}|FL=c0|FR=c0");
+    let rest = ["-c:a", "ac3", "-b:a", "384k", "-output_ts_offset", offset, "-f", "mpegts"];
+    generate(&[&["-f", "lavfi", "-i", &pan][..], &rest].concat(), "part.ts")
+}
+
+/// Mean volume of part of a file, in dB.
+fn volume(file: &Path, from_s: &str) -> f64 {
+    let output = Command::new("ffmpeg")
+        .args(["-ss", from_s, "-t", "1.5", "-i"])
+        .arg(file)
+        .args(["-af", "volumedetect", "-f", "null", "-"])
+        .output()
+        .unwrap();
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    let mean = said.split("mean_volume: ").nth(1).unwrap_or_else(|| panic!("{said}"));
+    mean.split_whitespace().next().unwrap().parse().unwrap()
+}
+
+#[test]
+fn field_fault_channels_that_change_are_no_change_of_level() {
+    for (first, second, channels) in [("stereo", "5.1", None), ("5.1", "stereo", Some(2)), ("5.1", "stereo", None)] {
+        let (_folder, source) = joined(&[tone(first, "0"), tone(second, "3")], "in.ts");
+        let sound = AudioEncode { channels, ..aac() };
+        let trial = Trial::new(&source, &[with(|output| output.audio = Some(Audio::Encode(sound)))]);
+        let (one, other) = (volume(&trial.path("out.mp4"), "0.7"), volume(&trial.path("out.mp4"), "3.8"));
+        assert!((one - other).abs() < 1.0, "{first}, {second}, {channels:?}: {one} dB, {other} dB");
+        says_that_it_changes(&trial, "sound");
+    }
+}
+
+#[test]
+fn field_fault_a_stream_that_begins_late_is_taken() {
+    // 25 s of picture, and sound from 14 s on: later than streams are looked for.
+    let arguments = [
+        "-f",
+        "lavfi",
+        "-i",
+        "testsrc2=s=320x180:r=25:d=25",
+        "-itsoffset",
+        "14",
+        "-f",
+        "lavfi",
+        "-i",
+        "sine=r=48000:d=11",
+        "-c:v",
+        "libx264",
+        "-preset",
+        "ultrafast",
+        "-c:a",
+        "aac",
+        "-muxdelay",
+        "0",
+        "-f",
+        "mpegts",
+    ];
+    let source = generate(&arguments, "late.ts");
+    let info = analysis::run(&source_of(&source), &Analysis::default(), &|_| {}).unwrap();
+    assert_eq!((info.audio.len(), info.audio[0].channels), (1, 1), "{info:?}");
+    assert!((info.format.duration_s.unwrap() - 25.0).abs() < 0.3, "{:?}", info.format);
+    let trial = Trial::new(&source, &[media_output("out.mp4", encoded())]);
+    assert!(trial.made.warnings().is_empty(), "{:?}", trial.made.warnings());
+    assert_eq!(trial.made.media().audio.len(), 1);
+    let (before, after) = (volume(&trial.path("out.mp4"), "5"), volume(&trial.path("out.mp4"), "16"));
+    assert!(before < -80.0 && after > -30.0, "{before} {after}");
+}
+
+#[test]
+fn newcomer_a_box_that_is_not_reached_is_said() {
+    let clip = lavfi(&["testsrc2=d=1:s=1280x720"], &[], "a.mp4");
+    let asked = |size, fit, upscale| {
+        let output = media_output("out.mp4", VideoEncode { fit, upscale, ..sized(size) });
+        let trial = Trial::new(&clip, &[output]);
+        let warnings = trial.made.warnings();
+        warnings.iter().filter(|(code, _)| *code == "MEDIA0118").map(|(_, text)| (*text).to_owned()).collect::<Vec<_>>()
+    };
+    let portrait = Size::Box { width: Some(1080), height: Some(1920) };
+    let said = asked(portrait, Fit::Crop, false);
+    assert_eq!(said.len(), 1, "{said:?}");
+    assert!(said[0].contains("404×720, not 1080×1920") && said[0].contains("upscale: true"), "{said:?}");
+    assert_eq!(asked(portrait, Fit::Crop, true), Vec::<String>::new());
+    assert_eq!(asked(Size::Box { width: Some(1920), height: None }, Fit::Rescale, false).len(), 1);
+    for reached in [
+        Size::ShortSide(1080),
+        Size::Source,
+        Size::Box { width: Some(640), height: None },
+        Size::Box { width: Some(640), height: Some(640) },
+    ] {
+        assert_eq!(asked(reached, Fit::Rescale, false), Vec::<String>::new(), "{reached:?}");
+    }
+}
+
+/// Noise at 320 kbit/s that is larger than what is read whole, and then five minutes of near silence at 32 kbit/s, without
+/// any header; and how long that is, in seconds.
+fn uneven(codec: &str, format: &str) -> (tempfile::TempDir, PathBuf, f64) {
+    let written = |source: &str, rate: &str| {
+        let rest = ["-ac", "2", "-c:a", codec, "-b:a", rate, "-write_xing", "0", "-id3v2_version", "0", "-f", format];
+        let rest = if format == "adts" { [&rest[..6], &rest[10..]].concat() } else { rest.to_vec() };
+        generate(&[&["-f", "lavfi", "-i", source][..], &rest].concat(), "part")
+    };
+    let noise = std::fs::read(&*written("anoisesrc=d=30:r=44100:a=0.5", "320k")).unwrap();
+    let quiet = std::fs::read(&*written("sine=200:r=44100:d=300,volume=-40dB", "32k")).unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("in");
+    let times = (16 << 20) / noise.len() + 1;
+    std::fs::write(&path, [noise.repeat(times), quiet].concat()).unwrap();
+    (folder, path, f64::from(u32::try_from(times).unwrap()) * 30.0 + 300.0)
+}
+
+#[test]
+fn field_fault_22_large_files_without_an_index_have_their_true_length() {
+    for (codec, format) in [("libmp3lame", "mp3"), ("aac", "adts")] {
+        let (_folder, source, length_s) = uneven(codec, format);
+        let info = analysis::run(&source_of(&source), &Analysis::default(), &|_| {}).unwrap();
+        let duration_s = info.format.duration_s.unwrap();
+        assert!((duration_s / length_s - 1.0).abs() < 0.005, "{format}: {duration_s} and not {length_s}");
+    }
+}
