@@ -85,6 +85,13 @@ pub fn unknown_streams(demuxer: &Demuxer) -> usize {
     unknown.count()
 }
 
+/// How sure libav is of the format, from 0 to 100.
+#[must_use]
+pub fn probe_score(demuxer: &Demuxer) -> i32 {
+    // SAFETY: the context is open.
+    unsafe { (*demuxer.as_ptr()).probe_score }
+}
+
 /// Start of the container's clock in microseconds, where it is known.
 #[must_use]
 pub fn start_time_us(demuxer: &Demuxer) -> Option<i64> {

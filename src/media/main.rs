@@ -13,6 +13,7 @@ mod codecs_string;
 mod corpus;
 mod error;
 mod geometry;
+mod headerless;
 mod language;
 mod libav;
 mod loudness;

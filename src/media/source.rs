@@ -24,13 +24,14 @@ use reelmill::worker::protocol;
 pub use self::clocks::Clocks;
 use crate::bytes::{Bytes, Reader};
 use crate::error::MediaError;
+use crate::headerless;
 use crate::libav;
 use crate::timeline::Timeline;
 
-/// Demuxers that may be used, by libav's names.
+/// Demuxers that may be used, by libav's names. Raw AMR without the header of its files is none: any bytes are speech to it.
 const DEMUXERS: &str = "mov,matroska,avi,flv,mpegts,mpeg,asf,ogg,mxf,gxf,nut,rm,dv,wtv,ivf,obu,av1,\
     h264,hevc,vvc,m4v,mpegvideo,mjpeg,dnxhd,dirac,vc1,\
-    aac,ac3,eac3,ac4,dts,dtshd,truehd,mlp,mp3,flac,wav,w64,aiff,au,caf,amr,amrnb,amrwb,ape,wv,tta,tak,loas,voc,oma,\
+    aac,ac3,eac3,ac4,dts,dtshd,truehd,mlp,mp3,flac,wav,w64,aiff,au,caf,amr,ape,wv,tta,tak,loas,voc,oma,\
     gif,apng,png_pipe,jpeg_pipe,jpegls_pipe,j2k_pipe,jpegxl_pipe,webp_pipe,tiff_pipe,bmp_pipe,qoi_pipe";
 
 /// Demuxers of text subtitles in files of their own.
@@ -63,6 +64,8 @@ pub struct Source {
     bytes: Arc<Bytes>,
     /// Where its clock starts anew, once somebody needed to know; nowhere in most formats.
     clocks: Arc<OnceLock<Clocks>>,
+    /// Whether it is what it was taken for, once that was in doubt.
+    proven: Arc<OnceLock<bool>>,
     /// Demuxers that may open it.
     demuxers: &'static str,
     /// Whether it must be looked at for longer to learn of all its streams, once that is known.
@@ -88,6 +91,7 @@ impl Source {
         Self {
             bytes: Arc::new(Bytes::new(fd, input)),
             clocks: Arc::default(),
+            proven: Arc::default(),
             demuxers: DEMUXERS,
             late: Arc::default(),
         }
@@ -99,6 +103,7 @@ impl Source {
         Self {
             bytes: Arc::new(Bytes::in_memory(bytes)),
             clocks: Arc::default(),
+            proven: Arc::default(),
             demuxers: TEXT_DEMUXERS,
             late: Arc::default(),
         }
@@ -136,6 +141,22 @@ impl Source {
         if self.bytes.size() == 0 {
             return Err(MediaError::Empty);
         }
+        let opened = self.demuxed(demuxers)?;
+        if !headerless::is_doubtful(&opened)? {
+            return Ok(opened);
+        }
+        let proven = match self.proven.get() {
+            Some(&proven) => proven,
+            None => {
+                let proven = headerless::is_media(self.demuxed(demuxers)?)?;
+                *self.proven.get_or_init(|| proven)
+            }
+        };
+        if proven { Ok(opened) } else { Err(MediaError::NotMedia(Error::InvalidData)) }
+    }
+
+    /// Opens it as what libav takes it for.
+    fn demuxed(&self, demuxers: &str) -> Result<Opened, MediaError> {
         let demux = |depth| {
             let io = StreamIo::from_read_seek_with_capacity(Reader::new(Arc::clone(&self.bytes)), BUFFER_BYTES)
                 .map_err(|source| MediaError::Libav { doing: "make an I/O context", source })?;
