@@ -1,50 +1,147 @@
-//! Text of unknown encoding as UTF-8.
+//! Text of any encoding as UTF-8.
 //!
-//! Byte order marks are believed; without one, what is valid UTF-8 is UTF-8, and anything else Windows-1252, of which
-//! Latin-1 is a part. Deliberately absent: guessing among the encodings of other scripts.
+//! Byte order marks are believed before anything else, then the encoding that was asked for. Without either, what is valid
+//! UTF-8 is UTF-8, what has a zero in every second byte UTF-16, and anything else what its letters say, by the detector of
+//! Firefox; a language narrows that down.
 
-/// What Windows-1252 has from 0x80 to 0x9f; the rest of it is Latin-1.
-const WINDOWS_1252: [char; 32] = [
-    '€', '\u{81}', '‚', 'ƒ', '„', '…', '†', '‡', 'ˆ', '‰', 'Š', '‹', 'Œ', '\u{8d}', 'Ž', '\u{8f}', '\u{90}', '‘', '’',
-    '“', '”', '•', '–', '—', '˜', '™', 'š', '›', 'œ', '\u{9d}', 'ž', 'Ÿ',
+use chardetng::{EncodingDetector, Iso2022JpDetection, Utf8Detection};
+use encoding_rs::{Encoding, UTF_8, UTF_16BE, UTF_16LE};
+
+use crate::error::MediaError;
+use crate::language;
+
+/// Top-level domains by which the detector weighs encodings, of languages whose own code is none or another's.
+const DOMAINS: [(&str, &str); 15] = [
+    ("ar", "eg"),
+    ("cs", "cz"),
+    ("da", "dk"),
+    ("el", "gr"),
+    ("et", "ee"),
+    ("fa", "ir"),
+    ("he", "il"),
+    ("ja", "jp"),
+    ("ko", "kr"),
+    ("sl", "si"),
+    ("sr", "rs"),
+    ("sv", "se"),
+    ("uk", "ua"),
+    ("vi", "vn"),
+    ("zh", "cn"),
 ];
 
-/// The text, and whether its encoding was guessed.
-#[must_use]
-pub fn decode(bytes: &[u8]) -> (String, bool) {
-    match bytes {
-        [0xef, 0xbb, 0xbf, rest @ ..] => (String::from_utf8_lossy(rest).into_owned(), false),
-        [0xff, 0xfe, rest @ ..] => (utf_16(rest, u16::from_le_bytes), false),
-        [0xfe, 0xff, rest @ ..] => (utf_16(rest, u16::from_be_bytes), false),
-        _ => match std::str::from_utf8(bytes) {
-            Ok(text) => (text.to_owned(), false),
-            Err(_) => (bytes.iter().map(|&byte| windows_1252(byte)).collect(), true),
-        },
+/// A text, and how it was read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Decoded {
+    /// The text.
+    pub text: String,
+    /// Name of its encoding: `windows-1252`.
+    pub encoding: &'static str,
+    /// Whether that was guessed.
+    pub guessed: bool,
+    /// Whether some bytes mean nothing in it.
+    pub damaged: bool,
+}
+
+/// Decodes a text: as `asked` (an encoding's name; `auto` and nothing: as it looks) where it does not say otherwise itself.
+pub fn decode(bytes: &[u8], asked: Option<&str>, language: Option<&str>) -> Result<Decoded, MediaError> {
+    let (encoding, guessed) = match asked.filter(|name| !name.eq_ignore_ascii_case("auto")) {
+        Some(name) => (named(name)?, false),
+        None if Encoding::for_bom(bytes).is_some() || std::str::from_utf8(bytes).is_ok() && !bytes.contains(&0) => {
+            (UTF_8, false)
+        }
+        None => utf_16(bytes).map_or_else(|| (guess(bytes, language), true), |encoding| (encoding, false)),
+    };
+    let (text, encoding, damaged) = encoding.decode(bytes);
+    Ok(Decoded { text: text.into_owned(), encoding: encoding.name(), guessed, damaged })
+}
+
+fn named(name: &str) -> Result<&'static Encoding, MediaError> {
+    let unknown = || MediaError::Parameter(format!("`{name}` is no encoding of text"));
+    Encoding::for_label(name.as_bytes()).ok_or_else(unknown)
+}
+
+/// UTF-16 without a mark, where every second byte of half the characters is zero.
+fn utf_16(bytes: &[u8]) -> Option<&'static Encoding> {
+    let zeros = |from: usize| bytes.iter().skip(from).step_by(2).filter(|&&byte| byte == 0).count();
+    let (even, odd) = (zeros(0), zeros(1));
+    match bytes.len() / 4 {
+        0 => None,
+        enough if odd > enough && even == 0 => Some(UTF_16LE),
+        enough if even > enough && odd == 0 => Some(UTF_16BE),
+        _ => None,
     }
 }
 
-fn utf_16(bytes: &[u8], unit: fn([u8; 2]) -> u16) -> String {
-    let units: Vec<u16> = bytes.chunks_exact(2).map(|pair| unit([pair[0], pair[1]])).collect();
-    String::from_utf16_lossy(&units)
+fn guess(bytes: &[u8], tag: Option<&str>) -> &'static Encoding {
+    let mut detector = EncodingDetector::new(Iso2022JpDetection::Allow);
+    detector.feed(bytes, true);
+    detector.guess(tag.and_then(domain).as_deref().map(str::as_bytes), Utf8Detection::Allow)
 }
 
-fn windows_1252(byte: u8) -> char {
-    match byte {
-        0x80..=0x9f => WINDOWS_1252[usize::from(byte - 0x80)],
-        other => char::from(other),
+/// The domain of a language, where the detector knows one.
+fn domain(tag: &str) -> Option<String> {
+    let lower = tag.to_ascii_lowercase();
+    if lower.starts_with("zh") && ["tw", "hk", "mo", "hant"].iter().any(|part| lower.split('-').any(|p| p == *part)) {
+        return Some("tw".to_owned());
     }
+    let known = DOMAINS.iter().find(|(language, _)| language::same(language, tag)).map(|(_, domain)| *domain);
+    let primary = lower.split(['-', '_']).next().unwrap_or_default();
+    let own = || (primary.len() == 2 && primary.bytes().all(|byte| byte.is_ascii_lowercase())).then_some(primary);
+    known.or_else(own).map(str::to_owned)
 }
 
 #[cfg(test)]
 mod tests {
-    use super::decode;
+    use super::*;
+
+    fn read(bytes: &[u8], language: Option<&str>) -> (String, &'static str, bool) {
+        let Decoded { text, encoding, guessed, .. } = decode(bytes, None, language).unwrap();
+        (text, encoding, guessed)
+    }
 
     #[test]
     fn marks_are_believed_and_the_rest_is_told_apart() {
-        assert_eq!(decode("Grüße".as_bytes()), ("Grüße".to_owned(), false));
-        assert_eq!(decode(b"\xef\xbb\xbfabc"), ("abc".to_owned(), false));
-        assert_eq!(decode(b"\xff\xfea\0\xfc\0"), ("aü".to_owned(), false));
-        assert_eq!(decode(b"\xfe\xff\0a\0\xfc"), ("aü".to_owned(), false));
-        assert_eq!(decode(b"Gr\xfc\xdfe \x80 \x93\x94"), ("Grüße € “”".to_owned(), true));
+        assert_eq!(read("Grüße".as_bytes(), None), ("Grüße".to_owned(), "UTF-8", false));
+        assert_eq!(read(b"\xef\xbb\xbfabc", None), ("abc".to_owned(), "UTF-8", false));
+        assert_eq!(read(b"\xff\xfea\0\xfc\0", None), ("aü".to_owned(), "UTF-16LE", false));
+        assert_eq!(read(b"\xfe\xff\0a\0\xfc", None), ("aü".to_owned(), "UTF-16BE", false));
+        assert_eq!(read(b"H\0e\0l\0l\0o\0", None), ("Hello".to_owned(), "UTF-16LE", false));
+        assert_eq!(read(b"Gr\xfc\xdfe \x80 \x93\x94", None), ("Grüße € “”".to_owned(), "windows-1252", true));
+    }
+
+    #[test]
+    fn newcomer_texts_in_the_encodings_of_other_scripts_are_told_by_their_letters() {
+        for (label, language, text) in [
+            ("windows-1251", "ru", "Привет, как дела? Это всего лишь тест субтитров.\nДо свидания!"),
+            ("koi8-r", "ru", "Привет, как дела? Это всего лишь тест субтитров.\nДо свидания!"),
+            ("shift_jis", "ja", "これは日本語の字幕です。\nありがとうございました。"),
+            ("euc-jp", "ja", "これは日本語の字幕です。\nありがとうございました。"),
+            ("gbk", "zh", "这是中文字幕的一个例子。\n非常感谢你的帮助。"),
+            ("big5", "zh-TW", "這是中文字幕的一個例子。\n非常感謝你的幫助。"),
+            ("euc-kr", "ko", "이것은 한국어 자막의 예입니다.\n감사합니다."),
+            ("iso-8859-2", "pl", "Zażółć gęślą jaźń, proszę państwa.\nDziękuję bardzo."),
+            ("windows-1250", "cs", "Příliš žluťoučký kůň úpěl ďábelské ódy.\nDěkuji vám."),
+            ("windows-1253", "el", "Αυτοί είναι ελληνικοί υπότιτλοι.\nΕυχαριστώ πολύ."),
+            ("windows-1255", "he", "אלה הן כתוביות בעברית.\nתודה רבה לכולם."),
+            ("windows-1256", "ar", "هذه ترجمة عربية للفيلم.\nشكرا جزيلا لكم."),
+            ("windows-1254", "tr", "Bu bir Türkçe altyazı örneğidir, şöyle böyle.\nÇok teşekkür ederim."),
+        ] {
+            let encoding = Encoding::for_label(label.as_bytes()).unwrap();
+            let (bytes, _, unmappable) = encoding.encode(text);
+            assert!(!unmappable, "{label}");
+            assert_eq!(read(&bytes, Some(language)).0, text, "{label}, in {language}");
+            // And where it is said, whatever the letters.
+            let asked = decode(&bytes, Some(label), None).unwrap();
+            assert_eq!((asked.text.as_str(), asked.guessed, asked.damaged), (text, false, false), "{label}");
+        }
+    }
+
+    #[test]
+    fn what_is_asked_for_counts_but_over_a_mark() {
+        let damaged = decode(b"a\xffb", Some("utf-8"), None).unwrap();
+        assert_eq!((damaged.text.as_str(), damaged.damaged), ("a\u{fffd}b", true));
+        assert_eq!(decode(b"\xef\xbb\xbf\xc3\xbc", Some("gbk"), None).unwrap().text, "ü");
+        assert_eq!(decode(b"\xfc", Some("auto"), None).unwrap().encoding, "windows-1252");
+        assert_eq!(decode(b"x", Some("klingon"), None).unwrap_err().code(), "MEDIA0017");
     }
 }

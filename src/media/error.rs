@@ -277,6 +277,8 @@ pub mod warning {
     pub const STREAM_NOT_PACKAGED: &str = "MEDIA0106";
     /// The encoding of a text file was guessed.
     pub const ENCODING_GUESSED: &str = "MEDIA0112";
+    /// Bytes of a text file mean nothing in the encoding that it is said to be in.
+    pub const ENCODING_WRONG: &str = "MEDIA0125";
     /// A copy begins before the clip that was asked for.
     pub const CUT_AT_KEYFRAME: &str = "MEDIA0113";
     /// The source has less than its container declares.

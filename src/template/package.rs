@@ -59,7 +59,8 @@ pub(super) fn read(spec: &Node, files: &Files, first_input: usize) -> (Package, 
         let input = first_input + references.len();
         references.push(text("file").unwrap_or_default());
         let (default, forced) = (truth("default"), truth("forced"));
-        subtitles.push(SubtitleFile { input, language: text("language"), name: text("name"), default, forced });
+        let (language, name, charset) = (text("language"), text("name"), text("charset"));
+        subtitles.push(SubtitleFile { input, language, name, default, forced, charset });
     }
     let first_key = first_input + references.len();
     let encryption = spec.get("encryption").map(|encryption| Encryption {
@@ -146,6 +147,7 @@ fn word<'a>(spec: &'a Node, key: &str) -> Option<&'a str> {
 
 /// What does not go together.
 pub(super) fn rules(spec: &Node, sink: &mut Sink<'_>) {
+    super::subtitles::charset_rules(subtitle_files(spec), sink);
     let dash = word(spec, "protocol").is_some_and(|protocol| matches!(protocol, "dash" | "cmaf"));
     if let Some(segments) = spec.get("segments").filter(|segments| dash && segments.as_str() == Some("ts")) {
         sink.error("TPL0231", segments.span, "segments of DASH are fragmented MP4")

@@ -4,7 +4,7 @@ use super::beside::Beside;
 use super::encode::{container, extension, is_subtitles, tracks_of};
 use crate::model::plan::ActivityKind;
 use crate::model::work::{BurnIn, Container, SubtitleFile, Subtitles, Tracks};
-use crate::yaml::{Node, Sink};
+use crate::yaml::{Node, Sink, is_deferred};
 
 /// Which subtitle streams of the source go into the file.
 pub(super) fn kept(kind: ActivityKind, spec: &Node) -> Subtitles {
@@ -29,7 +29,11 @@ pub(super) fn burn(spec: &Node, beside: &mut Beside) -> Option<BurnIn> {
     }
     let burn = node.get("burn")?;
     match burn.get("file").and_then(Node::scalar_text) {
-        Some(file) => Some(BurnIn::Input(beside.input(file))),
+        Some(file) => {
+            let input = beside.input(file);
+            let charset = burn.get("charset").and_then(Node::scalar_text);
+            Some(charset.map_or(BurnIn::Input(input), |charset| BurnIn::File { input, charset }))
+        }
         None => Some(BurnIn::Tracks(tracks_of(burn))),
     }
 }
@@ -48,6 +52,7 @@ pub(super) fn files(spec: &Node, beside: &mut Beside) -> Vec<SubtitleFile> {
                 name: text("name"),
                 default: flag("default"),
                 forced: flag("forced"),
+                charset: text("charset"),
             }
         })
         .collect()
@@ -58,12 +63,32 @@ const fn holds_text(container: Container) -> bool {
     matches!(container, Container::Mp4 | Container::Mov | Container::Mkv | Container::Webm)
 }
 
+/// Holds the encodings of files of subtitles against those that there are.
+pub(super) fn charset_rules(files: &[Node], sink: &mut Sink<'_>) {
+    for charset in files.iter().filter_map(|file| file.get("charset")) {
+        let name = charset.scalar_text().unwrap_or_default();
+        let known = name.eq_ignore_ascii_case("auto") || encoding_rs::Encoding::for_label(name.as_bytes()).is_some();
+        if !known && !is_deferred(&name) {
+            sink.error("TPL0304", charset.span, format!("`{name}` is no encoding of text"))
+                .hint("write `utf-8`, `gbk`, `big5`, `shift_jis`, `windows-1251` or the like, or leave it out");
+        }
+    }
+}
+
 /// Holds what is said about subtitles against the rest.
 pub(super) fn rules(kind: ActivityKind, spec: &Node, sink: &mut Sink<'_>) {
     let container = container(spec);
     let name = extension(container);
     let Some(node) = spec.entry("subtitles") else { return };
     let (place, node) = (node.key_span, &node.value);
+    charset_rules(node.get("files").map(Node::elements).unwrap_or_default(), sink);
+    if let Some(burn) = node.get("burn") {
+        charset_rules(std::slice::from_ref(burn), sink);
+        if let Some(charset) = burn.entry("charset").filter(|_| burn.get("file").is_none()) {
+            sink.error("TPL0305", charset.key_span, "a stream says its encoding itself")
+                .hint("name a `file`, or leave it out");
+        }
+    }
     if is_subtitles(container) {
         let none = node.as_str() == Some("none") || node.get("keep").and_then(Node::as_str) == Some("none");
         if none || node.as_str() == Some("burn") {

@@ -20,7 +20,6 @@ mod field_cases;
 mod installed;
 mod intake;
 mod moto;
-mod newcomer;
 mod notify;
 mod objects;
 mod proxy;

@@ -80,7 +80,8 @@ impl Text {
             other => MediaError::Parameter(format!("the file of subtitles {number} cannot be used: {other}")),
         };
         let warn = |code: &str, message| tell(&Message::Warning { code: code.to_owned(), message });
-        let text = TextFile::open(file.input, inputs, &warn).map_err(wrong)?;
+        let text = TextFile::open(file.input, inputs, (file.charset.as_deref(), file.language.as_deref()), &warn)
+            .map_err(wrong)?;
         let cues = text.source().open().and_then(|opened| text::read(opened, text.track.index)).map_err(wrong)?;
         let language = menu::language(file.language.as_deref());
         let name = menu::name(file.name.as_deref(), language.as_deref(), "Subtitles");

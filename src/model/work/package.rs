@@ -76,6 +76,9 @@ pub struct SubtitleFile {
     pub default: bool,
     /// Whether it holds only what must always be shown.
     pub forced: bool,
+    /// Encoding of its text, by name; absent: told by its bytes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub charset: Option<String>,
 }
 
 /// AES-128 in CBC mode over whole segments. Keys are inputs: they never stand here.

@@ -25,6 +25,13 @@ pub enum BurnIn {
     Tracks(Tracks),
     /// The file that this input holds; its times are the source's.
     Input(usize),
+    /// The same, where its encoding is said.
+    File {
+        /// Index of the input.
+        input: usize,
+        /// Encoding of its text, by name.
+        charset: String,
+    },
 }
 
 /// Part of the source, in seconds of source time from its start.

@@ -37,6 +37,12 @@ pub static RULES: Rules = Rules {
 /// Longest name of an output, in bytes, before it is rendered.
 const NAME: usize = 1024;
 
+const CHARSET: Field = Field::new(
+    "charset",
+    Kind::Text { max: 64 },
+    "Encoding of its text (utf-8, gbk, big5, shift_jis, windows-1251, …), or `auto`, the default: as its letters say.",
+);
+
 /// The shape of what stands under an activity's type key.
 #[must_use]
 pub const fn activity(kind: ActivityKind) -> &'static Shape {

@@ -64,6 +64,7 @@ static SUBTITLE: Shape = Shape {
         Field::new("name", Kind::Text { max: 256 }, "Its name in the menu; that of the language is the default."),
         Field::new("default", Kind::Bool, "Whether players show it unless told otherwise."),
         Field::new("forced", Kind::Bool, "Whether it holds only what must always be shown."),
+        super::CHARSET,
     ],
     later: &[],
 };

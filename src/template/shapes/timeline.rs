@@ -1,6 +1,6 @@
 //! Keys of `clip`, `subtitles`, `metadata` and `chapters`.
 
-use super::{LENGTH, MOMENT, NAME, RULES};
+use super::{CHARSET, LENGTH, MOMENT, NAME, RULES};
 use crate::yaml::{Choice, Field, Kind, Shape};
 
 const SUBTITLES_KIND: Kind =
@@ -75,6 +75,7 @@ static BURN_SHAPE: Shape = Shape {
     fields: &[
         Field::new("language", LANGUAGE, "Language of the stream (BCP 47 or ISO 639)."),
         Field::new("file", FILE, "File: `s3://bucket/key`, or a key in the bucket of the uploaded object."),
+        CHARSET,
     ],
     later: &[],
 };
@@ -90,6 +91,7 @@ static FILE_SHAPE: Shape = Shape {
         Field::new("name", Kind::Text { max: 256 }, "What players call it."),
         Field::new("default", Kind::Bool, "Whether players choose it by default."),
         Field::new("forced", Kind::Bool, "Whether players show it even where subtitles are off."),
+        CHARSET,
     ],
     later: &[],
 };

@@ -213,6 +213,12 @@ fn each_mistake_has_its_code() {
         ("  a: { transcode: { name: a.srt, subtitles: { keep: 0, burn: main } } }", vec!["TPL0222"]),
         ("  a: { transcode: { name: a.srt, audio: { codec: aac } } }", vec!["TPL0203"]),
         ("  a: { transcode: { name: a.ts, subtitles: { files: [{ file: a.srt }] } } }", vec!["TPL0222"]),
+        (
+            "  a: { transcode: { name: a.mp4, subtitles: { files: [{ file: a.srt, charset: klingon }] } } }",
+            vec!["TPL0304"],
+        ),
+        ("  a: { transcode: { name: a.mp4, subtitles: { burn: { file: a.srt, charset: utf-9 } } } }", vec!["TPL0304"]),
+        ("  a: { transcode: { name: a.mp4, subtitles: { burn: { language: en, charset: gbk } } } }", vec!["TPL0305"]),
         ("  a: { transcode: { subtitles: { files: [{ language: en }] } } }", vec!["TPL0102"]),
         ("  a: { transcode: { subtitles: burn, video: copy } }", vec!["TPL0204"]),
         ("  a: { remux: { subtitles: burn } }", vec!["TPL0204"]),

@@ -216,7 +216,8 @@ fn subtitles_come_from_renditions_and_from_files() {
         clip(&parts, name)
     };
     let (one, other) = (subtitled("one.mp4"), subtitled("other.mp4"));
-    let file = SubtitleFile { input: 2, language: Some("de".into()), name: None, default: false, forced: true };
+    let file =
+        SubtitleFile { input: 2, language: Some("de".into()), name: None, default: false, forced: true, charset: None };
     let package = Package { mpd: Some("manifest.mpd".into()), subtitles: vec![file], ..package(2) };
     let folder = tempfile::tempdir().unwrap();
     let sources = [source_of(&one), source_of(&other), source_of(&srt)];
@@ -250,7 +251,7 @@ fn subtitles_come_from_renditions_and_from_files() {
 fn files_of_subtitles_that_are_none_fail_with_a_code() {
     let folder = tempfile::tempdir().unwrap();
     let picture = clip(&[&PICTURE, &KEYS], "picture.mp4");
-    let file = SubtitleFile { input: 1, language: None, name: None, default: false, forced: false };
+    let file = SubtitleFile { input: 1, language: None, name: None, default: false, forced: false, charset: None };
     let package = Package { subtitles: vec![file], ..package(1) };
     for bytes in [&b""[..], b"no subtitles at all", &[0; 100]] {
         let path = folder.path().join("bad.srt");

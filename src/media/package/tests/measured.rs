@@ -115,7 +115,14 @@ fn player_fault_8_bandwidth_of_subtitles_is_measured() {
     let texts = folder.path().join("a.srt");
     let cue = |n: u32| format!("{n}\n00:00:0{n},000 --> 00:00:0{n},900\n{}\n\n", "word ".repeat(60));
     std::fs::write(&texts, (1..9).map(cue).collect::<String>()).unwrap();
-    let file = SubtitleFile { input: 1, language: Some("en".into()), name: None, default: false, forced: false };
+    let file = SubtitleFile {
+        input: 1,
+        language: Some("en".into()),
+        name: None,
+        default: false,
+        forced: false,
+        charset: None,
+    };
     let package = Package { mpd: Some("manifest.mpd".into()), subtitles: vec![file], ..package(1) };
     ffmpeg_next::log::set_level(ffmpeg_next::log::Level::Error);
     run(&[source_of(&picture), source_of(&texts)], &package, folder.path(), &|_| {}).unwrap();

@@ -77,11 +77,13 @@ pub fn burn(
         talk.warn(warning::SUBTITLE_LEFT_OUT, format!("no subtitles were drawn into `{}`: {why}", output.file));
         Ok(None)
     };
+    let of_file = |input, charset| {
+        let file = TextFile::open(input, inputs, (charset, None), &|code, message| talk.warn(code, message))?;
+        Ok::<_, MediaError>((file.source().clone(), file.track, window.on_own_clock(inventory.start_us)))
+    };
     let (source, track, window) = match burn {
-        BurnIn::Input(input) => {
-            let file = TextFile::open(*input, inputs, &|code, message| talk.warn(code, message))?;
-            (file.source().clone(), file.track, window.on_own_clock(inventory.start_us))
-        }
+        BurnIn::Input(input) => of_file(*input, None)?,
+        BurnIn::File { input, charset } => of_file(*input, Some(charset.as_str()))?,
         BurnIn::Tracks(tracks) => {
             let source = inputs.first().ok_or_else(|| MediaError::Job("it has no input".into()))?;
             match inventory.subtitles(tracks)?.first() {

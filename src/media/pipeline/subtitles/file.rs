@@ -6,7 +6,7 @@ use ffmpeg_next::Packet;
 use ffmpeg_next::format::stream::Disposition;
 use reelmill::model::work::SubtitleFile;
 
-use crate::charset;
+use crate::charset::{self, Decoded};
 use crate::error::{MediaError, warning};
 use crate::pipeline::flow::{Outlets, Stop};
 use crate::pipeline::streams::{Inventory, Track};
@@ -25,14 +25,24 @@ pub struct TextFile {
 }
 
 impl TextFile {
-    /// Opens input `input`, whatever its encoding; `warn` hears where that was guessed.
-    pub fn open(input: usize, inputs: &[Source], warn: &dyn Fn(&str, String)) -> Result<Self, MediaError> {
+    /// Opens input `input` in the encoding `charset`, or where none is said in that of its bytes, of which a language tells
+    /// more; `warn` hears where that was guessed.
+    pub fn open(
+        input: usize,
+        inputs: &[Source],
+        (charset, language): (Option<&str>, Option<&str>),
+        warn: &dyn Fn(&str, String),
+    ) -> Result<Self, MediaError> {
         let source = inputs.get(input).ok_or_else(|| MediaError::Job(format!("there is no input {input}")))?;
         let failed = |source| MediaError::Beside { input, what: "subtitle file", source: Box::new(source) };
         let bytes = source.bytes(MAX_BYTES).map_err(failed)?;
-        let (text, guessed) = charset::decode(&bytes);
+        let Decoded { text, encoding, guessed, damaged } =
+            charset::decode(&bytes, charset, language).map_err(failed)?;
         if guessed {
-            warn(warning::ENCODING_GUESSED, format!("input {input} is not UTF-8 and was read as Windows-1252"));
+            let message = format!("input {input} is not UTF-8 and was read as {encoding}, as its letters look");
+            warn(warning::ENCODING_GUESSED, message);
+        } else if damaged {
+            warn(warning::ENCODING_WRONG, format!("some bytes of input {input} mean nothing in {encoding}"));
         }
         let source = Source::text(Arc::from(cues_alone(&text).into_bytes()));
         let track = track(&source).map_err(failed)?;

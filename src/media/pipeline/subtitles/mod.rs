@@ -122,7 +122,13 @@ pub fn streams(
         taken.push(Text { track: track.clone(), encoder, file: None });
     }
     for listed in &output.subtitle_files {
-        let file = TextFile::open(listed.input, inputs, &|code, message| talk.warn(code, message))?.labelled(listed);
+        let file = TextFile::open(
+            listed.input,
+            inputs,
+            (listed.charset.as_deref(), listed.language.as_deref()),
+            &|code, message| talk.warn(code, message),
+        )?
+        .labelled(listed);
         // A text of the source's own codec is cut to the clip as well.
         let Fate::Converted(encoder) = fate(&file.track, format, true) else {
             let codec = file.track.codec.clone();

@@ -77,6 +77,7 @@ fn files_become_labelled_streams_whatever_their_encoding() {
         name: Some("Titel".into()),
         default: false,
         forced,
+        charset: None,
     };
     for (container, codecs) in [(Container::Mp4, ["mov_text"; 3]), (Container::Mkv, ["subrip", "webvtt", "subrip"])] {
         let output = with(|media| {

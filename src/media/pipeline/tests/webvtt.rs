@@ -104,7 +104,7 @@ fn package(subtitles: Vec<SubtitleFile>) -> Package {
 }
 
 fn plain(input: usize) -> SubtitleFile {
-    SubtitleFile { input, language: Some("en".into()), name: None, default: false, forced: false }
+    SubtitleFile { input, language: Some("en".into()), name: None, default: false, forced: false, charset: None }
 }
 
 /// The whole text of a package in `folder`, and what its segments hold together.
@@ -246,4 +246,29 @@ fn newcomer_places_of_ass_become_those_of_webvtt() {
     let wanted = [("line:0 position:0% align:left", "left & high"), ("line:0", "EXIT"), ("", "plain")];
     assert_eq!(places(&webvtt), wanted.map(|(settings, text)| (settings.to_owned(), text.to_owned())));
     assert!(webvtt.contains("<i>EXIT</i>"), "{webvtt}");
+}
+
+#[test]
+fn newcomer_a_charset_counts_in_files_packages_and_pictures() {
+    // Two words of Ukrainian, too few to tell their encoding by.
+    let word = b"1\n00:00:00,000 --> 00:00:05,000\n\xaf\xe6\xe0\xea\n";
+    let folder = tempfile::tempdir().unwrap();
+    let srt = folder.path().join("a.srt");
+    std::fs::write(&srt, word).unwrap();
+    let (_folder, plain_srt) = file("b.srt", "1\n00:00:00,000 --> 00:00:05,000\nпЖЮЙ\n");
+    let clip = lavfi(&["color=gray:d=6:r=5:s=320x180"], &["-g", "10"], "a.mp4");
+    let listed = SubtitleFile { charset: Some("koi8-r".into()), ..plain(1) };
+    let (whole, _) = packaged(&[&clip, &srt], &package(vec![listed.clone()]), "subtitles");
+    let text = texts(&whole).remove(0);
+    assert_eq!(text.chars().count(), 4);
+    let beside = with(|media| (media.audio, media.subtitle_files) = (None, vec![listed]));
+    let trial = Trial::with(&[&*clip, &srt], &[beside]);
+    assert!(trial.made.warnings().is_empty(), "{:?}", trial.made.warnings());
+    let again = Trial::new(&trial.path("out.mp4"), &[taken_out(Container::Vtt)]);
+    assert_eq!(texts(&std::fs::read_to_string(again.path("out.mp4")).unwrap()), [text.clone()]);
+    std::fs::write(&plain_srt, format!("1\n00:00:00,000 --> 00:00:05,000\n{text}\n")).unwrap();
+    let drawn = |path: &Path, burn| Trial::with(&[&*clip, path], &[with(|m| m.burn = Some(burn))]).grey("out.mp4");
+    let said = drawn(&srt, BurnIn::File { input: 1, charset: "koi8-r".into() });
+    assert_eq!(said, drawn(&plain_srt, BurnIn::Input(1)));
+    assert_ne!(said, drawn(&srt, BurnIn::File { input: 1, charset: "windows-1251".into() }));
 }
