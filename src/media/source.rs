@@ -145,12 +145,11 @@ impl Source {
         if !headerless::is_doubtful(&opened)? {
             return Ok(opened);
         }
-        let proven = match self.proven.get() {
-            Some(&proven) => proven,
-            None => {
-                let proven = headerless::is_media(self.demuxed(demuxers)?)?;
-                *self.proven.get_or_init(|| proven)
-            }
+        let proven = if let Some(&proven) = self.proven.get() {
+            proven
+        } else {
+            let proven = headerless::is_media(self.demuxed(demuxers)?)?;
+            *self.proven.get_or_init(|| proven)
         };
         if proven { Ok(opened) } else { Err(MediaError::NotMedia(Error::InvalidData)) }
     }

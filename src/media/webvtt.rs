@@ -209,7 +209,9 @@ impl Line {
             Some(place) if !on => {
                 let inner = self.open[place + 1..].to_vec();
                 self.close_down_to(place);
-                inner.into_iter().for_each(|mark| self.open_tag(mark));
+                for mark in inner {
+                    self.open_tag(mark);
+                }
             }
             _ => {}
         }
@@ -289,16 +291,9 @@ pub fn without_entities(text: &str) -> String {
     while let Some(at) = rest.find('&') {
         out.push_str(&rest[..at]);
         let from = &rest[at..];
-        match entity(from) {
-            Some((c, length)) => {
-                out.push(c);
-                rest = &from[length..];
-            }
-            None => {
-                out.push('&');
-                rest = &from[1..];
-            }
-        }
+        let (c, length) = entity(from).unwrap_or(('&', 1));
+        out.push(c);
+        rest = &from[length..];
     }
     out.push_str(rest);
     out

@@ -9,7 +9,7 @@ use ffmpeg_next::frame::side_data::Type as SideData;
 use ffmpeg_next::{Rational, Rescale, codec, picture, rescale};
 use reelmill::model::codec::Setting;
 use reelmill::model::media::Ratio;
-use reelmill::model::work::{Fit, FrameRate, Gop, HdrMode, Size, VideoCodec, VideoEncode};
+use reelmill::model::work::{Fit, FrameRate, Gop, HdrMode, Size, VideoEncode};
 
 use super::cadence::Cadence;
 use super::encode::{self, Encoding};
@@ -439,8 +439,8 @@ impl VideoBranch<'_> {
         let options = encode::dictionary(self.encode.codec.info().options_for(&setting), self.threads);
         let opened = video.open_with(options).map_err(failed)?;
         let encoding = Encoding::new(opened.0.0, found.name().to_owned(), port);
-        let webp = self.encode.codec == VideoCodec::Webp;
-        let encoding = if webp { encoding.of_webp(cadence.time_base) } else { encoding };
+        let whole = self.encode.codec.info().one_packet;
+        let encoding = if whole { encoding.of_webp(cadence.time_base) } else { encoding };
         let track = &self.source.track;
         encoding.port().ready(Spec {
             parameters: encoding.parameters(),

@@ -140,6 +140,8 @@ pub struct VideoInfo {
     pub full_range: bool,
     /// Whether pictures are BT.601 whatever the source: players take the codec for that.
     pub bt601: bool,
+    /// Whether its encoder makes one packet of all pictures: a whole file of WebP.
+    pub one_packet: bool,
     /// Whether pictures have a palette that is made for them.
     pub palette: bool,
     /// Options of its encoder.
@@ -167,6 +169,7 @@ impl VideoInfo {
         max_fps: None,
         full_range: false,
         bt601: false,
+        one_packet: false,
         palette: false,
         options: |_| Options::new(),
     };

@@ -16,6 +16,7 @@ pub const CODEC: VideoInfo = VideoInfo {
     containers: &[Container::Webp],
     rates: Rates::Quality(QUALITY),
     bt601: true,
+    one_packet: true,
     options,
     ..VideoInfo::BLANK
 };
