@@ -22,6 +22,9 @@ pub struct WorkflowView {
     pub name: String,
     /// What it is for.
     pub description: Option<String>,
+    /// Bucket whose uploads start it; absent where none do.
+    #[serde(default)]
+    pub bucket: Option<String>,
     /// Whether uploads start it; absent where there was never a version that is right.
     pub enabled: Option<bool>,
     /// Whether the version that runs is the one in the file.
@@ -48,6 +51,7 @@ impl From<&Definition> for WorkflowView {
         Self {
             name: definition.name.clone(),
             description: active.and_then(|workflow| workflow.description.clone()),
+            bucket: active.and_then(|workflow| Some(workflow.trigger.as_ref()?.bucket.clone())),
             enabled: active.map(|workflow| workflow.enabled),
             current: active.is_some_and(|workflow| workflow.digest == digest),
             digest,

@@ -1,11 +1,15 @@
 //! `reelmill events`: list, explain.
 
+use std::collections::BTreeSet;
+
 use clap::{Args, Subcommand};
 
 use super::client::Client;
 use super::output::Output;
 use super::{CliError, DaemonArgs, Exit, local};
 use crate::api::events::{EventList, EventView};
+use crate::api::workflows::WorkflowList;
+use crate::model::ObjectLocation;
 
 /// Uploads that were announced, and what came of them.
 #[derive(Debug, Args)]
@@ -46,15 +50,40 @@ pub(super) async fn events(args: EventsArgs, output: Output) -> Result<Exit, Cli
         Action::Explain { object } => {
             let wrong = || CliError::usage(format!("`{object}` is not an object: write s3://bucket/key"));
             let location = local::parse_location(&object).unwrap_or_else(|| Err(wrong()))?;
-            let query = [("bucket", location.bucket), ("key", location.key)];
-            let events: EventList = client.get("/v1/events", &query).await?;
+            let events = of_object(&client, &location).await?;
             if output.json {
                 output.json_line(&events);
+            } else if events.items.is_empty() {
+                output.line(format_args!("no upload of {object} was announced"));
+                output.line(format_args!("  {}", unwatched(&client, &location.bucket).await));
             } else {
-                explain(&object, &events.items, output);
+                explain(&events.items, output);
             }
             Ok(if events.items.is_empty() { Exit::NotFound } else { Exit::Done })
         }
+    }
+}
+
+/// The events of an object, newest first.
+pub(super) async fn of_object(client: &Client, location: &ObjectLocation) -> Result<EventList, CliError> {
+    let query = [("bucket", location.bucket.clone()), ("key", location.key.clone())];
+    client.get("/v1/events", &query).await
+}
+
+/// Why an upload into `bucket` has no event: mostly since no workflow watches the bucket.
+pub(super) async fn unwatched(client: &Client, bucket: &str) -> String {
+    const OTHERWISE: &str =
+        "the bucket sends no events here, or the upload is older than they are kept: see docs/events.md";
+    let Ok(WorkflowList { items }) = client.get("/v1/workflows", &[]).await else { return OTHERWISE.to_owned() };
+    let watched: BTreeSet<&str> = items.iter().filter_map(|workflow| workflow.bucket.as_deref()).collect();
+    if watched.contains(bucket) {
+        return OTHERWISE.to_owned();
+    }
+    let others = watched.into_iter().map(|bucket| format!("`{bucket}`")).collect::<Vec<_>>().join(", ");
+    match (items.is_empty(), others.is_empty()) {
+        (true, _) => "there are no workflows yet: `reelmill init` writes one to start from".to_owned(),
+        (_, true) => format!("no workflow names bucket `{bucket}`, nor any other"),
+        (_, false) => format!("no workflow names bucket `{bucket}`; they name {others}"),
     }
 }
 
@@ -72,12 +101,7 @@ fn table(events: &[EventView], output: Output) {
     output.table(["AT", "OBJECT", "DUPLICATES", "STARTED"], &rows);
 }
 
-fn explain(object: &str, events: &[EventView], output: Output) {
-    if events.is_empty() {
-        output.line(format_args!("no upload of {object} was announced"));
-        output.line("  does its bucket send events here, and does a workflow name the bucket? see docs/events.md");
-        return;
-    }
+fn explain(events: &[EventView], output: Output) {
     for event in events {
         let (name, shape) = (event.name.as_deref().unwrap_or("?"), event.shape.as_deref().unwrap_or("?"));
         output.line(format_args!("{}  {name}, as {shape}", event.at));

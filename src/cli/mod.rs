@@ -10,6 +10,7 @@ mod events;
 mod examples;
 mod executions;
 mod graph;
+mod init;
 mod jobs;
 mod local;
 mod logs;
@@ -50,6 +51,7 @@ struct Cli {
 /// What to do. Each is described where its arguments are: a word here would hide the longer one there.
 #[derive(Debug, Subcommand)]
 enum Command {
+    Init(init::InitArgs),
     Serve(serve::ServeArgs),
     Doctor(doctor::DoctorArgs),
     Run(run::RunArgs),
@@ -154,6 +156,7 @@ fn not_understood(error: &clap::Error) -> ExitCode {
 
 async fn dispatch(command: Command, output: Output) -> Result<Exit, CliError> {
     match command {
+        Command::Init(args) => init::init(&args, output),
         Command::Serve(args) => serve::serve(args, output).await,
         Command::Doctor(args) => doctor::doctor(args, output).await,
         Command::Run(args) => run::run(args, output).await,

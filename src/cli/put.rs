@@ -1,22 +1,28 @@
-//! `reelmill put`: upload a file.
+//! `reelmill put`: upload files, and say what each upload started.
 
 use std::path::{Path, PathBuf};
 
 use clap::Args;
 use serde_json::json;
 
+use super::client::Client;
 use super::output::Output;
-use super::{CliError, Exit, local};
+use super::serve::Running;
+use super::{CliError, DaemonArgs, Exit, events, local};
+use crate::api::events::{EventList, EventView};
+use crate::model::ObjectLocation;
+use crate::objects::SharedObjects;
 
-/// Upload a file to a bucket.
+/// Upload files to a bucket, and say which executions they started.
 ///
 /// To the embedded endpoint of the daemon whose data folder is DIR. With --aws, or where no daemon runs there and
 /// AWS_ENDPOINT_URL is set, to the S3 that the AWS environment (AWS_ENDPOINT_URL, AWS_PROFILE, …) leads to.
 #[derive(Debug, Args)]
 pub(super) struct PutArgs {
-    /// The file
-    file: PathBuf,
-    /// Where to: s3://bucket/key; a key that ends in / gets the file's name
+    /// The files
+    #[arg(required = true, value_name = "FILE")]
+    files: Vec<PathBuf>,
+    /// Where to: s3://bucket/key; a key that ends in / gets the name of each file
     to: String,
     /// Data folder of an embedded daemon
     #[arg(long, default_value = "reelmill-data", value_name = "DIR")]
@@ -24,50 +30,114 @@ pub(super) struct PutArgs {
     /// Upload to the S3 of the AWS environment
     #[arg(long)]
     aws: bool,
+    /// Token for the daemon's API, which is asked what the uploads started
+    #[arg(long, env = "REELMILL_TOKEN", hide_env_values = true)]
+    token: Option<String>,
 }
 
 pub(super) async fn put(args: PutArgs, output: Output) -> Result<Exit, CliError> {
-    let metadata = std::fs::metadata(&args.file).map_err(|error| CliError::file(&args.file, &error))?;
+    let uploads = args.files.iter().map(|file| Ok((file.as_path(), destination(file, &args)?)));
+    let uploads: Vec<(&Path, ObjectLocation)> = uploads.collect::<Result<_, CliError>>()?;
+    let embedded = if args.aws { None } else { local::embedded(&args.data).await? };
+    let daemon = embedded.is_some().then(|| Running::read(&args.data)).flatten();
+    let client = match daemon {
+        Some(daemon) => Some(Client::new(&DaemonArgs { url: daemon.api, token: args.token.clone() })?),
+        None => None,
+    };
+    let makes_buckets = embedded.is_some();
+    let objects = match embedded {
+        Some(objects) => objects,
+        None => elsewhere(&args).await?,
+    };
+    for (file, location) in &uploads {
+        if makes_buckets {
+            objects.ensure_bucket(&location.bucket).await?;
+        }
+        one(file, location, &objects, client.as_ref(), output).await?;
+    }
+    Ok(Exit::Done)
+}
+
+/// Where a file goes.
+fn destination(file: &Path, args: &PutArgs) -> Result<ObjectLocation, CliError> {
+    let metadata = std::fs::metadata(file).map_err(|error| CliError::file(file, &error))?;
     if !metadata.is_file() {
-        return Err(CliError::usage(format!("{} is not a file", args.file.display())));
+        return Err(CliError::usage(format!("{} is not a file", file.display())));
     }
     let to = if args.to.ends_with('/') {
-        let name = args.file.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+        let name = file.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
         format!("{}{name}", args.to)
+    } else if args.files.len() > 1 {
+        let message = format!("several files cannot have one key: write `{}/`, and each keeps its name", args.to);
+        return Err(CliError::usage(message));
     } else {
         args.to.clone()
     };
-    let location = local::parse_location(&to)
-        .unwrap_or_else(|| Err(CliError::usage(format!("`{to}` is not an object: write s3://bucket/key"))))?;
-    let embedded = if args.aws { None } else { local::embedded(&args.data).await? };
-    let objects = match embedded {
-        Some(objects) => {
-            objects.ensure_bucket(&location.bucket).await?;
-            objects
-        }
-        None if args.aws || local::names_an_s3() => local::s3().await,
-        None => {
-            let message = format!(
-                "no daemon runs over {}; start one with `reelmill serve`, name its folder with --data, or upload to AWS \
-                 with --aws",
-                args.data.display()
-            );
-            return Err(CliError::new(Exit::Storage, "CLI0008", message));
-        }
+    local::parse_location(&to)
+        .unwrap_or_else(|| Err(CliError::usage(format!("`{to}` is not an object: write s3://bucket/key"))))
+}
+
+/// The S3 of the AWS environment, where it is asked for or there is no daemon.
+async fn elsewhere(args: &PutArgs) -> Result<SharedObjects, CliError> {
+    if args.aws || local::names_an_s3() {
+        return Ok(local::s3().await);
+    }
+    let message = format!(
+        "no daemon runs over {}; start one with `reelmill serve`, name its folder with --data, or upload to AWS with --aws",
+        args.data.display()
+    );
+    Err(CliError::new(Exit::Storage, "CLI0008", message))
+}
+
+/// Uploads one file. `client` is the daemon that the upload goes to, where it is an embedded one.
+async fn one(
+    file: &Path,
+    location: &ObjectLocation,
+    objects: &SharedObjects,
+    client: Option<&Client>,
+    output: Output,
+) -> Result<(), CliError> {
+    let published = objects.publish(location, file, media_type(file)).await?;
+    // The upload was acknowledged after its event was written down. What cannot be asked is not an upload that failed.
+    let event = match client {
+        Some(client) => events::of_object(client, location).await.ok(),
+        None => None,
     };
-    let published = objects.publish(&location, &args.file, media_type(&args.file)).await?;
     if output.json {
+        let started = event.map(|list| list.items.into_iter().next().map(|event| event.executions).unwrap_or_default());
         output.json_line(&json!({
             "type": "object",
             "bucket": location.bucket,
             "key": location.key,
             "size_bytes": published.size_bytes,
             "etag": published.etag,
+            "executions": started,
         }));
-    } else {
-        output.line(format_args!("{location}  {} bytes", published.size_bytes));
+        return Ok(());
     }
-    Ok(Exit::Done)
+    output.line(format_args!("{location}  {} bytes", published.size_bytes));
+    if let (Some(client), Some(event)) = (client, event) {
+        tell(&event, location, client, output).await;
+    }
+    Ok(())
+}
+
+/// Says which executions an upload started, or why it started none.
+async fn tell(events: &EventList, location: &ObjectLocation, client: &Client, output: Output) {
+    let Some(EventView { executions, decisions, .. }) = events.items.first() else {
+        output.line(format_args!("  started nothing: {}", events::unwatched(client, &location.bucket).await));
+        return;
+    };
+    let started = decisions.iter().filter(|decision| decision.matched).zip(executions);
+    for (decision, execution) in started {
+        output.line(format_args!("  started {}: {execution}", decision.workflow));
+    }
+    if executions.is_empty() {
+        output.line("  started nothing:");
+        for decision in decisions {
+            output.line(format_args!("    {}: {}", decision.workflow, decision.reason));
+        }
+    }
 }
 
 /// Media type by extension: what players and browsers need most.

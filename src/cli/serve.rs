@@ -162,15 +162,22 @@ fn introduce(daemon: &Daemon, data: &Path, output: Output) -> Result<(), CliErro
         }));
         return Ok(());
     }
-    output.line(format_args!("API          {api}"));
+    output.line(format_args!("Console      {api}/"));
+    output.line(format_args!("API          {api}/v1"));
     if let Some(endpoint) = endpoint {
         output.line(format_args!("S3 endpoint  {endpoint}"));
         if let Some(keys) = daemon.new_keys() {
             output.line(format_args!("  access key {}", keys.access_key_id));
             output.line(format_args!("  secret key {}  (printed this once)", keys.secret_access_key));
         }
-        output.line(format_args!("  kept in    {}", local::key_file(data).display()));
+        output.line(format_args!("  keys are in {}", local::key_file(data).display()));
     }
     output.line(format_args!("libavcodec   {}", daemon.capabilities.libavcodec));
+    let catalog = daemon.catalog();
+    if catalog.definitions().is_empty() {
+        let folder = catalog.folder();
+        output.line(format_args!("Workflows    none yet in {}: uploads start nothing", folder.display()));
+        output.line("  write one to start from with `reelmill init`, or in the console");
+    }
     Ok(())
 }

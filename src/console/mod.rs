@@ -67,7 +67,7 @@ pub fn router(context: Context) -> Router {
         .route("/upload", get(uploads::page))
         .route("/queues", get(queues::list))
         .route("/queues/{name}", post(queues::set))
-        .route("/workflows", get(workflows::list))
+        .route("/workflows", get(workflows::list).post(workflows::start))
         .route("/workflows/{name}", get(workflows::show).post(workflows::switch))
         .route("/templates", get(templates::list))
         .route("/templates/{name}", get(templates::show))

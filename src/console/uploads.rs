@@ -22,6 +22,7 @@ use super::Context;
 use super::auth::Visitor;
 use super::page::{Page, Part, nothing};
 use super::problem::of_object;
+use super::workflows::none_yet;
 use crate::api::Problem;
 use crate::api::extract::{Asked, Place};
 use crate::config::Scope;
@@ -79,7 +80,9 @@ pub(super) async fn page(State(context): State<Context>, Extension(visitor): Ext
     let targets = targets(&context);
     let content = html! {
         div.head { h1 { "Upload" } }
-        @if targets.is_empty() {
+        @if context.catalog.definitions().is_empty() {
+            (none_yet(&context, visitor))
+        } @else if targets.is_empty() {
             (nothing("No workflow waits for uploads.", &html! { "One with a " code { "trigger" } " does: " a href="/workflows" { "workflows" } "." }))
         } @else if visitor.scope < Scope::Submit {
             (nothing("Your token does not allow uploads.", &html! { "One with the scope " code { "submit" } " does." }))

@@ -9,15 +9,19 @@ use serde::Deserialize;
 use super::Context;
 use super::auth::Visitor;
 use super::format::{count, part};
-use super::page::{Page, Part, button, drawing, nothing};
+use super::page::{Page, Part, button, drawing};
 use crate::api::Problem;
 use crate::api::extract::{Place, Sent};
 use crate::config::Scope;
-use crate::daemon::catalog::Definition;
-use crate::daemon::definitions::Condition;
+use crate::daemon::catalog::{Definition, WorkflowFolder};
+use crate::daemon::definitions::{ChangeError, Condition};
 use crate::workflow::graph::svg;
-use crate::workflow::{Trigger, Workflow};
+use crate::workflow::{STARTER, Trigger, Workflow, starter};
 use crate::yaml::{Diagnostic, Severity};
+
+/// Buckets of the workflow to start from.
+const UPLOADS: &str = "uploads";
+const OUTPUT: &str = "media";
 
 pub(super) async fn list(State(context): State<Context>, Extension(visitor): Extension<Visitor>) -> Markup {
     let definitions = context.catalog.definitions();
@@ -28,7 +32,7 @@ pub(super) async fn list(State(context): State<Context>, Extension(visitor): Ext
                 p.notice { "The folder of workflows is away: " (why) ". Its last good workflows stay active." }
             }
             @if definitions.is_empty() {
-                (nothing("There is no workflow.", &html! { "Put a YAML file into the folder " code { "workflows" } ": it is read at once." }))
+                (none_yet(&context, visitor))
             } @else {
                 div.scroll { table.rows {
                     thead { tr { th scope="col" { "Workflow" } th scope="col" { "Started by" } th scope="col" { "Activities" } th scope="col" { "State" } } }
@@ -40,6 +44,42 @@ pub(super) async fn list(State(context): State<Context>, Extension(visitor): Ext
     let live = Some(String::new());
     let page = Page { title: "Workflows", part: Some(Part::Workflows), visitor: Some(visitor), scripts: &[], live };
     page.with(&content)
+}
+
+/// What there is to do where no workflow is there.
+pub(super) fn none_yet(context: &Context, visitor: Visitor) -> Markup {
+    let folder = context.catalog.folder();
+    html! {
+        div.nothing {
+            p { "There is no workflow yet: uploads start nothing." }
+            form method="post" action="/workflows" { (button(visitor, Scope::Admin, "main", "Write one to start from")) }
+            p.hint {
+                "It makes MP4s, HLS and a poster of every video in " code { "s3://" (UPLOADS) "/incoming/" } ". "
+                "Or put a YAML file into " code { (folder.display()) } ": it is read within a second."
+            }
+        }
+    }
+}
+
+/// Writes the workflow to start from, and shows it.
+pub(super) async fn start(State(context): State<Context>) -> Result<Redirect, Problem> {
+    let new = Condition { new: true, ..Condition::default() };
+    change(&context, move |catalog| catalog.put(STARTER, &starter(UPLOADS, OUTPUT), &new).map(drop)).await?;
+    Ok(Redirect::to(&format!("/workflows/{STARTER}")))
+}
+
+/// Changes the files of workflows, away from the threads that answer.
+async fn change(
+    context: &Context,
+    change: impl FnOnce(&WorkflowFolder) -> Result<(), ChangeError> + Send + 'static,
+) -> Result<(), Problem> {
+    let catalog = std::sync::Arc::clone(&context.catalog);
+    let changed = tokio::task::spawn_blocking(move || change(&catalog)).await;
+    let broken = |_| {
+        let detail = "the definition could not be checked";
+        Problem::new(axum::http::StatusCode::INTERNAL_SERVER_ERROR, "WF0004", detail)
+    };
+    changed.map_err(broken)?.map_err(Problem::from)
 }
 
 fn row(definition: &Definition) -> Markup {
@@ -209,13 +249,8 @@ pub(super) async fn switch(
     Place(name): Place<String>,
     Sent(Switch { enabled }): Sent<Switch>,
 ) -> Result<Redirect, Problem> {
-    let (catalog, asked) = (std::sync::Arc::clone(&context.catalog), name.clone());
-    let switched = tokio::task::spawn_blocking(move || catalog.switch(&asked, enabled, &Condition::default())).await;
-    let broken = |_| {
-        let detail = "the definition could not be checked";
-        Problem::new(axum::http::StatusCode::INTERNAL_SERVER_ERROR, "WF0004", detail)
-    };
-    switched.map_err(broken)?.map_err(Problem::from)?;
+    let asked = name.clone();
+    change(&context, move |catalog| catalog.switch(&asked, enabled, &Condition::default())).await?;
     Ok(Redirect::to(&format!("/workflows/{}", part(&name))))
 }
 

@@ -131,10 +131,9 @@ impl WorkflowFolder {
             watching: Mutex::new(Watching { watcher: Watcher::default(), memory }),
             changing: Mutex::default(),
         };
-        if let Some(files) = last_good {
-            let state = this.compile_all(files, &BTreeMap::new(), &BTreeSet::new());
-            *this.state.write().unwrap_or_else(PoisonError::into_inner) = state;
-        }
+        // The presets are there before any file is.
+        let state = this.compile_all(last_good.unwrap_or_default(), &BTreeMap::new(), &BTreeSet::new());
+        *this.state.write().unwrap_or_else(PoisonError::into_inner) = state;
         this.read(Look::First)?;
         Ok(this)
     }

@@ -4,7 +4,7 @@
 //! says which version they replace never replaces another one.
 
 use std::io::Write;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::{MutexGuard, PoisonError};
 
 use super::catalog::{Definition, WorkflowFolder};
@@ -58,6 +58,12 @@ pub enum ChangeError {
 }
 
 impl WorkflowFolder {
+    /// The folder of the files, as an absolute path where the system tells.
+    #[must_use]
+    pub fn folder(&self) -> PathBuf {
+        std::path::absolute(&self.folder).unwrap_or_else(|_| self.folder.clone())
+    }
+
     /// Writes a workflow; answers whether it is a new one.
     pub fn put(&self, name: &str, text: &str, condition: &Condition) -> Result<bool, ChangeError> {
         let _changing = self.change();
@@ -169,6 +175,14 @@ mod tests {
         catalog.switch("vod", true, &is(workflow::digest(&text))).unwrap();
         assert!(catalog.active()[0].enabled);
         assert!(matches!(catalog.switch("dov", true, &Condition::default()), Err(ChangeError::Missing(_))));
+    }
+
+    #[test]
+    fn newcomer_the_first_workflow_of_an_empty_folder_has_the_presets() {
+        let folder = tempfile::tempdir().unwrap();
+        let catalog = WorkflowFolder::open(folder.path(), None).unwrap();
+        assert!(catalog.put(workflow::STARTER, &workflow::starter("uploads", "media"), &Condition::default()).unwrap());
+        assert_eq!(catalog.active()[0].name, workflow::STARTER);
     }
 
     #[test]

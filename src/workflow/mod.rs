@@ -29,6 +29,7 @@ mod resolve;
 mod set;
 mod shapes;
 mod single;
+mod starter;
 mod switch;
 mod trigger;
 mod view;
@@ -46,6 +47,7 @@ pub use params::{given_params, params};
 pub use resolve::{Answer, ResolveContext, Resolved, ResolvedInput, resolve};
 pub use set::{check_set, holder, same_name};
 pub use single::{Single, compile_single};
+pub use starter::{STARTER, starter};
 pub use switch::with_enabled;
 pub use trigger::{MatchReason, Trigger};
 

@@ -20,6 +20,7 @@ mod field_cases;
 mod installed;
 mod intake;
 mod moto;
+mod newcomer;
 mod notify;
 mod objects;
 mod proxy;

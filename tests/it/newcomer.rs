@@ -1,0 +1,90 @@
+//! The first ten minutes: from an empty folder to finished media, with nothing but what the commands say.
+
+use std::io::{BufRead, BufReader};
+use std::path::Path;
+use std::process::Stdio;
+
+use crate::support::{Daemon, fixture, reelmill, run, run_ok, wait_for};
+
+fn put(daemon: &Daemon, files: &[&Path], to: &str) -> String {
+    run_ok(reelmill().arg("put").args(files).arg(to).arg("--data").arg(&daemon.data))
+}
+
+#[test]
+fn newcomer_init_writes_a_workflow_that_is_right_and_replaces_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let init = |more: &[&str]| run(reelmill().arg("init").args(more).current_dir(folder.path()));
+    let first = init(&["--bucket", "masters"]);
+    let told = String::from_utf8(first.stdout).unwrap();
+    assert!(first.status.success() && told.contains("reelmill put FILE s3://masters/incoming/"), "{told}");
+    let path = folder.path().join("workflows/starter.yaml");
+    let text = std::fs::read_to_string(&path).unwrap();
+    run_ok(reelmill().arg("validate").arg(&path));
+    let again = init(&[]);
+    assert_eq!(again.status.code(), Some(1));
+    assert!(String::from_utf8(again.stderr).unwrap().contains("CLI0031"));
+    assert_eq!(std::fs::read_to_string(&path).unwrap(), text);
+    assert_eq!(init(&["--bucket", "s3://x", "--workflows", "other"]).status.code(), Some(2));
+    assert!(!folder.path().join("other").exists());
+}
+
+#[test]
+fn newcomer_put_says_what_each_file_started_or_why_nothing_did() {
+    let folder = tempfile::tempdir().unwrap();
+    let at = |name: &str| folder.path().join(name);
+    let daemon = Daemon::start(&at("data"), &at("workflows"));
+    let explain = |object: &str| {
+        let explained = run(reelmill().args(["events", "explain", object, "--url", &daemon.api]));
+        (explained.status.code(), String::from_utf8(explained.stdout).unwrap())
+    };
+    let (one, two) = (at("one.mp4"), at("two.txt"));
+    std::fs::copy(fixture("normal/tiny_aac_180p.mp4"), &one).unwrap();
+    std::fs::write(&two, "no media").unwrap();
+
+    let told = put(&daemon, &[&one], "s3://uploads/incoming/");
+    assert!(told.contains("started nothing: there are no workflows yet: `reelmill init`"), "{told}");
+    let (exit, told) = explain("s3://uploads/incoming/one.mp4");
+    assert!(exit == Some(4) && told.contains("there are no workflows yet"), "{told}");
+
+    run_ok(reelmill().args(["init", "--workflows"]).arg(at("workflows")));
+    wait_for("the workflow", || run_ok(&mut daemon.cli(&["workflows", "list"])).contains("starter").then_some(()));
+    let told = put(&daemon, &[&one, &two], "s3://uploads/incoming/");
+    let id = told.lines().find_map(|line| line.strip_prefix("  started starter: ")).unwrap_or_else(|| panic!("{told}"));
+    assert!(told.contains("started nothing:\n    starter: the key does not match"), "{told}");
+    assert_eq!(daemon.show(id)["workflow"], "starter");
+
+    let told = put(&daemon, &[&one], "s3://elsewhere/one.mp4");
+    assert!(told.contains("started nothing: no workflow names bucket `elsewhere`; they name `uploads`"), "{told}");
+    let (_, told) = explain("s3://elsewhere/one.mp4");
+    assert!(told.contains("no workflow names bucket `elsewhere`"), "{told}");
+
+    let two_under_one_key =
+        run(reelmill().arg("put").args([&one, &two]).arg("s3://uploads/x").arg("--data").arg(&daemon.data));
+    assert_eq!(two_under_one_key.status.code(), Some(2));
+}
+
+#[test]
+fn newcomer_serve_in_an_empty_folder_names_the_console_and_the_next_step() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut daemon = reelmill()
+        .args(["serve", "--api", "127.0.0.1:0", "--s3-endpoint", "127.0.0.1:0"])
+        .current_dir(folder.path())
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    let lines = BufReader::new(daemon.stdout.take().unwrap()).lines();
+    let mut told = Vec::new();
+    for line in lines {
+        told.push(line.unwrap());
+        if told.last().is_some_and(|line| line.contains("reelmill init")) {
+            break;
+        }
+    }
+    daemon.kill().unwrap();
+    daemon.wait().unwrap();
+    assert!(told[0].starts_with("Console      http://127.0.0.1:"), "{told:?}");
+    let place = folder.path().canonicalize().unwrap().join("workflows");
+    assert!(told.iter().any(|line| line.contains(&format!("none yet in {}", place.display()))), "{told:?}");
+}
