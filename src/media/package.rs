@@ -100,7 +100,7 @@ pub fn run(
                 format!("{} more streams of the rendition `{folder}` are not part of the package", planned.left_out);
             tell(&Message::Warning { code: warning::STREAM_NOT_PACKAGED.to_owned(), message });
         }
-        let cut = rendition::cut(&sources[place], &infos[place], planned, folder, manner)?;
+        let cut = rendition::cut(&sources[place], &infos[place], planned, folder, manner, tell)?;
         tracks.extend(cut.into_iter().map(|track| (place, track)));
     }
     if tracks.is_empty() {

@@ -10,7 +10,7 @@ use reelmill::model::work::Analysis;
 use reelmill::worker::protocol::Message;
 
 use super::packets::Packets;
-use crate::error::MediaError;
+use crate::error::{MediaError, warning};
 use crate::loudness::{self, Block, Meter};
 use crate::pipeline::decode::Decoder;
 use crate::pipeline::graph::{AudioFormat, Graph, Input};
@@ -87,6 +87,10 @@ pub fn run(
             tell(&loudness::progress(told_s, info.format.duration_s));
         }
     }
+    let decoders = eyes.iter().map(|eyes| &eyes.decoder).chain(ears.iter().map(|ears| &ears.decoder));
+    for message in decoders.filter_map(Decoder::change) {
+        tell(&Message::Warning { code: warning::SOURCE_CHANGES.to_owned(), message });
+    }
     let end_s = packets.end_s();
     let mut measured = Measured::default();
     if let Some(mut eyes) = eyes {
@@ -135,6 +139,9 @@ fn picture_filters(analysis: &Analysis) -> Option<String> {
 /// Moments at which something begins (true) and ends (false), in seconds.
 type Marks = Vec<(bool, f64)>;
 
+/// Width, height and pixel format of a picture.
+type Form = (u32, u32, i32);
+
 /// Looks at pictures.
 struct Eyes {
     track: usize,
@@ -142,7 +149,9 @@ struct Eyes {
     base: Rational,
     start_s: f64,
     filters: String,
-    graph: Option<(Graph, (u32, u32, i32))>,
+    graph: Option<(Graph, Form)>,
+    /// Brings pictures of another form into that of the first.
+    convert: Option<(Form, Graph)>,
     black: Marks,
     freeze: Marks,
     scenes: Vec<f64>,
@@ -158,6 +167,7 @@ impl Eyes {
             start_s: seconds(start_us, rescale::TIME_BASE),
             filters,
             graph: None,
+            convert: None,
             black: Marks::new(),
             freeze: Marks::new(),
             scenes: Vec::new(),
@@ -175,12 +185,25 @@ impl Eyes {
             let text = format!("[in]{}[out]", self.filters);
             self.graph = Some((Graph::new(&[Input::video("in", frame, self.base)], &text)?, form));
         }
-        // Pictures that change their size under way are looked at up to there.
-        if let Some((graph, _)) = self.graph.as_mut().filter(|(_, built_for)| *built_for == form) {
+        let Some((graph, built_for)) = &mut self.graph else { return Ok(()) };
+        if *built_for == form {
             graph.push("in", frame)?;
-            self.pull()?;
+            return self.pull();
         }
-        Ok(())
+        // Pictures that change their size under way are looked at in that of the first.
+        if self.convert.as_ref().is_none_or(|(of, _)| *of != form) {
+            let (width, height, format) = *built_for;
+            let format = libav::pixel_format(format).map_or_else(|| "yuv420p".to_owned(), |format| format.name);
+            let text = format!("[in]scale={width}:{height},format={format}[out]");
+            self.convert = Some((form, Graph::new(&[Input::video("in", frame, self.base)], &text)?));
+        }
+        if let Some((_, convert)) = &mut self.convert {
+            convert.push("in", frame)?;
+            while let Some(frame) = convert.pull()? {
+                graph.push("in", &frame)?;
+            }
+        }
+        self.pull()
     }
 
     fn end(&mut self) -> Result<(), MediaError> {
@@ -243,6 +266,8 @@ struct Ears {
     base: Rational,
     /// Finds silence, where that is asked for; its graph is built for the first frame.
     quiet: Option<(String, Option<(Graph, AudioFormat)>)>,
+    /// Brings sound of another format into that of the first.
+    convert: Option<(AudioFormat, Graph)>,
     silence: Marks,
     /// Measures loudness, where that is asked for.
     meter: Option<Meter>,
@@ -258,6 +283,7 @@ impl Ears {
             start_us,
             base: track.time_base,
             quiet: silence.map(|filter| (filter, None)),
+            convert: None,
             silence: Marks::new(),
             meter: levels.then(Meter::default),
             levels: Vec::new(),
@@ -289,9 +315,8 @@ impl Ears {
                 let input = Input::audio("in", &format, format.base());
                 *graph = Some((Graph::new(&[input], &format!("[in]{filter}[out]"))?, format.clone()));
             }
-            // Sound that changes its format under way is listened to up to there.
-            if let Some((graph, _)) = graph.as_mut().filter(|(_, built_for)| *built_for == format) {
-                graph.push("in", &share(&frame)?)?;
+            if let Some((graph, built_for)) = graph {
+                push_as(graph, built_for, &mut self.convert, share(&frame)?, &format)?;
             }
             self.pull()?;
         }
@@ -308,6 +333,32 @@ impl Ears {
         }
         Ok(())
     }
+}
+
+/// Pushes sound of some `format` into a graph that was built for another: sound that changes under way is listened to as
+/// that of the first, at its own level.
+fn push_as(
+    graph: &mut Graph,
+    built_for: &AudioFormat,
+    convert: &mut Option<(AudioFormat, Graph)>,
+    frame: Frame,
+    format: &AudioFormat,
+) -> Result<(), MediaError> {
+    if built_for == format {
+        return graph.push("in", &frame);
+    }
+    if convert.as_ref().is_none_or(|(of, _)| of != format) {
+        let text = format!("[in]aresample=rematrix_maxval=1000,{}[out]", built_for.filter());
+        *convert = Some((format.clone(), Graph::new(&[Input::audio("in", format, format.base())], &text)?));
+    }
+    let Some((_, convert)) = convert else { return Ok(()) };
+    convert.push("in", &frame)?;
+    let base = convert.time_base()?;
+    while let Some(mut frame) = convert.pull()? {
+        frame.set_pts(frame.pts().map(|time| time.rescale(base, built_for.base())));
+        graph.push("in", &frame)?;
+    }
+    Ok(())
 }
 
 /// Notes the short-term loudness of a block.

@@ -2,22 +2,25 @@
 
 use ffmpeg_next::{Rescale, rescale};
 use reelmill::model::media::MediaInfo;
+use reelmill::worker::protocol::Message;
 
 use super::interleave::{Interleaved, Next};
 use super::layout::{Lanes, Planned};
 use super::segmenter::{Form, Stream};
 use super::track::{Beside, Cutter, Manner, Source as Lane, Track};
-use crate::error::MediaError;
+use crate::error::{MediaError, warning};
+use crate::pipeline::headers::Headers;
 use crate::source::{Opened, Source};
 use crate::{codecs_string, libav};
 
-/// Cuts the tracks that are `planned` of a source into `folder`.
+/// Cuts the tracks that are `planned` of a source into `folder`; `tell` hears where its video changes under way.
 pub fn cut(
     source: &Source,
     info: &MediaInfo,
     planned: &Planned,
     folder: &str,
     manner: Manner<'_>,
+    tell: &dyn Fn(&Message),
 ) -> Result<Vec<Track>, MediaError> {
     if info.video.first().is_some_and(|video| video.rotation != 0 || video.flipped) {
         return Err(MediaError::Parameter(format!(
@@ -38,12 +41,21 @@ pub fn cut(
         .collect();
     let is_video = |index: &usize| info.video.iter().any(|video| video.index as usize == *index);
     let video = chosen.iter().position(is_video);
+    let stream = video.and_then(|slot| opened.demuxer().stream(chosen[slot]));
+    let mut headers = stream.and_then(|stream| Headers::follow(&stream.parameters(), stream.time_base()));
     let mut packets = Interleaved::new(opened, &chosen)?;
     let mut beside = Beside::default();
     while let Some(Next { slot, packet, left_s }) = packets.next()? {
         let (track, lane) = places[slot];
+        if let Some(headers) = headers.as_mut().filter(|_| Some(slot) == video) {
+            headers.see(&packet);
+        }
         beside.goes_on = video.is_some_and(|video| !packets.has_ended(video));
         cutters[track].add(lane, packet, left_s, &mut beside)?;
+    }
+    if let Some(change) = headers.as_ref().and_then(Headers::change) {
+        let message = format!("in the rendition `{folder}`, {change}; its packets were taken as they are");
+        tell(&Message::Warning { code: warning::SOURCE_CHANGES.to_owned(), message });
     }
     let tracks: Vec<Track> =
         cutters.into_iter().filter_map(|cutter| cutter.finish().transpose()).collect::<Result<_, _>>()?;

@@ -7,6 +7,7 @@ use ffmpeg_next::format::stream::Disposition;
 use ffmpeg_next::{Packet, media};
 
 use super::flow::Stop;
+use super::headers::Headers;
 use super::mux::{Port, Spec};
 use super::streams::Track;
 use super::window::{Placed, Window};
@@ -24,6 +25,7 @@ pub struct Copying {
     started: bool,
     /// Video since the last keyframe, until the window starts.
     held: Vec<Packet>,
+    headers: Option<Headers>,
 }
 
 impl Copying {
@@ -41,7 +43,8 @@ impl Copying {
             title: track.title.clone(),
             disposition: if video { Disposition::DEFAULT } else { track.disposition },
         })?;
-        Ok(Self { track, window, video, attached, port, started: false, held: Vec::new() })
+        let headers = Headers::follow(&track.parameters, track.time_base).filter(|_| video);
+        Ok(Self { track, window, video, attached, port, started: false, held: Vec::new(), headers })
     }
 
     /// Hands on a packet of the stream; false when the window has ended.
@@ -55,6 +58,9 @@ impl Copying {
             packet.set_dts(Some(0));
             self.port.packet(packet)?;
             return Ok(false);
+        }
+        if let Some(headers) = &mut self.headers {
+            headers.see(packet);
         }
         let base = self.track.time_base;
         let Some(time) = packet.pts().or(packet.dts()) else {
@@ -99,6 +105,11 @@ impl Copying {
             }
         }
         Ok(true)
+    }
+
+    /// What the stream has changed under way, in words.
+    pub fn change(&self) -> Option<String> {
+        self.headers.as_ref()?.change()
     }
 
     /// The stream has ended.

@@ -20,6 +20,7 @@ mod finish;
 mod flow;
 pub mod graph;
 mod hdr;
+pub mod headers;
 mod mux;
 mod outcome;
 mod overlay;

@@ -253,7 +253,9 @@ impl Crew<'_> {
                     Some((index, scope.spawn(move || decoder.run(&packets, frames, talk))))
                 })
                 .collect();
-            let read = self.seek_to_clips(&mut opened, plans).and_then(|()| demux::run(&mut opened, wiring.routes));
+            let read = self
+                .seek_to_clips(&mut opened, plans)
+                .and_then(|()| demux::run(&mut opened, wiring.routes, self.around.talk));
             let decoded = decoding.into_iter().map(|(index, thread)| (index, joined(thread))).collect();
             let faults = Faults::new(read, decoded);
             running

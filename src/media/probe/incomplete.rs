@@ -44,6 +44,8 @@ impl Incomplete {
         let header_s = libav::known(demuxer.duration()).map(|us| seconds(us, ffmpeg_next::rescale::TIME_BASE));
         // That of Ogg is the time of the last page that is there.
         let stated = libav::is_duration_stated(demuxer) && libav::demuxer_name(demuxer) != "ogg";
+        // What is estimated is estimated of the bytes that are there.
+        let there_s = measured_s.or(header_s.filter(|_| !stated));
         let header_s = header_s.filter(|_| stated);
         // A header in front of fragments may tell of the first one alone.
         let of_all = extent.duration_s.filter(|said| measured_s.is_none_or(|measured| *said > measured));
@@ -58,8 +60,8 @@ impl Incomplete {
         // Of most files bytes are about as time.
         let there = extent.size_bytes.map(|bytes| share(size, bytes)).filter(|share| *share > 0.0);
         incomplete.then(|| Self {
-            declared_s: declared_s.or_else(|| Some(measured_s? / there?)),
-            found_s: measured_s.or_else(|| Some(declared_s? * there?)),
+            declared_s: declared_s.or_else(|| Some(there_s? / there?)),
+            found_s: there_s.or_else(|| Some(declared_s? * there?)),
         })
     }
 

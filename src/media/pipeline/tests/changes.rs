@@ -1,11 +1,12 @@
 //! Sources that change under way: sizes, shapes of pixels, channels, and streams that begin late.
 
-use reelmill::model::work::{AudioEncode, Fit};
+use reelmill::model::work::{Analysis, AudioEncode, Black, Fit};
+use reelmill::worker::protocol::Message;
 
+use super::incomplete::hls;
 use super::*;
-use crate::analysis;
 use crate::testing::Clip as File;
-use reelmill::model::work::Analysis;
+use crate::{analysis, package};
 
 /// Files one after the other.
 fn joined(parts: &[File], name: &str) -> (tempfile::TempDir, PathBuf) {
@@ -63,6 +64,12 @@ fn squares_stay_squares(source: &Path) {
         assert!((shape - 1.0).abs() < 0.03 && height > 100.0, "at {at}: {shape} {height}");
     }
     says_that_it_changes(&trial, "pictures");
+    let copy = with(|output| {
+        output.container = Container::Mkv;
+        output.video = Some(Video::Copy);
+        output.audio = Some(Audio::Copy { tracks: Tracks::Main });
+    });
+    says_that_it_changes(&Trial::new(source, &[copy]), "taken as they are");
     for at_s in [1.0, 4.5] {
         let picture = shots(SnapshotTimes::At(Moment::Seconds(at_s)), ImageFormat::Png, "a.png");
         let trial = Trial::new(source, &[Output::Snapshot(picture)]);
@@ -96,6 +103,43 @@ fn field_fault_02_a_size_that_changes_leaves_squares_square() {
     let large = boxed("1280x720", "x=440:y=160:w=400:h=400", "1", &h264, "3");
     let (_folder, source) = joined(&[small, large], "in.ts");
     squares_stay_squares(&source);
+}
+
+#[test]
+fn field_fault_02_packages_and_analyses_say_that_a_source_changes() {
+    let h264 = ["-c:v", "libx264", "-preset", "veryfast", "-g", "25", "-pix_fmt", "yuv420p"];
+    let small = boxed("320x240", "x=20:y=20:w=40:h=40", "1", &h264, "0");
+    let large = boxed("640x480", "x=20:y=20:w=40:h=40", "1", &h264, "3");
+    let (_folder, source) = joined(&[small, large], "in.ts");
+    let sound = with(|output| {
+        output.container = Container::Mkv;
+        output.video = Some(Video::Copy);
+    });
+    let copied = Trial::new(&source, &[sound]);
+    let said = std::cell::RefCell::new(Vec::new());
+    let tell = |message: &Message| said.borrow_mut().push(format!("{message:?}"));
+    let scratch = tempfile::tempdir().unwrap();
+    package::run(&[source_of(&copied.path("out.mp4"))], &hls(), scratch.path(), &tell).unwrap();
+    let black = Black { least_s: 0.5, threshold: 0.1 };
+    let asked = Analysis { black: Some(black), ..Analysis::default() };
+    analysis::run(&source_of(&source), &asked, &tell).unwrap();
+    let said = said.into_inner();
+    let changes = said.iter().filter(|said| said.contains("MEDIA0117") && said.contains("640x480"));
+    assert_eq!(changes.count(), 2, "{said:?}");
+}
+
+#[test]
+fn field_fault_02_an_analysis_goes_on_where_a_source_changes() {
+    let black = |size: &str, offset: &str| {
+        let video = format!("color=white:s={size}:r=25:d=4,drawbox=color=black:t=fill:enable='between(t,1,3)'");
+        let rest = ["-c:v", "libx264", "-preset", "ultrafast", "-output_ts_offset", offset, "-f", "mpegts"];
+        generate(&[&["-f", "lavfi", "-i", &video][..], &rest].concat(), "part.ts")
+    };
+    let (_folder, source) = joined(&[black("320x180", "0"), black("640x480", "4")], "in.ts");
+    let asked = Analysis { black: Some(Black { least_s: 0.5, threshold: 0.1 }), ..Analysis::default() };
+    let found = analysis::run(&source_of(&source), &asked, &|_| {}).unwrap().measured.unwrap().black.unwrap();
+    let starts: Vec<f64> = found.iter().map(|found| found.start_s.round()).collect();
+    assert_eq!(starts, [1.0, 5.0], "{found:?}");
 }
 
 /// Three seconds of a tone on the left and on the right, in a layout.
