@@ -4,7 +4,7 @@ MEDIA := $(or $(REELMILL_MEDIA),$(wildcard $(abspath ../shared/media)))
 NEXTEST := $(shell command -v cargo-nextest 2>/dev/null)
 
 .DEFAULT_GOAL := help
-.PHONY: help api demo test chaos corpus bench-api bench-engine bench-media setup fmt lint unit docs console clients deploy
+.PHONY: help api demo test chaos corpus bench-api bench-engine bench-media setup fmt lint unit docs console clients players deploy
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -16,7 +16,7 @@ demo: ## build, start the daemon, upload a clip, watch it become HLS, MP4s and a
 
 test: ## format check, lints, every test, documentation, a short chaos
 	@infra/setup.sh test
-	@$(MAKE) --no-print-directory fmt lint unit docs api console clients deploy
+	@$(MAKE) --no-print-directory fmt lint unit docs api console clients players deploy
 	@$(MAKE) --no-print-directory chaos CHAOS_SECONDS=$(or $(CHAOS_SECONDS),20)
 
 api: ## a live daemon against its OpenAPI document: generated requests, and a generated client
@@ -34,6 +34,11 @@ clients: ## the embedded S3 endpoint with the clients that people have: SDKs, pr
 	cargo build --locked
 	@[ -d tests/clients/node_modules ] || ! command -v npm >/dev/null || (cd tests/clients && npm ci --silent --no-audit --no-fund)
 	.venv/bin/python -W ignore::ResourceWarning -m unittest discover -q -s tests/clients
+
+players: ## packages in hls.js, Shaka Player, dash.js and Video.js, in a browser, to the end (about three minutes)
+	@infra/setup.sh test
+	cargo build --locked
+	.venv/bin/python -m unittest discover -q -s tests/players
 
 deploy: ## what is in infra/: linted, validated, and the CloudFormation template brought to work on moto
 	@infra/setup.sh test
@@ -55,7 +60,7 @@ bench-engine: ## executions per second on both stores, with their log and queue 
 	POSTGRES_SETTINGS="fsync=on shared_buffers=512MB max_wal_size=8GB" infra/postgres.sh \
 		cargo bench --locked --bench engine
 
-bench-api: ## pages of 1,000 executions with 1,000,000 in the store, on both stores (about two minutes)
+bench-api: ## pages of 1,000 executions with 1,000,000 in the store, on both stores (about three minutes)
 	@infra/setup.sh test
 	cargo build --release --locked
 	infra/postgres.sh .venv/bin/python tests/bench/listing.py

@@ -14,6 +14,9 @@ readonly -a BUILD_PACKAGES=(
 readonly -a DEMO_PACKAGES=(curl jq)
 readonly -a TEST_PACKAGES=(ffmpeg mediainfo pgbouncer postgresql rclone)
 readonly -a BROWSER_PACKAGES=(chromium chromium-driver)
+readonly -a NODE_PACKAGES=(nodejs npm)
+readonly NODE_MIN=18
+readonly PLAYERS=tests/players
 
 usage() {
   echo "usage: infra/setup.sh build|test" >&2
@@ -78,7 +81,8 @@ This script installs packages on Debian and Ubuntu only. Here, please install by
              (libavcodec libavformat libavfilter libavutil libswscale libswresample, with libx264)
   make demo  curl and jq
   make test  the ffmpeg and mediainfo commands, PostgreSQL, and Python 3.10 or later with venv;
-             rclone, and for browsers Chromium and its driver (without those their tests are skipped)
+             rclone, for browsers Chromium and its driver, and for the players of the web Node 18 or later with npm
+             (without those their tests are skipped)
 for example:
   Fedora     dnf install gcc pkgconf clang-devel ffmpeg-devel curl jq ffmpeg mediainfo postgresql-server rclone python3
              (FFmpeg with libx264 comes from RPM Fusion)
@@ -123,6 +127,26 @@ make_venv() {
   cp "$REQUIREMENTS" "$VENV/requirements.txt"
 }
 
+# Node only installs the players that packages are tested with; they run in the browser.
+has_node() {
+  command -v npm >/dev/null && node -e "process.exit(Number(process.versions.node.split('.')[0]) < $NODE_MIN ? 1 : 0)" 2>/dev/null
+}
+
+players_are_current() {
+  cmp -s "$PLAYERS/package-lock.json" "$PLAYERS/node_modules/.installed"
+}
+
+# Without a network or a registry their tests are skipped, as without a browser.
+install_players() {
+  echo "setup: installing the players of $PLAYERS/package-lock.json"
+  if npm ci --prefix "$PLAYERS" --silent --ignore-scripts --no-audit --no-fund; then
+    # The copy comes last: a folder without it is incomplete.
+    cp "$PLAYERS/package-lock.json" "$PLAYERS/node_modules/.installed"
+  else
+    echo "setup: npm could not install them; tests of packages in players are skipped" >&2
+  fi
+}
+
 [ $# -eq 1 ] || usage
 wanted=("${BUILD_PACKAGES[@]}" "${DEMO_PACKAGES[@]}")
 case $1 in
@@ -131,6 +155,8 @@ case $1 in
     wanted+=("${TEST_PACKAGES[@]}")
     # Ubuntu has no package of it; the tests of the console are skipped where it is not on the PATH.
     ! grep -qx 'ID=debian' /etc/os-release 2>/dev/null || wanted+=("${BROWSER_PACKAGES[@]}")
+    # Node of another source than the system's brings its own npm, which the system's package conflicts with.
+    command -v node >/dev/null || wanted+=("${NODE_PACKAGES[@]}")
     [ -n "$(find_python)" ] || wanted+=(python3-venv)
     ;;
   *) usage ;;
@@ -153,6 +179,14 @@ fi
 if [ "$1" = test ] && ! venv_is_current; then
   make_venv
   did=something
+fi
+if [ "$1" = test ] && ! players_are_current; then
+  if has_node; then
+    install_players
+    did=something
+  else
+    echo "setup: there is no Node $NODE_MIN or later: tests of packages in players are skipped" >&2
+  fi
 fi
 if [ "$did" = nothing ]; then
   echo "setup: everything to $1 is there"
