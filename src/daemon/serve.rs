@@ -27,13 +27,14 @@ use crate::config::{
 use crate::intake::backlog::Backlog;
 use crate::intake::{Catalog, Intake, sqs};
 use crate::lock::{FolderLocks, LockError};
+use crate::model::plan::NotifyChannel;
 use crate::model::{Capabilities, Clock, RandomIds, SystemClock};
 use crate::notify::{self, Patience, Senders, SnsSender, SqsSender, WebhookOptions, WebhookSender};
 use crate::objects::aws::AwsOptions;
 use crate::objects::endpoint::{self, EndpointOptions, KeyPair};
 use crate::objects::local::{Layout, LocalBuckets};
 use crate::objects::s3::S3Buckets;
-use crate::objects::{ObjectError, SharedObjects};
+use crate::objects::{ObjectError, SharedObjects, proxy};
 use crate::store::postgres::{PostgresStore, Time};
 use crate::store::sqlite::SqliteStore;
 use crate::store::{Claimant, QueueChange, Retention, SharedStore, StoreError};
@@ -42,7 +43,7 @@ use crate::worker::WorkerError;
 use crate::worker::admission::{Admission, Need};
 use crate::worker::pool::Pool;
 use crate::worker::scratch::ScratchRoot;
-use crate::workflow::Evaluator;
+use crate::workflow::{Evaluator, Workflow};
 
 /// File of the data folder that keeps the last good workflows.
 const KEPT_WORKFLOWS: &str = "workflows.json";
@@ -202,7 +203,7 @@ impl Daemon {
         };
         let catalog = Arc::new(catalog);
         let traces = match &config.traces.otlp {
-            Some(url) => traces::connect(url, &host.claimant.name)
+            Some(url) => traces::connect(url, &host.claimant.name, proxy::is_direct(url))
                 .map_err(|error| ConfigError::Conflict(format!("traces.otlp: {error}")))?,
             None => None,
         };
@@ -317,6 +318,7 @@ impl Daemon {
                 );
             });
         }
+        let signed = !webhooks.secrets.is_empty();
         let sender = Arc::new(Senders {
             sqs: SqsSender::default(),
             sns: SnsSender::default(),
@@ -338,7 +340,7 @@ impl Daemon {
                 endpoint::serve(s3.listener, buckets, &s3.keys, s3.options, stop).await;
             });
         }
-        parts.start("workflows", follow(catalog, local, end.clone()));
+        parts.start("workflows", follow(catalog, local, signed, end.clone()));
         for queue in events {
             let settings = sqs::Settings {
                 queue_url: queue.queue,
@@ -409,9 +411,26 @@ impl Parts {
     }
 }
 
-/// Reads the workflows again when they change, and makes the buckets that are new in them.
-async fn follow(catalog: Arc<WorkflowFolder>, local: Option<LocalBuckets>, stop: CancellationToken) {
+/// Says which workflows tell webhooks that nothing can be sent to.
+fn say_unsigned(workflows: &[Arc<Workflow>]) {
+    for workflow in workflows {
+        if workflow.plan.notify.iter().any(|target| matches!(target.to, NotifyChannel::Webhook(_))) {
+            tracing::warn!(
+                code = "NOTE0003",
+                workflow = workflow.name,
+                "it tells a webhook, and `webhooks.secret` is not set: nothing is sent"
+            );
+        }
+    }
+}
+
+/// Reads the workflows again when they change, and makes the buckets that are new in them. `signed` says whether webhooks
+/// can be sent.
+async fn follow(catalog: Arc<WorkflowFolder>, local: Option<LocalBuckets>, signed: bool, stop: CancellationToken) {
     let mut seen = catalog.active();
+    if !signed {
+        say_unsigned(&seen);
+    }
     while pause(LOOK, &stop).await {
         match stop.run_until_cancelled(look(&catalog)).await {
             None => return,
@@ -426,6 +445,9 @@ async fn follow(catalog: Arc<WorkflowFolder>, local: Option<LocalBuckets>, stop:
             continue;
         }
         seen = active;
+        if !signed {
+            say_unsigned(&seen);
+        }
         if let Some(local) = &local
             && let Err(error) = make_buckets(local, &catalog).await
         {

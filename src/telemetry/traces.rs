@@ -14,7 +14,7 @@ use std::time::{Duration, SystemTime};
 
 use opentelemetry::trace::{SpanContext, SpanId, SpanKind, Status, TraceFlags, TraceId, TraceState};
 use opentelemetry::{InstrumentationScope, KeyValue};
-use opentelemetry_otlp::{ExporterBuildError, WithExportConfig};
+use opentelemetry_otlp::{ExporterBuildError, WithExportConfig, WithHttpConfig};
 use opentelemetry_sdk::Resource;
 use opentelemetry_sdk::resource::EnvResourceDetector;
 use opentelemetry_sdk::trace::{SpanData, SpanEvents, SpanExporter, SpanLinks};
@@ -104,13 +104,17 @@ pub struct Exporter {
 }
 
 /// Connects the collector at `url`, as in `http://127.0.0.1:4318`; the environment can name headers
-/// (`OTEL_EXPORTER_OTLP_HEADERS`) and attributes (`OTEL_RESOURCE_ATTRIBUTES`). Absent where there is one already.
-pub fn connect(url: &str, instance: &str) -> Result<Option<Exporter>, ExporterBuildError> {
-    let mut otlp = opentelemetry_otlp::SpanExporter::builder()
+/// (`OTEL_EXPORTER_OTLP_HEADERS`) and attributes (`OTEL_RESOURCE_ATTRIBUTES`). `direct`: no proxy of the environment is asked.
+/// `None` where there is one already.
+pub fn connect(url: &str, instance: &str, direct: bool) -> Result<Option<Exporter>, ExporterBuildError> {
+    let mut builder = opentelemetry_otlp::SpanExporter::builder()
         .with_http()
         .with_endpoint(format!("{}{PATH}", url.trim_end_matches('/')))
-        .with_timeout(PATIENCE)
-        .build()?;
+        .with_timeout(PATIENCE);
+    if direct && let Ok(client) = reqwest::Client::builder().no_proxy().timeout(PATIENCE).build() {
+        builder = builder.with_http_client(client);
+    }
+    let mut otlp = builder.build()?;
     let resource = Resource::builder_empty()
         .with_service_name("reelmill")
         .with_attribute(KeyValue::new("service.version", env!("CARGO_PKG_VERSION")))

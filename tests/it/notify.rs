@@ -234,3 +234,22 @@ fn field_fault_kamu_cli_1339_a_webhook_is_signed_with_every_secret_while_they_ar
     let both = format!("{} {}", signature(&told[0], SECRET), signature(&told[0], NEXT));
     assert_eq!(told[0].header("webhook-signature"), both, "who knows one of them is content");
 }
+
+#[test]
+fn newcomer_a_webhook_without_a_secret_is_said_by_doctor() {
+    let examined = |more: &str| {
+        let place = Place::new("{ webhook: 'https://example.com/hook' }", more);
+        let mut command = crate::support::reelmill();
+        command.args(["doctor", "--json", "--config"]).arg(place.path("reelmill.yaml")).arg("--data");
+        let report = last_json(
+            &String::from_utf8(run(command.arg(place.path("data")).env("HOOK_SECRET", SECRET)).stdout).unwrap(),
+        );
+        let checks = report["checks"].as_array().unwrap();
+        checks.iter().find(|check| check["name"] == "webhooks").cloned().unwrap_or_else(|| panic!("{report:#}"))
+    };
+    let unsigned = examined("");
+    assert_eq!(unsigned["state"], "warn", "{unsigned}");
+    assert!(unsigned["message"].as_str().unwrap().contains("NOTE0003"), "{unsigned}");
+    assert!(unsigned["hint"].as_str().unwrap().contains("openssl rand"), "{unsigned}");
+    assert_eq!(examined("webhooks: { secret: 'env:HOOK_SECRET' }")["state"], "ok");
+}

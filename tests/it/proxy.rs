@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::io::{BufRead, BufReader, Write};
 use std::net::TcpListener;
 
+use crate::receiver::Receiver;
 use crate::support::{Daemon, fixture, last_json, reelmill, run, run_ok, wait_for};
 
 const VARIABLES: [&str; 6] = ["HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "http_proxy", "https_proxy", "all_proxy"];
@@ -21,7 +22,12 @@ fn field_fault_a_proxy_of_the_environment_is_not_asked_for_this_machine() {
     std::fs::create_dir(at("workflows")).unwrap();
     let workflow = "name: probe\ntrigger: { bucket: uploads }\nactivities: { probe: { analysis: {} } }\n";
     std::fs::write(at("workflows/probe.yaml"), workflow).unwrap();
-    let config = format!("s3_endpoint: 127.0.0.1:0\nworkflows: {}\n", at("workflows").display());
+    let collector = Receiver::new("");
+    let config = format!(
+        "s3_endpoint: 127.0.0.1:0\nworkflows: {}\ntraces: {{ otlp: '{}' }}\n",
+        at("workflows").display(),
+        collector.url
+    );
     std::fs::write(at("reelmill.yaml"), config).unwrap();
     let proxy = dead();
     let environment: HashMap<&str, String> = VARIABLES.into_iter().map(|name| (name, proxy.clone())).collect();
@@ -33,6 +39,7 @@ fn field_fault_a_proxy_of_the_environment_is_not_asked_for_this_machine() {
         page["items"].get(0).filter(|one| one["state"] == "succeeded").cloned()
     });
     assert_eq!(ended["workflow"], "probe");
+    collector.wait("/v1/traces", 1);
 }
 
 /// Whoever is elsewhere is reached through it.

@@ -12,6 +12,7 @@ use crate::cli::serve::Running;
 use crate::config::{Config, EventsConfig, ObjectsConfig, StoreTarget};
 use crate::daemon::catalog::WorkflowFolder;
 use crate::intake::{Catalog, sqs};
+use crate::model::plan::NotifyChannel;
 use crate::model::{Clock, SystemClock, Timestamp};
 use crate::objects::Objects;
 use crate::objects::aws::AwsOptions;
@@ -77,6 +78,26 @@ fn clock(theirs: Timestamp) -> Check {
     } else {
         Check::warn("clock", message, "the store's decides, so nothing breaks; S3 refuses clocks that are 15 min off")
     }
+}
+
+/// Whether webhooks that somebody wants to be told by can be sent.
+pub(super) fn webhooks(config: &Config, catalog: Option<&WorkflowFolder>, checks: &mut Vec<Check>) {
+    let workflows = catalog.map(Catalog::active).unwrap_or_default();
+    let by_workflow = workflows.iter().flat_map(|workflow| workflow.plan.notify.clone());
+    let by_queue = config.queues.values().flat_map(|queue| &queue.notify).filter_map(|receiver| receiver.target().ok());
+    let told = by_workflow.chain(by_queue).filter(|target| matches!(target.to, NotifyChannel::Webhook(_))).count();
+    if told == 0 {
+        return;
+    }
+    checks.push(match config.webhooks.secret.len() {
+        0 => Check::warn(
+            "webhooks",
+            format!("NOTE0003: {told} are to be told, and webhooks.secret is not set: nothing is sent"),
+            "`echo whsec_$(openssl rand -base64 24)` makes a secret; webhooks: { secret: 'file:PATH' } names it",
+        ),
+        1 => Check::ok("webhooks", format!("{told} are told, with a signature")),
+        several => Check::ok("webhooks", format!("{told} are told, with {several} signatures")),
+    });
 }
 
 /// Whether the buckets that workflows name can be used.
