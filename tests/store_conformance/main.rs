@@ -273,4 +273,5 @@ conformance! {
     field_fault_owncast_1504_a_receiver_that_never_answers_holds_up_no_other
     field_fault_owncast_1504_a_receiver_that_asks_to_wait_is_left_alone
     due_notifications_are_chosen_by_the_room_of_their_receivers
+    newcomer_many_long_warnings_fit_into_a_notification
 }

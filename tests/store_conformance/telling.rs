@@ -130,3 +130,28 @@ pub async fn due_notifications_are_chosen_by_the_room_of_their_receivers(world: 
     assert_eq!(["a", "b", "c"].map(|name| told(&second, name)), [0, 1, 2]);
     assert!(second.iter().all(|notification| !under_way.contains(&notification.id)));
 }
+
+/// Warnings are bounded in a notification, whatever they hold; their number is told.
+pub async fn newcomer_many_long_warnings_fit_into_a_notification(world: World) {
+    let told = async |text: &str| {
+        let mut plan = plan("told", vec![activity("a")], &[]);
+        plan.notify = vec![target("done")];
+        let id = world.start(&Arc::new(plan)).await;
+        let claim = world.claim_one().await;
+        for _ in 0..30 {
+            let event = LogEvent::Warning { code: "MEDIA0101".to_owned(), message: text.repeat(2_048) };
+            world.store.note(claim.job, claim.attempt, event, world.now()).await.unwrap();
+        }
+        world.succeed(&claim).await.unwrap();
+        let record = world.store.execution(id).await.unwrap().unwrap();
+        let of = NotificationFilter { execution: Some(id), limit: 1, ..NotificationFilter::default() };
+        let notification = world.store.notifications(of).await.unwrap().remove(0).notification;
+        notify::cloudevent(&notification, &record)
+    };
+    let event = told("x").await;
+    assert_eq!((&event["data"]["warning_count"], &event["data"]["truncated"]), (&json!(30), &json!(null)));
+    assert_eq!(event["data"]["warnings"].as_array().unwrap().len(), 20);
+    let event = told("\u{1}").await;
+    assert_eq!((&event["data"]["warning_count"], &event["data"]["truncated"]), (&json!(30), &json!(true)));
+    assert!(event.to_string().len() <= 240 * 1024, "each of these is six bytes in JSON");
+}
