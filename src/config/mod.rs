@@ -9,6 +9,7 @@ mod endpoint;
 mod environment;
 mod forms;
 mod notify;
+mod store;
 mod tokens;
 
 use std::collections::BTreeMap;
@@ -20,6 +21,7 @@ use serde::{Deserialize, Serialize};
 
 pub use self::endpoint::CorsConfig;
 pub use self::notify::{NotificationsConfig, NotifyConfig, WebhooksConfig};
+pub use self::store::StoreTarget;
 pub use self::tokens::{Scope, TokenConfig, TokenDigest, digest};
 
 use self::forms::{Slots, bytes, duration, memory, parse_slots, slots};
@@ -158,15 +160,6 @@ impl Default for RetentionConfig {
         let day = Duration::from_secs(86_400);
         Self { executions: 30 * day, logs: 30 * day, events: 90 * day, requests: day }
     }
-}
-
-/// The store that a configuration names.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum StoreTarget {
-    /// A file.
-    Sqlite(PathBuf),
-    /// A server's URL, which may hold a password.
-    Postgres(String),
 }
 
 /// Where buckets are.
@@ -402,27 +395,6 @@ impl Config {
         self.queues.values().flat_map(|queue| &queue.notify).try_for_each(|receiver| receiver.target().map(|_| ()))?;
         self.store_target().map(|_| ())
     }
-
-    /// The store; a value that stands elsewhere is looked up.
-    pub fn store_target(&self) -> Result<StoreTarget, ConfigError> {
-        let conflict = |reason: String| ConfigError::Conflict(format!("store: {reason}"));
-        let store = match self.store.split_once(':') {
-            Some(("env", name)) => {
-                std::env::var(name).map_err(|_| conflict(format!("there is no environment variable {name}")))?
-            }
-            Some(("file", path)) => std::fs::read_to_string(path)
-                .map_err(|error| conflict(format!("cannot read {path}: {error}")))?
-                .trim()
-                .to_owned(),
-            _ => self.store.clone(),
-        };
-        match store.split_once(':') {
-            Some(("sqlite", path)) if !path.is_empty() => Ok(StoreTarget::Sqlite(PathBuf::from(path))),
-            Some(("postgres" | "postgresql", rest)) if rest.starts_with("//") => Ok(StoreTarget::Postgres(store)),
-            Some((scheme, _)) => Err(conflict(format!("`{scheme}:` is no store; write sqlite:PATH or postgres://…"))),
-            None => Err(conflict("write sqlite:PATH or postgres://…".to_owned())),
-        }
-    }
 }
 
 impl WorkerConfig {
@@ -537,22 +509,6 @@ mod tests {
         assert_eq!(config.s3_endpoint, None);
         let error = Config::load(None, None, [("REELMILL_WORKER_SLOTS".to_owned(), "many".to_owned())]).unwrap_err();
         assert!(error.to_string().starts_with("CFG0003: REELMILL_WORKER_SLOTS"), "{error}");
-    }
-
-    #[test]
-    fn a_store_is_named_here_or_elsewhere_and_anything_else_is_refused() {
-        let target = |store: &str| Config { store: store.to_owned(), ..Config::default() }.store_target();
-        assert_eq!(target("sqlite:x.db").unwrap(), StoreTarget::Sqlite("x.db".into()));
-        let url = "postgres://u:secret@host/db";
-        assert_eq!(target(url).unwrap(), StoreTarget::Postgres(url.to_owned()));
-        let folder = tempfile::tempdir().unwrap();
-        let file = folder.path().join("url");
-        std::fs::write(&file, format!("{url}\n")).unwrap();
-        assert_eq!(target(&format!("file:{}", file.display())).unwrap(), StoreTarget::Postgres(url.to_owned()));
-        for bad in ["", "x.db", "mysql://u:secret@host/db", "sqlite:", "env:NO_SUCH_VARIABLE", "file:/no/such/file"] {
-            let error = target(bad).unwrap_err().to_string();
-            assert!(error.starts_with("CFG0004: store:") && !error.contains("secret"), "{error}");
-        }
     }
 
     /// Paths of all keys, as `docs/configuration.md` writes them.

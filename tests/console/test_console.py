@@ -182,7 +182,7 @@ class Console(unittest.TestCase):
         self.plays()
         self.browser.until(lambda: self.browser.run(decoded) > before, "the other sound")
         self.browser.run("document.getElementById('video').textTracks[0].mode = 'showing';")
-        cues = "return [...document.getElementById('video').textTracks[0].cues].map((one) => [one.startTime, one.text])"
+        cues = "return [...document.getElementById('video').textTracks[0].cues].map((one) => [one.startTime, one.getCueAsHTML().textContent])"
         self.browser.until(lambda: len(self.browser.run(cues)) >= 2, "the subtitles")
         self.assertEqual(self.browser.run(cues), [[1, "One goes on & on."], [6, "Two."]])
         self.browser.shot("subtitles")
