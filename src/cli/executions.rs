@@ -5,12 +5,14 @@ use futures::StreamExt;
 use reqwest::Method;
 
 use super::client::{Client, segment};
+use super::named::Named;
 use super::output::Output;
 use super::progress::Watch;
 use super::{CliError, DaemonArgs, Exit, local};
 use crate::api::executions::{ExecutionBody, InputBody, PriorityPatch, RetryBody};
 use crate::api::view::{ActivityView, ExecutionPage, ExecutionView, LogLine, OutputView, RetryView, WarningView};
-use crate::model::{ExecutionId, ExecutionState};
+use crate::model::units::parse_duration;
+use crate::model::{Clock, ExecutionId, ExecutionState, SystemClock};
 
 /// List, show, start, cancel, retry and prioritize executions.
 #[derive(Debug, Args)]
@@ -34,7 +36,7 @@ enum Action {
         /// Only those with warnings
         #[arg(long)]
         warnings: bool,
-        /// Only created since: a date, or RFC 3339
+        /// Only created since: a date or a time in RFC 3339, `today`, or so long ago, like 2h
         #[arg(long, value_parser = since)]
         since: Option<String>,
         /// At most so many
@@ -43,8 +45,8 @@ enum Action {
     },
     /// One execution with its activities
     Show {
-        /// Its identifier
-        execution: ExecutionId,
+        /// Its identifier, the beginning of it, or @last
+        execution: Named<ExecutionId>,
         /// Watch it until it ends; exit code 1 where it does not succeed
         #[arg(long)]
         follow: bool,
@@ -70,13 +72,13 @@ enum Action {
     },
     /// Stop an execution
     Cancel {
-        /// Its identifier
-        execution: ExecutionId,
+        /// Its identifier, the beginning of it, or @last
+        execution: Named<ExecutionId>,
     },
     /// Run what did not succeed again, by the definition that the execution began with
     Retry {
-        /// Its identifier
-        execution: ExecutionId,
+        /// Its identifier, the beginning of it, or @last
+        execution: Named<ExecutionId>,
         /// Change a parameter for it; may stand several times
         #[arg(long, value_name = "NAME=VALUE", value_parser = super::run::pair)]
         set: Vec<(String, String)>,
@@ -86,20 +88,23 @@ enum Action {
     },
     /// Print what is needed to see a failed activity again: its work, its input, its log
     Reproducer {
-        /// Identifier of the execution
-        execution: ExecutionId,
+        /// Identifier of the execution, the beginning of it, or @last
+        execution: Named<ExecutionId>,
         /// Name of the activity
         activity: String,
     },
     /// Give what has not ended another priority
     Priority {
-        /// Its identifier
-        execution: ExecutionId,
+        /// Its identifier, the beginning of it, or @last
+        execution: Named<ExecutionId>,
         /// 1–10, 10 first
         #[arg(value_parser = clap::value_parser!(u8).range(1..=10))]
         priority: u8,
     },
 }
+
+/// Path of the list of executions.
+const LIST: &str = "/v1/executions";
 
 /// The state of that name.
 pub(super) fn state(text: &str) -> Result<ExecutionState, String> {
@@ -109,14 +114,24 @@ pub(super) fn state(text: &str) -> Result<ExecutionState, String> {
     })
 }
 
-/// A date is the beginning of its day, UTC.
+/// A date, and `today`, is the beginning of its day, UTC; a duration is so long ago.
 fn since(text: &str) -> Result<String, String> {
+    let now = SystemClock.now();
+    if text == "today" {
+        return Ok(format!("{}T00:00:00Z", &now.to_string()[..10]));
+    }
+    if let Ok(ago) = parse_duration(text) {
+        return Ok(now.before(ago).to_string());
+    }
     if text.len() == 10 && text.parse::<jiff::civil::Date>().is_ok() {
         return Ok(format!("{text}T00:00:00Z"));
     }
     match text.parse::<jiff::Timestamp>() {
         Ok(_) => Ok(text.to_owned()),
-        Err(_) => Err("write a date like 2026-11-22, or a time like 2026-11-22T09:00:00Z".to_owned()),
+        Err(_) => {
+            Err("write a date like 2026-11-22, a time like 2026-11-22T09:00:00Z, `today`, or a duration like 2h"
+                .to_owned())
+        }
     }
 }
 
@@ -133,10 +148,14 @@ pub(super) async fn executions(args: ExecutionsArgs, output: Output) -> Result<E
             Ok(Exit::Done)
         }
         Action::Show { execution, follow: false } => {
+            let execution = execution.find(&client, LIST).await?;
             show(&client.get(&format!("/v1/executions/{execution}"), &[]).await?, output);
             Ok(Exit::Done)
         }
-        Action::Show { execution, follow: true } => follow(&client, execution, output).await,
+        Action::Show { execution, follow: true } => {
+            let execution = execution.find(&client, LIST).await?;
+            follow(&client, execution, output).await
+        }
         Action::Start { workflow, object, set, priority, user_data, idempotency_key } => {
             let wrong = || CliError::usage(format!("`{object}` is not an object: write s3://bucket/key"));
             let location = local::parse_location(&object).unwrap_or_else(|| Err(wrong()))?;
@@ -148,10 +167,12 @@ pub(super) async fn executions(args: ExecutionsArgs, output: Output) -> Result<E
             Ok(Exit::Done)
         }
         Action::Cancel { execution } => {
+            let execution = execution.find(&client, LIST).await?;
             show(&client.post(&format!("/v1/executions/{execution}/cancel")).await?, output);
             Ok(Exit::Done)
         }
         Action::Retry { execution, set, latest } => {
+            let execution = execution.find(&client, LIST).await?;
             let body = RetryBody { params: set.into_iter().collect(), latest };
             let path = format!("/v1/executions/{execution}/retry");
             let view: ExecutionView = client.call(Method::POST, &path, &body).await?;
@@ -162,6 +183,7 @@ pub(super) async fn executions(args: ExecutionsArgs, output: Output) -> Result<E
             Ok(Exit::Done)
         }
         Action::Reproducer { execution, activity } => {
+            let execution = execution.find(&client, LIST).await?;
             let path = format!("/v1/executions/{execution}/activities/{}/reproducer", segment(&activity)?);
             let reproducer: serde_json::Value = client.get(&path, &[]).await?;
             if output.json {
@@ -172,6 +194,7 @@ pub(super) async fn executions(args: ExecutionsArgs, output: Output) -> Result<E
             Ok(Exit::Done)
         }
         Action::Priority { execution, priority } => {
+            let execution = execution.find(&client, LIST).await?;
             let path = format!("/v1/executions/{execution}");
             show(&client.call(Method::PATCH, &path, &PriorityPatch { priority }).await?, output);
             Ok(Exit::Done)

@@ -6,6 +6,7 @@ use serde_json::{Map, Value};
 
 use super::client::Client;
 use super::executions::{place, second, state, warnings, with_warnings};
+use super::named::Named;
 use super::output::Output;
 use super::{CliError, DaemonArgs, Exit, local};
 use crate::api::executions::{InputBody, PriorityPatch};
@@ -45,26 +46,29 @@ enum Action {
     },
     /// One job
     Show {
-        /// Its identifier
-        job: JobId,
+        /// Its identifier, the beginning of it, or @last
+        job: Named<JobId>,
         /// Wait for its end so long, at most 60s; exit code 1 where it did not succeed
         #[arg(long)]
         wait: Option<String>,
     },
     /// Stop a job
     Cancel {
-        /// Its identifier
-        job: JobId,
+        /// Its identifier, the beginning of it, or @last
+        job: Named<JobId>,
     },
     /// Give a job that has not ended another priority
     Priority {
-        /// Its identifier
-        job: JobId,
+        /// Its identifier, the beginning of it, or @last
+        job: Named<JobId>,
         /// 1–10, 10 first
         #[arg(value_parser = clap::value_parser!(u8).range(1..=10))]
         priority: u8,
     },
 }
+
+/// Path of the list of jobs.
+const LIST: &str = "/v1/jobs";
 
 fn kind(text: &str) -> Result<ActivityKind, String> {
     ActivityKind::ALL.iter().copied().find(|kind| kind.as_str() == text).ok_or_else(|| {
@@ -138,11 +142,16 @@ pub(super) async fn jobs(args: JobsArgs, output: Output) -> Result<Exit, CliErro
             (client.call_with(Method::POST, "/v1/jobs", &query, &headers, &body(args)?).await?, wait.is_some())
         }
         Action::Show { job, wait } => {
+            let job = job.find(&client, LIST).await?;
             let query: Vec<_> = wait.clone().map(|wait| ("wait", wait)).into_iter().collect();
             (client.get(&format!("/v1/jobs/{job}"), &query).await?, wait.is_some())
         }
-        Action::Cancel { job } => (client.post(&format!("/v1/jobs/{job}/cancel")).await?, false),
+        Action::Cancel { job } => {
+            let job = job.find(&client, LIST).await?;
+            (client.post(&format!("/v1/jobs/{job}/cancel")).await?, false)
+        }
         Action::Priority { job, priority } => {
+            let job = job.find(&client, LIST).await?;
             (client.call(Method::PATCH, &format!("/v1/jobs/{job}"), &PriorityPatch { priority }).await?, false)
         }
     };

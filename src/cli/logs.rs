@@ -4,6 +4,7 @@ use clap::Args;
 use futures::StreamExt;
 
 use super::client::Client;
+use super::named::Named;
 use super::output::Output;
 use super::progress::dated_log_text;
 use super::{CliError, DaemonArgs, Exit};
@@ -18,8 +19,8 @@ const BATCH: usize = 1_000;
 pub(super) struct LogsArgs {
     #[command(flatten)]
     daemon: DaemonArgs,
-    /// Its identifier
-    execution: ExecutionId,
+    /// Its identifier, the beginning of it, or @last
+    execution: Named<ExecutionId>,
     /// Only of this activity
     #[arg(long)]
     activity: Option<String>,
@@ -30,8 +31,9 @@ pub(super) struct LogsArgs {
 
 pub(super) async fn logs(args: LogsArgs, output: Output) -> Result<Exit, CliError> {
     let client = Client::new(&args.daemon)?;
+    let execution = args.execution.find(&client, "/v1/executions").await?;
     if let Some(activity) = &args.activity {
-        let view: ExecutionView = client.get(&format!("/v1/executions/{}", args.execution), &[]).await?;
+        let view: ExecutionView = client.get(&format!("/v1/executions/{execution}"), &[]).await?;
         if !view.activities.contains_key(activity) {
             let there: Vec<_> = view.activities.keys().map(String::as_str).collect();
             let message = format!("the execution has no activity `{activity}`; it has {}", there.join(", "));
@@ -49,7 +51,7 @@ pub(super) async fn logs(args: LogsArgs, output: Output) -> Result<Exit, CliErro
         }
     };
     if args.follow {
-        let mut events = client.events(&format!("/v1/executions/{}/stream", args.execution)).await?;
+        let mut events = client.events(&format!("/v1/executions/{execution}/stream")).await?;
         while let Some(event) = events.next().await {
             let event = event?;
             match event.name.as_str() {
@@ -68,7 +70,7 @@ pub(super) async fn logs(args: LogsArgs, output: Output) -> Result<Exit, CliErro
     let mut after = 0;
     loop {
         let query = [("after", after.to_string()), ("limit", BATCH.to_string())];
-        let lines: Vec<LogLine> = client.get(&format!("/v1/executions/{}/log", args.execution), &query).await?;
+        let lines: Vec<LogLine> = client.get(&format!("/v1/executions/{execution}/log"), &query).await?;
         lines.iter().for_each(print);
         match lines.last() {
             Some(last) if lines.len() == BATCH => after = last.seq,

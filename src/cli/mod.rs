@@ -14,6 +14,7 @@ mod init;
 mod jobs;
 mod local;
 mod logs;
+mod named;
 mod notifications;
 mod output;
 mod places;

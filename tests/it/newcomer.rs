@@ -4,7 +4,7 @@ use std::io::{BufRead, BufReader};
 use std::path::Path;
 use std::process::Stdio;
 
-use crate::support::{Daemon, fixture, reelmill, run, run_ok, wait_for};
+use crate::support::{Daemon, fixture, last_json, reelmill, run, run_ok, wait_for};
 
 fn put(daemon: &Daemon, files: &[&Path], to: &str) -> String {
     run_ok(reelmill().arg("put").args(files).arg(to).arg("--data").arg(&daemon.data))
@@ -61,6 +61,36 @@ fn newcomer_put_says_what_each_file_started_or_why_nothing_did() {
     let two_under_one_key =
         run(reelmill().arg("put").args([&one, &two]).arg("s3://uploads/x").arg("--data").arg(&daemon.data));
     assert_eq!(two_under_one_key.status.code(), Some(2));
+}
+
+#[test]
+fn newcomer_the_beginning_of_an_identifier_will_do_and_last_is_the_newest() {
+    let folder = tempfile::tempdir().unwrap();
+    let at = |name: &str| folder.path().join(name);
+    std::fs::create_dir(at("workflows")).unwrap();
+    let text = "name: look\ntrigger: { bucket: uploads }\nactivities: { a: { analysis: {} } }\n";
+    std::fs::write(at("workflows/look.yaml"), text).unwrap();
+    let daemon = Daemon::start(&at("data"), &at("workflows"));
+    let shown = |id: &str| run(&mut daemon.cli(&["executions", "show", id]));
+    assert_eq!(shown("@last").status.code(), Some(4));
+    for key in ["one.mp4", "two.mp4"] {
+        daemon.put(&fixture("normal/tiny_aac_180p.mp4"), &format!("s3://uploads/{key}"));
+    }
+    let ended = daemon.ended(2);
+    let newest = ended[0]["id"].as_str().unwrap();
+    let id = |output: std::process::Output| last_json(&String::from_utf8(output.stdout).unwrap())["id"].clone();
+    assert_eq!(id(shown("@last")), *newest);
+    assert_eq!(id(shown(&newest[..35].to_uppercase())), *newest);
+    assert!(run_ok(&mut daemon.cli(&["logs", &newest[..35]])).contains("succeeded"));
+    // Both began within the same minutes.
+    assert_eq!(shown(&newest[..4]).status.code(), Some(2));
+    assert_eq!(shown("ffff0000").status.code(), Some(4));
+    assert_eq!(shown("latest").status.code(), Some(2));
+    run_ok(&mut daemon.cli(&["executions", "list", "--since", "today"]));
+    for (since, count) in [("1h", 2), ("2031-01-01", 0)] {
+        let page = last_json(&run_ok(&mut daemon.cli(&["executions", "list", "--since", since])));
+        assert_eq!(page["items"].as_array().unwrap().len(), count, "{since}");
+    }
 }
 
 #[test]
