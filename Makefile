@@ -60,7 +60,7 @@ bench-engine: ## executions per second on both stores, with their log and queue 
 	POSTGRES_SETTINGS="fsync=on shared_buffers=512MB max_wal_size=8GB" infra/postgres.sh \
 		cargo bench --locked --bench engine
 
-bench-api: ## pages of 1,000 executions with 1,000,000 in the store, on both stores (about three minutes)
+bench-api: ## pages of 1,000 executions with 1,000,000 in the store, on both stores (about two minutes)
 	@infra/setup.sh test
 	cargo build --release --locked
 	infra/postgres.sh .venv/bin/python tests/bench/listing.py

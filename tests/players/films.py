@@ -19,6 +19,8 @@ PROGRAM = ROOT / "target/debug/reelmill"
 WIDTH, HEIGHT, SQUARES = 256, 144, 16
 TONES = {"en": 440, "de": 880}
 TAGS = {"en": "eng", "de": "deu"}
+HIGH_RANGE = "format=yuv420p10le,setparams=range=tv:color_primaries=bt2020:color_trc=smpte2084:colorspace=bt2020nc"
+X265 = "log-level=none:keyint=50:min-keyint=50:colorprim=bt2020:transfer=smpte2084:colormatrix=bt2020nc"
 TEXTS = """\
 1
 00:00:01,000 --> 00:00:04,500
@@ -58,9 +60,10 @@ def film(
     keep: Optional[Sequence[int]] = None,
     tones: Optional[Dict[str, int]] = None,
     texts: bool = False,
+    high_range: bool = False,
 ) -> Film:
     """Writes `count` frames at `rate` a second, only those of `keep`, with H.264 and its B frames, and a tone for each
-    language. Picture or sound may begin later than the file."""
+    language. Picture or sound may begin later than the file. With `high_range` it is HEVC and HDR10."""
     path = folder / name
     tones = TONES if tones is None else tones
     length_s = late_picture_s + count / rate
@@ -77,9 +80,14 @@ def film(
     command += [part for place, tag in enumerate(tones) for part in (f"-metadata:s:a:{place}", f"language={TAGS[tag]}")]
     kept = list(range(count)) if keep is None else list(keep)
     select = "+".join(f"eq(n\\,{number})" for number in range(count) if number not in set(kept))
-    command += ["-vf", f"settb=1/90000,select=not({select or 0})", "-fps_mode", "passthrough", "-enc_time_base", "1/90000"]
-    command += ["-c:v", "libx264", "-pix_fmt", "yuv420p", "-preset", "fast", "-bf", "2", "-g", "50", "-c:a", "aac"]
-    command += ["-force_key_frames", "expr:gte(t,n_forced*2)", "-sc_threshold", "0", str(path)]
+    chosen = f"settb=1/90000,select=not({select or 0})" + (f",{HIGH_RANGE}" if high_range else "")
+    command += ["-vf", chosen, "-fps_mode", "passthrough", "-enc_time_base", "1/90000"]
+    if high_range:
+        command += ["-c:v", "libx265", "-preset", "ultrafast", "-x265-params", X265, "-tag:v", "hvc1"]
+    else:
+        command += ["-c:v", "libx264", "-pix_fmt", "yuv420p", "-preset", "fast", "-bf", "2", "-g", "50"]
+        command += ["-force_key_frames", "expr:gte(t,n_forced*2)", "-sc_threshold", "0"]
+    command += ["-c:a", "aac", str(path)]
     frames = b"".join(picture(number) for number in range(count))
     subprocess.run(command, input=frames, check=True)
     times = {number: late_picture_s + number / rate for number in kept}

@@ -290,13 +290,27 @@ hls: { package: { from: [aac, ac3], protocol: hls, segment: 2s, name: hls/master
 cmaf: { package: { from: [aac, ac3], protocol: cmaf, segment: 2s, name: cmaf/master.m3u8 } }
 """,
         )
-        for player, manifest in [
-            ("hls", "hls/master.m3u8"),
-            ("shaka", "hls/master.m3u8"),
-            ("shaka", "cmaf/master.mpd"),
-            ("dash", "cmaf/master.mpd"),
+        high = self.film("high.mp4", tones={"en": 440}, high_range=True)
+        self.packages(
+            "high",
+            high,
+            """
+hdr: { transcode: { container: mp4, video: copy, audio: { codec: aac }, name: hdr.mp4 } }
+sdr: { transcode: { container: mp4, video: { codec: h264, gop: 2s, width: 256 }, audio: { codec: aac }, name: sdr.mp4 } }
+cmaf: { package: { from: [hdr, sdr], protocol: cmaf, segment: 2s, iframe_playlists: true, name: cmaf/master.m3u8 } }
+""",
+        )
+        for player, manifest, of in [
+            ("hls", "mixed/hls/master.m3u8", source),
+            ("shaka", "mixed/hls/master.m3u8", source),
+            ("shaka", "mixed/cmaf/master.mpd", source),
+            ("dash", "mixed/cmaf/master.mpd", source),
+            ("hls", "high/cmaf/master.m3u8", high),
+            ("shaka", "high/cmaf/master.m3u8", high),
+            ("shaka", "high/cmaf/master.mpd", high),
+            ("dash", "high/cmaf/master.mpd", high),
         ]:
-            found = self.tour(player, f"mixed/{manifest}", source)
+            found = self.tour(player, manifest, of)
             self.judge(found, [144], ["en"])
 
 
