@@ -226,6 +226,8 @@ pub enum Matrix {
     Source,
     /// BT.601, as pictures on the web are read.
     Bt601,
+    /// What the file began with, by the name that `scale` knows.
+    Settled(&'static str),
 }
 
 /// Tags of colours, by libav's names.
@@ -255,6 +257,8 @@ impl Tags {
         match target.matrix {
             Matrix::Source => tags,
             Matrix::Bt601 => Self { matrix: "smpte170m".to_owned(), ..tags },
+            Matrix::Settled(matrix) if scale_matrix(&tags.matrix) == matrix => tags,
+            Matrix::Settled(matrix) => plain(matrix),
         }
     }
 }
@@ -313,7 +317,7 @@ pub fn chain(look: &Look, fitted: Fitted, target: Target<'_>) -> Chain {
     }
     if mapped {
         filters.push(tone_map(look));
-        if target.matrix == Matrix::Bt601 || target.full_range {
+        if scale_matrix(&tags.matrix) != "bt709" || target.full_range {
             let range = if target.full_range { "pc" } else { "tv" };
             let matrix = scale_matrix(&tags.matrix);
             filters.push(format!("scale=in_color_matrix=bt709:out_color_matrix={matrix}:out_range={range}"));

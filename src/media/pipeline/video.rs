@@ -3,6 +3,7 @@
 //! **Invariant**: times that go into the encoder rise; the size that the first frame gave holds to the end, whatever
 //! the source turns into; keyframes stand where output time says, so that outputs of one source align.
 
+use ffmpeg_next::color::Space;
 use ffmpeg_next::format::stream::Disposition;
 use ffmpeg_next::frame::Video as Frame;
 use ffmpeg_next::frame::side_data::Type as SideData;
@@ -93,6 +94,7 @@ struct State {
 struct Encoder {
     encoding: Encoding,
     size: Pixels,
+    space: Space,
     cadence: Cadence,
     /// Whether frames know their durations better than the frame rate.
     trusts_durations: bool,
@@ -287,7 +289,11 @@ impl VideoBranch<'_> {
         let codec = encode.codec.info();
         let target = Target {
             format,
-            matrix: if codec.bt601 { Matrix::Bt601 } else { Matrix::Source },
+            matrix: if codec.bt601 {
+                Matrix::Bt601
+            } else {
+                state.encoder.as_ref().map_or(Matrix::Source, Encoder::matrix)
+            },
             full_range: codec.full_range,
             frame_rate: if let FrameRate::Fixed(rate) = self.frame_rate() { Some(rate) } else { None },
             tone_mapping,
@@ -455,6 +461,7 @@ impl VideoBranch<'_> {
         Ok(Encoder {
             encoding,
             size: Pixels::new(frame.width(), frame.height()),
+            space: frame.color_space(),
             // Filters that change the clock leave durations on the old one.
             trusts_durations: !matches!(asked, FrameRate::Fixed(_)) && base == track.time_base,
             holds: !KEEPS_DURATIONS.contains(&self.muxer),
@@ -465,6 +472,15 @@ impl VideoBranch<'_> {
 }
 
 impl Encoder {
+    /// The colour matrix that the file says it has; where that is one of high dynamic range, pictures keep theirs.
+    const fn matrix(&self) -> Matrix {
+        match self.space {
+            Space::BT709 => Matrix::Settled("bt709"),
+            Space::SMPTE170M | Space::BT470BG => Matrix::Settled("smpte170m"),
+            _ => Matrix::Source,
+        }
+    }
+
     fn encode(
         &mut self,
         mut frame: Frame,

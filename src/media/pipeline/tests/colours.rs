@@ -1,6 +1,6 @@
 //! One colour through every activity that makes pictures, from every kind of source: what comes out is what went in.
 
-use reelmill::model::work::{Animation, AnimationFormat, VideoCodec};
+use reelmill::model::work::{Animation, AnimationFormat, Part, VideoCodec};
 
 use super::*;
 
@@ -160,6 +160,13 @@ fn field_fault_14_watermarks_and_parts_keep_their_colours() {
             let colour = trial.colour("out.mp4", (100, 100, 64, 64));
             if !is_red(colour) {
                 wrong.push(format!("{kind} of {size:?} laid over: {colour:?}"));
+            }
+            let part = |input| Part { input, clip: None };
+            let joined = with(|media| (media.audio, media.parts) = (None, vec![part(0), part(1)]));
+            let trial = Trial::with(&[&*grey, &*clip], &[joined]);
+            let colour = trial.colour_of("out.mp4", 4, (600, 300, 64, 64));
+            if !is_red(colour) {
+                wrong.push(format!("{kind} of {size:?} as a part: {colour:?}"));
             }
         }
     }
