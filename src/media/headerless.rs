@@ -157,7 +157,7 @@ mod tests {
     #[test]
     fn newcomer_a_table_of_figures_is_no_speech_and_noise_no_music() {
         // Rows as long as a frame of AMR, with a sign of one at their beginning.
-        let table: String = (0..1_000).map(|n| format!("4{n:025}\n")).collect();
+        let table = (0..1_000).map(|n| format!("4{n:025}\n")).collect::<Vec<_>>().concat();
         assert_eq!(code(table.as_bytes()), Some("MEDIA0001"));
         // The same in an encoding whose letters are not ASCII.
         let foreign: Vec<u8> = table.bytes().map(|byte| if byte == b'0' { 0xd6 } else { byte }).collect();

@@ -20,9 +20,10 @@ fn animation(delays: &[u32], name: &str) -> crate::testing::Clip {
         f64::from(u32::try_from(delays.len()).unwrap()) / 100.0
     );
     let last = delays[delays.len() - 1];
-    let rest: Vec<String> = if name.ends_with(".webp") {
+    let extension = Path::new(name).extension().and_then(|extension| extension.to_str());
+    let rest: Vec<String> = if extension == Some("webp") {
         vec!["-c:v".into(), "libwebp_anim".into()]
-    } else if name.ends_with(".png") {
+    } else if extension == Some("png") {
         vec!["-f".into(), "apng".into(), "-final_delay".into(), format!("{last}/100")]
     } else {
         vec!["-final_delay".into(), last.to_string()]

@@ -265,7 +265,7 @@ fn newcomer_a_charset_counts_in_files_packages_and_pictures() {
     let trial = Trial::with(&[&*clip, &srt], &[beside]);
     assert!(trial.made.warnings().is_empty(), "{:?}", trial.made.warnings());
     let again = Trial::new(&trial.path("out.mp4"), &[taken_out(Container::Vtt)]);
-    assert_eq!(texts(&std::fs::read_to_string(again.path("out.mp4")).unwrap()), [text.clone()]);
+    assert_eq!(texts(&std::fs::read_to_string(again.path("out.mp4")).unwrap()), std::slice::from_ref(&text));
     std::fs::write(&plain_srt, format!("1\n00:00:00,000 --> 00:00:05,000\n{text}\n")).unwrap();
     let drawn = |path: &Path, burn| Trial::with(&[&*clip, path], &[with(|m| m.burn = Some(burn))]).grey("out.mp4");
     let said = drawn(&srt, BurnIn::File { input: 1, charset: "koi8-r".into() });
