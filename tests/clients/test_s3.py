@@ -381,6 +381,39 @@ class S3(unittest.TestCase):
         for wrong in (url.replace("Expires=60", "Expires=x"), url.replace("clip", "other"), url[:-4] + "0000"):
             self.assertEqual(requests.get(wrong, timeout=60).status_code, 403, wrong)
 
+    # XML
+
+    def test_field_fault_clients_xml_in_every_way_that_it_is_written(self) -> None:
+        for key in ("a&b", "c", "d"):
+            self.s3.put_object(Bucket=self.bucket, Key=key, Body=b"x")
+        delete = (
+            "<?xml version='1.0' encoding='UTF-8'?><!-- by hand --><s3:Delete xmlns:s3='http://s3.amazonaws.com/doc/2006-03-01/'>"
+            "<s3:Object><s3:Key><![CDATA[a&b]]></s3:Key><Owner><ID>1</ID></Owner></s3:Object>\n"
+            "<Object><Key>&#99;</Key><VersionId/></Object><Quiet> true </Quiet></s3:Delete>"
+        )
+        for body, status in ((delete, 200), ("<Delete>", 400), ("<Other/>", 400), ("", 400)):
+            answer = self.send("POST", f"/{self.bucket}?delete", body.encode())
+            self.assertEqual(answer.status_code, status, answer.text)
+            self.assertNotIn("<Key>", answer.text)
+        self.assertEqual([found["Key"] for found in self.s3.list_objects_v2(Bucket=self.bucket)["Contents"]], ["d"])
+        upload = self.begun()
+        etag = self.s3.upload_part(**upload, PartNumber=1, Body=b"x")["ETag"].strip('"')
+        parts = (
+            "<CompleteMultipartUpload xmlns='http://s3.amazonaws.com/doc/2006-03-01/'><Part><LastModified>now</LastModified>"
+            f"<ETag>&quot;{etag}&quot;</ETag><Size>1</Size><PartNumber>1</PartNumber><ChecksumCRC32/></Part>"
+            "</CompleteMultipartUpload>"
+        )
+        path = f"/{self.bucket}/{self.at['Key']}?uploadId={upload['UploadId']}"
+        unsigned = requests.post(self.endpoint.url + path, data=parts, timeout=60)
+        self.assertEqual((unsigned.status_code, "AccessDenied" in unsigned.text), (403, True))
+        wrong = base64.b64encode(hashlib.md5(b"?").digest()).decode()
+        self.assertIn("BadDigest", self.send("POST", path, parts.encode(), Content_MD5=wrong).text)
+        self.assertEqual(self.send("POST", path, parts.encode(), x_amz_acl="public-read").status_code, 501)
+        url = self.s3.generate_presigned_url("complete_multipart_upload", Params=upload)
+        answer = requests.post(url, data=parts, timeout=60)
+        self.assertEqual((answer.status_code, "<ETag>" in answer.text), (200, True), answer.text)
+        self.s3.head_object(**self.at)
+
     # Copy
 
     def test_s3_tests_copies_that_change_nothing_or_reach_beyond_are_refused(self) -> None:

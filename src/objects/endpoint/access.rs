@@ -52,7 +52,7 @@ pub fn check_wish(name: &str, value: &str) -> S3Result<()> {
     }
 }
 
-fn check_wishes(headers: &HeaderMap) -> S3Result<()> {
+pub(super) fn check_wishes(headers: &HeaderMap) -> S3Result<()> {
     let wishes = headers.iter().filter(|(name, _)| name.as_str().starts_with("x-amz-"));
     wishes.into_iter().try_for_each(|(name, value)| check_wish(name.as_str(), value.to_str().unwrap_or_default()))
 }

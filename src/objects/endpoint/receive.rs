@@ -175,7 +175,7 @@ impl Upload {
 }
 
 /// Why a body broke off, in S3's words: s3s holds chunks against their signatures while they are read.
-fn broken(source: StdError) -> S3Error {
+pub(super) fn broken(source: StdError) -> S3Error {
     let source = match source.downcast::<S3Error>() {
         Ok(error) => return *error,
         Err(source) => source,

@@ -15,10 +15,15 @@ use super::{Kept, Layout, Only, Onto, Placement, keys, parts};
 use crate::model::{Clock, ObjectLocation, Timestamp};
 use crate::objects::{Head, ObjectError};
 
+/// How often uploads that are too old are removed, in microseconds: an hour.
+const TIDY_EVERY_US: i64 = 60 * 60 * 1_000_000;
+
 /// Folders that are buckets, and what is known of the files in them.
 pub struct Folders {
     layout: Layout,
     clock: Arc<dyn Clock>,
+    /// When uploads that are too old were last removed, in microseconds.
+    tidied: AtomicI64,
     /// Last number given out, for sequencers and names of staged files.
     ticks: AtomicI64,
     /// Held for writing while an object and its attributes change, so that readers see both or neither.
@@ -28,7 +33,8 @@ pub struct Folders {
 impl Folders {
     /// Opens or makes what `layout` names, and removes half-written files of an earlier life.
     pub fn open(layout: Layout, clock: Arc<dyn Clock>) -> Result<Self, ObjectError> {
-        let folders = Self { layout, clock, ticks: AtomicI64::new(0), names: RwLock::new(()) };
+        let tidied = AtomicI64::new(clock.now().as_micros());
+        let folders = Self { layout, clock, tidied, ticks: AtomicI64::new(0), names: RwLock::new(()) };
         let mounts = folders.layout.mounts.values();
         for stage in mounts.clone().map(|mount| mount_stage(mount)).chain([folders.internal("tmp")]) {
             remove_all(&stage).map_err(|e| ObjectError::io("clear", stage.display(), e))?;
@@ -40,6 +46,19 @@ impl Folders {
         parts::remove_old(&multipart, folders.clock.now())
             .map_err(|e| ObjectError::io("clear", multipart.display(), e))?;
         Ok(folders)
+    }
+
+    /// Removes uploads that are too old, where that was not done for a while. An upload does not fail over it.
+    pub fn tidy_uploads(&self) {
+        let now = self.clock.now();
+        let before = self.tidied.load(Ordering::SeqCst);
+        let is_due = now.as_micros().saturating_sub(before) > TIDY_EVERY_US;
+        if is_due && self.tidied.compare_exchange(before, now.as_micros(), Ordering::SeqCst, Ordering::SeqCst).is_ok() {
+            let folder = self.internal("multipart");
+            if let Err(error) = parts::remove_old(&folder, now) {
+                tracing::warn!(%error, folder = %folder.display(), "could not remove old uploads");
+            }
+        }
     }
 
     /// A folder of internal files.

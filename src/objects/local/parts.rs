@@ -104,8 +104,9 @@ impl LocalBuckets {
         };
         let folder = self.upload_folder(&upload.id)?;
         let written = upload.clone();
-        self.blocking(move |_| {
+        self.blocking(move |folders| {
             let failed = |e| ObjectError::io("begin the upload of", &written.object, e);
+            folders.tidy_uploads();
             std::fs::create_dir(&folder).map_err(failed)?;
             let text = serde_json::to_vec(&written).map_err(|e| failed(e.into()))?;
             std::fs::write(folder.join(UPLOAD_FILE), text).map_err(failed)

@@ -134,6 +134,51 @@ async fn s3_tests_keys_that_are_no_paths_are_held_beside_each_other() {
 }
 
 #[tokio::test]
+async fn what_an_earlier_version_has_written_still_loads() {
+    let f = fixture().await;
+    let object = at("media", "clip.mp4");
+    let upload = f.folder.path().join("buckets/.reelmill/multipart/00ab");
+    std::fs::create_dir(&upload).unwrap();
+    let text = r#"{"id":"00ab","object":{"bucket":"media","key":"clip.mp4"},"content_type":"video/mp4",
+        "metadata":{"owner":"me"},"begun_at":1000}"#;
+    std::fs::write(upload.join("upload.json"), text).unwrap();
+    std::fs::write(upload.join("00001-9dd4e461268c8034f5c8564e155c67a6"), b"x").unwrap();
+    let part = Named { number: 1, etag: "9dd4e461268c8034f5c8564e155c67a6".into(), checksums: Vec::new() };
+    let completion =
+        Completion { parts: vec![part], checksums: Vec::new(), composite: None, size_bytes: Some(1), onto: Onto::Same };
+    let done = f.buckets.complete_upload("00ab", &object, completion.clone()).await.unwrap();
+    assert_eq!(f.buckets.complete_upload("00ab", &object, completion).await.unwrap(), done);
+    assert_eq!(f.buckets.head(&object, Revision::LATEST).await.unwrap().metadata["owner"], "me");
+
+    // Attributes without what is kept since.
+    let attributes = attributes::Attributes::path(&f.folder.path().join("buckets/.reelmill/meta"), &object);
+    let mut old: serde_json::Value = serde_json::from_slice(&std::fs::read(&attributes).unwrap()).unwrap();
+    assert!(old.as_object_mut().unwrap().remove("kept").is_some());
+    std::fs::write(&attributes, old.to_string()).unwrap();
+    let head = f.buckets.head(&object, Revision::LATEST).await.unwrap();
+    assert_eq!((head.etag, head.content_type.as_str()), (done.etag, "video/mp4"));
+}
+
+#[tokio::test]
+async fn uploads_that_are_too_old_are_removed_while_the_daemon_runs() {
+    let folder = tempfile::tempdir().unwrap();
+    let clock = Arc::new(ManualClock::new(Timestamp(1_000)));
+    let layout = Layout { root: folder.path().join("buckets"), ..Layout::default() };
+    let buckets = LocalBuckets::open(layout, clock.clone()).unwrap();
+    buckets.ensure_bucket("media").await.unwrap();
+    let object = at("media", "clip.mp4");
+    let begin = || buckets.begin_upload(&object, Beginning::default());
+    let count = || std::fs::read_dir(folder.path().join("buckets/.reelmill/multipart")).unwrap().count();
+    begin().await.unwrap();
+    clock.advance(std::time::Duration::from_secs(6 * 86_400));
+    begin().await.unwrap();
+    assert_eq!(count(), 2);
+    clock.advance(std::time::Duration::from_secs(2 * 86_400));
+    begin().await.unwrap();
+    assert_eq!(count(), 2, "the first was begun eight days ago");
+}
+
+#[tokio::test]
 async fn half_written_files_of_an_earlier_life_are_removed() {
     let f = fixture().await;
     let mut writer = f.buckets.writer(&at("media", "clip.mp4")).await.unwrap();
