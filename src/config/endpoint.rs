@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::forms::duration;
-use super::{Config, ConfigError};
+use super::{Config, ConfigError, ObjectsConfig};
 use crate::objects::endpoint::{CorsRule, EndpointOptions};
 
 /// What web pages of some origins may do from a browser.
@@ -55,6 +55,12 @@ impl Config {
     }
 
     pub(super) fn check_endpoint(&self) -> Result<(), ConfigError> {
+        if self.s3_endpoint.is_some() && matches!(self.objects, ObjectsConfig::S3(_)) {
+            return Err(ConfigError::Conflict(
+                "s3_endpoint: the embedded endpoint serves local buckets; set it to null beside objects: { s3: … }"
+                    .to_owned(),
+            ));
+        }
         let fault = |setting: String, reason: String| Err(ConfigError::Endpoint { setting, reason });
         for (n, rule) in self.s3_cors.iter().enumerate() {
             if rule.origins.is_empty() {

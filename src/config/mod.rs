@@ -365,12 +365,6 @@ impl Config {
             )));
         }
         self.api.tokens.iter().try_for_each(|token| token.digest().map(|_| ()))?;
-        if self.s3_endpoint.is_some() && matches!(self.objects, ObjectsConfig::S3(_)) {
-            return Err(ConfigError::Conflict(
-                "s3_endpoint: the embedded endpoint serves local buckets; set it to null beside objects: { s3: … }"
-                    .to_owned(),
-            ));
-        }
         self.check_endpoint()?;
         if self.worker.stall < Duration::from_secs(1) {
             return Err(ConfigError::Conflict("worker.stall: at least 1s".to_owned()));

@@ -49,6 +49,9 @@ class Forms(unittest.TestCase):
         self.assertEqual(self.send(post["fields"], b"video", r"C:\films\clip one.mp4").status_code, 204)
         found = self.s3.get_object(Bucket=self.bucket, Key="in/clip one.mp4")
         self.assertEqual(found["Body"].read(), b"video")
+        fields = self.signed(self.plain(), {"key": "${filename}"})
+        self.assertEqual(self.send(fields, b"x", "foo.txt").status_code, 204)
+        self.assertEqual(self.send(fields, b"x", "bar.txt").status_code, 403, "its name is not what the policy allows")
         large = bytes(range(256)) * 4096 * 70
         self.assertEqual(self.send(post["fields"], large, "large.bin").status_code, 204)
         head = self.s3.head_object(Bucket=self.bucket, Key="in/large.bin")

@@ -24,7 +24,7 @@ use super::front::escaped;
 use super::headers::{GIVEN_BACK, META, checked, keep};
 use super::hosts::Hosts;
 use super::keys::KeyPair;
-use super::policy::Policy;
+use super::policy::{FILE_NAME, Policy};
 use super::receive::Upload;
 use super::service::location;
 use crate::objects::checksum::Algorithm;
@@ -42,9 +42,6 @@ const MAX_FILE_BYTES: u64 = 5 * 1024 * 1024 * 1024;
 
 /// Most bytes that are read before the form is known to be signed: its fields, and what came in one piece with them.
 const MAX_UNSIGNED_BYTES: usize = 1024 * 1024;
-
-/// Stands for the name of the file.
-const FILE_NAME: &str = "${filename}";
 
 /// What takes forms.
 pub struct Forms {
@@ -72,12 +69,12 @@ impl Forms {
         let trusted = Arc::new(AtomicBool::new(false));
         let mut form = Multipart::new(bounded(body, Arc::clone(&trusted)), boundary);
         let (mut fields, file) = fields(&mut form).await?;
-        let policy = self.authorize(&fields, &bucket).await?;
+        let name = file.as_ref().and_then(Field::file_name).unwrap_or_default();
+        let name = name.rsplit(['/', '\\']).next().unwrap_or_default().to_owned();
+        let policy = self.authorize(&fields, &bucket, &name).await?;
         trusted.store(true, Ordering::Relaxed);
         let file = file.ok_or_else(|| s3_error!(InvalidArgument, "the form has no field `file` with the file"))?;
         fields.iter().try_for_each(|(name, value)| check_wish(name, value))?;
-        let name = file.file_name().map(|name| name.rsplit(['/', '\\']).next().unwrap_or(name).to_owned());
-        let name = name.unwrap_or_default();
         for value in fields.values_mut() {
             *value = value.replace(FILE_NAME, &name);
         }
@@ -99,7 +96,7 @@ impl Forms {
     }
 
     /// Holds a form against its signature and policy.
-    async fn authorize(&self, fields: &BTreeMap<String, String>, bucket: &str) -> S3Result<Policy> {
+    async fn authorize(&self, fields: &BTreeMap<String, String>, bucket: &str, file: &str) -> S3Result<Policy> {
         let field = |name: &str| fields.get(name).map(String::as_str);
         let (v4, v2, text) = (field("x-amz-signature"), field("signature"), field("policy"));
         let Some(text) = text else {
@@ -148,7 +145,7 @@ impl Forms {
         if field("key").is_none() {
             return Err(s3_error!(InvalidArgument, "the form has no field `key`"));
         }
-        policy.check(fields, bucket, self.buckets.now())?;
+        policy.check(fields, bucket, file, self.buckets.now())?;
         Ok(policy)
     }
 

@@ -351,15 +351,13 @@ fn parts_of(kept: &Kept, marker: Option<i32>, limit: Option<i32>) -> Option<GetO
         fill_checksum!(dto, part.checksum.as_ref());
         dto
     };
-    // S3 names the parts only where they have checksums.
-    let named = kept.checksum.is_some().then(|| page.iter().map(part).collect());
     Some(GetObjectAttributesParts {
         total_parts_count: i32::try_from(kept.parts.len()).ok(),
         is_truncated: Some(page.len() < rest.len()),
         max_parts: Some(max_parts),
         part_number_marker: i32::try_from(after).ok(),
         next_part_number_marker: page.last().and_then(|part| i32::try_from(part.number).ok()),
-        parts: named,
+        parts: Some(page.iter().map(part).collect()),
     })
 }
 

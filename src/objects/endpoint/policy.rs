@@ -9,6 +9,9 @@ use serde_json::Value;
 
 use crate::model::Timestamp;
 
+/// Stands for the name of the file.
+pub const FILE_NAME: &str = "${filename}";
+
 /// Fields that no condition has to name.
 const FREE: [&str; 6] = ["x-amz-signature", "signature", "awsaccesskeyid", "policy", "file", "submit"];
 
@@ -44,8 +47,9 @@ impl Policy {
         Ok(Self { expires_at, conditions })
     }
 
-    /// Holds the fields of a form against it. `bucket` is where the form was sent to.
-    pub fn check(&self, fields: &BTreeMap<String, String>, bucket: &str, now: Timestamp) -> S3Result<()> {
+    /// Holds the fields of a form against it. `bucket` is where the form was sent to, `file` the name of its file: a
+    /// condition may be written for the field as it came, or with that name in it.
+    pub fn check(&self, fields: &BTreeMap<String, String>, bucket: &str, file: &str, now: Timestamp) -> S3Result<()> {
         if now > self.expires_at {
             return Err(s3_error!(AccessDenied, "the policy of the form has expired; make the form again"));
         }
@@ -57,7 +61,8 @@ impl Policy {
             };
             let value = if field == "bucket" { Some(bucket) } else { fields.get(field).map(String::as_str) };
             // An empty start allows any value, but not that the field is missing.
-            if !value.is_some_and(|value| holds(value, expected)) {
+            let allowed = |value: &str| holds(value, expected) || holds(&value.replace(FILE_NAME, file), expected);
+            if !value.is_some_and(allowed) {
                 return Err(s3_error!(AccessDenied, "the field `{field}` of the form is not what its policy allows"));
             }
         }
@@ -135,7 +140,7 @@ mod tests {
 
     fn check(conditions: &str, fields: &[(&str, &str)]) -> Result<(), String> {
         let fields = fields.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
-        let checked = policy(conditions).unwrap().check(&fields, "uploads", NOW);
+        let checked = policy(conditions).unwrap().check(&fields, "uploads", "foo.txt", NOW);
         checked.map_err(|error| error.code().as_str().to_owned())
     }
 
@@ -160,6 +165,9 @@ mod tests {
             Err("AccessDenied".to_owned()),
             "the field is missing"
         );
+        assert_eq!(check(r#"[["starts-with","$key","foo"]]"#, &[("key", "${filename}")]), Ok(()));
+        assert_eq!(check(r#"[["eq","$key","in/${filename}"]]"#, &[("key", "in/${filename}")]), Ok(()));
+        assert!(check(r#"[["starts-with","$key","bar"]]"#, &[("key", "${filename}")]).is_err());
         assert_eq!(policy(conditions).unwrap().length_bytes(), 1..=9);
     }
 
@@ -190,6 +198,6 @@ mod tests {
             assert_eq!(error.code().as_str(), "InvalidPolicyDocument", "{text}");
         }
         let late = Policy::parse(&STANDARD.encode(r#"{"expiration":"2020-01-31T12:00:00Z","conditions":[]}"#)).unwrap();
-        assert!(late.check(&BTreeMap::new(), "uploads", NOW).is_err());
+        assert!(late.check(&BTreeMap::new(), "uploads", "", NOW).is_err());
     }
 }
