@@ -186,8 +186,12 @@ fn plain(xml: &[u8], form: &Form) -> Option<Vec<u8>> {
                 let _ = write!(plain, "</{}>", open.pop()?);
             }
             Event::Text(_) | Event::CData(_) | Event::GeneralRef(_) if skipped > 0 => {}
+            Event::CData(_) | Event::GeneralRef(_) if open.is_empty() => return None,
             Event::Text(text) => {
                 let text = text.decode().ok()?;
+                if open.is_empty() && !text.trim().is_empty() {
+                    return None;
+                }
                 // Only in keys does white space count.
                 let is_key = open.last().is_some_and(|name| name == "Key");
                 plain.push_str(if is_key { &text } else { text.trim() });
