@@ -123,12 +123,14 @@ pub(super) fn fold_activity(activity: &mut ActivityState, event: &LogEvent, at: 
         (A::Running { attempt, tally, worker, since, .. }, LogEvent::Stopping) => {
             A::Running { attempt: *attempt, tally: *tally, worker: worker.clone(), since: *since, stop_requested: true }
         }
-        (A::Running { attempt, tally, .. }, LogEvent::AttemptFailed { failure, retry_at, outage }) => A::Retrying {
-            attempt: *attempt,
-            tally: if *outage { tally.away(at) } else { tally.failed(failure.killed_worker()) },
-            until: *retry_at,
-            failure: failure.clone(),
-        },
+        (A::Running { attempt, tally, since, .. }, LogEvent::AttemptFailed { failure, retry_at, outage }) => {
+            A::Retrying {
+                attempt: *attempt,
+                tally: if *outage { tally.away(*since, at) } else { tally.failed(failure.killed_worker()) },
+                until: *retry_at,
+                failure: failure.clone(),
+            }
+        }
         (A::Running { attempt, tally, .. }, LogEvent::AttemptLost { .. }) => {
             A::Queued { attempt: *attempt, tally: Tally { losses: tally.losses + 1, ..*tally } }
         }

@@ -34,6 +34,8 @@ const LONGEST_WAIT: Duration = Duration::from_secs(60);
 pub(super) struct Attempt<'a> {
     /// How earlier attempts of this run ended.
     pub tally: Tally,
+    /// When it was claimed.
+    pub claimed: Timestamp,
     /// Whether it was asked to stop.
     pub stop_requested: bool,
     /// The activity's policy.
@@ -77,15 +79,23 @@ impl Attempt<'_> {
     }
 
     /// What follows a failure of something that the activity needs: another attempt, until the outage has lasted for
-    /// `patience` and as many attempts met it as the policy has.
+    /// `patience` and as many attempts met it as the policy has. After an attempt that worked for long it is a new outage,
+    /// as often as the policy has attempts.
     fn wait_out(&self, failure: Failure, patience: Duration, now: Timestamp) -> LogEvent {
         if self.stop_requested {
             return LogEvent::Cancelled;
         }
-        let Outage { since, failures } = self.tally.away(now).outage.unwrap_or(Outage { since: now, failures: 1 });
+        let new = Outage { since: now, failures: 1, renewals: 0 };
+        let Outage { since, failures, renewals } = self.tally.away(self.claimed, now).outage.unwrap_or(new);
         let waited = now.since(since);
-        if waited >= patience && failures >= self.policy.attempts {
-            let message = format!("gave up after waiting {} s for infrastructure: {failure}", waited.as_secs());
+        let message = if waited >= patience && failures >= self.policy.attempts {
+            Some(format!("gave up after waiting {} s for infrastructure: {failure}", waited.as_secs()))
+        } else if renewals >= self.policy.attempts {
+            Some(format!("gave up after {} long attempts that infrastructure cut off: {failure}", renewals + 1))
+        } else {
+            None
+        };
+        if let Some(message) = message {
             let given_up = Failure { chain: failure.chain, ..Failure::infrastructure(GAVE_UP, message) };
             return LogEvent::Failed { failure: given_up };
         }
@@ -130,7 +140,7 @@ mod tests {
 
     fn attempt(failures: u32, losses: u32) -> Attempt<'static> {
         let tally = Tally { failures, losses, ..Tally::default() };
-        Attempt { tally, stop_requested: false, policy: &POLICY, salt: 0 }
+        Attempt { tally, claimed: Timestamp(0), stop_requested: false, policy: &POLICY, salt: 0 }
     }
 
     #[test]
@@ -188,13 +198,13 @@ mod tests {
         let hour = Duration::from_secs(3600);
         let (mut now, mut tally, mut waits) = (Timestamp(0), Tally { failures: 2, ..Tally::default() }, Vec::new());
         let ended = |tally: Tally, failure: Failure, now: Timestamp| {
-            Attempt { tally, ..attempt(0, 0) }.ended(Outcome::Failed { failure, patience: hour }, now)
+            Attempt { tally, claimed: now, ..attempt(0, 0) }.ended(Outcome::Failed { failure, patience: hour }, now)
         };
         loop {
             match ended(tally, passing(), now) {
                 LogEvent::AttemptFailed { retry_at, outage, .. } => {
                     assert!(outage && tally.failures == 2);
-                    tally = tally.away(now);
+                    tally = tally.away(now, now);
                     waits.push(retry_at.since(now).as_secs());
                     now = retry_at;
                 }
@@ -218,11 +228,29 @@ mod tests {
         assert!(matches!(ended(Tally::default(), Failure::bug("MEDIA0002", "oops"), now), LogEvent::Failed { .. }));
         let stalled = || Failure::infrastructure(STALLED, "stands still");
         assert!(matches!(ended(tally, stalled(), now), LogEvent::Failed { .. }), "a stall may be the work's own");
-        let long = Tally { outage: Some(Outage { since: Timestamp(0), failures: 1 }), ..Tally::default() };
-        assert!(
-            matches!(ended(long, passing(), Timestamp(0).after(hour * 3)), LogEvent::AttemptFailed { .. }),
-            "attempts that take long are as many as the policy has"
-        );
+    }
+
+    #[test]
+    fn field_fault_argo_7349_an_attempt_that_worked_for_long_begins_a_new_outage_but_not_for_ever() {
+        let hour = Duration::from_secs(3600);
+        let (mut tally, mut now, mut long) = (Tally::default(), Timestamp(0), 0);
+        let failure = loop {
+            let claimed = now;
+            now = now.after(3 * hour);
+            long += 1;
+            let outcome = Outcome::Failed { failure: passing(), patience: hour };
+            match (Attempt { tally, claimed, ..attempt(0, 0) }).ended(outcome, now) {
+                LogEvent::AttemptFailed { retry_at, outage: true, .. } => {
+                    tally = tally.away(claimed, now);
+                    assert_eq!(tally.outage.unwrap().since, now);
+                    now = retry_at;
+                }
+                LogEvent::Failed { failure } => break failure,
+                other => panic!("{other:?}"),
+            }
+        };
+        assert_eq!((long, failure.code.as_str()), (4, GAVE_UP));
+        assert!(failure.message.contains("4 long attempts"), "{failure}");
     }
 
     fn passing() -> Failure {

@@ -1,6 +1,7 @@
 //! The state of an execution: what folding its log gives.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use petgraph::graph::NodeIndex;
 use serde::{Deserialize, Serialize};
@@ -138,7 +139,13 @@ pub struct Outage {
     pub since: Timestamp,
     /// Attempts that failed for it in succession.
     pub failures: u32,
+    /// How often it began anew, after an attempt that had worked for long.
+    #[serde(default)]
+    pub renewals: u32,
 }
+
+/// How long an attempt runs at least for which what it needs was not away all the time.
+const WORKED: Duration = Duration::from_secs(300);
 
 impl Tally {
     /// After another failure of the activity; an outage is over by that.
@@ -148,11 +155,16 @@ impl Tally {
         Self { failures: self.failures + 1, crashes, outage: None, ..self }
     }
 
-    /// After another failure of what it needs, at `at`.
+    /// After another failure of what it needs, at `at`, of an attempt that was claimed at `claimed`.
     #[must_use]
-    pub(super) fn away(self, at: Timestamp) -> Self {
-        let outage = self.outage.unwrap_or(Outage { since: at, failures: 0 });
-        Self { outage: Some(Outage { failures: outage.failures + 1, ..outage }), ..self }
+    pub(super) fn away(self, claimed: Timestamp, at: Timestamp) -> Self {
+        let new = Outage { since: at, failures: 1, renewals: 0 };
+        let outage = match self.outage {
+            None => new,
+            Some(old) if at.since(claimed) >= WORKED => Outage { renewals: old.renewals + 1, ..new },
+            Some(old) => Outage { failures: old.failures + 1, ..old },
+        };
+        Self { outage: Some(outage), ..self }
     }
 }
 

@@ -282,11 +282,12 @@ impl Stepping<'_> {
         match (current, signal) {
             (A::Queued { .. }, Signal::Claimed { worker }) => Ok(LogEvent::Claimed { worker }),
             (A::Retrying { until, .. }, Signal::RetryDue) if *until <= self.now => Ok(LogEvent::Queued),
-            (A::Running { attempt: held, tally, stop_requested, .. }, Signal::Ended { attempt, outcome })
+            (A::Running { attempt: held, tally, stop_requested, since, .. }, Signal::Ended { attempt, outcome })
                 if *held == attempt =>
             {
                 let attempt = Attempt {
                     tally: *tally,
+                    claimed: *since,
                     stop_requested: *stop_requested,
                     policy: &self.cx.plan.graph[node].retry,
                     salt: self.salt(node, attempt),

@@ -203,7 +203,7 @@ pub async fn field_fault_argo_7349_an_outage_is_waited_out_over_restarts(world: 
         world.fail_patiently(&claim, passing()).await;
         assert_eq!(world.words(id).await, "running retrying");
         let waits = outage(&world.store.execution(id).await.unwrap().unwrap().state.activities[0]).unwrap();
-        assert_eq!((waits.since, waits.failures), (began, attempts));
+        assert_eq!((waits.since, waits.failures, waits.renewals), (began, attempts, 0));
         world.take_all_back().await;
         let (_, due) = world.store.reap(world.now()).await.unwrap();
         if let Some(due) = due {

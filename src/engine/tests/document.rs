@@ -74,6 +74,7 @@ fn inputs() -> Vec<(&'static str, Input)> {
         ("claimed", signal(Signal::Claimed { worker: "w".to_owned() })),
         ("succeeded", ended(Outcome::Succeeded { result: Value::Null.into(), outputs: [].into() })),
         ("failed, passing", failed(passing())),
+        ("failed, away", ended(Outcome::Failed { failure: passing(), patience: Duration::from_secs(60) })),
         ("failed, for good", failed(fatal())),
         ("stopped", failed(stopped)),
         ("lost", ended(lost())),
