@@ -18,6 +18,7 @@ pub fn output(node: &Node, sink: &mut Sink<'_>) {
 
 /// Checks a bucket's name. What S3 takes from old buckets only is a warning.
 pub fn bucket(node: &Node, sink: &mut Sink<'_>) {
+    const RULE: &str = "use 3 to 63 lower case letters, digits, `-` and `.`";
     let Some(name) = node.scalar_text().filter(|name| !is_deferred(name)) else { return };
     if let Some(rest) = name.strip_prefix("s3://") {
         let bare = rest.split('/').next().unwrap_or_default();
@@ -25,7 +26,6 @@ pub fn bucket(node: &Node, sink: &mut Sink<'_>) {
             .hint(format!("write `{bare}`"));
         return;
     }
-    const RULE: &str = "use 3 to 63 lower case letters, digits, `-` and `.`";
     let (allowed, modern) = (|b: u8| matches!(b, b'-' | b'.' | b'_'), |b: u8| b != b'_' && !b.is_ascii_uppercase());
     if name.is_empty() || !name.bytes().all(|b| b.is_ascii_alphanumeric() || allowed(b)) {
         sink.error("WF0135", node.span, format!("`{name}` is not the name of a bucket")).hint(RULE);
