@@ -8,30 +8,30 @@ use std::io;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
-/// Where a file system locks no folder, a file in it is locked.
+/// File that is locked where a file system locks no folder.
 const LOCK_FILE: &str = ".reelmill.lock";
 
-/// Why a folder was not locked.
+/// Error of locking a folder.
 #[derive(Debug, thiserror::Error)]
 pub enum LockError {
     /// Another daemon has it.
     #[error("CLI0023: the {what} {} is in use by {holder}; stop that, or give this daemon a {what} of its own", path.display())]
     InUse {
-        /// What the folder is.
+        /// Role of the folder.
         what: &'static str,
         /// The folder.
         path: PathBuf,
-        /// Who has it.
+        /// Its holder.
         holder: String,
     },
     /// It cannot be made or opened.
     #[error("CLI0024: cannot open the {what} {}", path.display())]
     Open {
-        /// What the folder is.
+        /// Role of the folder.
         what: &'static str,
         /// The folder.
         path: PathBuf,
-        /// Why.
+        /// Cause.
         #[source]
         source: io::Error,
     },
@@ -88,7 +88,7 @@ fn place(file: &File) -> io::Result<(u64, u64)> {
     Ok((metadata.dev(), metadata.ino()))
 }
 
-/// Who has `file` locked, as far as the system says.
+/// Holder of the lock on `file`, as far as the system says.
 #[must_use]
 pub fn holder(file: &File) -> String {
     let locks = std::fs::read_to_string("/proc/locks").unwrap_or_default();

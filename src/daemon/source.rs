@@ -16,11 +16,11 @@ pub struct SourceFile {
     text: Result<String, Unreadable>,
 }
 
-/// Why a file could not be read.
+/// Reason why a file could not be read.
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Unreadable {
     reason: String,
-    /// Whether it is the file that is wrong, and not the way to it.
+    /// Set where the file is wrong, and not the way to it.
     is_content: bool,
 }
 
@@ -48,7 +48,7 @@ impl SourceFile {
         name.is_some() && Path::new(&self.name).file_stem().and_then(|stem| stem.to_str()) == name
     }
 
-    /// Why it cannot be reached; nothing where its bytes were read, whatever they are.
+    /// Reason why it cannot be reached; nothing where its bytes were read, whatever they are.
     #[must_use]
     pub(super) fn out_of_reach(&self) -> Option<&str> {
         self.text.as_ref().err().filter(|error| !error.is_content).map(|error| error.reason.as_str())
@@ -121,7 +121,7 @@ fn is_yaml(path: &Path) -> bool {
     path.extension().is_some_and(|ext| ext.eq_ignore_ascii_case("yaml") || ext.eq_ignore_ascii_case("yml"))
 }
 
-/// Whether a file is hidden, or what an editor keeps beside the one that it edits: a lock, a swap file, a backup.
+/// Returns whether a file is hidden, or what an editor keeps beside the one that it edits: a lock, a swap file, a backup.
 fn is_aside(path: &Path) -> bool {
     let name = path.file_name().unwrap_or_default().to_string_lossy();
     let stem = path.file_stem().unwrap_or_default().to_string_lossy();

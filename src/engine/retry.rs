@@ -23,7 +23,7 @@ pub const GAVE_UP: &str = "ENG0003";
 /// Shortest wait between attempts while something is away.
 const SHORTEST_WAIT: Duration = Duration::from_millis(100);
 
-/// What they grow to at least, however short the waits of the activity are.
+/// Least length that they grow to, however short the waits of the activity are.
 const SHORT_WAIT: Duration = Duration::from_secs(10);
 
 /// Longest wait between attempts while something is away: how long it may be back before it is noticed.
@@ -34,7 +34,7 @@ const LONGEST_WAIT: Duration = Duration::from_secs(60);
 pub(super) struct Attempt<'a> {
     /// How earlier attempts of this run ended.
     pub tally: Tally,
-    /// When it was claimed.
+    /// Time of its claim.
     pub claimed: Timestamp,
     /// Whether it was asked to stop.
     pub stop_requested: bool,

@@ -135,16 +135,16 @@ pub struct Tally {
 /// Something that an activity needs is away.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Outage {
-    /// When an attempt first failed for it.
+    /// Time of the first attempt that failed for it.
     pub since: Timestamp,
     /// Attempts that failed for it in succession.
     pub failures: u32,
-    /// How often it began anew, after an attempt that had worked for long.
+    /// Number of times that it began anew, after an attempt that had worked for long.
     #[serde(default)]
     pub renewals: u32,
 }
 
-/// How long an attempt runs at least for which what it needs was not away all the time.
+/// Shortest run of an attempt for which what it needs was not away all the time.
 const WORKED: Duration = Duration::from_secs(300);
 
 impl Tally {

@@ -55,7 +55,7 @@ impl Backlog {
         Ok(None)
     }
 
-    /// Whether a queue takes more.
+    /// Returns whether a queue takes more.
     pub(super) async fn has_room(&self, store: &SharedStore, queue: &str) -> Result<bool, StoreError> {
         self.recount(store).await?;
         let limit = self.limits.get(queue).copied().unwrap_or(WAITING);

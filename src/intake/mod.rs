@@ -76,7 +76,7 @@ impl IntakeError {
         matches!(self, Self::Store(StoreError::Database { .. }))
     }
 
-    /// What the event waits for, where others can go on.
+    /// The line in which the event waits, where others can go on.
     fn waits_for(&self) -> Option<Line> {
         match self {
             Self::Full { queue, .. } => Some(Line::Queue(queue.clone())),

@@ -8,7 +8,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use crate::model::ObjectEvent;
 
-/// What a message waits for.
+/// Thing that a message waits for.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Line {
     /// Room in a queue of jobs.
@@ -20,11 +20,11 @@ pub(super) enum Line {
 /// A message that waits.
 #[derive(Clone, Debug)]
 pub(super) struct Waiting {
-    /// By what it is deleted, or kept hidden.
+    /// Receipt by which it is deleted or kept hidden.
     pub(super) receipt: String,
-    /// Its events that are not written down yet.
+    /// Events of it that are not written down yet.
     pub(super) events: VecDeque<ObjectEvent>,
-    /// Whether it is deleted once they are.
+    /// Set where it is deleted once they are.
     pub(super) delete: bool,
 }
 
@@ -56,7 +56,7 @@ impl Parked {
         self.lines().entry(line).or_default().push_front(waiting);
     }
 
-    /// What is waited for.
+    /// Lines in which messages wait.
     pub(super) fn waited_for(&self) -> Vec<Line> {
         self.lines().keys().cloned().collect()
     }
@@ -75,7 +75,7 @@ impl Parked {
         lines.retain(|_, line| !line.is_empty());
     }
 
-    /// How many wait.
+    /// Number of messages that wait.
     pub(super) fn len(&self) -> usize {
         self.lines().values().map(VecDeque::len).sum()
     }

@@ -28,11 +28,11 @@ use crate::telemetry::metrics::{self, Announced};
 const BATCH: i32 = 10;
 /// How long a message is hidden from others while it is worked on; extended while that lasts.
 const VISIBILITY: Duration = Duration::from_secs(30);
-/// How much longer messages are hidden that wait: they are many, and each has to be hidden again in time.
+/// Factor by which messages that wait are hidden longer: they are many, and each has to be hidden again in time.
 const PARKED: u32 = 4;
-/// How many may wait before no others are received.
+/// Most messages that wait before no others are received.
 const MOST_PARKED: usize = 10_000;
-/// How often those that wait are tried again.
+/// Pause between tries of those that wait.
 const AGAIN: Duration = Duration::from_secs(1);
 /// Messages of one request, as many as SQS takes.
 const REQUEST: usize = 10;
@@ -72,7 +72,7 @@ pub struct Consumer {
     parked: Parked,
 }
 
-/// What became of a message.
+/// Outcome of a message.
 enum Taken {
     /// It can be deleted.
     Done,
@@ -285,7 +285,7 @@ impl Consumer {
         lost
     }
 
-    /// What becomes of the message, and whether it is deleted once it is done.
+    /// Outcome of the message, and whether it is deleted once it is done.
     async fn take(&self, message: &Message, stop: &CancellationToken) -> (Taken, bool) {
         let body = message.body().unwrap_or_default();
         match decode(body) {

@@ -59,7 +59,7 @@ impl Failure {
         self.code == KILLED_WORKER
     }
 
-    /// Whether something that the work needs was away: storage, network, database, disk. Waiting helps, and says nothing
+    /// Returns whether something that the work needs was away: storage, network, database, disk. Waiting helps, and says nothing
     /// about the work. A stall may be the work's own.
     #[must_use]
     pub fn is_outage(&self) -> bool {
