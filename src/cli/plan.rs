@@ -89,7 +89,7 @@ pub(super) async fn plan(args: PlanArgs, output: Output) -> Result<Exit, CliErro
     output.table(["ACTIVITY", "TYPE", "MAKES"], &steps.iter().map(row).collect::<Vec<_>>());
     for step in &steps {
         for warning in &step.warnings {
-            output.line(&format!("warning: {}: {warning}", step.activity));
+            output.line(format!("warning: {}: {warning}", step.activity));
         }
     }
     Ok(Exit::Done)
