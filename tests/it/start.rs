@@ -74,7 +74,9 @@ fn field_fault_two_daemons_a_second_one_touches_nothing() {
     let first = Daemon::start(&at("data"), &at("workflows"));
     // What a start sweeps: an attempt's scratch folder and a half-written object.
     let left = [at("data/scratch").join(format!("{}-1", uuid::Uuid::nil())), at("data/buckets/.reelmill/tmp/half")];
-    left.iter().for_each(|left| std::fs::create_dir(left).unwrap());
+    for folder in &left {
+        std::fs::create_dir(folder).unwrap();
+    }
     for name in ["data", "data/scratch", "data/buckets"] {
         std::os::unix::fs::symlink(at(name), at(&format!("link-{}", name.replace('/', "-")))).unwrap();
     }
