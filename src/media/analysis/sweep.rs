@@ -316,7 +316,7 @@ impl Ears {
                 *graph = Some((Graph::new(&[input], &format!("[in]{filter}[out]"))?, format.clone()));
             }
             if let Some((graph, built_for)) = graph {
-                push_as(graph, built_for, &mut self.convert, share(&frame)?, &format)?;
+                push_as(graph, built_for, &mut self.convert, &share(&frame)?, &format)?;
             }
             self.pull()?;
         }
@@ -341,18 +341,18 @@ fn push_as(
     graph: &mut Graph,
     built_for: &AudioFormat,
     convert: &mut Option<(AudioFormat, Graph)>,
-    frame: Frame,
+    frame: &Frame,
     format: &AudioFormat,
 ) -> Result<(), MediaError> {
     if built_for == format {
-        return graph.push("in", &frame);
+        return graph.push("in", frame);
     }
     if convert.as_ref().is_none_or(|(of, _)| of != format) {
         let text = format!("[in]aresample=rematrix_maxval=1000,{}[out]", built_for.filter());
         *convert = Some((format.clone(), Graph::new(&[Input::audio("in", format, format.base())], &text)?));
     }
     let Some((_, convert)) = convert else { return Ok(()) };
-    convert.push("in", &frame)?;
+    convert.push("in", frame)?;
     let base = convert.time_base()?;
     while let Some(mut frame) = convert.pull()? {
         frame.set_pts(frame.pts().map(|time| time.rescale(base, built_for.base())));

@@ -139,8 +139,7 @@ impl Filter {
                 let kind = ffi::AVPacketSideDataType::AV_PKT_DATA_NEW_EXTRADATA;
                 let data = ffi::av_packet_get_side_data(copy.as_ptr(), kind, &raw mut size);
                 if !data.is_null() {
-                    let size = usize::try_from(size).unwrap_or(0).min(MAX_HEADER_BYTES);
-                    header = Some(std::slice::from_raw_parts(data, size).to_vec());
+                    header = Some(std::slice::from_raw_parts(data, size.min(MAX_HEADER_BYTES)).to_vec());
                 }
                 ffi::av_packet_unref(copy.as_mut_ptr());
             }

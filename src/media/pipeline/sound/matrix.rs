@@ -13,7 +13,7 @@ pub fn mixed_peak(from: &str, to: &str) -> f64 {
     const MOST: usize = 64;
     const LEVEL: f64 = std::f64::consts::FRAC_1_SQRT_2;
     let (Ok(from), Ok(to)) = (CString::new(from), CString::new(to)) else { return 1.0 };
-    let mut matrix = [0.0; MOST * MOST];
+    let mut matrix = vec![0.0; MOST * MOST];
     // SAFETY: layouts are filled in from terminated names and released; the matrix has room for 64 rows of 64.
     let (inputs, outputs) = unsafe {
         let (mut source, mut target) = (std::mem::zeroed(), std::mem::zeroed());

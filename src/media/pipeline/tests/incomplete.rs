@@ -51,7 +51,12 @@ fn made(name: &str, options: &[&str], picture: bool) -> File {
 fn cut(file: &Path, share: f64) -> tempfile::NamedTempFile {
     let bytes = std::fs::read(file).unwrap();
     let cut = tempfile::NamedTempFile::new().unwrap();
-    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, clippy::cast_precision_loss)]
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        clippy::cast_precision_loss,
+        reason = "a share of a small size"
+    )]
     std::fs::write(cut.path(), &bytes[..(bytes.len() as f64 * share) as usize]).unwrap();
     cut
 }
@@ -137,7 +142,7 @@ fn newcomer_a_part_that_is_truncated_is_named() {
     let whole = made("a.mkv", &[], true);
     let short = cut(&whole, 0.5);
     let output = merged(None);
-    let trial = Trial::with(&[&whole, short.path()], &[output.clone()]);
+    let trial = Trial::with(&[&whole, short.path()], std::slice::from_ref(&output));
     let warnings = trial.made.warnings();
     let named = warnings.iter().any(|(code, text)| *code == "MEDIA0115" && text.contains("input 1"));
     assert!(named, "{warnings:?}");
