@@ -193,6 +193,9 @@ impl Folders {
     /// Makes a bucket; `false` where it exists.
     pub fn create_bucket(&self, bucket: &str, region: Option<&str>) -> Result<bool, ObjectError> {
         let path = self.bucket_path(bucket)?;
+        if !path.exists() {
+            keys::check_new_bucket(bucket)?;
+        }
         match std::fs::create_dir(&path) {
             Ok(()) => {}
             Err(e) if e.kind() == io::ErrorKind::AlreadyExists => return Ok(false),
