@@ -171,8 +171,8 @@ fn plain(xml: &[u8], form: &Form) -> Option<Vec<u8>> {
             Event::End(_) if skipped > 0 => skipped -= 1,
             Event::Start(start) => {
                 let name = std::str::from_utf8(start.local_name().into_inner()).ok()?.to_owned();
-                let is_root = open.is_empty() && plain.is_empty();
-                if is_root && name != form.root {
+                let is_root = open.is_empty();
+                if is_root && (name != form.root || !plain.is_empty()) {
                     return None;
                 }
                 if is_root || form.known.contains(&name.as_str()) {
