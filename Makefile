@@ -32,7 +32,6 @@ console: ## the web console in a browser, step by step; screenshots in target/co
 clients: ## the embedded S3 endpoint with the clients that people have: SDKs, programs, forms, a browser
 	@infra/setup.sh test
 	cargo build --locked
-	@[ -d tests/clients/node_modules ] || ! command -v npm >/dev/null || (cd tests/clients && npm ci --silent --no-audit --no-fund)
 	.venv/bin/python -W ignore::ResourceWarning -m unittest discover -q -s tests/clients
 
 players: ## packages in hls.js, Shaka Player, dash.js and Video.js, in a browser, to the end (about three minutes)

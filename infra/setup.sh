@@ -16,7 +16,8 @@ readonly -a TEST_PACKAGES=(ffmpeg mediainfo pgbouncer postgresql rclone)
 readonly -a BROWSER_PACKAGES=(chromium chromium-driver)
 readonly -a NODE_PACKAGES=(nodejs npm)
 readonly NODE_MIN=18
-readonly PLAYERS=tests/players
+# Folders whose package-lock.json names what tests use of npm: players of the web, a client of S3.
+readonly -a NPM_FOLDERS=(tests/players tests/clients)
 
 usage() {
   echo "usage: infra/setup.sh build|test" >&2
@@ -127,23 +128,25 @@ make_venv() {
   cp "$REQUIREMENTS" "$VENV/requirements.txt"
 }
 
-# Node only installs the players that packages are tested with; they run in the browser.
 has_node() {
   command -v npm >/dev/null && node -e "process.exit(Number(process.versions.node.split('.')[0]) < $NODE_MIN ? 1 : 0)" 2>/dev/null
 }
 
-players_are_current() {
-  cmp -s "$PLAYERS/package-lock.json" "$PLAYERS/node_modules/.installed"
+stale_npm_folders() {
+  local folder
+  for folder in "${NPM_FOLDERS[@]}"; do
+    cmp -s "$folder/package-lock.json" "$folder/node_modules/.installed" || echo "$folder"
+  done
 }
 
 # Without a network or a registry their tests are skipped, as without a browser.
-install_players() {
-  echo "setup: installing the players of $PLAYERS/package-lock.json"
-  if npm ci --prefix "$PLAYERS" --silent --ignore-scripts --no-audit --no-fund; then
+install_npm_packages() {
+  echo "setup: installing $1/package-lock.json"
+  if npm ci --prefix "$1" --silent --ignore-scripts --no-audit --no-fund; then
     # The copy comes last: a folder without it is incomplete.
-    cp "$PLAYERS/package-lock.json" "$PLAYERS/node_modules/.installed"
+    cp "$1/package-lock.json" "$1/node_modules/.installed"
   else
-    echo "setup: npm could not install them; tests of packages in players are skipped" >&2
+    echo "setup: npm could not install them; the tests of $1 that need them are skipped" >&2
   fi
 }
 
@@ -180,12 +183,12 @@ if [ "$1" = test ] && ! venv_is_current; then
   make_venv
   did=something
 fi
-if [ "$1" = test ] && ! players_are_current; then
+if [ "$1" = test ] && [ -n "$(stale_npm_folders)" ]; then
   if has_node; then
-    install_players
+    for folder in $(stale_npm_folders); do install_npm_packages "$folder"; done
     did=something
   else
-    echo "setup: there is no Node $NODE_MIN or later: tests of packages in players are skipped" >&2
+    echo "setup: there is no Node $NODE_MIN or later: tests of players and of the SDK for JavaScript are skipped" >&2
   fi
 fi
 if [ "$did" = nothing ]; then

@@ -38,6 +38,12 @@ pub(super) struct PutArgs {
 pub(super) async fn put(args: PutArgs, output: Output) -> Result<Exit, CliError> {
     let uploads = args.files.iter().map(|file| Ok((file.as_path(), destination(file, &args)?)));
     let uploads: Vec<(&Path, ObjectLocation)> = uploads.collect::<Result<_, CliError>>()?;
+    if let Some((file, location)) = uploads.iter().enumerate().find_map(|(at, (file, location))| {
+        uploads[..at].iter().any(|(_, other)| other == location).then_some((file, location))
+    }) {
+        let message = format!("{} would replace another of these files: both go to {location}", file.display());
+        return Err(CliError::usage(message));
+    }
     let embedded = if args.aws { None } else { local::embedded(&args.data).await? };
     let daemon = embedded.is_some().then(|| Running::read(&args.data)).flatten();
     let client = match daemon {

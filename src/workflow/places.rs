@@ -27,7 +27,12 @@ pub fn bucket(node: &Node, sink: &mut Sink<'_>) {
         return;
     }
     let (allowed, modern) = (|b: u8| matches!(b, b'-' | b'.' | b'_'), |b: u8| b != b'_' && !b.is_ascii_uppercase());
-    if name.is_empty() || !name.bytes().all(|b| b.is_ascii_alphanumeric() || allowed(b)) {
+    let is_name = name.bytes().all(|b| b.is_ascii_alphanumeric() || allowed(b));
+    // Access points have an ARN for a name, and Ceph's buckets a tenant before it.
+    if !is_name && name.contains(':') {
+        return;
+    }
+    if name.is_empty() || !is_name {
         sink.error("WF0135", node.span, format!("`{name}` is not the name of a bucket")).hint(RULE);
     } else if !(3..=63).contains(&name.len()) || !name.bytes().all(modern) {
         sink.warning("WF0136", node.span, format!("no new bucket can be called `{name}`, and no local one")).hint(RULE);

@@ -13,10 +13,10 @@ pub fn starter(uploads: &str, output: &str) -> String {
 name: {STARTER}
 description: MP4s, HLS and a poster of every uploaded video.
 
-# Uploads that start it. `**` stands for any folders.
+# Uploads that start it. `incoming/**/*.…` would take those in folders too.
 trigger:
   bucket: {uploads}
-  key: "incoming/**/*.{{mp4,m4v,mov,mkv,webm,avi,mpg,ts,mp3,m4a,wav}}"
+  key: "incoming/*.{{mp4,m4v,mov,mkv,webm,avi,mpg,ts,mp3,m4a,wav}}"
 
 # Outputs are named by this prefix and the name of each: clip.mp4/360p.mp4
 output:

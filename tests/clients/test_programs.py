@@ -16,7 +16,7 @@ from surroundings import MIB, REGION, Endpoint
 
 HERE = Path(__file__).resolve().parent
 HAS_RCLONE = bool(shutil.which("rclone"))
-HAS_SDK = bool(shutil.which("node")) and (HERE / "node_modules/@aws-sdk").is_dir()
+HAS_SDK = bool(shutil.which("node")) and (HERE / "node_modules/.installed").is_file()
 
 
 class Programs(unittest.TestCase):

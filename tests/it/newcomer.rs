@@ -61,6 +61,16 @@ fn newcomer_put_says_what_each_file_started_or_why_nothing_did() {
     let two_under_one_key =
         run(reelmill().arg("put").args([&one, &two]).arg("s3://uploads/x").arg("--data").arg(&daemon.data));
     assert_eq!(two_under_one_key.status.code(), Some(2));
+    std::fs::create_dir(at("other")).unwrap();
+    std::fs::copy(&one, at("other/one.mp4")).unwrap();
+    let two_of_one_name = run(reelmill()
+        .arg("put")
+        .args([&one, &at("other/one.mp4")])
+        .arg("s3://uploads/x/")
+        .arg("--data")
+        .arg(&daemon.data));
+    assert_eq!(two_of_one_name.status.code(), Some(2));
+    assert!(String::from_utf8(two_of_one_name.stderr).unwrap().contains("would replace another"));
 }
 
 #[test]

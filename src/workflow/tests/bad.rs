@@ -158,6 +158,14 @@ fn newcomer_mistakes_are_told_with_what_to_write() {
 }
 
 #[test]
+fn buckets_that_are_no_plain_names_are_left_alone() {
+    for bucket in ["arn:aws:s3:eu-west-1:123456789012:accesspoint/media", "tenant:media"] {
+        let text = format!("name: test\noutput: {{ bucket: '{bucket}' }}\nactivities: {{ a: {{ snapshot: {{}} }} }}\n");
+        assert_eq!(told(&text), "", "{bucket}");
+    }
+}
+
+#[test]
 fn a_workflow_is_not_called_as_what_checks_them() {
     let named = |name: &str| told(&with("  a: { analysis: {} }").replacen("name: test", &format!("name: {name}"), 1));
     let message = "a workflow cannot be called `validate`: the API checks texts there → like `my-validate`";
