@@ -15,7 +15,7 @@ use reelmill::worker::protocol::Message;
 
 use crate::error::MediaError;
 use crate::source::{Opened, Source};
-use crate::{libav, loudness, probe, scratch};
+use crate::{libav, probe, scratch};
 
 /// Says what a source holds. A file with at least one video or audio stream that decodes is good enough; `tell` hears
 /// about progress where the whole file must be decoded.
@@ -38,14 +38,11 @@ pub fn run(source: &Source, analysis: &Analysis, tell: &dyn Fn(&Message)) -> Res
         tell(&Message::Warning { code: code.to_owned(), message });
     }
     let mut info = examined.info;
-    if sweep::is_needed(analysis) {
+    let measured = sweep::is_needed(analysis);
+    if measured || analysis.loudness && !info.audio.is_empty() {
         let found = sweep::run(source, &info, analysis, tell)?;
         info.loudness = found.loudness;
-        info.measured = Some(found.measured);
-    } else if analysis.loudness
-        && let Some(main) = main_audio(&info)
-    {
-        info.loudness = Some(loudness::measure(source.open()?, main, info.format.duration_s, tell)?);
+        info.measured = Some(found.measured).filter(|_| measured);
     }
     Ok(info)
 }

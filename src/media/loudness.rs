@@ -6,25 +6,20 @@
 
 use std::collections::BTreeMap;
 
-use ffmpeg_next::codec::{Context, decoder};
-use ffmpeg_next::{Frame, Packet, Rational, Rescale, frame};
+use ffmpeg_next::{Frame, Rational, Rescale};
 use reelmill::model::media::Loudness;
 use reelmill::worker::protocol::Message;
 
 use crate::error::MediaError;
+use crate::libav;
 use crate::pipeline::graph::{AudioFormat, Graph, Input};
 use crate::probe::seconds;
-use crate::source::Opened;
-use crate::{libav, raw};
 
 /// The gate of R 128: what is softer is silence, in LUFS.
 pub const GATE_LUFS: f64 = -70.0;
 
 /// Shortest programme a loudness range means something for, in seconds.
 const MIN_RANGE_S: f64 = 10.0;
-
-/// Media time between two words about progress, in seconds.
-const TELL_EVERY_S: f64 = 30.0;
 
 /// By how much sound is lifted while it is measured, in decibels.
 const LIFT_DB: f64 = 40.0;
@@ -47,58 +42,7 @@ pub const METER: &str = "apad=pad_dur=0.1,volume=40dB:precision=double,ebur128=p
 /// Label of the graph's source.
 const SOUND: &str = "in";
 
-/// Decodes the audio stream `index` of a freshly opened file to its end and measures it.
-pub fn measure(
-    mut opened: Opened,
-    index: usize,
-    duration_s: Option<f64>,
-    tell: &dyn Fn(&Message),
-) -> Result<Loudness, MediaError> {
-    let (mut decoder, time_base) = open_decoder(&opened, index)?;
-    opened.read_only(&[index]);
-    let mut meter = Meter::default();
-    let mut time = 0;
-    let mut measure = |decoder: &mut decoder::Opened| {
-        let mut sound = frame::Audio::empty();
-        while decoder.receive_frame(&mut sound).is_ok() {
-            sound.set_pts(Some(time));
-            time += raw::samples_and_rate(&sound).0;
-            meter.add(&mut sound, &mut |_| {})?;
-        }
-        Ok::<_, MediaError>(())
-    };
-    let mut packet = Packet::empty();
-    let mut told_s = 0.0;
-    while opened.read(&mut packet)? {
-        if packet.stream() != index {
-            continue;
-        }
-        // A damaged packet is silence to the listener, too.
-        let _ = decoder.send_packet(&packet);
-        measure(&mut decoder)?;
-        let position_s = packet.pts().map_or(told_s, |pts| seconds(pts, time_base));
-        if position_s - told_s >= TELL_EVERY_S {
-            told_s = position_s;
-            tell(&progress(position_s, duration_s));
-        }
-    }
-    if decoder.send_eof().is_ok() {
-        measure(&mut decoder)?;
-    }
-    meter.finish(&mut |_| {})?;
-    Ok(meter.tally.loudness(duration_s))
-}
-
-fn open_decoder(opened: &Opened, index: usize) -> Result<(decoder::Opened, Rational), MediaError> {
-    let stream = opened.demuxer().stream(index).ok_or(MediaError::NoStreams("audio"))?;
-    let parameters = stream.parameters();
-    let name = libav::codec_name(libav::parameters(&stream)).unwrap_or_else(|| "unknown".to_owned());
-    let codec = decoder::find(parameters.id()).ok_or(MediaError::UnsupportedCodec { kind: "audio", codec: name })?;
-    let failed = |source| MediaError::Libav { doing: "open an audio decoder", source };
-    let decoder = Context::from_parameters(parameters).map_err(failed)?.decoder().open_as(codec).map_err(failed)?;
-    Ok((decoder, stream.time_base()))
-}
-
+/// Word of how far a pass has come.
 #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a media time")]
 pub fn progress(position_s: f64, duration_s: Option<f64>) -> Message {
     Message::Progress {
@@ -111,23 +55,20 @@ pub fn progress(position_s: f64, duration_s: Option<f64>) -> Message {
 /// The meter over decoded sound, built for the first frame that comes.
 #[derive(Default)]
 pub struct Meter {
-    graph: Option<(Graph, AudioFormat)>,
+    graph: Option<Graph>,
     /// What was measured so far.
     pub tally: Tally,
 }
 
 impl Meter {
-    /// Measures a frame, whose time is in samples, and hands on the blocks that it completes. Sound that changes its format under way is measured
-    /// up to there.
-    pub fn add(&mut self, frame: &mut frame::Audio, each: &mut dyn FnMut(Block)) -> Result<(), MediaError> {
-        raw::assume_layout(frame);
-        let format = AudioFormat::of(frame);
-        let (graph, _) = match &mut self.graph {
-            Some((_, built_for)) if *built_for != format => return Ok(()),
-            Some(built) => built,
+    /// Measures a frame of `format`, whose time is in samples, and hands on the blocks that it completes. All frames are
+    /// of one format.
+    pub fn add(&mut self, frame: &Frame, format: &AudioFormat, each: &mut dyn FnMut(Block)) -> Result<(), MediaError> {
+        let graph = match &mut self.graph {
+            Some(graph) => graph,
             None => {
-                let input = Input::audio(SOUND, &format, format.base());
-                self.graph.insert((Graph::new(&[input], &format!("[in]{METER}[out]"))?, format))
+                let input = Input::audio(SOUND, format, format.base());
+                self.graph.insert(Graph::new(&[input], &format!("[in]{METER}[out]"))?)
             }
         };
         graph.push(SOUND, frame)?;
@@ -136,14 +77,14 @@ impl Meter {
 
     /// No more sound comes.
     pub fn finish(&mut self, each: &mut dyn FnMut(Block)) -> Result<(), MediaError> {
-        if let Some((graph, _)) = &mut self.graph {
+        if let Some(graph) = &mut self.graph {
             graph.finish(SOUND)?;
         }
         self.pull(each)
     }
 
     fn pull(&mut self, each: &mut dyn FnMut(Block)) -> Result<(), MediaError> {
-        let Some((graph, _)) = &mut self.graph else { return Ok(()) };
+        let Some(graph) = &mut self.graph else { return Ok(()) };
         let base = graph.time_base()?;
         while let Some(frame) = graph.pull()? {
             if let Some(block) = self.tally.add(&frame, base) {

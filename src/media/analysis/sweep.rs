@@ -68,7 +68,9 @@ pub fn run(
         Some(track) if levels || silence.is_some() => Some(Ears::new(track, silence, levels, start_us)?),
         _ => None,
     };
-    let wanted: Vec<usize> = [&video, &audio].into_iter().flatten().map(|track| track.index).collect();
+    // Loudness alone needs no picture: where a container allows it, those bytes are not even read.
+    let watched = video.as_ref().filter(|_| is_needed(analysis));
+    let wanted: Vec<usize> = watched.into_iter().chain(&audio).map(|track| track.index).collect();
     opened.read_only(&wanted);
     let step_s = analysis.bitrate_step_s.or(analysis.chart.as_ref().map(|_| 1.0));
     let mut packets = Packets::new(video.as_ref(), audio.as_ref(), start_us, step_s.unwrap_or(1.0));
@@ -264,10 +266,12 @@ struct Ears {
     decoder: Decoder,
     start_us: i64,
     base: Rational,
-    /// Finds silence, where that is asked for; its graph is built for the first frame.
-    quiet: Option<(String, Option<(Graph, AudioFormat)>)>,
+    /// Format of the first sound: what changes it under way is listened to in that, at its own level.
+    first: Option<AudioFormat>,
     /// Brings sound of another format into that of the first.
     convert: Option<(AudioFormat, Graph)>,
+    /// Finds silence, where that is asked for; its graph is built for the first frame.
+    quiet: Option<(String, Option<Graph>)>,
     silence: Marks,
     /// Measures loudness, where that is asked for.
     meter: Option<Meter>,
@@ -282,8 +286,9 @@ impl Ears {
             decoder: Decoder::open(track, 1)?,
             start_us,
             base: track.time_base,
-            quiet: silence.map(|filter| (filter, None)),
+            first: None,
             convert: None,
+            quiet: silence.map(|filter| (filter, None)),
             silence: Marks::new(),
             meter: levels.then(Meter::default),
             levels: Vec::new(),
@@ -297,7 +302,8 @@ impl Ears {
         if packet.is_some() {
             return Ok(());
         }
-        if let Some((_, Some((graph, _)))) = &mut self.quiet {
+        self.finish_conversion()?;
+        if let Some((_, Some(graph))) = &mut self.quiet {
             graph.finish("in")?;
             self.pull()?;
         }
@@ -310,22 +316,64 @@ impl Ears {
         let format = AudioFormat::of(&frame);
         let moved = frame.pts().unwrap_or(0) - self.start_us.rescale(rescale::TIME_BASE, self.base);
         frame.set_pts(Some(moved.rescale(self.base, format.base())));
+        let first = self.first.get_or_insert_with(|| format.clone());
+        if *first == format {
+            self.finish_conversion()?;
+            return self.hear(&frame);
+        }
+        if self.convert.as_ref().is_none_or(|(of, _)| *of != format) {
+            let text = format!("[in]aresample=rematrix_maxval=1000,{}[out]", first.filter());
+            self.finish_conversion()?;
+            self.convert = Some((format.clone(), Graph::new(&[Input::audio("in", &format, format.base())], &text)?));
+        }
+        if let Some((_, convert)) = &mut self.convert {
+            convert.push("in", &frame)?;
+        }
+        self.hear_converted()
+    }
+
+    /// Hears what a conversion still holds, and forgets it.
+    fn finish_conversion(&mut self) -> Result<(), MediaError> {
+        let Some((_, convert)) = &mut self.convert else { return Ok(()) };
+        convert.finish("in")?;
+        self.hear_converted()?;
+        self.convert = None;
+        Ok(())
+    }
+
+    fn hear_converted(&mut self) -> Result<(), MediaError> {
+        let (Some((_, convert)), Some(first)) = (&mut self.convert, &self.first) else { return Ok(()) };
+        let (base, first) = (convert.time_base()?, first.base());
+        let mut frames = Vec::new();
+        while let Some(mut frame) = convert.pull()? {
+            frame.set_pts(frame.pts().map(|time| time.rescale(base, first)));
+            frames.push(frame);
+        }
+        frames.iter().try_for_each(|frame| self.hear(frame))
+    }
+
+    /// Takes sound of the first format.
+    fn hear(&mut self, frame: &Frame) -> Result<(), MediaError> {
+        let Some(format) = &self.first else { return Ok(()) };
         if let Some((filter, graph)) = &mut self.quiet {
-            if graph.is_none() {
-                let input = Input::audio("in", &format, format.base());
-                *graph = Some((Graph::new(&[input], &format!("[in]{filter}[out]"))?, format.clone()));
-            }
-            if let Some((graph, built_for)) = graph {
-                push_as(graph, built_for, &mut self.convert, &share(&frame)?, &format)?;
-            }
-            self.pull()?;
+            let graph = match graph {
+                Some(graph) => graph,
+                None => {
+                    let input = Input::audio("in", format, format.base());
+                    graph.insert(Graph::new(&[input], &format!("[in]{filter}[out]"))?)
+                }
+            };
+            graph.push("in", &share(frame)?)?;
         }
         let levels = &mut self.levels;
-        self.meter.as_mut().map_or(Ok(()), |meter| meter.add(&mut frame, &mut |block| note_level(levels, block)))
+        if let Some(meter) = &mut self.meter {
+            meter.add(frame, format, &mut |block| note_level(levels, block))?;
+        }
+        self.pull()
     }
 
     fn pull(&mut self) -> Result<(), MediaError> {
-        let Some((_, Some((graph, _)))) = &mut self.quiet else { return Ok(()) };
+        let Some((_, Some(graph))) = &mut self.quiet else { return Ok(()) };
         while let Some(frame) = graph.pull()? {
             let tags = libav::frame_tags(&frame);
             let number = |key: &str| tags.get(key)?.parse::<f64>().ok();
@@ -333,32 +381,6 @@ impl Ears {
         }
         Ok(())
     }
-}
-
-/// Pushes sound of some `format` into a graph that was built for another: sound that changes under way is listened to as
-/// that of the first, at its own level.
-fn push_as(
-    graph: &mut Graph,
-    built_for: &AudioFormat,
-    convert: &mut Option<(AudioFormat, Graph)>,
-    frame: &Frame,
-    format: &AudioFormat,
-) -> Result<(), MediaError> {
-    if built_for == format {
-        return graph.push("in", frame);
-    }
-    if convert.as_ref().is_none_or(|(of, _)| of != format) {
-        let text = format!("[in]aresample=rematrix_maxval=1000,{}[out]", built_for.filter());
-        *convert = Some((format.clone(), Graph::new(&[Input::audio("in", format, format.base())], &text)?));
-    }
-    let Some((_, convert)) = convert else { return Ok(()) };
-    convert.push("in", frame)?;
-    let base = convert.time_base()?;
-    while let Some(mut frame) = convert.pull()? {
-        frame.set_pts(frame.pts().map(|time| time.rescale(base, built_for.base())));
-        graph.push("in", &frame)?;
-    }
-    Ok(())
 }
 
 /// Notes the short-term loudness of a block.

@@ -144,7 +144,12 @@ fn field_fault_02_an_analysis_goes_on_where_a_source_changes() {
 
 /// Three seconds of a tone on the left and on the right, in a layout.
 fn tone(layout: &str, offset: &str) -> File {
-    let pan = format!("sine=440:r=48000:d=3,volume=0.5,pan={layout}|FL=c0|FR=c0");
+    tone_of(layout, offset, 0.5, 48_000)
+}
+
+/// The same at a volume, and as many samples a second.
+fn tone_of(layout: &str, offset: &str, volume: f64, rate: u32) -> File {
+    let pan = format!("sine=440:r={rate}:d=3,volume={volume},pan={layout}|FL=c0|FR=c0");
     let rest = ["-c:a", "ac3", "-b:a", "384k", "-output_ts_offset", offset, "-f", "mpegts"];
     generate(&[&["-f", "lavfi", "-i", &pan][..], &rest].concat(), "part.ts")
 }
@@ -171,6 +176,35 @@ fn field_fault_channels_that_change_are_no_change_of_level() {
         let (one, other) = (volume(&trial.path("out.mp4"), "0.7"), volume(&trial.path("out.mp4"), "3.8"));
         assert!((one - other).abs() < 1.0, "{first}, {second}, {channels:?}: {one} dB, {other} dB");
         says_that_it_changes(&trial, "sound");
+    }
+}
+
+#[test]
+fn field_fault_loudness_is_that_of_the_whole_where_channels_change() {
+    let loudness_alone = Analysis { loudness: true, ..Analysis::default() };
+    let over_time = Analysis { chart: Some("chart.svg".to_owned()), ..loudness_alone.clone() };
+    for (first, second, rate) in [("5.1", "stereo", 48_000), ("stereo", "5.1", 48_000), ("stereo", "stereo", 44_100)] {
+        // The first part is so soft that the gate leaves it out beside the second.
+        let loud = tone_of(second, "3", 0.5, rate);
+        let alone = analysis::run(&source_of(&loud), &loudness_alone, &|_| {}).unwrap().loudness.unwrap();
+        let (_folder, source) = joined(&[tone_of(first, "0", 0.05, 48_000), loud], "in.ts");
+        for asked in [&loudness_alone, &over_time] {
+            let changes = std::cell::Cell::new(0);
+            let tell = |message: &Message| {
+                let change = matches!(message, Message::Warning { code, .. } if code == "MEDIA0117");
+                changes.set(changes.get() + u32::from(change));
+            };
+            let info = analysis::run(&source_of(&source), asked, &tell).unwrap();
+            let whole = info.loudness.unwrap();
+            let near = |a: Option<f64>, b: Option<f64>| (a.unwrap() - b.unwrap()).abs() < 0.7;
+            assert!(near(whole.integrated_lufs, alone.integrated_lufs), "{first}, {second}: {whole:?}, {alone:?}");
+            assert!(near(whole.true_peak_dbtp, alone.true_peak_dbtp), "{first}, {second}: {whole:?}, {alone:?}");
+            assert_eq!(changes.get(), 1, "{first}, {second}, {rate}");
+            assert_eq!(info.measured.is_some(), asked.chart.is_some());
+            if let Some(levels) = info.measured.and_then(|measured| measured.loudness) {
+                assert!((5..=7).contains(&levels.short_term_lufs.len()), "{levels:?}");
+            }
+        }
     }
 }
 

@@ -155,7 +155,9 @@ fn sidx(reader: &mut Reader, found: &Found, seen: &mut Seen) -> io::Result<()> {
     let count = usize::from(u16::from_be_bytes(number(&body, references + 2)?));
     let (mut total, mut ticks) = (first, 0_u64);
     for reference in body.get(references + 4..).unwrap_or_default().chunks_exact(REFERENCE_BYTES).take(count) {
-        total += u64::from(u32::from_be_bytes(number(reference, 0)?) & 0x7FFF_FFFF);
+        let length = u64::from(u32::from_be_bytes(number(reference, 0)?) & 0x7FFF_FFFF);
+        total = total.saturating_add(length);
+        // At most 65,535 numbers of 32 bits.
         ticks += u64::from(u32::from_be_bytes(number(reference, 4)?));
     }
     let ends = end.saturating_add(total);
