@@ -55,6 +55,9 @@ const OPEN_LIMIT: Duration = Duration::from_secs(120);
 /// Damaged places in a row that a demuxer may step over.
 const MAX_DAMAGED_READS: u32 = 10_000;
 
+/// Wall time that the longer look may take, which is given up beyond it.
+const LATE_LIMIT: Duration = Duration::from_secs(30);
+
 /// AVIO buffer, in bytes.
 const BUFFER_BYTES: usize = 64 * 1024;
 
@@ -70,6 +73,8 @@ pub struct Source {
     demuxers: &'static str,
     /// Whether it must be looked at for longer to learn of all its streams, once that is known.
     late: Arc<OnceLock<bool>>,
+    /// Wall time for the longer look.
+    late_limit: Duration,
 }
 
 /// How far into a file to look for its streams.
@@ -82,7 +87,7 @@ struct Depth {
 const USUAL: Depth = Depth { bytes: PROBE_BYTES, us: ANALYZE_US };
 
 /// Where a stream that is declared begins late.
-const LATE: Depth = Depth { bytes: "134217728", us: "1800000000" };
+const LATE: Depth = Depth { bytes: "67108864", us: "1800000000" };
 
 impl Source {
     /// Takes over the descriptor that came with `input`.
@@ -94,6 +99,7 @@ impl Source {
             proven: Arc::default(),
             demuxers: DEMUXERS,
             late: Arc::default(),
+            late_limit: LATE_LIMIT,
         }
     }
 
@@ -106,6 +112,7 @@ impl Source {
             proven: Arc::default(),
             demuxers: TEXT_DEMUXERS,
             late: Arc::default(),
+            late_limit: LATE_LIMIT,
         }
     }
 
@@ -156,18 +163,23 @@ impl Source {
 
     /// Opens it as what libav takes it for.
     fn demuxed(&self, demuxers: &str) -> Result<Opened, MediaError> {
-        let demux = |depth| {
+        let demux = |depth, limit| {
             let io = StreamIo::from_read_seek_with_capacity(Reader::new(Arc::clone(&self.bytes)), BUFFER_BYTES)
                 .map_err(|source| MediaError::Libav { doing: "make an I/O context", source })?;
-            demux(io, demuxers, depth).map_err(|e| self.blame(e))
+            demux(io, demuxers, depth, limit).map_err(|e| self.blame(e))
         };
-        let mut demuxer = demux(if self.late.get() == Some(&true) { LATE } else { USUAL })?;
+        let mut demuxer = demux(if self.late.get() == Some(&true) { LATE } else { USUAL }, OPEN_LIMIT)?;
         // A stream may be declared whose packets begin late: nothing is known of it until they do.
         let unknown = libav::unknown_streams(&demuxer);
         if unknown > 0 && self.late.get().is_none() {
-            let longer = demux(LATE)?;
-            let late = libav::unknown_streams(&longer) < unknown;
-            if *self.late.get_or_init(|| late) {
+            let longer = match demux(LATE, self.late_limit) {
+                Err(MediaError::SourceUnreadable) => return Err(MediaError::SourceUnreadable),
+                // What was found at first is good without it.
+                longer => longer.ok().filter(|longer| libav::unknown_streams(longer) < unknown),
+            };
+            if *self.late.get_or_init(|| longer.is_some())
+                && let Some(longer) = longer
+            {
                 demuxer = longer;
             }
         }
@@ -357,9 +369,9 @@ fn unref(packet: &mut Packet) {
     unsafe { ffi::av_packet_unref(packet.as_mut_ptr()) };
 }
 
-fn demux(mut io: StreamIo, demuxers: &str, depth: Depth) -> Result<Demuxer, Error> {
+fn demux(mut io: StreamIo, demuxers: &str, depth: Depth, limit: Duration) -> Result<Demuxer, Error> {
     let opening = Arc::new(AtomicBool::new(true));
-    let deadline = Instant::now() + OPEN_LIMIT;
+    let deadline = Instant::now() + limit;
     let watched = Arc::clone(&opening);
     let limit = interrupt::new(Box::new(move || watched.load(Ordering::Relaxed) && Instant::now() > deadline));
 
@@ -463,6 +475,27 @@ mod tests {
             let error = source_of(&path).open().map(|_| ()).unwrap_err();
             assert_eq!(error.code(), "MEDIA0001", "{name}: {error}");
         }
+    }
+
+    #[test]
+    fn field_fault_a_longer_look_that_fails_leaves_what_was_found_at_first() {
+        // A transport stream that declares sound, of which nothing comes.
+        let picture = ["-f", "lavfi", "-i", "testsrc2=d=8:r=10:s=64x64"];
+        let late = ["-itsoffset", "6", "-f", "lavfi", "-i", "sine=d=2", "-map", "0:v", "-map", "1:a"];
+        let rest = ["-c:v", "libx264", "-c:a", "aac", "-muxdelay", "0", "-f", "mpegts"];
+        let clip = generate(&[&picture[..], &late, &rest].concat(), "late.ts");
+        let bytes = std::fs::read(&*clip).unwrap();
+        std::fs::write(&*clip, &bytes[..bytes.len() / 3 / 188 * 188]).unwrap();
+        let unhurried = source_of(&clip);
+        assert_eq!(libav::unknown_streams(unhurried.open().unwrap().demuxer()), 1);
+
+        let hurried = Source { late_limit: Duration::ZERO, ..source_of(&clip) };
+        for _ in 0..2 {
+            let mut opened = hurried.open().unwrap();
+            assert_eq!(opened.demuxer().nb_streams(), 2);
+            assert!(opened.read(&mut Packet::empty()).unwrap());
+        }
+        assert_eq!(hurried.late.get(), Some(&false), "it is not tried again");
     }
 
     #[test]
