@@ -66,6 +66,10 @@ impl Bytes {
     }
 
     fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
+        // A place that only the media name: the system would take one that is high enough for a failure of the file.
+        if offset >= self.size {
+            return Ok(0);
+        }
         let read = match &self.from {
             From::File(file) => file.read_at(buffer, offset),
             From::Memory(bytes) => {
@@ -248,6 +252,17 @@ mod tests {
         }
         drop(bytes);
         assert_eq!(server.join().unwrap().len(), 2);
+    }
+
+    #[test]
+    fn a_place_far_behind_the_end_is_no_failure_of_the_file() {
+        let file = tempfile::tempfile().unwrap();
+        file.set_len(10).unwrap();
+        let input = Input { source: Kind::File, size_bytes: 10, ext: String::new() };
+        let bytes = Bytes::new(file.into(), &input);
+        assert_eq!(bytes.read_at(&mut [0; 16], u64::MAX).unwrap(), 0);
+        assert_eq!(bytes.read_at(&mut [0; 16], 4).unwrap(), 6);
+        assert!(!bytes.failed());
     }
 
     #[test]

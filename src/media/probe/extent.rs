@@ -38,12 +38,15 @@ pub struct Extent {
     pub size_bytes: Option<u64>,
     /// Duration in seconds that libav does not take over (fragmented MP4, AVI).
     pub duration_s: Option<f64>,
+    /// Whether that is said of all fragments, and not of the first alone.
+    pub of_all: bool,
     /// Whether it is MP4 in fragments, of which libav knows those that it has read.
     pub fragmented: bool,
 }
 
 impl Extent {
-    const UNKNOWN: Self = Self { state: State::Unknown, size_bytes: None, duration_s: None, fragmented: false };
+    const UNKNOWN: Self =
+        Self { state: State::Unknown, size_bytes: None, duration_s: None, of_all: false, fragmented: false };
 
     /// Of a container that should end at `end`, in a file of `size` bytes.
     const fn ending(end: u64, size: u64) -> Self {

@@ -8,7 +8,14 @@ use super::{Extent, State, bytes, number};
 use crate::bytes::Reader;
 
 /// Boxes looked at on the top level, at most: fragments may be many, and far apart.
-const MAX_BOXES: usize = 512;
+const MAX_BOXES: usize = 100_000;
+
+/// Boxes after which the last fragment is looked for from the end, instead of going from one to the next: each of those
+/// steps may be a range that is read of an object.
+const WALKED_BOXES: usize = 512;
+
+/// Bytes at the end in which the last fragment is looked for, one after the other.
+const TAILS_BYTES: [u64; 3] = [256 << 10, 4 << 20, 32 << 20];
 
 /// Boxes looked at within `moov`, at most.
 const MAX_INNER: usize = 128;
@@ -32,6 +39,8 @@ struct Seen {
     /// Whether an index of the fragments stands at the end, as whole files have it.
     closed: bool,
     duration_s: Option<f64>,
+    /// Whether that is a duration of all fragments: the one in the header may be that of the first.
+    of_all: bool,
     size_bytes: Option<u64>,
 }
 
@@ -40,9 +49,12 @@ pub(super) fn extent(reader: &mut Reader, size: u64) -> io::Result<Extent> {
     let mut seen = Seen::default();
     let mut at = 0;
     let mut state = State::Unknown;
-    for _ in 0..MAX_BOXES {
+    for looked in 0..MAX_BOXES {
         if at >= size {
             break;
+        }
+        if looked == WALKED_BOXES && seen.fragmented {
+            at = last_fragment(reader, at, size)?.unwrap_or(at);
         }
         let Some(found) = read(reader, at, size)? else {
             // A few bytes that are no box: only of fragments the beginning of one more.
@@ -72,7 +84,31 @@ pub(super) fn extent(reader: &mut Reader, size: u64) -> io::Result<Extent> {
     } else if seen.closed && state == State::Unknown {
         state = State::Whole;
     }
-    Ok(Extent { state, size_bytes: seen.size_bytes, duration_s: seen.duration_s, fragmented: seen.fragmented })
+    Ok(Extent {
+        state,
+        size_bytes: seen.size_bytes,
+        duration_s: seen.duration_s,
+        of_all: seen.of_all,
+        fragmented: seen.fragmented,
+    })
+}
+
+/// Where the last fragment (`moof`) after `from` begins, where that is near the end.
+fn last_fragment(reader: &mut Reader, from: u64, size: u64) -> io::Result<Option<u64>> {
+    // Its header, behind its length, and that of the box which comes first in it.
+    const FRAGMENT: &[u8] = b"moof\0\0\0\x10mfhd";
+    for tail in TAILS_BYTES {
+        let start = size.saturating_sub(tail).max(from);
+        let bytes = bytes(reader, start, usize::try_from(size - start).unwrap_or(0))?;
+        let found = bytes.windows(FRAGMENT.len()).rposition(|window| window == FRAGMENT);
+        if let Some(at) = found.and_then(|at| at.checked_sub(4)) {
+            return Ok(Some(start + at as u64));
+        }
+        if start == from {
+            break;
+        }
+    }
+    Ok(None)
 }
 
 /// The box at `at`; `None` where there is none.
@@ -125,6 +161,7 @@ fn moov(reader: &mut Reader, moov: &Found, size: u64, seen: &mut Seen) -> io::Re
         let Some(next) = found.end.filter(|&next| next < end) else { break };
         at = next;
     }
+    seen.of_all |= durations[1].is_some();
     let longest = durations.into_iter().flatten().max().filter(|_| scale > 0);
     seen.duration_s = longest.map(|ticks| seconds(ticks, scale));
     Ok(())
@@ -164,6 +201,7 @@ fn sidx(reader: &mut Reader, found: &Found, seen: &mut Seen) -> io::Result<()> {
     seen.size_bytes = seen.size_bytes.max(Some(ends));
     if scale > 0 {
         let said = seconds(ticks, scale);
+        seen.of_all |= ticks > 0;
         seen.duration_s = Some(seen.duration_s.map_or(said, |known| known.max(said)));
     }
     Ok(())
@@ -172,4 +210,60 @@ fn sidx(reader: &mut Reader, found: &Found, seen: &mut Seen) -> io::Result<()> {
 #[expect(clippy::cast_precision_loss, reason = "media times are far below 2^52 ticks")]
 fn seconds(ticks: u64, scale: u32) -> f64 {
     ticks as f64 / f64::from(scale)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::bytes::Bytes;
+
+    fn boxed(kind: &[u8; 4], body: &[u8]) -> Vec<u8> {
+        let length = u32::try_from(body.len() + 8).unwrap();
+        [&length.to_be_bytes(), &kind[..], body].concat()
+    }
+
+    fn of(bytes: Vec<u8>) -> Extent {
+        let size = bytes.len() as u64;
+        extent(&mut Reader::new(Arc::new(Bytes::in_memory(bytes.into()))), size).unwrap()
+    }
+
+    fn header() -> Vec<u8> {
+        boxed(b"moov", &[boxed(b"mvhd", &[0; 100]), boxed(b"mvex", &boxed(b"trex", &[0; 24]))].concat())
+    }
+
+    fn fragment(sound: &[u8]) -> Vec<u8> {
+        [boxed(b"moof", &boxed(b"mfhd", &[0; 8])), boxed(b"mdat", sound)].concat()
+    }
+
+    #[test]
+    fn numbers_of_an_index_that_overflow_are_a_file_that_is_cut() {
+        let mut index = [1, 0, 0, 0, 0, 0, 0, 1, 0, 0, 0, 1].to_vec();
+        index.extend([0; 8]);
+        index.extend((u64::MAX - 5).to_be_bytes());
+        index.extend([0, 0, 0, 2]);
+        index.extend([[0x7F, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0, 0, 0, 0]; 2].concat());
+        let found = of([header(), boxed(b"sidx", &index), fragment(&[0; 64])].concat());
+        assert_eq!((found.state, found.size_bytes), (State::Cut, Some(u64::MAX)));
+        // A length of 64 bits that reaches as far as numbers do.
+        let far = [&[0, 0, 0, 1], &b"mdat"[..], &u64::MAX.to_be_bytes()].concat();
+        assert_eq!(of([header(), far].concat()).state, State::Cut);
+    }
+
+    #[test]
+    fn newcomer_the_last_of_many_fragments_is_found() {
+        let whole = [header(), fragment(&[0; 64]).repeat(1_000)].concat();
+        let length = whole.len();
+        for short in [0, 1, 7, 8, 40, 64 + 8 + 5, 64 + 8 + 12] {
+            let found = of(whole[..length - short].to_vec());
+            let expected = if short == 0 { State::Unknown } else { State::Cut };
+            assert_eq!(found.state, expected, "{short} bytes are missing");
+        }
+        let closed = [whole, boxed(b"mfra", &[0; 24])].concat();
+        assert_eq!(of(closed).state, State::Whole);
+        // A fragment that is longer than where the last one is looked for.
+        let long = [header(), fragment(&[0; 4]).repeat(300), fragment(&vec![0; 33 << 20])].concat();
+        assert_eq!(of(long[..long.len() - 1].to_vec()).state, State::Cut);
+    }
 }
