@@ -42,6 +42,8 @@ pub struct Examined {
     pub incomplete: Option<Incomplete>,
     /// Whether the duration is an estimate: nothing states it, and the file is too large to be read for it.
     pub estimated: bool,
+    /// Whether the end is where the duration says: it is stated for the whole, or measured.
+    pub end_known: bool,
 }
 
 impl Examined {
@@ -64,7 +66,7 @@ impl Examined {
 }
 
 /// Files of sound up to this size are read whole where nothing else tells how long they are, in bytes.
-const WHOLE_SOUND_BYTES: u64 = 512 << 20;
+const WHOLE_SOUND_BYTES: u64 = 64 << 20;
 
 /// Says what a freshly opened file holds. Its reading position afterwards is anywhere: open it again to read it.
 pub fn media_info(opened: &mut Opened) -> Result<MediaInfo, MediaError> {
@@ -91,12 +93,17 @@ pub fn examine(opened: &mut Opened) -> Result<Examined, MediaError> {
     let is_broadcast = info.format.name.starts_with("mpeg");
     let indices = info.video.iter().map(|v| v.index).chain(info.audio.iter().map(|a| a.index));
     let tracks: Vec<&Track> = indices.filter_map(|index| scan.tracks.get(index as usize)).collect();
+    let stated = libav::is_duration_stated(opened.demuxer());
+    let stated_for_all = stated && (!extent.fragmented || extent.of_all);
+    // Of fragments libav counts those that it has read.
+    let says_nothing = !stated || extent.fragmented && extent.duration_s.is_none();
     Ok(Examined {
         packets: tracks.iter().map(|track| track.packets).sum(),
         decodable: tracks.iter().any(|track| track.seen.as_ref().is_some_and(|seen| seen.frames > 0)),
         encrypted: tracks.iter().any(|track| track.encrypted),
         incomplete: Incomplete::find(opened.demuxer(), extent, &scan, measured_s, size_bytes).filter(|_| !still),
-        estimated: !scan.ended && !still && !libav::is_duration_stated(opened.demuxer()) && !is_broadcast,
+        estimated: !scan.ended && !still && says_nothing && !is_broadcast,
+        end_known: scan.ended || still || stated_for_all || is_broadcast,
         info,
     })
 }

@@ -80,9 +80,13 @@ pub fn run(
         around.talk.warn(code, message);
     }
     let opened = source.open()?;
-    let mut inventory = Inventory::new(&opened, examined.info);
-    if work.outputs.iter().any(|output| matches!(output, Output::Snapshot(_))) {
-        inventory.measure(&mut source.open()?)?;
+    let mut inventory = Inventory::examined(&opened, examined);
+    let latest_s = work.outputs.iter().filter_map(|output| match output {
+        Output::Snapshot(snapshot) => Some(plan::latest_s(snapshot)),
+        Output::Media(media) => media.clip.map(|clip| clip.start_s).filter(|&start_s| start_s > 0.0),
+    });
+    if let Some(latest_s) = latest_s.reduce(f64::max) {
+        inventory.measure(&mut source.open()?, latest_s)?;
     }
     Ok(run::run(work, &inventory, opened, inputs, around))
 }

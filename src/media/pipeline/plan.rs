@@ -285,17 +285,32 @@ fn pictures(output: &MediaOutput, inventory: &Inventory, format: &Format, with_v
 /// How long an output becomes, in seconds, where that is known.
 fn length_s(output: &MediaOutput, inventory: &Inventory) -> Option<f64> {
     let start_s = output.clip.map_or(0.0, |clip| clip.start_s);
-    let left_s = inventory.duration_s().map(|duration| (duration - start_s).max(0.0));
+    let left_s = inventory.left_s(start_s);
     match (output.clip.and_then(|clip| clip.duration_s), left_s) {
         (Some(length), Some(left)) => Some(length.min(left)),
         (length, left) => length.or(left),
     }
 }
 
+/// The latest moment, in seconds, that a snapshot asks for by its time; zero where it asks for none.
+pub fn latest_s(snapshot: &Snapshot) -> f64 {
+    let at = |moment: &Moment| if let Moment::Seconds(s) = *moment { s } else { 0.0 };
+    let latest_s = match &snapshot.at {
+        SnapshotTimes::At(moment) => at(moment),
+        SnapshotTimes::List(moments) => moments.iter().map(at).fold(0.0, f64::max),
+        _ => 0.0,
+    };
+    snapshot
+        .animation
+        .as_ref()
+        .and_then(|animation| animation.start_s)
+        .map_or(latest_s, |start_s| start_s.max(latest_s))
+}
+
 /// Moments after the end of the source show its last picture, which is said; a preview that begins there has nothing to
 /// show.
 fn snapshot_reaches(snapshot: &Snapshot, inventory: &Inventory, talk: &Talk) -> Result<(), MediaError> {
-    let Some(end_s) = inventory.duration_s() else { return Ok(()) };
+    let Some(end_s) = inventory.duration_s().filter(|_| inventory.end_known) else { return Ok(()) };
     let beyond = |moment: &Moment| matches!(*moment, Moment::Seconds(s) if s > 0.0 && s >= end_s).then_some(*moment);
     if let Some(start_s) = snapshot.animation.as_ref().and_then(|animation| animation.start_s)
         && start_s > 0.0

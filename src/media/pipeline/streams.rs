@@ -16,6 +16,7 @@ use crate::geometry::Pixels;
 use crate::geometry::region::Region;
 use crate::language;
 use crate::libav::{self, Orientation};
+use crate::probe::Examined;
 use crate::raw::{self, SideData};
 use crate::source::Opened;
 
@@ -98,6 +99,8 @@ pub struct Inventory {
     hidden_video: Option<Hidden>,
     /// Start of the source on the container's clock, in microseconds.
     pub start_us: i64,
+    /// Whether its end is where the duration says, which may be an estimate.
+    pub end_known: bool,
     /// What only its pictures tell.
     survey: Survey,
 }
@@ -134,18 +137,45 @@ impl Inventory {
         let starts = video.iter().map(|v| &v.track).chain(&audio).filter_map(|track| start_us(opened, track.index));
         let start_us = starts.min().or_else(|| libav::start_time_us(opened.demuxer())).unwrap_or(0);
         let survey = Survey::new(opened.source().clone(), info.format.duration_s);
-        Self { info, video, audio, subtitles, pictures, others, left_out, hidden_video, start_us, survey }
+        let end_known = true;
+        Self { info, video, audio, subtitles, pictures, others, left_out, hidden_video, start_us, end_known, survey }
     }
 
-    /// The same source with other streams, at a clock that starts at zero; without subtitles and chapters.
+    /// Of a freshly opened source that was examined.
     #[must_use]
-    pub fn replaced(&self, video: Option<VideoTrack>, audio: Vec<Track>, duration_s: Option<f64>) -> Self {
+    pub fn examined(opened: &Opened, examined: Examined) -> Self {
+        let end_known = examined.end_known;
+        Self { end_known, ..Self::new(opened, examined.info) }
+    }
+
+    /// The same source with other streams, at a clock that starts at zero; without subtitles and chapters. Its end is as
+    /// well known as `end_known` says.
+    #[must_use]
+    pub fn replaced(
+        &self,
+        video: Option<VideoTrack>,
+        audio: Vec<Track>,
+        duration_s: Option<f64>,
+        end_known: bool,
+    ) -> Self {
         let mut info = self.info.clone();
         info.format.duration_s = duration_s;
         info.chapters.clear();
         let survey = self.survey.blind();
         let (subtitles, pictures, others, left_out) = Default::default();
-        Self { info, video, audio, subtitles, pictures, others, left_out, hidden_video: None, start_us: 0, survey }
+        Self {
+            info,
+            video,
+            audio,
+            subtitles,
+            pictures,
+            others,
+            left_out,
+            hidden_video: None,
+            start_us: 0,
+            end_known,
+            survey,
+        }
     }
 
     /// What becomes of the fields of the video to work on.
@@ -183,9 +213,18 @@ impl Inventory {
         self.info.format.duration_s.filter(|&s| s > 0.0)
     }
 
-    /// Fails where `clip`, called `what`, begins after the end of the source.
+    /// What is left of it after `start_s`, in seconds, where that is known.
+    #[must_use]
+    pub fn left_s(&self, start_s: f64) -> Option<f64> {
+        let left_s = self.duration_s()? - start_s;
+        // An estimate that ends before has been too short.
+        (self.end_known || left_s > 0.0).then_some(left_s.max(0.0))
+    }
+
+    /// Fails where `clip`, called `what`, begins after the end of the source, where that is known.
     pub fn reaches(&self, what: &'static str, clip: Option<Clip>) -> Result<(), MediaError> {
-        let (Some(clip), Some(end_s)) = (clip, self.duration_s()) else { return Ok(()) };
+        let Some(end_s) = self.duration_s().filter(|_| self.end_known) else { return Ok(()) };
+        let Some(clip) = clip else { return Ok(()) };
         if clip.start_s > 0.0 && clip.start_s >= end_s {
             return Err(MediaError::BeyondEnd { what, start_s: clip.start_s, end_s: Some(end_s) });
         }
@@ -199,23 +238,27 @@ impl Inventory {
         self.info.video.iter().any(|video| Some(video.index as usize) == index && video.hdr.is_some())
     }
 
-    /// Finds out the duration of a source that does not say it, by reading the packets of its video.
-    pub fn measure(&mut self, opened: &mut Opened) -> Result<(), MediaError> {
-        let (None, Some(video)) = (self.duration_s(), &self.video) else { return Ok(()) };
-        let base = video.track.time_base;
+    /// Finds out the duration of a source that does not say it, by reading the packets of its main stream; also of one whose
+    /// duration is an estimate that a moment at `latest_s` lies beyond.
+    pub fn measure(&mut self, opened: &mut Opened, latest_s: f64) -> Result<(), MediaError> {
+        if self.duration_s().is_some_and(|duration_s| self.end_known || latest_s < duration_s) {
+            return Ok(());
+        }
+        let Some(track) = self.video.as_ref().map(|video| &video.track).or(self.audio.first()) else { return Ok(()) };
+        opened.read_only(&[track.index]);
         let mut packet = Packet::empty();
         let (mut packets, mut end_us) = (0_i64, None);
         while opened.read(&mut packet)? {
-            if packet.stream() != video.track.index {
-                continue;
-            }
             packets += 1;
             let end = packet.pts().map(|time| time.saturating_add(packet.duration().max(0)));
-            end_us = end_us.max(end.map(|end| end.rescale(base, rescale::TIME_BASE) - self.start_us));
+            end_us = end_us.max(end.map(|end| end.rescale(track.time_base, rescale::TIME_BASE) - self.start_us));
         }
-        let counted_us = packets.rescale(video.track.frame_rate.invert(), rescale::TIME_BASE);
-        let us = end_us.filter(|&us| us > 0).unwrap_or(counted_us);
-        self.info.format.duration_s = Some(crate::probe::seconds(us, rescale::TIME_BASE));
+        // Pictures without times are counted.
+        let counted_us = self.video.as_ref().map(|_| packets.rescale(track.frame_rate.invert(), rescale::TIME_BASE));
+        if let Some(us) = end_us.filter(|&us| us > 0).or(counted_us) {
+            self.info.format.duration_s = Some(crate::probe::seconds(us, rescale::TIME_BASE));
+            self.end_known = true;
+        }
         Ok(())
     }
 

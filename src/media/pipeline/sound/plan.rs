@@ -81,7 +81,7 @@ pub fn streams<'a>(
 /// Silence as long as the output.
 fn silent<'a>(encode: &'a AudioEncode, output: &MediaOutput, inventory: &Inventory) -> Result<Sound<'a>, MediaError> {
     let start_s = output.clip.map_or(0.0, |clip| clip.start_s);
-    let left_s = inventory.duration_s().map(|duration| duration - start_s);
+    let left_s = inventory.left_s(start_s);
     let length_s = match (left_s, output.clip.and_then(|clip| clip.duration_s)) {
         (Some(left), Some(length)) => Some(left.min(length)),
         (left, length) => left.or(length),

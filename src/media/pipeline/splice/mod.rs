@@ -126,7 +126,11 @@ impl Splice {
         });
         let audio = self.pieces.iter().find_map(|piece| piece.audio.as_ref()).zip(self.format.as_ref());
         let audio = audio.map(|(track, format)| Track { time_base: format.base(), ..track.clone() });
-        source.replaced(video, audio.into_iter().collect(), self.duration_s())
+        source.replaced(video, audio.into_iter().collect(), self.duration_s(), self.end_known())
+    }
+
+    fn end_known(&self) -> bool {
+        self.pieces.iter().all(|piece| piece.end_known)
     }
 
     /// Its length in seconds, where all pieces know theirs.

@@ -35,6 +35,8 @@ pub struct Piece {
     pub format: Option<AudioFormat>,
     /// Length of the part in seconds, where it is known.
     pub duration_s: Option<f64>,
+    /// Whether that is no estimate.
+    pub end_known: bool,
     /// What the user should know of the input: codes and messages.
     pub remarks: Vec<(&'static str, String)>,
 }
@@ -65,7 +67,10 @@ impl Piece {
             return Err(MediaError::Encrypted);
         }
         let remarks = examined.remarks(&format!("the part (input {})", part.input), if_incomplete)?;
-        let inventory = Inventory::new(&source.open()?, examined.info);
+        let mut inventory = Inventory::examined(&source.open()?, examined);
+        if let Some(clip) = part.clip.filter(|clip| clip.start_s > 0.0) {
+            inventory.measure(&mut source.open()?, clip.start_s)?;
+        }
         let video = if with_video { inventory.video()?.cloned() } else { None };
         let wanted = match tracks {
             // Other parts need not have as many tracks as the source, nor its languages.
@@ -93,7 +98,7 @@ impl Piece {
         });
         let start_s = part.clip.map_or(0.0, |clip| clip.start_s);
         inventory.reaches("the part", part.clip)?;
-        let left_s = inventory.duration_s().map(|duration| (duration - start_s).max(0.0));
+        let left_s = inventory.left_s(start_s);
         let length_s = part.clip.and_then(|clip| clip.duration_s);
         Ok(Self {
             input: part.input,
@@ -104,6 +109,7 @@ impl Piece {
             audio,
             further,
             format,
+            end_known: inventory.end_known,
             duration_s: match (left_s, length_s) {
                 (Some(left), Some(length)) => Some(left.min(length)),
                 (left, length) => left.or(length),

@@ -295,3 +295,16 @@ fn field_fault_22_large_files_without_an_index_have_their_true_length() {
         assert!((duration_s / length_s - 1.0).abs() < 0.005, "{format}: {duration_s} and not {length_s}");
     }
 }
+
+#[test]
+fn field_fault_22_what_is_too_large_to_be_read_for_its_length_says_so() {
+    let noise = ["-f", "lavfi", "-i", "anoisesrc=d=20:r=44100:a=0.5", "-ac", "2", "-c:a", "ac3", "-b:a", "640k"];
+    let noise = generate(&noise, "noise.ac3");
+    let bytes = std::fs::read(&*noise).unwrap();
+    std::fs::write(&*noise, bytes.repeat((64 << 20) / bytes.len() + 1)).unwrap();
+    let said = std::cell::RefCell::new(Vec::new());
+    let tell = |message: &Message| said.borrow_mut().push(format!("{message:?}"));
+    analysis::run(&source_of(&noise), &Analysis::default(), &tell).unwrap();
+    let said = said.into_inner();
+    assert!(said.len() == 1 && said[0].contains("MEDIA0116"), "{said:?}");
+}

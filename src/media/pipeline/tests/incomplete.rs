@@ -203,6 +203,51 @@ fn newcomer_a_clip_beyond_the_end_is_an_error() {
     }
 }
 
+/// A file above 16 MiB in hundreds of fragments, which says nowhere how long it is: 12 s.
+fn fragments() -> File {
+    let noise = ["-f", "lavfi", "-i", "testsrc2=d=12:r=30:s=320x240,noise=alls=100:allf=t"];
+    let rest = ["-c:v", "mjpeg", "-q:v", "1", "-movflags", "empty_moov+frag_every_frame+skip_trailer"];
+    generate(&[&noise[..], &rest].concat(), "fragments.mp4")
+}
+
+#[test]
+fn newcomer_a_truncated_upload_of_many_fragments_is_a_warning() {
+    let whole = fragments();
+    let bytes = std::fs::metadata(&*whole).unwrap().len();
+    assert!(bytes > 17 << 20, "{bytes}");
+    let (found, said) = analysed(&whole, IfIncomplete::Fail);
+    assert!(found.is_ok() && warning(&said, "MEDIA0115").is_none(), "{found:?} {said:?}");
+    assert!(warning(&said, "MEDIA0116").is_some(), "{said:?}");
+
+    let short = cut(&whole, 0.9);
+    let (_, said) = analysed(short.path(), IfIncomplete::Warn);
+    assert!(warning(&said, "MEDIA0115").is_some(), "{said:?}");
+    assert_eq!(analysed(short.path(), IfIncomplete::Fail).0.unwrap_err().code(), "MEDIA0022");
+}
+
+#[test]
+fn newcomer_a_clip_is_not_refused_for_an_end_that_is_estimated() {
+    // Its second half is much smaller than its first.
+    let noise = "testsrc2=d=12:r=30:s=320x240,noise=alls=100:allf=t:enable='lt(t,6)'";
+    let raw = ["-f", "lavfi", "-i", noise, "-c:v", "libx264", "-preset", "ultrafast", "-qp", "1", "-f", "h264"];
+    for source in [fragments(), generate(&raw, "raw.h264")] {
+        assert!(std::fs::metadata(&*source).unwrap().len() > 17 << 20);
+        let clip = |start_s| with(|output| output.clip = Some(Clip { start_s, duration_s: Some(1.0) }));
+        let trial = Trial::new(&source, &[clip(10.0)]);
+        let duration_s = trial.made.media().format.duration_s.unwrap();
+        assert!((duration_s - 1.0).abs() < 0.1, "{duration_s}: {:?}", trial.made.warnings());
+        assert_eq!(Trial::new(&source, &[clip(30.0)]).made.failure().code, "MEDIA0023");
+        let part = |start_s| merged(Some(Clip { start_s, duration_s: Some(1.0) }));
+        let trial = Trial::with(&[&source, &source], &[part(10.0)]);
+        assert!(trial.made.outcomes.as_ref().unwrap()[0].is_ok(), "{:?}", trial.made.outcomes);
+
+        let list = vec![Moment::Seconds(1.0), Moment::Seconds(11.0)];
+        let listed = shots(SnapshotTimes::List(list), ImageFormat::Png, "list-#.png");
+        let trial = Trial::new(&source, &[Output::Snapshot(listed)]);
+        assert!(!trial.made.warnings().iter().any(|(code, _)| *code == "MEDIA0119"), "{:?}", trial.made.warnings());
+    }
+}
+
 #[test]
 fn newcomer_a_moment_beyond_the_end_shows_the_last_picture_and_says_so() {
     let source = made("a.mp4", &[], true);
