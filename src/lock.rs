@@ -39,27 +39,44 @@ pub enum LockError {
 
 /// Folders of this process; dropping it frees them.
 #[derive(Debug, Default)]
-pub struct FolderLocks(Vec<File>);
+pub struct FolderLocks(Vec<Held>);
+
+/// A folder that is locked.
+#[derive(Debug)]
+struct Held {
+    /// Device and number of the folder.
+    place: (u64, u64),
+    /// What is locked: the folder, or a file in it.
+    _locked: File,
+}
 
 impl FolderLocks {
     /// Makes the folder where it is missing, and locks it. A folder that is locked already stays so.
     pub fn take(&mut self, what: &'static str, path: &Path) -> Result<(), LockError> {
+        self.take_by(File::try_lock, what, path)
+    }
+
+    /// As [`FolderLocks::take`], with the way in which the folder itself is locked.
+    fn take_by(
+        &mut self,
+        lock: fn(&File) -> Result<(), TryLockError>,
+        what: &'static str,
+        path: &Path,
+    ) -> Result<(), LockError> {
         let failed = |source| LockError::Open { what, path: path.to_owned(), source };
         std::fs::create_dir_all(path).map_err(failed)?;
         let folder = File::open(path).map_err(failed)?;
         let place = place(&folder).map_err(failed)?;
-        for held in &self.0 {
-            if self::place(held).map_err(failed)? == place {
-                return Ok(());
-            }
+        if self.0.iter().any(|held| held.place == place) {
+            return Ok(());
         }
-        let locked = match folder.try_lock() {
+        let locked = match lock(&folder) {
             Ok(()) => folder,
             Err(TryLockError::WouldBlock) => return Err(in_use(what, path, &folder)),
             // NFS locks files only.
             Err(TryLockError::Error(_)) => lock_file(what, path)?,
         };
-        self.0.push(locked);
+        self.0.push(Held { place, _locked: locked });
         Ok(())
     }
 }
@@ -126,6 +143,19 @@ mod tests {
         assert!(error.contains(&link.display().to_string()), "{error}");
         drop(first);
         FolderLocks::default().take("scratch folder", &link).unwrap();
+    }
+
+    #[test]
+    fn field_fault_two_daemons_a_folder_that_cannot_be_locked_may_be_two_things_of_one_daemon() {
+        let folder = tempfile::tempdir().unwrap();
+        let nfs = |_: &File| Err(TryLockError::Error(io::ErrorKind::Unsupported.into()));
+        let mut first = FolderLocks::default();
+        first.take_by(nfs, "scratch folder", folder.path()).unwrap();
+        first.take_by(nfs, "data folder", folder.path()).unwrap();
+        let error = FolderLocks::default().take_by(nfs, "data folder", folder.path()).unwrap_err();
+        assert!(matches!(error, LockError::InUse { .. }), "{error}");
+        drop(first);
+        FolderLocks::default().take_by(nfs, "data folder", folder.path()).unwrap();
     }
 
     #[test]

@@ -94,7 +94,7 @@ impl From<ChangeError> for Problem {
             ChangeError::Missing(_) => StatusCode::NOT_FOUND,
             ChangeError::Changed => StatusCode::PRECONDITION_FAILED,
             ChangeError::Refused(..) => StatusCode::CONFLICT,
-            ChangeError::Away(_) => StatusCode::SERVICE_UNAVAILABLE,
+            ChangeError::Away { .. } => StatusCode::SERVICE_UNAVAILABLE,
             ChangeError::Write { source, .. } if is_full(source) => StatusCode::SERVICE_UNAVAILABLE,
             ChangeError::Write { .. } => StatusCode::INTERNAL_SERVER_ERROR,
         };

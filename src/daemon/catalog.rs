@@ -161,6 +161,13 @@ impl WorkflowFolder {
         self.read_state().away.clone()
     }
 
+    /// What to do where there shall be no workflow, as the end of a sentence.
+    #[must_use]
+    pub fn way_out(&self) -> String {
+        let kept = |file: &PathBuf| format!("; if there shall be no workflow, remove {}", file.display());
+        self.kept.as_ref().map(kept).unwrap_or_default()
+    }
+
     fn read(&self, look: Look) -> std::io::Result<bool> {
         let mut watching = self.watching.lock().unwrap_or_else(PoisonError::into_inner);
         let Watching { watcher, memory } = &mut *watching;

@@ -44,8 +44,13 @@ pub enum ChangeError {
     #[error("CLI0020: {0} cannot be changed here: {1}")]
     Refused(String, &'static str),
     /// The folder is away: what is written now would hide it, or be hidden by it.
-    #[error("CFG0005: the folder of workflows is away: {0}; nothing is written until it is back")]
-    Away(String),
+    #[error("CFG0005: the folder of workflows is away: {why}; nothing is written until it is back{way_out}")]
+    Away {
+        /// Why.
+        why: String,
+        /// What to do where there shall be no workflow.
+        way_out: String,
+    },
     /// The file cannot be written.
     #[error("CLI0005: cannot write {path}")]
     Write {
@@ -113,7 +118,8 @@ impl WorkflowFolder {
     fn reread(&self) -> Result<(), ChangeError> {
         let write = |source| ChangeError::Write { path: self.folder.display().to_string(), source };
         self.reload().map_err(write)?;
-        self.away().map_or(Ok(()), |why| Err(ChangeError::Away(why)))
+        let away = |why| ChangeError::Away { why, way_out: self.way_out() };
+        self.away().map_or(Ok(()), |why| Err(away(why)))
     }
 }
 

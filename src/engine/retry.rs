@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::log::LogEvent;
-use super::state::{Outage, Tally};
+use super::state::{LONGEST_WAIT, Outage, Tally};
 use super::step::Outcome;
 use crate::model::plan::RetryPolicy;
 use crate::model::{Blame, Class, Failure, Timestamp};
@@ -25,9 +25,6 @@ const SHORTEST_WAIT: Duration = Duration::from_millis(100);
 
 /// Least length that they grow to, however short the waits of the activity are.
 const SHORT_WAIT: Duration = Duration::from_secs(10);
-
-/// Longest wait between attempts while something is away: how long it may be back before it is noticed.
-const LONGEST_WAIT: Duration = Duration::from_secs(60);
 
 /// A running attempt, as far as retrying is concerned.
 #[derive(Clone, Copy, Debug)]
@@ -79,19 +76,20 @@ impl Attempt<'_> {
     }
 
     /// What follows a failure of something that the activity needs: another attempt, until the outage has lasted for
-    /// `patience` and as many attempts met it as the policy has. After an attempt that worked for long it is a new outage,
-    /// as often as the policy has attempts.
+    /// `patience` and as many attempts met it as the policy has. After an attempt that worked for long, or a long time in
+    /// the queue, it is a new outage: as often as the policy has attempts, and for `patience` in all at least.
     fn wait_out(&self, failure: Failure, patience: Duration, now: Timestamp) -> LogEvent {
         if self.stop_requested {
             return LogEvent::Cancelled;
         }
-        let new = Outage { since: now, failures: 1, renewals: 0 };
-        let Outage { since, failures, renewals } = self.tally.away(self.claimed, now).outage.unwrap_or(new);
-        let waited = now.since(since);
+        let outage = self.tally.away(self.claimed, now).outage.unwrap_or(Outage::new(now));
+        let Outage { since, failures, renewals, .. } = outage;
+        let (waited, in_all) = (now.since(since), outage.lasted(now));
         let message = if waited >= patience && failures >= self.policy.attempts {
             Some(format!("gave up after waiting {} s for infrastructure: {failure}", waited.as_secs()))
-        } else if renewals >= self.policy.attempts {
-            Some(format!("gave up after {} long attempts that infrastructure cut off: {failure}", renewals + 1))
+        } else if in_all >= patience && renewals >= self.policy.attempts {
+            let times = renewals + 1;
+            Some(format!("gave up after infrastructure was away {times} times in {} s: {failure}", in_all.as_secs()))
         } else {
             None
         };
@@ -250,7 +248,61 @@ mod tests {
             }
         };
         assert_eq!((long, failure.code.as_str()), (4, GAVE_UP));
-        assert!(failure.message.contains("4 long attempts"), "{failure}");
+        assert!(failure.message.contains("away 4 times"), "{failure}");
+    }
+
+    #[test]
+    fn field_fault_argo_7349_long_attempts_do_not_shorten_the_wait() {
+        let minutes = |n: u64| Duration::from_secs(60 * n);
+        let (mut tally, mut now) = (Tally::default(), Timestamp(0));
+        let failure = loop {
+            let claimed = now;
+            now = now.after(minutes(6));
+            let outcome = Outcome::Failed { failure: passing(), patience: minutes(60) };
+            match (Attempt { tally, claimed, ..attempt(0, 0) }).ended(outcome, now) {
+                LogEvent::AttemptFailed { retry_at, outage: true, .. } => {
+                    tally = tally.away(claimed, now);
+                    now = retry_at;
+                }
+                LogEvent::Failed { failure } => break failure,
+                other => panic!("{other:?}"),
+            }
+        };
+        assert_eq!(failure.code, GAVE_UP);
+        assert!(now >= Timestamp(0).after(minutes(66)) && now < Timestamp(0).after(minutes(73)), "{now:?}");
+    }
+
+    #[test]
+    fn field_fault_argo_7349_time_in_the_queue_is_no_outage() {
+        let hour = Duration::from_secs(3600);
+        let once = RetryPolicy { attempts: 1, ..POLICY };
+        let (mut tally, mut claimed) = (Tally::default(), Timestamp(0));
+        let mut ended = |claimed: Timestamp| {
+            let now = claimed.after(Duration::from_secs(1));
+            let outcome = Outcome::Failed { failure: passing(), patience: hour };
+            let event = (Attempt { tally, claimed, policy: &once, ..attempt(0, 0) }).ended(outcome, now);
+            tally = tally.away(claimed, now);
+            match event {
+                LogEvent::AttemptFailed { retry_at, .. } => Ok(retry_at),
+                LogEvent::Failed { failure } => Err(failure),
+                other => panic!("{other:?}"),
+            }
+        };
+        for _ in 0..3 {
+            claimed = ended(claimed).unwrap();
+        }
+        for _ in 0..3 {
+            claimed = ended(claimed.after(2 * hour)).expect("the job waited in a paused queue");
+        }
+        let mut late = 0;
+        let failure = loop {
+            match ended(claimed.after(hour)) {
+                Ok(retry_at) => (claimed, late) = (retry_at, late + 1),
+                Err(failure) => break failure,
+            }
+        };
+        assert_eq!(failure.code, GAVE_UP, "but one that never ends is given up");
+        assert!((50..60).contains(&late), "{late}");
     }
 
     fn passing() -> Failure {

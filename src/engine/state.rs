@@ -139,13 +139,49 @@ pub struct Outage {
     pub since: Timestamp,
     /// Attempts that failed for it in succession.
     pub failures: u32,
-    /// Number of times that it began anew, after an attempt that had worked for long.
+    /// Number of times that it began anew, after an attempt that had worked for long or a long time in the queue.
     #[serde(default)]
     pub renewals: u32,
+    /// Time from which all of it counts, times that it began anew included: that of the first failure, moved on by the
+    /// time in the queue. Not set: [`Outage::since`].
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub first: Option<Timestamp>,
+    /// Time of the last failure. Not set: [`Outage::since`].
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last: Option<Timestamp>,
 }
 
-/// Shortest run of an attempt for which what it needs was not away all the time.
+impl Outage {
+    /// An outage that one attempt met, at `at`.
+    #[must_use]
+    pub(super) const fn new(at: Timestamp) -> Self {
+        Self { since: at, failures: 1, renewals: 0, first: Some(at), last: Some(at) }
+    }
+
+    /// Time of all of it until `now`, time in the queue left out.
+    #[must_use]
+    pub(super) fn lasted(&self, now: Timestamp) -> Duration {
+        now.since(self.first.unwrap_or(self.since))
+    }
+
+    /// After another failure at `at`, of an attempt that was claimed at `claimed`.
+    fn again(self, claimed: Timestamp, at: Timestamp) -> Self {
+        let idle = claimed.since(self.last.unwrap_or(self.since));
+        let late = idle >= WORKED;
+        let first = self.first.unwrap_or(self.since);
+        let first = Some(if late { first.after(idle.saturating_sub(LONGEST_WAIT)) } else { first });
+        if late || at.since(claimed) >= WORKED {
+            return Self { renewals: self.renewals + 1, first, ..Self::new(at) };
+        }
+        Self { failures: self.failures + 1, first, last: Some(at), ..self }
+    }
+}
+
+/// Shortest run of an attempt, or time from a failure to the next claim, for which what it needs was not away all the time.
 const WORKED: Duration = Duration::from_secs(300);
+
+/// Longest wait between attempts while something is away: how long it may be back before it is noticed.
+pub(super) const LONGEST_WAIT: Duration = Duration::from_secs(60);
 
 impl Tally {
     /// After another failure of the activity; an outage is over by that.
@@ -158,12 +194,7 @@ impl Tally {
     /// After another failure of what it needs, at `at`, of an attempt that was claimed at `claimed`.
     #[must_use]
     pub(super) fn away(self, claimed: Timestamp, at: Timestamp) -> Self {
-        let new = Outage { since: at, failures: 1, renewals: 0 };
-        let outage = match self.outage {
-            None => new,
-            Some(old) if at.since(claimed) >= WORKED => Outage { renewals: old.renewals + 1, ..new },
-            Some(old) => Outage { failures: old.failures + 1, ..old },
-        };
+        let outage = self.outage.map_or_else(|| Outage::new(at), |outage| outage.again(claimed, at));
         Self { outage: Some(outage), ..self }
     }
 }

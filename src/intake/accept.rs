@@ -1,6 +1,7 @@
 //! One event: matched against the active workflows and written down with the executions that it starts.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use super::identity::identity;
 use super::{Intake, IntakeError};
@@ -9,6 +10,9 @@ use crate::objects::{Head, ObjectError, Revision};
 use crate::store::{EventOutcome, MatchDecision, NewExecution};
 use crate::telemetry::metrics::{self, Announced};
 use crate::workflow::{self, Workflow};
+
+/// Time in which the storage answers what it is asked about an object; others may wait behind.
+const ANSWER: Duration = Duration::from_secs(10);
 
 /// An event, with what the workflows make of it.
 struct Decided {
@@ -101,9 +105,19 @@ impl Intake {
         Ok(outcome)
     }
 
+    /// Whether the storage has to be asked about the object before the event can be accepted.
+    pub(super) fn asks(&self, event: &ObjectEvent) -> bool {
+        let workflows = self.catalog.active();
+        workflows.iter().any(|workflow| may_start(workflow, &event.object) && needs_head(workflow, &event.object))
+    }
+
     /// The object's head; nothing where the object has gone or was replaced in the meantime.
     async fn head(&self, event: &ObjectEvent) -> Result<Option<Head>, ObjectError> {
-        match self.objects.head(&event.object.location, Revision::of(&event.object)).await {
+        let asked = self.objects.head(&event.object.location, Revision::of(&event.object));
+        let answer = tokio::time::timeout(ANSWER, asked).await.unwrap_or_else(|_| {
+            Err(ObjectError::Unreachable { source: format!("no answer for {} s", ANSWER.as_secs()).into() })
+        });
+        match answer {
             Ok(head) => Ok(Some(head)),
             Err(error) if error.is_not_found() || matches!(error, ObjectError::Changed { .. }) => Ok(None),
             Err(error) => Err(error),

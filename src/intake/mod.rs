@@ -80,7 +80,7 @@ impl IntakeError {
     fn waits_for(&self) -> Option<Line> {
         match self {
             Self::Full { queue, .. } => Some(Line::Queue(queue.clone())),
-            Self::Objects(ObjectError::Unreachable { .. }) => Some(Line::Storage),
+            Self::Objects(error) if error.is_outage() => Some(Line::Storage),
             Self::Objects(_) | Self::Store(_) => None,
         }
     }

@@ -1,7 +1,8 @@
 //! Messages that wait for one thing while all others go on: room in a queue of jobs, or the storage.
 //!
-//! **Invariant**: messages of one line are tried again in the order in which they came, and stay in their queue of events
-//! until they are taken: what is only in memory here can be lost.
+//! **Invariant**: messages that wait for a queue are tried again in the order in which they came; one for whose object the
+//! storage fails lets the others of its line pass. All stay in their queue of events until they are taken: what is only in
+//! memory here can be lost.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -41,19 +42,25 @@ impl Parked {
         line.len() == 1
     }
 
-    /// The first of a line.
-    pub(super) fn next(&self, line: &Line) -> Option<Waiting> {
-        let mut lines = self.lines();
-        let next = lines.get_mut(line)?.pop_front();
-        if lines.get(line).is_some_and(VecDeque::is_empty) {
-            lines.remove(line);
-        }
-        next
+    /// The first of a line, which keeps its place.
+    pub(super) fn first(&self, line: &Line) -> Option<Waiting> {
+        self.lines().get(line)?.front().cloned()
     }
 
-    /// Gives the first of a line its place back.
+    /// Puts a message that was tried, and still waits, in its place in a line: the first of its queue's, or the last of
+    /// those that need the storage.
     pub(super) fn put_back(&self, line: Line, waiting: Waiting) {
-        self.lines().entry(line).or_default().push_front(waiting);
+        self.forget(std::slice::from_ref(&waiting.receipt));
+        let mut lines = self.lines();
+        match &line {
+            Line::Queue(_) => lines.entry(line).or_default().push_front(waiting),
+            Line::Storage => lines.entry(line).or_default().push_back(waiting),
+        }
+    }
+
+    /// Whether messages wait in a line.
+    pub(super) fn holds(&self, line: &Line) -> bool {
+        self.lines().contains_key(line)
     }
 
     /// Lines in which messages wait.
@@ -66,7 +73,7 @@ impl Parked {
         self.lines().values().flatten().map(|waiting| waiting.receipt.clone()).collect()
     }
 
-    /// Forgets messages that are no longer this consumer's: they come again by themselves.
+    /// Forgets messages: they were taken, or are no longer this consumer's and come again by themselves.
     pub(super) fn forget(&self, receipts: &[String]) {
         let mut lines = self.lines();
         for line in lines.values_mut() {
@@ -98,13 +105,22 @@ mod tests {
         };
         assert!(park(queue("a"), "1") && !park(queue("a"), "2") && park(Line::Storage, "3") && !park(queue("a"), "4"));
         assert_eq!(parked.waited_for(), [queue("a"), Line::Storage]);
-        let first = parked.next(&queue("a")).unwrap();
+        let first = parked.first(&queue("a")).unwrap();
         assert_eq!(first.receipt, "1");
+        assert_eq!(parked.len(), 4, "what is tried stays hidden");
         parked.put_back(queue("a"), first);
+        park(Line::Storage, "5");
+        parked.put_back(Line::Storage, parked.first(&Line::Storage).unwrap());
+        assert_eq!(parked.first(&Line::Storage).unwrap().receipt, "5", "one object holds up no other");
+        parked.forget(&["5".to_owned()]);
+        assert!(parked.holds(&Line::Storage));
         parked.forget(&["2".to_owned(), "3".to_owned()]);
         assert_eq!((parked.receipts(), parked.len()), (vec!["1".to_owned(), "4".to_owned()], 2));
-        assert!(parked.next(&Line::Storage).is_none());
-        assert_eq!([parked.next(&queue("a")), parked.next(&queue("a"))].map(|one| one.unwrap().receipt), ["1", "4"]);
+        assert!(parked.first(&Line::Storage).is_none() && !parked.holds(&Line::Storage));
+        for receipt in ["1", "4"] {
+            assert_eq!(parked.first(&queue("a")).unwrap().receipt, receipt);
+            parked.forget(&[receipt.to_owned()]);
+        }
         assert!(parked.waited_for().is_empty());
     }
 }

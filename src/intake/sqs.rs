@@ -98,7 +98,9 @@ impl Consumer {
 
     /// Takes messages until told to stop; what is being worked on is finished.
     pub async fn run(&self, stop: CancellationToken) {
-        futures::join!(self.take_all(&stop), self.try_again(&stop), self.keep_hidden(&stop));
+        let queues = self.try_again(|line| matches!(line, Line::Queue(_)), &stop);
+        let storage = self.try_again(|line| matches!(line, Line::Storage), &stop);
+        futures::join!(self.take_all(&stop), queues, storage, self.keep_hidden(&stop));
         // Nobody waits for them here any more.
         self.hide(&self.parked.receipts(), Duration::ZERO).await;
     }
@@ -218,28 +220,43 @@ impl Consumer {
         }
     }
 
-    /// Tries messages that wait again, until told to stop.
-    async fn try_again(&self, stop: &CancellationToken) {
+    /// Tries messages that wait in some lines again, until told to stop.
+    async fn try_again(&self, which: fn(&Line) -> bool, stop: &CancellationToken) {
         while stop.run_until_cancelled(tokio::time::sleep(AGAIN)).await.is_some() {
-            for line in self.parked.waited_for() {
-                let mut done = Vec::new();
-                while !stop.is_cancelled() && done.len() < REQUEST && self.has_room(&line).await {
-                    let Some(mut waiting) = self.parked.next(&line) else { break };
-                    let Err(error) = self.accept_in_order(&mut waiting.events).await else {
-                        done.extend(waiting.delete.then_some(waiting.receipt));
-                        continue;
-                    };
-                    match error.waits_for() {
-                        Some(line) => self.parked.put_back(line, waiting),
-                        None if error.stops_all() => self.parked.put_back(line.clone(), waiting),
-                        // It comes again when it is no longer hidden.
-                        None => tracing::warn!(%error, "the message stays in the queue"),
-                    }
-                    break;
-                }
-                self.delete(&done.iter().map(String::as_str).collect::<Vec<_>>()).await;
+            for line in self.parked.waited_for().into_iter().filter(which) {
+                while self.try_line(&line, stop).await {}
             }
         }
+    }
+
+    /// Tries the first messages of a line again; answers whether all of them were taken and more may be.
+    async fn try_line(&self, line: &Line, stop: &CancellationToken) -> bool {
+        let mut done = Vec::new();
+        let mut more = true;
+        while more && done.len() < REQUEST {
+            more = false;
+            if stop.is_cancelled() || !self.has_room(line).await {
+                break;
+            }
+            let Some(mut waiting) = self.parked.first(line) else { break };
+            let Err(error) = self.accept_in_order(&mut waiting.events).await else {
+                self.parked.forget(std::slice::from_ref(&waiting.receipt));
+                done.extend(waiting.delete.then_some(waiting.receipt));
+                more = true;
+                continue;
+            };
+            match error.waits_for() {
+                Some(line) => self.parked.put_back(line, waiting),
+                None if error.stops_all() => self.parked.put_back(line.clone(), waiting),
+                // It comes again when it is no longer hidden.
+                None => {
+                    tracing::warn!(%error, "the message stays in the queue");
+                    self.parked.forget(std::slice::from_ref(&waiting.receipt));
+                }
+            }
+        }
+        self.delete(&done.iter().map(String::as_str).collect::<Vec<_>>()).await;
+        more
     }
 
     async fn has_room(&self, line: &Line) -> bool {
@@ -305,6 +322,10 @@ impl Consumer {
     async fn accept_all(&self, mut events: VecDeque<ObjectEvent>, stop: &CancellationToken) -> Taken {
         let mut wait = FIRST_WAIT;
         loop {
+            if self.parked.holds(&Line::Storage) && events.iter().any(|event| self.intake.asks(event)) {
+                // Asked about the first of the line only: one that hangs would hold up all of them.
+                return Taken::Waits(Line::Storage, events);
+            }
             let Err(error) = self.accept_in_order(&mut events).await else { return Taken::Done };
             if let Some(line) = error.waits_for() {
                 return Taken::Waits(line, events);

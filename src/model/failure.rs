@@ -49,6 +49,9 @@ pub struct Failure {
 /// Code of a job that made no progress.
 pub const STALLED: &str = "WORKER0006";
 
+/// Code of bytes that did not arrive as they were sent.
+pub const DAMAGED: &str = "OBJ0025";
+
 /// Code of a worker that died by itself while it worked.
 pub const KILLED_WORKER: &str = "WORKER0004";
 
@@ -60,10 +63,12 @@ impl Failure {
     }
 
     /// Returns whether something that the work needs was away: storage, network, database, disk. Waiting helps, and says nothing
-    /// about the work. A stall may be the work's own.
+    /// about the work. A stall may be the work's own, and a storage that never agrees on checksums does not come back.
     #[must_use]
     pub fn is_outage(&self) -> bool {
-        self.class == Class::Retry && self.blame == Blame::Infrastructure && self.code != STALLED
+        self.class == Class::Retry
+            && self.blame == Blame::Infrastructure
+            && ![STALLED, DAMAGED].contains(&self.code.as_str())
     }
 
     /// A failure without a chain.

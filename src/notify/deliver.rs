@@ -23,7 +23,7 @@ pub(super) enum Delivered {
     Taken,
     /// It did not, and may have said how long it wants to be left alone.
     NotTaken(Option<Duration>),
-    /// The store could not be read or written: nothing is known of the receiver. Without a rest the same would be sent
+    /// The store could not be read or written, or the delivery panicked: nothing is known of the receiver. Without a rest the same would be sent
     /// again and again while the store is away.
     Unknown,
 }

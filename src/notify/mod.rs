@@ -67,7 +67,7 @@ pub enum NotifyError {
     #[error("NOTE0003: webhooks are signed, and `webhooks.secret` is not set")]
     Unsigned,
     /// It answered that it is gone, for good.
-    #[error("NOTE0004: {to} is gone (410): nothing more is sent to it by itself")]
+    #[error("NOTE0004: {to} is gone (410): this notification is not tried again, later ones are")]
     Gone {
         /// The receiver.
         to: String,

@@ -2,9 +2,11 @@
 //!
 //! **Invariant**: no delivery waits for another receiver's: as soon as one ends, the next takes its place.
 
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use futures::FutureExt;
 use tokio::sync::broadcast;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
@@ -41,8 +43,10 @@ pub async fn run(
                         let (store, clock, sender, stop) =
                             (Arc::clone(&store), Arc::clone(&clock), Arc::clone(&sender), stop.clone());
                         deliveries.spawn(async move {
-                            let delivered = deliver(&store, &*clock, &*sender, &notification, (patience, &stop)).await;
-                            (notification.id, delivered)
+                            let delivery = deliver(&store, &*clock, &*sender, &notification, (patience, &stop));
+                            // One that panics frees its place as any other.
+                            let delivered = AssertUnwindSafe(delivery).catch_unwind().await;
+                            (notification.id, delivered.unwrap_or(Delivered::Unknown))
                         });
                     }
                 }

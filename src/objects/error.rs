@@ -4,6 +4,7 @@ use std::borrow::Cow;
 use std::path::PathBuf;
 use std::{fmt, io};
 
+use crate::model::failure::DAMAGED;
 use crate::model::{Blame, Class, Failure, ObjectLocation};
 
 /// Why object storage did not do what it was asked for.
@@ -243,16 +244,23 @@ impl ObjectError {
             Self::Archived { .. } => "OBJ0021",
             Self::PartTooSmall { .. } => "OBJ0023",
             Self::WrongSize { .. } => "OBJ0024",
-            Self::WrongChecksum { .. } => "OBJ0025",
+            Self::WrongChecksum { .. } => DAMAGED,
             Self::NoChecksum { .. } => "OBJ0026",
         }
     }
 }
 
-impl From<ObjectError> for Failure {
-    fn from(error: ObjectError) -> Self {
+impl ObjectError {
+    /// Whether the same may succeed later without anybody's doing, as [`Failure::is_outage`] has it.
+    #[must_use]
+    pub fn is_outage(&self) -> bool {
+        self.kind() == (Class::Retry, Blame::Infrastructure) && self.code() != DAMAGED
+    }
+
+    /// Whether another attempt can help, and whose it is to mend.
+    const fn kind(&self) -> (Class, Blame) {
         use ObjectError as E;
-        let (class, blame) = match &error {
+        match self {
             E::NoObject { .. } | E::Changed { .. } => (Class::Fatal, Blame::Input),
             E::NoBucket { .. }
             | E::InvalidName { .. }
@@ -263,7 +271,6 @@ impl From<ObjectError> for Failure {
             | E::InvalidPart { .. }
             | E::PartTooSmall { .. }
             | E::WrongSize { .. }
-            | E::WrongChecksum { .. }
             | E::NoChecksum { .. } => (Class::Fatal, Blame::Definition),
             E::AccessDenied { .. }
             | E::Credentials { .. }
@@ -275,8 +282,15 @@ impl From<ObjectError> for Failure {
             | E::Io { .. }
             | E::Service { passing: true, .. }
             | E::Event { .. }
-            | E::Refused { .. } => (Class::Retry, Blame::Infrastructure),
-        };
+            | E::Refused { .. }
+            | E::WrongChecksum { .. } => (Class::Retry, Blame::Infrastructure),
+        }
+    }
+}
+
+impl From<ObjectError> for Failure {
+    fn from(error: ObjectError) -> Self {
+        let (class, blame) = error.kind();
         let code = error.code();
         let text = error.to_string();
         let message = text.strip_prefix(code).and_then(|t| t.strip_prefix(": ")).unwrap_or(&text);
@@ -303,5 +317,20 @@ mod tests {
             let answer = s3s::S3Error::from(full());
             assert_eq!(answer.code().status_code().map(|status| status.as_u16()), Some(503), "{errno}");
         }
+    }
+
+    #[test]
+    fn field_fault_buckets_on_a_disk_that_is_not_mounted_are_answered_503() {
+        let answer = s3s::S3Error::from(ObjectError::Unreachable { source: "is its disk mounted?".into() });
+        assert_eq!(answer.code().status_code().map(|status| status.as_u16()), Some(503));
+    }
+
+    #[test]
+    fn field_fault_argo_7349_bytes_that_arrive_damaged_use_up_attempts() {
+        let object = ObjectLocation { bucket: "media".into(), key: "a".into() };
+        let error = ObjectError::WrongChecksum { object, algorithm: "checksum" };
+        assert!(!error.is_outage());
+        let failure = Failure::from(error);
+        assert_eq!((failure.class, failure.is_outage()), (Class::Retry, false));
     }
 }

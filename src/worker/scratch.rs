@@ -4,7 +4,7 @@
 //! start, and nothing else is touched.
 
 use std::fs;
-use std::os::unix::fs::{DirBuilderExt, MetadataExt};
+use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 
 use super::WorkerError;
@@ -12,6 +12,10 @@ use crate::model::JobId;
 
 /// Free space below which a disk counts as full, in bytes.
 pub const RESERVE: u64 = 1 << 30;
+
+/// Empty file in each scratch folder: one that vanished and was made anew by whoever writes into it has none. Numbers of
+/// files would not do, as some file systems give another one at each look.
+const MARKER: &str = ".reelmill-attempt";
 
 /// The folder that holds all scratch folders.
 #[derive(Clone, Debug)]
@@ -43,7 +47,7 @@ impl ScratchRoot {
         (free < RESERVE.min(size / 20)).then_some(free)
     }
 
-    /// A new, empty folder for one attempt.
+    /// A new folder for one attempt, empty but for its marker.
     pub fn create(&self, job: JobId, attempt: u32) -> Result<Scratch, WorkerError> {
         let path = self.0.join(format!("{job}-{attempt}"));
         let error = |source| WorkerError::Scratch { path: path.clone(), source };
@@ -52,8 +56,9 @@ impl ScratchRoot {
         }
         // The root may have vanished with whoever cleans up temporary folders.
         fs::DirBuilder::new().mode(0o700).recursive(true).create(&path).map_err(error)?;
-        let number = fs::metadata(&path).map_err(error)?.ino();
-        Ok(Scratch { path, number })
+        let scratch = Scratch { path: path.clone() };
+        fs::write(path.join(MARKER), []).map_err(error)?;
+        Ok(scratch)
     }
 }
 
@@ -66,8 +71,6 @@ fn is_attempt(name: &str) -> bool {
 #[derive(Debug)]
 pub struct Scratch {
     path: PathBuf,
-    /// Its inode.
-    number: u64,
 }
 
 impl Scratch {
@@ -79,10 +82,8 @@ impl Scratch {
 
     /// An error where the folder has vanished since it was made: whatever failed then failed for that.
     pub fn check(&self) -> Result<(), WorkerError> {
-        match fs::metadata(&self.path) {
-            Ok(metadata) if metadata.ino() == self.number => Ok(()),
-            _ => Err(WorkerError::ScratchGone { path: self.path.clone() }),
-        }
+        let stays = self.path.join(MARKER).is_file();
+        if stays { Ok(()) } else { Err(WorkerError::ScratchGone { path: self.path.clone() }) }
     }
 }
 
@@ -114,7 +115,10 @@ mod tests {
         let root = ScratchRoot::open(folder.path()).unwrap();
         let scratch = root.create(JobId(uuid::Uuid::nil()), 1).unwrap();
         fs::write(scratch.path().join("out.mp4"), b"whole").unwrap();
-        assert!(!left.exists());
+        assert!(!left.exists() && scratch.check().is_ok());
+        fs::remove_dir_all(scratch.path()).unwrap();
+        fs::create_dir_all(scratch.path().join("hls")).unwrap();
+        assert_eq!(scratch.check().unwrap_err().code(), "WORKER0015", "a worker made it anew");
         drop(scratch);
         let kept: Vec<_> = fs::read_dir(folder.path()).unwrap().map(|entry| entry.unwrap().path()).collect();
         assert_eq!(kept, [other]);

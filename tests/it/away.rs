@@ -3,11 +3,12 @@
 use std::io::Write;
 use std::path::Path;
 use std::process::Command;
+use std::time::Duration;
 
 use reqwest::StatusCode;
 use serde_json::Value;
 
-use crate::support::{Daemon, fixture, reelmill, run_ok, wait_for};
+use crate::support::{Daemon, HANG, fixture, reelmill, run_ok, wait_for};
 
 fn workflow(name: &str) -> String {
     format!(
@@ -22,13 +23,17 @@ fn tiny() -> std::path::PathBuf {
 
 /// Asks until `/readyz` answers with `status`; answers its body.
 async fn ready(daemon: &Daemon, status: StatusCode) -> String {
-    loop {
-        let answer = reqwest::get(format!("{}/readyz", daemon.api)).await.unwrap();
-        if answer.status() == status {
-            return answer.text().await.unwrap();
+    let mut tick = tokio::time::interval(Duration::from_millis(20));
+    let asking = async {
+        loop {
+            tick.tick().await;
+            let answer = reqwest::get(format!("{}/readyz", daemon.api)).await.unwrap();
+            if answer.status() == status {
+                return answer.text().await.unwrap();
+            }
         }
-        tokio::task::yield_now().await;
-    }
+    };
+    tokio::time::timeout(HANG, asking).await.unwrap_or_else(|_| panic!("waited too long for {status}"))
 }
 
 fn upload_starts(daemon: &Daemon, key: &str, count: usize) {
@@ -40,6 +45,8 @@ fn upload_starts(daemon: &Daemon, key: &str, count: usize) {
 async fn assert_away(daemon: &Daemon) {
     let body = ready(daemon, StatusCode::SERVICE_UNAVAILABLE).await;
     assert!(body.contains("CFG0005"), "{body}");
+    let way_out = format!("remove {}", daemon.data.join("workflows.json").display());
+    assert!(body.contains(&way_out), "{body}");
     let listed = reqwest::get(format!("{}/v1/workflows", daemon.api)).await.unwrap();
     assert_eq!(listed.status(), StatusCode::OK, "who asks is answered");
 }

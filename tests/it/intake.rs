@@ -17,7 +17,7 @@ use reelmill::model::{
     Clock, ExecutionState, InputObject, ObjectEvent, ObjectLocation, RandomIds, SystemClock, Timestamp,
 };
 use reelmill::notify::{self, Patience, Senders, SnsSender, SqsSender, WebhookOptions, WebhookSender};
-use reelmill::objects::aws::{AwsOptions, sdk_config};
+use reelmill::objects::aws::sdk_config;
 use reelmill::objects::s3::S3Buckets;
 use reelmill::objects::{Head, Incoming, Listing, ObjectError, Objects, Published, Revision, SharedObjects};
 use reelmill::store::sqlite::SqliteStore;
@@ -47,18 +47,18 @@ fn workflow(text: &str) -> Workflow {
 }
 
 /// A workflow `name` for MP4 files under `in/` of `bucket`, with more keys at its top.
-fn probing(name: &str, bucket: &str, more: &str) -> Workflow {
+pub fn probing(name: &str, bucket: &str, more: &str) -> Workflow {
     workflow(&format!(
         "name: {name}\ntrigger: {{ bucket: {bucket}, key: 'in/**/*.mp4' }}\n\
          output: {{ bucket: media, prefix: '{name}/' }}\nactivities: {{ probe: {{ analysis: {{}} }} }}\n{more}\n"
     ))
 }
 
-fn store() -> SharedStore {
+pub fn store() -> SharedStore {
     Arc::new(SqliteStore::open_in_memory(Arc::new(Evaluator)).unwrap())
 }
 
-fn intake(store: &SharedStore, objects: SharedObjects, workflows: Vec<Workflow>) -> Intake {
+pub fn intake(store: &SharedStore, objects: SharedObjects, workflows: Vec<Workflow>) -> Intake {
     let catalog = Fixed(Arc::new(workflows.into_iter().map(Arc::new).collect()));
     Intake {
         store: Arc::clone(store),
@@ -70,7 +70,7 @@ fn intake(store: &SharedStore, objects: SharedObjects, workflows: Vec<Workflow>)
     }
 }
 
-async fn executions(store: &SharedStore) -> Vec<ExecutionSummary> {
+pub async fn executions(store: &SharedStore) -> Vec<ExecutionSummary> {
     store.executions(ExecutionFilter { limit: 10_000, ..ExecutionFilter::default() }).await.unwrap()
 }
 
@@ -98,7 +98,7 @@ fn put_event(bucket: &str, key: &str, sequencer: &str) -> ObjectEvent {
     }
 }
 
-fn message(bucket: &str, keys: &[String]) -> String {
+pub fn message(bucket: &str, keys: &[String]) -> String {
     let record = |key: &String| {
         json!({
             "eventSource": "aws:s3", "eventTime": "2026-11-22T09:00:00.000Z", "eventName": "ObjectCreated:Put",
@@ -109,7 +109,7 @@ fn message(bucket: &str, keys: &[String]) -> String {
 }
 
 /// Waits until `condition` holds; a test that waits in vain has failed.
-async fn until(what: &str, mut condition: impl AsyncFnMut() -> bool) {
+pub async fn until(what: &str, mut condition: impl AsyncFnMut() -> bool) {
     let mut tick = tokio::time::interval(Duration::from_millis(200));
     let waited = tokio::time::timeout(Duration::from_secs(120), async {
         while !condition().await {
@@ -120,17 +120,17 @@ async fn until(what: &str, mut condition: impl AsyncFnMut() -> bool) {
 }
 
 /// A bucket of moto's that tells a queue of its uploads.
-struct Cloud {
+pub struct Cloud {
     moto: &'static Moto,
-    s3: aws_sdk_s3::Client,
+    pub s3: aws_sdk_s3::Client,
     sqs: aws_sdk_sqs::Client,
-    bucket: &'static str,
+    pub bucket: &'static str,
     queue: String,
     visibility: Duration,
 }
 
 impl Cloud {
-    async fn new(moto: &'static Moto, bucket: &'static str) -> Self {
+    pub async fn new(moto: &'static Moto, bucket: &'static str) -> Self {
         let config = sdk_config(&moto.options()).await;
         let s3 =
             aws_sdk_s3::Client::from_conf(aws_sdk_s3::config::Builder::from(&config).force_path_style(true).build());
@@ -157,7 +157,7 @@ impl Cloud {
     }
 
     /// Messages that a consumer does not delete come again soon.
-    fn impatient(mut self) -> Self {
+    pub fn impatient(mut self) -> Self {
         self.visibility = Duration::from_secs(2);
         self
     }
@@ -167,14 +167,33 @@ impl Cloud {
         asked.unwrap().attributes().unwrap()[&name].clone()
     }
 
+    /// A workflow that starts without asking the storage.
+    pub fn other(&self) -> Workflow {
+        workflow(&format!(
+            "name: other\ntrigger: {{ bucket: {}, key: 'other/*.mp4' }}\noutput: {{ bucket: media }}\n\
+             activities: {{ probe: {{ analysis: {{}} }} }}\n",
+            self.bucket
+        ))
+    }
+
+    /// Gives the queue a dead-letter queue, for messages that were received so often.
+    pub async fn redrive(&self, name: &str, received: u32) -> String {
+        let dead = self.sqs.create_queue().queue_name(name).send().await.unwrap().queue_url.unwrap();
+        let arn = self.attribute(&dead, QueueAttributeName::QueueArn).await;
+        let policy = json!({ "deadLetterTargetArn": arn, "maxReceiveCount": received }).to_string();
+        let set = self.sqs.set_queue_attributes().queue_url(&self.queue);
+        set.attributes(QueueAttributeName::RedrivePolicy, policy).send().await.unwrap();
+        dead
+    }
+
     /// Messages in a queue, also those that somebody works on.
-    async fn messages(&self, queue: &str) -> u32 {
+    pub async fn messages(&self, queue: &str) -> u32 {
         let waiting = self.attribute(queue, QueueAttributeName::ApproximateNumberOfMessages).await;
         let taken = self.attribute(queue, QueueAttributeName::ApproximateNumberOfMessagesNotVisible).await;
         waiting.parse::<u32>().unwrap() + taken.parse::<u32>().unwrap()
     }
 
-    async fn send(&self, body: &str) {
+    pub async fn send(&self, body: &str) {
         self.sqs.send_message().queue_url(&self.queue).message_body(body).send().await.unwrap();
     }
 
@@ -189,7 +208,7 @@ impl Cloud {
     }
 
     /// Consumes until the answer is dropped.
-    async fn consume(&self, intake: Intake) -> DropGuard {
+    pub async fn consume(&self, intake: Intake) -> DropGuard {
         self.consume_from(&self.queue, intake).await
     }
 
@@ -201,7 +220,7 @@ impl Cloud {
         stop.drop_guard()
     }
 
-    async fn drained(&self) {
+    pub async fn drained(&self) {
         until("the queue is empty", async || self.messages(&self.queue).await == 0).await;
     }
 }
@@ -373,11 +392,7 @@ async fn a_message_that_no_shape_fits_is_kept_and_deleted() {
 async fn a_message_that_no_shape_fits_is_left_for_the_dead_letter_queue() {
     let Some(moto) = Moto::get() else { return };
     let cloud = Cloud::new(moto, "intake-redrive").await.impatient();
-    let dead = cloud.sqs.create_queue().queue_name("intake-redrive-dead").send().await.unwrap().queue_url.unwrap();
-    let arn = cloud.attribute(&dead, QueueAttributeName::QueueArn).await;
-    let policy = json!({ "deadLetterTargetArn": arn, "maxReceiveCount": 1 }).to_string();
-    let set = cloud.sqs.set_queue_attributes().queue_url(&cloud.queue);
-    set.attributes(QueueAttributeName::RedrivePolicy, policy).send().await.unwrap();
+    let dead = cloud.redrive("intake-redrive-dead", 1).await;
 
     let store = store();
     cloud.send("no shape").await;
@@ -492,19 +507,10 @@ async fn field_case_32_a_notification_comes_after_the_end_and_once_it_is_taken()
 async fn field_fault_conductor_3541_a_full_queue_holds_up_its_own_messages_only() {
     let Some(moto) = Moto::get() else { return };
     let cloud = Cloud::new(moto, "intake-full").await.impatient();
-    let dead = cloud.sqs.create_queue().queue_name("intake-full-dead").send().await.unwrap().queue_url.unwrap();
-    let arn = cloud.attribute(&dead, QueueAttributeName::QueueArn).await;
-    let policy = json!({ "deadLetterTargetArn": arn, "maxReceiveCount": 2 }).to_string();
-    let set = cloud.sqs.set_queue_attributes().queue_url(&cloud.queue);
-    set.attributes(QueueAttributeName::RedrivePolicy, policy).send().await.unwrap();
+    let dead = cloud.redrive("intake-full-dead", 2).await;
     let store = store();
     let slow = probing("slow", cloud.bucket, "queue: narrow");
-    let other = workflow(&format!(
-        "name: other\ntrigger: {{ bucket: {}, key: 'other/*.mp4' }}\noutput: {{ bucket: media }}\n\
-         activities: {{ probe: {{ analysis: {{}} }} }}\n",
-        cloud.bucket
-    ));
-    let mut intake = intake(&store, cloud.objects().await, vec![slow, other]);
+    let mut intake = intake(&store, cloud.objects().await, vec![slow, cloud.other()]);
     intake.backlog = Arc::new(Backlog::new(BTreeMap::from([("narrow".to_owned(), 2)])));
     for index in 0..6 {
         cloud.send(&message(cloud.bucket, &[format!("in/{index}.mp4")])).await;
@@ -534,32 +540,5 @@ async fn field_fault_conductor_3541_a_full_queue_holds_up_its_own_messages_only(
     }
     cloud.drained().await;
     assert_eq!((started("slow").await, cloud.messages(&dead).await), (6, 0));
-    drop(running);
-}
-
-#[tokio::test]
-async fn field_fault_argo_7349_messages_that_need_the_storage_wait_for_it_and_others_go_on() {
-    let Some(moto) = Moto::get() else { return };
-    let cloud = Cloud::new(moto, "intake-outage").await.impatient();
-    let gate = moto.gate();
-    gate.set_open(false);
-    let options = AwsOptions { endpoint: Some(gate.url.clone()), ..moto.options() };
-    let objects: SharedObjects = Arc::new(S3Buckets::new(&options, true).await);
-    // A parameter makes intake ask the storage.
-    let asks = probing("asks", cloud.bucket, "params: { title: { type: string, default: none } }");
-    let other = workflow(&format!(
-        "name: other\ntrigger: {{ bucket: {}, key: 'other/*.mp4' }}\noutput: {{ bucket: media }}\n\
-         activities: {{ probe: {{ analysis: {{}} }} }}\n",
-        cloud.bucket
-    ));
-    let store = store();
-    cloud.s3.put_object().bucket(cloud.bucket).key("in/a.mp4").body(b"x".to_vec().into()).send().await.unwrap();
-    let running = cloud.consume(intake(&store, objects, vec![asks, other])).await;
-    cloud.send(&message(cloud.bucket, &["other/a.mp4".to_owned()])).await;
-    until("the other", async || executions(&store).await.len() == 1).await;
-    assert_eq!(executions(&store).await[0].workflow, "other");
-    gate.set_open(true);
-    cloud.drained().await;
-    assert_eq!(executions(&store).await.len(), 2);
     drop(running);
 }

@@ -19,6 +19,7 @@ mod endpoint;
 mod field_cases;
 mod installed;
 mod intake;
+mod intake_storage;
 mod moto;
 mod newcomer;
 mod notify;

@@ -3,11 +3,10 @@
 //! One server serves all tests of a run; buckets and queues have names of their own. It ends with the test process,
 //! whatever becomes of that: it runs until its standard input closes.
 
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, OnceLock};
 
 use reelmill::objects::aws::AwsOptions;
@@ -21,18 +20,42 @@ pub struct Moto {
     _until_closed: Mutex<Child>,
 }
 
-/// A way to a server that can be shut: who connects is then hung up on.
+/// Fate of whoever connects through a gate.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Way {
+    /// It reaches the server.
+    Open,
+    /// It is hung up on.
+    Shut,
+    /// It is answered 503.
+    Busy,
+    /// It is never answered.
+    Silent,
+}
+
+/// A way to a server that can be shut.
 pub struct Gate {
     /// Where it is.
     pub url: String,
-    open: Arc<AtomicBool>,
+    way: Arc<Mutex<Way>>,
 }
 
 impl Gate {
     /// Shuts or opens it.
     pub fn set_open(&self, open: bool) {
-        self.open.store(open, Ordering::SeqCst);
+        self.set(if open { Way::Open } else { Way::Shut });
     }
+
+    /// Decides about those that connect from now on.
+    pub fn set(&self, way: Way) {
+        *self.way.lock().unwrap() = way;
+    }
+}
+
+/// Answers one request without a body.
+fn refuse(mut client: TcpStream) {
+    let _ = client.read(&mut [0; 16_384]);
+    let _ = client.write_all(b"HTTP/1.1 503 Slow Down\r\ncontent-length: 0\r\nconnection: close\r\n\r\n");
 }
 
 /// Passes on what comes, until either side hangs up.
@@ -85,12 +108,23 @@ impl Moto {
         let to = self.url.trim_start_matches("http://").to_owned();
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
-        let open = Arc::new(AtomicBool::new(true));
-        let is_open = Arc::clone(&open);
+        let way = Arc::new(Mutex::new(Way::Open));
+        let now = Arc::clone(&way);
         std::thread::spawn(move || {
+            let mut silent = Vec::new();
             for client in listener.incoming().map_while(Result::ok) {
-                if !is_open.load(Ordering::SeqCst) {
-                    continue;
+                let way = *now.lock().unwrap();
+                match way {
+                    Way::Open => silent.clear(),
+                    Way::Shut => continue,
+                    Way::Busy => {
+                        std::thread::spawn(move || refuse(client));
+                        continue;
+                    }
+                    Way::Silent => {
+                        silent.push(client);
+                        continue;
+                    }
                 }
                 let Ok(server) = TcpStream::connect(&to) else { continue };
                 let (from_client, from_server) = (client.try_clone().unwrap(), server.try_clone().unwrap());
@@ -98,7 +132,7 @@ impl Moto {
                 std::thread::spawn(move || pass(from_server, client));
             }
         });
-        Gate { url, open }
+        Gate { url, way }
     }
 
     /// How its services are reached.

@@ -11,7 +11,7 @@ use serde_json::Value;
 use tempfile::TempDir;
 
 /// Nothing here takes this long unless it hangs.
-const HANG: Duration = Duration::from_secs(180);
+pub const HANG: Duration = Duration::from_secs(180);
 
 /// The program under test.
 pub fn reelmill() -> Command {

@@ -25,7 +25,8 @@ impl Clock for Stopped {
     }
 }
 
-/// Takes everything but what is for `slow`, which never answers, and for `busy`, which asks to be left alone for an hour.
+/// Takes everything but what is for `slow`, which never answers, for `busy`, which asks to be left alone for an hour,
+/// and for `broken`, whose deliveries panic.
 #[derive(Default)]
 struct Receivers {
     came: Mutex<Vec<String>>,
@@ -56,6 +57,7 @@ impl Sender for Receivers {
         self.changed.notify_waiters();
         match channel.address() {
             "slow" => std::future::pending().await,
+            "broken" => panic!("a delivery panics"),
             "busy" => Err(NotifyError::Refused {
                 to: "busy".to_owned(),
                 reason: "429".to_owned(),
@@ -95,6 +97,14 @@ pub async fn field_fault_owncast_1504_a_receiver_that_never_answers_holds_up_no_
     pump(&world, &receivers, receivers.wait("quick", 40)).await;
     let slow = receivers.count("slow");
     assert!((1..=8).contains(&slow), "it occupies its own few places: {slow}");
+}
+
+pub async fn field_fault_owncast_1504_deliveries_that_panic_free_their_places(world: World) {
+    begun(&world, "broken", 200).await;
+    let receivers = Arc::new(Receivers::default());
+    pump(&world, &receivers, receivers.wait("broken", 9)).await;
+    begun(&world, "quick", 40).await;
+    pump(&world, &receivers, receivers.wait("quick", 40)).await;
 }
 
 pub async fn field_fault_owncast_1504_a_receiver_that_asks_to_wait_is_left_alone(world: World) {

@@ -30,7 +30,9 @@ impl From<ObjectError> for S3Error {
             ObjectError::InvalidName { .. } | ObjectError::Conflict { .. } => S3ErrorCode::InvalidArgument,
             ObjectError::ReadOnly { .. } | ObjectError::AccessDenied { .. } => S3ErrorCode::AccessDenied,
             // The client should try again.
-            ObjectError::Event { .. } | ObjectError::Full { .. } => S3ErrorCode::ServiceUnavailable,
+            ObjectError::Event { .. } | ObjectError::Full { .. } | ObjectError::Unreachable { .. } => {
+                S3ErrorCode::ServiceUnavailable
+            }
             ObjectError::Refused { .. } => S3ErrorCode::SlowDown,
             _ => S3ErrorCode::InternalError,
         };

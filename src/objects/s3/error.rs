@@ -53,6 +53,7 @@ where
         ("InvalidArgument", _) => {
             ObjectError::InvalidName { name: object.to_string(), reason: format!("the storage says {said}").into() }
         }
+        ("BadDigest" | "XAmzContentSHA256Mismatch", _) => ObjectError::WrongChecksum { object, algorithm: "checksum" },
         (code, 403) if !is_passing(code, 403) => {
             ObjectError::AccessDenied { operation, what: object.to_string(), source: said }
         }
@@ -63,11 +64,20 @@ where
     }
 }
 
-/// Whether the same request may succeed later: throttled, in conflict with another one, or a fault of the storage's own.
-/// Some storages throttle with 400 or 403.
+/// Whether the same request may succeed later: throttled, cut off on its way, in conflict with another one, its upload
+/// aborted by somebody else, or a fault of the storage's own. Some storages throttle with 400 or 403.
 fn is_passing(code: &str, status: u16) -> bool {
-    const WORDS: [&str; 7] =
-        ["SlowDown", "Throttl", "RequestTimeout", "RequestLimit", "TooManyRequests", "OperationAborted", "Busy"];
+    const WORDS: [&str; 9] = [
+        "SlowDown",
+        "Throttl",
+        "RequestTimeout",
+        "RequestLimit",
+        "TooManyRequests",
+        "OperationAborted",
+        "Busy",
+        "IncompleteBody",
+        "NoSuchUpload",
+    ];
     matches!(status, 408 | 409 | 425 | 429 | 500..) || WORDS.iter().any(|word| code.contains(word))
 }
 
@@ -95,6 +105,9 @@ mod tests {
             assert!(is_passing(code, status), "{code} {status}");
         }
         for (code, status) in [("ThrottlingException", 400), ("SlowDown", 403), ("OperationAborted", 409)] {
+            assert!(is_passing(code, status), "{code} {status}");
+        }
+        for (code, status) in [("IncompleteBody", 400), ("NoSuchUpload", 404)] {
             assert!(is_passing(code, status), "{code} {status}");
         }
         for (code, status) in [("EntityTooLarge", 400), ("MethodNotAllowed", 405), ("PermanentRedirect", 301)] {

@@ -44,8 +44,8 @@ const WRITING: &str = "SET plan_cache_mode = 'force_generic_plan'; SET enable_se
 
 /// How the database at `url` is connected to.
 pub(super) fn options(url: &str) -> Result<PgConnectOptions, StoreError> {
-    url::check(url)?;
-    let options = PgConnectOptions::from_str(url).map_err(|source| cannot_open(url, source))?;
+    let url = url::checked(url)?;
+    let options = PgConnectOptions::from_str(&url).map_err(|source| cannot_open(&url, source))?;
     let named = options.get_application_name().is_some();
     let options = if named { options } else { options.application_name("reelmill") };
     // What is read of numbers is exact by itself since PostgreSQL 12.

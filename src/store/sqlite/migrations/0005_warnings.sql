@@ -7,7 +7,7 @@ UPDATE executions SET warnings = (
         ON a.activity = l.activity AND a.last = l.attempt
     WHERE l.execution = executions.seq AND l.mark = 1 AND l.event LIKE '{"type":"warning"%'
 )
-WHERE seq IN (SELECT execution FROM log WHERE mark = 1);
+WHERE seq IN (SELECT execution FROM log WHERE mark = 1 AND event LIKE '{"type":"warning"%');
 
 -- Those that have any.
 CREATE INDEX executions_warned ON executions (seq) WHERE warnings > 0;
