@@ -9,7 +9,7 @@ use serde_json::json;
 
 use super::output::Output;
 use super::{CliError, Exit};
-use crate::objects::local::check_bucket;
+use crate::objects::local::check_new_bucket;
 use crate::workflow::{STARTER, starter};
 
 /// Write a workflow to start from.
@@ -30,7 +30,7 @@ pub(super) struct InitArgs {
 
 pub(super) fn init(args: &InitArgs, output: Output) -> Result<Exit, CliError> {
     for bucket in [&args.bucket, &args.output] {
-        check_bucket(bucket).map_err(|error| CliError::usage(error.to_string()))?;
+        check_new_bucket(bucket).map_err(|error| CliError::usage(error.to_string()))?;
     }
     let path = args.workflows.join(format!("{STARTER}.yaml"));
     let failed = |error: std::io::Error| match error.kind() {

@@ -98,8 +98,8 @@ impl Consumer {
 
     /// Takes messages until told to stop; what is being worked on is finished.
     pub async fn run(&self, stop: CancellationToken) {
-        let queues = self.try_again(|line| matches!(line, Line::Queue(_)), &stop);
-        let storage = self.try_again(|line| matches!(line, Line::Storage), &stop);
+        let queues = Box::pin(self.try_again(|line| matches!(line, Line::Queue(_)), &stop));
+        let storage = Box::pin(self.try_again(|line| matches!(line, Line::Storage), &stop));
         futures::join!(self.take_all(&stop), queues, storage, self.keep_hidden(&stop));
         // Nobody waits for them here any more.
         self.hide(&self.parked.receipts(), Duration::ZERO).await;

@@ -37,7 +37,7 @@ use crate::model::{Clock, InputObject, ObjectEvent, ObjectLocation, Timestamp};
 
 pub use attributes::{Kept, KeptPart};
 pub use completion::{Completed, Completion, Named};
-pub use keys::check_bucket;
+pub use keys::check_new_bucket;
 pub use list::{Page, Query};
 pub use parts::{Beginning, Part, Summed, Upload};
 pub use staged::{Staged, Writer};
