@@ -57,8 +57,7 @@ impl Delivery {
     }
 }
 
-/// Due notifications that a store looks at to find some that can be sent: those of receivers without room are left out
-/// before, so that asking again goes on behind them.
+/// Due notifications that a store looks at to find some that can be sent, receivers without room left out.
 pub(super) const CANDIDATES: u32 = 512;
 
 /// Which due notifications somebody can send now.
@@ -79,6 +78,11 @@ impl DueFilter {
     pub(super) fn full(&self) -> Vec<String> {
         let full = self.taken.iter().filter(|(_, taken)| *taken >= self.per_receiver);
         full.map(|(channel, _)| receiver(channel)).collect()
+    }
+
+    /// Due notifications of one receiver that a store looks at: beyond those under way, as many as may be sent.
+    pub(super) fn per_receiver_at_most(&self) -> u32 {
+        self.per_receiver.saturating_add(u32::try_from(self.under_way.len()).unwrap_or(u32::MAX))
     }
 
     /// Chooses from candidates, in their order.

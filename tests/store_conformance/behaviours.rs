@@ -214,6 +214,15 @@ pub async fn field_fault_argo_7349_an_outage_is_waited_out_over_restarts(world: 
     world.wait(Duration::from_secs(3600));
     let claim = world.claim_one().await;
     world.fail_patiently(&claim, passing()).await;
+    assert_eq!(world.words(id).await, "running retrying", "time in the queue is no outage");
+    for _ in 0..30 {
+        let (_, due) = world.store.reap(world.now()).await.unwrap();
+        let Some(due) = due else { break };
+        world.store.reap(world.wait(due)).await.unwrap();
+        let claim = world.claim_one().await;
+        world.wait(Duration::from_secs(200));
+        world.fail_patiently(&claim, passing()).await;
+    }
     assert_eq!(world.words(id).await, "failed failed");
     let record = world.store.execution(id).await.unwrap().unwrap();
     let ActivityState::Failed { failure, .. } = &record.state.activities[0] else { panic!("{record:?}") };

@@ -18,6 +18,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("migrations/0002_leaner.sql"),
     include_str!("migrations/0003_requests.sql"),
     include_str!("migrations/0004_warnings.sql"),
+    include_str!("migrations/0005_receivers.sql"),
 ];
 
 /// Lock under which the schema is brought up to date: one daemon does it, the others wait.

@@ -14,6 +14,31 @@ use crate::store::{DELIVERY_LEASE, Delivery, DueFilter, Notification, Notificati
 /// Columns of a notification, in the order [`notification`] reads them.
 const NOTIFICATION: &str = "o.id, e.id, o.target, o.state, o.at, o.attempts";
 
+/// Receiver of a notification: what its target begins with. The index over receivers has the same words.
+const RECEIVER: &str = "md5(split_part(target, ',\"on\":', 1))";
+
+/// Statement that finds due notifications (due until `$1`, `$2` in all, `$4` of each receiver but those of `$3`) and locks
+/// them. It goes from receiver to receiver in their index.
+fn due() -> String {
+    format!(
+        "WITH RECURSIVE receivers (name) AS (
+             (SELECT {RECEIVER} FROM outbox WHERE delivery = 'pending' ORDER BY {RECEIVER} LIMIT 1)
+             UNION ALL
+             SELECT (SELECT {RECEIVER} FROM outbox WHERE delivery = 'pending' AND {RECEIVER} > r.name
+                     ORDER BY {RECEIVER} LIMIT 1)
+             FROM receivers r WHERE r.name IS NOT NULL
+         )
+         SELECT c.id, split_part(c.target, ',\"on\":', 1) FROM receivers r CROSS JOIN LATERAL (
+             SELECT id, target, due_at FROM outbox o
+             WHERE delivery = 'pending' AND {RECEIVER} = r.name AND due_at <= $1 AND NOT EXISTS (
+                 SELECT 1 FROM outbox p
+                 WHERE p.execution = o.execution AND p.position = o.position AND p.id < o.id AND p.delivery = 'pending')
+             ORDER BY due_at, id LIMIT $4 FOR UPDATE SKIP LOCKED) c
+         WHERE r.name <> ALL(SELECT md5(receiver) FROM unnest($3::text[]) AS receivers (receiver))
+         ORDER BY c.due_at, c.id LIMIT $2"
+    )
+}
+
 /// See [`crate::store::Store::due_notifications`].
 pub(super) async fn due_notifications(
     pool: &PgPool,
@@ -21,19 +46,14 @@ pub(super) async fn due_notifications(
     now: Timestamp,
 ) -> Result<Vec<Notification>, Fault> {
     let mut db = pool.begin().await?;
-    // What a target begins with is its receiver. Others pass over what is locked here, which is not long.
-    let candidates = sqlx::query(
-        "SELECT id, split_part(target, ',\"on\":', 1) FROM outbox o
-         WHERE delivery = 'pending' AND due_at <= $1 AND split_part(target, ',\"on\":', 1) <> ALL($3) AND NOT EXISTS (
-             SELECT 1 FROM outbox p
-             WHERE p.execution = o.execution AND p.position = o.position AND p.id < o.id AND p.delivery = 'pending')
-         ORDER BY due_at, id LIMIT $2 FOR UPDATE SKIP LOCKED",
-    )
-    .bind(now.0)
-    .bind(i64::from(CANDIDATES))
-    .bind(filter.full())
-    .fetch_all(&mut *db)
-    .await?;
+    // Others pass over what is locked here, which is not long.
+    let candidates = sqlx::query(AssertSqlSafe(due()))
+        .bind(now.0)
+        .bind(i64::from(CANDIDATES))
+        .bind(filter.full())
+        .bind(i64::from(filter.per_receiver_at_most()))
+        .fetch_all(&mut *db)
+        .await?;
     let mut chooser = filter.chooser();
     let mut chosen: Vec<i64> = Vec::new();
     for row in &candidates {
@@ -76,6 +96,17 @@ pub(super) async fn undelivered(
     .bind(codec::text(error).as_ref())
     .execute(pool)
     .await?;
+    if retry.is_some() {
+        // Those that follow wait for it, and are not looked at meanwhile.
+        sqlx::query(
+            "UPDATE outbox o SET due_at = p.due_at FROM outbox p
+             WHERE p.id = $1 AND o.execution = p.execution AND o.position = p.position AND o.id > p.id
+                 AND o.delivery = 'pending' AND o.due_at < p.due_at",
+        )
+        .bind(id)
+        .execute(pool)
+        .await?;
+    }
     if changed.rows_affected() == 0 { Err(Fault::not_found("notification", id)) } else { Ok(()) }
 }
 

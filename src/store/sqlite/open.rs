@@ -15,6 +15,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("migrations/0003_leaner.sql"),
     include_str!("migrations/0004_requests.sql"),
     include_str!("migrations/0005_warnings.sql"),
+    include_str!("migrations/0006_receivers.sql"),
 ];
 
 /// Statements kept prepared per connection.

@@ -11,6 +11,9 @@ use crate::model::{ExecutionId, ExecutionState, Timestamp};
 use crate::store::notification::CANDIDATES;
 use crate::store::{Delivery, DueFilter, Hint, Notification, NotificationFilter, NotificationRecord};
 
+/// Receiver of a notification: what its target begins with. The index over receivers has the same words.
+const RECEIVER: &str = "substr(target, 1, instr(target, ',\"on\":') - 1)";
+
 /// Columns of a notification, in the order [`notification`] reads them.
 const NOTIFICATION: &str = "o.id, e.id, o.target, o.state, o.at, o.attempts";
 
@@ -42,6 +45,16 @@ impl Writer {
                  WHERE id = ?1 AND delivery <> 'delivered'",
             )?
             .execute(params![id, delivery, now.after(retry.unwrap_or_default()).0, error])?;
+        if retry.is_some() {
+            // Those that follow wait for it, and are not looked at meanwhile.
+            self.db
+                .prepare_cached(
+                    "UPDATE outbox AS o SET due_at = p.due_at FROM outbox p
+                     WHERE p.id = ?1 AND o.execution = p.execution AND o.position = p.position AND o.id > p.id
+                         AND o.delivery = 'pending' AND o.due_at < p.due_at",
+                )?
+                .execute([id])?;
+        }
         self.attempted(id, changed)
     }
 
@@ -73,17 +86,9 @@ pub(super) fn due_notifications(
     filter: &DueFilter,
     now: Timestamp,
 ) -> Result<Vec<Notification>, Fault> {
-    // What a target begins with is its receiver.
-    let mut statement = db.prepare_cached(&format!(
-        "SELECT {NOTIFICATION}, substr(o.target, 1, instr(o.target, ',\"on\":') - 1) AS receiver
-         FROM outbox o JOIN executions e ON e.seq = o.execution
-         WHERE o.delivery = 'pending' AND o.due_at <= ?1 AND receiver NOT IN (SELECT value FROM json_each(?3))
-             AND NOT EXISTS (
-                 SELECT 1 FROM outbox p
-                 WHERE p.execution = o.execution AND p.position = o.position AND p.id < o.id AND p.delivery = 'pending')
-         ORDER BY o.due_at, o.id LIMIT ?2"
-    ))?;
-    let mut rows = statement.query(params![now.0, CANDIDATES, codec::to_json(&filter.full())?])?;
+    let mut statement = db.prepare_cached(&due())?;
+    let full = codec::to_json(&filter.full())?;
+    let mut rows = statement.query(params![now.0, CANDIDATES, full, filter.per_receiver_at_most()])?;
     let mut chooser = filter.chooser();
     let mut due = Vec::new();
     while let Some(row) = rows.next()? {
@@ -92,6 +97,31 @@ pub(super) fn due_notifications(
         }
     }
     Ok(due)
+}
+
+/// Statement that finds due notifications (due until `?1`, `?2` in all, `?4` of each receiver but those of `?3`). It goes
+/// from receiver to receiver in their index.
+fn due() -> String {
+    format!(
+        "WITH RECURSIVE receivers (name) AS (
+             SELECT * FROM (
+                 SELECT {RECEIVER} FROM outbox WHERE delivery = 'pending' ORDER BY {RECEIVER} LIMIT 1)
+             UNION ALL
+             SELECT (SELECT {RECEIVER} FROM outbox WHERE delivery = 'pending' AND {RECEIVER} > name
+                     ORDER BY {RECEIVER} LIMIT 1)
+             FROM receivers WHERE name IS NOT NULL
+         )
+         SELECT {NOTIFICATION}, r.name
+         FROM receivers r CROSS JOIN outbox o ON o.id IN (
+             SELECT id FROM outbox c
+             WHERE delivery = 'pending' AND {RECEIVER} = r.name AND due_at <= ?1 AND NOT EXISTS (
+                 SELECT 1 FROM outbox p
+                 WHERE p.execution = c.execution AND p.position = c.position AND p.id < c.id AND p.delivery = 'pending')
+             ORDER BY due_at, id LIMIT ?4)
+         CROSS JOIN executions e ON e.seq = o.execution
+         WHERE r.name NOT IN (SELECT value FROM json_each(?3))
+         ORDER BY o.due_at, o.id LIMIT ?2"
+    )
 }
 
 /// See [`crate::store::Store::notifications`].
@@ -138,4 +168,46 @@ fn notification(row: &Row<'_>) -> Result<Notification, Fault> {
         at: Timestamp(row.get(4)?),
         attempts: row.get(5)?,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use rusqlite::StatementStatus;
+
+    use super::*;
+    use crate::model::plan::NotifyChannel;
+
+    /// Steps of the database's machine that a look takes, with so many due notifications of a receiver without room.
+    fn steps(waiting: u32) -> i32 {
+        let db = crate::store::sqlite::open::writer(None).unwrap();
+        db.pragma_update(None, "foreign_keys", false).unwrap();
+        let target = |name: &str| format!(r#"{{"to":{{"webhook":"{name}"}},"on":["started"]}}"#);
+        let insert = "INSERT INTO outbox (execution, run, position, target, state, at, due_at)
+                      VALUES (?1, 1, 0, ?2, 'running', 0, ?1)";
+        for execution in 0..waiting {
+            db.prepare_cached(insert).unwrap().execute(params![execution, target("dead")]).unwrap();
+        }
+        for execution in waiting..waiting + 3 {
+            db.prepare_cached(insert).unwrap().execute(params![execution, target("quick")]).unwrap();
+        }
+        let dead = DueFilter {
+            limit: 128,
+            per_receiver: 8,
+            taken: vec![(NotifyChannel::Webhook("dead".to_owned()), 8)],
+            under_way: Vec::new(),
+        };
+        let mut statement = db.prepare(&due()).unwrap();
+        let full = codec::to_json(&dead.full()).unwrap();
+        assert!(target("dead").starts_with(&dead.full()[0]));
+        let mut rows = statement.query(params![i64::MAX, CANDIDATES, full, 8]).unwrap();
+        while rows.next().unwrap().is_some() {}
+        drop(rows);
+        statement.get_status(StatementStatus::VmStep)
+    }
+
+    #[test]
+    fn field_fault_owncast_1504_a_look_costs_the_same_however_many_wait_for_a_dead_receiver() {
+        let (few, many) = (steps(10), steps(2_000));
+        assert!(few > 0 && many < few * 2, "{few} steps, then {many}");
+    }
 }
