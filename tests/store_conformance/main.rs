@@ -270,6 +270,7 @@ conformance! {
     field_case_01_two_announcements_of_one_upload_start_it_once
     newcomer_warnings_of_the_last_attempts_are_counted_read_and_listed
     newcomer_what_announced_an_output_is_known_and_can_be_withdrawn
+    field_fault_owncast_1504_what_follows_waits_with_what_is_tried_again
     field_fault_owncast_1504_deliveries_that_panic_free_their_places
     field_fault_owncast_1504_a_receiver_that_never_answers_holds_up_no_other
     field_fault_owncast_1504_a_receiver_that_asks_to_wait_is_left_alone

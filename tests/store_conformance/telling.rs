@@ -123,6 +123,24 @@ pub async fn field_fault_owncast_1504_a_receiver_that_asks_to_wait_is_left_alone
     }
 }
 
+pub async fn field_fault_owncast_1504_what_follows_waits_with_what_is_tried_again(world: World) {
+    begun(&world, "down", 1).await;
+    let claim = world.claim_one().await;
+    world.succeed(&claim).await.unwrap();
+    let due = async || world.store.due_notifications(up_to(10), world.now()).await.unwrap();
+    let first = due().await;
+    assert_eq!(first.len(), 1, "in order");
+    let hour = Duration::from_secs(3_600);
+    world.store.undelivered(first[0].id, "down", Some(hour), world.now()).await.unwrap();
+    let all = NotificationFilter { limit: 10, ..NotificationFilter::default() };
+    let times: Vec<_> = world.store.notifications(all).await.unwrap().iter().map(|record| record.due_at).collect();
+    assert_eq!((times.len(), times[0]), (2, times[1]), "neither is looked at before");
+    world.wait(hour);
+    world.store.delivered(due().await[0].id, world.now()).await.unwrap();
+    let second = due().await;
+    assert_eq!((second.len(), second[0].state), (1, ExecutionState::Succeeded));
+}
+
 pub async fn due_notifications_are_chosen_by_the_room_of_their_receivers(world: World) {
     for receiver in ["a", "b", "c"] {
         begun(&world, receiver, 5).await;
