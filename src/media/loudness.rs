@@ -64,12 +64,11 @@ impl Meter {
     /// Measures a frame of `format`, whose time is in samples, and hands on the blocks that it completes. All frames are
     /// of one format.
     pub fn add(&mut self, frame: &Frame, format: &AudioFormat, each: &mut dyn FnMut(Block)) -> Result<(), MediaError> {
-        let graph = match &mut self.graph {
-            Some(graph) => graph,
-            None => {
-                let input = Input::audio(SOUND, format, format.base());
-                self.graph.insert(Graph::new(&[input], &format!("[in]{METER}[out]"))?)
-            }
+        let graph = if let Some(graph) = &mut self.graph {
+            graph
+        } else {
+            let input = Input::audio(SOUND, format, format.base());
+            self.graph.insert(Graph::new(&[input], &format!("[in]{METER}[out]"))?)
         };
         graph.push(SOUND, frame)?;
         self.pull(each)

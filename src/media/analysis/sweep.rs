@@ -356,12 +356,11 @@ impl Ears {
     fn hear(&mut self, frame: &Frame) -> Result<(), MediaError> {
         let Some(format) = &self.first else { return Ok(()) };
         if let Some((filter, graph)) = &mut self.quiet {
-            let graph = match graph {
-                Some(graph) => graph,
-                None => {
-                    let input = Input::audio("in", format, format.base());
-                    graph.insert(Graph::new(&[input], &format!("[in]{filter}[out]"))?)
-                }
+            let graph = if let Some(graph) = graph {
+                graph
+            } else {
+                let input = Input::audio("in", format, format.base());
+                graph.insert(Graph::new(&[input], &format!("[in]{filter}[out]"))?)
             };
             graph.push("in", &share(frame)?)?;
         }

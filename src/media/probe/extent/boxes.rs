@@ -219,7 +219,7 @@ mod tests {
     use super::*;
     use crate::bytes::Bytes;
 
-    fn boxed(kind: &[u8; 4], body: &[u8]) -> Vec<u8> {
+    fn boxed(kind: [u8; 4], body: &[u8]) -> Vec<u8> {
         let length = u32::try_from(body.len() + 8).unwrap();
         [&length.to_be_bytes(), &kind[..], body].concat()
     }
@@ -230,11 +230,11 @@ mod tests {
     }
 
     fn header() -> Vec<u8> {
-        boxed(b"moov", &[boxed(b"mvhd", &[0; 100]), boxed(b"mvex", &boxed(b"trex", &[0; 24]))].concat())
+        boxed(*b"moov", &[boxed(*b"mvhd", &[0; 100]), boxed(*b"mvex", &boxed(*b"trex", &[0; 24]))].concat())
     }
 
     fn fragment(sound: &[u8]) -> Vec<u8> {
-        [boxed(b"moof", &boxed(b"mfhd", &[0; 8])), boxed(b"mdat", sound)].concat()
+        [boxed(*b"moof", &boxed(*b"mfhd", &[0; 8])), boxed(*b"mdat", sound)].concat()
     }
 
     #[test]
@@ -244,7 +244,7 @@ mod tests {
         index.extend((u64::MAX - 5).to_be_bytes());
         index.extend([0, 0, 0, 2]);
         index.extend([[0x7F, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0, 0, 0, 0]; 2].concat());
-        let found = of([header(), boxed(b"sidx", &index), fragment(&[0; 64])].concat());
+        let found = of([header(), boxed(*b"sidx", &index), fragment(&[0; 64])].concat());
         assert_eq!((found.state, found.size_bytes), (State::Cut, Some(u64::MAX)));
         // A length of 64 bits that reaches as far as numbers do.
         let far = [&[0, 0, 0, 1], &b"mdat"[..], &u64::MAX.to_be_bytes()].concat();
@@ -260,7 +260,7 @@ mod tests {
             let expected = if short == 0 { State::Unknown } else { State::Cut };
             assert_eq!(found.state, expected, "{short} bytes are missing");
         }
-        let closed = [whole, boxed(b"mfra", &[0; 24])].concat();
+        let closed = [whole, boxed(*b"mfra", &[0; 24])].concat();
         assert_eq!(of(closed).state, State::Whole);
         // A fragment that is longer than where the last one is looked for.
         let long = [header(), fragment(&[0; 4]).repeat(300), fragment(&vec![0; 33 << 20])].concat();
