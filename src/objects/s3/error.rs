@@ -96,7 +96,31 @@ fn lacks_credentials(error: &(dyn std::error::Error + 'static)) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use aws_sdk_s3::error::ErrorMetadata;
+    use aws_sdk_s3::operation::upload_part::UploadPartError;
+    use aws_sdk_s3::primitives::SdkBody;
+
     use super::*;
+    use crate::model::{Class, Failure};
+
+    #[test]
+    fn field_fault_argo_7349_a_publication_that_was_cut_off_or_damaged_is_tried_again() {
+        let object = ObjectLocation { bucket: "media".into(), key: "a".into() };
+        for (code, status, waits) in [
+            ("IncompleteBody", 400_u16, true),
+            ("RequestTimeout", 400, true),
+            ("NoSuchUpload", 404, true),
+            ("BadDigest", 400, false),
+            ("XAmzContentSHA256Mismatch", 400, false),
+        ] {
+            let answer = HttpResponse::new(status.try_into().unwrap(), SdkBody::empty());
+            let said = UploadPartError::generic(ErrorMetadata::builder().code(code).build());
+            let error = classify("upload", &object, SdkError::service_error(said, answer));
+            assert_eq!(error.is_outage(), waits, "{code}");
+            let failure = Failure::from(error);
+            assert_eq!((failure.class, failure.is_outage()), (Class::Retry, waits), "{code}");
+        }
+    }
 
     #[test]
     fn field_fault_argo_7349_throttling_passes_and_a_refused_request_does_not() {
