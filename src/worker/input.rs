@@ -61,25 +61,29 @@ pub enum InputBytes {
 
 /// What went wrong while serving ranges: the worker only learns that something did.
 #[derive(Clone, Debug, Default)]
-pub(super) struct FirstError(Arc<Mutex<Option<ReadError>>>, Arc<AtomicUsize>);
+pub(super) struct RangeErrors {
+    first: Arc<Mutex<Option<ReadError>>>,
+    /// Ranges that the storage was asked for and has not answered.
+    reading: Arc<AtomicUsize>,
+}
 
-impl FirstError {
+impl RangeErrors {
     pub(super) fn get(&self) -> Option<ReadError> {
-        self.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner).clone()
+        self.first.lock().unwrap_or_else(std::sync::PoisonError::into_inner).clone()
     }
 
     /// Whether the storage owes an answer.
     pub(super) fn is_reading(&self) -> bool {
-        self.1.load(Ordering::SeqCst) > 0
+        self.reading.load(Ordering::SeqCst) > 0
     }
 
     fn set(&self, error: ReadError) {
-        self.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner).get_or_insert(error);
+        self.first.lock().unwrap_or_else(std::sync::PoisonError::into_inner).get_or_insert(error);
     }
 }
 
 /// Makes the descriptor that the worker gets, and starts serving where that is needed. Serving ends with the worker.
-pub(super) fn hand_over(input: Input, errors: &FirstError) -> std::io::Result<(protocol::Input, OwnedFd)> {
+pub(super) fn hand_over(input: Input, errors: &RangeErrors) -> std::io::Result<(protocol::Input, OwnedFd)> {
     let Input { bytes, size_bytes, ext } = input;
     let (source, descriptor) = match bytes {
         InputBytes::File(file) => (Source::File, OwnedFd::from(file)),
@@ -94,14 +98,14 @@ pub(super) fn hand_over(input: Input, errors: &FirstError) -> std::io::Result<(p
     Ok((protocol::Input { source, size_bytes, ext }, descriptor))
 }
 
-async fn serve(mut socket: UnixStream, object: Arc<dyn RangeRead>, size_bytes: u64, errors: FirstError) {
+async fn serve(mut socket: UnixStream, object: Arc<dyn RangeRead>, size_bytes: u64, errors: RangeErrors) {
     let mut request = [0; ranges::REQUEST_BYTES];
     while socket.read_exact(&mut request).await.is_ok() {
         let (offset, length) = ranges::decode(request);
         let length = u64::from(length.min(ranges::MAX_RANGE_BYTES)).min(size_bytes.saturating_sub(offset));
-        errors.1.fetch_add(1, Ordering::SeqCst);
+        errors.reading.fetch_add(1, Ordering::SeqCst);
         let answer = read(object.as_ref(), offset, length).await;
-        errors.1.fetch_sub(1, Ordering::SeqCst);
+        errors.reading.fetch_sub(1, Ordering::SeqCst);
         let (status, bytes) = match answer {
             Ok(bytes) => (i32::try_from(bytes.len()).unwrap_or(ranges::FAILED), bytes),
             Err(error) => {
@@ -145,7 +149,7 @@ mod tests {
 
     #[tokio::test]
     async fn field_fault_argo_7349_a_storage_that_owes_an_answer_is_known_by_it() {
-        let errors = FirstError::default();
+        let errors = RangeErrors::default();
         let input = Input { bytes: InputBytes::Ranges(Arc::new(Silent)), size_bytes: 100, ext: "mp4".to_owned() };
         let (_, descriptor) = hand_over(input, &errors).unwrap();
         assert!(!errors.is_reading());

@@ -10,7 +10,7 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::WorkerError;
-use super::input::{FirstError, Input, hand_over};
+use super::input::{Input, RangeErrors, hand_over};
 use super::pool::Pool;
 use super::process::WorkerProcess;
 use super::protocol::{Job, Message, VERSION};
@@ -70,7 +70,7 @@ pub async fn run(
     stop: &CancellationToken,
 ) -> Result<Report, Failure> {
     let (limits, peak) = (assignment.limits, Arc::clone(&assignment.peak_memory));
-    let source_error = FirstError::default();
+    let source_error = RangeErrors::default();
     let mut worker = pool.take().await.map_err(|error| Failure::from(&error))?;
     let outcome = match give(&mut worker, assignment, &source_error).await {
         Ok(()) => listen(&mut worker, limits, &words, stop, &peak).await,
@@ -129,7 +129,7 @@ impl From<WorkerError> for End {
     }
 }
 
-async fn give(worker: &mut WorkerProcess, assignment: Assignment<'_>, errors: &FirstError) -> std::io::Result<()> {
+async fn give(worker: &mut WorkerProcess, assignment: Assignment<'_>, errors: &RangeErrors) -> std::io::Result<()> {
     let handed: Vec<_> =
         assignment.inputs.into_iter().map(|input| hand_over(input, errors)).collect::<std::io::Result<_>>()?;
     let (inputs, descriptors): (Vec<_>, Vec<_>) = handed.into_iter().unzip();
