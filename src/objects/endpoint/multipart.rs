@@ -101,7 +101,8 @@ impl Service {
         let limit = usize::try_from(max_parts.min(MAX_LISTED));
         let limit = limit.map_err(|_| s3_error!(InvalidArgument, "max-parts is negative"))?;
         let rest: Vec<_> = parts.into_iter().filter(|part| part.number > after).collect();
-        let more = rest.len() > limit;
+        // Of a page of nothing there is no next one.
+        let more = rest.len() > limit && limit > 0;
         let page = &rest[..rest.len().min(limit)];
         let part = |part: &local::Part| {
             let mut listed = Part {
@@ -155,14 +156,17 @@ impl Service {
             let rest = &upload.object.key[prefix.len()..];
             let group = delimiter.as_ref().and_then(|d| Some(rest.find(d.as_str())? + d.len()));
             let group = group.map(|end| format!("{prefix}{}", &rest[..end]));
-            if group.is_some() && group.as_ref() == prefixes.last() {
-                continue;
-            }
-            if listed.len() + prefixes.len() == limit {
-                more = true;
+            let grouped = group.is_some() && group.as_ref() == prefixes.last();
+            if !grouped && listed.len() + prefixes.len() == limit {
+                // Of a page of nothing there is no next one.
+                more = limit > 0;
                 break;
             }
+            // The next page begins behind the last upload of a group.
             next = Some((upload.object.key.clone(), upload.id.clone()));
+            if grouped {
+                continue;
+            }
             match group {
                 Some(group) => prefixes.push(group),
                 None => listed.push(MultipartUpload {
