@@ -6,6 +6,7 @@ import base64
 import datetime
 import hashlib
 import http.client
+import socket
 import unittest
 import zlib
 from typing import Dict, List
@@ -167,6 +168,20 @@ class S3(unittest.TestCase):
             self.assertEqual(refusal(self.s3.put_object, **self.at, Body=body, ACL="public-read")[0], 501)
             self.s3.list_objects_v2(Bucket=self.bucket)
 
+    def test_field_fault_clients_one_that_waits_is_not_told_to_send_what_is_refused(self) -> None:
+        size = 5 * 1024 * MIB
+        for path, status in ((f"/{self.bucket}/unsigned", b"403"), ("/no-such-bucket/unsigned", b"404")):
+            with socket.create_connection(("127.0.0.1", self.endpoint.port), timeout=60) as connection:
+                head = f"PUT {path} HTTP/1.1\r\nHost: {self.endpoint.address}\r\nContent-Length: {size}\r\n"
+                connection.sendall(f"{head}Expect: 100-continue\r\n\r\n".encode())
+                # Nothing is sent: the answer comes, and the connection ends.
+                answer = b"".join(iter(lambda: connection.recv(65536), b""))
+            self.assertTrue(answer.startswith(b"HTTP/1.1 " + status), answer)
+            self.assertIn(b"connection: close", answer.lower())
+        # One that may send is told so.
+        self.s3.put_object(**self.at, Body=b"x" * MIB)
+        self.assertEqual(self.s3.head_object(**self.at)["ContentLength"], MIB)
+
     # Conditions
 
     def test_s3_tests_conditions_on_uploads(self) -> None:
@@ -303,6 +318,14 @@ class S3(unittest.TestCase):
         rolled = self.s3.list_multipart_uploads(Bucket=self.bucket, Delimiter="/")
         self.assertEqual([found["Prefix"] for found in rolled["CommonPrefixes"]], ["a/", "b/"])
         self.assertEqual([found["Key"] for found in rolled["Uploads"]], ["c"])
+        for key in ("a/2", "b/1"):
+            self.s3.create_multipart_upload(Bucket=self.bucket, Key=key)
+        pages = self.s3.get_paginator("list_multipart_uploads")
+        pages = pages.paginate(Bucket=self.bucket, Delimiter="/", PaginationConfig={"PageSize": 1})
+        found = [[p["Prefix"] for p in page.get("CommonPrefixes", [])] + [u["Key"] for u in page.get("Uploads", [])] for page in pages]
+        self.assertEqual(found, [["a/"], ["b/"], ["c"]])
+        self.assertFalse(self.s3.list_multipart_uploads(Bucket=self.bucket, MaxUploads=0)["IsTruncated"])
+        self.assertFalse(self.s3.list_parts(**upload, MaxParts=0)["IsTruncated"])
 
     # Checksums
 

@@ -28,7 +28,7 @@ use super::policy::{FILE_NAME, Policy};
 use super::receive::Upload;
 use super::service::location;
 use crate::objects::checksum::Algorithm;
-use crate::objects::local::{Kept, LocalBuckets, Placement};
+use crate::objects::local::{Kept, LocalBuckets, Placement, unhex};
 use crate::objects::{Head, OCTET_STREAM};
 
 /// Most bytes of all fields.
@@ -163,7 +163,7 @@ impl Forms {
             key = mac.chain_update(part).finalize().into_bytes().to_vec();
         }
         let Ok(mac) = Hmac::<Sha256>::new_from_slice(&key) else { return false };
-        mac.chain_update(policy).verify_slice(&bytes_of(signature)).is_ok()
+        mac.chain_update(policy).verify_slice(&unhex(signature)).is_ok()
     }
 
     fn is_signed_v2(&self, policy: &str, signature: &str) -> bool {
@@ -351,9 +351,4 @@ fn answer(
         _ => *response.status_mut() = StatusCode::NO_CONTENT,
     }
     Ok(response)
-}
-
-fn bytes_of(hex: &str) -> Vec<u8> {
-    let digits = hex.as_bytes().chunks_exact(2);
-    digits.filter_map(|pair| u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok()).collect()
 }

@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use futures::future::BoxFuture;
 use hyper::body::Incoming;
-use hyper::header::{AUTHORIZATION, CONTENT_LENGTH, CONTENT_TYPE, HeaderValue, ORIGIN, TRANSFER_ENCODING};
+use hyper::header::{AUTHORIZATION, CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, HeaderValue, ORIGIN, TRANSFER_ENCODING};
 use hyper::http::request::Parts;
 use hyper::service::Service;
 use hyper::{Method, Request, StatusCode};
@@ -66,7 +66,7 @@ impl Front {
             finish(&mut response, &id, &path, &method);
             return Ok(response);
         }
-        let rest = Rest::default();
+        let rest = Rest::new(&parts.headers);
         let body = rest.of(body);
         let served = match check(&parts) {
             Err(error) => Err(error),
@@ -80,8 +80,8 @@ impl Front {
             Ok(response) => response,
             Err(error) => refusal(error)?,
         };
-        if response.status().as_u16() >= 400 {
-            rest.drain().await;
+        if response.status().as_u16() >= 400 && !rest.drain().await {
+            response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
         }
         finish(&mut response, &id, &path, &method);
         response.headers_mut().extend(cors::allowed(&self.shared.cors, &method, origin.as_ref()));

@@ -1,7 +1,8 @@
 //! What is left of a body whose request was refused.
 //!
 //! A client that is still sending finds its connection closed and never reads why it was refused; one that keeps the
-//! connection finds it closed at its next request. So the rest of a body is read, up to a limit, and forgotten.
+//! connection finds it closed at its next request. So the rest of a body is read, up to a limit, and forgotten. A client
+//! that waits to be told to send (`Expect: 100-continue`) is not told so: it gets its answer, and the connection ends.
 
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -9,39 +10,69 @@ use std::task::{Context, Poll};
 
 use bytes::Bytes;
 use futures::StreamExt;
+use hyper::HeaderMap;
 use hyper::body::{Body as HttpBody, Frame, Incoming, SizeHint};
+use hyper::header::EXPECT;
 use s3s::Body;
 
 /// Most bytes that are read of a request that was refused.
 const MAX_BYTES: usize = 16 * 1024 * 1024;
 
 /// Where a body leaves what nobody read of it.
-#[derive(Clone, Default)]
-pub struct Rest(Arc<Mutex<Option<Incoming>>>);
+#[derive(Clone)]
+pub struct Rest {
+    left: Arc<Mutex<Left>>,
+    /// Whether the client sends nothing before it is told to.
+    waits: bool,
+}
+
+/// What is left of a body.
+#[derive(Default)]
+enum Left {
+    #[default]
+    Nothing,
+    Some(Incoming),
+    /// All of it, which the client has not been told to send. Whoever asked for it would tell it.
+    Unsent,
+}
 
 impl Rest {
-    /// A body that leaves its rest here.
-    pub fn of(&self, body: Incoming) -> Body {
-        Body::http_body_unsync(Lent { body: Some(body), rest: self.clone() })
+    /// Of a request with those headers.
+    pub fn new(headers: &HeaderMap) -> Self {
+        let waits =
+            headers.get(EXPECT).is_some_and(|expected| expected.as_bytes().eq_ignore_ascii_case(b"100-continue"));
+        Self { left: Arc::default(), waits }
     }
 
-    /// Reads what was left.
-    pub async fn drain(&self) {
-        let left = self.0.lock().unwrap_or_else(PoisonError::into_inner).take();
-        let Some(mut body) = left.map(Body::from) else { return };
+    /// A body that leaves its rest here.
+    pub fn of(&self, body: Incoming) -> Body {
+        Body::http_body_unsync(Lent { body: Some(body), polled: false, rest: self.clone() })
+    }
+
+    /// Reads what was left; whether the connection is good for another request.
+    pub async fn drain(&self) -> bool {
+        let left = std::mem::take(&mut *self.left.lock().unwrap_or_else(PoisonError::into_inner));
+        let mut body = match left {
+            Left::Nothing => return true,
+            Left::Unsent => return false,
+            Left::Some(body) => Body::from(body),
+        };
         let mut limit = MAX_BYTES;
         while let Some(Ok(chunk)) = body.next().await {
             limit = limit.saturating_sub(chunk.len());
             if limit == 0 {
-                break;
+                return false;
             }
         }
+        true
     }
 }
 
 /// A body that comes back when it is dropped.
 struct Lent {
     body: Option<Incoming>,
+    /// Whether anybody asked for it.
+    polled: bool,
     rest: Rest,
 }
 
@@ -50,6 +81,7 @@ impl HttpBody for Lent {
     type Error = hyper::Error;
 
     fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
+        self.polled = true;
         match &mut self.body {
             Some(body) => Pin::new(body).poll_frame(cx),
             None => Poll::Ready(None),
@@ -68,7 +100,8 @@ impl HttpBody for Lent {
 impl Drop for Lent {
     fn drop(&mut self) {
         if let Some(body) = self.body.take().filter(|body| !body.is_end_stream()) {
-            *self.rest.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(body);
+            let left = if self.rest.waits && !self.polled { Left::Unsent } else { Left::Some(body) };
+            *self.rest.left.lock().unwrap_or_else(PoisonError::into_inner) = left;
         }
     }
 }

@@ -143,3 +143,10 @@ pub fn head(file: &Metadata, attributes: Option<Attributes>) -> Head {
 pub fn hex(bytes: &[u8]) -> String {
     format!("{:x}", bytes::Bytes::copy_from_slice(bytes))
 }
+
+/// The bytes that hexadecimal digits stand for; what is no pair of digits is left out.
+#[must_use]
+pub fn unhex(hex: &str) -> Vec<u8> {
+    let digits = hex.as_bytes().chunks_exact(2);
+    digits.filter_map(|pair| u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok()).collect()
+}

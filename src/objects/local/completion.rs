@@ -14,7 +14,7 @@ use std::path::Path;
 use md5::{Digest, Md5};
 use serde::{Deserialize, Serialize};
 
-use super::attributes::{Kept, KeptPart, hex};
+use super::attributes::{Kept, KeptPart, hex, unhex};
 use super::parts::{self, Part, Upload};
 use super::staged::{self, Staged};
 use super::{LocalBuckets, Onto, Placement};
@@ -159,7 +159,7 @@ fn join(
             return Err(ObjectError::PartTooSmall { number: *number, size_bytes: found.size_bytes });
         }
         check_part(upload, part, found)?;
-        digest.update(bytes_of(&found.md5));
+        digest.update(unhex(&found.md5));
         chosen.push(found);
     }
     let size_bytes: u64 = chosen.iter().map(|part| part.size_bytes).sum();
@@ -224,9 +224,4 @@ fn check_part(upload: &Upload, named: &Named, part: &Part) -> Result<(), ObjectE
         }
     }
     Ok(())
-}
-
-fn bytes_of(hex: &str) -> Vec<u8> {
-    let digits = hex.as_bytes().chunks_exact(2);
-    digits.filter_map(|pair| u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok()).collect()
 }

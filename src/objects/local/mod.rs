@@ -35,7 +35,7 @@ use super::checksum::{Algorithm, Checksum};
 use super::{EventSink, Head, Incoming, Listing, OCTET_STREAM, ObjectError, Objects, Published, Revision};
 use crate::model::{Clock, InputObject, ObjectEvent, ObjectLocation, Timestamp};
 
-pub use attributes::{Kept, KeptPart};
+pub use attributes::{Kept, KeptPart, unhex};
 pub use completion::{Completed, Completion, Named};
 pub use keys::check_new_bucket;
 pub use list::{Page, Query};
