@@ -8,6 +8,8 @@ use std::io;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
+use crate::model::{Code, Coded};
+
 /// File that is locked where a file system locks no folder.
 const LOCK_FILE: &str = ".reelmill.lock";
 
@@ -15,7 +17,7 @@ const LOCK_FILE: &str = ".reelmill.lock";
 #[derive(Debug, thiserror::Error)]
 pub enum LockError {
     /// Another daemon has it.
-    #[error("CLI0023: the {what} {} is in use by {holder}; stop that, or give this daemon a {what} of its own", path.display())]
+    #[error("the {what} {} is in use by {holder}; stop that, or give this daemon a {what} of its own", path.display())]
     InUse {
         /// Role of the folder.
         what: &'static str,
@@ -25,7 +27,7 @@ pub enum LockError {
         holder: String,
     },
     /// It cannot be made or opened.
-    #[error("CLI0024: cannot open the {what} {}", path.display())]
+    #[error("cannot open the {what} {}", path.display())]
     Open {
         /// Role of the folder.
         what: &'static str,
@@ -35,6 +37,15 @@ pub enum LockError {
         #[source]
         source: io::Error,
     },
+}
+
+impl Coded for LockError {
+    fn code(&self) -> Code {
+        Code::new(match self {
+            Self::InUse { .. } => "CLI0023",
+            Self::Open { .. } => "CLI0024",
+        })
+    }
 }
 
 /// Folders of this process; dropping it frees them.
@@ -137,7 +148,7 @@ mod tests {
         assert_eq!(first.0.len(), 1, "one folder may be two things of one daemon");
         assert_eq!(std::fs::read_dir(&folder).unwrap().count(), 0, "a lock leaves nothing in the folder");
         std::os::unix::fs::symlink(&folder, &link).unwrap();
-        let error = FolderLocks::default().take("scratch folder", &link).unwrap_err().to_string();
+        let error = FolderLocks::default().take("scratch folder", &link).unwrap_err().with_code();
         let own = format!("is in use by process {}", std::process::id());
         assert!(error.starts_with("CLI0023: the scratch folder") && error.contains(&own), "{error}");
         assert!(error.contains(&link.display().to_string()), "{error}");

@@ -8,7 +8,7 @@ use axum::response::{IntoResponse, Response};
 use serde::{Deserialize, Serialize};
 
 use crate::intake::IntakeError;
-use crate::model::Failure;
+use crate::model::{Code, Coded, Failure};
 use crate::objects::ObjectError;
 use crate::store::StoreError;
 use crate::yaml::{Diagnostic, Severity};
@@ -29,7 +29,8 @@ pub struct Problem {
     /// What went wrong here.
     pub detail: String,
     /// Stable code of `docs/errors.md`.
-    pub code: String,
+    #[schema(value_type = String)]
+    pub code: Code,
     /// Everything that is wrong with a definition, where that is the problem.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schema(required = false)]
@@ -42,7 +43,8 @@ pub struct Finding {
     /// `error` or `warning`.
     pub severity: String,
     /// Stable code of `docs/errors.md`.
-    pub code: String,
+    #[schema(value_type = String)]
+    pub code: Code,
     /// One sentence.
     pub message: String,
     /// What to do about it.
@@ -75,7 +77,7 @@ impl From<&Diagnostic> for Finding {
         };
         Self {
             severity: severity.to_owned(),
-            code: diagnostic.code.to_owned(),
+            code: diagnostic.code,
             message: diagnostic.message.clone(),
             hint: diagnostic.hint.clone(),
             line: Some(diagnostic.line),
@@ -86,12 +88,12 @@ impl From<&Diagnostic> for Finding {
 
 impl Problem {
     /// One with a stable code of `docs/errors.md`.
-    pub(crate) fn new(status: StatusCode, code: &str, detail: impl Into<String>) -> Self {
+    pub(crate) fn new(status: StatusCode, code: impl Into<Code>, detail: impl Into<String>) -> Self {
         Self {
             status: status.as_u16(),
             title: status.canonical_reason().unwrap_or("Error").to_owned(),
             detail: detail.into(),
-            code: code.to_owned(),
+            code: code.into(),
             errors: Vec::new(),
         }
     }
@@ -102,7 +104,7 @@ impl Problem {
     }
 
     /// A request that can be read, and asks for what cannot be.
-    pub(super) fn unprocessable(code: &str, detail: impl Into<String>) -> Self {
+    pub(super) fn unprocessable(code: impl Into<Code>, detail: impl Into<String>) -> Self {
         Self::new(StatusCode::UNPROCESSABLE_ENTITY, code, detail)
     }
 
@@ -114,22 +116,20 @@ impl Problem {
     /// A definition that cannot be used; the first error speaks for all.
     pub(super) fn definition(errors: Vec<Finding>) -> Self {
         let first = errors.iter().find(|finding| finding.severity == "error").or(errors.first());
-        let (code, detail) = first.map_or(("WF0004", "it cannot be used".to_owned()), |first| {
+        let (code, detail) = first.map_or((Code::new("WF0006"), "it cannot be used".to_owned()), |first| {
             let hint = first.hint.as_ref().map(|hint| format!(" ({hint})")).unwrap_or_default();
-            (first.code.as_str(), format!("{}{hint}", first.message))
+            (first.code, format!("{}{hint}", first.message))
         });
         let problem = Self::unprocessable(code, detail);
         Self { errors, ..problem }
     }
 
-    /// An error that says its code itself.
-    pub(crate) fn of(error: &(dyn std::error::Error + 'static), status: StatusCode) -> Self {
+    /// Makes the problem of an error, and logs it where it is the server's.
+    pub(crate) fn of(error: &impl Coded, status: StatusCode) -> Self {
         if status.is_server_error() {
-            tracing::error!(%error, source = ?error.source(), "a request failed");
+            tracing::error!(error = %error.with_code(), source = ?error.source(), "a request failed");
         }
-        let text = error.to_string();
-        let (code, detail) = text.split_once(": ").unwrap_or(("STORE0002", &text));
-        Self::new(status, code, detail)
+        Self::new(status, error.code(), error.to_string())
     }
 }
 
@@ -166,7 +166,7 @@ impl From<IntakeError> for Problem {
 
 impl From<Failure> for Problem {
     fn from(failure: Failure) -> Self {
-        Self::unprocessable(&failure.code, failure.message)
+        Self::unprocessable(failure.code, failure.message)
     }
 }
 

@@ -10,7 +10,7 @@ use crate::engine::ActivityState;
 use crate::model::media::MediaInfo;
 use crate::model::plan::ActivityKind;
 use crate::model::work::FileRole;
-use crate::model::{ExecutionId, ExecutionState, Failure, InputObject, JobId, JobState, OutputObject};
+use crate::model::{Code, ExecutionId, ExecutionState, Failure, InputObject, JobId, JobState, OutputObject};
 use crate::store::{ExecutionRecord, ExecutionSummary, Progress, Warning};
 
 /// An execution, whole.
@@ -57,7 +57,8 @@ pub struct WarningView {
     /// The activity.
     pub activity: String,
     /// Stable code; `docs/errors.md` explains it.
-    pub code: String,
+    #[schema(value_type = String)]
+    pub code: Code,
     /// One sentence.
     pub message: String,
     /// RFC 3339.

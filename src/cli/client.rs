@@ -176,7 +176,7 @@ impl Client {
         Err(match response.json::<Problem>().await {
             Ok(Problem { code, detail, errors, .. }) => {
                 let chain = errors.iter().map(ToString::to_string).collect();
-                CliError { chain, ..CliError::new(exit, &code, detail) }
+                CliError { chain, ..CliError::new(exit, code, detail) }
             }
             Err(_) => CliError::new(exit, "CLI0007", format!("{} answered {status}", self.url)),
         })

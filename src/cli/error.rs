@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use crate::config::ConfigError;
 use crate::daemon::serve::ServeError;
-use crate::model::{Blame, Failure};
+use crate::model::{Blame, Code, Coded, Failure};
 use crate::objects::ObjectError;
 use crate::store::StoreError;
 use crate::worker::WorkerError;
@@ -38,7 +38,7 @@ pub struct CliError {
     /// Exit code.
     pub exit: Exit,
     /// Stable code.
-    pub code: String,
+    pub code: Code,
     /// One sentence.
     pub message: String,
     /// Causes, outermost first.
@@ -47,8 +47,8 @@ pub struct CliError {
 
 impl CliError {
     /// An error without causes.
-    pub fn new(exit: Exit, code: &str, message: impl Into<String>) -> Self {
-        Self { exit, code: code.to_owned(), message: message.into(), chain: Vec::new() }
+    pub fn new(exit: Exit, code: impl Into<Code>, message: impl Into<String>) -> Self {
+        Self { exit, code: code.into(), message: message.into(), chain: Vec::new() }
     }
 
     /// Wrong usage.
@@ -73,11 +73,9 @@ impl CliError {
         Self::new(exit, "CLI0005", format!("cannot read {}: {error}", path.display()))
     }
 
-    /// An error whose text begins with its code.
-    fn coded(exit: Exit, error: &(dyn std::error::Error + 'static)) -> Self {
-        let text = error.to_string();
-        let (code, message) = text.split_once(": ").unwrap_or(("CLI0001", &text));
-        let mut this = Self::new(exit, code, message);
+    /// Makes the error of one that has a code.
+    fn coded(exit: Exit, error: &impl Coded) -> Self {
+        let mut this = Self::new(exit, error.code(), error.to_string());
         let mut source = error.source();
         while let Some(cause) = source {
             this.chain.push(cause.to_string());

@@ -126,7 +126,7 @@ pub(super) fn load(path: &Path, installed: Option<&Capabilities>, output: Output
     let diagnostics = once(diagnostics);
     let mut error = CliError::usage(format!("{name} cannot be used: {}", count(&diagnostics, Severity::Error)));
     if let Some(first) = diagnostics.iter().find(|diagnostic| diagnostic.is_error()) {
-        error.code = first.code.to_string();
+        error.code = first.code;
     }
     if output.json {
         error.chain = diagnostics.iter().map(sentence).collect();

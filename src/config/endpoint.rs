@@ -105,10 +105,11 @@ fn is_host(name: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::Coded;
 
     fn check(text: &str) -> Result<(), String> {
         let config: Config = serde_yaml::from_str(text).unwrap();
-        config.check().map_err(|error| error.to_string())
+        config.check().map_err(|error| error.with_code())
     }
 
     #[test]

@@ -25,12 +25,13 @@ pub use self::store::StoreTarget;
 pub use self::tokens::{Scope, TokenConfig, TokenDigest, digest};
 
 use self::forms::{Slots, bytes, duration, memory, parse_slots, slots};
+use crate::model::{Code, Coded};
 
 /// Why there is no configuration.
 #[derive(Debug, thiserror::Error)]
 pub enum ConfigError {
     /// The file cannot be read.
-    #[error("CFG0001: cannot read {path}")]
+    #[error("cannot read {path}")]
     Read {
         /// The file.
         path: PathBuf,
@@ -39,7 +40,7 @@ pub enum ConfigError {
         source: std::io::Error,
     },
     /// The file does not say what a configuration says.
-    #[error("CFG0002: {path}: {reason}")]
+    #[error("{path}: {reason}")]
     Parse {
         /// The file.
         path: PathBuf,
@@ -47,7 +48,7 @@ pub enum ConfigError {
         reason: String,
     },
     /// A rule for web pages, or a host, that the embedded S3 endpoint cannot go by.
-    #[error("CFG0010: {setting}: {reason}")]
+    #[error("{setting}: {reason}")]
     Endpoint {
         /// Which.
         setting: String,
@@ -55,7 +56,7 @@ pub enum ConfigError {
         reason: String,
     },
     /// An environment variable does not say what its setting takes.
-    #[error("CFG0003: {variable}: {reason}")]
+    #[error("{variable}: {reason}")]
     Environment {
         /// The variable.
         variable: String,
@@ -63,8 +64,20 @@ pub enum ConfigError {
         reason: String,
     },
     /// Values that do not go together.
-    #[error("CFG0004: {0}")]
+    #[error("{0}")]
     Conflict(String),
+}
+
+impl Coded for ConfigError {
+    fn code(&self) -> Code {
+        Code::new(match self {
+            Self::Read { .. } => "CFG0001",
+            Self::Parse { .. } => "CFG0002",
+            Self::Environment { .. } => "CFG0003",
+            Self::Conflict(_) => "CFG0004",
+            Self::Endpoint { .. } => "CFG0010",
+        })
+    }
 }
 
 /// Every setting.
@@ -502,7 +515,7 @@ mod tests {
         assert_eq!(config.api.listen.port(), 1);
         assert_eq!(config.s3_endpoint, None);
         let error = Config::load(None, None, [("REELMILL_WORKER_SLOTS".to_owned(), "many".to_owned())]).unwrap_err();
-        assert!(error.to_string().starts_with("CFG0003: REELMILL_WORKER_SLOTS"), "{error}");
+        assert!(error.with_code().starts_with("CFG0003: REELMILL_WORKER_SLOTS"), "{error}");
     }
 
     /// Paths of all keys, as `docs/configuration.md` writes them.

@@ -39,6 +39,7 @@ impl Config {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::Coded;
 
     #[test]
     fn a_store_is_named_here_or_elsewhere_and_anything_else_is_refused() {
@@ -51,7 +52,7 @@ mod tests {
         std::fs::write(&file, format!("{url}\n")).unwrap();
         assert_eq!(target(&format!("file:{}", file.display())).unwrap(), StoreTarget::Postgres(url.to_owned()));
         for bad in ["", "x.db", "mysql://u:secret@host/db", "sqlite:", "env:NO_SUCH_VARIABLE", "file:/no/such/file"] {
-            let error = target(bad).unwrap_err().to_string();
+            let error = target(bad).unwrap_err().with_code();
             assert!(error.starts_with("CFG0004: store:") && !error.contains("secret"), "{error}");
         }
     }

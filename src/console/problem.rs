@@ -23,10 +23,8 @@ pub(super) fn of_object(error: &ObjectError) -> Problem {
         ObjectError::Full { .. } => StatusCode::SERVICE_UNAVAILABLE,
         // What is in the way of its event is the reason, and passes.
         ObjectError::Event { source, .. } | ObjectError::Refused { source, .. } => {
-            let text = error.to_string();
-            let said = text.trim_start_matches(error.code()).trim_start_matches(": ");
-            let detail = format!("{said}: {}", source.message);
-            return Problem::new(StatusCode::SERVICE_UNAVAILABLE, &source.code, detail);
+            let detail = format!("{error}: {}", source.message);
+            return Problem::new(StatusCode::SERVICE_UNAVAILABLE, source.code, detail);
         }
         _ => StatusCode::BAD_GATEWAY,
     };

@@ -11,14 +11,14 @@ use std::time::Duration;
 use super::last_good::{Files, Look, Memory, Watcher};
 use super::source::{SourceFile, load_templates};
 use crate::intake::Catalog;
-use crate::model::Capabilities;
 use crate::model::plan::NotifyTarget;
+use crate::model::{Capabilities, Code};
 use crate::template::Templates;
 use crate::workflow::{self, Compiled, Limits, Single, Workflow};
 use crate::yaml::{Diagnostic, Severity};
 
 /// Code of a folder that cannot be believed.
-pub const AWAY: &str = "CFG0005";
+pub const AWAY: Code = Code::new("CFG0005");
 
 /// A folder of workflow files, compiled.
 #[derive(Debug)]
@@ -213,7 +213,7 @@ impl WorkflowFolder {
             (None, Some(why)) => {
                 let kept = self.kept.as_ref().map(|file| file.display().to_string()).unwrap_or_default();
                 tracing::error!(
-                    code = AWAY,
+                    code = AWAY.as_str(),
                     %folder,
                     why,
                     kept,
@@ -324,7 +324,7 @@ impl WorkflowFolder {
             let diagnostic = &problem.diagnostic;
             match diagnostic.severity {
                 Severity::Error => tracing::error!(
-                    code = diagnostic.code,
+                    code = diagnostic.code.as_str(),
                     "{}:{}:{}: {}; a last good version, where there is one, stays active",
                     diagnostic.file,
                     diagnostic.line,
@@ -332,7 +332,7 @@ impl WorkflowFolder {
                     diagnostic.message
                 ),
                 Severity::Warning => tracing::warn!(
-                    code = diagnostic.code,
+                    code = diagnostic.code.as_str(),
                     "{}:{}:{}: {}",
                     diagnostic.file,
                     diagnostic.line,

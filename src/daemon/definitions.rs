@@ -7,7 +7,8 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::sync::{MutexGuard, PoisonError};
 
-use super::catalog::{Definition, WorkflowFolder};
+use super::catalog::{AWAY, Definition, WorkflowFolder};
+use crate::model::{Code, Coded};
 use crate::workflow::{self, Compiled};
 use crate::yaml::Diagnostic;
 
@@ -27,7 +28,7 @@ pub enum ChangeError {
     #[error("the definition has mistakes")]
     Wrong(Vec<Diagnostic>),
     /// It has another name.
-    #[error("CLI0018: the definition is called `{found}`, not `{asked}`")]
+    #[error("the definition is called `{found}`, not `{asked}`")]
     Name {
         /// Its own.
         found: String,
@@ -35,16 +36,16 @@ pub enum ChangeError {
         asked: String,
     },
     /// There is none of that name.
-    #[error("STORE0006: there is no workflow {0}")]
+    #[error("there is no workflow {0}")]
     Missing(String),
     /// It is another version than the one that was to be replaced.
-    #[error("CLI0019: the definition is another one by now; look at it again")]
+    #[error("the definition is another one by now; look at it again")]
     Changed,
     /// It cannot be switched where it stands.
-    #[error("CLI0020: {0} cannot be changed here: {1}")]
+    #[error("{0} cannot be changed here: {1}")]
     Refused(String, &'static str),
     /// The folder is away: what is written now would hide it, or be hidden by it.
-    #[error("CFG0005: the folder of workflows is away: {why}; nothing is written until it is back{way_out}")]
+    #[error("the folder of workflows is away: {why}; nothing is written until it is back{way_out}")]
     Away {
         /// Why.
         why: String,
@@ -52,7 +53,7 @@ pub enum ChangeError {
         way_out: String,
     },
     /// The file cannot be written.
-    #[error("CLI0005: cannot write {path}")]
+    #[error("cannot write {path}")]
     Write {
         /// The file.
         path: String,
@@ -60,6 +61,20 @@ pub enum ChangeError {
         #[source]
         source: std::io::Error,
     },
+}
+
+impl Coded for ChangeError {
+    fn code(&self) -> Code {
+        Code::new(match self {
+            Self::Wrong(_) => "WF0006",
+            Self::Name { .. } => "CLI0018",
+            Self::Missing(_) => "STORE0006",
+            Self::Changed => "CLI0019",
+            Self::Refused(..) => "CLI0020",
+            Self::Away { .. } => return AWAY,
+            Self::Write { .. } => "CLI0005",
+        })
+    }
 }
 
 impl WorkflowFolder {

@@ -63,6 +63,7 @@ impl RangeRead for Held {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::Code;
 
     #[test]
     fn keys_come_from_files_and_nowhere_are_failures_without_the_key() {
@@ -73,7 +74,7 @@ mod tests {
         assert_eq!(open(&file).unwrap().size_bytes, 16);
         assert_eq!(open(&KeySource::Generated).unwrap().size_bytes, 32);
         for missing in [KeySource::File("/no/such/key".into()), KeySource::Env("NO_SUCH_KEY".into())] {
-            assert_eq!(open(&missing).err().map(|failure| failure.code).as_deref(), Some("WF0408"));
+            assert_eq!(open(&missing).err().map(|failure| failure.code), Some(Code::new("WF0408")));
         }
     }
 

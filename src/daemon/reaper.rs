@@ -7,6 +7,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::Host;
 use super::scheduler::pause;
+use crate::model::Coded;
 
 /// Longest wait between two looks.
 const LONGEST: Duration = Duration::from_secs(1);
@@ -25,7 +26,7 @@ pub async fn run(host: Arc<Host>, stop: CancellationToken) {
                 next.map_or(LONGEST, |wait| wait.clamp(SHORTEST, LONGEST))
             }
             Err(error) => {
-                tracing::error!(%error, source = ?std::error::Error::source(&error), "cannot look after leases; trying again");
+                tracing::error!(error = %error.with_code(), source = ?std::error::Error::source(&error), "cannot look after leases; trying again");
                 LONGEST
             }
         };

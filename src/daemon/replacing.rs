@@ -12,7 +12,7 @@ use super::Host;
 use super::hold::Hold;
 use crate::engine::LogEvent;
 use crate::model::plan::IfExists;
-use crate::model::{ExecutionId, Failure, ObjectLocation};
+use crate::model::{Code, Coded, ExecutionId, Failure, ObjectLocation};
 use crate::objects::{ObjectError, Revision};
 use crate::store::{Claim, Publisher, StoreError};
 
@@ -105,13 +105,13 @@ impl Announcement<'_> {
         match asked {
             Ok(answer) => Some(Ok(answer)),
             Err(error @ StoreError::Database { .. }) if self.hold.holds() => {
-                tracing::warn!(%error, execution = %self.claim.execution, "the outputs are announced again");
+                tracing::warn!(error = %error.with_code(), execution = %self.claim.execution, "the outputs are announced again");
                 tokio::time::sleep(AGAIN).await;
                 None
             }
             Err(error) => {
                 let what = "the outputs could not be announced before publication";
-                Some(Err(Failure::infrastructure("WORKER0011", what).caused_by(&error)))
+                Some(Err(Failure::infrastructure("WORKER0011", what).caused_by_coded(&error)))
             }
         }
     }
@@ -120,12 +120,12 @@ impl Announcement<'_> {
         for (what, several, whose) in by_execution(others).into_iter().take(NAMED) {
             let verb = if several { "replace" } else { "replaces" };
             let event = LogEvent::Warning {
-                code: "OBJ0019".to_owned(),
+                code: Code::new("OBJ0019"),
                 message: format!("{what} {verb} {whose}; {TELL_APART}"),
             };
             let Claim { job, attempt, .. } = *self.claim;
             if let Err(error) = self.host.store.note(job, attempt, event, self.host.clock.now()).await {
-                tracing::warn!(%error, "a warning was not kept");
+                tracing::warn!(error = %error.with_code(), "a warning was not kept");
             }
         }
     }

@@ -6,6 +6,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::Host;
 use super::scheduler::pause;
+use crate::model::Coded;
 use crate::store::{Pruned, Retention};
 
 /// Rows of a batch.
@@ -27,7 +28,7 @@ pub(super) async fn run(host: std::sync::Arc<Host>, retention: Retention, stop: 
                 if executions.max(marks).max(events).max(requests) >= u64::from(BATCH) { BREATH } else { LOOK }
             }
             Err(error) => {
-                tracing::error!(%error, source = ?std::error::Error::source(&error), "cannot take away what is old; trying again");
+                tracing::error!(error = %error.with_code(), source = ?std::error::Error::source(&error), "cannot take away what is old; trying again");
                 LOOK
             }
         };

@@ -12,7 +12,7 @@ use super::hold::Hold;
 use super::live::Mark;
 use super::{Host, job};
 use crate::engine::LogEvent;
-use crate::model::{Class, Failure};
+use crate::model::{Class, Code, Coded, Failure};
 use crate::store::{Claim, Heartbeat, Hint, Progress, StoreError};
 use crate::telemetry::metrics;
 use crate::worker::supervisor::Word;
@@ -75,7 +75,7 @@ pub async fn run(host: Arc<Host>, shutdown: Shutdown) {
             }
             Err(error) => {
                 drop(permit);
-                tracing::error!(%error, source = ?std::error::Error::source(&error), "cannot claim a job; trying again");
+                tracing::error!(error = %error.with_code(), source = ?std::error::Error::source(&error), "cannot claim a job; trying again");
                 if !pause(POLL, &shutdown.soft).await {
                     break;
                 }
@@ -188,7 +188,7 @@ async fn report(host: &Host, claim: &Claim, name: &str, outcome: &Ended, hard: &
                 }
             }
             Err(error) => {
-                tracing::warn!(execution = %claim.execution, activity = name, attempt = claim.attempt, %error, "the report was not taken");
+                tracing::warn!(execution = %claim.execution, activity = name, attempt = claim.attempt, error = %error.with_code(), "the report was not taken");
                 return;
             }
         }
@@ -265,16 +265,16 @@ async fn keep(
                         hold.abandon();
                         stop.cancel();
                     }
-                    Err(error) => tracing::warn!(%error, "a heartbeat was not kept"),
+                    Err(error) => tracing::warn!(error = %error.with_code(), "a heartbeat was not kept"),
                 }
             }
         }
     }
 }
 
-async fn warn(host: &Host, claim: &Claim, code: String, message: String) {
+async fn warn(host: &Host, claim: &Claim, code: Code, message: String) {
     let event = LogEvent::Warning { code, message };
     if let Err(error) = host.store.note(claim.job, claim.attempt, event, host.clock.now()).await {
-        tracing::warn!(%error, "a warning was not kept");
+        tracing::warn!(error = %error.with_code(), "a warning was not kept");
     }
 }

@@ -28,7 +28,7 @@ use crate::intake::backlog::Backlog;
 use crate::intake::{Catalog, Intake, sqs};
 use crate::lock::{FolderLocks, LockError};
 use crate::model::plan::NotifyChannel;
-use crate::model::{Capabilities, Clock, RandomIds, SystemClock};
+use crate::model::{Capabilities, Clock, Code, Coded, RandomIds, SystemClock};
 use crate::notify::{self, Patience, Senders, SnsSender, SqsSender, WebhookOptions, WebhookSender};
 use crate::objects::aws::AwsOptions;
 use crate::objects::endpoint::{self, EndpointOptions, KeyPair};
@@ -85,7 +85,7 @@ pub enum ServeError {
     #[error(transparent)]
     Locked(#[from] LockError),
     /// An address.
-    #[error("CLI0011: cannot listen on {address} for the {what}")]
+    #[error("cannot listen on {address} for the {what}")]
     Listen {
         /// What for.
         what: &'static str,
@@ -96,13 +96,13 @@ pub enum ServeError {
         source: std::io::Error,
     },
     /// A part of it.
-    #[error("CLI0012: the {part} ended while the daemon ran; nothing is lost, start it again")]
+    #[error("the {part} ended while the daemon ran; nothing is lost, start it again")]
     Ended {
         /// Which.
         part: &'static str,
     },
     /// The folder of workflows.
-    #[error("CLI0005: cannot read the workflows in {path}")]
+    #[error("cannot read the workflows in {path}")]
     Workflows {
         /// The folder.
         path: PathBuf,
@@ -110,6 +110,21 @@ pub enum ServeError {
         #[source]
         source: std::io::Error,
     },
+}
+
+impl Coded for ServeError {
+    fn code(&self) -> Code {
+        match self {
+            Self::Config(error) => error.code(),
+            Self::Store(error) => error.code(),
+            Self::Objects(error) => error.code(),
+            Self::Worker(error) => error.code(),
+            Self::Locked(error) => error.code(),
+            Self::Listen { .. } => Code::new("CLI0011"),
+            Self::Ended { .. } => Code::new("CLI0012"),
+            Self::Workflows { .. } => Code::new("CLI0005"),
+        }
+    }
 }
 
 /// A daemon that listens, and has not begun to work.
@@ -451,7 +466,7 @@ async fn follow(catalog: Arc<WorkflowFolder>, local: Option<LocalBuckets>, signe
         if let Some(local) = &local
             && let Err(error) = make_buckets(local, &catalog).await
         {
-            tracing::error!(%error, "cannot make a bucket that a workflow names");
+            tracing::error!(error = %error.with_code(), "cannot make a bucket that a workflow names");
         }
         catalog.tell();
     }
@@ -529,7 +544,7 @@ async fn make_buckets(buckets: &LocalBuckets, catalog: &WorkflowFolder) -> Resul
         for bucket in workflow.buckets() {
             match buckets.create_bucket(bucket, None).await {
                 Err(error @ ObjectError::InvalidName { .. }) => {
-                    tracing::error!(%error, workflow = workflow.name, "a bucket that a workflow names cannot be made");
+                    tracing::error!(error = %error.with_code(), workflow = workflow.name, "a bucket that a workflow names cannot be made");
                 }
                 made => drop(made?),
             }

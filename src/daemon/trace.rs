@@ -17,7 +17,7 @@ use uuid::Uuid;
 
 use super::Host;
 use crate::engine::{LogEntry, LogEvent};
-use crate::model::{ExecutionId, ExecutionState, Failure, Timestamp};
+use crate::model::{Coded, ExecutionId, ExecutionState, Failure, Timestamp};
 use crate::store::{EventFilter, EventRecord, ExecutionRecord, Hint, StoreError, whole_log};
 use crate::telemetry::traces;
 
@@ -33,7 +33,9 @@ pub(super) fn run(host: Arc<Host>, stop: CancellationToken) -> impl Future<Outpu
             match hint {
                 Ok(Hint::Ended(id)) => match trace(&host, id).await {
                     Ok(spans) => spans.into_iter().for_each(traces::record),
-                    Err(error) => tracing::warn!(%error, execution = %id, "an execution is left without a trace"),
+                    Err(error) => {
+                        tracing::warn!(error = %error.with_code(), execution = %id, "an execution is left without a trace")
+                    }
                 },
                 Ok(_) => {}
                 Err(RecvError::Lagged(hints)) => tracing::warn!(hints, "executions may be left without a trace"),
@@ -138,7 +140,7 @@ impl<'a> Run<'a> {
                 open.attempt = Some(Attempt { number, since: entry.at, worker, warnings: Vec::new() });
             }
             LogEvent::Warning { code, message } => {
-                let words = vec![KeyValue::new("code", code.clone()), KeyValue::new("message", message.clone())];
+                let words = vec![KeyValue::new("code", code.to_string()), KeyValue::new("message", message.clone())];
                 let warning = Event::new("warning", entry.at.into(), words, 0);
                 open.attempt.iter_mut().for_each(|attempt| attempt.warnings.push(warning.clone()));
             }
@@ -161,7 +163,7 @@ impl<'a> Run<'a> {
             KeyValue::new("reelmill.worker", attempt.worker.to_owned()),
             KeyValue::new("reelmill.state", state),
         ];
-        attributes.extend(failure.map(|failure| KeyValue::new("error.type", failure.code.clone())));
+        attributes.extend(failure.map(|failure| KeyValue::new("error.type", failure.code.to_string())));
         let above = format!("{}/{activity}", self.about);
         let about = format!("{above}/{}", attempt.number);
         let name = (format!("attempt {}", attempt.number), SpanKind::Internal);
@@ -184,7 +186,7 @@ impl<'a> Run<'a> {
             attributes.push(KeyValue::new("reelmill.activity.type", planned.kind.as_str()));
             attributes.push(KeyValue::new("reelmill.queue", planned.queue.clone()));
         }
-        attributes.extend(failure.map(|failure| KeyValue::new("error.type", failure.code.clone())));
+        attributes.extend(failure.map(|failure| KeyValue::new("error.type", failure.code.to_string())));
         let error = failure.map(ToString::to_string);
         let about = format!("{}/{activity}", self.about);
         self.put(&about, None, (name, SpanKind::Internal), (open.since, at), attributes, error);

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::state::SkipReason;
-use crate::model::{ExecutionState, Failure, OutputObject, Timestamp};
+use crate::model::{Code, ExecutionState, Failure, OutputObject, Timestamp};
 
 /// A line of the log.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -132,7 +132,7 @@ pub enum LogEvent {
     /// Mark: something the user should read; the attempt goes on.
     Warning {
         /// Stable code.
-        code: String,
+        code: Code,
         /// One sentence.
         message: String,
     },

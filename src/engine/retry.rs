@@ -6,7 +6,7 @@ use super::log::LogEvent;
 use super::state::{LONGEST_WAIT, Outage, Tally};
 use super::step::Outcome;
 use crate::model::plan::RetryPolicy;
-use crate::model::{Blame, Class, Failure, Timestamp};
+use crate::model::{Blame, Class, Code, Failure, Timestamp};
 
 /// Lost attempts after which an activity counts as the cause of the losses and fails with `ENG0001`.
 pub const MAX_LOSSES: u32 = 20;
@@ -15,10 +15,10 @@ pub const MAX_LOSSES: u32 = 20;
 pub const MAX_CRASHES: u32 = 3;
 
 /// Code of an activity that was set aside for killing its workers.
-pub const POISONOUS: &str = "ENG0002";
+pub const POISONOUS: Code = Code::new("ENG0002");
 
 /// Code of an activity whose storage, network or database was away for too long.
-pub const GAVE_UP: &str = "ENG0003";
+pub const GAVE_UP: Code = Code::new("ENG0003");
 
 /// Shortest wait between attempts while something is away.
 const SHORTEST_WAIT: Duration = Duration::from_millis(100);
@@ -207,7 +207,7 @@ mod tests {
                     now = retry_at;
                 }
                 LogEvent::Failed { failure } => {
-                    assert_eq!((failure.code.as_str(), failure.blame), (GAVE_UP, Blame::Infrastructure));
+                    assert_eq!((failure.code, failure.blame), (GAVE_UP, Blame::Infrastructure));
                     assert!(
                         failure.message.contains("36")
                             && failure.message.contains(" s for infrastructure")
@@ -247,7 +247,7 @@ mod tests {
                 other => panic!("{other:?}"),
             }
         };
-        assert_eq!((long, failure.code.as_str()), (4, GAVE_UP));
+        assert_eq!((long, failure.code), (4, GAVE_UP));
         assert!(failure.message.contains("away 4 times"), "{failure}");
     }
 

@@ -23,7 +23,7 @@ use async_trait::async_trait;
 
 use self::backlog::Backlog;
 use self::parked::Line;
-use crate::model::{Clock, Failure, Ids, ObjectEvent};
+use crate::model::{Clock, Code, Coded, Failure, Ids, ObjectEvent};
 use crate::objects::{EventSink, ObjectError, SharedObjects};
 use crate::store::{SharedStore, StoreError};
 use crate::workflow::Workflow;
@@ -55,19 +55,29 @@ pub struct Intake {
 #[derive(Debug, thiserror::Error)]
 pub enum IntakeError {
     /// The store failed.
-    #[error("EVT0001: the event could not be written down")]
+    #[error("the event could not be written down")]
     Store(#[from] StoreError),
     /// The storage could not be asked about the object.
-    #[error("EVT0002: the storage could not be asked about the object")]
+    #[error("the storage could not be asked about the object")]
     Objects(#[from] ObjectError),
     /// Too much waits already.
-    #[error("EVT0005: queue {queue} holds {waiting} waiting jobs, as many as it may; the event has to come again")]
+    #[error("queue {queue} holds {waiting} waiting jobs, as many as it may; the event has to come again")]
     Full {
         /// The queue.
         queue: String,
         /// Jobs that wait in it.
         waiting: u64,
     },
+}
+
+impl Coded for IntakeError {
+    fn code(&self) -> Code {
+        Code::new(match self {
+            Self::Store(_) => "EVT0001",
+            Self::Objects(_) => "EVT0002",
+            Self::Full { .. } => "EVT0005",
+        })
+    }
 }
 
 impl IntakeError {
@@ -88,17 +98,11 @@ impl IntakeError {
 
 impl From<IntakeError> for Failure {
     fn from(error: IntakeError) -> Self {
-        let code = match &error {
-            IntakeError::Store(_) => "EVT0001",
-            IntakeError::Objects(_) => "EVT0002",
-            IntakeError::Full { .. } => "EVT0005",
-        };
-        let text = error.to_string();
-        let message = text.trim_start_matches(code).trim_start_matches(": ");
-        let failure = Self::infrastructure(code, message);
-        match std::error::Error::source(&error) {
-            Some(source) => failure.caused_by(source),
-            None => failure,
+        let failure = Self::infrastructure(error.code(), error.to_string());
+        match &error {
+            IntakeError::Store(cause) => failure.caused_by_coded(cause),
+            IntakeError::Objects(cause) => failure.caused_by_coded(cause),
+            IntakeError::Full { .. } => failure,
         }
     }
 }

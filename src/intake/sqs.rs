@@ -20,7 +20,7 @@ use tokio_util::sync::CancellationToken;
 use super::parked::{Line, Parked, Waiting};
 use super::shapes::{Decoded, decode};
 use super::{Intake, IntakeError};
-use crate::model::ObjectEvent;
+use crate::model::{Coded, ObjectEvent};
 use crate::objects::aws::{AwsOptions, sdk_config};
 use crate::telemetry::metrics::{self, Announced};
 
@@ -250,7 +250,7 @@ impl Consumer {
                 None if error.stops_all() => self.parked.put_back(line.clone(), waiting),
                 // It comes again when it is no longer hidden.
                 None => {
-                    tracing::warn!(%error, "the message stays in the queue");
+                    tracing::warn!(error = %error.with_code(), "the message stays in the queue");
                     self.parked.forget(std::slice::from_ref(&waiting.receipt));
                 }
             }
@@ -358,7 +358,7 @@ impl Consumer {
         metrics::announced(Announced::Unreadable);
         let now = self.intake.clock.now();
         if let Err(error) = self.intake.store.record_unreadable(body, reason, now).await.map_err(IntakeError::from) {
-            tracing::warn!(%error, "the message stays in the queue");
+            tracing::warn!(error = %error.with_code(), "the message stays in the queue");
             return false;
         }
         !self.has_dead_letter_queue().await

@@ -35,7 +35,7 @@ pub fn run(source: &Source, analysis: &Analysis, tell: &dyn Fn(&Message)) -> Res
         return Err(undecodable(&opened, &examined.info));
     }
     for (code, message) in examined.remarks("the source", analysis.if_incomplete)? {
-        tell(&Message::Warning { code: code.to_owned(), message });
+        tell(&Message::Warning { code, message });
     }
     let mut info = examined.info;
     let measured = sweep::is_needed(analysis);

@@ -93,6 +93,7 @@ fn domain(tag: &str) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use reelmill::model::Coded;
 
     fn read(bytes: &[u8], language: Option<&str>) -> (String, &'static str, bool) {
         let Decoded { text, encoding, guessed, .. } = decode(bytes, None, language).unwrap();

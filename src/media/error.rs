@@ -6,8 +6,8 @@
 use std::any::Any;
 use std::path::PathBuf;
 
-use reelmill::model::Failure;
 use reelmill::model::failure::{Blame, Class};
+use reelmill::model::{Code, Coded, Failure};
 use thiserror::Error;
 
 /// A media operation that did not succeed.
@@ -168,11 +168,9 @@ pub enum MediaError {
     Panic(String),
 }
 
-impl MediaError {
-    /// Its stable code.
-    #[must_use]
-    pub const fn code(&self) -> &'static str {
-        match self {
+impl Coded for MediaError {
+    fn code(&self) -> Code {
+        Code::new(match self {
             Self::NotMedia(_) => "MEDIA0001",
             Self::Empty => "MEDIA0002",
             Self::NoStreams(_) => "MEDIA0003",
@@ -197,9 +195,11 @@ impl MediaError {
             Self::Incomplete(_) => "MEDIA0022",
             Self::BeyondEnd { .. } => "MEDIA0023",
             Self::Beside { .. } => "MEDIA0031",
-        }
+        })
     }
+}
 
+impl MediaError {
     /// Of a panic's payload.
     #[must_use]
     pub fn panicked(payload: &(dyn Any + Send)) -> Self {
@@ -253,52 +253,50 @@ fn ends(end_s: Option<f64>) -> String {
 
 impl From<MediaError> for Failure {
     fn from(error: MediaError) -> Self {
-        let failure = Self::new(error.code(), error.class(), error.blame(), error.to_string());
-        match std::error::Error::source(&error) {
-            Some(source) => failure.caused_by(source),
-            None => failure,
-        }
+        Self::of(&error, error.class(), error.blame())
     }
 }
 
 /// Codes of warnings: things the user should know that do not end a job.
 pub mod warning {
+    use reelmill::model::Code;
+
     /// Some packets or frames could not be decoded.
-    pub const DAMAGED: &str = "MEDIA0101";
+    pub const DAMAGED: Code = Code::new("MEDIA0101");
     /// A subtitle stream was left out.
-    pub const SUBTITLE_LEFT_OUT: &str = "MEDIA0102";
+    pub const SUBTITLE_LEFT_OUT: Code = Code::new("MEDIA0102");
     /// A stream that nothing could be decoded of, or that has no place in the output, was left out.
-    pub const STREAM_LEFT_OUT: &str = "MEDIA0103";
+    pub const STREAM_LEFT_OUT: Code = Code::new("MEDIA0103");
     /// HDR could not be tone-mapped with the filters of this build.
-    pub const NO_TONE_MAPPING: &str = "MEDIA0104";
+    pub const NO_TONE_MAPPING: Code = Code::new("MEDIA0104");
     /// Renditions of a package have segments that begin at different moments.
-    pub const NOT_ALIGNED: &str = "MEDIA0105";
+    pub const NOT_ALIGNED: Code = Code::new("MEDIA0105");
     /// Streams that are not part of a package.
-    pub const STREAM_NOT_PACKAGED: &str = "MEDIA0106";
+    pub const STREAM_NOT_PACKAGED: Code = Code::new("MEDIA0106");
     /// The encoding of a text file was guessed.
-    pub const ENCODING_GUESSED: &str = "MEDIA0112";
+    pub const ENCODING_GUESSED: Code = Code::new("MEDIA0112");
     /// Bytes of a text file mean nothing in the encoding that it is said to be in.
-    pub const ENCODING_WRONG: &str = "MEDIA0125";
+    pub const ENCODING_WRONG: Code = Code::new("MEDIA0125");
     /// A copy begins before the clip that was asked for.
-    pub const CUT_AT_KEYFRAME: &str = "MEDIA0113";
+    pub const CUT_AT_KEYFRAME: Code = Code::new("MEDIA0113");
     /// The source has less than its container declares.
-    pub const INCOMPLETE: &str = "MEDIA0115";
+    pub const INCOMPLETE: Code = Code::new("MEDIA0115");
     /// The duration of the source is an estimate.
-    pub const DURATION_ESTIMATED: &str = "MEDIA0116";
+    pub const DURATION_ESTIMATED: Code = Code::new("MEDIA0116");
     /// The source changes its pictures or its sound under way.
-    pub const SOURCE_CHANGES: &str = "MEDIA0117";
+    pub const SOURCE_CHANGES: Code = Code::new("MEDIA0117");
     /// A box that was asked for is not reached, because a source is not enlarged.
-    pub const BOX_NOT_REACHED: &str = "MEDIA0118";
+    pub const BOX_NOT_REACHED: Code = Code::new("MEDIA0118");
     /// A moment that was asked for lies after the end of the source.
-    pub const BEYOND_END: &str = "MEDIA0119";
+    pub const BEYOND_END: Code = Code::new("MEDIA0119");
     /// No stream is in the language that was asked for.
-    pub const LANGUAGE_MISSING: &str = "MEDIA0114";
+    pub const LANGUAGE_MISSING: Code = Code::new("MEDIA0114");
     /// A loudness could not be reached.
-    pub const LOUDNESS_MISSED: &str = "MEDIA0111";
+    pub const LOUDNESS_MISSED: Code = Code::new("MEDIA0111");
     /// A track of a package begins later than the package.
-    pub const LATE_TRACK: &str = "MEDIA0135";
+    pub const LATE_TRACK: Code = Code::new("MEDIA0135");
     /// A sound of a package is there in one codec alone.
-    pub const SINGLE_CODEC: &str = "MEDIA0136";
+    pub const SINGLE_CODEC: Code = Code::new("MEDIA0136");
     /// A text to lay over the video is empty.
-    pub const EMPTY_TEXT: &str = "MEDIA0107";
+    pub const EMPTY_TEXT: Code = Code::new("MEDIA0107");
 }

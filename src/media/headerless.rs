@@ -136,8 +136,9 @@ mod tests {
     use crate::analysis;
     use crate::testing::{generate, source_of};
     use reelmill::model::work::Analysis;
+    use reelmill::model::{Code, Coded};
 
-    fn code(bytes: &[u8]) -> Option<&'static str> {
+    fn code(bytes: &[u8]) -> Option<Code> {
         let file = tempfile::NamedTempFile::new().unwrap();
         std::fs::write(file.path(), bytes).unwrap();
         analysis::run(&source_of(file.path()), &Analysis::default(), &|_| {}).err().map(|error| error.code())
@@ -158,21 +159,21 @@ mod tests {
     fn newcomer_a_table_of_figures_is_no_speech_and_noise_no_music() {
         // Rows as long as a frame of AMR, with a sign of one at their beginning.
         let table = (0..1_000).map(|n| format!("4{n:025}\n")).collect::<Vec<_>>().concat();
-        assert_eq!(code(table.as_bytes()), Some("MEDIA0001"));
+        assert_eq!(code(table.as_bytes()), Some(Code::new("MEDIA0001")));
         // The same in an encoding whose letters are not ASCII.
         let foreign: Vec<u8> = table.bytes().map(|byte| if byte == b'0' { 0xd6 } else { byte }).collect();
-        assert_eq!(code(&foreign), Some("MEDIA0001"));
+        assert_eq!(code(&foreign), Some(Code::new("MEDIA0001")));
         let tone = ["-f", "lavfi", "-i", "sine=d=0.3:r=48000"];
         for name in ["a.ac3", "a.mp3", "a.eac3", "a.mp2"] {
             let real = std::fs::read(&*generate(&tone, name)).unwrap();
             for (length, seed) in [(1_400, 3), (2_600, 5), (1_400, 7)] {
                 let chance = [noise(4_000, seed), real[..length].to_vec(), noise(4_000, seed + 1)].concat();
-                assert_eq!(code(&chance), Some("MEDIA0001"), "{name} {length} {seed}");
+                assert_eq!(code(&chance), Some(Code::new("MEDIA0001")), "{name} {length} {seed}");
             }
         }
         for seed in 1..20 {
             let code = code(&noise(3_000, seed));
-            assert!(code.is_some_and(|code| code.starts_with("MEDIA000")), "seed {seed}: {code:?}");
+            assert!(code.is_some_and(|code| code.as_str().starts_with("MEDIA000")), "seed {seed}: {code:?}");
         }
     }
 

@@ -69,7 +69,7 @@ pub fn run(
         let examined = probe::examine(&mut source.open()?)?;
         let what = if sources.len() == 1 { "the source".to_owned() } else { format!("the rendition `{folder}`") };
         for (code, message) in examined.remarks(&what, package.if_incomplete)? {
-            tell(&Message::Warning { code: code.to_owned(), message });
+            tell(&Message::Warning { code, message });
         }
         infos.push(examined.info);
     }
@@ -98,7 +98,7 @@ pub fn run(
         if planned.left_out > 0 {
             let message =
                 format!("{} more streams of the rendition `{folder}` are not part of the package", planned.left_out);
-            tell(&Message::Warning { code: warning::STREAM_NOT_PACKAGED.to_owned(), message });
+            tell(&Message::Warning { code: warning::STREAM_NOT_PACKAGED, message });
         }
         let cut = rendition::cut(&sources[place], &infos[place], planned, folder, manner, tell)?;
         tracks.extend(cut.into_iter().map(|track| (place, track)));
@@ -174,7 +174,7 @@ fn warn_of_late_tracks(tracks: &[(usize, Track)], tell: &dyn Fn(&Message)) {
         for (late_s, allowed_s, kind, so) in [picture, sound] {
             if late_s > allowed_s {
                 let message = format!("the {kind} of `{folder}` begins {late_s:.3} s after the package: {so}");
-                tell(&Message::Warning { code: warning::LATE_TRACK.to_owned(), message });
+                tell(&Message::Warning { code: warning::LATE_TRACK, message });
             }
         }
     }
@@ -191,7 +191,7 @@ fn warn_of_misalignment(tracks: &[(usize, Track)], tell: &dyn Fn(&Message)) {
             "the segments of `{}` and `{}` begin at different moments: give the renditions the same distance of keyframes",
             first.folder, other.folder
         );
-        tell(&Message::Warning { code: warning::NOT_ALIGNED.to_owned(), message });
+        tell(&Message::Warning { code: warning::NOT_ALIGNED, message });
     }
 }
 

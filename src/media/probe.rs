@@ -16,6 +16,7 @@ mod timing;
 use ffmpeg_next::format::context::Input as Demuxer;
 use ffmpeg_next::format::stream::Disposition;
 use ffmpeg_next::{Rational, Stream, media};
+use reelmill::model::Code;
 use reelmill::model::media::{Hdr, MediaInfo, VideoStream};
 use reelmill::model::work::IfIncomplete;
 
@@ -49,7 +50,7 @@ pub struct Examined {
 impl Examined {
     /// What the user should know of the source, called `what`: codes and messages. Fails where it is incomplete, and
     /// `choice` says to.
-    pub fn remarks(&self, what: &str, choice: IfIncomplete) -> Result<Vec<(&'static str, String)>, MediaError> {
+    pub fn remarks(&self, what: &str, choice: IfIncomplete) -> Result<Vec<(Code, String)>, MediaError> {
         let mut remarks = Vec::new();
         if let Some(incomplete) = self.incomplete {
             remarks.push(incomplete.judge(what, choice)?);

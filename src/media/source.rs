@@ -442,6 +442,7 @@ unsafe extern "C" fn refuse_open(
 mod tests {
     use super::*;
     use crate::testing::{generate, source_of};
+    use reelmill::model::Coded;
 
     #[test]
     fn a_clip_is_opened_read_and_rewound() {

@@ -6,6 +6,7 @@
 use std::io::{self, Write};
 use std::sync::{Mutex, PoisonError};
 
+use reelmill::model::Code;
 use reelmill::worker::protocol::Message;
 
 /// Exit status when the supervisor is gone.
@@ -42,7 +43,7 @@ impl Talk {
     }
 
     /// Says something that the user should read; the job goes on.
-    pub fn warn(&self, code: &str, message: impl Into<String>) {
-        self.say(&Message::Warning { code: code.to_owned(), message: message.into() });
+    pub fn warn(&self, code: Code, message: impl Into<String>) {
+        self.say(&Message::Warning { code, message: message.into() });
     }
 }

@@ -4,6 +4,8 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+use super::code::{Code, Coded};
+
 /// Whether another attempt can succeed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, schemars::JsonSchema, utoipa::ToSchema)]
 #[serde(rename_all = "snake_case")]
@@ -34,7 +36,9 @@ pub enum Blame {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema, utoipa::ToSchema)]
 pub struct Failure {
     /// Stable code with an entry in `docs/errors.md`, such as `MEDIA0001`.
-    pub code: String,
+    #[schemars(with = "String")]
+    #[schema(value_type = String)]
+    pub code: Code,
     /// Whether another attempt can help.
     pub class: Class,
     /// Who can mend it.
@@ -47,13 +51,13 @@ pub struct Failure {
 }
 
 /// Code of a job that made no progress.
-pub const STALLED: &str = "WORKER0006";
+pub const STALLED: Code = Code::new("WORKER0006");
 
 /// Code of bytes that did not arrive as they were sent.
-pub const DAMAGED: &str = "OBJ0025";
+pub const DAMAGED: Code = Code::new("OBJ0025");
 
 /// Code of a worker that died by itself while it worked.
-pub const KILLED_WORKER: &str = "WORKER0004";
+pub const KILLED_WORKER: Code = Code::new("WORKER0004");
 
 impl Failure {
     /// Whether the work killed its worker.
@@ -66,37 +70,54 @@ impl Failure {
     /// about the work. A stall may be the work's own, and a storage that never agrees on checksums does not come back.
     #[must_use]
     pub fn is_outage(&self) -> bool {
-        self.class == Class::Retry
-            && self.blame == Blame::Infrastructure
-            && ![STALLED, DAMAGED].contains(&self.code.as_str())
+        self.class == Class::Retry && self.blame == Blame::Infrastructure && ![STALLED, DAMAGED].contains(&self.code)
     }
 
     /// A failure without a chain.
-    pub fn new(code: &str, class: Class, blame: Blame, message: impl Into<String>) -> Self {
-        Self { code: code.to_owned(), class, blame, message: message.into(), chain: Vec::new() }
+    pub fn new(code: impl Into<Code>, class: Class, blame: Blame, message: impl Into<String>) -> Self {
+        Self { code: code.into(), class, blame, message: message.into(), chain: Vec::new() }
     }
 
     /// A fatal failure of the uploaded object.
-    pub fn input(code: &str, message: impl Into<String>) -> Self {
+    pub fn input(code: impl Into<Code>, message: impl Into<String>) -> Self {
         Self::new(code, Class::Fatal, Blame::Input, message)
     }
 
     /// A fatal failure of the workflow or template.
-    pub fn definition(code: &str, message: impl Into<String>) -> Self {
+    pub fn definition(code: impl Into<Code>, message: impl Into<String>) -> Self {
         Self::new(code, Class::Fatal, Blame::Definition, message)
     }
 
     /// A passing failure of the surroundings.
-    pub fn infrastructure(code: &str, message: impl Into<String>) -> Self {
+    pub fn infrastructure(code: impl Into<Code>, message: impl Into<String>) -> Self {
         Self::new(code, Class::Retry, Blame::Infrastructure, message)
     }
 
     /// A failure that only a change of Reelmill's code mends.
-    pub fn bug(code: &str, message: impl Into<String>) -> Self {
+    pub fn bug(code: impl Into<Code>, message: impl Into<String>) -> Self {
         Self::new(code, Class::Fatal, Blame::Bug, message)
     }
 
-    /// The same failure with the sources of `error` as its chain.
+    /// Makes the failure of `error`, whose sources are its chain.
+    pub fn of(error: &(impl Coded + 'static), class: Class, blame: Blame) -> Self {
+        let failure = Self::new(error.code(), class, blame, error.to_string());
+        match error.source() {
+            Some(source) => failure.caused_by(source),
+            None => failure,
+        }
+    }
+
+    /// Adds `error`, with its code, and its sources to the chain.
+    #[must_use]
+    pub fn caused_by_coded(mut self, error: &(impl Coded + 'static)) -> Self {
+        self.chain.push(error.with_code());
+        match error.source() {
+            Some(source) => self.caused_by(source),
+            None => self,
+        }
+    }
+
+    /// Adds `error` and its sources to the chain.
     #[must_use]
     pub fn caused_by(mut self, error: &(dyn std::error::Error + 'static)) -> Self {
         let mut next = Some(error);

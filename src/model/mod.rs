@@ -7,6 +7,7 @@
 //! [`work`] is `template`'s; how work is done is the worker's.
 
 pub mod capabilities;
+pub mod code;
 pub mod codec;
 pub mod failure;
 pub mod id;
@@ -19,6 +20,7 @@ pub mod units;
 pub mod work;
 
 pub use capabilities::Capabilities;
+pub use code::{Code, Coded};
 pub use failure::{Blame, Class, Failure};
 pub use id::{ExecutionId, Ids, JobId, RandomIds, SequentialIds};
 pub use object::{InputObject, ObjectEvent, ObjectLocation, OutputObject};

@@ -11,7 +11,7 @@ use crate::engine::ActivityState;
 use crate::model::media::MediaInfo;
 use crate::model::plan::{ActivityKind, Plan};
 use crate::model::work::FileRole;
-use crate::model::{ExecutionState, InputObject, JobState, OutputObject};
+use crate::model::{Code, ExecutionState, InputObject, JobState, OutputObject};
 use crate::store::{ExecutionRecord, Notification, Warning};
 
 /// What a receiver gets.
@@ -143,7 +143,8 @@ struct Output {
 #[derive(Clone, Debug, Serialize, JsonSchema)]
 struct FailureReport {
     /// Stable code; `docs/errors.md` explains it.
-    code: String,
+    #[schemars(with = "String")]
+    code: Code,
     /// One sentence.
     message: String,
     /// The activity.
@@ -154,7 +155,8 @@ struct FailureReport {
 #[derive(Debug, Serialize, JsonSchema)]
 struct WarningReport {
     /// Stable code; `docs/errors.md` explains it.
-    code: String,
+    #[schemars(with = "String")]
+    code: Code,
     /// One sentence.
     message: String,
     /// The activity.
@@ -219,7 +221,7 @@ fn whole(notification: &Notification, record: &ExecutionRecord) -> CloudEvent {
             ended_at: job.and_then(|job| job.ended_at).map(|at| at.to_string()),
             result,
             failure: failure.map(|why| FailureReport {
-                code: why.code.clone(),
+                code: why.code,
                 message: why.message.clone(),
                 activity: activity.name.clone(),
             }),

@@ -8,7 +8,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::{NotifyError, Patience, Sender, cloudevent};
 use crate::model::plan::NotifyChannel;
-use crate::model::{Clock, Timestamp};
+use crate::model::{Clock, Coded, Timestamp};
 use crate::store::{Notification, SharedStore, StoreError};
 use crate::telemetry::metrics::{self, Delivery};
 use crate::telemetry::traces;
@@ -37,7 +37,7 @@ pub(super) async fn deliver(
     how: (Patience, &CancellationToken),
 ) -> Delivered {
     attempt(store, clock, sender, notification, how).await.unwrap_or_else(|error| {
-        tracing::error!(%error, execution = %notification.execution, "the outbox was not kept up; trying again");
+        tracing::error!(error = %error.with_code(), execution = %notification.execution, "the outbox was not kept up; trying again");
         Delivered::Unknown
     })
 }
@@ -79,8 +79,8 @@ async fn attempt(
         Err(error) => {
             let retry = patience.again(&error, notification.attempts + 1);
             metrics::notified(kind, if retry.is_some() { Delivery::Retried } else { Delivery::SetAside });
-            tracing::warn!(%error, execution = %notification.execution, set_aside = retry.is_none(), "not delivered");
-            store.undelivered(notification.id, &error.to_string(), retry, clock.now()).await?;
+            tracing::warn!(error = %error.with_code(), execution = %notification.execution, set_aside = retry.is_none(), "not delivered");
+            store.undelivered(notification.id, &error.with_code(), retry, clock.now()).await?;
             Ok(Delivered::NotTaken(error.retry_after()))
         }
     }
@@ -104,7 +104,7 @@ fn trace(
     ];
     let name = (format!("notify {channel}"), SpanKind::Producer);
     let times = (begin.into(), end.into());
-    let what = error.map(|error| error.code().to_owned());
+    let what = error.map(|error| error.code().to_string());
     let span = traces::span(notification.execution.0, (&about, Some(&run)), name, times, attributes, what);
     traces::record(span);
 }
@@ -119,7 +119,7 @@ async fn note_delivered(
     loop {
         match store.delivered(id, clock.now()).await {
             Err(error @ StoreError::Database { .. }) => {
-                tracing::error!(%error, "a delivery was not written down; trying again");
+                tracing::error!(error = %error.with_code(), "a delivery was not written down; trying again");
                 tokio::select! {
                     () = stop.cancelled() => return Err(error),
                     () = tokio::time::sleep(AGAIN) => {}

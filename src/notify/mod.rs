@@ -22,6 +22,7 @@ use async_trait::async_trait;
 use serde_json::Value;
 
 use crate::model::plan::NotifyChannel;
+use crate::model::{Code, Coded};
 
 pub use cloudevent::{CloudEvent, cloudevent};
 pub use pump::run;
@@ -48,7 +49,7 @@ pub struct Patience {
 #[derive(Debug, thiserror::Error)]
 pub enum NotifyError {
     /// The receiver could not be reached, or refused.
-    #[error("NOTE0001: {to} did not take the notification: {reason}")]
+    #[error("{to} did not take the notification: {reason}")]
     Refused {
         /// The receiver.
         to: String,
@@ -58,33 +59,34 @@ pub enum NotifyError {
         retry_after: Option<Duration>,
     },
     /// It is at an address that is not public.
-    #[error("NOTE0002: {to} is not at a public address; `webhooks.allow_private` can allow it")]
+    #[error("{to} is not at a public address; `webhooks.allow_private` can allow it")]
     Private {
         /// The receiver.
         to: String,
     },
     /// There is nothing to sign a webhook with.
-    #[error("NOTE0003: webhooks are signed, and `webhooks.secret` is not set")]
+    #[error("webhooks are signed, and `webhooks.secret` is not set")]
     Unsigned,
     /// It answered that it is gone, for good.
-    #[error("NOTE0004: {to} is gone (410): this notification is not tried again, later ones are")]
+    #[error("{to} is gone (410): this notification is not tried again, later ones are")]
     Gone {
         /// The receiver.
         to: String,
     },
 }
 
-impl NotifyError {
-    /// The stable code.
-    const fn code(&self) -> &'static str {
-        match self {
+impl Coded for NotifyError {
+    fn code(&self) -> Code {
+        Code::new(match self {
             Self::Refused { .. } => "NOTE0001",
             Self::Private { .. } => "NOTE0002",
             Self::Unsigned => "NOTE0003",
             Self::Gone { .. } => "NOTE0004",
-        }
+        })
     }
+}
 
+impl NotifyError {
     /// How long the receiver asks to be left alone.
     const fn retry_after(&self) -> Option<Duration> {
         match self {

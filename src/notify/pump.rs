@@ -14,7 +14,7 @@ use tokio_util::sync::CancellationToken;
 use super::deliver::{Delivered, deliver};
 use super::places::Places;
 use super::{Patience, Sender};
-use crate::model::Clock;
+use crate::model::{Clock, Coded};
 use crate::store::{Hint, SharedStore};
 
 /// Hints can be missed, and retries become due without one.
@@ -51,7 +51,7 @@ pub async fn run(
                     }
                 }
                 Err(error) => {
-                    tracing::error!(%error, source = ?std::error::Error::source(&error), "cannot read the outbox; trying again");
+                    tracing::error!(error = %error.with_code(), source = ?std::error::Error::source(&error), "cannot read the outbox; trying again");
                 }
             }
         }

@@ -5,37 +5,37 @@ use std::path::PathBuf;
 use std::{fmt, io};
 
 use crate::model::failure::DAMAGED;
-use crate::model::{Blame, Class, Failure, ObjectLocation};
+use crate::model::{Blame, Class, Code, Coded, Failure, ObjectLocation};
 
 /// Why object storage did not do what it was asked for.
 #[derive(Debug, thiserror::Error)]
 pub enum ObjectError {
     /// No such bucket.
-    #[error("OBJ0001: there is no bucket {bucket}")]
+    #[error("there is no bucket {bucket}")]
     NoBucket {
         /// Its name.
         bucket: String,
     },
     /// No such object.
-    #[error("OBJ0002: there is no object {object}")]
+    #[error("there is no object {object}")]
     NoObject {
         /// Where it was looked for.
         object: ObjectLocation,
     },
     /// The object is no longer the one that was asked for.
-    #[error("OBJ0003: {object} was replaced by another upload since it was announced")]
+    #[error("{object} was replaced by another upload since it was announced")]
     Changed {
         /// Where it is.
         object: ObjectLocation,
     },
     /// The object lies in an archive and cannot be read before somebody restores it.
-    #[error("OBJ0021: {object} is archived (Glacier or an archive tier): restore it first, then retry")]
+    #[error("{object} is archived (Glacier or an archive tier): restore it first, then retry")]
     Archived {
         /// Where it is.
         object: ObjectLocation,
     },
     /// The credentials are good, but do not allow this.
-    #[error("OBJ0004: not allowed to {operation} {what}")]
+    #[error("not allowed to {operation} {what}")]
     AccessDenied {
         /// What was being done.
         operation: &'static str,
@@ -46,21 +46,21 @@ pub enum ObjectError {
         source: BoxError,
     },
     /// No credentials, or wrong or expired ones.
-    #[error("OBJ0005: the object storage does not accept the credentials")]
+    #[error("the object storage does not accept the credentials")]
     Credentials {
         /// The storage's word.
         #[source]
         source: BoxError,
     },
     /// No connection, or no answer in time.
-    #[error("OBJ0006: the object storage is out of reach")]
+    #[error("the object storage is out of reach")]
     Unreachable {
         /// The client's word.
         #[source]
         source: BoxError,
     },
     /// The disk or the quota is full.
-    #[error("OBJ0007: no space left to {operation} {what}")]
+    #[error("no space left to {operation} {what}")]
     Full {
         /// What was being done.
         operation: &'static str,
@@ -68,7 +68,7 @@ pub enum ObjectError {
         what: String,
     },
     /// A bucket or key that the storage cannot hold.
-    #[error("OBJ0008: `{name}` cannot be used as a name: {reason}")]
+    #[error("`{name}` cannot be used as a name: {reason}")]
     InvalidName {
         /// The bucket or key.
         name: String,
@@ -76,7 +76,7 @@ pub enum ObjectError {
         reason: Cow<'static, str>,
     },
     /// The operating system refused.
-    #[error("OBJ0009: cannot {operation} {what}")]
+    #[error("cannot {operation} {what}")]
     Io {
         /// What was being done.
         operation: &'static str,
@@ -87,7 +87,7 @@ pub enum ObjectError {
         source: io::Error,
     },
     /// The storage answered with an error of its own.
-    #[error("OBJ0010: the object storage could not {operation} {what}")]
+    #[error("the object storage could not {operation} {what}")]
     Service {
         /// What was being done.
         operation: &'static str,
@@ -100,19 +100,19 @@ pub enum ObjectError {
         source: BoxError,
     },
     /// The key is a folder of other keys, or one of its folders is an object.
-    #[error("OBJ0011: {object} is in the way of another key: a local bucket cannot hold both `a` and `a/b`")]
+    #[error("{object} is in the way of another key: a local bucket cannot hold both `a` and `a/b`")]
     Conflict {
         /// Where it should go.
         object: ObjectLocation,
     },
     /// A file lent for reading.
-    #[error("OBJ0012: {object} is lent for reading only")]
+    #[error("{object} is lent for reading only")]
     ReadOnly {
         /// Where it is.
         object: ObjectLocation,
     },
     /// The object is whole, but its event could not be persisted.
-    #[error("OBJ0013: {object} is stored, but its event could not be recorded; upload it again")]
+    #[error("{object} is stored, but its event could not be recorded; upload it again")]
     Event {
         /// Where it is.
         object: ObjectLocation,
@@ -121,7 +121,7 @@ pub enum ObjectError {
         source: Box<Failure>,
     },
     /// Its event would not be recorded now, so it did not become visible.
-    #[error("OBJ0018: {object} is not taken now; nothing was stored, upload it again later")]
+    #[error("{object} is not taken now; nothing was stored, upload it again later")]
     Refused {
         /// Where it should go.
         object: ObjectLocation,
@@ -130,25 +130,25 @@ pub enum ObjectError {
         source: Box<Failure>,
     },
     /// A condition of the request does not hold.
-    #[error("OBJ0014: {object} does not meet the request's condition")]
+    #[error("{object} does not meet the request's condition")]
     Precondition {
         /// Where it is.
         object: ObjectLocation,
     },
     /// No such unfinished upload.
-    #[error("OBJ0015: there is no upload {id}")]
+    #[error("there is no upload {id}")]
     NoUpload {
         /// Its identifier.
         id: String,
     },
     /// A part that was not uploaded, or not with those bytes.
-    #[error("OBJ0016: part {number} was not uploaded, or not with that ETag and checksum; upload it again")]
+    #[error("part {number} was not uploaded, or not with that ETag and checksum; upload it again")]
     InvalidPart {
         /// Its number.
         number: u32,
     },
     /// A part that is not the last one is too small.
-    #[error("OBJ0023: part {number} has {size_bytes} bytes; every part but the last has at least 5 MiB")]
+    #[error("part {number} has {size_bytes} bytes; every part but the last has at least 5 MiB")]
     PartTooSmall {
         /// Its number.
         number: u32,
@@ -156,7 +156,7 @@ pub enum ObjectError {
         size_bytes: u64,
     },
     /// Parts that together have another size than the request says.
-    #[error("OBJ0024: the parts of {object} have {size_bytes} bytes, and the request says {wanted}")]
+    #[error("the parts of {object} have {size_bytes} bytes, and the request says {wanted}")]
     WrongSize {
         /// The object.
         object: ObjectLocation,
@@ -166,7 +166,7 @@ pub enum ObjectError {
         size_bytes: u64,
     },
     /// Other bytes came than the checksum of the request says.
-    #[error("OBJ0025: the bytes of {object} do not have the {algorithm} of the request; upload it again")]
+    #[error("the bytes of {object} do not have the {algorithm} of the request; upload it again")]
     WrongChecksum {
         /// The object.
         object: ObjectLocation,
@@ -175,7 +175,7 @@ pub enum ObjectError {
     },
     /// A completion without the checksums that its upload was begun with, or with one of another type.
     #[error(
-        "OBJ0026: the upload of {object} was begun with {algorithm}; its completion names that checksum of every part, and \
+        "the upload of {object} was begun with {algorithm}; its completion names that checksum of every part, and \
          the type that it was begun with"
     )]
     NoChecksum {
@@ -185,7 +185,7 @@ pub enum ObjectError {
         algorithm: &'static str,
     },
     /// The endpoint's key pair cannot be read or kept.
-    #[error("OBJ0017: the key pair of the S3 endpoint in {path} cannot be used")]
+    #[error("the key pair of the S3 endpoint in {path} cannot be used")]
     KeyPair {
         /// The file.
         path: PathBuf,
@@ -218,11 +218,11 @@ impl ObjectError {
     pub const fn is_not_found(&self) -> bool {
         matches!(self, Self::NoBucket { .. } | Self::NoObject { .. })
     }
+}
 
-    /// The stable code.
-    #[must_use]
-    pub const fn code(&self) -> &'static str {
-        match self {
+impl Coded for ObjectError {
+    fn code(&self) -> Code {
+        Code::new(match self {
             Self::NoBucket { .. } => "OBJ0001",
             Self::NoObject { .. } => "OBJ0002",
             Self::Changed { .. } => "OBJ0003",
@@ -244,9 +244,9 @@ impl ObjectError {
             Self::Archived { .. } => "OBJ0021",
             Self::PartTooSmall { .. } => "OBJ0023",
             Self::WrongSize { .. } => "OBJ0024",
-            Self::WrongChecksum { .. } => DAMAGED,
+            Self::WrongChecksum { .. } => return DAMAGED,
             Self::NoChecksum { .. } => "OBJ0026",
-        }
+        })
     }
 }
 
@@ -291,14 +291,7 @@ impl ObjectError {
 impl From<ObjectError> for Failure {
     fn from(error: ObjectError) -> Self {
         let (class, blame) = error.kind();
-        let code = error.code();
-        let text = error.to_string();
-        let message = text.strip_prefix(code).and_then(|t| t.strip_prefix(": ")).unwrap_or(&text);
-        let failure = Self::new(code, class, blame, message);
-        match std::error::Error::source(&error) {
-            Some(source) => failure.caused_by(source),
-            None => failure,
-        }
+        Self::of(&error, class, blame)
     }
 }
 

@@ -31,8 +31,8 @@ use serde_json::Value;
 use crate::engine::{Execution, LogEntry, LogEvent};
 use crate::model::plan::Plan;
 use crate::model::{
-    ExecutionId, ExecutionState, Failure, InputObject, JobId, JobState, ObjectEvent, ObjectLocation, OutputObject,
-    Timestamp,
+    Code, Coded, ExecutionId, ExecutionState, Failure, InputObject, JobId, JobState, ObjectEvent, ObjectLocation,
+    OutputObject, Timestamp,
 };
 
 pub use ledger::{Companion, EventFilter, EventIdentity, EventOutcome, EventRecord, MatchDecision};
@@ -48,7 +48,7 @@ pub type SharedStore = Arc<dyn Store>;
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
     /// The database cannot be opened.
-    #[error("STORE0001: cannot open the store {path}")]
+    #[error("cannot open the store {path}")]
     Open {
         /// What was opened.
         path: String,
@@ -57,7 +57,7 @@ pub enum StoreError {
         source: Box<dyn std::error::Error + Send + Sync>,
     },
     /// A statement failed: disk full, I/O error, connection lost.
-    #[error("STORE0002: the store could not {operation}")]
+    #[error("the store could not {operation}")]
     Database {
         /// What was being done.
         operation: &'static str,
@@ -66,7 +66,7 @@ pub enum StoreError {
         source: Box<dyn std::error::Error + Send + Sync>,
     },
     /// Another daemon has the database.
-    #[error("STORE0003: the store {path} is in use by {holder}; stop that, or give this one its own --data")]
+    #[error("the store {path} is in use by {holder}; stop that, or give this one its own --data")]
     InUse {
         /// The database.
         path: String,
@@ -74,9 +74,7 @@ pub enum StoreError {
         holder: String,
     },
     /// It was written by a later version.
-    #[error(
-        "STORE0004: the store has schema version {found}, this reelmill knows up to {known}; use the newer version"
-    )]
+    #[error("the store has schema version {found}, this reelmill knows up to {known}; use the newer version")]
     TooNew {
         /// Its version.
         found: u32,
@@ -84,7 +82,7 @@ pub enum StoreError {
         known: u32,
     },
     /// A stored value does not decode.
-    #[error("STORE0005: a stored {what} cannot be read")]
+    #[error("a stored {what} cannot be read")]
     Corrupt {
         /// What it is.
         what: &'static str,
@@ -93,7 +91,7 @@ pub enum StoreError {
         source: Box<dyn std::error::Error + Send + Sync>,
     },
     /// No such execution, job or notification.
-    #[error("STORE0006: there is no {what} {id}")]
+    #[error("there is no {what} {id}")]
     NotFound {
         /// What was looked for.
         what: &'static str,
@@ -101,7 +99,7 @@ pub enum StoreError {
         id: String,
     },
     /// The attempt no longer holds its lease: another has taken over, or the activity has ended.
-    #[error("STORE0007: attempt {attempt} of job {job} no longer holds its lease")]
+    #[error("attempt {attempt} of job {job} no longer holds its lease")]
     Stale {
         /// The job.
         job: JobId,
@@ -109,10 +107,10 @@ pub enum StoreError {
         attempt: u32,
     },
     /// The engine says the input does not fit the state.
-    #[error("STORE0008: {0}")]
+    #[error("{0}")]
     Illegal(String),
     /// A parameter of the database's URL that is not understood.
-    #[error("STORE0015: the store's URL has a parameter `{name}`, which is not supported; {hint}")]
+    #[error("the store's URL has a parameter `{name}`, which is not supported; {hint}")]
     Parameter {
         /// Its name.
         name: String,
@@ -120,8 +118,25 @@ pub enum StoreError {
         hint: String,
     },
     /// The store has been closed.
-    #[error("STORE0009: the store is closed")]
+    #[error("the store is closed")]
     Closed,
+}
+
+impl Coded for StoreError {
+    fn code(&self) -> Code {
+        Code::new(match self {
+            Self::Open { .. } => "STORE0001",
+            Self::Database { .. } => "STORE0002",
+            Self::InUse { .. } => "STORE0003",
+            Self::TooNew { .. } => "STORE0004",
+            Self::Corrupt { .. } => "STORE0005",
+            Self::NotFound { .. } => "STORE0006",
+            Self::Stale { .. } => "STORE0007",
+            Self::Illegal(_) => "STORE0008",
+            Self::Closed => "STORE0009",
+            Self::Parameter { .. } => "STORE0015",
+        })
+    }
 }
 
 /// How long who was given a notification has to say what became of it; more than one delivery may take.

@@ -3,8 +3,8 @@
 //! The log holds them; the row of an execution keeps their number, so that lists can tell it.
 
 use crate::engine::{LogEntry, LogEvent};
-use crate::model::Timestamp;
 use crate::model::plan::Plan;
+use crate::model::{Code, Timestamp};
 
 /// Warnings of one execution that are read; its row says how many there are.
 pub const WARNINGS_READ: usize = 100;
@@ -17,7 +17,7 @@ pub struct Warning {
     /// The activity.
     pub activity: String,
     /// Stable code; `docs/errors.md` explains it.
-    pub code: String,
+    pub code: Code,
     /// One sentence.
     pub message: String,
 }

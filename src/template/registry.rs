@@ -7,15 +7,17 @@ use serde::Serialize;
 
 use super::shapes::{OVERLAY, PRESET, TEMPLATE};
 use super::{encode, rules};
+use crate::model::Code;
 use crate::model::codec::VideoInfo;
 use crate::model::plan::ActivityKind;
 use crate::yaml::{self, Budget, Diagnostic, Entry, Node, ParseCodes, Sink, Span, Value, nearest};
 
-const PARSE: ParseCodes = ParseCodes { syntax: "TPL0001", budget: "TPL0002", duplicate: "TPL0003" };
+const PARSE: ParseCodes =
+    ParseCodes { syntax: Code::new("TPL0001"), budget: Code::new("TPL0002"), duplicate: Code::new("TPL0003") };
 const BUDGET: Budget = Budget { bytes: 256 * 1024, nodes: 10_000, depth: 16 };
 
 /// Code of the use of a template whose own mistakes are told with its file.
-pub const BROKEN: &str = "TPL0013";
+pub const BROKEN: Code = Code::new("TPL0013");
 
 /// Longest chain of `extends`.
 const MAX_EXTENDS: usize = 16;
@@ -70,7 +72,7 @@ pub struct Facts {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Missing {
     /// Stable code.
-    pub code: &'static str,
+    pub code: Code,
     /// One sentence.
     pub message: String,
     /// What to do about it.
@@ -200,12 +202,16 @@ impl Templates {
             let twin = format!("h264-{}", &lower[family.len()..]);
             let instead = nearest(&twin, known()).unwrap_or("h264-720p");
             return Missing {
-                code: "TPL0007",
+                code: Code::new("TPL0007"),
                 message: format!("the templates `{family}…` are not available in this version"),
                 hint: format!("`{instead}` is"),
             };
         }
-        Missing { code: "TPL0006", message: format!("there is no template `{name}`"), hint: self.meant(&lower) }
+        Missing {
+            code: Code::new("TPL0006"),
+            message: format!("there is no template `{name}`"),
+            hint: self.meant(&lower),
+        }
     }
 
     /// What was perhaps meant by a name, in lower case, that no template has: one with another word for its codec, one with

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use crate::model::failure::{KILLED_WORKER, STALLED};
-use crate::model::{Blame, Class, Failure};
+use crate::model::{Blame, Class, Code, Coded, Failure};
 
 /// Why a worker gave no report.
 #[derive(Debug, thiserror::Error)]
@@ -77,23 +77,21 @@ pub enum WorkerError {
     },
 }
 
-impl WorkerError {
-    /// The stable code.
-    #[must_use]
-    pub const fn code(&self) -> &'static str {
-        match self {
+impl Coded for WorkerError {
+    fn code(&self) -> Code {
+        Code::new(match self {
             Self::Start { .. } => "WORKER0001",
             Self::Handshake { .. } => "WORKER0002",
             Self::Handover(_) => "WORKER0003",
-            Self::Crashed { .. } => KILLED_WORKER,
+            Self::Crashed { .. } => return KILLED_WORKER,
             Self::TimedOut { .. } => "WORKER0005",
-            Self::Stalled { .. } => STALLED,
+            Self::Stalled { .. } => return STALLED,
             Self::Stopped => "WORKER0007",
             Self::Protocol(_) => "WORKER0008",
             Self::Scratch { .. } => "WORKER0009",
             Self::Stillborn { .. } => "WORKER0014",
             Self::ScratchGone { .. } => "WORKER0015",
-        }
+        })
     }
 }
 
@@ -111,10 +109,6 @@ impl From<&WorkerError> for Failure {
             WorkerError::TimedOut { .. } => (Class::Fatal, Blame::Definition),
             WorkerError::Stopped => (Class::Cancelled, Blame::Infrastructure),
         };
-        let mut failure = Self::new(error.code(), class, blame, error.to_string());
-        if let Some(source) = std::error::Error::source(error) {
-            failure = failure.caused_by(source);
-        }
-        failure
+        Self::of(error, class, blame)
     }
 }

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use super::WorkerError;
 use super::process::WorkerProcess;
-use crate::model::Capabilities;
+use crate::model::{Capabilities, Coded};
 
 /// How often a worker for a job is started before the attempt fails.
 const STARTS: usize = 3;
@@ -55,7 +55,9 @@ impl Pool {
         // That a worker was killed before it had a job says nothing about the job.
         for _ in 1..STARTS {
             match WorkerProcess::start(&self.program).await {
-                Err(error @ WorkerError::Stillborn { .. }) => tracing::warn!(%error, "another worker is started"),
+                Err(error @ WorkerError::Stillborn { .. }) => {
+                    tracing::warn!(error = %error.with_code(), "another worker is started")
+                }
                 other => return other,
             }
         }
@@ -68,7 +70,7 @@ impl Pool {
             match WorkerProcess::start(&self.program).await {
                 Ok(worker) => self.idle().push_back(worker),
                 Err(error) => {
-                    tracing::warn!(%error, "cannot start a worker ahead of need");
+                    tracing::warn!(error = %error.with_code(), "cannot start a worker ahead of need");
                     return;
                 }
             }

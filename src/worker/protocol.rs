@@ -11,7 +11,7 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 
 use crate::model::work::{Report, Work};
-use crate::model::{Capabilities, Failure};
+use crate::model::{Capabilities, Code, Failure};
 
 /// Version of this protocol; both ends must have the same.
 pub const VERSION: u32 = 2;
@@ -78,7 +78,7 @@ pub enum Message {
     /// Something the user should read in the execution's log; the job goes on.
     Warning {
         /// Stable code.
-        code: String,
+        code: Code,
         /// One sentence.
         message: String,
     },

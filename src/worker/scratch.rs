@@ -102,6 +102,7 @@ impl Drop for Scratch {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::Coded;
 
     #[test]
     fn field_case_25_scratch_is_swept_at_start_and_gone_after_an_attempt() {

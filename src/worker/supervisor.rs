@@ -15,7 +15,7 @@ use super::pool::Pool;
 use super::process::WorkerProcess;
 use super::protocol::{Job, Message, VERSION};
 use crate::model::work::{Report, Work};
-use crate::model::{Failure, work};
+use crate::model::{Code, Failure, work};
 use crate::store::Progress;
 
 /// How long a job may take.
@@ -53,7 +53,7 @@ pub enum Word {
     /// Something for the execution's log.
     Warning {
         /// Stable code.
-        code: String,
+        code: Code,
         /// One sentence.
         message: String,
     },
@@ -181,14 +181,14 @@ async fn listen(
             Some(Message::Warning { code, message }) => {
                 warnings += 1;
                 if warnings <= MAX_WARNINGS {
-                    let _ = words.send(Word::Warning { code: shortened(code), message: shortened(message) }).await;
+                    let _ = words.send(Word::Warning { code, message: shortened(message) }).await;
                 }
             }
             Some(Message::Done { report }) => return Ok(report),
             Some(Message::Failed { failure }) => {
                 let message = shortened(failure.message);
                 let chain = failure.chain.into_iter().take(MAX_CAUSES).map(shortened).collect();
-                return Err(End::Failed(Failure { code: shortened(failure.code), message, chain, ..failure }));
+                return Err(End::Failed(Failure { message, chain, ..failure }));
             }
             Some(Message::Hello { .. }) => return Err(WorkerError::Protocol("it said hello twice".to_owned()).into()),
             None => return Err(WorkerError::Crashed { status: String::new() }.into()),

@@ -7,11 +7,13 @@ use sha2::{Digest, Sha256};
 
 use super::names::Names;
 use super::{Compiled, Limits, Workflow, activities, definition, expression, installed, keys, link, shapes};
-use crate::model::Capabilities;
+use crate::model::{Capabilities, Code};
 use crate::template::Templates;
 use crate::yaml::{self, Node, ParseCodes, Sink, Span};
 
-const PARSE: ParseCodes = ParseCodes { syntax: "WF0001", budget: "WF0002", duplicate: "WF0003" };
+/// Codes of a workflow file that cannot be parsed.
+pub(super) const PARSE: ParseCodes =
+    ParseCodes { syntax: Code::new("WF0001"), budget: Code::new("WF0002"), duplicate: Code::new("WF0003") };
 
 /// Checks the text of a workflow as a whole and makes its plan. `file_name` is for diagnostics; where it is known what
 /// is `installed`, what needs an encoder that is not is an error.

@@ -11,7 +11,7 @@ use super::expression::{
 };
 use super::{Limits, view};
 use crate::model::plan::{ActivityKind, Param, ParamType};
-use crate::model::{InputObject, ObjectLocation};
+use crate::model::{Code, InputObject, ObjectLocation};
 use crate::yaml::{Node, Sink, Span, nearest};
 
 /// Names that are always there.
@@ -302,7 +302,7 @@ impl Check<'_, '_> {
             Ok(_) | Err(_) => None,
         };
         if let Some(message) = message {
-            self.tell(&Problem { code: "WF0209", start: 0, end: source.len(), message, hint: None }, offset);
+            self.tell(&Problem { code: Code::new("WF0209"), start: 0, end: source.len(), message, hint: None }, offset);
         }
     }
 }

@@ -105,7 +105,7 @@ mod tests {
         ] {
             let compiled = single(ActivityKind::Snapshot, parameters.clone(), beside);
             assert!(compiled.workflow.is_none(), "{parameters}");
-            assert!(compiled.diagnostics[0].code.starts_with(code), "{:#?}", compiled.diagnostics);
+            assert!(compiled.diagnostics[0].code.as_str().starts_with(code), "{:#?}", compiled.diagnostics);
         }
     }
 }

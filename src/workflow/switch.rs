@@ -1,14 +1,14 @@
 //! Switching a workflow on and off in its text, and nothing else in it.
 
 use super::Limits;
-use crate::yaml::{self, ParseCodes, Sink};
+use super::compile::PARSE;
+use crate::yaml::{self, Sink};
 
 /// The text of a workflow with `enabled` said in it; absent where it cannot be said without laying the text out anew.
 #[must_use]
 pub fn with_enabled(text: &str, enabled: bool) -> Option<String> {
     let mut sink = Sink::new("", text);
-    let root =
-        yaml::parse(&mut sink, Limits::default().budget(), ParseCodes { syntax: "", budget: "", duplicate: "" })?;
+    let root = yaml::parse(&mut sink, Limits::default().budget(), PARSE)?;
     let mut text = text.to_owned();
     if let Some(said) = root.get("enabled") {
         text.replace_range(said.span.start..said.span.end, if enabled { "true" } else { "false" });

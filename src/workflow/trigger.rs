@@ -179,8 +179,9 @@ mod tests {
 
     fn trigger(yaml: &str) -> Trigger {
         let mut sink = Sink::new("t.yaml", yaml);
-        let codes = crate::yaml::ParseCodes { syntax: "", budget: "", duplicate: "" };
-        let node = crate::yaml::parse(&mut sink, super::super::Limits::default().budget(), codes).unwrap();
+        let node =
+            crate::yaml::parse(&mut sink, super::super::Limits::default().budget(), super::super::compile::PARSE)
+                .unwrap();
         read(&node, &mut sink).unwrap()
     }
 

@@ -3,7 +3,7 @@
 use serde::{Serialize, Serializer};
 
 use super::{Node, Span};
-use crate::model::{Failure, failure};
+use crate::model::{Code, Failure, failure};
 
 /// How bad it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
@@ -39,7 +39,7 @@ pub struct Diagnostic {
     /// How bad it is.
     pub severity: Severity,
     /// Stable code with an entry in `docs/errors.md`, such as `WF0103`.
-    pub code: &'static str,
+    pub code: Code,
     /// One sentence.
     pub message: String,
     /// Name of the file.
@@ -76,8 +76,9 @@ fn span<S: Serializer>(span: &Span, serializer: S) -> Result<S::Ok, S::Error> {
 impl Diagnostic {
     /// Something wrong at a place that is known already, without the text around it.
     #[must_use]
-    pub fn at(severity: Severity, code: &'static str, file: &str, place: Place, message: String) -> Self {
+    pub fn at(severity: Severity, code: impl Into<Code>, file: &str, place: Place, message: String) -> Self {
         let Place { span, line, column } = place;
+        let code = code.into();
         Self { severity, code, message, file: file.to_owned(), span, line, column, hint: None, also: Vec::new() }
     }
 
@@ -160,12 +161,12 @@ impl<'a> Sink<'a> {
     }
 
     /// Adds an error.
-    pub fn error(&mut self, code: &'static str, span: Span, message: impl Into<String>) -> &mut Diagnostic {
+    pub fn error(&mut self, code: impl Into<Code>, span: Span, message: impl Into<String>) -> &mut Diagnostic {
         self.push(Severity::Error, code, span, message.into())
     }
 
     /// Adds a warning.
-    pub fn warning(&mut self, code: &'static str, span: Span, message: impl Into<String>) -> &mut Diagnostic {
+    pub fn warning(&mut self, code: impl Into<Code>, span: Span, message: impl Into<String>) -> &mut Diagnostic {
         self.push(Severity::Warning, code, span, message.into())
     }
 
@@ -201,7 +202,7 @@ impl<'a> Sink<'a> {
         found
     }
 
-    fn push(&mut self, severity: Severity, code: &'static str, span: Span, message: String) -> &mut Diagnostic {
+    fn push(&mut self, severity: Severity, code: impl Into<Code>, span: Span, message: String) -> &mut Diagnostic {
         self.found.push(Diagnostic::at(severity, code, self.file, self.place(span), message));
         let last = self.found.len() - 1;
         &mut self.found[last]

@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use serde_yaml::granit_parser::{Event, Parser, ScalarStyle, Tag, options};
 
 use super::{Entry, Node, Sink, Span, Value};
+use crate::model::Code;
 
 /// Limits of one file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -21,11 +22,11 @@ pub struct Budget {
 #[derive(Clone, Copy, Debug)]
 pub struct ParseCodes {
     /// It is not YAML.
-    pub syntax: &'static str,
+    pub syntax: Code,
     /// It is larger, deeper or more repetitive than the budget.
-    pub budget: &'static str,
+    pub budget: Code,
     /// A key stands twice in one mapping.
-    pub duplicate: &'static str,
+    pub duplicate: Code,
 }
 
 /// Reads one document. Answers `None`, and says why in `sink`, where there is no tree to go on with.
@@ -59,7 +60,7 @@ pub fn parse(sink: &mut Sink<'_>, budget: Budget, codes: ParseCodes) -> Option<N
     root
 }
 
-fn events<'t>(text: &'t str, code: &'static str) -> impl Iterator<Item = Result<(Event<'t>, Span), Stop>> {
+fn events<'t>(text: &'t str, code: Code) -> impl Iterator<Item = Result<(Event<'t>, Span), Stop>> {
     let options = options! { emit_comments: false, flow_nesting_limit: 64, block_nesting_limit: 64 };
     Parser::new_from_str_with_options(text, options).map(move |event| match event {
         Ok((event, span)) => Ok((event, span.byte_range().map_or(Span::default(), |r| Span::new(r.start, r.end)))),
@@ -93,7 +94,7 @@ fn unquoted(text: &str, span: Span) -> Option<&'static str> {
 
 /// Why no tree can be built.
 struct Stop {
-    code: &'static str,
+    code: Code,
     span: Span,
     message: String,
 }
@@ -277,10 +278,11 @@ mod tests {
 
     use super::*;
 
-    const CODES: ParseCodes = ParseCodes { syntax: "SYNTAX", budget: "BUDGET", duplicate: "DUPLICATE" };
+    const CODES: ParseCodes =
+        ParseCodes { syntax: Code::new("TEST0001"), budget: Code::new("TEST0002"), duplicate: Code::new("TEST0003") };
     const BUDGET: Budget = Budget { bytes: 100_000, nodes: 1_000, depth: 20 };
 
-    fn read(text: &str) -> (Option<Node>, Vec<(&'static str, usize, usize)>) {
+    fn read(text: &str) -> (Option<Node>, Vec<(Code, usize, usize)>) {
         let mut sink = Sink::new("test.yaml", text);
         let node = parse(&mut sink, BUDGET, CODES);
         (node, sink.finish().iter().map(|d| (d.code, d.line, d.column)).collect())
@@ -330,7 +332,7 @@ mod tests {
         }
         let (node, found) = read(&bomb);
         assert!(node.is_none());
-        assert_eq!(found.iter().map(|f| f.0).collect::<Vec<_>>(), ["BUDGET"]);
+        assert_eq!(found.iter().map(|f| f.0).collect::<Vec<_>>(), ["TEST0002"]);
     }
 
     #[test]
@@ -340,7 +342,7 @@ mod tests {
             assert!(node.is_none());
             assert_eq!(found.len(), 1, "{found:?}");
         }
-        assert_eq!(read(&("[".repeat(40) + &"]".repeat(40))).1[0].0, "BUDGET");
+        assert_eq!(read(&("[".repeat(40) + &"]".repeat(40))).1[0].0, "TEST0002");
     }
 
     #[test]
@@ -349,7 +351,7 @@ mod tests {
             let (node, found) = read(text);
             assert!(node.is_none(), "{text}");
             assert_eq!(found.len(), 1, "{text}: {found:?}");
-            assert_eq!((found[0].0, found[0].1), ("SYNTAX", line), "{text}");
+            assert_eq!((found[0].0.as_str(), found[0].1), ("TEST0001", line), "{text}");
         }
     }
 
@@ -375,7 +377,7 @@ mod tests {
     #[test]
     fn a_key_that_stands_twice_is_told_and_reading_goes_on() {
         let (node, found) = read("a: 1\nb: 2\na: 3\n");
-        assert_eq!(found, [("DUPLICATE", 3, 1)]);
+        assert_eq!(found, [(Code::new("TEST0003"), 3, 1)]);
         assert_eq!(node.unwrap().get("a").unwrap().as_int(), Some(1));
     }
 }

@@ -1,5 +1,7 @@
 //! The behaviours: each takes a world with an empty store.
 
+use reelmill::model::Code;
+
 use super::*;
 use std::collections::BTreeSet;
 
@@ -600,7 +602,7 @@ pub async fn field_case_26_what_is_old_goes_and_what_is_not_stays(world: World) 
     world.succeed(&claim).await.unwrap();
     let running = world.start(&one("vod")).await;
     let warned = world.claim_one().await;
-    let warning = LogEvent::Warning { code: "TEST0001".to_owned(), message: "odd".to_owned() };
+    let warning = LogEvent::Warning { code: Code::new("TEST0001"), message: "odd".to_owned() };
     world.store.note(warned.job, warned.attempt, warning.clone(), world.now()).await.unwrap();
     let prune = async |now| world.store.prune(retention, 100, now).await.unwrap();
     assert_eq!(prune(world.now()).await, Pruned::default());

@@ -3,8 +3,8 @@
 use std::sync::Mutex;
 
 use async_trait::async_trait;
-use reelmill::model::Clock;
 use reelmill::model::plan::NotifyChannel;
+use reelmill::model::{Clock, Code};
 use reelmill::notify::{self, NotifyError, Patience, Sender};
 use reelmill::store::DueFilter;
 use tokio::sync::Notify;
@@ -167,7 +167,7 @@ pub async fn newcomer_many_long_warnings_fit_into_a_notification(world: World) {
         let id = world.start(&Arc::new(plan)).await;
         let claim = world.claim_one().await;
         for _ in 0..30 {
-            let event = LogEvent::Warning { code: "MEDIA0101".to_owned(), message: text.repeat(2_048) };
+            let event = LogEvent::Warning { code: Code::new("MEDIA0101"), message: text.repeat(2_048) };
             world.store.note(claim.job, claim.attempt, event, world.now()).await.unwrap();
         }
         world.succeed(&claim).await.unwrap();

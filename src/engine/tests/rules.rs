@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::model::plan::{Need, NotifyOn, OnFailure};
-use crate::model::{Class, ExecutionState};
+use crate::model::{Class, Code, ExecutionState};
 
 fn continuing(name: &str) -> Activity {
     Activity { on_failure: OnFailure::Continue, ..activity(name) }
@@ -172,7 +172,7 @@ fn marks_are_logged_and_change_nothing_else() {
     let mut run = Run::started(plan(&[activity("a")], &[]));
     run.claim("a");
     let before = run.state.activities.clone();
-    let mark = LogEvent::Warning { code: "MEDIA0103".to_owned(), message: "a stream was left out".to_owned() };
+    let mark = LogEvent::Warning { code: Code::new("MEDIA0103"), message: "a stream was left out".to_owned() };
     run.signal("a", Signal::Mark { attempt: 1, mark }).unwrap();
     assert_eq!(run.state.activities, before);
     assert_eq!(

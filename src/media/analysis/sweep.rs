@@ -91,7 +91,7 @@ pub fn run(
     }
     let decoders = eyes.iter().map(|eyes| &eyes.decoder).chain(ears.iter().map(|ears| &ears.decoder));
     for message in decoders.filter_map(Decoder::change) {
-        tell(&Message::Warning { code: warning::SOURCE_CHANGES.to_owned(), message });
+        tell(&Message::Warning { code: warning::SOURCE_CHANGES, message });
     }
     let end_s = packets.end_s();
     let mut measured = Measured::default();

@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use reelmill::model::media::{Hdr, Interval, MediaInfo};
 use reelmill::model::work::{Analysis, Black, Quiet};
+use reelmill::model::{Code, Coded};
 use reelmill::worker::protocol::Message;
 
 use super::run;
@@ -15,7 +16,7 @@ fn analyse(path: &Path) -> Result<MediaInfo, MediaError> {
     run(&source_of(path), &Analysis::default(), &|_| {})
 }
 
-fn code(content: &[u8]) -> &'static str {
+fn code(content: &[u8]) -> Code {
     let file = tempfile::NamedTempFile::new().unwrap();
     std::fs::write(file.path(), content).unwrap();
     analyse(file.path()).unwrap_err().code()

@@ -253,7 +253,7 @@ fn warn_of_single_codecs(groups: &[Group], tell: &dyn Fn(&Message)) {
                     "the sound `{}` is there as `{own}` and not as `{other}`: players that take only `{other}` lack it",
                     entry.name
                 );
-                tell(&Message::Warning { code: warning::SINGLE_CODEC.to_owned(), message });
+                tell(&Message::Warning { code: warning::SINGLE_CODEC, message });
             }
         }
     }

@@ -55,7 +55,7 @@ pub fn cut(
     }
     if let Some(change) = headers.as_ref().and_then(Headers::change) {
         let message = format!("in the rendition `{folder}`, {change}; its packets were taken as they are");
-        tell(&Message::Warning { code: warning::SOURCE_CHANGES.to_owned(), message });
+        tell(&Message::Warning { code: warning::SOURCE_CHANGES, message });
     }
     let tracks: Vec<Track> =
         cutters.into_iter().filter_map(|cutter| cutter.finish().transpose()).collect::<Result<_, _>>()?;

@@ -53,7 +53,7 @@ impl Text {
             Err(error @ (MediaError::SourceUnreadable | MediaError::Missing { .. })) => return Err(error),
             Err(error) => {
                 let message = format!("a subtitle stream of the rendition `{folder}` was left out: {error}");
-                tell(&Message::Warning { code: warning::SUBTITLE_LEFT_OUT.to_owned(), message });
+                tell(&Message::Warning { code: warning::SUBTITLE_LEFT_OUT, message });
                 return Ok(None);
             }
         };
@@ -79,7 +79,7 @@ impl Text {
             error @ (MediaError::SourceUnreadable | MediaError::Missing { .. } | MediaError::Job(_)) => error,
             other => MediaError::Parameter(format!("the file of subtitles {number} cannot be used: {other}")),
         };
-        let warn = |code: &str, message| tell(&Message::Warning { code: code.to_owned(), message });
+        let warn = |code, message| tell(&Message::Warning { code, message });
         let text = TextFile::open(file.input, inputs, (file.charset.as_deref(), file.language.as_deref()), &warn)
             .map_err(wrong)?;
         let cues = text.source().open().and_then(|opened| text::read(opened, text.track.index)).map_err(wrong)?;

@@ -14,6 +14,7 @@ use std::process::Command;
 
 use m3u8_rs::{MasterPlaylist, MediaPlaylist, Playlist};
 use reelmill::model::work::{FileRole, Package, Produced, SegmentFormat};
+use reelmill::model::{Code, Coded};
 use reelmill::worker::protocol::Message;
 
 use super::run;
@@ -47,17 +48,17 @@ pub fn package(renditions: usize) -> Package {
     }
 }
 
-fn packaged(clips: &[&Clip], folder: &Path, segment_s: f64) -> (Result<Produced, MediaError>, Vec<String>) {
+fn packaged(clips: &[&Clip], folder: &Path, segment_s: f64) -> (Result<Produced, MediaError>, Vec<Code>) {
     packaged_as(clips, folder, &Package { segment_s, ..package(clips.len()) })
 }
 
-fn packaged_as(clips: &[&Clip], folder: &Path, package: &Package) -> (Result<Produced, MediaError>, Vec<String>) {
+fn packaged_as(clips: &[&Clip], folder: &Path, package: &Package) -> (Result<Produced, MediaError>, Vec<Code>) {
     ffmpeg_next::log::set_level(ffmpeg_next::log::Level::Error);
     let sources: Vec<_> = clips.iter().map(|clip| source_of(clip)).collect();
     let warnings = RefCell::new(Vec::new());
     let produced = run(&sources, package, folder, &|message| {
         if let Message::Warning { code, .. } = message {
-            warnings.borrow_mut().push(code.clone());
+            warnings.borrow_mut().push(*code);
         }
     });
     (produced, warnings.into_inner())

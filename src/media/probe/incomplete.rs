@@ -14,6 +14,7 @@ use super::scan::Scan;
 use super::seconds;
 use crate::error::{MediaError, warning};
 use crate::libav;
+use reelmill::model::Code;
 use reelmill::model::work::IfIncomplete;
 
 /// Less than this is rounding, priming or a last frame, in seconds.
@@ -66,7 +67,7 @@ impl Incomplete {
     }
 
     /// Says so, as `choice` wants it: a warning or a failure.
-    pub fn judge(self, what: &str, choice: IfIncomplete) -> Result<(&'static str, String), MediaError> {
+    pub fn judge(self, what: &str, choice: IfIncomplete) -> Result<(Code, String), MediaError> {
         let text = format!("{what} is incomplete: {self}");
         match choice {
             IfIncomplete::Warn => Ok((warning::INCOMPLETE, text)),

@@ -7,7 +7,7 @@ use hyper::{HeaderMap, StatusCode};
 use s3s::dto::{self, ETag, ETagCondition};
 use s3s::{S3Error, S3ErrorCode, S3Result, s3_error};
 
-use crate::model::Timestamp;
+use crate::model::{Coded, Timestamp};
 use crate::objects::{Head, ObjectError};
 
 /// Code of a refusal that passes by itself and is counted (`reelmill_events_total`): no line of the log for each.
@@ -39,13 +39,13 @@ impl From<ObjectError> for S3Error {
         let passes = matches!(&error, ObjectError::Refused { source, .. } if source.code == FULL_QUEUE);
         let ours = [S3ErrorCode::InternalError, S3ErrorCode::ServiceUnavailable, S3ErrorCode::SlowDown].contains(&code);
         if ours && !passes {
-            tracing::warn!(error = &error as &dyn std::error::Error, "a request to the S3 endpoint failed");
+            tracing::warn!(error = %error.with_code(), source = ?std::error::Error::source(&error), "a request to the S3 endpoint failed");
         }
         let reason = match &error {
             ObjectError::Event { source, .. } | ObjectError::Refused { source, .. } => format!(" ({source})"),
             _ => String::new(),
         };
-        Self::with_message(code, format!("{error}{reason}"))
+        Self::with_message(code, format!("{}{reason}", error.with_code()))
     }
 }
 

@@ -113,9 +113,10 @@ fn split(url: &str) -> Result<(String, Vec<&'static str>), StoreError> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::Coded;
 
     fn said(url: &str) -> String {
-        split(url).map_or_else(|error| error.to_string(), |_| String::new())
+        split(url).map_or_else(|error| error.with_code(), |_| String::new())
     }
 
     #[test]

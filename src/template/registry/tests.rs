@@ -42,7 +42,7 @@ fn names_that_are_none_are_answered_with_the_nearest() {
         ("nb-720p", "TPL0007", "`h264-720p` is"),
     ] {
         let missing = presets.lookup(name).unwrap_err();
-        assert_eq!((missing.code, missing.hint.as_str()), (code, hint), "{name}");
+        assert_eq!((missing.code.as_str(), missing.hint.as_str()), (code, hint), "{name}");
     }
 }
 

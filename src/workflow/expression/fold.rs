@@ -4,6 +4,7 @@
 use serde_json::Value;
 
 use super::{Piece, Problem, evaluate, outside_strings, pieces};
+use crate::model::Code;
 use crate::template::Templates;
 use crate::yaml::is_deferred;
 
@@ -72,7 +73,7 @@ pub fn fold_templates(source: &str, known: &Fold<'_>) -> Result<String, Box<Prob
         let Ok(Value::String(name)) = evaluate(argument, &known.lookup()) else {
             let message = "the name of a template must be known when the workflow is loaded".to_owned();
             let hint = Some("write it out, or take it from `each`".to_owned());
-            return Err(problem("WF0210", message, hint));
+            return Err(problem(Code::new("WF0210"), message, hint));
         };
         let template = known.templates.lookup(&name).map_err(|m| problem(m.code, m.message, Some(m.hint)))?;
         let facts = serde_json::to_value(template.facts()).unwrap_or_default();
@@ -87,7 +88,7 @@ pub fn fold_templates(source: &str, known: &Fold<'_>) -> Result<String, Box<Prob
                 let Some(value) = facts.get(field) else {
                     let known = facts.as_object().map(|o| o.keys().cloned().collect::<Vec<_>>()).unwrap_or_default();
                     let message = format!("a template has no field `{field}`");
-                    return Err(problem("WF0208", message, Some(format!("it has {}", known.join(", ")))));
+                    return Err(problem(Code::new("WF0208"), message, Some(format!("it has {}", known.join(", ")))));
                 };
                 folded.push_str(&value.to_string());
                 at += 1 + field.len();
@@ -141,7 +142,7 @@ mod tests {
     use super::super::on_large_stack;
     use super::*;
 
-    fn folded(text: &str) -> Result<Value, &'static str> {
+    fn folded(text: &str) -> Result<Value, Code> {
         let each = json!("h264-720p");
         on_large_stack(|| {
             let templates = Templates::presets();
@@ -164,8 +165,8 @@ mod tests {
         ] {
             assert_eq!(folded(text), Ok(expected), "{text}");
         }
-        assert_eq!(folded("${template('nope').width}"), Err("TPL0006"));
-        assert_eq!(folded("${template(each).size}"), Err("WF0208"));
-        assert_eq!(folded("${template(params.t).width}"), Err("WF0210"));
+        assert_eq!(folded("${template('nope').width}"), Err(Code::new("TPL0006")));
+        assert_eq!(folded("${template(each).size}"), Err(Code::new("WF0208")));
+        assert_eq!(folded("${template(params.t).width}"), Err(Code::new("WF0210")));
     }
 }

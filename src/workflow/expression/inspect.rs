@@ -5,13 +5,14 @@ use cel::common::ast::{CallExpr, EntryExpr, Expr, IdedExpr, LiteralValue};
 
 use super::super::Limits;
 use super::outside_strings;
+use crate::model::Code;
 use crate::yaml::nearest;
 
 /// What is wrong with an expression, and where in it, in bytes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Problem {
     /// Stable code.
-    pub code: &'static str,
+    pub code: Code,
     /// First byte.
     pub start: usize,
     /// One past the last byte.
@@ -80,14 +81,14 @@ pub fn inspect(source: &str, limits: &Limits) -> Result<Inspected, Box<Problem>>
     let whole = |code, message: String| Box::new(Problem { code, start: 0, end: source.len(), message, hint: None });
     if source.len() > limits.expression_bytes {
         let message = format!("the expression has {} bytes; {} are allowed", source.len(), limits.expression_bytes);
-        return Err(whole("WF0204", message));
+        return Err(whole(Code::new("WF0204"), message));
     }
     if source.trim().is_empty() {
-        return Err(whole("WF0201", "the expression is empty".to_owned()));
+        return Err(whole(Code::new("WF0201"), "the expression is empty".to_owned()));
     }
     if deepest(source) > limits.expression_depth {
         let message = format!("more than {} brackets stand within each other", limits.expression_depth);
-        return Err(whole("WF0205", message));
+        return Err(whole(Code::new("WF0205"), message));
     }
     let program = Program::compile(source).map_err(|errors| Box::new(syntax(source, &errors)))?;
     let mut walk = Walk { source, program: &program, bound: Vec::new(), inside: false, found: Inspected::default() };
@@ -112,7 +113,7 @@ fn deepest(source: &str) -> usize {
 fn syntax(source: &str, errors: &cel::ParseErrors) -> Problem {
     let Some(first) = errors.errors.first() else {
         return Problem {
-            code: "WF0201",
+            code: Code::new("WF0201"),
             start: 0,
             end: source.len(),
             message: "this is not an expression".to_owned(),
@@ -127,7 +128,7 @@ fn syntax(source: &str, errors: &cel::ParseErrors) -> Problem {
     let start = line_start + rest.char_indices().nth(column).map_or(rest.len(), |(i, _)| i);
     let end = start + source[start..].chars().next().map_or(0, char::len_utf8);
     let message = format!("this is not an expression (CEL): {}", said(&first.msg));
-    Problem { code: "WF0201", start, end, message, hint: operator(source) }
+    Problem { code: Code::new("WF0201"), start, end, message, hint: operator(source) }
 }
 
 /// What the parser says, in plain words.
@@ -249,13 +250,13 @@ impl Walk<'_> {
     fn refuse(
         &self,
         node: &IdedExpr,
-        code: &'static str,
+        code: impl Into<Code>,
         message: String,
         hint: Option<String>,
     ) -> Result<(), Box<Problem>> {
         let (start, end) = self.extent(node.id, "");
         let end = if end > start { end } else { self.source.len() };
-        Err(Box::new(Problem { code, start, end, message, hint }))
+        Err(Box::new(Problem { code: code.into(), start, end, message, hint }))
     }
 }
 
@@ -301,7 +302,7 @@ mod tests {
     use super::*;
 
     /// Texts of the paths with their fields; or code and text of the problem.
-    type Looked = Result<Vec<(String, Vec<String>)>, (&'static str, String)>;
+    type Looked = Result<Vec<(String, Vec<String>)>, (Code, String)>;
 
     fn look(source: &str) -> Looked {
         let inspected = on_large_stack(|| inspect(source, &Limits::default())).unwrap();
@@ -327,7 +328,7 @@ mod tests {
     fn mistakes_are_told_with_their_place() {
         assert_eq!(look("a +").unwrap_err().0, "WF0201");
         assert_eq!(look("  ").unwrap_err().0, "WF0201");
-        assert_eq!(look("a && && b").unwrap_err(), ("WF0201", "&".to_owned()));
+        assert_eq!(look("a && && b").unwrap_err(), (Code::new("WF0201"), "&".to_owned()));
         assert_eq!(look("sizze(a) > 1").unwrap_err().0, "WF0207");
         assert_eq!(look("failed('x')").unwrap_err().0, "WF0207");
         assert_eq!(look("[1].map(x, [2].map(y, x))").unwrap_err().0, "WF0206");

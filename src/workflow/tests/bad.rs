@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 use proptest::prelude::*;
 
 use super::*;
+use crate::model::Code;
 
 /// `CODE line:column message`, one line for each diagnostic, hints behind `→`.
 fn told(text: &str) -> String {
@@ -19,7 +20,7 @@ fn line(d: &Diagnostic) -> String {
 }
 
 /// Codes alone, of activities that stand in an otherwise good workflow.
-fn codes(activities: &str) -> Vec<&'static str> {
+fn codes(activities: &str) -> Vec<Code> {
     compiled(&with(activities)).diagnostics.iter().map(|d| d.code).collect()
 }
 
@@ -426,7 +427,7 @@ fn a_chart_starts_what_an_analysis_without_one_does_not() {
          activities: { a: { transcode: {} } }\n",
     );
     let found = |one| check_set(&[&one, &other]).iter().map(|d| d.code).collect::<Vec<_>>();
-    assert_eq!((found(analysis("chart: true")), found(analysis("black: true"))), (vec!["WF0305"], vec![]));
+    assert_eq!((found(analysis("chart: true")), found(analysis("black: true"))), (vec![Code::new("WF0305")], vec![]));
 }
 
 #[test]
@@ -495,7 +496,7 @@ fn locked_templates_take_no_overrides() {
         ("corner.yaml", Some("name: corner\nlocked: true\nwatermark: { image: logo.png, position: top_left }")),
     ]);
     assert_eq!(found, []);
-    let codes = |activity: &str| -> Vec<&'static str> {
+    let codes = |activity: &str| -> Vec<Code> {
         let text = with(&format!("  a: {{ {activity} }}"));
         let compiled = compile("w.yaml", &text, &templates, &Limits::default(), None);
         compiled.diagnostics.iter().map(|d| d.code).collect()

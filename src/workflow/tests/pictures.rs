@@ -1,12 +1,13 @@
 //! What is done to pictures and laid over them: from YAML to work, and what is refused.
 
 use super::*;
+use crate::model::Code;
 use crate::model::work::{
     Border, Color, Crop, Deinterlace, Denoise, HdrMode, Length, Overlay, OverlayContent, OverlayText, Pad,
     ReferencePosition, Treatment, Turn,
 };
 
-fn codes(video: &str) -> Vec<&'static str> {
+fn codes(video: &str) -> Vec<Code> {
     let text = with(&format!("  a: {{ transcode: {video} }}"));
     compiled(&text).diagnostics.iter().map(|d| d.code).collect()
 }

@@ -8,7 +8,8 @@ use super::good::SHIPPED;
 use super::*;
 use crate::model::media::MediaInfo;
 use crate::template;
-use crate::yaml::{ParseCodes, Sink, parse};
+use crate::workflow::compile::PARSE;
+use crate::yaml::{Sink, parse};
 
 /// `UPDATE_SCHEMAS=1 cargo test schemas` writes them anew.
 #[test]
@@ -29,8 +30,7 @@ fn committed_schemas_are_in_step() {
 /// A text as the JSON that a schema sees.
 fn json(text: &str) -> Value {
     let mut sink = Sink::new("test.yaml", text);
-    let codes = ParseCodes { syntax: "", budget: "", duplicate: "" };
-    parse(&mut sink, Limits::default().budget(), codes).unwrap().to_json()
+    parse(&mut sink, Limits::default().budget(), PARSE).unwrap().to_json()
 }
 
 #[test]

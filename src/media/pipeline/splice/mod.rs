@@ -82,7 +82,7 @@ impl Splice {
         let pieces: Vec<Piece> = output.parts.iter().map(open).collect::<Result<_, _>>()?;
         // Of the source it is said already.
         for (code, message) in pieces.iter().filter(|piece| piece.input > 0).flat_map(|piece| &piece.remarks) {
-            talk.warn(code, message.clone());
+            talk.warn(*code, message.clone());
         }
         if let Some(further) = pieces.iter().map(|piece| piece.further).max().filter(|&further| further > 0) {
             let message = format!(

@@ -1,6 +1,7 @@
 //! One input of a splice: which of its streams are taken, and which part of them.
 
 use ffmpeg_next::codec::decoder;
+use reelmill::model::Code;
 use reelmill::model::work::{IfIncomplete, Part, Tracks};
 
 use crate::error::MediaError;
@@ -38,7 +39,7 @@ pub struct Piece {
     /// Whether that is no estimate.
     pub end_known: bool,
     /// What the user should know of the input: codes and messages.
-    pub remarks: Vec<(&'static str, String)>,
+    pub remarks: Vec<(Code, String)>,
 }
 
 impl Piece {

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use ffmpeg_next::Packet;
 use ffmpeg_next::format::stream::Disposition;
+use reelmill::model::Code;
 use reelmill::model::work::SubtitleFile;
 
 use crate::charset::{self, Decoded};
@@ -31,7 +32,7 @@ impl TextFile {
         input: usize,
         inputs: &[Source],
         (charset, language): (Option<&str>, Option<&str>),
-        warn: &dyn Fn(&str, String),
+        warn: &dyn Fn(Code, String),
     ) -> Result<Self, MediaError> {
         let source = inputs.get(input).ok_or_else(|| MediaError::Job(format!("there is no input {input}")))?;
         let failed = |source| MediaError::Beside { input, what: "subtitle file", source: Box::new(source) };

@@ -278,7 +278,7 @@ fn containers_refuse_what_they_cannot_hold_before_any_work() {
             media.audio = Some(Audio::Copy { tracks: Tracks::Main });
         })
     };
-    let code = |source: &Path, container| Trial::new(source, &[copy(container)]).made.failure().code.clone();
+    let code = |source: &Path, container| Trial::new(source, &[copy(container)]).made.failure().code;
     assert_eq!(code(&clip, Container::Mp4), "MEDIA0012");
     assert_eq!(code(&clip, Container::Ts), "MEDIA0012");
     let film = lavfi(&["testsrc2=d=1:s=64x64", "sine=d=1"], &["-c:a", "aac"], "b.mp4");

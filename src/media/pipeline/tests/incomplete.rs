@@ -1,5 +1,6 @@
 //! Sources that were cut short, and parts of sources that lie beyond their end.
 
+use reelmill::model::Coded;
 use reelmill::model::failure::{Blame, Class};
 use reelmill::model::media::MediaInfo;
 use reelmill::model::work::{Analysis, Animation, AnimationFormat, IfIncomplete, Package, Part, SegmentFormat};

@@ -1,5 +1,6 @@
 //! Transport streams whose clock starts anew: one timeline for whatever reads them.
 
+use reelmill::model::Coded;
 use reelmill::model::media::MediaInfo;
 use reelmill::model::work::{Analysis, Package, Quiet, SegmentFormat};
 

@@ -1,5 +1,6 @@
 //! Any container to any that can hold the streams, over real files: packets as they were, times in order.
 
+use reelmill::model::Code;
 use reelmill::model::work::AudioCodec;
 
 use super::*;
@@ -92,10 +93,10 @@ fn field_case_14_streams_go_into_any_container_that_holds_them_or_are_refused() 
         for (container, refusal) in *targets {
             let trial = Trial::new(&source, &[copied(*container)]);
             let code = match &trial.made.outcomes {
-                Ok(outcomes) => outcomes[0].as_ref().err().map(|failure| failure.code.clone()),
-                Err(failure) => Some(failure.code.clone()),
+                Ok(outcomes) => outcomes[0].as_ref().err().map(|failure| failure.code),
+                Err(failure) => Some(failure.code),
             };
-            if code.as_deref().unwrap_or_default() != *refusal {
+            if code.as_ref().map_or("", Code::as_str) != *refusal {
                 wrong.push(format!("{file} to {container:?}: {code:?}"));
                 continue;
             }
