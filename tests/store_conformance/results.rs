@@ -3,7 +3,7 @@
 use super::*;
 
 async fn warn(world: &World, claim: &Claim, code: &str) {
-    let event = LogEvent::Warning { code: code.to_owned(), message: format!("{code} was seen") };
+    let event = LogEvent::Warning { code: code.parse().unwrap(), message: format!("{code} was seen") };
     world.store.note(claim.job, claim.attempt, event, world.now()).await.unwrap();
 }
 
