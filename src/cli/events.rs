@@ -11,7 +11,7 @@ use crate::api::events::{EventList, EventView};
 use crate::api::workflows::WorkflowList;
 use crate::model::ObjectLocation;
 
-/// Uploads that were announced, and what came of them.
+/// List upload events, and explain which workflows they started.
 #[derive(Debug, Args)]
 pub(super) struct EventsArgs {
     #[command(flatten)]
@@ -22,15 +22,15 @@ pub(super) struct EventsArgs {
 
 #[derive(Debug, Subcommand)]
 enum Action {
-    /// Uploads that were announced, newest first
+    /// List upload events, newest first
     List {
-        /// At most so many
+        /// Most events to list, 1 to 1000
         #[arg(long, default_value_t = 50, value_parser = clap::value_parser!(u32).range(1..=1000))]
         limit: u32,
     },
-    /// Why an upload started a workflow, or did not
+    /// Explain why an upload started a workflow, or why it did not
     Explain {
-        /// The object: s3://bucket/key
+        /// Uploaded object: s3://bucket/key
         object: String,
     },
 }
@@ -54,7 +54,7 @@ pub(super) async fn events(args: EventsArgs, output: Output) -> Result<Exit, Cli
             if output.json {
                 output.json_line(&events);
             } else if events.items.is_empty() {
-                output.line(format_args!("no upload of {object} was announced"));
+                output.line(format_args!("no event of {object} was received"));
                 output.line(format_args!("  {}", unwatched(&client, &location.bucket).await));
             } else {
                 explain(&events.items, output);
@@ -64,16 +64,15 @@ pub(super) async fn events(args: EventsArgs, output: Output) -> Result<Exit, Cli
     }
 }
 
-/// The events of an object, newest first.
+/// Returns the events of an object, newest first.
 pub(super) async fn of_object(client: &Client, location: &ObjectLocation) -> Result<EventList, CliError> {
     let query = [("bucket", location.bucket.clone()), ("key", location.key.clone())];
     client.get("/v1/events", &query).await
 }
 
-/// Why an upload into `bucket` has no event: mostly since no workflow watches the bucket.
+/// Explains why an upload into `bucket` has no event: usually no workflow names the bucket.
 pub(super) async fn unwatched(client: &Client, bucket: &str) -> String {
-    const OTHERWISE: &str =
-        "the bucket sends no events here, or the upload is older than they are kept: see docs/events.md";
+    const OTHERWISE: &str = "the bucket sends no events to this daemon, or the event was pruned; see docs/events.md";
     let Ok(WorkflowList { items }) = client.get("/v1/workflows", &[]).await else { return OTHERWISE.to_owned() };
     let watched: BTreeSet<&str> = items.iter().filter_map(|workflow| workflow.bucket.as_deref()).collect();
     if watched.contains(bucket) {
@@ -81,9 +80,9 @@ pub(super) async fn unwatched(client: &Client, bucket: &str) -> String {
     }
     let others = watched.into_iter().map(|bucket| format!("`{bucket}`")).collect::<Vec<_>>().join(", ");
     match (items.is_empty(), others.is_empty()) {
-        (true, _) => "there are no workflows yet: `reelmill init` writes one to start from".to_owned(),
-        (_, true) => format!("no workflow names bucket `{bucket}`, nor any other"),
-        (_, false) => format!("no workflow names bucket `{bucket}`; they name {others}"),
+        (true, _) => "there are no workflows yet; `reelmill init` writes a first one".to_owned(),
+        (_, true) => format!("no workflow has a trigger for a bucket"),
+        (_, false) => format!("no workflow has a trigger for bucket `{bucket}`, only for {others}"),
     }
 }
 
@@ -93,7 +92,7 @@ fn table(events: &[EventView], output: Output) {
         .map(|event| {
             let object = match &event.object {
                 Some(object) => object.location.to_string(),
-                None => "(a message that no shape fits)".to_owned(),
+                None => "(message in an unknown format)".to_owned(),
             };
             [event.at.clone(), object, event.duplicates.to_string(), event.executions.len().to_string()]
         })
@@ -115,15 +114,15 @@ fn explain(events: &[EventView], output: Output) {
         }
         match event.duplicates {
             0 => {}
-            1 => output.line("  announced once more, which did nothing"),
-            more => output.line(format_args!("  announced {more} times more, which did nothing")),
+            1 => output.line("  received once more as a duplicate, which was ignored"),
+            more => output.line(format_args!("  received {more} times more as a duplicate, which was ignored")),
         }
         for decision in &event.decisions {
             let word = if decision.matched { "started" } else { "not started" };
             output.line(format_args!("  {}: {word}: {}", decision.workflow, decision.reason));
         }
         if event.decisions.is_empty() {
-            output.line("  there was no workflow");
+            output.line("  there was no workflow to start");
         }
         for execution in &event.executions {
             output.line(format_args!("  execution {execution}"));

@@ -1,17 +1,17 @@
-//! Examples below the help of each command: a line that can be typed as it stands teaches more than a list of options.
+//! Examples for the help of each command.
 //!
-//! **Invariant**: every command that does something has one, and each is understood by the command line; a test holds both.
+//! **Invariant**: every command has an example, and every example parses; tests check both.
 
 use clap::Command;
 
-/// An identifier, as executions, jobs and their like have them.
+/// An identifier of an execution or a job.
 macro_rules! id {
     () => {
         "01990f2e-7d51-7c3a-9b1f-3f2a6f1c8d20"
     };
 }
 
-/// All of them, those of a command together.
+/// All examples, grouped by command.
 const EXAMPLES: &[&str] = &[
     "reelmill serve",
     "reelmill serve --data /var/lib/reelmill --workflows /etc/reelmill/workflows --slots 2",
@@ -55,7 +55,7 @@ const EXAMPLES: &[&str] = &[
     "reelmill queues pause default",
     "reelmill queues resume default",
     "reelmill queues set default --concurrency 4",
-    "reelmill notifications list --set-aside",
+    "reelmill notifications list --dead-lettered",
     "reelmill notifications resend 17",
     concat!("reelmill logs ", id!(), " --follow"),
     "reelmill schema workflow > workflow.schema.json",
@@ -63,7 +63,7 @@ const EXAMPLES: &[&str] = &[
     "reelmill completions bash > ~/.local/share/bash-completion/completions/reelmill",
 ];
 
-/// The command line with its examples.
+/// Adds its examples to the help of each command.
 pub(super) fn add(command: Command) -> Command {
     command.mut_subcommands(|group| {
         let words = format!("reelmill {}", group.get_name());
@@ -74,7 +74,7 @@ pub(super) fn add(command: Command) -> Command {
     })
 }
 
-/// `command` with those that begin with `words`.
+/// Adds the examples that begin with `words` to the help of `command`.
 fn show(command: Command, words: &str) -> Command {
     let begins =
         |example: &&str| example.strip_prefix(words).is_some_and(|rest| rest.is_empty() || rest.starts_with(' '));

@@ -1,4 +1,4 @@
-//! `reelmill executions`: list, show, start, cancel, retry, priority.
+//! `reelmill executions`: list, show, start, cancel, retry, reproducer, priority.
 
 use clap::{Args, Subcommand};
 use futures::StreamExt;
@@ -25,79 +25,79 @@ pub(super) struct ExecutionsArgs {
 
 #[derive(Debug, Subcommand)]
 enum Action {
-    /// Executions, newest first
+    /// List executions, newest first
     List {
-        /// Only of this workflow
+        /// Only executions of this workflow
         #[arg(long)]
         workflow: Option<String>,
-        /// Only in this state: pending, running, succeeded, failed, cancelled
+        /// Only executions in this state: pending, running, succeeded, failed, cancelled
         #[arg(long, value_parser = state)]
         state: Option<ExecutionState>,
-        /// Only those with warnings
+        /// Only executions that have warnings
         #[arg(long)]
         warnings: bool,
-        /// Only created since: a date or a time in RFC 3339, `today`, or so long ago, like 2h
+        /// Only executions created since this time: RFC 3339 date or time, `today`, or a duration ago like 2h
         #[arg(long, value_parser = since)]
         since: Option<String>,
-        /// At most so many
+        /// Most executions to list, 1 to 1000
         #[arg(long, default_value_t = 20, value_parser = clap::value_parser!(u32).range(1..=1000))]
         limit: u32,
     },
-    /// One execution with its activities
+    /// Show an execution and its activities
     Show {
-        /// Its identifier, the beginning of it, or @last
+        /// Identifier of the execution, its first characters (at least 4), or @last for the newest
         execution: Named<ExecutionId>,
-        /// Watch it until it ends; exit code 1 where it does not succeed
+        /// Follow the execution until it ends; exit code 1 if it does not succeed
         #[arg(long)]
         follow: bool,
     },
-    /// Start a workflow on an object
+    /// Start a workflow on an object that is already in a bucket
     Start {
         /// Name of the workflow
         workflow: String,
-        /// The object: s3://bucket/key
+        /// Object: s3://bucket/key
         object: String,
-        /// Set a parameter; may stand several times
+        /// Set a parameter of the workflow; repeat for several
         #[arg(long, value_name = "NAME=VALUE", value_parser = super::run::pair)]
         set: Vec<(String, String)>,
-        /// Priority of all its jobs, 10 first
+        /// Priority of all jobs of the execution, 1 to 10; 10 runs first [default: that of each activity]
         #[arg(long, value_parser = clap::value_parser!(u8).range(1..=10))]
         priority: Option<u8>,
-        /// Any text, repeated in notifications
+        /// Text to repeat in notifications
         #[arg(long)]
         user_data: Option<String>,
-        /// Sent again under the same key, it is not started again
+        /// Key of this request: sending it again with the same key starts no second execution
         #[arg(long)]
         idempotency_key: Option<String>,
     },
-    /// Stop an execution
+    /// Cancel an execution
     Cancel {
-        /// Its identifier, the beginning of it, or @last
+        /// Identifier of the execution, its first characters (at least 4), or @last for the newest
         execution: Named<ExecutionId>,
     },
-    /// Run what did not succeed again, by the definition that the execution began with
+    /// Run activities that did not succeed again, with the definition that the execution started with
     Retry {
-        /// Its identifier, the beginning of it, or @last
+        /// Identifier of the execution, its first characters (at least 4), or @last for the newest
         execution: Named<ExecutionId>,
-        /// Change a parameter for it; may stand several times
+        /// Change a parameter for the retry; repeat for several
         #[arg(long, value_name = "NAME=VALUE", value_parser = super::run::pair)]
         set: Vec<(String, String)>,
-        /// Start a new execution of the workflow as it is now, on the same object with the same parameters
+        /// Start a new execution instead: current definition of the workflow, same object, same parameters
         #[arg(long)]
         latest: bool,
     },
-    /// Print what is needed to see a failed activity again: its work, its input, its log
+    /// Print a JSON document to reproduce a failed activity with: its work, its input, its log
     Reproducer {
-        /// Identifier of the execution, the beginning of it, or @last
+        /// Identifier of the execution, its first characters (at least 4), or @last for the newest
         execution: Named<ExecutionId>,
         /// Name of the activity
         activity: String,
     },
-    /// Give what has not ended another priority
+    /// Change the priority of an execution that has not ended
     Priority {
-        /// Its identifier, the beginning of it, or @last
+        /// Identifier of the execution, its first characters (at least 4), or @last for the newest
         execution: Named<ExecutionId>,
-        /// 1–10, 10 first
+        /// Priority of its jobs, 1 to 10; 10 runs first
         #[arg(value_parser = clap::value_parser!(u8).range(1..=10))]
         priority: u8,
     },
@@ -106,15 +106,15 @@ enum Action {
 /// Path of the list of executions.
 const LIST: &str = "/v1/executions";
 
-/// The state of that name.
+/// Parses the name of a state.
 pub(super) fn state(text: &str) -> Result<ExecutionState, String> {
     ExecutionState::parse(text).ok_or_else(|| {
         let names: Vec<&str> = ExecutionState::ALL.iter().map(|state| state.as_str()).collect();
-        format!("one of {}", names.join(", "))
+        format!("expected one of {}", names.join(", "))
     })
 }
 
-/// A date, and `today`, is the beginning of its day, UTC; a duration is so long ago.
+/// Parses a time. A date and `today` are 00:00 UTC of that day; a duration is before now.
 fn since(text: &str) -> Result<String, String> {
     let now = SystemClock.now();
     if text == "today" {
@@ -129,7 +129,7 @@ fn since(text: &str) -> Result<String, String> {
     match text.parse::<jiff::Timestamp>() {
         Ok(_) => Ok(text.to_owned()),
         Err(_) => {
-            Err("write a date like 2026-11-22, a time like 2026-11-22T09:00:00Z, `today`, or a duration like 2h"
+            Err("expected a date like 2026-11-22, a time like 2026-11-22T09:00:00Z, `today`, or a duration like 2h"
                 .to_owned())
         }
     }
@@ -222,16 +222,16 @@ fn list(page: &ExecutionPage, output: Output) {
         .collect();
     output.table(["EXECUTION", "WORKFLOW", "STATE", "CREATED (UTC)", "OBJECT"], &rows);
     if page.next.is_some() {
-        output.note("there are more; a higher --limit, --workflow, --state, --warnings and --since choose others");
+        output.note("more executions match: raise --limit, or filter with --workflow, --state, --warnings or --since");
     }
 }
 
-/// An RFC 3339 time in UTC to the second, for people.
+/// Formats an RFC 3339 time in UTC for people, to the second.
 pub(super) fn second(time: &str) -> String {
     time.get(..19).unwrap_or(time).replace('T', " ")
 }
 
-/// A state in a list: `succeeded, 2 warnings`.
+/// Formats a state in a list: `succeeded, 2 warnings`.
 pub(super) fn with_warnings(state: ExecutionState, count: u64) -> String {
     match count {
         0 => state.to_string(),
@@ -240,7 +240,7 @@ pub(super) fn with_warnings(state: ExecutionState, count: u64) -> String {
     }
 }
 
-/// Prints warnings, and how many are not printed.
+/// Prints warnings, and the number of those that are not in the list.
 pub(super) fn warnings(warnings: &[WarningView], count: u64, output: Output) {
     for WarningView { activity, code, message, .. } in warnings {
         output.line(format_args!("warning    {activity}: {code}: {message}"));
@@ -287,14 +287,14 @@ pub(super) fn show(view: &ExecutionView, output: Output) {
     output.table(["ACTIVITY", "TYPE", "STATE", "ATTEMPTS", ""], &rows);
 }
 
-/// Says which definition a retry runs.
+/// Prints which definition a retry runs.
 fn note_definition(view: &ExecutionView, output: Output) {
     let Some(definition) = &view.definition else { return };
-    output.note("a retry runs the definition that the execution began with");
+    output.note("a retry runs the definition that the execution started with");
     if definition.changed {
         let ExecutionView { id, workflow, .. } = view;
         output.note(format_args!(
-            "workflow {workflow} has changed since: `reelmill executions retry {id} --latest` runs it as it is now"
+            "workflow {workflow} has changed since; `reelmill executions retry {id} --latest` runs the current one"
         ));
     }
 }
@@ -306,7 +306,7 @@ fn remark(activity: &ActivityView) -> String {
     if let Some(RetryView { at, failure, away_since }) = &activity.retrying {
         let next = format!("next attempt at {} UTC", second(at));
         return match away_since {
-            Some(since) => format!("waits for infrastructure since {} UTC, {next}: {failure}", second(since)),
+            Some(since) => format!("waiting for infrastructure since {} UTC, {next}: {failure}", second(since)),
             None => format!("{next}: {failure}"),
         };
     }
@@ -325,7 +325,7 @@ fn remark(activity: &ActivityView) -> String {
     }
 }
 
-/// The file, where it is one of this machine; else the object.
+/// Returns the path of an output on this machine, or its s3:// URL.
 pub(super) fn place(output: &OutputView) -> String {
     output.path.clone().unwrap_or_else(|| format!("s3://{}/{}", output.bucket, output.key))
 }

@@ -1,4 +1,4 @@
-//! `reelmill graph`: a drawing of a workflow.
+//! `reelmill graph`: the activities of a workflow as a graph.
 
 use std::path::PathBuf;
 
@@ -9,12 +9,12 @@ use super::output::Output;
 use super::{CliError, Exit, validate};
 use crate::workflow::graph::{dot, mermaid, svg};
 
-/// Draw a workflow.
+/// Print the activities of a workflow as a graph.
 #[derive(Debug, Args)]
 pub(super) struct GraphArgs {
     /// Workflow file
     workflow: PathBuf,
-    /// Language of the drawing
+    /// Format of the graph
     #[arg(long, value_enum, default_value_t)]
     format: GraphFormat,
 }

@@ -1,4 +1,4 @@
-//! `reelmill init`: a workflow to start from.
+//! `reelmill init`: writes a first workflow.
 
 use std::fs::OpenOptions;
 use std::io::Write;
@@ -12,18 +12,18 @@ use super::{CliError, Exit};
 use crate::objects::local::check_new_bucket;
 use crate::workflow::{STARTER, starter};
 
-/// Write a workflow to start from.
+/// Write a first workflow file, `starter.yaml`, to edit.
 ///
-/// It makes MP4s, HLS and a poster of every video that is uploaded. A file that is there is never replaced.
+/// The workflow makes MP4s, HLS and a poster of each uploaded video. An existing file is never replaced.
 #[derive(Debug, Args)]
 pub(super) struct InitArgs {
-    /// Folder of workflow files
+    /// Folder to write the workflow file to
     #[arg(long, default_value = "workflows", value_name = "DIR")]
     workflows: PathBuf,
-    /// Bucket of the uploads
+    /// Bucket that videos are uploaded to
     #[arg(long, default_value = "uploads")]
     bucket: String,
-    /// Bucket of what is made
+    /// Bucket that outputs are published to
     #[arg(long, default_value = "media")]
     output: String,
 }
@@ -35,7 +35,7 @@ pub(super) fn init(args: &InitArgs, output: Output) -> Result<Exit, CliError> {
     let path = args.workflows.join(format!("{STARTER}.yaml"));
     let failed = |error: std::io::Error| match error.kind() {
         std::io::ErrorKind::AlreadyExists => {
-            let message = format!("{} is there already and was left as it is", path.display());
+            let message = format!("{} already exists and was not changed", path.display());
             CliError::new(Exit::Failed, "CLI0031", message)
         }
         _ => CliError::new(Exit::Storage, "CLI0005", format!("cannot write {}: {error}", path.display())),

@@ -14,7 +14,7 @@ use crate::api::jobs::{JobBody, JobPage, JobView, OutputBody};
 use crate::model::plan::{ActivityKind, IfExists};
 use crate::model::{ExecutionState, JobId, JobState};
 
-/// Single jobs, without a workflow.
+/// Submit, list, show, cancel and prioritize single jobs, without a workflow.
 ///
 /// A job is an execution of one activity: `reelmill logs JOB` and `reelmill executions show JOB --follow` work too.
 #[derive(Debug, Args)]
@@ -27,41 +27,41 @@ pub(super) struct JobsArgs {
 
 #[derive(Debug, Subcommand)]
 enum Action {
-    /// Submit a job; exit code 1 where it was waited for and did not succeed
+    /// Submit a job
     Submit(SubmitArgs),
-    /// Jobs, newest first
+    /// List jobs, newest first
     List {
-        /// Only of this type
+        /// Only jobs of this type: analysis, template-analysis, transcode, remux, snapshot, watermark, package
         #[arg(long = "type", value_parser = kind)]
         kind: Option<ActivityKind>,
-        /// Only in this state; running until it has ended
+        /// Only jobs in this state: running (until a job ends), succeeded, failed, cancelled
         #[arg(long, value_parser = state)]
         state: Option<ExecutionState>,
-        /// Only those with warnings
+        /// Only jobs that have warnings
         #[arg(long)]
         warnings: bool,
-        /// At most so many
+        /// Most jobs to list, 1 to 1000
         #[arg(long, default_value_t = 20, value_parser = clap::value_parser!(u32).range(1..=1000))]
         limit: u32,
     },
-    /// One job
+    /// Show a job and its result
     Show {
-        /// Its identifier, the beginning of it, or @last
+        /// Identifier of the job, its first characters (at least 4), or @last for the newest
         job: Named<JobId>,
-        /// Wait for its end so long, at most 60s; exit code 1 where it did not succeed
+        /// Wait this long for the job to end, 60s at most; exit code 1 if it does not succeed in time
         #[arg(long)]
         wait: Option<String>,
     },
-    /// Stop a job
+    /// Cancel a job
     Cancel {
-        /// Its identifier, the beginning of it, or @last
+        /// Identifier of the job, its first characters (at least 4), or @last for the newest
         job: Named<JobId>,
     },
-    /// Give a job that has not ended another priority
+    /// Change the priority of a job that has not ended
     Priority {
-        /// Its identifier, the beginning of it, or @last
+        /// Identifier of the job, its first characters (at least 4), or @last for the newest
         job: Named<JobId>,
-        /// 1–10, 10 first
+        /// Priority, 1 to 10; 10 runs first
         #[arg(value_parser = clap::value_parser!(u8).range(1..=10))]
         priority: u8,
     },
@@ -73,52 +73,52 @@ const LIST: &str = "/v1/jobs";
 fn kind(text: &str) -> Result<ActivityKind, String> {
     ActivityKind::ALL.iter().copied().find(|kind| kind.as_str() == text).ok_or_else(|| {
         let names: Vec<&str> = ActivityKind::ALL.iter().map(|kind| kind.as_str()).collect();
-        format!("one of {}", names.join(", "))
+        format!("expected one of {}", names.join(", "))
     })
 }
 
 fn if_exists(text: &str) -> Result<IfExists, String> {
     IfExists::parse(text).ok_or_else(|| {
         let names: Vec<&str> = IfExists::ALL.iter().map(|choice| choice.as_str()).collect();
-        format!("one of {}", names.join(", "))
+        format!("expected one of {}", names.join(", "))
     })
 }
 
 #[derive(Debug, Args)]
 struct SubmitArgs {
-    /// What to do: analysis, template-analysis, transcode, remux, snapshot, watermark, package
+    /// Type of the job: analysis, template-analysis, transcode, remux, snapshot, watermark, package
     #[arg(value_parser = kind)]
     kind: ActivityKind,
-    /// The object to work on: s3://bucket/key
+    /// Input: s3://bucket/key
     input: String,
-    /// Template to begin with
+    /// Template that gives the parameters; --set overrides them
     #[arg(long)]
     template: Option<String>,
-    /// Set a parameter, nested ones by dots, values as in YAML; may stand several times
+    /// Set a parameter, as in `video.crf=20`: nested names with dots, value as in YAML; repeat for several
     #[arg(long, value_name = "PATH=VALUE", value_parser = super::run::pair)]
     set: Vec<(String, String)>,
-    /// Where outputs go: s3://bucket/prefix; without a `name` they are called as the source is
+    /// Bucket and prefix of the outputs: s3://bucket/prefix; their names are those of the input unless `name` is set
     #[arg(long)]
     output: Option<String>,
-    /// What happens to an object of the same key that was made from another upload: warn, fail, replace
+    /// Handling of an existing object made from another upload: warn (replace and warn), fail, replace
     #[arg(long, value_parser = if_exists, requires = "output")]
     if_exists: Option<IfExists>,
-    /// Queue
+    /// Queue of the job [default: default]
     #[arg(long)]
     queue: Option<String>,
-    /// 1–10, 10 first
+    /// Priority, 1 to 10; 10 runs first [default: 6]
     #[arg(long, value_parser = clap::value_parser!(u8).range(1..=10))]
     priority: Option<u8>,
-    /// Wall-clock limit of one attempt, like 30m
+    /// Longest that one attempt may take, like 30m
     #[arg(long)]
     timeout: Option<String>,
-    /// Any text, repeated in notifications
+    /// Text to repeat in notifications
     #[arg(long)]
     user_data: Option<String>,
-    /// Wait for the result so long, at most 60s
+    /// Wait this long for the result, 60s at most; exit code 1 if the job does not succeed in time
     #[arg(long)]
     wait: Option<String>,
-    /// Sent again under the same key, the job is not submitted again
+    /// Key of this request: sending it again with the same key submits no second job
     #[arg(long)]
     idempotency_key: Option<String>,
 }
@@ -171,7 +171,7 @@ fn body(args: SubmitArgs) -> Result<JobBody, CliError> {
     let mut parameters = Map::new();
     for (path, value) in args.set {
         set(&mut parameters, &path, serde_yaml::from_str(&value).unwrap_or(Value::String(value)))
-            .ok_or_else(|| CliError::usage(format!("--set: `{path}` lies below a value")))?;
+            .ok_or_else(|| CliError::usage(format!("--set: `{path}` is inside a value that another --set gave")))?;
     }
     Ok(JobBody {
         kind: args.kind,
@@ -186,18 +186,18 @@ fn body(args: SubmitArgs) -> Result<JobBody, CliError> {
     })
 }
 
-/// `s3://bucket/prefix`, whose prefix may be empty.
+/// Parses `s3://bucket/prefix`, whose prefix may be empty.
 fn target(text: &str) -> Result<OutputBody, CliError> {
     let (bucket, prefix) = text
         .strip_prefix("s3://")
         .map(|rest| rest.split_once('/').unwrap_or((rest, "")))
         .filter(|(bucket, _)| !bucket.is_empty())
-        .ok_or_else(|| CliError::usage(format!("`{text}` is not a place: write s3://bucket/prefix")))?;
+        .ok_or_else(|| CliError::usage(format!("--output: `{text}` is invalid: write s3://bucket/prefix")))?;
     let prefix = Some(prefix.to_owned()).filter(|prefix| !prefix.is_empty());
     Ok(OutputBody { bucket: bucket.to_owned(), prefix, if_exists: None })
 }
 
-/// Sets a value at a path of names between dots; absent where something else than a mapping is in the way.
+/// Sets the value at a dotted path; `None` if a part of the path is not a mapping.
 fn set(map: &mut Map<String, Value>, path: &str, value: Value) -> Option<()> {
     match path.split_once('.') {
         None => {
@@ -228,7 +228,7 @@ fn list(page: &JobPage, output: Output) {
     let rows: Vec<[String; 5]> = page.items.iter().map(row).collect();
     output.table(["JOB", "TYPE", "STATE", "CREATED (UTC)", "OBJECT"], &rows);
     if page.next.is_some() {
-        output.note("there are more; a higher --limit, --type, --state and --warnings choose others");
+        output.note("more jobs match: raise --limit, or filter with --type, --state or --warnings");
     }
 }
 

@@ -1,4 +1,4 @@
-//! `reelmill logs`: what happened in an execution.
+//! `reelmill logs`: the log of an execution.
 
 use clap::Args;
 use futures::StreamExt;
@@ -11,20 +11,20 @@ use super::{CliError, DaemonArgs, Exit};
 use crate::api::view::{ExecutionView, LogLine};
 use crate::model::ExecutionId;
 
-/// Lines asked for at once.
+/// Lines per request.
 const BATCH: usize = 1_000;
 
-/// Read the log of an execution.
+/// Print the log of an execution.
 #[derive(Debug, Args)]
 pub(super) struct LogsArgs {
     #[command(flatten)]
     daemon: DaemonArgs,
-    /// Its identifier, the beginning of it, or @last
+    /// Identifier of the execution or job, its first characters (at least 4), or @last for the newest
     execution: Named<ExecutionId>,
-    /// Only of this activity
+    /// Only lines of this activity
     #[arg(long)]
     activity: Option<String>,
-    /// Go on until the execution ends
+    /// Print new lines until the execution ends
     #[arg(long, short)]
     follow: bool,
 }

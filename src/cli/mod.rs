@@ -1,7 +1,7 @@
-//! The command line: what a person types, and what scripts read.
+//! The command line, for people and for scripts.
 //!
 //! **Invariant**: results go to standard output, errors to standard error in one shape; exit codes are those of
-//! [`Exit`]; with `--json` what is printed is stable and documented.
+//! [`Exit`]; the output of `--json` is stable and documented.
 
 mod client;
 mod doctor;
@@ -42,14 +42,14 @@ use output::Output;
 #[derive(Debug, Parser)]
 #[command(name = "reelmill", version, propagate_version = true, disable_help_subcommand = true)]
 struct Cli {
-    /// Print JSON (one object, or one per line for streams)
+    /// Print JSON: one object, or one object per line from commands that stream
     #[arg(long, global = true)]
     json: bool,
     #[command(subcommand)]
     command: Command,
 }
 
-/// What to do. Each is described where its arguments are: a word here would hide the longer one there.
+/// The commands. Their help is on their arguments: a doc comment here would replace it.
 #[derive(Debug, Subcommand)]
 enum Command {
     Init(init::InitArgs),
@@ -72,42 +72,42 @@ enum Command {
     Schema(schema::SchemaArgs),
     /// Print the OpenAPI document of the HTTP API
     Openapi,
-    /// Print completions for a shell
+    /// Print a completion script for a shell
     Completions {
-        /// Which shell
+        /// Shell that the script is for
         #[arg(value_enum)]
         shell: clap_complete::Shell,
     },
 }
 
-/// Where the daemon is.
+/// Address of a daemon, and access to it.
 #[derive(Clone, Debug, Args)]
 struct DaemonArgs {
-    /// Address of the daemon's API
+    /// URL of the daemon's API
     #[arg(long, global = true, env = "REELMILL_URL", default_value = "http://127.0.0.1:8080")]
     url: String,
-    /// Token for the daemon's API
+    /// Access token for the daemon's API
     #[arg(long, global = true, env = "REELMILL_TOKEN", hide_env_values = true)]
     token: Option<String>,
 }
 
-/// Where the worker program is.
+/// Path of the worker program.
 #[derive(Clone, Debug, Args)]
 struct WorkerArgs {
-    /// The worker program, where it is not beside this one
+    /// Path of the worker program, if it is not in the folder of this program
     #[arg(long, env = "REELMILL_WORKER_PROGRAM", hide = true)]
     worker: Option<PathBuf>,
 }
 
-/// A media file to look at.
+/// A media file to probe.
 #[derive(Clone, Debug, Args)]
 struct FileArgs {
-    /// A file, or s3://bucket/key
+    /// Media file: a path, or s3://bucket/key
     file: String,
-    /// Data folder of the embedded daemon whose buckets are meant
+    /// Data folder of the daemon that s3:// files are read from
     #[arg(long, default_value = "reelmill-data", value_name = "DIR")]
     data: PathBuf,
-    /// Ask the S3 of the AWS environment, whatever runs here
+    /// Read s3:// files from the S3 of the AWS environment, even if a daemon runs in the data folder
     #[arg(long)]
     aws: bool,
 }
@@ -128,7 +128,7 @@ pub fn main() -> ExitCode {
         }
     };
     let done = runtime.block_on(dispatch(cli.command, output));
-    // What still runs is either detached reading of a pipe or abandoned on purpose.
+    // Does not wait for tasks that still run: readers of pipes, and work that was cancelled.
     runtime.shutdown_background();
     match done {
         Ok(exit) => exit.into(),
@@ -136,7 +136,7 @@ pub fn main() -> ExitCode {
     }
 }
 
-/// Help and versions are results; anything else is wrong usage, in the one shape of errors.
+/// Prints help and versions as results, and anything else as a usage error.
 fn not_understood(error: &clap::Error) -> ExitCode {
     let json = std::env::args_os().any(|argument| argument == "--json");
     let lacks_command = error.kind() == clap::error::ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand;
@@ -148,7 +148,7 @@ fn not_understood(error: &clap::Error) -> ExitCode {
     let text = text.strip_prefix("error: ").unwrap_or(&text).trim_end();
     let first = text.split("\n\n").next().unwrap_or(text).replace("\n  ", " ");
     let message = match (json, lacks_command) {
-        (true, true) => "there is no command; `reelmill --help` shows them",
+        (true, true) => "no command given; `reelmill --help` lists the commands",
         (true, false) => &first,
         (false, _) => text,
     };

@@ -10,7 +10,7 @@ use crate::api::notifications::NotificationPage;
 use crate::model::ExecutionId;
 use crate::store::Delivery;
 
-/// What receivers were told, and what they did not take.
+/// List notifications and their deliveries, and send them again.
 #[derive(Debug, Args)]
 pub(super) struct NotificationsArgs {
     #[command(flatten)]
@@ -21,21 +21,21 @@ pub(super) struct NotificationsArgs {
 
 #[derive(Debug, Subcommand)]
 enum Action {
-    /// Notifications, newest first
+    /// List notifications, newest first
     List {
-        /// Only those that were tried often enough
-        #[arg(long)]
-        set_aside: bool,
-        /// Only of this execution, or job
+        /// Only notifications that were dead-lettered: given up after the last attempt
+        #[arg(long, alias = "set-aside")]
+        dead_lettered: bool,
+        /// Only notifications of this execution or job
         #[arg(long)]
         execution: Option<ExecutionId>,
-        /// At most so many
+        /// Most notifications to list, 1 to 1000
         #[arg(long, default_value_t = 50, value_parser = clap::value_parser!(u32).range(1..=1000))]
         limit: u32,
     },
     /// Send a notification again
     Resend {
-        /// Its identifier
+        /// Number of the notification, from `notifications list`
         notification: i64,
     },
 }
@@ -43,9 +43,9 @@ enum Action {
 pub(super) async fn notifications(args: NotificationsArgs, output: Output) -> Result<Exit, CliError> {
     let client = Client::new(&args.daemon)?;
     match args.action {
-        Action::List { set_aside, execution, limit } => {
+        Action::List { dead_lettered, execution, limit } => {
             let mut query = vec![("limit", limit.to_string())];
-            query.extend(set_aside.then(|| ("delivery", Delivery::SetAside.as_str().to_owned())));
+            query.extend(dead_lettered.then(|| ("delivery", Delivery::SetAside.as_str().to_owned())));
             query.extend(execution.map(|id| ("execution", id.to_string())));
             list(&client.get("/v1/notifications", &query).await?, output);
         }
@@ -54,7 +54,7 @@ pub(super) async fn notifications(args: NotificationsArgs, output: Output) -> Re
             if output.json {
                 output.json_line(&serde_json::json!({ "type": "resent", "id": notification }));
             } else {
-                output.line(format_args!("{notification} is sent again"));
+                output.line(format_args!("notification {notification} will be sent again"));
             }
         }
     }
@@ -82,6 +82,6 @@ fn list(page: &NotificationPage, output: Output) {
     let rows: Vec<[String; 8]> = page.items.iter().map(row).collect();
     output.table(["ID", "EXECUTION", "TELLS", "DELIVERY", "ATTEMPTS", "AT (UTC)", "TO", ""], &rows);
     if page.next.is_some() {
-        output.note("there are more; a higher --limit, --set-aside and --execution choose others");
+        output.note("more notifications match: raise --limit, or filter with --dead-lettered or --execution");
     }
 }

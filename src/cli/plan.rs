@@ -1,7 +1,7 @@
-//! `reelmill plan`: what a workflow would do with a file. Nothing is done but looking into it.
+//! `reelmill plan`: the activities and outputs that a workflow would have for a file. Only the file's headers are read.
 //!
-//! The execution is played through in a store of its own: an analysis answers what the file holds, everything else is
-//! taken to succeed, and what an activity would do is what it would be given.
+//! The execution is simulated in a store in memory: an analysis returns what was probed, and every other activity
+//! succeeds without running.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -29,10 +29,10 @@ use crate::workflow::{self, Evaluator, ResolveContext, Resolved, Workflow, resol
 
 /// Bucket of the input file where the workflow names none.
 const INPUT_BUCKET: &str = "input";
-/// Nothing here takes so long that a lease matters.
+/// Longer than a plan takes: leases do not expire.
 const LEASE: Duration = Duration::from_secs(3_600);
 
-/// Say what a workflow would do with a file: which activities, with which parameters, to which keys. Runs nothing.
+/// Print what a workflow would do with a file: activities, their work (with --json), keys of outputs. Runs nothing.
 #[derive(Debug, Args)]
 pub(super) struct PlanArgs {
     #[command(flatten)]
@@ -41,26 +41,26 @@ pub(super) struct PlanArgs {
     workflow: PathBuf,
     #[command(flatten)]
     file: FileArgs,
-    /// Set a parameter of the workflow
+    /// Set a parameter of the workflow; repeat for several
     #[arg(long, value_name = "NAME=VALUE", value_parser = super::run::pair)]
     set: Vec<(String, String)>,
 }
 
-/// What an activity would do.
+/// An activity of the plan.
 #[derive(Debug, Serialize)]
 struct Step {
     activity: String,
     #[serde(rename = "type")]
     kind: ActivityKind,
-    /// Why it would not run, or why that cannot be told before the execution runs.
+    /// Reason why it would not run, or why that is not known beforehand.
     #[serde(skip_serializing_if = "Option::is_none")]
     remark: Option<String>,
-    /// What the user should know of it.
+    /// Warnings that the user should see.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     warnings: Vec<String>,
-    /// What it would make, as `s3://bucket/key`; segments and the like are left out.
+    /// Outputs, as `s3://bucket/key`; without the segments of packages.
     makes: Vec<String>,
-    /// What the worker would be given.
+    /// Work that the worker would get.
     #[serde(skip_serializing_if = "Option::is_none")]
     work: Option<Work>,
 }
@@ -107,7 +107,7 @@ fn input(file: &str, info: &MediaInfo, workflow: &Workflow) -> Result<InputObjec
     Ok(InputObject { location, size_bytes, etag: None, version: None, metadata: BTreeMap::new() })
 }
 
-/// Plays an execution through; answers its steps in the order of the plan.
+/// Simulates an execution; returns its steps in the order of the plan.
 async fn play(
     plan: &Arc<Plan>,
     input: InputObject,
@@ -143,7 +143,7 @@ async fn play(
 }
 
 impl Step {
-    /// Adds what is known beforehand of what it makes of a file that holds `info`.
+    /// Adds the warnings that are known beforehand for a file with `info`.
     fn warned(mut self, plan: &Plan, info: &MediaInfo) -> Self {
         let reads_it = plan.graph.node_weights().any(|a| a.name == self.activity && a.input == ActivityInput::Object);
         let Some(Work::Pipeline(pipeline)) = self.work.as_ref().filter(|_| reads_it) else { return self };
@@ -181,7 +181,7 @@ fn step(plan: &Plan, index: usize, resolved: Option<Result<Resolved, Failure>>, 
     Step { activity: activity.name.clone(), kind: activity.kind, remark, warnings: Vec::new(), makes, work }
 }
 
-/// What work would make, as far as its names are known before.
+/// Returns the outputs of work, as far as their names are known beforehand.
 fn outputs(resolved: &Resolved) -> Vec<OutputObject> {
     let files: Vec<(String, FileRole)> = match &resolved.work {
         Work::Analysis(_) => Vec::new(),

@@ -1,4 +1,4 @@
-//! `reelmill probe`: what a media file holds.
+//! `reelmill probe`: container and streams of a media file.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -18,22 +18,22 @@ use crate::worker::input::{Input, InputBytes};
 use crate::worker::scratch::ScratchRoot;
 use crate::worker::supervisor::{Assignment, Limits, run};
 
-/// How long reading the headers of one file may take.
+/// Timeout for reading the headers of a file.
 const LIMIT: Duration = Duration::from_secs(120);
-/// How long decoding all of its audio may take.
+/// Timeout for decoding all audio of a file.
 const DECODING: Duration = Duration::from_secs(6 * 60 * 60);
 
-/// Say what a media file holds.
+/// Print the container, streams and duration of a media file.
 ///
-/// `s3://bucket/key` is an object of the embedded daemon whose data folder is DIR, where one runs, else of the S3 that the
-/// AWS environment (AWS_ENDPOINT_URL, AWS_PROFILE, …) leads to.
+/// `s3://bucket/key` is read from the daemon that runs in data folder DIR. If none runs there, it is read from the S3 of
+/// the AWS environment (AWS_ENDPOINT_URL, AWS_PROFILE, …).
 #[derive(Debug, Args)]
 pub(super) struct ProbeArgs {
     #[command(flatten)]
     worker: WorkerArgs,
     #[command(flatten)]
     file: FileArgs,
-    /// Measure loudness too (decodes the audio)
+    /// Measure loudness too: decodes all audio
     #[arg(long)]
     loudness: bool,
 }
@@ -48,7 +48,7 @@ pub(super) async fn probe(args: ProbeArgs, output: Output) -> Result<Exit, CliEr
     Ok(Exit::Done)
 }
 
-/// What a file, or an object `s3://bucket/key`, holds; with `loudness` measured, its audio is decoded.
+/// Probes a file or an object `s3://bucket/key`. `loudness` decodes all audio.
 pub(super) async fn look(worker: &WorkerArgs, file: &FileArgs, loudness: bool) -> Result<MediaInfo, CliError> {
     let input = match local::parse_location(&file.file) {
         Some(location) => {
@@ -96,7 +96,7 @@ pub(super) async fn look(worker: &WorkerArgs, file: &FileArgs, loudness: bool) -
     Ok(*info)
 }
 
-/// A local file as an input.
+/// Opens a local file as an input.
 pub(super) fn open_file(path: &Path) -> Result<Input, CliError> {
     let error = |error| CliError::file(path, &error);
     let file = std::fs::File::open(path).map_err(error)?;

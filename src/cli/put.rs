@@ -1,4 +1,4 @@
-//! `reelmill put`: upload files, and say what each upload started.
+//! `reelmill put`: uploads files, and prints which executions they started.
 
 use std::path::{Path, PathBuf};
 
@@ -13,24 +13,24 @@ use crate::api::events::{EventList, EventView};
 use crate::model::ObjectLocation;
 use crate::objects::SharedObjects;
 
-/// Upload files to a bucket, and say which executions they started.
+/// Upload files to a bucket, and print which executions they started.
 ///
-/// To the embedded endpoint of the daemon whose data folder is DIR. With --aws, or where no daemon runs there and
-/// AWS_ENDPOINT_URL is set, to the S3 that the AWS environment (AWS_ENDPOINT_URL, AWS_PROFILE, …) leads to.
+/// Uploads go to the S3 endpoint of the daemon that runs in data folder DIR. With --aws, or if no daemon runs there and
+/// AWS_ENDPOINT_URL is set, they go to the S3 of the AWS environment (AWS_ENDPOINT_URL, AWS_PROFILE, …).
 #[derive(Debug, Args)]
 pub(super) struct PutArgs {
-    /// The files
+    /// Files to upload
     #[arg(required = true, value_name = "FILE")]
     files: Vec<PathBuf>,
-    /// Where to: s3://bucket/key; a key that ends in / gets the name of each file
+    /// Destination: s3://bucket/key; after a key that ends in `/`, the name of each file is added
     to: String,
-    /// Data folder of an embedded daemon
+    /// Data folder of the daemon to upload to
     #[arg(long, default_value = "reelmill-data", value_name = "DIR")]
     data: PathBuf,
-    /// Upload to the S3 of the AWS environment
+    /// Upload to the S3 of the AWS environment, even if a daemon runs in the data folder
     #[arg(long)]
     aws: bool,
-    /// Token for the daemon's API, which is asked what the uploads started
+    /// Access token for the daemon's API, which returns the executions that were started
     #[arg(long, env = "REELMILL_TOKEN", hide_env_values = true)]
     token: Option<String>,
 }
@@ -41,7 +41,7 @@ pub(super) async fn put(args: PutArgs, output: Output) -> Result<Exit, CliError>
     if let Some((file, location)) = uploads.iter().enumerate().find_map(|(at, (file, location))| {
         uploads[..at].iter().any(|(_, other)| other == location).then_some((file, location))
     }) {
-        let message = format!("{} would replace another of these files: both go to {location}", file.display());
+        let message = format!("{} would overwrite another of these files: both go to {location}", file.display());
         return Err(CliError::usage(message));
     }
     let embedded = if args.aws { None } else { local::embedded(&args.data).await? };
@@ -64,7 +64,7 @@ pub(super) async fn put(args: PutArgs, output: Output) -> Result<Exit, CliError>
     Ok(Exit::Done)
 }
 
-/// Where a file goes.
+/// Returns the object that a file is uploaded to.
 fn destination(file: &Path, args: &PutArgs) -> Result<ObjectLocation, CliError> {
     let metadata = std::fs::metadata(file).map_err(|error| CliError::file(file, &error))?;
     if !metadata.is_file() {
@@ -74,7 +74,8 @@ fn destination(file: &Path, args: &PutArgs) -> Result<ObjectLocation, CliError> 
         let name = file.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
         format!("{}{name}", args.to)
     } else if args.files.len() > 1 {
-        let message = format!("several files cannot have one key: write `{}/`, and each keeps its name", args.to);
+        let message =
+            format!("cannot upload several files to one key: write `{}/`, and each file keeps its name", args.to);
         return Err(CliError::usage(message));
     } else {
         args.to.clone()
@@ -83,19 +84,19 @@ fn destination(file: &Path, args: &PutArgs) -> Result<ObjectLocation, CliError> 
         .unwrap_or_else(|| Err(CliError::usage(format!("`{to}` is not an object: write s3://bucket/key"))))
 }
 
-/// The S3 of the AWS environment, where it is asked for or there is no daemon.
+/// Returns the S3 of the AWS environment, if it is asked for or named there.
 async fn elsewhere(args: &PutArgs) -> Result<SharedObjects, CliError> {
     if args.aws || local::names_an_s3() {
         return Ok(local::s3().await);
     }
     let message = format!(
-        "no daemon runs over {}; start one with `reelmill serve`, name its folder with --data, or upload to AWS with --aws",
+        "no daemon runs in data folder {}; start one with `reelmill serve`, name its folder with --data, or use --aws",
         args.data.display()
     );
     Err(CliError::new(Exit::Storage, "CLI0008", message))
 }
 
-/// Uploads one file. `client` is the daemon that the upload goes to, where it is an embedded one.
+/// Uploads one file. `client` is the daemon that the upload goes to; `None` for the S3 of the AWS environment.
 async fn one(
     file: &Path,
     location: &ObjectLocation,
@@ -104,7 +105,7 @@ async fn one(
     output: Output,
 ) -> Result<(), CliError> {
     let published = objects.publish(location, file, media_type(file)).await?;
-    // The upload was acknowledged after its event was written down. What cannot be asked is not an upload that failed.
+    // The event was stored before the upload was acknowledged. If the daemon does not answer, the upload still succeeded.
     let event = match client {
         Some(client) => events::of_object(client, location).await.ok(),
         None => None,
@@ -128,7 +129,7 @@ async fn one(
     Ok(())
 }
 
-/// Says which executions an upload started, or why it started none.
+/// Prints which executions an upload started, or why it started none.
 async fn tell(events: &EventList, location: &ObjectLocation, client: &Client, output: Output) {
     let Some(EventView { executions, decisions, .. }) = events.items.first() else {
         output.line(format_args!("  started nothing: {}", events::unwatched(client, &location.bucket).await));
@@ -146,7 +147,7 @@ async fn tell(events: &EventList, location: &ObjectLocation, client: &Client, ou
     }
 }
 
-/// Media type by extension: what players and browsers need most.
+/// Returns the media type for the extension of a file.
 fn media_type(file: &Path) -> &'static str {
     let ext = file.extension().map(|ext| ext.to_string_lossy().to_ascii_lowercase()).unwrap_or_default();
     match ext.as_str() {

@@ -8,7 +8,7 @@ use super::output::Output;
 use super::{CliError, DaemonArgs, Exit};
 use crate::api::queues::{QueueList, QueuePatch, QueueView};
 
-/// List, pause, resume and set queues.
+/// List, pause, resume and configure queues.
 #[derive(Debug, Args)]
 pub(super) struct QueuesArgs {
     #[command(flatten)]
@@ -19,23 +19,23 @@ pub(super) struct QueuesArgs {
 
 #[derive(Debug, Subcommand)]
 enum Action {
-    /// Every queue, with what waits and runs
+    /// List queues with the number of jobs that wait and run
     List,
-    /// Take nothing more from a queue; what runs goes on
+    /// Pause a queue: its jobs wait, running jobs continue
     Pause {
-        /// Its name
+        /// Name of the queue
         queue: String,
     },
-    /// Take from a queue again
+    /// Resume a paused queue
     Resume {
-        /// Its name
+        /// Name of the queue
         queue: String,
     },
-    /// Change a queue
+    /// Set the concurrency of a queue
     Set {
-        /// Its name
+        /// Name of the queue
         queue: String,
-        /// Most jobs at once over all daemons; 0: as many as there are slots
+        /// Most jobs of the queue that run at once, over all daemons; 0 for no limit but worker slots
         #[arg(long)]
         concurrency: u32,
     },

@@ -1,4 +1,4 @@
-//! `reelmill run`: one workflow on one local file, with the daemon's own parts and nothing left behind but outputs.
+//! `reelmill run`: runs one workflow on one local file without a daemon, and leaves only its outputs.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -27,13 +27,14 @@ use crate::workflow::{self, Evaluator};
 
 /// Bucket of the input file where the workflow names none.
 const INPUT_BUCKET: &str = "input";
-/// Hints can be missed; this is how long a line may then wait.
+/// Interval of polling, for hints that were missed.
 const POLL: Duration = Duration::from_millis(500);
 
 /// Run one workflow on one local file, without a daemon.
 ///
-/// Outputs get their keys below DIR; where they go to several buckets, each bucket is a folder in it. A folder beside the workflow file that is named like a bucket is that bucket, so
-/// `s3://assets/logo.png` is `assets/logo.png` there.
+/// Outputs are written to DIR, each at the path of its key. If outputs go to several buckets, each bucket is a folder in
+/// DIR. Inputs come from folders beside the workflow file, each named as its bucket: `s3://assets/logo.png` is
+/// `assets/logo.png` there.
 #[derive(Debug, Args)]
 pub(super) struct RunArgs {
     #[command(flatten)]
@@ -45,16 +46,16 @@ pub(super) struct RunArgs {
     /// Folder for outputs
     #[arg(long, short, default_value = "reelmill-output", value_name = "DIR")]
     output: PathBuf,
-    /// Set a parameter of the workflow
+    /// Set a parameter of the workflow; repeat for several
     #[arg(long, value_name = "NAME=VALUE", value_parser = pair)]
     set: Vec<(String, String)>,
-    /// Let a folder be a bucket
+    /// Use this folder as a bucket; repeat for several
     #[arg(long, value_name = "BUCKET=DIR", value_parser = pair)]
     bucket: Vec<(String, String)>,
 }
 
 pub(super) fn pair(text: &str) -> Result<(String, String), String> {
-    let (name, value) = text.split_once('=').ok_or("write NAME=VALUE")?;
+    let (name, value) = text.split_once('=').ok_or("expected NAME=VALUE")?;
     Ok((name.to_owned(), value.to_owned()))
 }
 
@@ -63,7 +64,7 @@ pub(super) async fn run(args: RunArgs, output: Output) -> Result<Exit, CliError>
     let workflow = validate::load(&args.workflow, Some(&installed), output)?;
     let plan = Arc::clone(&workflow.plan);
     let given: BTreeMap<String, String> = args.set.into_iter().collect();
-    // Nothing but the command line sets them here.
+    // The object has no metadata that sets parameters.
     let params = workflow::params(&plan, &given, &BTreeMap::new())
         .map_err(|failure| CliError { exit: Exit::Usage, ..failure.into() })?;
     let metadata = std::fs::metadata(&args.file).map_err(|error| CliError::file(&args.file, &error))?;
@@ -88,7 +89,7 @@ pub(super) async fn run(args: RunArgs, output: Output) -> Result<Exit, CliError>
         claimant: Claimant::of_all("this machine"),
         store: Arc::new(SqliteStore::open_in_memory(Arc::new(Evaluator))?),
         objects: Arc::new(objects),
-        // The last job needs no worker after its own.
+        // With a single activity, no worker is needed after the first.
         pool: pool.keeping(usize::from(plan.graph.node_count() > 1)),
         admission: Admission::new(Need { memory: WorkerConfig::default().memory_bytes(), scratch: u64::MAX }),
         scratch: ScratchRoot::open(temporary.path().join("scratch"))?,
@@ -98,7 +99,7 @@ pub(super) async fn run(args: RunArgs, output: Output) -> Result<Exit, CliError>
         threads: 0,
         lease: Duration::from_secs(30),
         stall: Duration::from_secs(120),
-        // Somebody sits before it.
+        // A person waits: errors of the infrastructure are reported at once.
         patience: Duration::ZERO,
         grace: Duration::from_secs(2),
     });
@@ -155,13 +156,13 @@ fn input_object(file: &Path, bucket: &str, size_bytes: u64) -> Result<InputObjec
     })
 }
 
-/// Shows the log and progress until the execution ends.
+/// Prints the log and progress until the execution ends.
 async fn follow(host: &Host, id: ExecutionId, watch: &Watch) -> Result<ExecutionView, CliError> {
     let mut hints = host.store.hints();
     let mut marks = host.live.watch();
     let mut after = 0;
     loop {
-        // Read before the log: what ended before the log was read has its last line in it.
+        // Read before the log: if the execution has ended by now, the log has its last line.
         let record = host.store.execution(id).await?;
         for entry in host.store.log(id, after, u32::MAX).await? {
             after = entry.seq;

@@ -1,4 +1,4 @@
-//! `reelmill schema` and `reelmill openapi`: what editors and programs need to know.
+//! `reelmill schema` and `reelmill openapi`: schemas for editors and programs.
 
 use clap::{Args, ValueEnum};
 
@@ -8,23 +8,26 @@ use crate::config::Config;
 use crate::model::media::MediaInfo;
 use crate::notify::CloudEvent;
 
-/// Print a JSON Schema.
+/// Print the JSON Schema of a file or document, for editors and programs.
 #[derive(Debug, Args)]
 pub(super) struct SchemaArgs {
-    /// Of what
+    /// File or document
     #[arg(value_enum, default_value_t)]
     of: SchemaOf,
 }
 
 #[derive(Clone, Copy, Debug, Default, ValueEnum)]
 enum SchemaOf {
+    /// Workflow file
     #[default]
     Workflow,
+    /// Template file
     Template,
+    /// Configuration file
     Config,
-    /// What receivers of notifications get
+    /// Notification that a receiver gets
     Notification,
-    /// The answer of an analysis
+    /// Result of an analysis
     MediaInfo,
 }
 
@@ -39,7 +42,7 @@ pub(super) fn schema(args: &SchemaArgs, output: Output) -> Result<Exit, CliError
     print(&schema, output)
 }
 
-/// `reelmill openapi`.
+/// Runs `reelmill openapi`.
 pub(super) fn openapi(output: Output) -> Result<Exit, CliError> {
     print(&crate::api::openapi::document(), output)
 }

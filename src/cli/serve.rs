@@ -17,49 +17,49 @@ use crate::console;
 use crate::daemon::serve::{Daemon, Served};
 use crate::telemetry::{self, metrics::PrometheusHandle};
 
-/// Run the daemon: events in, finished media out.
+/// Run the daemon: it starts workflows on uploads and serves the API and the console.
 ///
-/// Without a configuration it is embedded: SQLite, local buckets with an S3 endpoint, and the API, all on this machine.
+/// Without a configuration file, everything is on this machine: a SQLite store, local buckets with an S3 endpoint, workers.
 #[derive(Debug, Args)]
 pub(super) struct ServeArgs {
     /// Configuration file
     #[arg(long, env = "REELMILL_CONFIG", value_name = "FILE")]
     config: Option<PathBuf>,
-    /// Data folder: store, buckets, scratch, credentials of the S3 endpoint
+    /// Data folder of the daemon: store, buckets, scratch files, credentials of the S3 endpoint
     #[arg(long, default_value = "reelmill-data", value_name = "DIR")]
     data: PathBuf,
-    /// Folder of workflow files
+    /// Folder of workflow files [default: that of the configuration, or `workflows`]
     #[arg(long, value_name = "DIR")]
     workflows: Option<PathBuf>,
-    /// Address of the API (port 0: any free one)
+    /// Address of the API and the console; port 0 takes a free port [default: 127.0.0.1:8080]
     #[arg(long, value_name = "ADDRESS")]
     api: Option<SocketAddr>,
-    /// Address of the embedded S3 endpoint (port 0: any free one)
+    /// Address of the S3 endpoint of local buckets; port 0 takes a free port [default: 127.0.0.1:9000]
     #[arg(long, value_name = "ADDRESS")]
     s3_endpoint: Option<SocketAddr>,
-    /// Jobs at once
+    /// Most jobs that run at once, 1 to 1024 [default: half the number of processors]
     #[arg(long, value_parser = clap::value_parser!(u16).range(1..=1024))]
     slots: Option<u16>,
 }
 
-/// Where a running daemon is; kept in its data folder for the commands beside it.
+/// Addresses of a running daemon, kept in its data folder for other commands.
 #[derive(Debug, Serialize, Deserialize)]
 pub(super) struct Running {
     /// Address of the API.
     pub(super) api: String,
     /// Address of the S3 endpoint.
     pub(super) s3_endpoint: Option<String>,
-    /// Process.
+    /// Identifier of its process.
     pub(super) pid: u32,
 }
 
 impl Running {
-    /// The file in data folder `data`.
+    /// Returns the path of the file in data folder `data`.
     pub(super) fn file(data: &Path) -> PathBuf {
         data.join("daemon.json")
     }
 
-    /// What the daemon over data folder `data` left there, where one runs.
+    /// Reads the addresses of the daemon in data folder `data`; `None` if none runs.
     pub(super) fn read(data: &Path) -> Option<Self> {
         serde_json::from_slice(&std::fs::read(Self::file(data)).ok()?).ok()
     }
@@ -121,7 +121,7 @@ async fn listen(
     api::serve(listener, routes, stop).await;
 }
 
-/// Tokens of the first signal to end (drain) and of the second (now).
+/// Returns the tokens that the first signal (drain) and the second (stop at once) cancel.
 fn signals() -> Result<(CancellationToken, CancellationToken), CliError> {
     let mut signals = local::Signals::catch()?;
     let (end, now) = (CancellationToken::new(), CancellationToken::new());
@@ -129,14 +129,14 @@ fn signals() -> Result<(CancellationToken, CancellationToken), CliError> {
     tokio::spawn(async move {
         for (token, at_once) in tokens {
             signals.next().await;
-            tracing::info!(at_once, "asked to end");
+            tracing::info!(at_once, "received a signal to shut down");
             token.cancel();
         }
     });
     Ok((end, now))
 }
 
-/// Says where everything is, to people and to the commands beside it.
+/// Prints the addresses of the daemon, and writes them down for other commands.
 fn introduce(daemon: &Daemon, data: &Path, output: Output) -> Result<(), CliError> {
     let api = daemon.api_address().map(|address| format!("http://{address}")).unwrap_or_default();
     let endpoint = daemon.s3_address().map(|address| format!("http://{address}"));
@@ -147,7 +147,7 @@ fn introduce(daemon: &Daemon, data: &Path, output: Output) -> Result<(), CliErro
     })?;
     daemon.catalog().tell();
     if daemon.reclaimed > 0 {
-        tracing::info!(jobs = daemon.reclaimed, "jobs of an earlier life go on");
+        tracing::info!(jobs = daemon.reclaimed, "requeued jobs of an earlier process");
     }
     if output.json {
         output.json_line(&json!({
@@ -168,16 +168,16 @@ fn introduce(daemon: &Daemon, data: &Path, output: Output) -> Result<(), CliErro
         output.line(format_args!("S3 endpoint  {endpoint}"));
         if let Some(keys) = daemon.new_keys() {
             output.line(format_args!("  access key {}", keys.access_key_id));
-            output.line(format_args!("  secret key {}  (printed this once)", keys.secret_access_key));
+            output.line(format_args!("  secret key {}  (shown only this once)", keys.secret_access_key));
         }
-        output.line(format_args!("  keys are in {}", local::key_file(data).display()));
+        output.line(format_args!("  keys saved in {}", local::key_file(data).display()));
     }
     output.line(format_args!("libavcodec   {}", daemon.capabilities.libavcodec));
     let catalog = daemon.catalog();
     if catalog.definitions().is_empty() {
         let folder = catalog.folder();
-        output.line(format_args!("Workflows    none yet in {}: uploads start nothing", folder.display()));
-        output.line("  write one to start from with `reelmill init`, or in the console");
+        output.line(format_args!("Workflows    none in {}: uploads start nothing", folder.display()));
+        output.line("  write a first one with `reelmill init`, or in the console");
     }
     Ok(())
 }

@@ -1,4 +1,4 @@
-//! `reelmill templates`: which templates there are, what one holds, and which suit a file.
+//! `reelmill templates`: lists templates, shows one, and finds those that suit a file.
 
 use std::path::PathBuf;
 
@@ -11,11 +11,11 @@ use crate::daemon::source::{load_templates, template_files};
 use crate::template::{Fits, Template, Templates, fits};
 use crate::yaml::Diagnostic;
 
-/// See the templates, and find those that suit a file.
+/// List and show templates, and find those that suit a file.
 #[derive(Debug, Args)]
 pub(super) struct TemplatesArgs {
-    /// Folder of workflows, whose templates count too; without it there are the built-in ones
-    #[arg(long, global = true)]
+    /// Workflow folder whose templates are included [default: only the built-in templates]
+    #[arg(long, global = true, value_name = "DIR")]
     workflows: Option<PathBuf>,
     #[command(subcommand)]
     action: Action,
@@ -23,20 +23,20 @@ pub(super) struct TemplatesArgs {
 
 #[derive(Debug, Subcommand)]
 enum Action {
-    /// Every template
+    /// List all templates
     List,
-    /// The parameters of one, with what it extends
+    /// Show the parameters of a template, including those it extends
     Show {
-        /// Its name
+        /// Name of the template
         name: String,
     },
-    /// The templates that suit a file, best first
+    /// List the templates that suit a file, best first
     Fit {
         #[command(flatten)]
         worker: WorkerArgs,
         #[command(flatten)]
         file: FileArgs,
-        /// Tell of those left out too, and why
+        /// List templates that do not suit too, with the reason
         #[arg(long)]
         all: bool,
     },
@@ -74,11 +74,11 @@ pub(super) async fn templates(args: TemplatesArgs, output: Output) -> Result<Exi
             }
         }
     }
-    // Templates with mistakes are missing from the answer, which is not what was asked for.
+    // Templates with errors are missing from the result.
     Ok(if diagnostics.iter().any(Diagnostic::is_error) { Exit::Usage } else { Exit::Done })
 }
 
-/// The templates, and what is wrong with files of them, drawn for people.
+/// Loads the templates; prints what is wrong with their files, for people.
 fn load(args: &TemplatesArgs, output: Output) -> Result<(Templates, Vec<Diagnostic>), CliError> {
     let Some(folder) = &args.workflows else { return Ok((Templates::presets(), Vec::new())) };
     let error = |error| CliError::file(folder, &error);
@@ -173,7 +173,7 @@ fn scalar(value: &Value) -> String {
 
 fn fitting(fits: &Fits, output: Output) {
     if fits.fits.is_empty() {
-        output.line("no template suits this file");
+        output.line("no template suits the file");
     }
     let rows: Vec<[String; 2]> = fits.fits.iter().map(|fit| [fit.template.clone(), fit.reason.clone()]).collect();
     if !rows.is_empty() {

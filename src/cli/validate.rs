@@ -1,4 +1,4 @@
-//! `reelmill validate`: every error of every file at once.
+//! `reelmill validate`: reports all errors of all files at once.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -14,14 +14,14 @@ use crate::template::{BROKEN, Templates};
 use crate::workflow::{self, Workflow};
 use crate::yaml::{self, Diagnostic, Severity};
 
-/// Check workflow files: every error at once.
+/// Check workflow files, and report all errors at once.
 ///
-/// Exit code 2 where there is an error; warnings do not count.
+/// Exit code 2 if there is an error; warnings do not change it.
 #[derive(Debug, Args)]
 pub(super) struct ValidateArgs {
     #[command(flatten)]
     worker: WorkerArgs,
-    /// Workflow files, or folders of them
+    /// Workflow files, or folders that contain them
     #[arg(required = true)]
     paths: Vec<PathBuf>,
 }

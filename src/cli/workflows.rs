@@ -10,7 +10,7 @@ use super::{CliError, DaemonArgs, Exit};
 use crate::api::Finding;
 use crate::api::workflows::{WorkflowList, WorkflowView};
 
-/// The workflows of a daemon.
+/// List, show, write, enable and disable the workflows of a daemon.
 #[derive(Debug, Args)]
 pub(super) struct WorkflowsArgs {
     #[command(flatten)]
@@ -21,31 +21,31 @@ pub(super) struct WorkflowsArgs {
 
 #[derive(Debug, Subcommand)]
 enum Action {
-    /// Every workflow
+    /// List workflows
     List,
-    /// The text of one, and what is wrong with it
+    /// Show the definition of a workflow, and its errors
     Show {
-        /// Its name
+        /// Name of the workflow
         workflow: String,
     },
-    /// Write a workflow, or replace one
+    /// Create or replace a workflow
     Put {
-        /// Its name
+        /// Name of the workflow
         workflow: String,
-        /// File with its text
+        /// YAML file with the definition
         file: PathBuf,
-        /// Digest of the text that is replaced: another one is left alone
+        /// Digest of the version to replace: fails if the current version is another one
         #[arg(long, value_name = "DIGEST")]
         replaces: Option<String>,
     },
-    /// Let uploads start a workflow
+    /// Enable a workflow: uploads start it
     Enable {
-        /// Its name
+        /// Name of the workflow
         workflow: String,
     },
-    /// Let uploads no longer start a workflow; what runs goes on
+    /// Disable a workflow: uploads do not start it, running executions continue
     Disable {
-        /// Its name
+        /// Name of the workflow
         workflow: String,
     },
 }
@@ -89,7 +89,7 @@ pub(super) async fn workflows(args: WorkflowsArgs, output: Output) -> Result<Exi
     Ok(Exit::Done)
 }
 
-/// The path of a workflow, or of something about it.
+/// Returns the API path of a workflow, with `rest` after it.
 fn path(name: &str, rest: &str) -> Result<String, CliError> {
     Ok(format!("/v1/workflows/{}{rest}", segment(name)?))
 }

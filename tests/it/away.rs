@@ -110,7 +110,7 @@ fn field_fault_argo_7349_storage_that_is_away_for_a_while_ends_nothing() {
     assert_eq!(activity["retrying"]["failure"]["code"], "OBJ0006", "{activity:#}");
     let id = daemon.executions()[0]["id"].as_str().unwrap().to_owned();
     let shown = run_ok(reelmill().args(["executions", "show", &id, "--url", &daemon.api]));
-    assert!(shown.contains("waits for infrastructure since"), "{shown}");
+    assert!(shown.contains("waiting for infrastructure since"), "{shown}");
     std::fs::rename(&aside, &buckets).unwrap();
     assert_eq!(daemon.ended(2)[0]["state"], "succeeded");
     assert_eq!(daemon.end(), Some(0));

@@ -128,7 +128,7 @@ fn doctor_finds_nothing_wrong_where_nothing_is_and_changes_nothing() {
     for name in ["worker", "ffmpeg", "workflows", "store", "buckets", "api", "s3 endpoint"] {
         assert_eq!(check(&report, name)["state"], "ok", "{report:#}");
     }
-    assert_eq!(files(folder.path()), before, "it only looks");
+    assert_eq!(files(folder.path()), before, "doctor writes nothing");
 }
 
 #[test]
@@ -161,7 +161,7 @@ fn doctor_names_each_thing_that_is_wrong_and_goes_on() {
     ]);
     failed(&report, "worker", "CLI0009");
     failed(&report, "store", "STORE0001");
-    failed(&report, "scratch", "cannot be written to");
+    failed(&report, "scratch", "is not writable");
     failed(&report, "api", "CLI0011");
     let report = wrong(&[("REELMILL_STORE", "mysql://x".to_owned())]);
     failed(&report, "configuration", "CFG0004");

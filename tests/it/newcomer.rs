@@ -54,9 +54,12 @@ fn newcomer_put_says_what_each_file_started_or_why_nothing_did() {
     assert_eq!(daemon.show(id)["workflow"], "starter");
 
     let told = put(&daemon, &[&one], "s3://elsewhere/one.mp4");
-    assert!(told.contains("started nothing: no workflow names bucket `elsewhere`; they name `uploads`"), "{told}");
+    assert!(
+        told.contains("started nothing: no workflow has a trigger for bucket `elsewhere`, only for `uploads`"),
+        "{told}"
+    );
     let (_, told) = explain("s3://elsewhere/one.mp4");
-    assert!(told.contains("no workflow names bucket `elsewhere`"), "{told}");
+    assert!(told.contains("no workflow has a trigger for bucket `elsewhere`"), "{told}");
 
     let two_under_one_key =
         run(reelmill().arg("put").args([&one, &two]).arg("s3://uploads/x").arg("--data").arg(&daemon.data));
@@ -70,7 +73,7 @@ fn newcomer_put_says_what_each_file_started_or_why_nothing_did() {
         .arg("--data")
         .arg(&daemon.data));
     assert_eq!(two_of_one_name.status.code(), Some(2));
-    assert!(String::from_utf8(two_of_one_name.stderr).unwrap().contains("would replace another"));
+    assert!(String::from_utf8(two_of_one_name.stderr).unwrap().contains("would overwrite another"));
 }
 
 #[test]
@@ -126,5 +129,5 @@ fn newcomer_serve_in_an_empty_folder_names_the_console_and_the_next_step() {
     daemon.wait().unwrap();
     assert!(told[0].starts_with("Console      http://127.0.0.1:"), "{told:?}");
     let place = folder.path().canonicalize().unwrap().join("workflows");
-    assert!(told.iter().any(|line| line.contains(&format!("none yet in {}", place.display()))), "{told:?}");
+    assert!(told.iter().any(|line| line.contains(&format!("none in {}", place.display()))), "{told:?}");
 }

@@ -117,7 +117,7 @@ fn what_is_not_taken_is_set_aside_listed_and_sent_again() {
     let daemon = place.start();
     let id = upload(&daemon);
     let aside = wait_for("four dead letters", || {
-        Some(list(&daemon, &["--set-aside", "--execution", &id])).filter(|aside| aside.len() == 4)
+        Some(list(&daemon, &["--dead-lettered", "--execution", &id])).filter(|aside| aside.len() == 4)
     });
     let why = |path: &str| {
         let of = aside.iter().find(|item| item["to"]["webhook"].as_str().unwrap().ends_with(path)).unwrap();
@@ -169,7 +169,7 @@ fn a_webhook_reaches_no_private_address_unless_it_may() {
     let place = Place::new(&receivers, &config("allow_private: []", "backoff: 10ms, max: 10ms, attempts: 1", ""));
     let daemon = place.start();
     upload(&daemon);
-    let aside = wait_for("all of them", || Some(list(&daemon, &["--set-aside"])).filter(|aside| aside.len() == 4));
+    let aside = wait_for("all of them", || Some(list(&daemon, &["--dead-lettered"])).filter(|aside| aside.len() == 4));
     for item in &aside {
         assert!(item["error"].as_str().unwrap().contains("public address"), "{item}");
     }

@@ -273,7 +273,7 @@ fn newcomer_a_retry_says_that_it_runs_the_old_definition() {
     let retried =
         crate::support::run(crate::support::reelmill().args(["executions", "retry", &id, "--url", &daemon.api]));
     let said = String::from_utf8_lossy(&retried.stderr).into_owned();
-    assert!(said.contains("the definition that the execution began with"), "{said}");
+    assert!(said.contains("the definition that the execution started with"), "{said}");
     assert!(said.contains("workflow vod has changed") && said.contains(&format!("retry {id} --latest")), "{said}");
     let busy = crate::support::wait_for("the retry to end", || {
         let shown = daemon.show(&id);

@@ -42,7 +42,7 @@ fn wrong_usage_has_the_shape_of_every_error() {
 #[test]
 fn help_is_short_and_long() {
     let help = |flag: &str| run_ok(reelmill().args(["run", flag])).split_whitespace().collect::<Vec<_>>().join(" ");
-    let sentence = "A folder beside the workflow file";
+    let sentence = "Outputs are written to DIR";
     assert!(help("--help").contains(sentence) && !help("-h").contains(sentence), "{}", help("--help"));
     assert!(run_ok(reelmill().arg("-h")).contains("Run the daemon"), "a command is not described");
 }
@@ -97,7 +97,7 @@ fn executions_are_read_by_people() {
     let logged = text(&read(&["logs", &id]));
     assert!(logged.lines().all(|line| line.starts_with("20") && line.contains(" UTC  ")), "{logged}");
     let first = read(&["executions", "list", "--limit", "1", "--since", "2026-01-01"]);
-    assert!(String::from_utf8_lossy(&first.stderr).contains("there are more"), "{first:?}");
+    assert!(String::from_utf8_lossy(&first.stderr).contains("more executions match"), "{first:?}");
     let all = read(&["executions", "list"]);
     assert!(all.stderr.is_empty() && text(&all).lines().count() == 3, "{all:?}");
 

@@ -1,9 +1,9 @@
-//! `reelmill doctor`: whether everything that a daemon with this configuration needs is there.
+//! `reelmill doctor`: checks that everything a daemon with this configuration needs is there.
 //!
-//! **Invariant**: it only looks: nothing is written, migrated, taken from a queue or held, so it can be asked beside a
-//! running daemon. Each check stands alone: what fails does not hide the rest.
+//! **Invariant**: checks are read-only: they write, migrate, dequeue and lock nothing, so they can run beside a daemon.
+//! A check that fails does not prevent the others.
 //!
-//! Deliberately absent: mending anything.
+//! Deliberately missing: repairs.
 
 mod places;
 mod software;
@@ -18,10 +18,9 @@ use super::output::Output;
 use super::{CliError, Exit};
 use crate::config::Config;
 
-/// Check that everything a daemon needs is there: worker, FFmpeg, encoders, store, buckets, space, ports.
+/// Check everything a daemon needs: worker, FFmpeg, encoders, store, buckets, disk space, memory, ports.
 ///
-/// Takes the configuration that `serve` takes, and changes nothing. Exit code 1 where a check fails; warnings do not
-/// count.
+/// Reads the configuration as `serve` does, and changes nothing. Exit code 1 if a check fails; warnings do not change it.
 #[derive(Debug, Args)]
 pub(super) struct DoctorArgs {
     /// Configuration file
@@ -30,20 +29,20 @@ pub(super) struct DoctorArgs {
     /// Data folder of the daemon
     #[arg(long, default_value = "reelmill-data", value_name = "DIR")]
     data: PathBuf,
-    /// Folder of workflow files
+    /// Folder of workflow files [default: that of the configuration, or `workflows`]
     #[arg(long, value_name = "DIR")]
     workflows: Option<PathBuf>,
 }
 
-/// How a check went.
+/// Outcome of a check.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 enum State {
-    /// As it should be.
+    /// Passed.
     Ok,
-    /// A daemon runs, but not everything will work.
+    /// A daemon starts, but some features will not work.
     Warn,
-    /// A daemon does not start, or does no work.
+    /// A daemon does not start, or cannot run jobs.
     Fail,
 }
 
@@ -57,16 +56,16 @@ impl State {
     }
 }
 
-/// A check and how it went.
+/// A check and its outcome.
 #[derive(Debug, Serialize)]
 struct Check {
-    /// What was looked at.
+    /// Part that was checked.
     name: &'static str,
-    /// How it went.
+    /// Outcome.
     state: State,
-    /// What was found.
+    /// Finding, in one sentence.
     message: String,
-    /// What to do about it.
+    /// Suggestion for the operator.
     #[serde(skip_serializing_if = "Option::is_none")]
     hint: Option<String>,
 }
@@ -84,7 +83,7 @@ impl Check {
         Self { name, state: State::Fail, message: message.into(), hint: Some(hint.into()) }
     }
 
-    /// Failed with an error of its own, all its causes told.
+    /// Returns a failed check with the code, message and causes of an error.
     fn error(name: &'static str, error: impl Into<CliError>, hint: impl Into<String>) -> Self {
         let error = error.into();
         let said = std::iter::once(error.message).chain(error.chain).collect::<Vec<_>>().join(": ");
@@ -102,12 +101,12 @@ pub(super) async fn doctor(args: DoctorArgs, output: Output) -> Result<Exit, Cli
     Ok(if failed { Exit::Failed } else { Exit::Done })
 }
 
-/// The settings that a daemon would have.
+/// Loads the configuration as a daemon does.
 fn configuration(args: &DoctorArgs) -> Result<Config, Check> {
     let loaded = Config::load(args.config.as_deref(), Some(&args.data), std::env::vars());
     let checked = loaded.and_then(|config| config.check().map(|()| config));
     let mut config = checked.map_err(|error| {
-        Check::error("configuration", error, "nothing else can be checked before it is right; docs/configuration.md")
+        Check::error("configuration", error, "correct it first, the other checks need it; see docs/configuration.md")
     })?;
     if let Some(workflows) = &args.workflows {
         config.workflows.clone_from(workflows);
@@ -117,7 +116,7 @@ fn configuration(args: &DoctorArgs) -> Result<Config, Check> {
 
 async fn all(config: &Config, args: &DoctorArgs) -> Vec<Check> {
     let from =
-        args.config.as_ref().map_or_else(|| "no file: the defaults".to_owned(), |file| file.display().to_string());
+        args.config.as_ref().map_or_else(|| "no file; defaults apply".to_owned(), |file| file.display().to_string());
     let mut checks = vec![Check::ok("configuration", from)];
     let installed = software::worker(config, &mut checks).await;
     checks.push(software::fonts());

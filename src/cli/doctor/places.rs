@@ -1,4 +1,4 @@
-//! What a daemon reads and writes: store, buckets, queue of events, scratch, memory, ports.
+//! Checks of what a daemon reads and writes: store, buckets, event queues, scratch folder, memory, ports.
 
 use std::collections::BTreeSet;
 use std::net::{SocketAddr, TcpListener};
@@ -20,22 +20,24 @@ use crate::objects::s3::S3Buckets;
 use crate::store::{Look, postgres, sqlite};
 use crate::worker::scratch::RESERVE;
 
-/// How long anything beyond this machine may take to answer.
+/// Timeout for answers from other machines.
 const PATIENCE: Duration = Duration::from_secs(15);
 
-/// Clocks further apart than this are told.
+/// Largest difference between clocks without a warning.
 const CLOCK_SLACK: Duration = Duration::from_secs(2);
 
-/// Memory that one encode of 1080p is estimated to need.
+/// Estimated memory of a 1080p encode, in bytes.
 const ENCODE_MEMORY: u64 = 430 << 20;
 
 const GIB: u64 = 1 << 30;
 
-/// Whether the store is there and of a version that is known.
+/// Checks that the store answers and has a known schema version.
 pub(super) async fn store(config: &Config, checks: &mut Vec<Check>) {
     const NAME: &str = "store";
     let (place, looked) = match config.store_target() {
-        Err(error) => return checks.push(Check::error(NAME, error, "set `store`, or REELMILL_STORE")),
+        Err(error) => {
+            return checks.push(Check::error(NAME, error, "set `store` in the configuration, or REELMILL_STORE"));
+        }
         Ok(StoreTarget::Sqlite(path)) => (path.display().to_string(), Ok(sqlite::look(&path))),
         Ok(StoreTarget::Postgres(url)) => {
             ("PostgreSQL".to_owned(), tokio::time::timeout(PATIENCE, postgres::look(&url)).await)
@@ -43,28 +45,35 @@ pub(super) async fn store(config: &Config, checks: &mut Vec<Check>) {
     };
     let Ok(looked) = looked else {
         let message = format!("{place} did not answer within {} s", PATIENCE.as_secs());
-        return checks.push(Check::fail(NAME, message, "is its address right, and does it let this machine in?"));
+        return checks.push(Check::fail(
+            NAME,
+            message,
+            "check its address in `store`, and that it accepts connections from this machine",
+        ));
     };
     match looked {
         Ok(Look { schema, known, now }) => {
             checks.push(schema_check(&place, schema, known));
             checks.extend(now.map(clock));
         }
-        Err(error) => checks.push(Check::error(NAME, error, "docs/operations.md says what a store needs")),
+        Err(error) => checks.push(Check::error(NAME, error, "see docs/operations.md for what a store needs")),
     }
 }
 
 fn schema_check(place: &str, schema: Option<u32>, known: u32) -> Check {
     match schema {
-        None => Check::ok("store", format!("{place}: the first start makes it")),
+        None => Check::ok("store", format!("{place} does not exist yet: the first start of the daemon creates it")),
         Some(schema) if schema > known => Check::fail(
             "store",
-            format!("STORE0004: {place} has schema version {schema}, this reelmill knows up to {known}"),
-            "use the newer version",
+            format!(
+                "STORE0004: {place} has schema version {schema}, but this version of reelmill supports at most {known}"
+            ),
+            "use the newer version of reelmill that migrated the store",
         ),
-        Some(schema) if schema < known => {
-            Check::ok("store", format!("{place}: schema version {schema}; the next start brings it to {known}"))
-        }
+        Some(schema) if schema < known => Check::ok(
+            "store",
+            format!("{place}: schema version {schema}; the next start of the daemon migrates it to {known}"),
+        ),
         Some(schema) => Check::ok("store", format!("{place}: schema version {schema}")),
     }
 }
@@ -72,15 +81,19 @@ fn schema_check(place: &str, schema: Option<u32>, known: u32) -> Check {
 fn clock(theirs: Timestamp) -> Check {
     let ours = SystemClock.now();
     let apart = ours.since(theirs).max(theirs.since(ours));
-    let message = format!("{:.1} s from the store's", apart.as_secs_f64());
+    let message = format!("{:.1} s apart from the store's clock", apart.as_secs_f64());
     if apart <= CLOCK_SLACK {
         Check::ok("clock", message)
     } else {
-        Check::warn("clock", message, "the store's decides, so nothing breaks; S3 refuses clocks that are 15 min off")
+        Check::warn(
+            "clock",
+            message,
+            "synchronize the clocks (NTP): S3 refuses requests from a clock that is 15 min off",
+        )
     }
 }
 
-/// Whether webhooks that somebody wants to be told by can be sent.
+/// Checks that webhooks can be signed, if workflows or queues use some.
 pub(super) fn webhooks(config: &Config, catalog: Option<&WorkflowFolder>, checks: &mut Vec<Check>) {
     let workflows = catalog.map(Catalog::active).unwrap_or_default();
     let by_workflow = workflows.iter().flat_map(|workflow| workflow.plan.notify.clone());
@@ -92,15 +105,15 @@ pub(super) fn webhooks(config: &Config, catalog: Option<&WorkflowFolder>, checks
     checks.push(match config.webhooks.secret.len() {
         0 => Check::warn(
             "webhooks",
-            format!("NOTE0003: {told} are to be told, and webhooks.secret is not set: nothing is sent"),
-            "`echo whsec_$(openssl rand -base64 24)` makes a secret; webhooks: { secret: 'file:PATH' } names it",
+            format!("NOTE0003: {told} configured, but webhooks.secret is not set: none is sent"),
+            "make a secret with `echo whsec_$(openssl rand -base64 24)`, and set webhooks: { secret: 'file:PATH' }",
         ),
-        1 => Check::ok("webhooks", format!("{told} are told, with a signature")),
-        several => Check::ok("webhooks", format!("{told} are told, with {several} signatures")),
+        1 => Check::ok("webhooks", format!("{told} configured, each signed")),
+        several => Check::ok("webhooks", format!("{told} configured, each with {several} signatures")),
     });
 }
 
-/// Whether the buckets that workflows name can be used.
+/// Checks that the buckets in workflows can be used.
 pub(super) async fn objects(config: &Config, catalog: Option<&WorkflowFolder>, checks: &mut Vec<Check>) {
     match &config.objects {
         ObjectsConfig::Local(root) => checks.push(writable("buckets", root)),
@@ -110,7 +123,7 @@ pub(super) async fn objects(config: &Config, catalog: Option<&WorkflowFolder>, c
             let workflows = catalog.map(Catalog::active).unwrap_or_default();
             let named: BTreeSet<&str> = workflows.iter().flat_map(|workflow| workflow.buckets()).collect();
             if named.is_empty() {
-                checks.push(Check::warn("buckets", "no workflow names one: none was tried", "add a workflow"));
+                checks.push(Check::warn("buckets", "no workflow names a bucket: none was checked", "add a workflow"));
             }
             for bucket in named {
                 checks.push(s3_bucket(&buckets, bucket).await);
@@ -121,32 +134,32 @@ pub(super) async fn objects(config: &Config, catalog: Option<&WorkflowFolder>, c
 
 async fn s3_bucket(buckets: &S3Buckets, bucket: &str) -> Check {
     const HINT: &str =
-        "docs/operations.md lists what the daemon's role needs; credentials come from the AWS SDK's chain";
+        "check the credentials (AWS SDK chain) and the permissions of the role, listed in docs/operations.md";
     match tokio::time::timeout(PATIENCE, buckets.list(bucket, "", None, 1)).await {
-        Ok(Ok(_)) => Check::ok("buckets", format!("{bucket} can be listed")),
+        Ok(Ok(_)) => Check::ok("buckets", format!("bucket {bucket} can be listed")),
         Ok(Err(error)) => Check::error("buckets", error, HINT),
-        Err(_) => Check::fail("buckets", format!("{bucket}: no answer within {} s", PATIENCE.as_secs()), HINT),
+        Err(_) => Check::fail("buckets", format!("bucket {bucket}: no answer within {} s", PATIENCE.as_secs()), HINT),
     }
 }
 
-/// Whether queues of events can be asked.
+/// Checks that event queues answer.
 pub(super) async fn events(config: &Config, checks: &mut Vec<Check>) {
     for EventsConfig::Sqs(queue) in &config.events {
         let options = AwsOptions { region: queue.region.clone(), endpoint: queue.endpoint.clone(), credentials: None };
         let asked = tokio::time::timeout(PATIENCE, sqs::waiting(&queue.queue, &options)).await;
         let answer = asked.unwrap_or_else(|_| Err(format!("no answer within {} s", PATIENCE.as_secs())));
         checks.push(match answer {
-            Ok(waiting) => Check::ok("events", format!("{}: about {waiting} messages wait", queue.queue)),
+            Ok(waiting) => Check::ok("events", format!("{}: about {waiting} messages waiting", queue.queue)),
             Err(reason) => Check::fail(
                 "events",
                 format!("EVT0003: {}: {reason}", queue.queue),
-                "is its URL right, and may this role receive and delete messages, and read its attributes?",
+                "check its URL, and that the role may receive and delete messages and read the queue's attributes",
             ),
         });
     }
 }
 
-/// Whether unfinished files have room.
+/// Checks that the scratch folder is writable and has disk space.
 pub(super) fn scratch(config: &Config, checks: &mut Vec<Check>) {
     let check = writable("scratch", &config.worker.scratch);
     let disk = statvfs(existing(&config.worker.scratch));
@@ -154,23 +167,25 @@ pub(super) fn scratch(config: &Config, checks: &mut Vec<Check>) {
     let room = format!("{}, {} GiB free", check.message, free / GIB);
     checks.push(match check.state {
         super::State::Fail => check,
-        _ if free < RESERVE => Check::fail("scratch", room, "make room, or set worker.scratch to a larger disk"),
+        _ if free < RESERVE => {
+            Check::fail("scratch", room, "free disk space, or set worker.scratch to a folder on a larger disk")
+        }
         _ if free < config.worker.scratch_max => Check::warn(
             "scratch",
             format!("{room}, less than worker.scratch_max of {} GiB", config.worker.scratch_max / GIB),
-            "set worker.scratch_max to what there is, so that large jobs wait instead of failing",
+            "lower worker.scratch_max to the free space, so that large jobs wait instead of failing",
         ),
         _ => Check::ok("scratch", room),
     });
 }
 
-/// Whether as many jobs as may run at once have memory.
+/// Checks that there is memory for as many jobs as there are slots.
 pub(super) fn memory(config: &Config, checks: &mut Vec<Check>) {
     let (bytes, slots) = (config.worker.memory_bytes(), config.worker.slot_count());
     let each = bytes / u64::try_from(slots).unwrap_or(u64::MAX).max(1);
     let message = format!("{slots} slots share {:.1} GiB", gibibytes(bytes));
     checks.push(if each < ENCODE_MEMORY {
-        Check::warn("memory", message, "encodes of 1080p wait for each other; fewer worker.slots, or more memory")
+        Check::warn("memory", message, "encodes of 1080p will wait for memory; lower worker.slots, or add memory")
     } else {
         Check::ok("memory", message)
     });
@@ -181,7 +196,7 @@ fn gibibytes(bytes: u64) -> f64 {
     bytes as f64 / GIB as f64
 }
 
-/// Whether the daemon can listen, or does already.
+/// Checks that the daemon's ports are free, or that a daemon listens there.
 pub(super) async fn ports(config: &Config, data: &Path, checks: &mut Vec<Check>) {
     let running = Running::read(data);
     let s3 = config.s3_endpoint.filter(|_| matches!(config.objects, ObjectsConfig::Local(_)));
@@ -192,13 +207,15 @@ pub(super) async fn ports(config: &Config, data: &Path, checks: &mut Vec<Check>)
     }
 }
 
-/// `told` is where a daemon said that it listens.
+/// Checks one port. `told` is the address in the file of a running daemon.
 async fn port(name: &'static str, address: SocketAddr, told: Option<&str>) -> Check {
     let Err(error) = TcpListener::bind(address) else { return Check::ok(name, format!("{address} is free")) };
     if told == Some(&format!("http://{address}")) || is_daemon(address).await {
         return Check::ok(name, format!("a daemon listens at {address}"));
     }
-    let hint = format!("find out who has it (`ss -ltnp`), or set another: `reelmill serve --help` ({name})");
+    let hint = format!(
+        "find the process that uses it (`ss -ltnp`), or set another address for {name}: `reelmill serve --help`"
+    );
     Check::fail(name, format!("CLI0011: cannot listen on {address}: {error}"), hint)
 }
 
@@ -210,21 +227,21 @@ async fn is_daemon(address: SocketAddr) -> bool {
     }
 }
 
-/// Whether a folder can be written to, or made.
+/// Checks that a folder is writable or can be created.
 fn writable(name: &'static str, folder: &Path) -> Check {
     let there = existing(folder);
     match access(&there, Access::WRITE_OK | Access::EXEC_OK) {
-        Ok(()) if there == folder => Check::ok(name, format!("{} can be written to", folder.display())),
-        Ok(()) => Check::ok(name, format!("{} can be made", folder.display())),
+        Ok(()) if there == folder => Check::ok(name, format!("{} is writable", folder.display())),
+        Ok(()) => Check::ok(name, format!("{} does not exist yet, and can be created", folder.display())),
         Err(error) => Check::fail(
             name,
-            format!("{} cannot be written to: {error}", there.display()),
-            "give it to the user that the daemon runs as, or set another folder",
+            format!("{} is not writable: {error}", there.display()),
+            "make it writable for the daemon's user, or set another folder",
         ),
     }
 }
 
-/// The folder itself, or the nearest above it that exists.
+/// Returns the folder, or its nearest ancestor that exists.
 fn existing(folder: &Path) -> PathBuf {
     let there = folder.ancestors().find(|path| path.exists()).filter(|path| !path.as_os_str().is_empty());
     there.unwrap_or(Path::new(".")).to_owned()

@@ -1,4 +1,4 @@
-//! What is installed: the worker, its FFmpeg, fonts, and whether that is enough for the workflows.
+//! Checks of what is installed (worker, FFmpeg, fonts) and of the workflow folder.
 
 use std::path::Path;
 
@@ -11,21 +11,22 @@ use crate::model::Capabilities;
 use crate::model::codec::{AudioCodec, PICTURE_ENCODERS, VideoCodec};
 use crate::worker::pool::Pool;
 
-/// Major versions of libavcodec in FFmpeg 5.1 to 8.
+/// Major versions of libavcodec that are supported: those of FFmpeg 5.1 to 8.
 const SUPPORTED: std::ops::RangeInclusive<u32> = 59..=62;
 
-/// Where the system keeps fonts; a worker has no home.
+/// Folders of system fonts; a worker has no home folder.
 const FONTS: [&str; 2] = ["/usr/share/fonts", "/usr/local/share/fonts"];
 
-/// Extensions of files of fonts.
+/// Extensions of font files.
 const FONT_EXTENSIONS: [&str; 5] = ["ttf", "otf", "ttc", "pfb", "woff2"];
 
-/// How deep folders of fonts are searched.
+/// Depth of nested folders that are searched for fonts.
 const FONT_DEPTH: usize = 5;
 
-/// Starts a worker and holds what it has against what can be used.
+/// Checks that a worker starts, and reports the capabilities that it lacks.
 pub(super) async fn worker(config: &Config, checks: &mut Vec<Check>) -> Option<Capabilities> {
-    const HINT: &str = "build both programs, keep them in one folder, and install FFmpeg's libraries (infra/setup.sh)";
+    const HINT: &str =
+        "build reelmill and reelmill-worker into one folder, and install FFmpeg's libraries (infra/setup.sh)";
     let program = match local::worker_program(config.worker.program.as_deref()) {
         Ok(program) => program,
         Err(error) => {
@@ -55,11 +56,15 @@ fn ffmpeg(installed: &Capabilities) -> Check {
     if major.is_some_and(|major| SUPPORTED.contains(&major)) {
         Check::ok("ffmpeg", found)
     } else {
-        Check::warn("ffmpeg", format!("{found} was not tried"), "FFmpeg 5.1 to 8 are known to work")
+        Check::warn(
+            "ffmpeg",
+            format!("{found} is not a tested version"),
+            "FFmpeg 5.1 to 8 are tested; install one of them",
+        )
     }
 }
 
-/// Encoders of the processor that are missing, each with what needs it.
+/// Reports missing software encoders, each with what needs it.
 fn encoders(installed: &Capabilities) -> Check {
     let video = VideoCodec::ALL.iter().map(|codec| (codec.info().title.to_owned(), vec![codec.info().encoder]));
     let audio = AudioCodec::ALL.iter().flat_map(|codec| codec.variants());
@@ -77,38 +82,43 @@ fn encoders(installed: &Capabilities) -> Check {
         }
     }
     if missing.is_empty() {
-        return Check::ok("encoders", format!("for all {total} things that can be asked for"));
+        return Check::ok("encoders", format!("available for all {total} codecs and variants"));
     }
     let missing = missing.iter().map(|(names, uses)| format!("{} ({})", names.join(" or "), uses.join(", ")));
     let missing = missing.collect::<Vec<_>>().join(", ");
-    let message = format!("for {} of {total} things that can be asked for; missing: {missing}", total - count);
-    Check::warn("encoders", message, "workflows that ask for these are refused (TPL0215); the rest works")
+    let message = format!("available for {} of {total} codecs and variants; missing: {missing}", total - count);
+    Check::warn(
+        "encoders",
+        message,
+        "workflows that use these are rejected (TPL0215); install a build of FFmpeg that has them",
+    )
 }
 
 fn parts(installed: &Capabilities) -> Check {
     if installed.lacks.is_empty() {
-        return Check::ok("parts", "every filter, decoder and muxer that can be used");
+        return Check::ok("parts", "all filters, decoders and muxers are available");
     }
     let missing: Vec<String> =
         installed.lacks.iter().map(|part| format!("{} {} ({})", part.kind.name(), part.name, part.used_for)).collect();
     let message = format!("missing: {}", missing.join(", "));
-    Check::warn("parts", message, "what needs these fails with MEDIA0009; install a build of FFmpeg that has them")
+    Check::warn("parts", message, "jobs that need these fail with MEDIA0009; install a build of FFmpeg that has them")
 }
 
 fn hardware(installed: &Capabilities) -> Check {
     let names: Vec<_> = installed.devices.iter().map(|family| family.name()).collect();
-    let found = if names.is_empty() { "no device; none is needed".to_owned() } else { names.join(", ") };
+    let found =
+        if names.is_empty() { "no device for hardware encoding; none is needed".to_owned() } else { names.join(", ") };
     Check::ok("hardware", found)
 }
 
-/// Whether texts can be drawn.
+/// Checks that there is a font for text watermarks and subtitles.
 pub(super) fn fonts() -> Check {
     match FONTS.iter().find(|folder| holds_font(Path::new(folder), FONT_DEPTH)) {
         Some(folder) => Check::ok("fonts", format!("in {folder}")),
         None => Check::warn(
             "fonts",
-            "none found: watermarks of text and burnt-in subtitles fail",
-            "install one, such as fonts-dejavu-core",
+            "none found: text watermarks and burnt-in subtitles will fail",
+            "install a font package, such as fonts-dejavu-core",
         ),
     }
 }
@@ -121,7 +131,7 @@ fn holds_font(folder: &Path, depth: usize) -> bool {
     entries.into_iter().any(|path| is_font(&path) || depth > 0 && path.is_dir() && holds_font(&path, depth - 1))
 }
 
-/// Reads the workflows as a daemon does.
+/// Loads the workflows as a daemon does, and reports their errors.
 pub(super) fn workflows(
     config: &Config,
     installed: Option<Capabilities>,
@@ -131,7 +141,11 @@ pub(super) fn workflows(
     let catalog = match WorkflowFolder::open(&config.workflows, installed) {
         Ok(catalog) => catalog,
         Err(error) => {
-            checks.push(Check::fail("workflows", format!("{folder}: {error}"), "the daemon does not start without it"));
+            checks.push(Check::fail(
+                "workflows",
+                format!("{folder}: {error}"),
+                "create the folder, or set another: the daemon does not start without it",
+            ));
             return None;
         }
     };
@@ -144,9 +158,17 @@ pub(super) fn workflows(
         .collect();
     let active = catalog.active().len();
     checks.push(if !errors.is_empty() {
-        Check::fail("workflows", errors.join("; "), format!("`reelmill validate {folder}` shows each in its text"))
+        Check::fail(
+            "workflows",
+            errors.join("; "),
+            format!("`reelmill validate {folder}` shows each error in its file"),
+        )
     } else if active == 0 {
-        Check::warn("workflows", format!("none in {folder}: uploads start nothing"), "workflows/vod.yaml is one")
+        Check::warn(
+            "workflows",
+            format!("none in {folder}: uploads start nothing"),
+            "`reelmill init` writes a first one",
+        )
     } else {
         Check::ok("workflows", format!("{active} in {folder}"))
     });
