@@ -1,4 +1,4 @@
-//! Style sheet, scripts and icon: part of the program, and told apart by their digests.
+//! Style sheet, scripts and icon, which are part of the program. Their addresses contain a digest of them.
 
 use std::sync::LazyLock;
 
@@ -9,7 +9,7 @@ use crate::api::extract::Place;
 use crate::api::problem::no_such_route;
 use crate::workflow::digest;
 
-/// How long browsers take what they have without asking: its address changes with its content.
+/// Cache-Control of assets: browsers may keep them, since the address changes with the content.
 const KEPT: &str = "public, max-age=31536000, immutable";
 
 const CSS: &str = "text/css; charset=utf-8";
@@ -32,7 +32,7 @@ const ASSETS: [Asset; 7] = [
     Asset { name: "icon.svg", content_type: "image/svg+xml", text: include_str!("assets/icon.svg") },
 ];
 
-/// One digest over all of them: they belong together.
+/// Digest of all assets, which are used together.
 static DIGEST: LazyLock<String> = LazyLock::new(|| {
     let all: String = ASSETS.iter().map(|asset| asset.text).collect();
     let mut digest = digest(&all);
@@ -40,7 +40,7 @@ static DIGEST: LazyLock<String> = LazyLock::new(|| {
     digest
 });
 
-/// Where pages find an asset.
+/// Returns the address of an asset.
 #[must_use]
 pub fn address(name: &str) -> String {
     format!("/assets/{}/{name}", *DIGEST)

@@ -1,9 +1,8 @@
-//! Who looks at the console: a token in a cookie that scripts cannot read and other sites cannot send.
+//! Access control of the console: a token in a cookie that scripts cannot read and other sites cannot send.
 //!
-//! **Invariant**: where the daemon knows tokens, nothing but the login page and the assets is shown without one; where it
-//! knows none, everybody who reaches it may do everything, and the API listens on loopback only. What changes something
-//! is done only for a page of the console itself: browsers say where a request comes from, and what they do not say is
-//! refused.
+//! **Invariant**: if the daemon has tokens, only the login page and the assets are shown without one. If it has none,
+//! every request is allowed, and the API listens on loopback only. Requests that change something must come from a page
+//! of the console: browsers say where a request comes from, and a request that does not say it is rejected.
 
 use axum::extract::{Request, State};
 use axum::http::header::{self, HeaderMap, HeaderName, HeaderValue};
@@ -23,26 +22,26 @@ use crate::api::extract::{Asked, Sent};
 use crate::api::origin::FETCH_SITE;
 use crate::config::Scope;
 
-/// The cookie.
+/// Name of the cookie.
 const COOKIE: &str = "reelmill_token";
 
-/// How long a browser keeps it, in seconds: a week.
+/// Lifetime of the cookie, in seconds: a week.
 const KEPT_S: u32 = 7 * 86_400;
 
-/// Who looks at a page.
+/// Visitor of a page.
 #[derive(Clone, Copy, Debug)]
 pub struct Visitor {
-    /// What it may do.
+    /// Scope of its token.
     pub scope: Scope,
-    /// Whether it showed a token.
+    /// True if it sent a token.
     pub signed_in: bool,
 }
 
-/// Lets requests through that may pass, with their [`Visitor`].
+/// Rejects requests that are not allowed, and adds the [`Visitor`] to the others.
 pub(super) async fn guard(State(context): State<Context>, mut request: Request, next: Next) -> Response {
     let reads = matches!(*request.method(), Method::GET | Method::HEAD);
     if !reads && !is_own(request.headers()) {
-        let detail = "a page of another address asked for it, or a program: programs use the API";
+        let detail = "the request does not come from a page of the console; programs use the API under /v1";
         return Problem::new(StatusCode::FORBIDDEN, "CLI0017", detail).into_response();
     }
     let path = request.uri().path();
@@ -60,18 +59,18 @@ pub(super) async fn guard(State(context): State<Context>, mut request: Request, 
     };
     let needed = needed(reads, path);
     let mut response = if visitor.scope < needed {
-        let detail = format!("this takes a token with the scope {}", scope_name(needed));
+        let detail = format!("this request needs a token with the scope {}", scope_name(needed));
         Problem::new(StatusCode::FORBIDDEN, "CLI0015", detail).into_response()
     } else {
         request.extensions_mut().insert(visitor);
         next.run(request).await
     };
-    // For pages that are made on the way out.
+    // For pages of problems, which are made from the response.
     response.extensions_mut().insert(visitor);
     response
 }
 
-/// What a request needs.
+/// Returns the scope that a request needs.
 fn needed(reads: bool, path: &str) -> Scope {
     match path {
         _ if reads => Scope::Read,
@@ -81,7 +80,7 @@ fn needed(reads: bool, path: &str) -> Scope {
     }
 }
 
-/// Whether a browser says that a page of this address asked.
+/// Returns whether a browser says that the request comes from a page of this address.
 fn is_own(headers: &HeaderMap) -> bool {
     let text = |name: HeaderName| headers.get(name).and_then(|value| value.to_str().ok());
     match (text(FETCH_SITE), text(header::ORIGIN)) {
@@ -98,19 +97,19 @@ fn cookie(headers: &HeaderMap) -> Option<String> {
     percent_decode_str(value).decode_utf8().ok().map(std::borrow::Cow::into_owned)
 }
 
-/// Whether a browser asks for something to show as a page.
+/// Returns whether a browser requests a page.
 pub(super) fn wants_page(headers: &HeaderMap) -> bool {
     headers.get(header::ACCEPT).is_some_and(|accept| accept.to_str().is_ok_and(|accept| accept.contains("text/html")))
 }
 
-/// Sends whoever has no token to the login page, and back from there.
+/// Redirects a visitor without a token to the login page, which leads back.
 fn ask(request: &Request) -> Response {
     if *request.method() != Method::GET || !wants_page(request.headers()) {
-        let detail = "there is no token, or nobody knows it";
+        let detail = "missing or unknown token: sign in at /login";
         return Problem::new(StatusCode::UNAUTHORIZED, "CLI0014", detail).into_response();
     }
     let target = request.uri().path_and_query().map_or("/", |path| path.as_str());
-    // A link on another site: the browser keeps the cookie back, but sends it when a page of ours goes on.
+    // After a link on another site, the browser does not send the cookie. It does after a redirect by a page of ours.
     if request.headers().get(FETCH_SITE).is_some_and(|site| site == "cross-site") {
         return bounce(target).into_response();
     }
@@ -127,12 +126,12 @@ fn bounce(target: &str) -> Markup {
                 title { "Reelmill" }
                 link rel="stylesheet" href=(assets::address("console.css"));
             }
-            body { main { p { a href=(target) { "Go on" } } } }
+            body { main { p { a href=(target) { "Continue" } } } }
         }
     }
 }
 
-/// Where to go after the login: a page of the console and nothing else.
+/// Returns the page to show after the login; only a page of the console.
 fn own_page(next: &str) -> &str {
     let is_own = next.starts_with('/') && !next.starts_with("//") && !next.contains(['\\', '\r', '\n', '\t']);
     if is_own { next } else { "/" }
@@ -160,7 +159,7 @@ fn login_form(next: &str, error: Option<&str>) -> Markup {
             label for="token" { "Token" }
             input #token type="password" name="token" required autocomplete="current-password" autofocus;
             button.main type="submit" { "Sign in" }
-            p.hint { "One of " code { "api.tokens" } " of the daemon's configuration. It stays in this browser for a week." }
+            p.hint { "A token from " code { "api.tokens" } " of the daemon's configuration. This browser keeps it for a week." }
         }
     })
 }
@@ -168,7 +167,8 @@ fn login_form(next: &str, error: Option<&str>) -> Markup {
 pub(super) async fn login(State(context): State<Context>, headers: HeaderMap, Sent(form): Sent<Login>) -> Response {
     let token = form.token.trim();
     if context.tokens.scope(token).is_none() {
-        return (StatusCode::FORBIDDEN, login_form(&form.next, Some("Nobody knows this token."))).into_response();
+        return (StatusCode::FORBIDDEN, login_form(&form.next, Some("Unknown token: enter one from api.tokens.")))
+            .into_response();
     }
     let cookie = set_cookie(&part(token).to_string(), KEPT_S, &headers);
     ([(header::SET_COOKIE, cookie)], Redirect::to(own_page(&form.next))).into_response()
@@ -178,7 +178,7 @@ pub(super) async fn logout(headers: HeaderMap) -> Response {
     ([(header::SET_COOKIE, set_cookie("", 0, &headers))], Redirect::to("/login")).into_response()
 }
 
-/// The cookie, for encrypted connections only where this one is.
+/// Returns the cookie; for encrypted connections only if this one is encrypted.
 fn set_cookie(value: &str, kept_s: u32, headers: &HeaderMap) -> String {
     let https = headers.get("x-forwarded-proto").is_some_and(|proto| proto == HeaderValue::from_static("https"));
     let secure = if https { "; Secure" } else { "" };

@@ -1,4 +1,4 @@
-//! The ledger: what was uploaded, and why it started something or did not.
+//! Page of the ledger: upload events, and why each started a workflow or did not.
 
 use axum::Extension;
 use axum::extract::State;
@@ -7,13 +7,13 @@ use serde::Deserialize;
 
 use super::Context;
 use super::auth::Visitor;
-use super::format::{Ago, bytes, part};
+use super::format::{Ago, bytes, count, part};
 use super::page::{Page, Part, nothing};
 use crate::api::{Problem, events, extract};
 use crate::model::{ObjectLocation, Timestamp};
 use crate::store::{EventFilter, EventRecord, MatchDecision};
 
-/// Entries on a page.
+/// Entries per page.
 const PAGE: u32 = 100;
 
 #[derive(Debug, Default, Deserialize)]
@@ -21,14 +21,14 @@ const PAGE: u32 = 100;
 pub(super) struct Asked {
     bucket: String,
     key: String,
-    /// `s3://bucket/key`, as people copy it.
+    /// `s3://bucket/key`, as typed.
     object: String,
     /// Only entries older than this one.
     before: Option<i64>,
 }
 
 impl Asked {
-    /// The object that is asked for, where one is.
+    /// Returns the object to show events of; `None` for all.
     fn object(&self) -> Result<Option<ObjectLocation>, Problem> {
         let location = |bucket: &str, key: &str| ObjectLocation { bucket: bucket.to_owned(), key: key.to_owned() };
         let text = self.object.trim();
@@ -75,10 +75,10 @@ pub(super) async fn list(
 
 fn none(object: Option<&ObjectLocation>) -> Markup {
     match object {
-        None => nothing("No upload was announced yet.", &html! { a href="/upload" { "Upload a file" } }),
+        None => nothing("No upload event yet.", &html! { a href="/upload" { "Upload a file" } }),
         Some(object) => nothing(
-            &format!("Nothing was heard of {object}."),
-            &html! { "No event of it came, or no workflow watches its bucket, or it is older than " code { "retention.events" } "." },
+            &format!("No event of {object}."),
+            &html! { "The bucket sends no events, no workflow has a trigger for it, or the event was pruned (" code { "retention.events" } ")." },
         ),
     }
 }
@@ -96,11 +96,11 @@ fn row(entry: &EventRecord, now: Timestamp) -> Markup {
                         p.hint {
                             (Ago { at: entry.at, now }) " · " (event.name) " (" (event.shape) ")"
                             @if let Some(size) = event.object.size_bytes { " · " (bytes(size)) }
-                            @if entry.duplicates > 0 { " · announced " (entry.duplicates) " more times, which did nothing" }
+                            @if entry.duplicates > 0 { " · " (count(usize::try_from(entry.duplicates).unwrap_or(usize::MAX), "duplicate")) " ignored" }
                         }
                     }
                     None => {
-                        h2 { "A message that nobody understands" }
+                        h2 { "Message in an unknown format" }
                         p.hint { (Ago { at: entry.at, now }) @if let Some(why) = &entry.unreadable { " · " (why) } }
                     }
                 }
@@ -109,12 +109,12 @@ fn row(entry: &EventRecord, now: Timestamp) -> Markup {
             }
             (decisions(entry))
             @for id in &entry.executions { p { a href={ "/executions/" (id) } { "Execution " code { (id) } } } }
-            @if let Some(body) = &entry.body { details { summary { "The message" } pre { (body) } } }
+            @if let Some(body) = &entry.body { details { summary { "Message" } pre { (body) } } }
         }
     }
 }
 
-/// What each workflow made of it; where some were started, the others are of less interest.
+/// Lists the decision of each workflow. If some were started, the others are folded.
 fn decisions(entry: &EventRecord) -> Markup {
     let list = |decisions: &[&MatchDecision]| {
         html! {

@@ -19,20 +19,20 @@ use crate::model::units::parse_duration;
 use crate::model::{ExecutionId, ExecutionState, Timestamp};
 use crate::store::{ExecutionFilter, ExecutionSummary};
 
-/// Executions on a page.
+/// Executions per page.
 const PAGE: usize = 50;
 
-/// Executions that a search looks through before it answers with what it has.
+/// Most executions that one search reads.
 const SEARCHED: usize = 5_000;
 
-/// Executions asked of the store at once while searching.
+/// Executions per request to the store during a search.
 const BATCH: u32 = 500;
 
-/// Ages that can be asked for.
+/// Choices of the age filter.
 const AGES: [(&str, &str); 4] =
     [("1h", "last hour"), ("24h", "last day"), ("168h", "last week"), ("720h", "last month")];
 
-/// What to list. A form sends every field, empty ones too.
+/// Filter of the list. A form sends every field, also empty ones.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(default)]
 pub(super) struct Asked {
@@ -64,7 +64,7 @@ impl Asked {
         Ok(ExecutionFilter { workflows, state, warned, since, before: self.before, limit: 0 })
     }
 
-    /// The address of this list from another point on.
+    /// Returns the address of the list of executions older than `id`.
     fn before(&self, id: ExecutionId) -> String {
         let [workflow, state, age, warnings, q] =
             [&self.workflow, &self.state, &self.age, &self.warnings, &self.q].map(|field| part(field));
@@ -75,9 +75,9 @@ impl Asked {
 /// A page of the list.
 struct Found {
     items: Vec<ExecutionSummary>,
-    /// Where the next page goes on.
+    /// Last execution before the next page; `None` on the last page.
     next: Option<ExecutionId>,
-    /// Whether the search gave up before the end.
+    /// True if the search stopped before the oldest execution.
     cut: bool,
 }
 
@@ -123,7 +123,7 @@ async fn find(context: &Context, asked: &Asked, now: Timestamp) -> Result<Found,
     }
 }
 
-/// Whether each word stands in what is known of the execution.
+/// Returns whether the object, workflow or identifier contain each word.
 fn matches(one: &ExecutionSummary, wanted: &str) -> bool {
     let known = format!("{} {} {}", one.input.location, one.workflow, one.id).to_lowercase();
     wanted.split_whitespace().all(|word| known.contains(word))
@@ -174,10 +174,10 @@ fn form(context: &Context, asked: &Asked) -> Markup {
 fn table(found: &Found, asked: &Asked, now: Timestamp) -> Markup {
     if found.items.is_empty() && found.next.is_none() {
         return if asked.is_everything() {
-            let hint = html! { "An upload to a bucket that a workflow watches starts one: " a href="/upload" { "upload a file" } "." };
-            nothing("Nothing has run yet.", &hint)
+            let hint = html! { "An upload to a bucket of a workflow's trigger starts one: " a href="/upload" { "upload a file" } "." };
+            nothing("No execution yet.", &hint)
         } else {
-            nothing("No execution is like that.", &html! { a href="/" { "Show all" } })
+            nothing("No execution matches the filter.", &html! { a href="/" { "Show all" } })
         };
     }
     html! {
@@ -190,7 +190,7 @@ fn table(found: &Found, asked: &Asked, now: Timestamp) -> Markup {
                 tbody { @for one in &found.items { (row(one, now)) } }
             }
         }
-        @if found.cut { p.hint { "The newest " (SEARCHED) " were searched." } }
+        @if found.cut { p.hint { "Only the newest " (SEARCHED) " executions were searched." } }
         @if let Some(next) = found.next { p.more { a.button href=(asked.before(next)) rel="next" { "Older" } } }
     }
 }

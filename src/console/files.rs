@@ -1,7 +1,7 @@
-//! `/executions/{id}/files/{bucket}/{key}`: what an execution published, with ranges, so that players can seek.
+//! `/executions/{id}/files/{bucket}/{key}`: objects that an execution published, with byte ranges for players.
 //!
-//! **Invariant**: only objects that the execution published are served. What a browser could run as a page is handed out
-//! as a download and, opened all the same, has no origin and no script.
+//! **Invariant**: only objects that the execution published are served. Content that a browser could run as a page is
+//! sent as a download, with a policy that gives it no origin and no scripts.
 
 use std::ops::Range;
 
@@ -21,13 +21,13 @@ use crate::api::{Problem, executions};
 use crate::model::{ExecutionId, ObjectLocation, OutputObject};
 use crate::objects::{ObjectError, Revision, SharedObjects};
 
-/// Bytes asked of the storage at once.
+/// Bytes per request to the storage.
 const CHUNK_BYTES: u64 = 1024 * 1024;
 
-/// What an object opened as a page may do: show itself.
+/// Content security policy of an object that is opened as a page.
 const POLICY: &str = "default-src 'none'; img-src 'self' data:; media-src 'self'; style-src 'unsafe-inline'; sandbox";
 
-/// What a file keeps in caches: an answer without a body that finds it unchanged says the same.
+/// Headers of every response, also of 304.
 const KEPT: [(HeaderName, &str); 2] =
     [(header::CACHE_CONTROL, "private, no-cache"), (header::CONTENT_SECURITY_POLICY, POLICY)];
 
@@ -55,7 +55,7 @@ pub(super) async fn show(
     if headers.get(header::IF_NONE_MATCH).is_some_and(|known| *known == *etag) {
         return Ok((StatusCode::NOT_MODIFIED, [(header::ETAG, etag)], KEPT).into_response());
     }
-    // A part of another upload is of no use to who has the rest of this one.
+    // If the object was replaced since, the client needs all of it.
     let asked_range =
         headers.get(header::RANGE).filter(|_| headers.get(header::IF_RANGE).is_none_or(|tag| *tag == *etag));
     let asked_range = asked_range.and_then(|range| range.to_str().ok());
@@ -65,7 +65,7 @@ pub(super) async fn show(
         Some(Asking::Part(range)) => (StatusCode::PARTIAL_CONTENT, range),
         Some(Asking::Nothing) => {
             let length = [(header::CONTENT_RANGE, format!("bytes */{size}"))];
-            let detail = format!("{wanted} has {size} bytes");
+            let detail = format!("Range: outside of {wanted}, which has {size} bytes");
             let problem = Problem::new(StatusCode::RANGE_NOT_SATISFIABLE, "CLI0003", detail);
             return Ok((length, problem).into_response());
         }
@@ -93,7 +93,7 @@ pub(super) async fn show(
     Ok(response)
 }
 
-/// Bytes of one revision of an object, a chunk at a time.
+/// Reads one revision of an object in chunks.
 fn chunks(
     objects: SharedObjects,
     object: ObjectLocation,
@@ -117,7 +117,7 @@ fn chunks(
     })
 }
 
-/// What a `Range` header asks for.
+/// Request of a `Range` header.
 #[derive(Debug, PartialEq, Eq)]
 enum Asking {
     /// No range, or one that is not understood: then there is none.
@@ -127,7 +127,7 @@ enum Asking {
     Nothing,
 }
 
-/// One range of bytes; several at once are answered with everything, as they may be.
+/// Parses one range of bytes. Several ranges are answered with the whole object, which RFC 9110 permits.
 fn parse_range(text: &str, size: u64) -> Asking {
     let parts = text.strip_prefix("bytes=").and_then(|range| range.split_once('-'));
     let Some((first, last)) = parts.filter(|(_, last)| !last.contains(',')) else { return Asking::Everything };
@@ -141,7 +141,7 @@ fn parse_range(text: &str, size: u64) -> Asking {
     if range.is_empty() { Asking::Nothing } else { Asking::Part(range) }
 }
 
-/// Media types that a browser shows without running anything.
+/// Returns whether a browser shows a media type without running anything.
 fn is_harmless(content_type: &str) -> bool {
     let (kind, rest) = content_type.split_once('/').unwrap_or_default();
     match kind {

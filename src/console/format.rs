@@ -1,4 +1,4 @@
-//! Figures and times as people read them.
+//! Formats of numbers and times for people.
 
 use std::fmt;
 use std::time::Duration;
@@ -8,28 +8,28 @@ use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
 use crate::model::Timestamp;
 
-/// What stands for itself in a part of a path.
+/// Characters that are escaped in a part of a path.
 const SEGMENT: AsciiSet = NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
-/// The same in a path of many parts.
+/// Characters that are escaped in a path.
 const PATH: AsciiSet = SEGMENT.remove(b'/');
 
-/// A text as one part of a path, or as a value of a query.
+/// Escapes a text as one part of a path, or as a value of a query.
 pub fn part(text: &str) -> impl fmt::Display {
     utf8_percent_encode(text, &SEGMENT)
 }
 
-/// A key as the end of a path: its slashes stay.
+/// Escapes a key as the end of a path; slashes stay.
 pub fn path(key: &str) -> impl fmt::Display {
     utf8_percent_encode(key, &PATH)
 }
 
-/// `1.2 MB`; powers of ten.
+/// Formats a size: `1.2 MB`, in powers of ten.
 #[must_use]
 pub fn bytes(bytes: u64) -> String {
     scaled(bytes, "B")
 }
 
-/// `1.2 Mbit/s`; powers of ten.
+/// Formats a bit rate: `1.2 Mbit/s`, in powers of ten.
 #[must_use]
 pub fn bit_rate(bits_per_second: u64) -> String {
     scaled(bits_per_second, "bit/s")
@@ -48,7 +48,7 @@ fn scaled(value: u64, unit: &str) -> String {
     unreachable!("the last prefix takes whatever is left")
 }
 
-/// `42 s`, `3 min 20 s`, `2 h 5 min`, `3 d 4 h`.
+/// Formats a duration: `42 s`, `3 min 20 s`, `2 h 5 min`, `3 d 4 h`.
 #[must_use]
 pub fn duration(duration: Duration) -> String {
     let seconds = duration.as_secs();
@@ -65,7 +65,7 @@ pub fn duration(duration: Duration) -> String {
     }
 }
 
-/// Seconds of media time: `1:02:03.400`, `0:18.250`.
+/// Formats seconds of media time: `1:02:03.400`, `0:18.250`.
 #[must_use]
 pub fn clock(seconds: f64) -> String {
     let whole = Duration::try_from_secs_f64(seconds).unwrap_or_default();
@@ -76,18 +76,18 @@ pub fn clock(seconds: f64) -> String {
     }
 }
 
-/// `1 error`, `2 errors`.
+/// Formats a number of things: `1 error`, `2 errors`.
 #[must_use]
 pub fn count(number: usize, thing: &str) -> String {
     let plural = if number == 1 { "" } else { "s" };
     format!("{number} {thing}{plural}")
 }
 
-/// A point in time as a distance from `now`, exact to those who ask.
+/// A time as its distance from `now`, with the exact time as a tooltip.
 pub struct Ago {
-    /// The point.
+    /// Time.
     pub at: Timestamp,
-    /// The present.
+    /// Current time.
     pub now: Timestamp,
 }
 
@@ -105,7 +105,7 @@ impl Render for Ago {
     }
 }
 
-/// The time of day of a point, with its milliseconds, exact to those who ask: `13:58:08.123`, UTC.
+/// A time of day in UTC, `13:58:08.123`, with the exact time as a tooltip.
 pub struct At(pub Timestamp);
 
 impl Render for At {

@@ -1,7 +1,7 @@
-//! `/live`: hints that what a page shows may have changed, as server-sent events.
+//! `/live`: server-sent events for pages whose content may have changed.
 //!
-//! Events: `change` (fetch the page again) and `progress` (a mark of an execution that is watched). Hints can be missed:
-//! a `change` comes now and then in any case.
+//! Events: `change` (fetch the page again) and `progress` (of the execution that is shown). Since hints can be missed, a
+//! `change` is sent at least every [`ANYWAY`].
 
 use std::convert::Infallible;
 use std::time::Duration;
@@ -21,13 +21,13 @@ use crate::daemon::live::Mark;
 use crate::model::ExecutionId;
 use crate::store::Hint;
 
-/// The least distance between two hints: a page is not fetched more often.
+/// Shortest time between two `change` events.
 const APART: Duration = Duration::from_millis(400);
 
-/// The longest.
+/// Longest time between two `change` events.
 const ANYWAY: Duration = Duration::from_secs(10);
 
-/// Which execution; absent: whatever happens.
+/// Query: the execution to follow. Not set: all.
 #[derive(Debug, Deserialize)]
 pub(super) struct Asked {
     execution: Option<ExecutionId>,
@@ -37,7 +37,7 @@ pub(super) async fn stream(
     State(context): State<Context>,
     extract::Asked(Asked { execution }): extract::Asked<Asked>,
 ) -> Sse<impl Stream<Item = Result<Event, Infallible>>> {
-    // A bounded channel: a slow client slows down its own follower and nobody else.
+    // A bounded channel: a slow client slows down only its own stream.
     let (sender, receiver) = mpsc::channel(16);
     tokio::spawn(follow(context, execution, sender));
     Sse::new(futures::stream::unfold(receiver, |mut receiver| async move {
@@ -50,7 +50,7 @@ async fn follow(context: Context, watched: Option<ExecutionId>, client: mpsc::Se
     let mut marks = context.live.watch();
     let mut told = Instant::now();
     let mut due = told + ANYWAY;
-    // What happened between the page and this stream is not known.
+    // The page may have changed between its response and this stream.
     if client.send(change()).await.is_err() {
         return;
     }
@@ -62,7 +62,7 @@ async fn follow(context: Context, watched: Option<ExecutionId>, client: mpsc::Se
                 Err(RecvError::Closed) => return,
             },
             mark = marks.recv() => if let Ok(mark) = mark && watched == Some(mark.execution) {
-                // Missing a mark is better than falling behind.
+                // A client that is slow misses progress events.
                 let _ = client.try_send(progress(&mark));
             },
             () = client.closed() => return,
@@ -77,7 +77,7 @@ async fn follow(context: Context, watched: Option<ExecutionId>, client: mpsc::Se
     }
 }
 
-/// Whether a hint is about what is watched.
+/// Returns whether a hint is about the page that is followed.
 fn concerns(hint: Hint, watched: Option<ExecutionId>) -> bool {
     match (hint, watched) {
         (Hint::Execution(changed), Some(watched)) => changed == watched,
@@ -87,7 +87,7 @@ fn concerns(hint: Hint, watched: Option<ExecutionId>) -> bool {
 }
 
 fn change() -> Event {
-    // Browsers tell of no event without data.
+    // Browsers ignore events without data.
     Event::default().event("change").data("1")
 }
 

@@ -1,13 +1,12 @@
-//! The web console: what the daemon knows and does, for people.
+//! The web console of the daemon.
 //!
-//! Pages are made on the server and read without scripts; forms change things. A small script follows server-sent hints
-//! and fetches the same page again, of which it replaces the parts that changed; another plays packages where the browser
-//! cannot, a third uploads.
+//! Pages are made on the server and work without scripts; forms change things. One script follows server-sent events,
+//! fetches the page again and replaces the parts that changed; one plays packages if the browser cannot; one uploads.
 //!
-//! **Invariant**: a page shows what the store and the catalog say and decides nothing; no script or style stands in a
-//! page; every text is escaped where it is written; files are served only where an execution published them.
+//! **Invariant**: pages show the state of the store and the catalog and have no logic of their own; no page contains
+//! scripts or styles; all text is escaped where it is written; only files that an execution published are served.
 //!
-//! Deliberately absent: a state of its own, a build step, and code of others.
+//! Deliberately missing: a state of its own, a build step, third-party scripts.
 
 mod assets;
 mod auth;
@@ -34,12 +33,12 @@ use axum::routing::{get, post, put};
 use crate::api::problem::{no_such_method, no_such_route};
 use crate::api::{Context, in_time, origin};
 
-/// What pages may load and do.
+/// Content security policy of pages.
 const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob: data:; \
                       media-src 'self' blob:; connect-src 'self'; form-action 'self'; frame-ancestors 'none'; \
                       base-uri 'none'";
 
-/// What every answer of the console says; a file of an execution has a policy of its own.
+/// Headers of every response; files of executions have their own policy.
 const HEADERS: [(HeaderName, &str); 5] = [
     (header::CONTENT_SECURITY_POLICY, POLICY),
     (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
@@ -51,10 +50,10 @@ const HEADERS: [(HeaderName, &str); 5] = [
 /// Largest body of a form, in bytes.
 const FORM_BYTES: usize = 16 * 1024;
 
-/// Who asks, in logs.
+/// Name of the console in logs of executions.
 const BY: &str = "console";
 
-/// The pages, guarded.
+/// Returns the pages with access control and limits.
 pub fn router(context: Context) -> Router {
     Router::new()
         .route("/", get(executions::list))
@@ -76,11 +75,11 @@ pub fn router(context: Context) -> Router {
         .route("/login", get(auth::login_page).post(auth::login))
         .route("/logout", post(auth::logout))
         .route("/assets/{digest}/{name}", get(assets::show))
-        // Whatever else somebody types; programs keep to paths with more parts, which the API answers.
+        // Unknown pages. Paths with more parts belong to the API.
         .route("/{page}", get(no_such_route))
         .layer(DefaultBodyLimit::max(FORM_BYTES))
         .layer(from_fn(in_time))
-        // As large as it is, and it takes its time.
+        // Uploads have no limit of time, and their own of size.
         .route("/uploads/{bucket}/{*key}", put(uploads::receive).get(uploads::follow))
         .method_not_allowed_fallback(no_such_method)
         .layer(from_fn_with_state(context.clone(), auth::guard))

@@ -1,7 +1,7 @@
-//! What every page has: head, navigation, and the signs of states.
+//! Parts of every page: head, navigation, signs of states.
 //!
-//! **Invariant**: no script and no style stands in a page, so the content security policy allows none; every page can be
-//! read without either.
+//! **Invariant**: no page contains scripts or styles, so the content security policy forbids them; every page can be read
+//! without both.
 
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 
@@ -10,7 +10,7 @@ use super::auth::Visitor;
 use crate::config::Scope;
 use crate::model::{ExecutionState, JobState};
 
-/// The parts of the console, as the navigation names them.
+/// Parts of the console, in the navigation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Part {
     Executions,
@@ -47,7 +47,7 @@ impl Part {
         }
     }
 
-    /// Pressed after `g`, leads there.
+    /// Key that opens the part, after `g`.
     const fn key(self) -> &'static str {
         match self {
             Self::Executions => "x",
@@ -62,20 +62,20 @@ impl Part {
 
 /// A page.
 pub struct Page<'a> {
-    /// What stands in the browser's title.
+    /// Title of the page.
     pub title: &'a str,
-    /// Where it belongs.
+    /// Part that it belongs to.
     pub part: Option<Part>,
-    /// Who looks at it; absent: nobody known, who gets no navigation.
+    /// Visitor. `None` if unknown: then the page has no navigation.
     pub visitor: Option<Visitor>,
-    /// Scripts that it needs besides the common one.
+    /// Scripts, in addition to the common one.
     pub scripts: &'a [&'static str],
-    /// Whether it follows what changes, and of which execution (empty: of any).
+    /// Execution whose changes the page follows; empty for all, `None` for a page that does not change.
     pub live: Option<String>,
 }
 
 impl Page<'_> {
-    /// The document around `content`.
+    /// Returns the document with `content`.
     #[must_use]
     pub fn with(&self, content: &Markup) -> Markup {
         html! {
@@ -117,7 +117,7 @@ impl Page<'_> {
                 }
                 div.aside {
                     @if self.live.is_some() { span.pulse #pulse role="status" { } }
-                    button.plain type="button" #help-button hidden title="Keys (?)" aria-label="Keyboard shortcuts" { "?" }
+                    button.plain type="button" #help-button hidden title="Keyboard shortcuts (?)" aria-label="Keyboard shortcuts" { "?" }
                     @if visitor.signed_in {
                         form method="post" action="/logout" { button.plain type="submit" { "Sign out" } }
                     }
@@ -133,21 +133,21 @@ fn help() -> Markup {
     };
     html! {
         dialog #help aria-labelledby="help-title" {
-            h2 #help-title { "Keys" }
+            h2 #help-title { "Keyboard shortcuts" }
             dl.keys {
                 @for part in Part::ALL { (line(&["g", part.key()], part.name())) }
                 (line(&["/"], "Search"))
                 (line(&["j", "k"], "Next, previous row"))
-                (line(&["Enter"], "Open it"))
-                (line(&["?"], "This list"))
+                (line(&["Enter"], "Open the row"))
+                (line(&["?"], "Show this list"))
             }
-            label.check { input type="checkbox" #keys-on checked; " Keys of one letter" }
+            label.check { input type="checkbox" #keys-on checked; " Use single-letter shortcuts" }
             form method="dialog" { button { "Close" } }
         }
     }
 }
 
-/// The sign of a state: one shape each, so that colour is not all that tells.
+/// Returns the sign of a state; each has its own shape, not only a colour.
 #[must_use]
 pub const fn sign(state: JobState) -> &'static str {
     match state {
@@ -162,13 +162,13 @@ pub const fn sign(state: JobState) -> &'static str {
     }
 }
 
-/// A state of an activity.
+/// Draws a state of an activity.
 #[must_use]
 pub fn job_state(state: JobState) -> Markup {
     html! { span class={ "state " (state) } { span aria-hidden="true" { (sign(state)) } " " (state) } }
 }
 
-/// A state of an execution.
+/// Draws a state of an execution.
 #[must_use]
 pub fn execution_state(state: ExecutionState) -> Markup {
     let sign = match state {
@@ -181,29 +181,29 @@ pub fn execution_state(state: ExecutionState) -> Markup {
     html! { span class={ "state " (state) } { span aria-hidden="true" { (sign) } " " (state) } }
 }
 
-/// How many warnings an execution has.
+/// Draws the number of warnings of an execution.
 #[must_use]
 pub fn warning_badge(count: u64) -> Markup {
     let text = super::format::count(usize::try_from(count).unwrap_or(usize::MAX), "warning");
     html! { span.state.warned { span aria-hidden="true" { "!" } " " (text) } }
 }
 
-/// A button that changes something, of no use to who may not.
+/// Draws a button; disabled if the visitor's scope is too small.
 #[must_use]
 pub fn button(visitor: Visitor, needed: Scope, class: &str, text: &str) -> Markup {
     let allowed = visitor.scope >= needed;
-    let why = (!allowed).then_some("Your token does not allow this");
+    let why = (!allowed).then_some("This needs a token with a larger scope");
     html! { button type="submit" class=(class) disabled[!allowed] title=[why] { (text) } }
 }
 
-/// A drawing that was made here.
+/// Embeds a graph that was drawn by the daemon.
 #[must_use]
 pub fn drawing(svg: String) -> Markup {
-    // Names in it were escaped where it was drawn.
+    // The drawing has escaped the names in it.
     html! { div.drawing tabindex="0" role="region" aria-label="Graph of the activities" { (PreEscaped(svg)) } }
 }
 
-/// Says that there is nothing, and what to do about it.
+/// Draws an empty list: a sentence and a suggestion.
 #[must_use]
 pub fn nothing(said: &str, hint: &Markup) -> Markup {
     html! { div.nothing { p { (said) } p.hint { (hint) } } }

@@ -1,4 +1,4 @@
-//! What went wrong with a request, as a page to who reads pages; programs and scripts get the problem itself.
+//! Pages of problems. Programs and scripts get the problem as JSON.
 
 use axum::extract::Request;
 use axum::http::{StatusCode, header};
@@ -11,7 +11,7 @@ use super::page::Page;
 use crate::api::Problem;
 use crate::objects::ObjectError;
 
-/// What objects are asked for by their addresses here, unlike in the API, where bodies name them.
+/// Makes a problem of an object that the path names, so that a missing object is a 404.
 pub(super) fn of_object(error: &ObjectError) -> Problem {
     let status = match error {
         ObjectError::NoBucket { .. } | ObjectError::NoObject { .. } => StatusCode::NOT_FOUND,
@@ -19,9 +19,9 @@ pub(super) fn of_object(error: &ObjectError) -> Problem {
         ObjectError::Conflict { .. } | ObjectError::Changed { .. } | ObjectError::Precondition { .. } => {
             StatusCode::CONFLICT
         }
-        // It passes: somebody makes room.
+        // Temporary: space can be freed.
         ObjectError::Full { .. } => StatusCode::SERVICE_UNAVAILABLE,
-        // What is in the way of its event is the reason, and passes.
+        // Temporary: the cause is why its event could not be stored.
         ObjectError::Event { source, .. } | ObjectError::Refused { source, .. } => {
             let detail = format!("{error}: {}", source.message);
             return Problem::new(StatusCode::SERVICE_UNAVAILABLE, source.code, detail);
@@ -31,7 +31,7 @@ pub(super) fn of_object(error: &ObjectError) -> Problem {
     Problem::of(error, status)
 }
 
-/// Shows problems as pages where a browser asked for one.
+/// Shows problems as pages if a browser requested a page.
 pub(super) async fn as_pages(request: Request, next: Next) -> Response {
     let wants_page = wants_page(request.headers());
     let response = next.run(request).await;
@@ -48,7 +48,7 @@ fn page(problem: &Problem, visitor: Option<Visitor>) -> Markup {
     let page = Page { title: &problem.title, part: None, visitor, scripts: &[], live: None };
     let (way, text) = match StatusCode::from_u16(problem.status) {
         Ok(StatusCode::UNAUTHORIZED) => ("/login", "Sign in"),
-        _ => ("/", "To the executions"),
+        _ => ("/", "Show executions"),
     };
     page.with(&html! {
         section.panel.narrow {

@@ -1,4 +1,4 @@
-//! Queues: how much waits and runs in each, and the means to hold and bound them.
+//! Page of queues: how many jobs wait and run, and forms to pause them and set their concurrency.
 
 use axum::Extension;
 use axum::extract::State;
@@ -18,7 +18,7 @@ use crate::config::Scope;
 use crate::model::{ExecutionState, Timestamp};
 use crate::store::{ExecutionFilter, ExecutionRecord, QueueChange, QueueStatus};
 
-/// Running executions whose priority can be set here; the list of executions has all of them.
+/// Most running executions whose priority can be set on the page.
 const RUNNING: u32 = 20;
 
 pub(super) async fn list(
@@ -36,7 +36,7 @@ pub(super) async fn list(
         div.head { h1 { "Queues" } }
         section #list data-swap {
             @if queues.is_empty() {
-                (nothing("No queue was ever used.", &html! { "The first job makes the first queue." }))
+                (nothing("No queue yet.", &html! { "A queue is listed after its first job." }))
             } @else {
                 div.cards { @for queue in &queues { (card(queue, visitor, now)) } }
             }
@@ -76,9 +76,9 @@ fn card(queue: &QueueStatus, visitor: Visitor, now: Timestamp) -> Markup {
                     }
                 }
                 form.inline method="post" action=(action) {
-                    label { span { "At once" }
+                    label { span { "Concurrency" }
                         input type="number" name="concurrency" min="0" max="10000" value=(queue.concurrency)
-                            title="Most jobs at once over all daemons; 0: as many as there are slots";
+                            title="Most jobs that run at once, over all daemons; 0: no limit but worker slots";
                     }
                     (button(visitor, Scope::Admin, "", "Set"))
                 }
@@ -93,7 +93,7 @@ fn priorities(running: &[ExecutionRecord], visitor: Visitor, now: Timestamp) -> 
     }
     html! {
         section.panel aria-labelledby="running-title" {
-            h2 #running-title { "Running executions " small { "10 goes first" } }
+            h2 #running-title { "Running executions " small { "priority 10 runs first" } }
             div.scroll {
                 table.rows {
                     thead { tr {
@@ -114,7 +114,7 @@ fn priorities(running: &[ExecutionRecord], visitor: Visitor, now: Timestamp) -> 
     }
 }
 
-/// What is to change; what is absent stays.
+/// Change of a queue. Fields that are not set stay as they are.
 #[derive(Debug, Deserialize)]
 pub(super) struct Change {
     paused: Option<bool>,

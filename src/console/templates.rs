@@ -1,4 +1,4 @@
-//! Templates: what there is to transcode, draw and overlay with, and what each holds.
+//! Pages of templates: the list, and the parameters of each.
 
 use axum::Extension;
 use axum::extract::State;
@@ -73,7 +73,7 @@ pub(super) async fn show(
         } }
         @if let Some(text) = &template.description { p { (text) } }
         section.panel aria-labelledby="parameters-title" {
-            h2 #parameters-title { "Parameters " small { "with what it extends" } }
+            h2 #parameters-title { "Parameters " small { "including those of the template it extends" } }
             (tree(&template.parameters.to_json()))
         }
     };
@@ -81,7 +81,7 @@ pub(super) async fn show(
     Ok(page.with(&content))
 }
 
-/// Nested values as nested lists.
+/// Draws nested values as nested lists.
 fn tree(value: &Value) -> Markup {
     match value {
         Value::Object(map) => html! {

@@ -1,7 +1,7 @@
-//! The drop zone: a file goes into a bucket that a workflow watches, and the execution that it starts is followed.
+//! Page to upload files to a bucket of a workflow's trigger, and to follow the executions that they start.
 //!
-//! **Invariant**: bytes go to the storage as they come; nothing is written to a bucket that no workflow watches, and
-//! nothing is replaced unless that was asked for.
+//! **Invariant**: bytes are sent to the storage as they arrive; nothing is written to a bucket without a trigger; an
+//! object is replaced only on request.
 
 use std::time::Duration;
 
@@ -32,34 +32,34 @@ use crate::objects::{Incoming, OCTET_STREAM, Revision};
 use crate::store::{EventFilter, EventRecord};
 use crate::workflow::Workflow;
 
-/// Longest key, in bytes, as S3 has it.
+/// Longest key, in bytes; the limit of S3.
 const KEY_BYTES: usize = 1_024;
 
-/// Largest upload, in bytes: of one to S3 a ten-thousandth is held in memory.
+/// Largest upload, in bytes. An upload to S3 holds a ten-thousandth of it in memory.
 const LARGEST_BYTES: u64 = 1 << 40;
 
-/// How long a body may stand still.
+/// Timeout for the next bytes of a body.
 const STANDSTILL: Duration = Duration::from_secs(60);
 
-/// Uploads at once, each of which holds a part in memory; more wait.
+/// Most uploads at once, each of which holds a part in memory; more wait.
 static UPLOADS: Semaphore = Semaphore::const_new(16);
 
-/// Ledger entries of an object among which that of an upload is looked for.
+/// Newest ledger entries of an object that are searched for an upload.
 const ENTRIES: u32 = 20;
 
-/// How far the clocks of a daemon and of its database may disagree.
+/// Largest difference between the clocks of a daemon and its database.
 const SKEW: Duration = Duration::from_secs(60);
 
-/// Somewhere to upload to.
+/// A destination of uploads.
 struct Target {
     workflow: String,
     bucket: String,
-    /// What keys begin with.
+    /// Prefix of keys.
     prefix: String,
     globs: String,
 }
 
-/// Where uploads start something.
+/// Returns the destinations at which uploads start a workflow.
 fn targets(context: &Context) -> Vec<Target> {
     let target = |workflow: &std::sync::Arc<Workflow>| {
         let trigger = workflow.trigger.as_ref().filter(|_| workflow.enabled)?;
@@ -70,7 +70,7 @@ fn targets(context: &Context) -> Vec<Target> {
     context.catalog.active().iter().filter_map(target).collect()
 }
 
-/// The folders of a glob in which nothing is left open: `incoming/` of `incoming/**/*.mp4`.
+/// Returns the folders of a glob that have no wildcards: `incoming/` of `incoming/**/*.mp4`.
 fn literal_folder(glob: &str) -> &str {
     let literal = glob.find(['*', '?', '{', '[', '\\']).map_or(glob, |open| &glob[..open]);
     literal.rfind('/').map_or("", |slash| &literal[..=slash])
@@ -83,9 +83,9 @@ pub(super) async fn page(State(context): State<Context>, Extension(visitor): Ext
         @if context.catalog.definitions().is_empty() {
             (none_yet(&context, visitor))
         } @else if targets.is_empty() {
-            (nothing("No workflow waits for uploads.", &html! { "One with a " code { "trigger" } " does: " a href="/workflows" { "workflows" } "." }))
+            (nothing("No enabled workflow has a trigger.", &html! { "Add a " code { "trigger" } " to one of the " a href="/workflows" { "workflows" } ", or enable one." }))
         } @else if visitor.scope < Scope::Submit {
-            (nothing("Your token does not allow uploads.", &html! { "One with the scope " code { "submit" } " does." }))
+            (nothing("Your token does not permit uploads.", &html! { "Sign in with a token that has the scope " code { "submit" } "." }))
         } @else {
             (zone(&targets))
         }
@@ -113,29 +113,29 @@ fn zone(targets: &[Target]) -> Markup {
             label.drop #drop for="file" {
                 span.arrow aria-hidden="true" { "↑" }
                 strong { "Drop files here" }
-                span { "or choose them" }
+                span { "or click to choose files" }
                 input #file type="file" multiple;
             }
         }
-        noscript { p.notice { "Uploading here takes JavaScript. " code { "reelmill put FILE s3://bucket/key" } " does it too." } }
+        noscript { p.notice { "This page needs JavaScript. Without it, use " code { "reelmill put FILE s3://bucket/key" } "." } }
         ul.uploads #uploads aria-live="polite" {}
     }
 }
 
-/// The place an upload goes to, where it may.
+/// Returns the object that an upload goes to; fails if uploads may not go there.
 fn destination(context: &Context, (bucket, key): (String, String)) -> Result<ObjectLocation, Problem> {
     if !targets(context).iter().any(|target| target.bucket == bucket) {
-        return Err(Problem::bad_request(format!("no workflow watches bucket {bucket}")));
+        return Err(Problem::bad_request(format!("no enabled workflow has a trigger for bucket {bucket}")));
     }
     if !is_plain(&key) {
         return Err(Problem::bad_request(
-            "a key has 1 to 1024 bytes, no control characters, and no empty, `.` or `..` part",
+            "the key is invalid: it needs 1 to 1024 bytes, no control characters or `\\`, and no empty, `.` or `..` part",
         ));
     }
     Ok(ObjectLocation { bucket, key })
 }
 
-/// Whether a key can mean nothing but itself, wherever it is kept.
+/// Returns whether every storage keeps a key as it is.
 fn is_plain(key: &str) -> bool {
     let parts_are_plain = key.split('/').all(|part| !matches!(part, "" | "." | ".."));
     key.len() <= KEY_BYTES && parts_are_plain && !key.contains('\\') && !key.chars().any(char::is_control)
@@ -158,14 +158,14 @@ pub(super) async fn receive(
     let text = |name: header::HeaderName| headers.get(name).and_then(|value| value.to_str().ok());
     let size_bytes = text(header::CONTENT_LENGTH).and_then(|length| length.parse().ok());
     if size_bytes.is_some_and(|size: u64| size > LARGEST_BYTES) {
-        let detail = format!("an upload here has at most {LARGEST_BYTES} bytes; larger ones take an S3 client");
+        let detail = format!("the upload is larger than {LARGEST_BYTES} bytes: use an S3 client");
         return Err(Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "CLI0003", detail));
     }
-    // Before the bytes are sent, as a courtesy; what counts is asked when they are there.
+    // Checked before the bytes are sent, to save time. The storage checks again when they have arrived.
     if !replace {
         match context.intake.objects.head(&object, Revision::LATEST).await {
             Ok(_) => {
-                let detail = format!("there is an object {object} already");
+                let detail = format!("object {object} already exists");
                 return Err(Problem::new(StatusCode::CONFLICT, "OBJ0014", detail));
             }
             Err(error) if error.is_not_found() => {}
@@ -179,32 +179,32 @@ pub(super) async fn receive(
         only_new: !replace,
         bytes: in_time(body).boxed(),
     };
-    // A task of its own: where the browser goes away the body breaks off, and the storage is told so.
+    // In its own task: if the browser disconnects, the body fails, and the storage ends the upload.
     let (objects, target) = (context.intake.objects.clone(), object.clone());
     let received = tokio::spawn(async move {
         let _place = UPLOADS.acquire().await;
         objects.receive(&target, incoming).await
     });
     let received = received.await;
-    let broken = |_| Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "OBJ0009", "the upload was not finished");
+    let broken = |_| Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "OBJ0009", "the upload did not finish: try again");
     let published = received.map_err(broken)?.map_err(|error| of_object(&error))?;
     let told =
         json!({ "object": object, "etag": published.etag, "size_bytes": published.size_bytes, "since": since.0 });
     Ok((StatusCode::CREATED, Json(told)).into_response())
 }
 
-/// The bytes of a body; one that stands still is broken.
+/// Returns the bytes of a body, which fails if none arrive for [`STANDSTILL`].
 fn in_time(body: Body) -> impl Stream<Item = Result<Bytes, BoxError>> {
     futures::stream::unfold(body.into_data_stream(), async |mut bytes| {
         let chunk = match tokio::time::timeout(STANDSTILL, bytes.next()).await {
             Ok(chunk) => chunk?.map_err(Into::into),
-            Err(_) => Err(format!("no byte came for {} s", STANDSTILL.as_secs()).into()),
+            Err(_) => Err(format!("no data received for {} s", STANDSTILL.as_secs()).into()),
         };
         Some((chunk, bytes))
     })
 }
 
-/// Which upload of an object.
+/// Query: the upload of an object.
 #[derive(Debug, Deserialize)]
 pub(super) struct Upload {
     etag: String,

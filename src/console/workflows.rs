@@ -1,4 +1,4 @@
-//! Workflows: their files with what is wrong in them, their graphs, and the switch.
+//! Pages of workflows: definitions with their errors, graphs, and buttons to enable and disable.
 
 use axum::Extension;
 use axum::extract::State;
@@ -19,7 +19,7 @@ use crate::workflow::graph::svg;
 use crate::workflow::{STARTER, Trigger, Workflow, starter};
 use crate::yaml::{Diagnostic, Severity};
 
-/// Buckets of the workflow to start from.
+/// Buckets of the starter workflow.
 const UPLOADS: &str = "uploads";
 const OUTPUT: &str = "media";
 
@@ -29,7 +29,7 @@ pub(super) async fn list(State(context): State<Context>, Extension(visitor): Ext
         div.head { h1 { "Workflows" } }
         section #list data-swap {
             @if let Some(why) = context.catalog.away() {
-                p.notice { "The folder of workflows is away: " (why) ". Its last good workflows stay active." }
+                p.notice { "The workflow folder is missing: " (why) ". Its last good workflows stay active." }
             }
             @if definitions.is_empty() {
                 (none_yet(&context, visitor))
@@ -46,29 +46,29 @@ pub(super) async fn list(State(context): State<Context>, Extension(visitor): Ext
     page.with(&content)
 }
 
-/// What there is to do where no workflow is there.
+/// Draws what to do if there is no workflow.
 pub(super) fn none_yet(context: &Context, visitor: Visitor) -> Markup {
     let folder = context.catalog.folder();
     html! {
         div.nothing {
-            p { "There is no workflow yet: uploads start nothing." }
-            form method="post" action="/workflows" { (button(visitor, Scope::Admin, "main", "Write one to start from")) }
+            p { "No workflow yet: uploads start nothing." }
+            form method="post" action="/workflows" { (button(visitor, Scope::Admin, "main", "Write a first workflow")) }
             p.hint {
-                "It makes MP4s, HLS and a poster of every video in " code { "s3://" (UPLOADS) "/incoming/" } ". "
-                "Or put a YAML file into " code { (folder.display()) } ": it is read within a second."
+                "It makes MP4s, HLS and a poster of each video uploaded to " code { "s3://" (UPLOADS) "/incoming/" } ". "
+                "Or save a YAML file in " code { (folder.display()) } ": it is loaded within a second."
             }
         }
     }
 }
 
-/// Writes the workflow to start from, and shows it.
+/// Writes the starter workflow, and shows it.
 pub(super) async fn start(State(context): State<Context>) -> Result<Redirect, Problem> {
     let new = Condition { new: true, ..Condition::default() };
     change(&context, move |catalog| catalog.put(STARTER, &starter(UPLOADS, OUTPUT), &new).map(drop)).await?;
     Ok(Redirect::to(&format!("/workflows/{STARTER}")))
 }
 
-/// Changes the files of workflows, away from the threads that answer.
+/// Changes files of workflows on a thread for blocking calls.
 async fn change(
     context: &Context,
     change: impl FnOnce(&WorkflowFolder) -> Result<(), ChangeError> + Send + 'static,
@@ -110,11 +110,11 @@ fn states(definition: &Definition) -> Markup {
         @match active {
             Some(workflow) if workflow.enabled => span.state.succeeded { span aria-hidden="true" { "✓" } " enabled" },
             Some(_) => span.state.skipped { span aria-hidden="true" { "–" } " disabled" },
-            None => span.state.failed { span aria-hidden="true" { "✕" } " unusable" },
+            None => span.state.failed { span aria-hidden="true" { "✕" } " invalid" },
         }
         @if errors > 0 { " " span.state.failed { span aria-hidden="true" { "✕" } " " (count(errors, "error")) } }
         @if warnings > 0 { " " span.state.retrying { span aria-hidden="true" { "!" } " " (count(warnings, "warning")) } }
-        @if is_old { " " span.state.retrying { span aria-hidden="true" { "!" } " an earlier version runs" } }
+        @if is_old { " " span.state.retrying { span aria-hidden="true" { "!" } " an earlier version is active" } }
     }
 }
 
@@ -173,7 +173,7 @@ fn facts(workflow: &Workflow) -> Markup {
             @if let Some(trigger) = &workflow.trigger { div { dt { "Started by" } dd { (started_by(trigger)) } } }
             @if !output.bucket.is_empty() { div { dt { "Publishes to" } dd { code { (output.bucket) "/" (output.prefix) } } } }
             @for (name, param) in &workflow.plan.params {
-                div { dt { "param " (name) } dd { code { @if let Some(value) = &param.default { (value) } @else { "must be given" } } } }
+                div { dt { "param " (name) } dd { code { @if let Some(value) = &param.default { (value) } @else { "required" } } } }
             }
         }
     }
@@ -185,7 +185,7 @@ fn problems(problems: &[Diagnostic]) -> Markup {
     }
     html! {
         section.panel.failure aria-labelledby="problems-title" {
-            h2 #problems-title { "What is wrong with the file" }
+            h2 #problems-title { "Errors and warnings" }
             ul.problems { @for problem in problems { li { (told(problem)) } } }
         }
     }
@@ -199,7 +199,7 @@ fn told(problem: &Diagnostic) -> Markup {
     }
 }
 
-/// The text with numbered lines, and what is wrong below the line where it is.
+/// Draws the text with numbered lines, and each error below its line.
 fn text(definition: &Definition) -> Markup {
     html! {
         div.scroll.source tabindex="0" role="region" aria-label="Definition" {
@@ -221,14 +221,14 @@ fn class(problems: &[&Diagnostic]) -> Option<&'static str> {
     Some(if worst == Severity::Error { "failed" } else { "warned" })
 }
 
-/// A line with the first offending text in it marked.
+/// Draws a line with the text of its first error marked.
 fn marked(line: &str, problems: &[&Diagnostic]) -> Markup {
     let Some(problem) = problems.first() else { return html! { (line) } };
     let (start, end) = offending(line, problem);
     html! { (line[..start]) mark { (line[start..end]) } (line[end..]) }
 }
 
-/// Bytes of the line that a problem is about, cut at its end.
+/// Returns the bytes of the line that a problem is about, up to the end of the line.
 fn offending(line: &str, problem: &Diagnostic) -> (usize, usize) {
     let start = line.char_indices().nth(problem.column.saturating_sub(1)).map_or(line.len(), |(at, _)| at);
     let length = problem.span.end.saturating_sub(problem.span.start).max(1);

@@ -263,7 +263,7 @@ class Console(unittest.TestCase):
     def test_the_list_follows_by_itself(self) -> None:
         self.open("/?q=by+itself")
         self.browser.run("window.first = true;")
-        self.assertIn("No execution is like that", self.browser.text("#list"))
+        self.assertIn("No execution matches the filter", self.browser.text("#list"))
         own = {"Sec-Fetch-Site": "same-origin"}
         status, _, _ = self.daemon.send("PUT", "/uploads/uploads/incoming/by%20itself.mp4", b"this is no film", **own)
         self.assertEqual(status, 201)
@@ -278,7 +278,7 @@ class Console(unittest.TestCase):
             document.getElementById("drop").dispatchEvent(new DragEvent("drop", event));"""
         self.open("/upload")
         self.browser.run(drop)
-        self.browser.until(lambda: "started nothing" in self.browser.text("#uploads"), "the event")
+        self.browser.until(lambda: "no workflow was started" in self.browser.text("#uploads"), "the event")
         self.browser.run(drop)
         self.browser.until(lambda: "Replace it" in self.browser.text("#uploads"), "the question")
         [conflict] = self.browser.complaints()

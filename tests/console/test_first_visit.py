@@ -27,7 +27,7 @@ class FirstVisit(unittest.TestCase):
         browser = self.browser
         for page in ("/upload", "/workflows"):
             browser.get(self.daemon.url + page)
-            self.assertIn("There is no workflow yet", browser.text("main"))
+            self.assertIn("No workflow yet", browser.text("main"))
             self.assertIn(str((self.folder / "workflows").resolve()), browser.text("main"))
             self.assertEqual(browser.barriers(), [])
         browser.click(".nothing button")

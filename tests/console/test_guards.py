@@ -88,7 +88,7 @@ class Guards(unittest.TestCase):
     def test_a_token_opens_the_console_as_far_as_it_goes(self) -> None:
         browser = self.browser
         self.sign_in("a-token-that-nobody-knows")
-        self.assertIn("Nobody knows this token.", browser.one(".login .error").text)
+        self.assertIn("Unknown token", browser.one(".login .error").text)
         self.assertEqual(browser.barriers(), [])
         browser.shot("login")
         self.sign_in(TOKENS["read"])
@@ -102,11 +102,11 @@ class Guards(unittest.TestCase):
         self.assertTrue(buttons)
         self.assertFalse(any(button.is_enabled() for button in buttons))
         browser.get(f"{self.daemon.url}/upload")
-        self.assertIn("Your token does not allow uploads.", browser.text("main"))
+        self.assertIn("Your token does not permit uploads.", browser.text("main"))
         # A form that is there all the same is answered with a page that says why.
         browser.run("""const form = document.createElement("form");
             form.method = "post"; form.action = "/queues/default"; document.body.append(form); form.submit();""")
-        browser.until(lambda: "takes a token with the scope admin" in browser.text("main"), "the refusal")
+        browser.until(lambda: "needs a token with the scope admin" in browser.text("main"), "the refusal")
         self.assertEqual(browser.barriers(), [])
         browser.shot("refused")
         browser.click("form[action='/logout'] button")
@@ -163,7 +163,7 @@ class Guards(unittest.TestCase):
         # Of the same site, to which the cookie is sent, and of another.
         for host in ("127.0.0.1", "localhost"):
             self.browser.get(f"http://{host}:{elsewhere.port}/")
-            self.browser.until(lambda: "page of another address asked for it" in self.browser.text("main"), "the refusal")
+            self.browser.until(lambda: "not come from a page of the console" in self.browser.text("main"), "the refusal")
             self.assertEqual(self.browser.driver.current_url, action)
         self.assertNotIn("enabled: false", self.workflow.read_text("utf-8"))
         own = self.daemon.url

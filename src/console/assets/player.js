@@ -163,7 +163,7 @@ class Player {
       }
       if (this.tracks.every((track) => track.isDone) && this.source.readyState === "open") this.source.endOfStream();
     } catch (error) {
-      this.say(`It cannot be played on: ${error.message}`);
+      this.say(`Playback stopped: ${error.message}`);
     } finally {
       this.running = false;
     }
@@ -203,7 +203,7 @@ class Player {
       this.run();
     });
     menu("sound", this.sounds.map((one) => one.NAME), (at) => {
-      this.hear(this.sounds[at]).catch((error) => this.say(`It cannot be heard: ${error.message}`));
+      this.hear(this.sounds[at]).catch((error) => this.say(`This audio cannot be played: ${error.message}`));
     });
     offerCaptions(this.video, this.subtitles);
   }
@@ -223,7 +223,7 @@ const describe = ({ resolution, bandwidth }) => `${resolution.replace("x", "×")
 async function start() {
   const video = document.getElementById("video");
   if (!video?.dataset.hls || video.dataset.by) return;
-  video.dataset.by = "nobody yet";
+  video.dataset.by = "none";
   const status = document.getElementById("player-status");
   const say = (text) => { status.textContent = text; };
   const address = new URL(video.dataset.hls, location.href).href;
@@ -238,7 +238,7 @@ async function start() {
     video.src = address;
     say("HLS, played by the browser");
   } else {
-    say("This browser plays no HLS of this kind; the renditions beside it can be played.");
+    say("This browser cannot play this HLS package; choose one of the renditions.");
   }
 }
 

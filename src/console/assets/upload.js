@@ -55,7 +55,7 @@ class Upload {
         this.say("sending", `${Math.round(this.bar.value * 100)} %`);
       });
       request.addEventListener("load", () => done({ status: request.status, told: request.response ?? {} }));
-      request.addEventListener("error", () => failed(new Error("the connection broke off")));
+      request.addEventListener("error", () => failed(new Error("the connection was lost")));
       request.setRequestHeader("content-type", this.chosen.type || "application/octet-stream");
       request.send(this.chosen);
     });
@@ -80,9 +80,9 @@ class Upload {
       this.say("failed", `${told.detail} `, this.button("Replace it", () => this.run(true)));
     } else if (status === 503) {
       // A queue is full, or the store away: that passes.
-      this.say("failed", `${told.detail ?? "it was refused for now"} `, this.button("Try again", () => this.run(replace)));
+      this.say("failed", `${told.detail ?? "temporarily rejected"} `, this.button("Try again", () => this.run(replace)));
     } else if (status !== 201) {
-      this.say("failed", `${told.code ?? status}: ${told.detail ?? "it was refused"}`);
+      this.say("failed", `${told.code ?? status}: ${told.detail ?? "rejected"}`);
     } else {
       this.bar.value = 1;
       await this.follow(told);
@@ -96,7 +96,7 @@ class Upload {
   }
 
   async follow({ etag, since }) {
-    this.say("stored", "stored; waiting for its event");
+    this.say("stored", "stored, waiting for its event");
     const place = new URLSearchParams({ bucket: this.bucket, key: this.key });
     const why = element("a", { href: `/events?${place}` }, "why?");
     const question = `${this.address}?${new URLSearchParams({ etag, since })}`;
@@ -106,16 +106,16 @@ class Upload {
       if (!told.known) continue;
       const [execution] = told.executions;
       if (!execution) {
-        this.say("failed", "stored, but it started nothing: ", why);
+        this.say("failed", "stored, but no workflow was started: ", why);
         return;
       }
-      const link = element("a", { href: `/executions/${execution}` }, "Watch it");
+      const link = element("a", { href: `/executions/${execution}` }, "Show execution");
       this.say("started", "started. ", link);
       // One upload alone is what somebody waits for.
       if (list.children.length === 1) location.href = link.href;
       return;
     }
-    this.say("stored", "stored, but no event of it came yet: ", why);
+    this.say("stored", "stored, but its event has not arrived yet: ", why);
   }
 }
 

@@ -9,7 +9,7 @@ use crate::model::media::{AudioStream, MediaInfo, SubtitleStream, VideoStream};
 use crate::model::plan::ActivityKind;
 use crate::store::ExecutionRecord;
 
-/// What the analyses found.
+/// Draws the results of the analyses.
 #[must_use]
 pub fn analyses(record: &ExecutionRecord) -> Markup {
     let found = activities(record).filter_map(|(node, state)| match state {
@@ -29,7 +29,7 @@ pub fn analyses(record: &ExecutionRecord) -> Markup {
     }
 }
 
-/// One line: `1280×720 h264, aac, 18.25 s`.
+/// Formats media information in one line: `1280×720 h264 · aac · 0:18.250`.
 #[must_use]
 pub fn brief(info: &MediaInfo) -> String {
     let video = info.video.first().map(|video| format!("{}×{} {}", video.width, video.height, video.codec));
@@ -55,7 +55,7 @@ fn info_table(info: &MediaInfo) -> Markup {
         (tags(info))
         div.scroll {
             table {
-                thead { tr { th.number scope="col" { "#" } th scope="col" { "Stream" } th scope="col" { "Codec" } th scope="col" { "What it is" } th.number scope="col" { "Bit rate" } } }
+                thead { tr { th.number scope="col" { "#" } th scope="col" { "Stream" } th scope="col" { "Codec" } th scope="col" { "Details" } th.number scope="col" { "Bit rate" } } }
                 tbody {
                     @for video in &info.video { (row(video.index, "video", &video.codec, &video_facts(video), video.bit_rate)) }
                     @for audio in &info.audio { (row(audio.index, "audio", &audio.codec, &audio_facts(audio), audio.bit_rate)) }
@@ -69,7 +69,7 @@ fn info_table(info: &MediaInfo) -> Markup {
     }
 }
 
-/// What the container says of itself, folded away: much of it is of use to programs only.
+/// Draws the tags of the container, folded: most are of use to programs only.
 fn tags(info: &MediaInfo) -> Markup {
     let tags = &info.format.tags;
     html! {
@@ -94,7 +94,7 @@ fn video_facts(video: &VideoStream) -> Vec<String> {
     facts.extend(video.pixel_format.clone());
     facts.extend(video.hdr.map(|hdr| format!("{hdr:?}")));
     facts.extend(video.interlaced.then(|| "interlaced".to_owned()));
-    facts.extend((video.rotation != 0).then(|| format!("turned by {}°", video.rotation)));
+    facts.extend((video.rotation != 0).then(|| format!("rotated by {}°", video.rotation)));
     facts
 }
 

@@ -1,4 +1,4 @@
-//! One execution: what it is, its graph, what came out, when what happened, and the log; and what can be done about it.
+//! Page of an execution: its facts, graph, outputs, timeline and log, and buttons to cancel or retry it.
 
 mod media;
 mod outputs;
@@ -28,10 +28,10 @@ use crate::model::{ExecutionId, ExecutionState, Failure, JobState, Timestamp};
 use crate::store::{ExecutionRecord, whole_log};
 use crate::workflow::graph::{Mark, marked_svg};
 
-/// Lines of the log that a page shows, the last ones.
+/// Number of last lines of the log that the page shows.
 const SHOWN: usize = 500;
 
-/// What a page is asked to play.
+/// Query of the page: key of the output to play.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 pub(super) struct Asked {
@@ -142,12 +142,12 @@ fn head(
             div.actions { (actions(record, definition, &address, visitor)) }
         }
         @if let Some(reason) = record.state.cancel.as_ref().filter(|_| !summary.state.is_ended()) {
-            p.notice role="status" { "It is being stopped: " (reason) }
+            p.notice role="status" { "Being cancelled: " (reason) }
         }
         @if definition.is_some_and(|definition| definition.changed) && summary.state.is_ended() {
             p.notice {
-                "The workflow has changed since. " @if summary.state != ExecutionState::Succeeded { b { "Retry" } " runs the definition of then; " }
-                b { "Run again" } " starts a new execution of the workflow as it is now."
+                "The workflow has changed since this execution started. " @if summary.state != ExecutionState::Succeeded { b { "Retry" } " runs the definition that the execution started with; " }
+                b { "Run again" } " starts a new execution of the current definition."
             }
         }
         dl.facts {
@@ -159,7 +159,7 @@ fn head(
             @for (name, value) in &record.params { div { dt { "param " (name) } dd { code { (value) } } } }
             @if let Some(text) = &record.user_data { div { dt { "User data" } dd { code { (text) } } } }
             div { dt { "ID" } dd { code.id { (summary.id) } } }
-            div { dt { "Why it started" } dd { a href={
+            div { dt { "Started by" } dd { a href={
                 "/events?bucket=" (part(&summary.input.location.bucket)) "&key=" (part(&summary.input.location.key))
             } { "event" } } }
         }
@@ -188,7 +188,7 @@ fn actions(record: &ExecutionRecord, definition: Option<&DefinitionView>, addres
     }
 }
 
-/// The priority of what has not ended, and a means to change it.
+/// Draws a form with the priority of jobs that have not ended.
 pub(super) fn priority(record: &ExecutionRecord, label: &Markup, visitor: Visitor) -> Markup {
     let open = || record.jobs.iter().filter(|job| !job.state.is_ended()).map(|job| job.priority);
     let (Some(least), Some(most)) = (open().min(), open().max()) else { return html! {} };
@@ -207,20 +207,20 @@ pub(super) fn priority(record: &ExecutionRecord, label: &Markup, visitor: Visito
     }
 }
 
-/// Activities in the order of the plan, each after what it needs.
+/// Returns the activities in the order of the plan, each after those that it needs.
 fn activities(record: &ExecutionRecord) -> impl Iterator<Item = (NodeIndex, &ActivityState)> {
     record.plan.in_order().into_iter().filter_map(|node| Some((node, record.state.activity(node)?)))
 }
 
-/// A failure, and the activities that came to it.
+/// A failure, and the activities that failed with it.
 struct Failed<'a> {
     state: JobState,
     failure: &'a Failure,
-    /// Names, each with the attempts that it took.
+    /// Names of the activities, each with its number of attempts.
     activities: Vec<(&'a str, u32)>,
 }
 
-/// Failures that are still to be seen to; one that many activities share is told once.
+/// Draws the failures; one that several activities share is drawn once.
 fn failures(record: &ExecutionRecord) -> Markup {
     let mut groups: Vec<Failed> = Vec::new();
     for (node, state) in activities(record) {
@@ -245,7 +245,7 @@ fn failures(record: &ExecutionRecord) -> Markup {
                     }
                 }
                 (failed(group.failure))
-                @if group.state == JobState::Retrying { p.hint { "It is tried again without your help." } }
+                @if group.state == JobState::Retrying { p.hint { "The next attempt starts by itself." } }
             }
         }
     }
@@ -253,24 +253,24 @@ fn failures(record: &ExecutionRecord) -> Markup {
 
 fn failed(failure: &Failure) -> Markup {
     let mend = match failure.blame {
-        Blame::Input => "The uploaded file is at fault: another file is needed.",
+        Blame::Input => "Cause: the uploaded file. Upload another file.",
         Blame::Definition => {
-            "The workflow, a template or a file that they name is at fault. Retry when a missing file is there. A \
-             retry runs the definition of then: what is mended in a workflow takes effect with Run again."
+            "Cause: the workflow, a template, or a file that they name. If a file is missing, upload it and use Retry. \
+             After a change of the workflow or a template use Run again: Retry runs the old definition."
         }
-        Blame::Infrastructure => "Storage, network or machine: once that is mended, retry.",
-        Blame::Bug => "Reelmill itself is at fault: please report it.",
+        Blame::Infrastructure => "Cause: storage, network or machine. Use Retry once it works again.",
+        Blame::Bug => "Cause: an error in Reelmill itself. Please report it.",
     };
     html! {
         p.reason { code { (failure.code) } " " (failure.message) }
-        p.hint { (mend) @if failure.class == Class::Fatal && failure.blame == Blame::Input { " Another attempt with the same input would fail the same way." } }
+        p.hint { (mend) @if failure.class == Class::Fatal && failure.blame == Blame::Input { " Retry with the same file would fail in the same way." } }
         @if !failure.chain.is_empty() {
             details { summary { "Causes" } pre { @for cause in &failure.chain { (cause) "\n" } } }
         }
     }
 }
 
-/// Warnings that are to be read, though everything went on.
+/// Draws the warnings.
 fn warnings(record: &ExecutionRecord) -> Markup {
     let count = record.summary.warnings;
     if count == 0 {
@@ -283,12 +283,12 @@ fn warnings(record: &ExecutionRecord) -> Markup {
             ul { @for warning in &record.warnings {
                 li { strong { (warning.activity) } " " code { (warning.code) } " " (warning.message) }
             } }
-            @if more > 0 { p.hint { (more) " more are not shown: they were pruned with the log, or are too many." } }
+            @if more > 0 { p.hint { (more) " more are not shown: they were pruned with the log, or there are more than 100." } }
         }
     }
 }
 
-/// What the graph says about each activity, by node index.
+/// Returns the marks of the activities in the graph, by node index.
 fn marks(record: &ExecutionRecord) -> Vec<Mark> {
     let graph = &record.plan.graph;
     let mark = |node: NodeIndex| {
@@ -313,10 +313,10 @@ fn lines(log: &[LogEntry]) -> Markup {
     let lines: Vec<&LogEntry> = log.iter().filter(marks).collect();
     let left_out = lines.len().saturating_sub(SHOWN);
     html! {
-        @if left_out > 0 { p.hint { (left_out) " earlier lines are left out; " code { "reelmill logs" } " has them." } }
+        @if left_out > 0 { p.hint { (left_out) " earlier lines are not shown; " code { "reelmill logs" } " prints all." } }
         div.scroll.log tabindex="0" role="region" aria-label="Lines of the log" {
             table {
-                thead.hidden { tr { th scope="col" { "Time" } th scope="col" { "Activity" } th scope="col" { "What happened" } } }
+                thead.hidden { tr { th scope="col" { "Time" } th scope="col" { "Activity" } th scope="col" { "Message" } } }
                 tbody { @for entry in &lines[left_out..] {
                     tr class=[class(&entry.event)] {
                         td { (At(entry.at)) }

@@ -1,4 +1,4 @@
-//! What came out: a player for what can be played, pictures shown, and a table of everything.
+//! Outputs of an execution: a player, pictures, and a table of all objects.
 
 use maud::{Markup, html};
 
@@ -8,13 +8,13 @@ use crate::model::work::FileRole;
 use crate::model::{ExecutionId, OutputObject};
 use crate::store::ExecutionRecord;
 
-/// Pictures that are shown; more are in the table.
+/// Most pictures that are shown; the table lists all.
 const PICTURES: usize = 12;
 
-/// Rows of an activity that are shown at once; the others are folded.
+/// Rows of an activity that are shown unfolded.
 const ROWS: usize = 8;
 
-/// Where a published object can be had.
+/// Returns the address of a published object.
 #[must_use]
 pub fn address(execution: ExecutionId, output: &OutputObject) -> String {
     let location = &output.location;
@@ -26,7 +26,7 @@ fn name(output: &OutputObject) -> &str {
     key.rsplit_once('/').map_or(key.as_str(), |(_, name)| name)
 }
 
-/// Outputs with the names of their activities, in order.
+/// Returns all outputs with the names of their activities, in order.
 fn all(record: &ExecutionRecord) -> impl Iterator<Item = (&str, &OutputObject)> {
     activities(record).flat_map(|(node, state)| {
         let activity = record.plan.graph[node].name.as_str();
@@ -38,14 +38,14 @@ fn is_hls(output: &OutputObject) -> bool {
     output.role == FileRole::Master && output.content_type.to_ascii_lowercase().contains("mpegurl")
 }
 
-/// Whether a browser may be able to play it.
+/// Returns whether a browser may be able to play an output.
 fn plays(output: &OutputObject) -> bool {
     let containers =
         ["video/mp4", "video/webm", "audio/mp4", "audio/mpeg", "audio/ogg", "audio/flac", "audio/wav", "audio/aac"];
     is_hls(output) || (output.role == FileRole::Media && containers.contains(&output.content_type.as_str()))
 }
 
-/// A player of one output, and links to the others.
+/// Draws a player of one output, and links to the others.
 #[must_use]
 pub fn player(record: &ExecutionRecord, asked: Option<&str>) -> Markup {
     let mut playable: Vec<_> = all(record).filter(|(_, output)| plays(output)).collect();
@@ -75,7 +75,7 @@ pub fn player(record: &ExecutionRecord, asked: Option<&str>) -> Markup {
                         }
                     }
                 }
-                nav.renditions aria-label="What to play" {
+                nav.renditions aria-label="Renditions" {
                     @for (activity, output) in &playable {
                         a href={ "/executions/" (id) "?play=" (part(&output.location.key)) "#player" }
                             aria-current=[(output.location == chosen.location).then_some("true")] {
@@ -89,7 +89,7 @@ pub fn player(record: &ExecutionRecord, asked: Option<&str>) -> Markup {
     }
 }
 
-/// Pictures: posters, sheets, animations, charts.
+/// Draws the pictures: posters, sprite sheets, animations, charts.
 #[must_use]
 pub fn pictures(record: &ExecutionRecord) -> Markup {
     let shown = |output: &OutputObject| output.role == FileRole::Image && output.content_type.starts_with("image/");
@@ -109,12 +109,12 @@ pub fn pictures(record: &ExecutionRecord) -> Markup {
                     }
                 }
             }
-            @if pictures.len() > PICTURES { p.hint { (pictures.len() - PICTURES) " more are among the outputs." } }
+            @if pictures.len() > PICTURES { p.hint { (pictures.len() - PICTURES) " more pictures are in the list of outputs." } }
         }
     }
 }
 
-/// Everything, by activity.
+/// Draws the table of all outputs, by activity.
 #[must_use]
 pub fn table(record: &ExecutionRecord) -> Markup {
     let count = all(record).count();
@@ -134,7 +134,7 @@ fn of_activity(record: &ExecutionRecord, activity: &str, outputs: &[OutputObject
     if outputs.is_empty() {
         return html! {};
     }
-    // What people look for stands first; segments are folded away.
+    // Files of most interest first; segments are folded.
     let (segments, mut sorted): (Vec<_>, Vec<_>) = outputs.iter().partition(|output| output.role == FileRole::Segment);
     sorted.sort_by_key(|output| std::cmp::Reverse(output.role));
     let first = sorted.len().min(ROWS);
@@ -153,7 +153,7 @@ fn rows(id: ExecutionId, outputs: &[&OutputObject]) -> Markup {
     html! {
         div.scroll tabindex="0" role="region" aria-label="Objects" {
             table.outputs {
-                thead { tr { th scope="col" { "Object" } th scope="col" { "What it is" } th.number scope="col" { "Size" } } }
+                thead { tr { th scope="col" { "Object" } th scope="col" { "Details" } th.number scope="col" { "Size" } } }
                 tbody { @for output in outputs {
                     tr {
                         td { a href=(address(id, output)) { (output.location) } }

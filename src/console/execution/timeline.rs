@@ -1,4 +1,4 @@
-//! When each activity waited and ran, attempt by attempt, as the log tells.
+//! Timeline of an execution, from its log: when each attempt of each activity waited and ran.
 
 use maud::{Markup, html};
 use petgraph::graph::NodeIndex;
@@ -9,10 +9,10 @@ use crate::engine::{LogEntry, LogEvent};
 use crate::model::{JobState, Timestamp};
 use crate::store::ExecutionRecord;
 
-/// Width of the drawing in its own units.
+/// Width of the drawing, in its own units.
 const WIDTH: f64 = 1_000.0;
 
-/// A stretch of time of one activity.
+/// A period of an activity in one state.
 #[derive(Clone, Copy, Debug, PartialEq)]
 struct Stretch {
     class: &'static str,
@@ -20,7 +20,7 @@ struct Stretch {
     to: Timestamp,
 }
 
-/// Stretches of an activity up to `end`, from its part of the log.
+/// Returns the periods of an activity up to `end`, from its part of the log.
 fn stretches<'a>(log: impl Iterator<Item = &'a LogEntry>, end: Timestamp) -> Vec<Stretch> {
     let mut done = Vec::new();
     let mut open: Option<(&'static str, Timestamp)> = None;
@@ -34,7 +34,7 @@ fn stretches<'a>(log: impl Iterator<Item = &'a LogEntry>, end: Timestamp) -> Vec
             }
             _ => continue,
         };
-        // What an attempt came to colours it.
+        // The result of an attempt gives its colour.
         let outcome = match &entry.event {
             LogEvent::Succeeded { .. } => Some("succeeded"),
             LogEvent::Failed { .. } | LogEvent::AttemptFailed { .. } | LogEvent::AttemptLost { .. } => Some("failed"),
@@ -51,14 +51,14 @@ fn stretches<'a>(log: impl Iterator<Item = &'a LogEntry>, end: Timestamp) -> Vec
     done
 }
 
-/// What was logged since the execution began, or began again.
+/// Returns the log since the execution started, or was retried last.
 #[must_use]
 pub fn last_run(log: &[LogEntry]) -> &[LogEntry] {
     let begins = |entry: &LogEntry| matches!(entry.event, LogEvent::Started { .. } | LogEvent::Restarted { .. });
     log.iter().rposition(begins).map_or(log, |begin| &log[begin..])
 }
 
-/// The drawing of the last run: a lane for each activity, which is empty where it ended before.
+/// Draws the timeline since the last start: a lane for each activity, empty if it had ended before.
 #[must_use]
 pub fn draw(record: &ExecutionRecord, run: &[LogEntry], now: Timestamp) -> Markup {
     let start = run.first().map_or(record.summary.created_at, |entry| entry.at);
@@ -109,7 +109,7 @@ fn lane(record: &ExecutionRecord, log: &[LogEntry], node: NodeIndex, (start, end
     }
 }
 
-/// Bars of a lane; drawn in parts of the whole, so that they fit any width.
+/// Draws the bars of a lane, scaled to any width.
 fn bars(stretches: &[Stretch], start: Timestamp, end: Timestamp) -> Markup {
     let whole = end.since(start).as_secs_f64().max(0.001);
     let place = |at: Timestamp| (at.since(start).as_secs_f64() / whole * WIDTH).min(WIDTH);
