@@ -31,7 +31,7 @@ fn named<'a>(node: &Node, templates: &'a Templates, sink: &mut Sink<'_>) -> Opti
     let name = node.scalar_text()?;
     match templates.lookup(&name) {
         Ok(template) if template.is_watermark() => {
-            sink.error("TPL0011", node.span, format!("`{name}` is a watermark, which does not fit here"));
+            sink.error("TPL0011", node.span, format!("`{name}` is a watermark template, which cannot be a candidate"));
             None
         }
         Ok(template) => Some(template),

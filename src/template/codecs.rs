@@ -61,14 +61,14 @@ pub(super) fn video_rules(codec: VideoCodec, video: &Node, sink: &mut Sink<'_>) 
     count(info, video, "b_frames", info.b_frames, sink);
     count(info, video, "refs", info.refs, sink);
     if let Some(gop) = video.entry("gop").filter(|_| !info.groups) {
-        let message = format!("every picture of {} is a keyframe: `gop` has no meaning", info.title);
+        let message = format!("`gop` does not apply: every frame of {} is a keyframe", info.title);
         sink.error("TPL0202", gop.key_span, message);
     }
     for key in ["fps", "max_fps"] {
         if let (Some(most), Some(rate)) = (info.max_fps, video.get(key)) {
             let above = rate.scalar_text().and_then(|text| crate::model::units::parse_frame_rate(&text).ok());
             if above.is_some_and(|rate| rate.value() > f64::from(most)) {
-                let message = format!("{} shows at most {most} frames per second", info.title);
+                let message = format!("{} supports at most {most} frames per second", info.title);
                 sink.error("TPL0206", rate.span, message);
             }
         }
@@ -87,19 +87,19 @@ fn profile_rules(info: &VideoInfo, video: &Node, sink: &mut Sink<'_>) {
         && !formats.contains(&format)
     {
         let fitting = info.profiles.iter().find(|(_, formats)| formats.contains(&format));
-        let error = sink.error("TPL0204", place.span, format!("profile {profile} does not have {format}"));
+        let error = sink.error("TPL0204", place.span, format!("profile {profile} does not support {format}"));
         error.also(node.span, "the profile");
         if let Some((name, _)) = fitting {
-            error.hint(format!("`profile: {name}` has"));
+            error.hint(format!("supported by `profile: {name}`"));
         }
     }
     if profile == "baseline" {
         if let Some(tune) = video.get("tune").filter(|t| t.as_str() == Some("animation")) {
-            let message = "tuning for animation rests on B frames, which profile baseline does not have";
+            let message = "tune `animation` needs B frames, which profile baseline does not support";
             sink.error("TPL0204", tune.span, message);
         }
         if let Some(frames) = video.get("b_frames").filter(|n| n.as_int().is_some_and(|n| n > 0)) {
-            sink.error("TPL0204", frames.span, "profile baseline has no B frames");
+            sink.error("TPL0204", frames.span, "profile baseline does not support B frames");
         }
     }
 }
@@ -109,22 +109,23 @@ fn hardware_rules(info: &VideoInfo, hardware: Hardware, video: &Node, sink: &mut
     let families: Vec<_> = info.hardware.iter().map(|(family, _)| family.name()).collect();
     if !families.contains(&hardware.name()) {
         let known = if families.is_empty() { "software".to_owned() } else { families.join(", ") };
-        sink.error("TPL0214", place, format!("{} does not encode {}", hardware.name(), info.title))
-            .hint(format!("{} is encoded by {known}", info.title));
+        sink.error("TPL0214", place, format!("{} cannot encode {}", hardware.name(), info.title))
+            .hint(format!("{} can be encoded by {known}", info.title));
     }
     for key in ["preset", "tune", "level", "refs"] {
         if let Some(entry) = video.entry(key) {
-            let message = format!("`{key}` is told to the processor's encoder only, not to {}", hardware.name());
+            let message = format!("`{key}` is supported by the software encoder only, not by {}", hardware.name());
             sink.error("TPL0214", entry.key_span, message).also(place, "the device");
         }
     }
     if two_passes(video) {
         let place = video.get("passes").map_or(place, |node| node.span);
-        sink.error("TPL0214", place, format!("{} does not look twice", hardware.name())).hint("write `passes: 1`");
+        sink.error("TPL0214", place, format!("{} does not support two-pass encoding", hardware.name()))
+            .hint("write `passes: 1`");
     }
     let subsampled = video.get("pix_fmt").filter(|f| f.as_str().is_some_and(|f| !f.starts_with("yuv420p")));
     if let Some(format) = subsampled {
-        sink.error("TPL0214", format.span, format!("{} encodes yuv420p and yuv420p10le", hardware.name()));
+        sink.error("TPL0214", format.span, format!("{} supports only yuv420p and yuv420p10le", hardware.name()));
     }
 }
 
@@ -133,11 +134,11 @@ fn word(info: &VideoInfo, video: &Node, key: &str, known: &[&str], sink: &mut Si
     let Some(entry) = video.entry(key) else { return };
     let Some(text) = entry.value.scalar_text().filter(|text| !is_deferred(text)) else { return };
     if known.is_empty() {
-        sink.error("TPL0204", entry.key_span, format!("{} has no `{key}` to choose", info.title)).hint("leave it out");
+        sink.error("TPL0204", entry.key_span, format!("{} does not support `{key}`", info.title)).hint("remove it");
     } else if !known.contains(&text.as_str()) {
         let hint = nearest(&text, known.iter().copied())
-            .map_or_else(|| format!("it has {}", known.join(", ")), |near| format!("did you mean `{near}`?"));
-        sink.error("TPL0204", entry.value.span, format!("{} has no {key} `{text}`", info.title)).hint(hint);
+            .map_or_else(|| format!("supported are {}", known.join(", ")), |near| format!("did you mean `{near}`?"));
+        sink.error("TPL0204", entry.value.span, format!("{} has no `{key}: {text}`", info.title)).hint(hint);
     }
 }
 
@@ -146,11 +147,10 @@ fn count(info: &VideoInfo, video: &Node, key: &str, most: Option<u8>, sink: &mut
     let Some(entry) = video.entry(key) else { return };
     match most {
         None => {
-            sink.error("TPL0204", entry.key_span, format!("{} has no `{key}` to choose", info.title))
-                .hint("leave it out");
+            sink.error("TPL0204", entry.key_span, format!("{} does not support `{key}`", info.title)).hint("remove it");
         }
         Some(most) if entry.value.as_int().is_some_and(|n| n > i64::from(most)) => {
-            sink.error("TPL0204", entry.value.span, format!("{} has at most {most} {key}", info.title));
+            sink.error("TPL0204", entry.value.span, format!("{} supports at most {most} {key}", info.title));
         }
         Some(_) => {}
     }
@@ -165,44 +165,48 @@ fn rate_rules(info: &VideoInfo, video: &Node, sink: &mut Sink<'_>) {
     const RATES: [&str; 6] = ["rate_control", "crf", "bitrate", "maxrate", "bufsize", "passes"];
     let Rates::Crf { max, modes, capped, two_passes: looks_twice, .. } = info.rates else {
         let hint = match info.rates {
-            Rates::Quality(usual) => format!("`quality` from 1 to 100 says it; {usual} is the default"),
-            _ if info.profiles.is_empty() => "leave it out".to_owned(),
-            _ => "its `profile` says how many bits are spent".to_owned(),
+            Rates::Quality(usual) => format!("use `quality` from 1 to 100; {usual} is the default"),
+            _ if info.profiles.is_empty() => "remove it".to_owned(),
+            _ => "its `profile` determines the bit rate".to_owned(),
         };
         let one_pass = |key: &str| key == "passes" && !two_passes(video);
         for entry in RATES.iter().filter(|key| !one_pass(key)).filter_map(|key| video.entry(key)) {
-            let message = format!("{} has no bit rate to choose: `{}` has no meaning", info.title, entry.key);
+            let message = format!("`{}` does not apply: {} has no bit rate to choose", info.title, entry.key);
             sink.error("TPL0202", entry.key_span, message).hint(hint.clone());
         }
         if let Some(quality) = video.entry("quality").filter(|_| info.rates == Rates::Profile) {
-            sink.error("TPL0202", quality.key_span, format!("{} has no `quality` to choose", info.title)).hint(hint);
+            sink.error("TPL0202", quality.key_span, format!("{} does not support `quality`", info.title)).hint(hint);
         }
         return;
     };
     if let Some(quality) = video.entry("quality") {
-        sink.error("TPL0202", quality.key_span, format!("{} has no `quality`", info.title))
-            .hint(format!("`crf` from 0 to {max} is its constant quality"));
+        sink.error("TPL0202", quality.key_span, format!("{} does not support `quality`", info.title))
+            .hint(format!("use `crf` from 0 to {max} for constant quality"));
     }
     if let Some(crf) = video.get("crf").filter(|crf| crf.as_f64().is_some_and(|crf| crf > f64::from(max))) {
-        sink.error("TPL0104", crf.span, format!("`crf` of {} goes from 0 to {max}", info.title));
+        sink.error("TPL0104", crf.span, format!("`crf` of {} is out of range: from 0 to {max}", info.title));
     }
     let control = video.get("rate_control").and_then(Node::as_str);
     let mode = control.unwrap_or(if video.get("bitrate").is_some() { "abr" } else { "crf" });
     if let Some(node) = video.get("rate_control").filter(|_| !modes.contains(&mode)) {
-        sink.error("TPL0202", node.span, format!("{} is not encoded with {mode}", info.title))
-            .hint(format!("it knows {}", modes.join(", ")));
+        sink.error("TPL0202", node.span, format!("{} does not support `rate_control: {mode}`", info.title))
+            .hint(format!("supported are {}", modes.join(", ")));
     }
     if let Some(maxrate) = video.entry("maxrate").filter(|_| mode != "cbr" && !capped.contains(&mode)) {
-        let message = format!("the encoder of {} does not hold `maxrate` with {mode}", info.title);
+        let message = format!("the encoder of {} does not support `maxrate` with `rate_control: {mode}`", info.title);
         sink.error("TPL0202", maxrate.key_span, message)
             .hint(format!("use `rate_control: cbr`, or {} with `maxrate`", capped.join(" or ")));
     }
     if let Some(passes) = video.get("passes").filter(|_| two_passes(video)) {
         if !looks_twice {
-            sink.error("TPL0202", passes.span, format!("the encoder of {} makes one pass only", info.title))
-                .hint("write `passes: 1`; it looks ahead by itself");
+            sink.error(
+                "TPL0202",
+                passes.span,
+                format!("the encoder of {} does not support two-pass encoding", info.title),
+            )
+            .hint("write `passes: 1`");
         } else if mode == "crf" || mode == "cbr" {
-            let message = format!("two passes meet an average bit rate; {mode} has no use for them");
+            let message = format!("two-pass encoding has no effect with `rate_control: {mode}`");
             sink.error("TPL0202", passes.span, message).hint("use `rate_control: abr` or `vbr` with a `bitrate`");
         }
     }
@@ -217,13 +221,13 @@ pub(super) fn audio_rules(codec: AudioCodec, audio: &Node, sink: &mut Sink<'_>) 
     profile_of_audio(codec, audio, sink);
     if let Some(bitrate) = audio.get("bitrate") {
         match limits.bitrate {
-            None => drop(sink.error("TPL0210", bitrate.span, format!("{name} is lossless: it has no `bitrate`"))),
+            None => drop(sink.error("TPL0210", bitrate.span, format!("`bitrate` does not apply: {name} is lossless"))),
             Some((least, _, most)) => {
                 if let Some(rate) = bits(audio, "bitrate").filter(|rate| !(least..=most).contains(rate)) {
                     let message = if rate > most {
-                        format!("{name} goes up to {} kbit/s", most / 1_000)
+                        format!("{name} supports at most {} kbit/s", most / 1_000)
                     } else {
-                        format!("{name} starts at {} kbit/s", least / 1_000)
+                        format!("{name} needs at least {} kbit/s", least / 1_000)
                     };
                     sink.error("TPL0210", bitrate.span, message);
                 }
@@ -234,9 +238,9 @@ pub(super) fn audio_rules(codec: AudioCodec, audio: &Node, sink: &mut Sink<'_>) 
     let range = i64::from(fewest)..=i64::from(most);
     if let Some(channels) = audio.get("channels").filter(|c| c.as_int().is_some_and(|n| !range.contains(&n))) {
         let message = match (fewest, most) {
-            (2, 2) => format!("{name} has two channels"),
-            (_, 2) => format!("{name} has one or two channels"),
-            (_, most) => format!("{name} has at most {most} channels"),
+            (2, 2) => format!("{name} needs two channels"),
+            (_, 2) => format!("{name} supports one or two channels"),
+            (_, most) => format!("{name} supports at most {most} channels"),
         };
         sink.error("TPL0210", channels.span, message);
     }
@@ -244,19 +248,19 @@ pub(super) fn audio_rules(codec: AudioCodec, audio: &Node, sink: &mut Sink<'_>) 
         let has = |n: i64| limits.sample_rates.iter().any(|&rate| i64::from(rate) == n);
         if !limits.sample_rates.is_empty() && rate.as_int().is_some_and(|n| !has(n)) {
             let rates: Vec<_> = limits.sample_rates.iter().map(ToString::to_string).collect();
-            sink.error("TPL0210", rate.span, format!("{name} has no such sample rate"))
-                .hint(format!("it has {}", rates.join(", ")));
+            sink.error("TPL0210", rate.span, format!("{name} does not support this sample rate"))
+                .hint(format!("supported are {}", rates.join(", ")));
         }
     }
     if let Some(depth) = audio.get("bit_depth") {
         let has = |n: i64| info.bit_depths.iter().any(|&bits| i64::from(bits) == n);
         if info.bit_depths.is_empty() {
-            sink.error("TPL0210", depth.span, format!("{name} has no `bit_depth` to choose"))
-                .hint("flac and pcm have one");
+            sink.error("TPL0210", depth.span, format!("{name} does not support `bit_depth`"))
+                .hint("flac and pcm support it");
         } else if depth.as_int().is_some_and(|n| !has(n)) {
             let depths: Vec<_> = info.bit_depths.iter().map(ToString::to_string).collect();
-            sink.error("TPL0210", depth.span, format!("{name} has no such `bit_depth`"))
-                .hint(format!("it has {}", depths.join(", ")));
+            sink.error("TPL0210", depth.span, format!("{name} does not support this `bit_depth`"))
+                .hint(format!("supported are {}", depths.join(", ")));
         }
     }
 }
@@ -266,16 +270,20 @@ fn profile_of_audio(codec: AudioCodec, audio: &Node, sink: &mut Sink<'_>) {
     let Some(profile) = audio.get("profile") else { return };
     let (info, word) = (codec.info(), profile.scalar_text().unwrap_or_default());
     if info.profiles.is_empty() {
-        sink.error("TPL0210", profile.span, format!("`profile` is one of AAC; {} has none", info.name));
+        sink.error("TPL0210", profile.span, format!("`profile` is for AAC only; {} has none", info.name));
     } else if !is_deferred(&word) && info.profiles.iter().all(|(name, _)| *name != word) {
         let known: Vec<_> = info.profiles.iter().map(|(name, _)| *name).collect();
         sink.error("TPL0210", profile.span, format!("{} has no profile `{word}`", info.name))
-            .hint(format!("it has {}", known.join(", ")));
+            .hint(format!("supported are {}", known.join(", ")));
     }
 }
 
 /// What a container goes with, for a hint.
 pub(super) fn goes_with(container: Container, held: &[&str], kind: &str) -> String {
     let name = container.info().name;
-    if held.is_empty() { format!("{name} holds no {kind}") } else { format!("{name} goes with {}", held.join(", ")) }
+    if held.is_empty() {
+        format!("{name} files cannot contain {kind}")
+    } else {
+        format!("a {name} file can contain {}", held.join(", "))
+    }
 }

@@ -49,13 +49,17 @@ pub(super) fn rules(spec: &Node, sink: &mut Sink<'_>) {
         clip_rules(node, sink);
     }
     if is_subtitles(container(spec)) {
-        sink.error("TPL0223", entry.key_span, "subtitles alone are not put together from parts");
+        sink.error("TPL0223", entry.key_span, "`merge` does not support subtitle files");
         return;
     }
     for key in ["video", "audio"] {
         if let Some(node) = spec.get(key).filter(|node| !is_none(Some(node)) && is_copy(node)) {
-            sink.error("TPL0223", node.span, format!("parts differ, so they are encoded: `{key}` cannot be copied"))
-                .also(entry.key_span, "the parts");
+            sink.error(
+                "TPL0223",
+                node.span,
+                format!("`{key}: copy` is not possible with several parts: they must be encoded"),
+            )
+            .also(entry.key_span, "the parts");
         }
     }
     let Some(subtitles) = spec.get("subtitles") else { return };
@@ -63,7 +67,7 @@ pub(super) fn rules(spec: &Node, sink: &mut Sink<'_>) {
     let keeps = subtitles.get("keep").filter(|keep| keep.as_str() != Some("none"));
     let burns = subtitles.get("burn").filter(|burn| burn.get("file").is_none());
     if let Some(node) = word.map(|_| subtitles).or(keeps).or(burns) {
-        sink.error("TPL0223", node.span, "subtitle streams of parts are not put together")
-            .hint("`burn: { file: … }` and `files` take subtitles whose times are those of the whole");
+        sink.error("TPL0223", node.span, "subtitle streams of several parts cannot be merged")
+            .hint("use `burn: { file: … }` or `files`, with times that count from the start of the output");
     }
 }

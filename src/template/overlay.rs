@@ -96,23 +96,28 @@ pub(super) fn check(node: &Node, name: &str, sink: &mut Sink<'_>) {
                 .hint("`image: s3://bucket/key`, or a key in the bucket of the uploaded object; or `text: \"…\"`");
         }
         (Some(image), Some(text)) => {
-            sink.error("TPL0212", text.key_span, format!("{name} has either an `image` or a `text`"))
+            sink.error("TPL0212", text.key_span, format!("{name} cannot have both `image` and `text`"))
                 .also(image.key_span, "the other");
         }
         (Some(_), None) => {
             if let Some(entry) = TEXT_ONLY.iter().find_map(|key| node.entry(key)) {
-                let hint = if entry.key == "alpha" { "a picture has `opacity`" } else { "it goes with `text`" };
-                sink.error("TPL0212", entry.key_span, format!("a picture has no `{}`", entry.key)).hint(hint);
+                let hint = if entry.key == "alpha" { "use `opacity` for a picture" } else { "use it with `text`" };
+                sink.error("TPL0212", entry.key_span, format!("`{}` does not apply to a picture", entry.key))
+                    .hint(hint);
             }
         }
         (None, Some(_)) => {
             if let Some(entry) = ["width", "height"].iter().find_map(|key| node.entry(key)) {
-                sink.error("TPL0212", entry.key_span, format!("a text has no `{}`", entry.key))
-                    .hint("`font_size` says how large it is");
+                sink.error("TPL0212", entry.key_span, format!("`{}` does not apply to a text", entry.key))
+                    .hint("use `font_size`");
             }
             if let (Some(alpha), Some(opacity)) = (node.entry("alpha"), node.entry("opacity")) {
-                sink.error("TPL0212", opacity.key_span, "`alpha` and `opacity` of a text are the same")
-                    .also(alpha.key_span, "the other");
+                sink.error(
+                    "TPL0212",
+                    opacity.key_span,
+                    "`alpha` and `opacity` of a text are the same: use one of them",
+                )
+                .also(alpha.key_span, "the other");
             }
         }
     }

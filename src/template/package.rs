@@ -150,16 +150,16 @@ pub(super) fn rules(spec: &Node, sink: &mut Sink<'_>) {
     super::subtitles::charset_rules(subtitle_files(spec), sink);
     let dash = word(spec, "protocol").is_some_and(|protocol| matches!(protocol, "dash" | "cmaf"));
     if let Some(segments) = spec.get("segments").filter(|segments| dash && segments.as_str() == Some("ts")) {
-        sink.error("TPL0231", segments.span, "segments of DASH are fragmented MP4")
-            .hint("leave it out, or `protocol: hls`");
+        sink.error("TPL0231", segments.span, "DASH supports only `segments: fmp4`")
+            .hint("remove it, or use `protocol: hls`");
     }
     if let Some(encryption) = spec.entry("encryption").filter(|_| dash) {
-        sink.error("TPL0231", encryption.key_span, "hls-aes-128 is an encryption of HLS alone").hint("`protocol: hls`");
+        sink.error("TPL0231", encryption.key_span, "encryption is supported for HLS only").hint("`protocol: hls`");
     }
     let iframes = spec.entry("iframe_playlists").filter(|entry| entry.value.as_bool() == Some(true));
     if let Some(iframes) = iframes.filter(|_| word(spec, "protocol") == Some("dash")) {
-        sink.error("TPL0231", iframes.key_span, "I-frame playlists are playlists of HLS")
-            .hint("`protocol: cmaf`, or leave it out");
+        sink.error("TPL0231", iframes.key_span, "I-frame playlists are supported for HLS only")
+            .hint("use `protocol: cmaf`, or remove it");
     }
     if let Some(name) = spec.get("name") {
         let text = name.as_str().unwrap_or_default();
@@ -170,7 +170,7 @@ pub(super) fn rules(spec: &Node, sink: &mut Sink<'_>) {
             _ => (fits(".m3u8"), "end the name in .m3u8"),
         };
         if !good {
-            sink.warning("TPL0213", name.span, "the name has not the extension of a manifest").hint(hint);
+            sink.warning("TPL0213", name.span, "the name does not have the extension of a manifest").hint(hint);
         }
     }
     if let Some(encryption) = spec.get("encryption") {
@@ -185,8 +185,8 @@ fn encryption_rules(encryption: &Node, sink: &mut Sink<'_>) {
     let numbered = uri.and_then(Node::as_str).is_none_or(|uri| uri.contains('#') || is_deferred(uri));
     let Some(entry) = encryption.entry("key") else {
         if let Some(uri) = uri.filter(|_| rotate.is_some() && !numbered) {
-            sink.error("TPL0233", uri.span, "the keys change, and their URI does not")
-                .hint("put a `#` where its number stands");
+            sink.error("TPL0233", uri.span, "`key_uri` is the same for all keys")
+                .hint("add a `#` for the number of the key");
         }
         return;
     };
@@ -196,27 +196,25 @@ fn encryption_rules(encryption: &Node, sink: &mut Sink<'_>) {
         !is_deferred(&text) && KeySource::parse(&text).is_none()
     };
     if references.iter().any(|node| wrong(&node)) {
-        sink.error("TPL0232", entry.key_span, "a key is named by the place where it is, and never written here")
+        sink.error("TPL0232", entry.key_span, "`key` must be the location of the key, not the key itself")
             .hint("write `env:NAME`, `file:/path` or `s3://bucket/key`");
     }
     if uri.is_none() {
-        sink.error("TPL0233", entry.key_span, "players do not learn where the key is").hint("add `key_uri`");
+        sink.error("TPL0233", entry.key_span, "`key_uri` is missing: players need it to get the key")
+            .hint("add `key_uri`");
     }
     match (rotate, references.len()) {
         (None, 2..) => {
-            sink.error(
-                "TPL0233",
-                entry.key_span,
-                "several keys need `rotate`, the number of segments that each is for",
-            );
+            sink.error("TPL0233", entry.key_span, "several keys need `rotate`: the number of segments per key");
         }
         (Some(rotate), 0 | 1) => {
-            sink.error("TPL0233", rotate.span, "one key cannot change").hint("list several, or leave out `key`");
+            sink.error("TPL0233", rotate.span, "`rotate` needs more than one key")
+                .hint("list several keys, or remove `key`");
         }
         _ => {}
     }
     if let Some(uri) = uri.filter(|_| references.len() > 1 && !numbered) {
-        sink.error("TPL0233", uri.span, "there are several keys, and one URI")
-            .hint("put a `#` where their number stands");
+        sink.error("TPL0233", uri.span, "`key_uri` is the same for several keys")
+            .hint("add a `#` for the number of the key");
     }
 }

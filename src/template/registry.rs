@@ -192,8 +192,8 @@ impl Templates {
         if let Some(file) = self.broken.get(name) {
             return Missing {
                 code: BROKEN,
-                message: format!("the template `{name}` has mistakes of its own"),
-                hint: format!("mend {file}"),
+                message: format!("template `{name}` has errors"),
+                hint: format!("correct {file}"),
             };
         }
         let lower = name.to_lowercase();
@@ -203,15 +203,11 @@ impl Templates {
             let instead = nearest(&twin, known()).unwrap_or("h264-720p");
             return Missing {
                 code: Code::new("TPL0007"),
-                message: format!("the templates `{family}…` are not available in this version"),
-                hint: format!("`{instead}` is"),
+                message: format!("templates `{family}…` are not supported by this version"),
+                hint: format!("use `{instead}`"),
             };
         }
-        Missing {
-            code: Code::new("TPL0006"),
-            message: format!("there is no template `{name}`"),
-            hint: self.meant(&lower),
-        }
+        Missing { code: Code::new("TPL0006"), message: format!("unknown template `{name}`"), hint: self.meant(&lower) }
     }
 
     /// What was perhaps meant by a name, in lower case, that no template has: one with another word for its codec, one with
@@ -233,11 +229,10 @@ impl Templates {
             return named(found);
         }
         let same: Vec<_> = known().filter(|known| known.rsplit_once('-').is_some_and(|(_, of)| of == size)).collect();
-        let packaged =
-            PACKAGED.contains(&family).then_some("an activity `package` makes HLS, DASH and CMAF of renditions");
+        let packaged = PACKAGED.contains(&family).then_some("for HLS, DASH and CMAF, add an activity `package`");
         let listed = match same.as_slice() {
-            [] => "`reelmill templates list` shows what there is".to_owned(),
-            same => format!("there are `{}`", same.iter().take(6).copied().collect::<Vec<_>>().join("`, `")),
+            [] => "`reelmill templates list` shows all templates".to_owned(),
+            same => format!("the templates are `{}`", same.iter().take(6).copied().collect::<Vec<_>>().join("`, `")),
         };
         packaged.into_iter().map(str::to_owned).chain([listed]).collect::<Vec<_>>().join("; ")
     }
@@ -268,7 +263,7 @@ impl Templates {
             let sink = &mut sinks[draft.file];
             if let Some(extends) = draft.extends() {
                 let message =
-                    format!("`{}` extends `{}`, which extends it, or the chain is too long", draft.name, base(&draft));
+                    format!("`{}` extends `{}` in a circle, or over too many templates", draft.name, base(&draft));
                 sink.error("TPL0008", extends.span, message);
             }
             self.set_aside(&draft.name, sink.file());
@@ -300,7 +295,7 @@ impl Templates {
         };
         let watermark = parameters.get("watermark").is_some();
         if watermark && ENCODING.iter().any(|k| parameters.get(k).is_some()) {
-            let message = "a template holds parameters of a watermark or of transcoding, not both";
+            let message = "a template can have parameters of a watermark or of transcoding, not both";
             sink.error("TPL0010", draft.span, message);
             return;
         }
@@ -341,12 +336,12 @@ fn draft(node: Node, file: usize, templates: &Templates, drafts: &[Draft], sink:
     let name = node.get("name").filter(|_| !sink.has_errors())?;
     let (text, span) = (name.scalar_text().unwrap_or_default(), name.span);
     if node.has_deferred() {
-        sink.error("TPL0012", node.span, "a template holds values, not expressions (`${…}`)")
-            .hint("put the expression into the activity, which wins over its template");
+        sink.error("TPL0012", node.span, "expressions (`${…}`) are not allowed in templates")
+            .hint("use the expression in the activity, which overrides its template");
     } else if let Err(message) = good_name(&text) {
         sink.error("TPL0004", span, message);
     } else if templates.by_name.contains_key(&text) || drafts.iter().any(|d| d.name == text) {
-        sink.error("TPL0005", span, format!("there is a template `{text}` already"));
+        sink.error("TPL0005", span, format!("duplicate template `{text}`"));
     } else {
         return Some(Draft { name: text, span, node, file, preset: false });
     }
@@ -358,7 +353,7 @@ fn good_name(name: &str) -> Result<(), String> {
     if !name.is_empty() && name.chars().all(allowed) && name.starts_with(|c: char| c.is_ascii_alphanumeric()) {
         return Ok(());
     }
-    Err(format!("`{name}` is not a name: use lower case letters, digits, `-`, `_` and `.`"))
+    Err(format!("`{name}` is not a valid name: use lower case letters, digits, `-`, `_` and `.`"))
 }
 
 /// What a template is used for.
@@ -387,8 +382,8 @@ pub(super) fn lay_over(
         }
     };
     if template.is_watermark() != (used == Use::Overlay) {
-        let what = if template.is_watermark() { "a watermark" } else { "a way to transcode" };
-        sink.error("TPL0011", span, format!("`{name}` is {what}, which does not fit here"));
+        let what = if template.is_watermark() { "a watermark" } else { "a transcoding template" };
+        sink.error("TPL0011", span, format!("`{name}` is {what}, which cannot be used here"));
         return own;
     }
     let overridable = |key: &str| match used {

@@ -183,26 +183,26 @@ pub(super) fn rules(spec: &Node, sink: &mut Sink<'_>) {
     let moving = matches!(word, Some("gif" | "mp4"));
     let Some(animation) = spec.get("animation") else {
         if let Some(format) = spec.get("format").filter(|_| moving) {
-            sink.error("TPL0241", format.span, "this is a format of animations")
+            sink.error("TPL0241", format.span, "this is a format for animations only")
                 .hint("add `animation`, or choose jpg, png or webp");
         }
         return;
     };
     for key in ["sprite", "vtt", "black_level", "frame_type"] {
         if let Some(entry) = spec.entry(key) {
-            sink.error("TPL0241", entry.key_span, format!("an animation has no `{key}`"))
+            sink.error("TPL0241", entry.key_span, format!("`{key}` does not apply to an animation"))
                 .also(animation.span, "the animation");
         }
     }
     if let Some(format) = spec.get("format").filter(|_| !moving && word.is_some_and(|word| word != "webp")) {
-        sink.error("TPL0241", format.span, "this is no format of animations").hint("choose gif, webp or mp4");
+        sink.error("TPL0241", format.span, "this is not a format for animations").hint("choose gif, webp or mp4");
     }
     exclusive(animation, "start", "pieces", sink);
 }
 
 fn exclusive(node: &Node, one: &str, other: &str, sink: &mut Sink<'_>) {
     if let (Some(one), Some(other)) = (node.entry(one), node.entry(other)) {
-        let message = format!("`{}` and `{}` exclude each other", one.key, other.key);
+        let message = format!("`{}` and `{}` cannot be used together", one.key, other.key);
         sink.error("TPL0208", other.key_span, message).also(one.key_span, "the other");
     }
 }

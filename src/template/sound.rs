@@ -48,11 +48,11 @@ fn gain_db(node: &Node) -> Option<f64> {
 /// Holds the level of `audio` against itself.
 pub(super) fn rules(audio: &Node, sink: &mut Sink<'_>) {
     if let (Some(volume), Some(loudness)) = (audio.entry("volume"), audio.entry("loudness")) {
-        sink.error("TPL0221", volume.key_span, "`loudness` sets the level: `volume` has no meaning beside it")
+        sink.error("TPL0221", volume.key_span, "`volume` does not apply: `loudness` sets the level")
             .also(loudness.key_span, "the loudness");
     }
     let linear = audio.get("loudness").filter(|l| l.get("method").and_then(Node::as_str) == Some("linear"));
     if let Some(range) = linear.and_then(|loudness| loudness.entry("range")) {
-        sink.error("TPL0221", range.key_span, "one gain for the whole keeps the range: `range` needs another `method`");
+        sink.error("TPL0221", range.key_span, "`range` does not apply to `method: linear`, which keeps the range");
     }
 }

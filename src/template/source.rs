@@ -113,7 +113,7 @@ fn lower(wanted_bps: u64, source_bps: Option<u64>, choice: IfLower, what: &str) 
 }
 
 fn too_low(what: &str) -> Failure {
-    Failure::input("TPL0301", format!("{what}, less than is asked for, and `if_source_lower` says to fail"))
+    Failure::input("TPL0301", format!("{what}, less than required, and `if_source_lower` is `fail`"))
 }
 
 #[cfg(test)]

@@ -69,8 +69,8 @@ pub(super) fn charset_rules(files: &[Node], sink: &mut Sink<'_>) {
         let name = charset.scalar_text().unwrap_or_default();
         let known = name.eq_ignore_ascii_case("auto") || encoding_rs::Encoding::for_label(name.as_bytes()).is_some();
         if !known && !is_deferred(&name) {
-            sink.error("TPL0304", charset.span, format!("`{name}` is no encoding of text"))
-                .hint("write `utf-8`, `gbk`, `big5`, `shift_jis`, `windows-1251` or the like, or leave it out");
+            sink.error("TPL0304", charset.span, format!("unknown text encoding `{name}`"))
+                .hint("use `utf-8`, `gbk`, `big5`, `shift_jis`, `windows-1251` or the like, or remove it");
         }
     }
 }
@@ -85,31 +85,35 @@ pub(super) fn rules(kind: ActivityKind, spec: &Node, sink: &mut Sink<'_>) {
     if let Some(burn) = node.get("burn") {
         charset_rules(std::slice::from_ref(burn), sink);
         if let Some(charset) = burn.entry("charset").filter(|_| burn.get("file").is_none()) {
-            sink.error("TPL0305", charset.key_span, "a stream says its encoding itself")
-                .hint("name a `file`, or leave it out");
+            sink.error(
+                "TPL0305",
+                charset.key_span,
+                "`charset` does not apply to a stream, which declares its encoding",
+            )
+            .hint("set `file`, or remove it");
         }
     }
     if is_subtitles(container) {
         let none = node.as_str() == Some("none") || node.get("keep").and_then(Node::as_str) == Some("none");
         if none || node.as_str() == Some("burn") {
-            sink.error("TPL0222", place, format!("a {name} file holds subtitles, and none are left"));
+            sink.error("TPL0222", place, format!("the output has no subtitles, but a {name} file needs some"));
         }
         for key in ["burn", "files"] {
             if let Some(entry) = node.entry(key) {
-                let message = format!("a {name} file holds one stream of the source's: `{key}` has no meaning");
+                let message = format!("`{key}` does not apply: a {name} file contains one stream of the source");
                 sink.error("TPL0222", entry.key_span, message);
             }
         }
         return;
     }
     if let Some(files) = node.get("files").filter(|files| !files.elements().is_empty() && !holds_text(container)) {
-        sink.error("TPL0222", files.span, format!("a {name} file does not hold subtitles here"))
+        sink.error("TPL0222", files.span, format!("a {name} file cannot contain subtitles"))
             .hint("choose mp4, mov, mkv or webm");
     }
     let burns = node.as_str() == Some("burn") || node.get("burn").is_some();
     if burns && kind == ActivityKind::Remux {
-        sink.error("TPL0204", place, "subtitles are drawn into video that is encoded").hint("use `transcode`");
+        sink.error("TPL0204", place, "burnt-in subtitles need video that is encoded").hint("use `transcode`");
     } else if let Some(video) = spec.get("video").filter(|_| burns) {
-        super::rules::must_encode(video, "subtitles are drawn into video that is encoded", sink);
+        super::rules::must_encode(video, "burnt-in subtitles need video that is encoded", sink);
     }
 }

@@ -87,11 +87,11 @@ fn hdr_rules(codec: VideoCodec, video: &Node, hdr: &Node, sink: &mut Sink<'_>) {
     let word = |key: &str| video.get(key).and_then(Node::scalar_text);
     let info = codec.info();
     if info.deep_format(word("profile").as_deref(), word("pix_fmt").as_deref()).is_none() {
-        let message = format!("{} has no pixels of ten bits here, which high dynamic range takes", info.title);
+        let message = format!("{} has no 10-bit pixels with these parameters, which HDR needs", info.title);
         let hint = if info.deep_format(None, None).is_some() {
-            "leave out `profile` and `pix_fmt`, or say `hdr: sdr`"
+            "remove `profile` and `pix_fmt`, or use `hdr: sdr`"
         } else {
-            "choose a codec such as h265, av1 or vp9, or say `hdr: sdr`"
+            "use a codec such as h265, av1 or vp9, or `hdr: sdr`"
         };
         sink.error("TPL0220", hdr.span, message).hint(hint);
     }
@@ -99,8 +99,8 @@ fn hdr_rules(codec: VideoCodec, video: &Node, hdr: &Node, sink: &mut Sink<'_>) {
 
 fn crop_rules(crop: &Node, sink: &mut Sink<'_>) {
     if crop.as_str().is_none() && crop.entries().is_empty() {
-        sink.error("TPL0205", crop.span, "`crop` says nothing of what is to be taken")
-            .hint("`auto`, or `width` and `height` with or without `x` and `y`");
+        sink.error("TPL0205", crop.span, "`crop` is empty")
+            .hint("use `auto`, or set `width` or `height`, with `x` and `y` if needed");
     }
     for (place, side) in [("x", "width"), ("y", "height")] {
         let share = |key| match crop.get(key).and_then(length) {
@@ -115,11 +115,11 @@ fn crop_rules(crop: &Node, sink: &mut Sink<'_>) {
             })
         };
         if let Some(node) = nothing(side) {
-            sink.error("TPL0205", node.span, format!("`{side}` leaves nothing of the picture"));
+            sink.error("TPL0205", node.span, format!("`{side}` leaves no picture"));
         } else if let (Some(from), Some(node)) = (share(place), crop.get(place))
             && from + share(side).unwrap_or(0.0) > 1.0 + f64::EPSILON
         {
-            sink.error("TPL0205", node.span, format!("`{place}` and `{side}` reach beyond the picture"));
+            sink.error("TPL0205", node.span, format!("`{place}` and `{side}` exceed the picture"));
         }
     }
 }
@@ -127,13 +127,13 @@ fn crop_rules(crop: &Node, sink: &mut Sink<'_>) {
 fn pad_rules(video: &Node, pad: &Node, sink: &mut Sink<'_>) {
     let sized = pad.get("width").is_some() || pad.get("height").is_some();
     if sized && (pad.get("width").is_none() || pad.get("height").is_none()) {
-        sink.error("TPL0205", pad.span, "a canvas has both `width` and `height`");
+        sink.error("TPL0205", pad.span, "`pad` needs both `width` and `height`");
     }
     let fills = video.get("fit").is_some_and(|fit| fit.as_str() == Some("pad"));
     if let Some(fit) = video.get("fit").filter(|_| fills && sized) {
-        sink.error("TPL0205", pad.span, "`pad` and `fit: pad` give the output two sizes")
+        sink.error("TPL0205", pad.span, "`pad` and `fit: pad` both set the size of the output")
             .also(fit.span, "the other")
-            .hint("with `fit: pad`, `pad` holds nothing but a `color`");
+            .hint("with `fit: pad`, only `color` is allowed in `pad`");
     }
     if !sized && !fills {
         sink.error("TPL0205", pad.span, "`pad` has no effect without `width` and `height`, or `fit: pad`");
@@ -141,7 +141,7 @@ fn pad_rules(video: &Node, pad: &Node, sink: &mut Sink<'_>) {
     for (place, side) in [("x", "width"), ("y", "height")] {
         for key in [place, side] {
             if let Some(node) = pad.get(key).filter(|n| n.as_int().is_some_and(|n| n % 2 != 0)) {
-                sink.error("TPL0205", node.span, format!("`{key}` is odd; H.264 in yuv420p has even sides"));
+                sink.error("TPL0205", node.span, format!("`{key}` is odd: width and height must be even in yuv420p"));
             }
         }
         if let (Some(at), Some(length)) = (count(pad, place), count(pad, side))

@@ -70,7 +70,7 @@ impl Draft {
 pub fn declare<'a>(root: &'a Node, sink: &mut Sink<'_>) -> Vec<Declared<'a>> {
     let Some(activities) = root.get("activities") else { return Vec::new() };
     if activities.entries().is_empty() && matches!(activities.value, Value::Map(_)) {
-        sink.error("WF0102", activities.span, "a workflow has at least one activity");
+        sink.error("WF0102", activities.span, "`activities` is empty: a workflow needs at least one activity");
     }
     activities.entries().iter().filter_map(|entry| declare_one(entry, sink)).collect()
 }
@@ -84,16 +84,16 @@ fn declare_one<'a>(entry: &'a Entry, sink: &mut Sink<'_>) -> Option<Declared<'a>
     let Some((kind, spec)) = kinds.next() else {
         let known = ActivityKind::ALL.iter().map(|k| k.as_str());
         if matches!(node.value, Value::Map(_)) && !misnamed(node) {
-            sink.error("WF0113", entry.key_span, format!("`{}` does not say what it does", entry.key))
-                .hint(format!("one of the keys {} must stand in it", known.collect::<Vec<_>>().join(", ")));
+            sink.error("WF0113", entry.key_span, format!("activity `{}` has no type", entry.key))
+                .hint(format!("add one of the keys {}", known.collect::<Vec<_>>().join(", ")));
         }
         return None;
     };
     for (other, second) in kinds {
-        let message = format!("an activity does one thing, and `{}` does two", entry.key);
+        let message = format!("activity `{}` has two types; only one is allowed", entry.key);
         sink.error("WF0114", second.key_span, message)
             .also(spec.key_span, format!("`{}` here", kind.as_str()))
-            .hint(format!("make `{}` an activity of its own", other.as_str()));
+            .hint(format!("move `{}` to an activity of its own", other.as_str()));
     }
     Some(Declared {
         name: entry.key.clone(),
@@ -144,11 +144,11 @@ pub fn without_parameters(root: &Node) -> Node {
 fn good_name(entry: &Entry, sink: &mut Sink<'_>) {
     let name = entry.key.as_str();
     if !is_identifier(name) {
-        sink.error("WF0111", entry.key_span, format!("`{name}` is not a name for an activity"))
+        sink.error("WF0111", entry.key_span, format!("`{name}` is not a valid name for an activity"))
             .hint("use lower case letters, digits and `_`, not beginning with a digit");
     } else if means_something_else(name) {
-        sink.error("WF0112", entry.key_span, format!("`{name}` means something else in expressions"))
-            .hint(format!("like `my_{name}`"));
+        sink.error("WF0112", entry.key_span, format!("`{name}` is a reserved name in expressions"))
+            .hint(format!("use another name, such as `my_{name}`"));
     }
 }
 
@@ -156,7 +156,7 @@ fn good_name(entry: &Entry, sink: &mut Sink<'_>) {
 fn elements(list: &Node, sink: &mut Sink<'_>) -> Vec<Json> {
     let mut elements: Vec<Json> = Vec::new();
     if list.elements().is_empty() {
-        sink.error("WF0115", list.span, "`for_each` has no elements");
+        sink.error("WF0115", list.span, "`for_each` is empty");
     }
     for node in list.elements() {
         let Some(text) = node.scalar_text() else { continue };
@@ -165,10 +165,10 @@ fn elements(list: &Node, sink: &mut Sink<'_>) -> Vec<Json> {
             sink.error(
                 "WF0115",
                 node.span,
-                "an element is a number or a short word of letters, digits, `-`, `_` and `.`",
+                "invalid element: use a number, or a short word of letters, digits, `-`, `_` and `.`",
             );
         } else if elements.iter().any(|e| element_name(e) == text) {
-            sink.error("WF0115", node.span, format!("`{text}` stands twice in `for_each`"));
+            sink.error("WF0115", node.span, format!("`{text}` is twice in `for_each`"));
         } else {
             elements.push(node.to_json());
         }
@@ -187,7 +187,7 @@ pub fn expand(
 ) -> Vec<Draft> {
     let total: usize = declared.iter().map(|d| d.elements.as_ref().map_or(1, Vec::len)).sum();
     if let Some(first) = declared.first().filter(|_| total > limits.activities) {
-        let message = format!("the workflow has {total} activities; {} are allowed", limits.activities);
+        let message = format!("the workflow has {total} activities; at most {} are allowed", limits.activities);
         sink.error("WF0116", first.span, message);
         return Vec::new();
     }
@@ -280,7 +280,7 @@ impl Expander<'_, '_> {
     fn forms(&mut self, kind: ActivityKind, spec: &Node, known: &Fold<'_>) {
         let specimen = |text: &str| self.names.specimen(text, known).map(|value| Node::from_json(&value).value);
         for (value, expected) in yaml::misfits(spec, template::activity_shape(kind), &specimen) {
-            let message = format!("{expected} is expected here, and this gives {}", value.kind_name());
+            let message = format!("expected {expected}, but the expression gives {}", value.kind_name());
             self.sink.error("WF0209", value.span, message);
         }
     }
@@ -301,11 +301,13 @@ impl Expander<'_, '_> {
         let inner = (declared.kind == ActivityKind::Package).then(|| declared.spec.get("from")).flatten();
         let outer = declared.node.get("from");
         if let (Some(inner), Some(outer)) = (inner, outer) {
-            self.sink.error("WF0120", outer.span, "`from` stands twice").also(inner.span, "also here");
+            self.sink.error("WF0120", outer.span, "`from` is given twice").also(inner.span, "also here");
         }
         let from = inner.or(outer);
         if let Some(empty) = from.filter(|from| from.elements().is_empty()) {
-            self.sink.error("WF0102", empty.span, "`from` names no activity").hint("like `from: [base, rungs]`");
+            self.sink
+                .error("WF0102", empty.span, "`from` is empty")
+                .hint("name activities, as in `from: [base, rungs]`");
         }
         from.map(|node| self.named(node))
     }
@@ -320,7 +322,7 @@ impl Expander<'_, '_> {
                 let nearest = nearest(&name, known.iter().map(String::as_str)).map(str::to_owned);
                 self.sink
                     .error("WF0117", element.span, format!("there is no activity `{name}`"))
-                    .suggest(nearest.as_deref(), || format!("there are {}", known.join(", ")));
+                    .suggest(nearest.as_deref(), || format!("the activities are {}", known.join(", ")));
                 continue;
             };
             for name in expanded {

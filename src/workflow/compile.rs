@@ -28,7 +28,11 @@ pub fn compile(
     let around = Around { templates, limits, installed };
     expression::on_large_stack(|| on_this_stack(file_name, text, around)).unwrap_or_else(|| {
         let mut sink = Sink::new(file_name, text);
-        sink.error("WF0004", Span::default(), "Reelmill could not check this file; please report it");
+        sink.error(
+            "WF0004",
+            Span::default(),
+            "Reelmill failed to check this file: an error in Reelmill, please report it",
+        );
         Compiled { workflow: None, diagnostics: sink.finish() }
     })
 }

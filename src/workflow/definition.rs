@@ -84,15 +84,15 @@ pub fn read(root: &Node, limits: &Limits, sink: &mut Sink<'_>) -> Header {
     let name = text("name").unwrap_or_default();
     if let Some(node) = root.get("name") {
         if !is_word(&name) {
-            sink.error("WF0111", node.span, format!("`{name}` is not a name for a workflow"))
-                .hint("use lower case letters, digits, `-` and `_`, at most 64 of them");
+            sink.error("WF0111", node.span, format!("`{name}` is not a valid name for a workflow"))
+                .hint("use at most 64 lower case letters, digits, `-` and `_`");
         } else if name == TAKEN {
             sink.error(
                 "WF0112",
                 node.span,
-                format!("a workflow cannot be called `{name}`: the API checks texts there"),
+                format!("`{name}` is not allowed as a name: /v1/workflows/{name} is another route of the API"),
             )
-            .hint(format!("like `my-{name}`"));
+            .hint(format!("use another name, such as `my-{name}`"));
         }
     }
     places::output(root, sink);
@@ -122,8 +122,8 @@ pub fn defaults(node: &Node, fallback: &Defaults, sink: &mut Sink<'_>) -> Defaul
     if let Some((queue, node)) = queue.as_deref().zip(node.get("queue"))
         && !is_word(queue)
     {
-        sink.error("WF0111", node.span, format!("`{queue}` is not a name for a queue"))
-            .hint("use lower case letters, digits, `-` and `_`, at most 64 of them");
+        sink.error("WF0111", node.span, format!("`{queue}` is not a valid name for a queue"))
+            .hint("use at most 64 lower case letters, digits, `-` and `_`");
     }
     let retry = node.get("retry");
     let attempts = retry.and_then(|r| r.get("attempts")).and_then(Node::as_int).and_then(|n| u32::try_from(n).ok());
@@ -172,7 +172,7 @@ fn parameters(root: &Node, sink: &mut Sink<'_>) -> BTreeMap<String, Param> {
     let mut declared = BTreeMap::new();
     for entry in root.get("params").map(Node::entries).unwrap_or_default() {
         if !is_identifier(&entry.key) {
-            sink.error("WF0111", entry.key_span, format!("`{}` is not a name for a parameter", entry.key))
+            sink.error("WF0111", entry.key_span, format!("`{}` is not a valid name for a parameter", entry.key))
                 .hint("use lower case letters, digits and `_`, not beginning with a digit");
             continue;
         }
@@ -186,7 +186,7 @@ fn parameters(root: &Node, sink: &mut Sink<'_>) -> BTreeMap<String, Param> {
         let default = entry.value.get("default").and_then(|node| {
             let typed = params::typed(kind, &node.to_json());
             if typed.is_none() {
-                let message = format!("the default of `{}` is not {}", entry.key, params::type_name(kind));
+                let message = format!("the default of parameter `{}` is not {}", entry.key, params::type_name(kind));
                 sink.error("WF0124", node.span, message);
             }
             typed
@@ -200,7 +200,8 @@ fn notify(root: &Node, limits: &Limits, sink: &mut Sink<'_>) -> Vec<NotifyTarget
     let Some(list) = root.get("notify") else { return Vec::new() };
     let receivers = list.elements();
     if receivers.len() > limits.notify_targets {
-        let message = format!("there are {} receivers; {} are allowed", receivers.len(), limits.notify_targets);
+        let message =
+            format!("`notify` has {} receivers; at most {} are allowed", receivers.len(), limits.notify_targets);
         sink.error("WF0123", list.span, message);
     }
     let mut targets = Vec::new();
@@ -216,7 +217,7 @@ fn notify(root: &Node, limits: &Limits, sink: &mut Sink<'_>) -> Vec<NotifyTarget
             Some((node, channel))
         });
         let (Some((node, to)), None) = (named.next(), named.next()) else {
-            sink.error("WF0125", receiver.span, "a receiver is exactly one of `sqs`, `sns` and `webhook`");
+            sink.error("WF0125", receiver.span, "a receiver needs exactly one of the keys `sqs`, `sns` and `webhook`");
             continue;
         };
         if let Some((mistake, example)) = to.mistake() {

@@ -10,14 +10,16 @@ pub fn check(drafts: &[Draft], installed: &Capabilities, sink: &mut Sink<'_>) {
     for needed in drafts.iter().flat_map(|draft| template::encoders(draft.kind, &draft.spec)) {
         let names = needed.any_of.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(" or ");
         if !installed.has_any(&needed.any_of) {
-            let message =
-                format!("the installed FFmpeg {} has no encoder {names} for {}", installed.ffmpeg, needed.what);
+            let message = format!(
+                "FFmpeg {} on this machine has no encoder {names}, which {} needs",
+                installed.ffmpeg, needed.what
+            );
             sink.error("TPL0215", needed.span, message)
-                .hint("install a build of FFmpeg that has it, or ask for another codec; `reelmill doctor` names all");
+                .hint("install a build of FFmpeg that has it, or use another codec; `reelmill doctor` lists all");
         } else if let Some(device) = needed.device.filter(|device| !installed.devices.contains(device)) {
-            let message = format!("no device for {} was found on this machine", device.name());
+            let message = format!("this machine has no device for {}", device.name());
             sink.warning("TPL0216", needed.span, message)
-                .hint("the workflow fails where it runs without one; `encoder: software` needs none");
+                .hint("the activity will fail on machines without one; `encoder: software` needs none");
         }
     }
 }

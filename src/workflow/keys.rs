@@ -57,11 +57,11 @@ pub fn check(header: &Header, drafts: &[Draft], sink: &mut Sink<'_>) {
             format!("`{}` and `{}` write the same key `{}`", first.draft.name, one.draft.name, one.key)
         };
         let hint =
-            if one.draft.each.is_some() { "put `${each}` into the name" } else { "give one of them another `name`" };
+            if one.draft.each.is_some() { "add `${each}` to the name" } else { "give one of them another `name`" };
         let diagnostic = sink.error("WF0301", one.span, message);
         diagnostic.hint(hint);
         if first.span != one.span {
-            diagnostic.also(first.span, "written here too");
+            diagnostic.also(first.span, "also written here");
         }
     }
 }
@@ -90,7 +90,7 @@ fn name(one: &Written<'_>, sink: &mut Sink<'_>) {
     let (Some(name), Some(key)) = (stand_in(&one.name), stand_in(&one.key)) else { return };
     let good = |text: &str| good_file(if one.folder { text.trim_end_matches('/') } else { text });
     if let Err(why) = good(&name).and_then(|()| good(&key)) {
-        sink.error("WF0303", one.span, format!("`{}` is not a key to write: {why}", one.key));
+        sink.error("WF0303", one.span, format!("`{}` is not a valid key: {why}", one.key));
     }
 }
 
@@ -115,10 +115,10 @@ fn again(header: &Header, one: &Written<'_>, sink: &mut Sink<'_>) {
     }
     let at = [&one.draft.output.prefix, &one.draft.output.bucket].into_iter().flatten().next();
     let span = at.map_or(one.span, |node: &Node| node.span);
-    let message = format!("what `{}` writes to `{}` would start this workflow again", one.draft.name, one.key);
+    let message = format!("the output of `{}`, `{}`, would start this workflow again", one.draft.name, one.key);
     sink.error("WF0302", span, message)
         .also(one.draft.span, "written here")
-        .hint("write to another bucket, or under a prefix that the trigger does not match");
+        .hint("use another bucket, or a prefix that the trigger does not match");
 }
 
 /// Whether an activity of a plan makes objects.

@@ -34,13 +34,14 @@ fn inputs(draft: &Draft, drafts: &[Draft], sink: &mut Sink<'_>) {
     for input in from {
         let source = drafts.iter().find(|d| d.name == input.name);
         if let Some(source) = source.filter(|s| !s.makes_media()) {
-            let message = format!("`{}` is a {}, which makes no media file to read", input.name, source.kind.as_str());
-            sink.error("WF0119", input.span, message).hint("take it from a transcode, remux or watermark");
+            let message = format!("`{}` is a {}, which has no media file as output", input.name, source.kind.as_str());
+            sink.error("WF0119", input.span, message).hint("read from a transcode, remux or watermark");
         }
     }
     if let Some(second) = from.get(1).filter(|_| draft.kind != ActivityKind::Package) {
-        let message = format!("`{}` reads one activity; this is {}", draft.kind.as_str(), from.len());
-        sink.error("WF0120", second.span, message).hint("only `package` takes several");
+        let message =
+            format!("`{}` reads from one activity only, but `from` names {}", draft.kind.as_str(), from.len());
+        sink.error("WF0120", second.span, message).hint("only `package` reads from several");
     }
 }
 
@@ -56,14 +57,14 @@ fn source_known(node: NodeIndex, graph: &DiGraph<usize, Need>, drafts: &[Draft],
     let analysed =
         |n: NodeIndex| drafts[graph[n]].kind == ActivityKind::Analysis && has_path_connecting(graph, n, node, None);
     if let Some(asks) = asks.filter(|_| !graph.node_indices().any(analysed)) {
-        sink.warning("WF0306", asks.key_span, "nothing tells what the source has: no analysis comes before this")
+        sink.warning("WF0306", asks.key_span, "`if_source_lower` has no effect: no analysis runs before this activity")
             .hint("add an activity `probe: { analysis: {} }`, and `needs: probe` here");
     }
 }
 
 fn outputs(draft: &Draft, sink: &mut Sink<'_>) {
     if draft.publishes() && draft.output.bucket.is_none() {
-        sink.error("WF0121", draft.span, "nothing says which bucket the outputs go to")
+        sink.error("WF0121", draft.span, "no bucket for the outputs")
             .hint("add `output: { bucket: …, prefix: … }` to the workflow or the activity");
     }
 }
@@ -79,7 +80,7 @@ fn connect(drafts: &[Draft], sink: &mut Sink<'_>) -> Option<DiGraph<usize, Need>
             let Some(source) = find(name) else { continue };
             if source == node || draft.group.is_some() && drafts[source.index()].group == draft.group {
                 let message = format!("`{}` refers to itself", draft.group.as_ref().unwrap_or(&draft.name));
-                sink.error("WF0203", *span, message).hint("only what comes before an activity can be referred to");
+                sink.error("WF0203", *span, message).hint("refer only to activities that run before");
                 whole = false;
             } else if graph.find_edge(source, node).is_none() {
                 graph.add_edge(source, node, need);
@@ -99,11 +100,11 @@ fn tell_cycle(circle: &[NodeIndex], graph: &DiGraph<usize, Need>, drafts: &[Draf
     members.dedup_by_key(|d| d.span);
     let names: Vec<_> = members.iter().map(|d| d.group.clone().unwrap_or_else(|| d.name.clone())).collect();
     let [first, others @ ..] = members.as_slice() else { return };
-    let message = format!("these activities wait for each other: {}", names.join(", "));
+    let message = format!("these activities wait for each other, so none can start: {}", names.join(", "));
     let diagnostic = sink.error("WF0118", first.span, message);
-    diagnostic.hint("follow `from`, `needs` and the names in expressions, and take one of them away");
+    diagnostic.hint("remove one of the dependencies: `from`, `needs`, or a name in an expression");
     for other in others {
-        diagnostic.also(other.span, "waits too");
+        diagnostic.also(other.span, "waits as well");
     }
 }
 

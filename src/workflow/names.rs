@@ -161,7 +161,7 @@ impl Names {
                 let span = check.sink.within(node, unclosed.0, text.len());
                 check
                     .sink
-                    .error("WF0211", span, "this `${` has no `}`")
+                    .error("WF0211", span, "`${` without a closing `}`")
                     .hint("write `$${` for the characters themselves");
             }
             Ok(pieces) => {
@@ -233,7 +233,7 @@ impl Check<'_, '_> {
                 BUILT_IN.contains(&root).then_some(path)
             });
             if let Some(inner) = braces.map(str::to_owned).or(dollar) {
-                let message = format!("`{inner}` is no expression here: the text is taken as it stands");
+                let message = format!("`{inner}` is not an expression here: the text is used literally");
                 self.sink.warning("WF0134", self.node.span, message).hint(format!("write `${{{inner}}}`"));
             }
         }
@@ -249,29 +249,29 @@ impl Check<'_, '_> {
             let handled = path.argument_of.as_deref() == Some("failed");
             self.mentions.push(Mention { name: path.root.clone(), span, handled });
         } else if let Some(function) = &path.argument_of {
-            let message = format!("`{function}` takes the name of an activity; `{}` is none", path.root);
+            let message = format!("`{function}` takes the name of an activity, and `{}` is not one", path.root);
             self.sink.error("WF0207", span, message);
             return;
         }
         let closed = path.root == "params";
         if let Some((field, known)) = unknown_field(&zero, &path.fields, closed) {
             let message = if known.is_empty() && closed {
-                format!("`{field}` is no parameter: the workflow declares none")
+                format!("unknown parameter `{field}`: the workflow declares none")
             } else if known.is_empty() {
-                format!("`{field}` is taken of something that has no fields")
+                format!("`{field}` does not exist: the value before it has no fields")
             } else {
-                format!("`{}` has no `{field}`", path.root)
+                format!("`{}` has no field `{field}`", path.root)
             };
             self.sink.error("WF0208", span, message).hint = nearest(&field, known.iter().map(String::as_str))
                 .map(|n| format!("did you mean `{n}`?"))
-                .or_else(|| (!known.is_empty()).then(|| format!("there are {}", known.join(", "))))
+                .or_else(|| (!known.is_empty()).then(|| format!("its fields are {}", known.join(", "))))
                 .or_else(|| closed.then(|| format!("declare it: `params: {{ {field}: {{ type: … }} }}`")));
         }
     }
 
     fn unknown_name(&mut self, path: &Path, span: Span) {
         if path.root == "each" {
-            self.sink.error("WF0202", span, "`each` is known only in an activity with `for_each`");
+            self.sink.error("WF0202", span, "`each` exists only in activities with `for_each`");
             return;
         }
         let known = || {
@@ -279,10 +279,10 @@ impl Check<'_, '_> {
             BUILT_IN.iter().copied().chain(activities.map(String::as_str))
         };
         let hint = nearest(&path.root, known()).map_or_else(
-            || format!("there are {}", known().collect::<Vec<_>>().join(", ")),
+            || format!("the names are {}", known().collect::<Vec<_>>().join(", ")),
             |n| format!("did you mean `{n}`?"),
         );
-        self.sink.error("WF0202", span, format!("there is nothing called `{}`", path.root)).hint(hint);
+        self.sink.error("WF0202", span, format!("unknown name `{}`", path.root)).hint(hint);
     }
 
     /// Evaluates with empty values: types that do not fit then do not fit any.
@@ -293,11 +293,11 @@ impl Check<'_, '_> {
         };
         let message = match evaluate(&folded, &|name| self.names.zero(name, self.known.each)) {
             Err(EvaluateError::Execution { source: error, .. }) => misfit(&error),
-            Err(EvaluateError::NotData { .. }) => Some("the value is not one that can stand here".to_owned()),
+            Err(EvaluateError::NotData { .. }) => Some("the value has a type that is not allowed here".to_owned()),
             Ok(Value::Bool(_)) => never_equal(&folded, &|name| self.names.zero(name, self.known.each)),
             Ok(_) if purpose == Purpose::Condition => Some("a condition must be true or false".to_owned()),
             Ok(Value::Array(_) | Value::Object(_) | Value::Null) => {
-                Some("text, a number, true or false can stand here, not a list or a map".to_owned())
+                Some("expected text, a number, true or false, not a list or a map".to_owned())
             }
             Ok(_) | Err(_) => None,
         };
@@ -312,13 +312,13 @@ fn misfit(error: &ExecutionError) -> Option<String> {
     match error {
         ExecutionError::NoSuchOverload(overload) => Some(no_overload(overload)),
         ExecutionError::UnexpectedType { .. } | ExecutionError::InvalidArgumentCount { .. } => {
-            Some(format!("the types do not fit: {error}"))
+            Some(format!("the types do not match: {error}"))
         }
         ExecutionError::ValuesNotComparable(..) | ExecutionError::UnsupportedBinaryOperator(..) => {
-            Some("the types do not fit: these cannot be compared or combined".to_owned())
+            Some("the types do not match: these values cannot be compared or combined".to_owned())
         }
         ExecutionError::UnsupportedTargetType { .. } | ExecutionError::NotSupportedAsMethod { .. } => {
-            Some("the types do not fit: there is no such function for this value".to_owned())
+            Some("the types do not match: there is no such function for this value".to_owned())
         }
         _ => None,
     }
@@ -327,7 +327,7 @@ fn misfit(error: &ExecutionError) -> Option<String> {
 /// An operator or function between types that it does not take: "`>=` does not take a whole number and a text".
 fn no_overload(overload: &cel::OverloadError) -> String {
     let types: Vec<_> = overload.argument_types().iter().map(|name| type_name(name)).collect();
-    format!("the types do not fit: `{}` does not take {}", overload.function().trim_matches('_'), types.join(" and "))
+    format!("the types do not match: `{}` does not take {}", overload.function().trim_matches('_'), types.join(" and "))
 }
 
 /// What people call a type of CEL.

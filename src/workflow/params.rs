@@ -34,8 +34,8 @@ fn all_declared(plan: &Plan, given: &BTreeMap<String, String>) -> Result<(), Fai
         let known = || plan.params.keys().map(String::as_str);
         let hint = match nearest(unknown, known()) {
             Some(near) => format!("did you mean `{near}`?"),
-            None if plan.params.is_empty() => "it has none".to_owned(),
-            None => format!("it has {}", known().collect::<Vec<_>>().join(", ")),
+            None if plan.params.is_empty() => "it declares none".to_owned(),
+            None => format!("its parameters are {}", known().collect::<Vec<_>>().join(", ")),
         };
         let message = format!("workflow `{}` has no parameter `{unknown}`; {hint}", plan.workflow);
         return Err(Failure::definition("WF0405", message));
@@ -50,18 +50,18 @@ fn value(
     metadata: &BTreeMap<String, String>,
 ) -> Result<Value, Failure> {
     let (text, origin) = match (given.get(name), metadata.get(name)) {
-        (Some(text), _) => (text, "given by hand"),
+        (Some(text), _) => (text, "given with the request"),
         (None, Some(text)) => (text, "in the object's metadata"),
         (None, None) => {
             return param.default.clone().ok_or_else(|| {
-                let message = format!("parameter `{name}` has no default and was not given");
+                let message = format!("parameter `{name}` is missing: it has no default");
                 Failure::definition("WF0405", message)
             });
         }
     };
     let refuse = |why: &str| Failure::input("WF0405", format!("parameter `{name}`, {origin}, {why}"));
     if text.len() > MAX_TEXT_BYTES {
-        return Err(refuse(&format!("has {} bytes; {MAX_TEXT_BYTES} are allowed", text.len())));
+        return Err(refuse(&format!("has {} bytes; at most {MAX_TEXT_BYTES} are allowed", text.len())));
     }
     parsed(param.kind, text).ok_or_else(|| refuse(&format!("is not {}", type_name(param.kind))))
 }

@@ -22,8 +22,7 @@ pub fn bucket(node: &Node, sink: &mut Sink<'_>) {
     let Some(name) = node.scalar_text().filter(|name| !is_deferred(name)) else { return };
     if let Some(rest) = name.strip_prefix("s3://") {
         let bare = rest.split('/').next().unwrap_or_default();
-        sink.error("WF0135", node.span, "a bucket is given by its name alone, not as a URL")
-            .hint(format!("write `{bare}`"));
+        sink.error("WF0135", node.span, "expected the name of a bucket, not a URL").hint(format!("write `{bare}`"));
         return;
     }
     let (allowed, modern) = (|b: u8| matches!(b, b'-' | b'.' | b'_'), |b: u8| b != b'_' && !b.is_ascii_uppercase());
@@ -33,9 +32,14 @@ pub fn bucket(node: &Node, sink: &mut Sink<'_>) {
         return;
     }
     if name.is_empty() || !is_name {
-        sink.error("WF0135", node.span, format!("`{name}` is not the name of a bucket")).hint(RULE);
+        sink.error("WF0135", node.span, format!("`{name}` is not a valid name of a bucket")).hint(RULE);
     } else if !(3..=63).contains(&name.len()) || !name.bytes().all(modern) {
-        sink.warning("WF0136", node.span, format!("no new bucket can be called `{name}`, and no local one")).hint(RULE);
+        sink.warning(
+            "WF0136",
+            node.span,
+            format!("`{name}` is a name that only old buckets of AWS can have; new and local buckets cannot"),
+        )
+        .hint(RULE);
     }
 }
 
@@ -43,7 +47,7 @@ pub fn bucket(node: &Node, sink: &mut Sink<'_>) {
 fn prefix(node: &Node, sink: &mut Sink<'_>) {
     let Some(prefix) = node.as_str() else { return };
     if prefix.ends_with(|c: char| c.is_alphanumeric()) {
-        let message = format!("the prefix does not end with `/`: keys begin like `{prefix}name.mp4`");
+        let message = format!("the prefix does not end with `/`: keys will be like `{prefix}name.mp4`");
         sink.warning("WF0137", node.span, message).hint(format!("write `{prefix}/` for a folder"));
     }
 }

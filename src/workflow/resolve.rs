@@ -70,7 +70,7 @@ impl Answer {
             Self::Media => serde_json::to_value(info),
             Self::Fits(templates) => serde_json::to_value(template::fits(info, templates)),
         };
-        result.map_err(|error| Failure::bug("WORKER0008", "media information cannot be kept").caused_by(&error))
+        result.map_err(|error| Failure::bug("WORKER0008", "media information cannot be stored").caused_by(&error))
     }
 }
 
@@ -176,7 +176,7 @@ fn inputs(
         })
         .collect();
     if made.is_empty() {
-        let message = format!("`{}` has nothing to read: {} made no output", activity.name, names.join(", "));
+        let message = format!("`{}` has no input: {} made no output", activity.name, names.join(", "));
         return Err(Failure::definition("WF0404", message));
     }
     Ok(made.into_iter().unzip())
@@ -196,7 +196,7 @@ fn target(plan: &Plan, activity: &Activity, files: &Files, scope: &Scope<'_>) ->
         Failure::definition("WF0402", format!("`{}` cannot write `{key}`: {why}", activity.name))
     };
     if bucket.is_empty() || bucket.contains(['/', '\0']) {
-        return Err(refuse(&bucket, "this is not a bucket"));
+        return Err(refuse(&bucket, "the bucket is missing or invalid"));
     }
     let folders = files.owned().map(|folder| format!("{folder}/x"));
     let names: Vec<_> = files.named().cloned().chain(folders).collect();
@@ -205,11 +205,11 @@ fn target(plan: &Plan, activity: &Activity, files: &Files, scope: &Scope<'_>) ->
         let key = format!("{prefix}{name}");
         good_key(&key).map_err(|why| refuse(&key, why))?;
         if let Some(other) = published(scope, &bucket, &key) {
-            let message = format!("`{}` would write `{key}`, which `{other}` has written", activity.name);
+            let message = format!("`{}` would overwrite `{key}`, which `{other}` has written", activity.name);
             return Err(Failure::definition("WF0403", message));
         }
         if bucket == scope.input.location.bucket && key == scope.input.location.key {
-            return Err(refuse(&key, "it is the uploaded object"));
+            return Err(refuse(&key, "it is the key of the uploaded object"));
         }
     }
     Ok((bucket, prefix))
@@ -231,16 +231,16 @@ pub fn good_file(name: &str) -> Result<(), &'static str> {
         return Err("the name is empty");
     }
     if name.starts_with('/') {
-        return Err("a key does not begin with `/`");
+        return Err("a key must not begin with `/`");
     }
     if name.contains('\0') {
-        return Err("it holds a NUL");
+        return Err("it contains a NUL byte");
     }
     for component in name.split('/') {
         match component {
-            "" => return Err("there is nothing between two `/`, or after the last"),
-            "." | ".." => return Err("`.` and `..` are not names"),
-            long if long.len() > MAX_COMPONENT_BYTES => return Err("a part of it has more than 255 bytes"),
+            "" => return Err("it contains `//` or ends with `/`"),
+            "." | ".." => return Err("`.` and `..` are not allowed as names"),
+            long if long.len() > MAX_COMPONENT_BYTES => return Err("a part between two `/` has more than 255 bytes"),
             _ => {}
         }
     }
@@ -262,7 +262,8 @@ fn asset(reference: &str, activity: &Activity, cx: &ResolveContext<'_>) -> Resul
         None => (cx.input.location.bucket.as_str(), reference),
     };
     if bucket.is_empty() || key.is_empty() || key.contains('\0') {
-        let message = format!("in `{}`: `{reference}` names no object; write s3://bucket/key, or a key", activity.name);
+        let message =
+            format!("in `{}`: `{reference}` is not an object: write s3://bucket/key, or a key", activity.name);
         return Err(Failure::definition("WF0406", message));
     }
     Ok(ObjectLocation { bucket: bucket.to_owned(), key: key.to_owned() })

@@ -27,7 +27,7 @@ pub fn check_set(workflows: &[&Workflow]) -> Vec<Diagnostic> {
         for (other, others) in &active[..index] {
             if trigger.bucket == others.bucket && overlap(trigger, others) {
                 let message = format!(
-                    "an upload to `{}` can start both `{}` and `{}`; each will run once",
+                    "an upload to bucket `{}` can start both `{}` and `{}`",
                     trigger.bucket, other.name, one.name
                 );
                 diagnostics.push(warning(one, "WF0304", message));
@@ -50,10 +50,8 @@ pub fn holder<'a>(workflows: impl Iterator<Item = &'a Workflow>) -> Option<&'a W
 /// The error that `workflow` has the name of `first`, which is active.
 #[must_use]
 pub fn same_name(workflow: &Workflow, first: &Workflow) -> Diagnostic {
-    let message = format!(
-        "the workflow in {} is called `{}` too, and that one is active: this file is not used",
-        first.file, workflow.name
-    );
+    let message =
+        format!("{} defines workflow `{}` too, and is active: this file is not used", first.file, workflow.name);
     let mut diagnostic = Diagnostic::at(Severity::Error, "WF0307", &workflow.file, workflow.place, message);
     diagnostic.hint(format!(
         "the active one is at {}:{}:{}; give this one another name, or remove one of the two files",
@@ -88,7 +86,7 @@ fn circles(active: &[(&Workflow, &Trigger)]) -> Vec<Diagnostic> {
         .map(|circle| {
             let names: BTreeSet<_> = circle.iter().map(|&n| graph[n].name.as_str()).collect();
             let names = names.into_iter().collect::<Vec<_>>().join("`, `");
-            let message = format!("outputs of `{names}` start each other in a circle; it is broken when it runs");
+            let message = format!("outputs of `{names}` start each other in a circle; at run time, an output does not start a workflow that made it");
             warning(graph[circle[0]], "WF0305", message)
         })
         .collect()

@@ -120,13 +120,13 @@ pub(super) fn read(node: &Node, sink: &mut Sink<'_>) -> Option<Trigger> {
         match matcher(&text) {
             Ok(matcher) => matchers.push(matcher),
             Err(error) => {
-                sink.error("WF0106", glob.span, format!("this is not a glob: {}", error.kind()))
+                sink.error("WF0106", glob.span, format!("invalid glob: {}", error.kind()))
                     .hint("like `incoming/**/*.{mp4,mov}`");
                 continue;
             }
         }
         if text.starts_with('/') {
-            sink.warning("WF0107", glob.span, "keys do not begin with `/`, so this matches hardly anything");
+            sink.warning("WF0107", glob.span, "keys do not begin with `/`, so this glob matches almost no uploads");
         }
         globs.push(text);
     }
@@ -138,7 +138,7 @@ pub(super) fn read(node: &Node, sink: &mut Sink<'_>) -> Option<Trigger> {
     if let (Some(min), Some(max), Some(size)) = (min_bytes, max_bytes, node.get("size"))
         && min > max
     {
-        sink.error("WF0104", size.span, "`min` is above `max`");
+        sink.error("WF0104", size.span, "`min` is larger than `max`");
     }
     Some(Trigger { bucket, globs, min_bytes, max_bytes, matchers })
 }

@@ -66,18 +66,24 @@ impl Check<'_, '_> {
             Kind::Bool | Kind::Scalar => {}
             Kind::Int { min, max } => {
                 let n = node.as_int().unwrap_or_default();
-                self.range(node.span, (*min..=*max).contains(&n), || format!("{n} is not from {min} to {max}"));
+                self.range(node.span, (*min..=*max).contains(&n), || {
+                    format!("{n} is out of range: from {min} to {max}")
+                });
             }
             Kind::Number { min, max } => {
                 let n = node.as_f64().unwrap_or_default();
-                self.range(node.span, (*min..=*max).contains(&n), || format!("{n} is not from {min} to {max}"));
+                self.range(node.span, (*min..=*max).contains(&n), || {
+                    format!("{n} is out of range: from {min} to {max}")
+                });
             }
             Kind::Text { max } | Kind::Fixed { max } => self.text(node, *max),
             Kind::Condition => self.condition(node),
             Kind::Duration { min_s, max_s } => {
                 if let Some(d) = self.parsed(node, units::parse_duration) {
                     let inside = (*min_s..=*max_s).contains(&d.as_secs_f64());
-                    self.range(node.span, inside, || format!("a duration from {min_s} to {max_s} seconds is expected"));
+                    self.range(node.span, inside, || {
+                        format!("the duration is out of range: from {min_s} to {max_s} seconds")
+                    });
                 }
             }
             Kind::FrameRate { max } => {
@@ -89,14 +95,14 @@ impl Check<'_, '_> {
             Kind::Gain { min_db, max_db } => {
                 if let Some(gain) = self.parsed(node, units::parse_gain) {
                     let inside = (*min_db..=*max_db).contains(&gain);
-                    self.range(node.span, inside, || format!("{gain} dB is not from {min_db} to {max_db}"));
+                    self.range(node.span, inside, || format!("{gain} dB is out of range: from {min_db} to {max_db}"));
                 }
             }
             Kind::Bytes => drop(self.parsed(node, units::parse_bytes)),
             Kind::Bits { min, max } => {
                 if let Some(n) = self.parsed(node, units::parse_bitrate) {
                     let inside = (*min..=*max).contains(&n);
-                    self.range(node.span, inside, || format!("{n} is not from {min} to {max}"));
+                    self.range(node.span, inside, || format!("{n} is out of range: from {min} to {max}"));
                 }
             }
             Kind::Color => drop(self.parsed(node, units::parse_color)),
@@ -124,7 +130,7 @@ impl Check<'_, '_> {
     }
 
     fn wrong_kind(&mut self, node: &Node, kind: &Kind) {
-        let message = format!("{} is expected here, not {}", kind.expected(), node.kind_name());
+        let message = format!("expected {}, found {}", kind.expected(), node.kind_name());
         self.sink.error(self.rules.wrong_kind, node.span, message);
     }
 
@@ -159,13 +165,13 @@ impl Check<'_, '_> {
 
     fn text(&mut self, node: &Node, max: usize) {
         let length = node.scalar_text().map_or(0, |t| t.len());
-        self.range(node.span, length <= max, || format!("the text has {length} bytes; {max} are allowed"));
+        self.range(node.span, length <= max, || format!("the text has {length} bytes; at most {max} are allowed"));
         let nul = node.as_str().is_some_and(|t| t.contains('\0'));
-        self.range(node.span, !nul, || "the text holds a NUL".to_owned());
+        self.range(node.span, !nul, || "the text contains a NUL byte".to_owned());
     }
 
     fn must_be_known(&mut self, node: &Node) {
-        let message = "this must be known when the definition is loaded: `${…}` cannot stand here";
+        let message = "`${…}` is not allowed here: the value is needed when the definition is loaded";
         self.sink.error(self.rules.wrong_kind, node.span, message);
     }
 
@@ -173,7 +179,7 @@ impl Check<'_, '_> {
         if let Some(inner) = node.as_str().filter(|t| is_deferred(t)) {
             let bare = inner.trim().strip_prefix("${").and_then(|t| t.strip_suffix('}')).unwrap_or("…").to_owned();
             self.sink
-                .error(self.rules.wrong_kind, node.span, "a condition is an expression as it stands, without `${…}`")
+                .error(self.rules.wrong_kind, node.span, "a condition is an expression without `${…}`")
                 .hint(format!("write {bare}"));
         }
     }
@@ -184,7 +190,8 @@ impl Check<'_, '_> {
             return;
         }
         if let Some((_, instead)) = later.iter().find(|(later, _)| *later == word) {
-            let hint = if instead.is_empty() { format!("it knows {}", now.join(", ")) } else { (*instead).to_owned() };
+            let hint =
+                if instead.is_empty() { format!("supported are {}", now.join(", ")) } else { (*instead).to_owned() };
             self.sink
                 .error(self.rules.later, node.span, format!("`{word}` is not supported by this version"))
                 .hint(hint);
@@ -197,7 +204,9 @@ impl Check<'_, '_> {
 
     fn list(&mut self, node: &Node, of: &Kind, max: usize) {
         let elements = node.elements();
-        self.range(node.span, elements.len() <= max, || format!("the list has {}; {max} are allowed", elements.len()));
+        self.range(node.span, elements.len() <= max, || {
+            format!("the list has {} elements; at most {max} are allowed", elements.len())
+        });
         for element in elements.iter().take(max) {
             self.value(element, of);
         }
@@ -230,9 +239,7 @@ impl Check<'_, '_> {
         }
         if let Some(parent) = not_indented(key, within, shape) {
             let message = format!("{} has no key `{key}`", shape.name);
-            self.sink
-                .error(self.rules.unknown_key, span, message)
-                .hint(format!("it belongs under `{parent}`: indent it"));
+            self.sink.error(self.rules.unknown_key, span, message).hint(format!("it belongs to `{parent}`: indent it"));
             return;
         }
         let known = || shape.fields.iter().map(|f| f.key);

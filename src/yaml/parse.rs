@@ -33,7 +33,7 @@ pub struct ParseCodes {
 pub fn parse(sink: &mut Sink<'_>, budget: Budget, codes: ParseCodes) -> Option<Node> {
     let text = sink.text();
     if text.len() > budget.bytes {
-        let message = format!("the file has {} bytes; {} are allowed", text.len(), budget.bytes);
+        let message = format!("the file has {} bytes; at most {} are allowed", text.len(), budget.bytes);
         sink.error(codes.budget, Span::default(), message);
         return None;
     }
@@ -68,7 +68,7 @@ fn events<'t>(text: &'t str, code: Code) -> impl Iterator<Item = Result<(Event<'
             let at = e.marker().byte_offset().unwrap_or(text.len()).min(text.len());
             let rest = text.get(at..).unwrap_or_default();
             let end = at + rest.chars().next().map_or(0, char::len_utf8);
-            Err(Stop { code, span: Span::new(at, end), message: format!("this is not YAML: {}", e.info()) })
+            Err(Stop { code, span: Span::new(at, end), message: format!("invalid YAML: {}", e.info()) })
         }
     })
 }
@@ -83,9 +83,9 @@ fn unquoted(text: &str, span: Span) -> Option<&'static str> {
     // Every second part stands between quotes.
     let bare: String = line.split(['"', '\'']).step_by(2).collect();
     [
-        ("${", "put texts with `${…}` in quotes, like \"${object.stem}.mp4\""),
+        ("${", "write texts with `${…}` in quotes, like \"${object.stem}.mp4\""),
         ("{{", "expressions are written in quotes, like \"${object.stem}.mp4\""),
-        ("*", "put texts that begin with `*` in quotes, like \"*.mp4\""),
+        ("*", "write texts that begin with `*` in quotes, like \"*.mp4\""),
     ]
     .iter()
     .find(|(mark, _)| bare.contains(mark))
@@ -117,7 +117,7 @@ impl<'t, I: Iterator<Item = Result<(Event<'t>, Span), Stop>>> Builder<'_, '_, 't
             let Some((event, span)) = self.next()? else { return Ok(root) };
             match event {
                 Event::DocumentStart(..) if root.is_some() => {
-                    return Err(self.syntax(span, "a file holds one document; split it at the `---`"));
+                    return Err(self.syntax(span, "only one document per file is allowed: split the file at `---`"));
                 }
                 Event::StreamStart | Event::StreamEnd | Event::DocumentStart(..) | Event::DocumentEnd => {}
                 event => root = Some(self.node(event, span)?),
@@ -130,7 +130,7 @@ impl<'t, I: Iterator<Item = Result<(Event<'t>, Span), Stop>>> Builder<'_, '_, 't
     }
 
     fn must_next(&mut self, span: Span) -> Result<(Event<'t>, Span), Stop> {
-        self.next()?.ok_or_else(|| self.syntax(span, "this does not end"))
+        self.next()?.ok_or_else(|| self.syntax(span, "this has no end"))
     }
 
     fn syntax(&self, span: Span, message: &str) -> Stop {
@@ -143,7 +143,7 @@ impl<'t, I: Iterator<Item = Result<(Event<'t>, Span), Stop>>> Builder<'_, '_, 't
             return Ok(());
         }
         let message =
-            format!("the file has more than {} values, counting those that aliases repeat", self.budget.nodes);
+            format!("the file has more than {} values, including those repeated by aliases", self.budget.nodes);
         Err(Stop { code: self.codes.budget, span, message })
     }
 
@@ -152,7 +152,7 @@ impl<'t, I: Iterator<Item = Result<(Event<'t>, Span), Stop>>> Builder<'_, '_, 't
         if self.depth <= self.budget.depth {
             return Ok(());
         }
-        let message = format!("more than {} lists and mappings stand within each other", self.budget.depth);
+        let message = format!("more than {} lists and mappings are nested", self.budget.depth);
         Err(Stop { code: self.codes.budget, span, message })
     }
 
@@ -180,7 +180,7 @@ impl<'t, I: Iterator<Item = Result<(Event<'t>, Span), Stop>>> Builder<'_, '_, 't
 
     fn alias(&mut self, id: usize, span: Span) -> Result<Node, Stop> {
         let Some(size) = self.anchors.get(&id).map(|(_, size)| *size) else {
-            return Err(self.syntax(span, "an alias cannot stand inside what it repeats"));
+            return Err(self.syntax(span, "an alias cannot be inside the value that it repeats"));
         };
         self.count(size, span)?;
         Ok(self.anchors[&id].0.moved_to(span))
@@ -210,7 +210,7 @@ impl<'t, I: Iterator<Item = Result<(Event<'t>, Span), Stop>>> Builder<'_, '_, 't
                     return Ok(Node { span: self.cover(start, key_span), value: Value::Map(entries) });
                 }
                 Event::Scalar(key, ..) => key.into_owned(),
-                _ => return Err(self.syntax(key_span, "a key is a word, not a list, a mapping or an alias")),
+                _ => return Err(self.syntax(key_span, "a key must be a word, not a list, a mapping or an alias")),
             };
             let (event, span) = self.must_next(start)?;
             let value = self.node(event, span)?;
@@ -218,7 +218,7 @@ impl<'t, I: Iterator<Item = Result<(Event<'t>, Span), Stop>>> Builder<'_, '_, 't
                 Some(first) => {
                     let first = first.key_span;
                     self.sink
-                        .error(self.codes.duplicate, key_span, format!("the key `{key}` stands twice in one mapping"))
+                        .error(self.codes.duplicate, key_span, format!("duplicate key `{key}`"))
                         .also(first, "first here");
                 }
                 None => entries.push(Entry { key, key_span, value }),
@@ -235,7 +235,7 @@ impl<'t, I: Iterator<Item = Result<(Event<'t>, Span), Stop>>> Builder<'_, '_, 't
     fn refuse_tag(&self, tag: Option<&Tag>, span: Span) -> Result<(), Stop> {
         match tag {
             None => Ok(()),
-            Some(_) => Err(self.syntax(span, "tags (`!…`) have no meaning here; write the value itself")),
+            Some(_) => Err(self.syntax(span, "tags (`!…`) are not supported: write the value itself")),
         }
     }
 
@@ -358,9 +358,9 @@ mod tests {
     #[test]
     fn newcomer_texts_that_need_quotes_are_told_so() {
         for (text, hint) in [
-            ("a: { name: ${object.stem}.mp4 }", "put texts with `${…}` in quotes, like \"${object.stem}.mp4\""),
-            ("a:\n  b: 1\n  key: *.mp4\n", "put texts that begin with `*` in quotes, like \"*.mp4\""),
-            ("key: [*.mp4]\n", "put texts that begin with `*` in quotes, like \"*.mp4\""),
+            ("a: { name: ${object.stem}.mp4 }", "write texts with `${…}` in quotes, like \"${object.stem}.mp4\""),
+            ("a:\n  b: 1\n  key: *.mp4\n", "write texts that begin with `*` in quotes, like \"*.mp4\""),
+            ("key: [*.mp4]\n", "write texts that begin with `*` in quotes, like \"*.mp4\""),
             ("name: {{ object.stem }}.mp4", "expressions are written in quotes, like \"${object.stem}.mp4\""),
             ("a:\n\tb: 1", "indent with spaces, not with tabs"),
         ] {

@@ -39,7 +39,7 @@ fn names_that_are_none_are_answered_with_the_nearest() {
     for (name, code, hint) in [
         ("h264-720", "TPL0006", "did you mean `h264-720p`?"),
         ("H264-1080P", "TPL0006", "did you mean `h264-1080p`?"),
-        ("nb-720p", "TPL0007", "`h264-720p` is"),
+        ("nb-720p", "TPL0007", "use `h264-720p`"),
     ] {
         let missing = presets.lookup(name).unwrap_err();
         assert_eq!((missing.code.as_str(), missing.hint.as_str()), (code, hint), "{name}");

@@ -40,7 +40,7 @@ fn differing(operator: &str, one: &IdedExpr, other: &IdedExpr, context: &Context
     let type_of = |node| type_name(&cel::Value::resolve(node, context).ok()?);
     let (one, other) = (type_of(one)?, type_of(other)?);
     let answer = if operator == "==" { "never" } else { "always" };
-    (one != other).then(|| format!("the types do not fit: {one} is {answer} `{operator}` {other}"))
+    (one != other).then(|| format!("the types do not match: {one} is {answer} `{operator}` {other}"))
 }
 
 /// What people call the type of a value; numbers of all kinds compare with each other.
@@ -77,7 +77,7 @@ mod tests {
             ("[1, 2].exists(n, n == object.size)", None),
         ] {
             let found = on_large_stack(|| never_equal(source, &lookup)).unwrap();
-            assert_eq!(found.as_deref().and_then(|m| m.strip_prefix("the types do not fit: ")), expected, "{source}");
+            assert_eq!(found.as_deref().and_then(|m| m.strip_prefix("the types do not match: ")), expected, "{source}");
         }
     }
 }

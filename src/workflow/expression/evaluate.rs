@@ -11,16 +11,16 @@ use serde_json::Value;
 #[derive(Debug, thiserror::Error)]
 pub enum EvaluateError {
     /// It cannot be read; checked when the workflow was loaded.
-    #[error("`{source_text}` is not an expression")]
+    #[error("`{source_text}` is not a valid expression")]
     Syntax {
         /// The expression.
         source_text: String,
     },
     /// A `${` has no `}`.
-    #[error("a `${{` has no `}}`")]
+    #[error("`${{` without a closing `}}`")]
     Unclosed,
     /// CEL says no.
-    #[error("`{source_text}` has no value: {source}")]
+    #[error("cannot evaluate `{source_text}`: {source}")]
     Execution {
         /// The expression.
         source_text: String,
@@ -28,7 +28,7 @@ pub enum EvaluateError {
         source: Box<ExecutionError>,
     },
     /// The value is not one that can stand in a definition.
-    #[error("the value of `{source_text}` is not one of text, number, true, false, list and map")]
+    #[error("the value of `{source_text}` has an unsupported type")]
     NotData {
         /// The expression.
         source_text: String,

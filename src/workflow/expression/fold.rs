@@ -72,7 +72,7 @@ pub fn fold_templates(source: &str, known: &Fold<'_>) -> Result<String, Box<Prob
         let argument = &source[call.argument.0..call.argument.1];
         let Ok(Value::String(name)) = evaluate(argument, &known.lookup()) else {
             let message = "the name of a template must be known when the workflow is loaded".to_owned();
-            let hint = Some("write it out, or take it from `each`".to_owned());
+            let hint = Some("write the name itself, or `${each}`".to_owned());
             return Err(problem(Code::new("WF0210"), message, hint));
         };
         let template = known.templates.lookup(&name).map_err(|m| problem(m.code, m.message, Some(m.hint)))?;
@@ -88,7 +88,11 @@ pub fn fold_templates(source: &str, known: &Fold<'_>) -> Result<String, Box<Prob
                 let Some(value) = facts.get(field) else {
                     let known = facts.as_object().map(|o| o.keys().cloned().collect::<Vec<_>>()).unwrap_or_default();
                     let message = format!("a template has no field `{field}`");
-                    return Err(problem(Code::new("WF0208"), message, Some(format!("it has {}", known.join(", ")))));
+                    return Err(problem(
+                        Code::new("WF0208"),
+                        message,
+                        Some(format!("its fields are {}", known.join(", "))),
+                    ));
                 };
                 folded.push_str(&value.to_string());
                 at += 1 + field.len();

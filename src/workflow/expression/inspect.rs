@@ -80,14 +80,15 @@ const OF_ACTIVITIES: &[&str] = &["failed", "succeeded", "skipped"];
 pub fn inspect(source: &str, limits: &Limits) -> Result<Inspected, Box<Problem>> {
     let whole = |code, message: String| Box::new(Problem { code, start: 0, end: source.len(), message, hint: None });
     if source.len() > limits.expression_bytes {
-        let message = format!("the expression has {} bytes; {} are allowed", source.len(), limits.expression_bytes);
+        let message =
+            format!("the expression has {} bytes; at most {} are allowed", source.len(), limits.expression_bytes);
         return Err(whole(Code::new("WF0204"), message));
     }
     if source.trim().is_empty() {
         return Err(whole(Code::new("WF0201"), "the expression is empty".to_owned()));
     }
     if deepest(source) > limits.expression_depth {
-        let message = format!("more than {} brackets stand within each other", limits.expression_depth);
+        let message = format!("more than {} brackets are nested", limits.expression_depth);
         return Err(whole(Code::new("WF0205"), message));
     }
     let program = Program::compile(source).map_err(|errors| Box::new(syntax(source, &errors)))?;
@@ -116,7 +117,7 @@ fn syntax(source: &str, errors: &cel::ParseErrors) -> Problem {
             code: Code::new("WF0201"),
             start: 0,
             end: source.len(),
-            message: "this is not an expression".to_owned(),
+            message: "this is not a valid expression".to_owned(),
             hint: None,
         };
     };
@@ -127,7 +128,7 @@ fn syntax(source: &str, errors: &cel::ParseErrors) -> Problem {
     let column = usize::try_from(column).unwrap_or(1).saturating_sub(1);
     let start = line_start + rest.char_indices().nth(column).map_or(rest.len(), |(i, _)| i);
     let end = start + source[start..].chars().next().map_or(0, char::len_utf8);
-    let message = format!("this is not an expression (CEL): {}", said(&first.msg));
+    let message = format!("this is not a valid expression (CEL): {}", said(&first.msg));
     Problem { code: Code::new("WF0201"), start, end, message, hint: operator(source) }
 }
 
@@ -136,10 +137,10 @@ fn said(message: &str) -> String {
     let what = message.trim_start_matches("Syntax error: ").split(" expecting ").next().unwrap_or_default();
     let quoted = |what: &str| what.trim_matches('\'').trim().replace("<EOF>", "its end");
     for (begins, says) in [
-        ("mismatched input ", "is not expected here"),
-        ("no viable alternative at input ", "is not expected here"),
-        ("extraneous input ", "is not expected here"),
-        ("token recognition error at: ", "has no meaning here"),
+        ("mismatched input ", "is unexpected here"),
+        ("no viable alternative at input ", "is unexpected here"),
+        ("extraneous input ", "is unexpected here"),
+        ("token recognition error at: ", "is not allowed here"),
     ] {
         if let Some(input) = what.strip_prefix(begins) {
             return format!("`{}` {says}", quoted(input));
@@ -189,10 +190,10 @@ impl Walk<'_> {
             Expr::Select(select) => self.expression(&select.operand, None),
             Expr::List(list) => list.elements.iter().try_for_each(|e| self.expression(e, None)),
             Expr::Map(map) => map.entries.iter().try_for_each(|e| self.entry(&e.expr)),
-            Expr::Struct(_) => self.refuse(node, "WF0207", "messages cannot be made here".to_owned(), None),
+            Expr::Struct(_) => self.refuse(node, "WF0207", "messages are not supported".to_owned(), None),
             Expr::Comprehension(c) => {
                 if std::mem::replace(&mut self.inside, true) {
-                    let message = "one of `all`, `exists`, `map`, `filter` stands within another".to_owned();
+                    let message = "`all`, `exists`, `map` and `filter` cannot be nested".to_owned();
                     return self.refuse(node, "WF0206", message, None);
                 }
                 self.expression(&c.iter_range, None)?;

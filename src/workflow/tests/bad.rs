@@ -58,16 +58,16 @@ notify:
   - sqs: not a url
 "#;
     insta::assert_snapshot!(told(text), @r"
-    WF0111 1:7 `Vod Ladder` is not a name for a workflow → use lower case letters, digits, `-` and `_`, at most 64 of them
+    WF0111 1:7 `Vod Ladder` is not a valid name for a workflow → use at most 64 lower case letters, digits, `-` and `_`
     WF0102 2:10 `trigger` has no `bucket` → Bucket of the uploads.
     WF0101 2:12 `trigger` has no key `buckt` → did you mean `bucket`?
-    WF0104 4:11 11 is not from 1 to 10
+    WF0104 4:11 11 is out of range: from 1 to 10
     WF0101 7:5 an activity has no key `analysys` → did you mean `analysis`?
-    WF0202 10:11 there is nothing called `probes` → did you mean `probe`?
-    TPL0006 11:28 there is no template `h266-720p` → did you mean `h264-720p`?
-    TPL0104 11:53 70 is not from 0 to 63
+    WF0202 10:11 unknown name `probes` → did you mean `probe`?
+    TPL0006 11:28 unknown template `h266-720p` → did you mean `h264-720p`?
+    TPL0104 11:53 70 is out of range: from 0 to 63
     WF0301 15:32 `poster` and `cover` write the same key `out/poster.jpg` → give one of them another `name`
-    WF0119 17:30 `poster` is a snapshot, which makes no media file to read → take it from a transcode, remux or watermark
+    WF0119 17:30 `poster` is a snapshot, which has no media file as output → read from a transcode, remux or watermark
     WF0117 19:13 there is no activity `hsl` → did you mean `hls`?
     TPL0103 20:48 `128kk` is not a bit rate: write a number and k or M, like 128k or 2.5M
     WF0122 22:10 this is not the URL of an SQS queue → like https://sqs.eu-west-1.amazonaws.com/123456789012/media-done
@@ -84,16 +84,16 @@ fn newcomer_mistakes_are_told_with_what_to_write() {
         ),
         (
             "activities: { a: { transcode: { template: hevc-720p } } }",
-            "TPL0006 3:43 there is no template `hevc-720p` → did you mean `h265-720p`?",
+            "TPL0006 3:43 unknown template `hevc-720p` → did you mean `h265-720p`?",
         ),
         (
             "activities: { a: { transcode: { template: HLS-1080p } } }",
-            "TPL0006 3:43 there is no template `HLS-1080p` → an activity `package` makes HLS, DASH and CMAF of renditions; \
-             there are `av1-1080p`, `h264-1080p`, `h265-1080p`, `vp9-1080p`",
+            "TPL0006 3:43 unknown template `HLS-1080p` → for HLS, DASH and CMAF, add an activity `package`; \
+             the templates are `av1-1080p`, `h264-1080p`, `h265-1080p`, `vp9-1080p`",
         ),
         (
             "activities: { a: { transcode: { template: 720p } } }",
-            "TPL0006 3:43 there is no template `720p` → there are `av1-720p`, `h264-720p`, `h265-720p`, `vp9-720p`",
+            "TPL0006 3:43 unknown template `720p` → the templates are `av1-720p`, `h264-720p`, `h265-720p`, `vp9-720p`",
         ),
         (
             "activities: { a: { transcode: { video: { codec: avc } } } }",
@@ -118,40 +118,40 @@ fn newcomer_mistakes_are_told_with_what_to_write() {
         ),
         (
             "activities: { a: { when: object.size => 1, analysis: {} } }",
-            "WF0201 3:38 this is not an expression (CEL): `=>` has no meaning here → write `>=` for `=>`",
+            "WF0201 3:38 this is not a valid expression (CEL): `=>` is not allowed here → write `>=` for `=>`",
         ),
         (
             "activities: { a: { when: object.size > 1 and object.size < 5, analysis: {} } }",
-            "WF0201 3:42 this is not an expression (CEL): `and` is not expected here → write `&&` for `and`",
+            "WF0201 3:42 this is not a valid expression (CEL): `and` is unexpected here → write `&&` for `and`",
         ),
         (
             "activities: { a: { when: object.ext = 'mp4', analysis: {} } }",
-            "WF0201 3:37 this is not an expression (CEL): `=` has no meaning here → write `==` for `=`",
+            "WF0201 3:37 this is not a valid expression (CEL): `=` is not allowed here → write `==` for `=`",
         ),
         (
             "activities: { a: { when: object.size >= 'x', analysis: {} } }",
-            "WF0209 3:26 the types do not fit: `>=` does not take a whole number and a text",
+            "WF0209 3:26 the types do not match: `>=` does not take a whole number and a text",
         ),
         (
             "activities: { a: { snapshot: { name: '{{ object.stem }}.jpg' } } }",
-            "WF0134 3:38 `object.stem` is no expression here: the text is taken as it stands → write `${object.stem}`",
+            "WF0134 3:38 `object.stem` is not an expression here: the text is used literally → write `${object.stem}`",
         ),
         (
             "activities: { a: { snapshot: { name: $object.stem.jpg } } }",
-            "WF0134 3:38 `object.stem` is no expression here: the text is taken as it stands → write `${object.stem}`",
+            "WF0134 3:38 `object.stem` is not an expression here: the text is used literally → write `${object.stem}`",
         ),
         (
             "trigger: { bucket: 's3://uploads/in' }\nactivities: { a: { analysis: {} } }",
-            "WF0135 3:20 a bucket is given by its name alone, not as a URL → write `uploads`",
+            "WF0135 3:20 expected the name of a bucket, not a URL → write `uploads`",
         ),
         (
             "trigger: { bucket: My_Media }\nactivities: { a: { analysis: {} } }",
-            "WF0136 3:20 no new bucket can be called `My_Media`, and no local one → use 3 to 63 lower case letters, digits, \
-             `-` and `.`",
+            "WF0136 3:20 `My_Media` is a name that only old buckets of AWS can have; new and local buckets cannot → use \
+             3 to 63 lower case letters, digits, `-` and `.`",
         ),
         (
             "activities: { a: { output: { prefix: out }, snapshot: {} } }",
-            "WF0137 3:38 the prefix does not end with `/`: keys begin like `outname.mp4` → write `out/` for a folder",
+            "WF0137 3:38 the prefix does not end with `/`: keys will be like `outname.mp4` → write `out/` for a folder",
         ),
     ] {
         assert_eq!(line(text), expected, "{text}");
@@ -169,7 +169,7 @@ fn buckets_that_are_no_plain_names_are_left_alone() {
 #[test]
 fn a_workflow_is_not_called_as_what_checks_them() {
     let named = |name: &str| told(&with("  a: { analysis: {} }").replacen("name: test", &format!("name: {name}"), 1));
-    let message = "a workflow cannot be called `validate`: the API checks texts there → like `my-validate`";
+    let message = "`validate` is not allowed as a name: /v1/workflows/validate is another route of the API → use another name, such as `my-validate`";
     assert_eq!(named("validate"), format!("WF0112 1:7 {message}"));
     assert_eq!(named("validates"), "");
 }
@@ -335,9 +335,9 @@ fn what_would_fit_is_said() {
     let at = said("  a: { snapshot: { at: -5s } }");
     assert!(at.contains("`-5s` is not a share, like 10%, or a duration, like 500ms"), "{at}");
     let parameter = said("  a: { snapshot: { width: \"${params.w}\" } }");
-    assert!(parameter.contains("`w` is no parameter: the workflow declares none"), "{parameter}");
+    assert!(parameter.contains("unknown parameter `w`: the workflow declares none"), "{parameter}");
     let width = said("  a: { snapshot: { width: \"${object.name}\" } }");
-    assert!(width.contains("a whole number from 16 to 4096 is expected here, and this gives text"), "{width}");
+    assert!(width.contains("expected a whole number from 16 to 4096, but the expression gives text"), "{width}");
 }
 
 #[test]
@@ -407,8 +407,8 @@ fn workflows_that_overlap_or_feed_each_other_are_warned_of() {
     assert_eq!(
         found,
         [
-            "WF0304 1:7 an upload to `media` can start both `one` and `three`; each will run once",
-            "WF0305 1:7 outputs of `one`, `two` start each other in a circle; it is broken when it runs",
+            "WF0304 1:7 an upload to bucket `media` can start both `one` and `three`",
+            "WF0305 1:7 outputs of `one`, `two` start each other in a circle; at run time, an output does not start a workflow that made it",
         ]
     );
     assert_eq!(check_set(&[&a]), []);
@@ -468,7 +468,7 @@ fn drawings_underline_the_text() {
     insta::assert_snapshot!(yaml::render(&compiled(&text).diagnostics, &text, false), @r"
     WF0208
 
-      × `p` has no `heigth`
+      × `p` has no field `heigth`
        ╭─[test.yaml:6:14]
      5 │   p: { analysis: {} }
      6 │   a: { when: p.video.heigth > 100, analysis: {} }
@@ -486,7 +486,7 @@ fn the_use_of_a_broken_template_is_one_error_and_says_where_to_look() {
     let text = with("  a: { watermark: { watermark: corner, name: x.mp4 } }");
     let told: Vec<_> =
         compile("w.yaml", &text, &templates, &Limits::default(), None).diagnostics.iter().map(line).collect();
-    assert_eq!(told, ["TPL0013 5:32 the template `corner` has mistakes of its own → mend t/corner.yaml"]);
+    assert_eq!(told, ["TPL0013 5:32 template `corner` has errors → correct t/corner.yaml"]);
 }
 
 #[test]

@@ -33,7 +33,8 @@ fn every_codec_without_its_encoder_is_named_where_it_is_asked_for() {
         let sound = if matches!(container, "gif" | "webp") { "audio: none, " } else { "" };
         let activity = format!("transcode: {{ container: {container}, {sound}video: {{ codec: {} }} }}", info.name);
         assert_eq!(told(&activity, &all_but(&[])), [""; 0], "{activity}");
-        let message = format!("the installed FFmpeg 7.1 has no encoder `{}` for {}", info.encoder, info.title);
+        let message =
+            format!("FFmpeg 7.1 on this machine has no encoder `{}`, which {} needs", info.encoder, info.title);
         let found = told(&activity, &all_but(&[info.encoder]));
         assert!(found.len() == 1 && found[0].starts_with("TPL0215 5:") && found[0].ends_with(&message), "{found:?}");
     }
@@ -77,7 +78,7 @@ fn profiles_of_aac_need_fraunhofer_s_encoder_and_hold_its_limits() {
         let plain = with_profile(profile, "", "mp4");
         let found = told(&plain, &all_but(&["libfdk_aac", "fdk-aac"]));
         assert!(found.len() == 1 && found[0].contains("`libfdk_aac` or `fdk-aac`"), "{found:?}");
-        assert!(found[0].ends_with(&format!("for {profile}")), "{found:?}");
+        assert!(found[0].ends_with(&format!("which {profile} needs")), "{found:?}");
         assert_eq!(told(&plain, &all_but(&["libfdk_aac", "aac"])), [""; 0], "{profile}");
     }
     let all = all_but(&[]);
