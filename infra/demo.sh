@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Shows the whole path on this machine: starts the daemon in a temporary folder, uploads a clip through the S3 endpoint,
-# watches the workflow, checks what came out, says where everything is, stops cleanly. Exit 0 where all of it held.
+# watches the workflow, checks what came out, prints where everything is, stops cleanly. Exit 0 if every check passed.
 # DEMO_CLEAN=1 removes the folder at the end. `make demo` builds first.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
@@ -85,7 +85,7 @@ is_picture() {
   "$REELMILL" probe "$1" --json | jq -e '.video[0].width > 0' >/dev/null
 }
 
-# Everything that a playlist names, and what that names, is there.
+# Every file that a playlist names exists, also in the playlists that it names.
 is_whole() {
   local playlist=$1 uri
   local -a uris

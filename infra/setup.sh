@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Installs what building (`build`) or testing (`test`) Reelmill needs; does nothing where all of it is there.
-# It installs packages on Debian and Ubuntu; elsewhere it says what is missing and exits 2.
+# Installs what building (`build`) or testing (`test`) Reelmill needs; does nothing if everything is installed.
+# It installs packages on Debian and Ubuntu; on other systems it lists what is missing and exits 2.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
@@ -46,7 +46,7 @@ missing_packages() {
   done
 }
 
-# Mirrors and networks have bad minutes.
+# Mirrors and networks fail at times.
 install_packages() {
   local attempt
   local -a apt=(env DEBIAN_FRONTEND=noninteractive apt-get -o Acquire::Retries=3 -o DPkg::Lock::Timeout=120)
@@ -59,7 +59,7 @@ install_packages() {
   die "apt could not install: $*"
 }
 
-# On other systems packages have other names: look for what they bring.
+# On other systems packages have other names: look for their contents.
 missing_things() {
   local thing
   for thing in cc clang pkg-config curl jq; do
@@ -156,7 +156,7 @@ case $1 in
   build) ;;
   test)
     wanted+=("${TEST_PACKAGES[@]}")
-    # Ubuntu has no package of it; the tests of the console are skipped where it is not on the PATH.
+    # Ubuntu has no package of it; the tests of the console are skipped if it is not on the PATH.
     ! grep -qx 'ID=debian' /etc/os-release 2>/dev/null || wanted+=("${BROWSER_PACKAGES[@]}")
     # Node of another source than the system's brings its own npm, which the system's package conflicts with.
     command -v node >/dev/null || wanted+=("${NODE_PACKAGES[@]}")

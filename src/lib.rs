@@ -1,8 +1,8 @@
 //! Reelmill: upload a file to a bucket, and finished media come out.
 //!
 //! The library behind two programs: `reelmill` (daemon and command line) and `reelmill-worker` (the only one that links
-//! libav; its crate root is `src/media/main.rs`). A module uses only modules of lower levels; `tests/tidy.rs` holds the
-//! table of `docs/architecture.md` against the code.
+//! libav; its crate root is `src/media/main.rs`). A module uses only modules of lower levels; `tests/tidy` compares the
+//! table of `docs/architecture.md` with the code.
 
 pub mod api;
 pub mod cli;

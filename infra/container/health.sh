@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# reelmill-health [PATH [DATA]]: whether the daemon over data folder DATA answers PATH with 200. /healthz: it lives;
-# /readyz (the default): it reaches its store, has room to work and does not drain. The image has no other HTTP client.
+# reelmill-health [PATH [DATA]]: whether the daemon over data folder DATA answers PATH with 200. /healthz: it is alive;
+# /readyz (the default): it reaches its store, has disk space and does not drain. The image has no other HTTP client.
 set -euo pipefail
 
 path=${1:-/readyz}
