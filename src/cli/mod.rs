@@ -27,6 +27,8 @@ mod run;
 mod schema;
 mod serve;
 mod templates;
+#[cfg(test)]
+mod tests;
 mod validate;
 mod workflows;
 

@@ -100,7 +100,7 @@ fn every_test_that_the_documents_name_is_there() {
 }
 
 /// Markdown for whoever uses or changes Reelmill.
-fn pages() -> impl Iterator<Item = &'static File> {
+pub fn pages() -> impl Iterator<Item = &'static File> {
     tree().iter().filter(|file| file.path == "README.md" || file.is_under("docs"))
 }
 

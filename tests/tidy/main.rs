@@ -3,6 +3,7 @@
 //! Each check reads everything and then reports all findings, one line each: where, and what.
 
 mod documents;
+mod examples;
 mod tree;
 mod words;
 
