@@ -19,18 +19,18 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_util::sync::CancellationToken;
 
-/// How long a client may take to send the head of a request.
+/// Time limit for the head of a request.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// Wait after an accept that failed, such as with no descriptor left.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
-/// What a server allows.
+/// Limits of a server.
 #[derive(Clone, Copy, Debug)]
 pub struct Limits {
     /// Connections at once; more wait.
     pub connections: usize,
-    /// How long requests on their way may take to end once the server shuts down.
+    /// Time limit for open requests after the server has begun to shut down.
     pub drain: Duration,
 }
 

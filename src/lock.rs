@@ -57,7 +57,7 @@ pub struct FolderLocks(Vec<Held>);
 struct Held {
     /// Device and number of the folder.
     place: (u64, u64),
-    /// What is locked: the folder, or a file in it.
+    /// The locked file: the folder, or a file in it.
     _locked: File,
 }
 

@@ -1,4 +1,4 @@
-//! What a worker can do: the FFmpeg it is linked with, held against what Reelmill uses of one.
+//! Capabilities of a worker: the FFmpeg that it is linked with, compared with the parts that Reelmill uses.
 //!
 //! Said once by every worker when it starts. **Invariant**: plain facts; whether a lack matters is for whoever asks:
 //! `workflow` refuses what needs an encoder that is not there, `doctor` names everything.
@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use super::codec::Hardware;
 
-/// What a worker can do.
+/// Capabilities of a worker.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Capabilities {
     /// Version of FFmpeg as its libraries say it: `5.1.6-0+deb12u1`.
@@ -25,7 +25,7 @@ pub struct Capabilities {
 }
 
 impl Capabilities {
-    /// Whether it has one of these encoders.
+    /// Returns whether it has one of these encoders.
     #[must_use]
     pub fn has_any(&self, encoders: &[&str]) -> bool {
         encoders.iter().any(|name| self.encoders.contains(*name))
@@ -39,7 +39,7 @@ pub struct Part {
     pub kind: PartKind,
     /// libav's name of it: `loudnorm`.
     pub name: String,
-    /// What in Reelmill needs it: `loudness`.
+    /// The parameter that needs it: `loudness`.
     pub used_for: String,
 }
 

@@ -47,7 +47,7 @@ id!(
     JobId
 );
 
-/// Where new identifiers come from.
+/// Source of new identifiers.
 pub trait Ids: Send + Sync {
     /// A new identifier whose time part is `now`.
     fn next(&self, now: Timestamp) -> Uuid;

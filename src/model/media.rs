@@ -1,4 +1,4 @@
-//! What a media file holds: the typed answer of `analysis` and of `reelmill probe --json`.
+//! Media information: the result of `analysis` and of `reelmill probe --json`.
 //!
 //! Terms follow ffprobe's `-show_format -show_streams`; units stand last in the names.
 
@@ -30,7 +30,7 @@ pub struct MediaInfo {
     /// Loudness of the main audio stream to EBU R 128, where it was asked for.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub loudness: Option<Loudness>,
-    /// What else was asked for and measured over the whole source.
+    /// Measurements over the whole source.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub measured: Option<Measured>,
 }
@@ -109,7 +109,7 @@ pub struct VideoStream {
     pub long_side: u32,
     /// Clockwise turn to show it upright, in degrees: 0, 90, 180 or 270.
     pub rotation: u16,
-    /// Whether it is also to be mirrored top to bottom, before that turn.
+    /// True if it is also mirrored top to bottom, before that turn.
     #[serde(default)]
     pub flipped: bool,
     /// Sample (pixel) aspect ratio as shown, after rotation; 1:1 where unknown.
@@ -118,7 +118,7 @@ pub struct VideoStream {
     pub frame_rate: f64,
     /// The same as a fraction.
     pub frame_rate_ratio: Option<Ratio>,
-    /// Whether the distances between frames vary.
+    /// True if the distances between frames vary.
     pub variable_frame_rate: bool,
     /// Pixel format: `yuv420p`.
     pub pixel_format: Option<String>,
@@ -134,7 +134,7 @@ pub struct VideoStream {
     pub color_primaries: Option<String>,
     /// Kind of high dynamic range; absent for standard range.
     pub hdr: Option<Hdr>,
-    /// Whether frames are coded as two fields.
+    /// True if frames are coded as two fields.
     pub interlaced: bool,
     /// `progressive`, `tt`, `bb`, `tb`, `bt`.
     pub field_order: Option<String>,
@@ -148,9 +148,9 @@ pub struct VideoStream {
     pub language: Option<String>,
     /// Title.
     pub title: Option<String>,
-    /// Whether players choose it by default.
+    /// True if players choose it by default.
     pub default: bool,
-    /// Whether it has an alpha channel.
+    /// True if it has an alpha channel.
     pub alpha: bool,
 }
 
@@ -179,7 +179,7 @@ pub struct AudioStream {
     pub language: Option<String>,
     /// Title.
     pub title: Option<String>,
-    /// Whether players choose it by default.
+    /// True if players choose it by default.
     pub default: bool,
 }
 
@@ -190,15 +190,15 @@ pub struct SubtitleStream {
     pub index: u32,
     /// Codec: `subrip`.
     pub codec: String,
-    /// Whether it is text (not pictures).
+    /// True for text, false for pictures.
     pub text: bool,
     /// BCP 47 or ISO 639 language.
     pub language: Option<String>,
     /// Title.
     pub title: Option<String>,
-    /// Whether players choose it by default.
+    /// True if players choose it by default.
     pub default: bool,
-    /// Whether players always show it.
+    /// True if players always show it.
     pub forced: bool,
 }
 

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::Timestamp;
 use super::media::MediaInfo;
 
-/// Where an object is.
+/// Address of an object.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct ObjectLocation {
     /// The bucket's name.
@@ -26,7 +26,7 @@ impl fmt::Display for ObjectLocation {
 /// An object that an execution works on, as it was when the execution began.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct InputObject {
-    /// Where it is.
+    /// Address.
     #[serde(flatten)]
     pub location: ObjectLocation,
     /// Size in bytes, where the event told it.
@@ -81,12 +81,12 @@ impl InputObject {
 pub struct ObjectEvent {
     /// The object.
     pub object: InputObject,
-    /// What made it, without prefix: `Put`, `Post`, `Copy`, `CompleteMultipartUpload`.
+    /// Operation that created it, without prefix: `Put`, `Post`, `Copy`, `CompleteMultipartUpload`.
     pub name: String,
     /// S3's per-key ordering token, where there is one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sequencer: Option<String>,
-    /// When the storage says it happened.
+    /// Time of the event, by the storage.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub time: Option<Timestamp>,
     /// The shape it arrived in: `s3`, `sns`, `eventbridge`, `minio`, `oss`, `embedded`, `manual`.
@@ -96,16 +96,16 @@ pub struct ObjectEvent {
 /// An object that an activity published.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct OutputObject {
-    /// Where it is.
+    /// Address.
     #[serde(flatten)]
     pub location: ObjectLocation,
     /// Size in bytes.
     pub size_bytes: u64,
     /// Media type: `video/mp4`.
     pub content_type: String,
-    /// What it is in its activity.
+    /// Role in its activity.
     pub role: super::work::FileRole,
-    /// What it holds, for media files.
+    /// Media information, for media files.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub media: Option<MediaInfo>,
 }

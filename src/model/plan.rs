@@ -24,12 +24,12 @@ pub struct Plan {
     pub digest: String,
     /// Activities and what they need.
     pub graph: DiGraph<Activity, Need>,
-    /// Where outputs go; expressions.
+    /// Target of outputs; texts with expressions.
     pub output: OutputTarget,
-    /// Who is told.
+    /// Receivers of notifications.
     #[serde(default)]
     pub notify: Vec<NotifyTarget>,
-    /// How long an execution may run; absent: as long as its activities take.
+    /// Time limit of an execution; `None`: no limit.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub deadline: Option<Duration>,
     /// Declared parameters and their defaults.
@@ -37,11 +37,11 @@ pub struct Plan {
     pub params: BTreeMap<String, Param>,
 }
 
-/// What the name of a plan begins with that is one activity by itself: no workflow's does.
+/// Prefix of the names of plans for single jobs; names of workflows cannot begin with it.
 const SINGLE: &str = "job:";
 
 impl Plan {
-    /// What a plan is called that is one activity of this type by itself: a job without a workflow.
+    /// Name of the plan for a single job of this type.
     #[must_use]
     pub fn name_of_single(kind: ActivityKind) -> String {
         format!("{SINGLE}{}", kind.as_str())
@@ -54,7 +54,7 @@ impl Plan {
         ActivityKind::ALL.iter().copied().find(|known| known.as_str() == kind)
     }
 
-    /// Whether both do the same, whoever is told of it and at whatever priority.
+    /// Returns whether both do the same work, regardless of receivers and priority.
     #[must_use]
     pub fn does_the_same(&self, other: &Self) -> bool {
         let same = |(a, b): (&Activity, &Activity)| Activity { priority: b.priority, ..a.clone() } == *b;
@@ -69,7 +69,7 @@ impl Plan {
             && edges(self) == edges(other)
     }
 
-    /// Where the outputs of an activity go.
+    /// Returns the target of an activity's outputs.
     #[must_use]
     pub fn output_of<'a>(&'a self, activity: &'a Activity) -> &'a OutputTarget {
         activity.output.as_ref().unwrap_or(&self.output)
@@ -111,13 +111,13 @@ pub struct Activity {
     pub group: Option<String>,
     /// The element it was expanded for.
     pub each: Option<Value>,
-    /// What it does.
+    /// Type of the activity.
     pub kind: ActivityKind,
     /// Its parameters as written under its type key, template applied, `each` filled in; other expressions still in it.
     pub spec: Value,
-    /// What it reads.
+    /// Input.
     pub input: ActivityInput,
-    /// Where its outputs go; absent: where the plan's go.
+    /// Target of its outputs; `None`: that of the plan.
     #[serde(default)]
     pub output: Option<OutputTarget>,
     /// Condition (CEL), where there is one.
@@ -131,11 +131,11 @@ pub struct Activity {
     pub priority: u8,
     /// Wall-clock limit of one attempt.
     pub timeout: Duration,
-    /// When and how often to try again.
+    /// Retry policy.
     pub retry: RetryPolicy,
-    /// Whether its failure fails the execution.
+    /// Effect of its failure on the execution.
     pub on_failure: OnFailure,
-    /// What happens where what it reads is incomplete.
+    /// Policy for an incomplete input.
     #[serde(default, skip_serializing_if = "IfIncomplete::is_warn")]
     pub if_incomplete: IfIncomplete,
 }
@@ -200,14 +200,14 @@ impl ActivityKind {
         }
     }
 
-    /// Whether it looks at media and makes none: what it finds is its result.
+    /// Returns whether it only measures media and makes none.
     #[must_use]
     pub const fn only_looks(self) -> bool {
         matches!(self, Self::Analysis | Self::TemplateAnalysis)
     }
 }
 
-/// What an activity reads.
+/// Input of an activity.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum ActivityInput {
@@ -227,18 +227,18 @@ pub enum Need {
     Order,
 }
 
-/// What the failure of an activity means for its execution.
+/// Effect of an activity's failure on its execution.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum OnFailure {
-    /// What needs it is skipped and the execution fails.
+    /// Activities that depend on it are skipped, and the execution fails.
     #[default]
     Fail,
     /// It counts as satisfied.
     Continue,
 }
 
-/// When and how often to try again.
+/// Retry policy.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RetryPolicy {
     /// Attempts in all, at least 1.
@@ -255,19 +255,19 @@ impl Default for RetryPolicy {
     }
 }
 
-/// Where outputs go. Bucket and prefix are strings with `${…}`.
+/// Target of outputs. Bucket and prefix are texts with `${…}`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct OutputTarget {
     /// Bucket.
     pub bucket: String,
-    /// What every key begins with.
+    /// Prefix of every key.
     pub prefix: String,
-    /// What happens to an object that is there already.
+    /// Policy for an existing object.
     #[serde(default)]
     pub if_exists: IfExists,
 }
 
-/// What an output does about an object of its key that was made from another upload.
+/// Policy for an existing object of the same key that was made from another upload.
 #[derive(
     Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema, utoipa::ToSchema,
 )]
@@ -306,7 +306,7 @@ impl IfExists {
 /// A receiver of notifications.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct NotifyTarget {
-    /// Where to.
+    /// Receiver.
     pub to: NotifyChannel,
     /// On which states of the execution.
     pub on: Vec<NotifyOn>,
@@ -325,7 +325,7 @@ pub enum NotifyChannel {
 }
 
 impl NotifyChannel {
-    /// Where to, as it was written.
+    /// Returns the address of the receiver, as it was written.
     #[must_use]
     pub fn address(&self) -> &str {
         match self {
@@ -333,7 +333,7 @@ impl NotifyChannel {
         }
     }
 
-    /// What is wrong with the address, and how one looks that is not wrong.
+    /// Returns what is wrong with the address, and a valid example.
     #[must_use]
     pub fn mistake(&self) -> Option<(&'static str, &'static str)> {
         let (right, what, example) = match self {
@@ -371,7 +371,7 @@ fn is_topic(arn: &str) -> bool {
     matches!(parts.as_slice(), ["arn", _, "sns", ..]) && parts.len() == 6 && parts.iter().all(word)
 }
 
-/// What can be told.
+/// States that can be reported.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema, utoipa::ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum NotifyOn {
@@ -386,10 +386,10 @@ pub enum NotifyOn {
 }
 
 impl NotifyOn {
-    /// What is told where nobody says what: how it ended.
+    /// The default: the final states.
     pub const ENDS: &[Self] = &[Self::Succeeded, Self::Failed, Self::Cancelled];
 
-    /// What reaching `state` tells.
+    /// Returns the notification for reaching `state`.
     #[must_use]
     pub const fn of(state: ExecutionState) -> Option<Self> {
         match state {

@@ -27,7 +27,7 @@ macro_rules! states {
                 match text { $($text => Some(Self::$variant),)+ _ => None }
             }
 
-            /// Whether nothing follows without somebody asking for it.
+            /// Returns whether the state is final, unless somebody retries.
             #[must_use]
             pub const fn is_ended(self) -> bool {
                 matches!(self, $(Self::$ended)|+)
@@ -45,7 +45,7 @@ macro_rules! states {
 states! {
     /// The state of one activity's job.
     JobState {
-        /// What it needs has not ended.
+        /// An activity that it depends on has not ended.
         Waiting = "waiting",
         /// In its queue.
         Queued = "queued",

@@ -53,7 +53,7 @@ impl fmt::Display for Timestamp {
     }
 }
 
-/// Where the present time comes from.
+/// Source of the current time.
 pub trait Clock: Send + Sync {
     /// The present time.
     fn now(&self) -> Timestamp;

@@ -1,4 +1,4 @@
-//! What containers hold where nothing is said.
+//! Default codecs of containers.
 
 use super::{AudioCodec, VideoCodec};
 use crate::model::work::Container;
@@ -51,7 +51,7 @@ impl Container {
         CONTAINERS.iter().map(|info| info.container)
     }
 
-    /// What it holds where nothing is said.
+    /// Default codec of the container.
     #[must_use]
     pub fn info(self) -> ContainerInfo {
         let found = CONTAINERS.iter().copied().find(|info| info.container == self);
@@ -71,7 +71,7 @@ impl Container {
         infos.filter(|info| info.containers.contains(&self)).map(|info| info.name).collect()
     }
 
-    /// Whether it holds a codec that can be encoded, by libav's name.
+    /// Returns whether it holds a codec that can be encoded, given by libav's name.
     #[must_use]
     pub fn encodes(self, libav: &str) -> bool {
         let video = VideoCodec::ALL.iter().map(|codec| codec.info());

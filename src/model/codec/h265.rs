@@ -76,7 +76,7 @@ fn bits(setting: &Setting<'_>) -> Bits {
     }
 }
 
-/// What x265 is told by its own names.
+/// Parameters by x265's own names.
 fn parameters(setting: &Setting<'_>) -> String {
     let encode = setting.encode;
     // It writes to standard error by itself; what matters there are its complaints.

@@ -23,7 +23,7 @@ impl Hardware {
     /// Every family.
     pub const ALL: &'static [Self] = &[Self::Nvenc, Self::Qsv, Self::Vaapi, Self::Videotoolbox];
 
-    /// Words for `encoder`; `software` is what holds where nothing is said.
+    /// Words for `encoder`; `software` is the default.
     pub const WORDS: &'static [&'static str] = &["software", "nvenc", "qsv", "vaapi", "videotoolbox"];
 
     /// Its word.
@@ -50,7 +50,7 @@ impl Hardware {
     }
 }
 
-/// Options of a family's encoders. They know neither tunes nor the presets of x264, and none looks twice.
+/// Options of the encoders of a device. They have no tunes, no presets of x264 and no two-pass encoding.
 pub(super) fn options(family: Hardware, setting: &Setting<'_>) -> Options {
     let encode = setting.encode;
     let bits = Bits::of(encode.rate_control);

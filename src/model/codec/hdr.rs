@@ -1,11 +1,11 @@
 //! Static metadata of high dynamic range, which encoders write beside the pictures.
 
-/// What is known of how pictures of high dynamic range were made.
+/// Mastering metadata of high dynamic range.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct HdrMetadata {
     /// The display that they were made on (SMPTE ST 2086).
     pub display: Option<MasteringDisplay>,
-    /// How bright they are: the brightest pixel, and the brightest picture on average, in cd/m² (CTA-861.3).
+    /// Light level: the brightest pixel, and the brightest picture on average, in cd/m² (CTA-861.3).
     pub light: Option<(u32, u32)>,
 }
 

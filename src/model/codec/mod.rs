@@ -56,7 +56,7 @@ macro_rules! registry {
             /// Words for `codec`, with `copy`, which takes packets as they are.
             pub const WORDS: &'static [&'static str] = &[$($module::CODEC.name,)+ "copy"];
 
-            /// What it can do.
+            /// Capabilities of the codec.
             #[must_use]
             pub const fn info(self) -> &'static $info {
                 match self {
@@ -101,12 +101,12 @@ registry! {
     }
 }
 
-/// What a video codec can do.
+/// Capabilities of a video codec.
 #[derive(Debug)]
 pub struct VideoInfo {
     /// The word for `codec`: `h265`.
     pub name: &'static str,
-    /// What people call it: `H.265`.
+    /// Name for people: `H.265`.
     pub title: &'static str,
     /// libav's name of the codec: `hevc`.
     pub libav: &'static str,
@@ -126,23 +126,23 @@ pub struct VideoInfo {
     pub tunes: &'static [&'static str],
     /// Pixel formats, the usual one first.
     pub pixel_formats: &'static [&'static str],
-    /// What decides how many bits are spent.
+    /// Rate control.
     pub rates: Rates,
     /// Most B frames in a row; absent where nobody chooses.
     pub b_frames: Option<u8>,
     /// Most reference frames; absent where nobody chooses.
     pub refs: Option<u8>,
-    /// Whether pictures lean on others, so that there are groups of pictures.
+    /// True if frames depend on others, so that there are groups of pictures.
     pub groups: bool,
     /// Most frames per second.
     pub max_fps: Option<i32>,
-    /// Whether pictures use all 256 levels.
+    /// True if pictures use all 256 levels (full range).
     pub full_range: bool,
-    /// Whether pictures are BT.601 whatever the source: players take the codec for that.
+    /// True if pictures are BT.601 whatever the source, because players expect it of the codec.
     pub bt601: bool,
-    /// Whether its encoder makes one packet of all pictures: a whole file of WebP.
+    /// True if its encoder makes one packet of all pictures: a whole WebP file.
     pub one_packet: bool,
-    /// Whether pictures have a palette that is made for them.
+    /// True if pictures have a palette, which is made for them.
     pub palette: bool,
     /// Options of its encoder.
     pub options: fn(&Setting<'_>) -> Options,
@@ -218,32 +218,32 @@ impl VideoInfo {
     }
 }
 
-/// What the names of pixel formats with ten bits or more have in them.
+/// Parts of the names of pixel formats with ten bits or more.
 const DEEP: &[&str] = &["p10", "p12", "p16"];
 
-/// What decides how many bits a video codec spends.
+/// Rate control of a video codec.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Rates {
     /// A quality from 0 (best) to `max`, or a bit rate.
     Crf {
         /// Worst.
         max: f32,
-        /// Where nothing is said.
+        /// Default `crf`.
         default: f32,
         /// Words for `rate_control`.
         modes: &'static [&'static str],
         /// Those that `maxrate` and `bufsize` bound.
         capped: &'static [&'static str],
-        /// Whether it can look at everything first.
+        /// True if it has two-pass encoding.
         two_passes: bool,
     },
-    /// A quality from 1 to 100, which stands here where nothing is said.
+    /// A quality from 1 to 100; the value is the default.
     Quality(u8),
     /// Its profile, or nothing at all.
     Profile,
 }
 
-/// What an audio codec can do.
+/// Capabilities of an audio codec.
 #[derive(Debug)]
 pub struct AudioInfo {
     /// The word for `codec`: `mp3`.
@@ -254,7 +254,7 @@ pub struct AudioInfo {
     pub containers: &'static [Container],
     /// Profiles, each with limits of its own.
     pub profiles: &'static [(&'static str, AudioLimits)],
-    /// What it has where no profile is asked for.
+    /// Limits if no profile is set.
     pub limits: AudioLimits,
     /// Bits per sample that can be asked for.
     pub bit_depths: &'static [u8],
@@ -268,7 +268,7 @@ pub struct AudioInfo {
     pub options: fn(&AudioEncode, u16) -> Options,
 }
 
-/// What an audio codec has.
+/// Limits of an audio codec.
 #[derive(Clone, Copy, Debug)]
 pub struct AudioLimits {
     /// Fewest, usual (0: the encoder decides) and most bits per second; absent: it loses nothing, and has no bit rate.
@@ -289,7 +289,7 @@ impl AudioLimits {
         rates.iter().copied().find(|&rate| rate >= wanted).or_else(|| rates.last().copied()).unwrap_or(wanted)
     }
 
-    /// Whether a container that holds the codec holds this of it.
+    /// Returns whether a container that holds the codec holds it with these parameters.
     #[must_use]
     pub fn are_held_by(&self, container: Container) -> bool {
         self.only_in.is_empty() || self.only_in.contains(&container)
@@ -302,7 +302,7 @@ impl AudioInfo {
         self.every.iter().copied()
     }
 
-    /// What it has in a profile; in one that it does not know, as where none is asked for.
+    /// Limits of a profile; of an unknown one, those without a profile.
     #[must_use]
     pub fn limits_of(&self, profile: Option<&str>) -> AudioLimits {
         let known = self.profiles.iter().find(|(name, _)| Some(*name) == profile);

@@ -4,7 +4,7 @@ use super::options::bitrate;
 use super::{AudioInfo, AudioLimits};
 use crate::model::work::{AudioEncode, Container};
 
-/// What libav asks of it where nothing else is said, in bits per second.
+/// Default bit rate of libav, in bits per second.
 const DEFAULT_BPS: u64 = 128_000;
 
 /// The codec.

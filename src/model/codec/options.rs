@@ -1,4 +1,4 @@
-//! What encoders are told, and what most of them share.
+//! Options of encoders, and the parts that most of them share.
 
 use super::hdr::HdrMetadata;
 use crate::model::work::{AudioEncode, Gop, RateControl, VideoEncode};
@@ -12,18 +12,18 @@ const DEFAULT_GOP_S: f64 = 10.0;
 /// Longest distance of keyframes that an encoder is told, in frames.
 const MAX_GOP: f64 = 10_000.0;
 
-/// What an encoder is to make of the frames that it gets.
+/// Everything that the options of an encoder depend on.
 #[derive(Clone, Copy, Debug)]
 pub struct Setting<'a> {
-    /// What is asked for.
+    /// Parameters of the encode.
     pub encode: &'a VideoEncode,
     /// Frames per second, on average where they vary.
     pub frame_rate: f64,
-    /// Whether frames come exactly at that rate.
+    /// True if frames come exactly at that rate.
     pub constant_rate: bool,
     /// Threads; 0: one for each processor.
     pub threads: u32,
-    /// Which pass of two it is; absent: the only one.
+    /// The pass of two-pass encoding; `None` for a single pass.
     pub pass: Option<Pass<'a>>,
     /// Metadata of high dynamic range, where it is kept.
     pub hdr: Option<HdrMetadata>,
@@ -32,7 +32,7 @@ pub struct Setting<'a> {
 /// One of two passes over the frames.
 #[derive(Clone, Copy, Debug)]
 pub struct Pass<'a> {
-    /// Whether it only looks.
+    /// True for the first pass, which only gathers statistics.
     pub first: bool,
     /// Path of the file in which an encoder that keeps one leaves what it saw.
     pub stats: &'a str,
@@ -50,7 +50,7 @@ pub(super) struct Bits {
 }
 
 impl Bits {
-    /// What a rate control asks for. Encoders ignore a cap without a window: twice the cap is the usual one.
+    /// Bits of a rate control. Encoders ignore a cap without a buffer, so its default is twice the cap.
     pub(super) fn of(control: RateControl) -> Self {
         let (average, max, buffer) = match control {
             RateControl::Crf { maxrate_bps, bufsize_bits, .. } => (None, maxrate_bps, bufsize_bits),

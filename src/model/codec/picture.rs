@@ -21,7 +21,7 @@ impl ImageFormat {
         }
     }
 
-    /// What people call it.
+    /// Name for people.
     #[must_use]
     pub const fn title(self) -> &'static str {
         match self {
@@ -43,7 +43,7 @@ impl AnimationFormat {
         }
     }
 
-    /// What people call what it shows.
+    /// Name for people of its content.
     #[must_use]
     pub const fn title(self) -> &'static str {
         match self {

@@ -61,7 +61,7 @@ fn options(setting: &Setting<'_>) -> Options {
     options
 }
 
-/// What decides how many bits are spent. In one pass the encoder meets an average, and keeps to a buffer, only where the
+/// Rate control of the encoder. In one pass it meets an average, and keeps to a buffer, only if the
 /// rate is constant; a cap on a quality is then a constant rate that better pictures than asked for do not use up.
 fn rates(setting: &Setting<'_>) -> Options {
     let bits = Bits::of(setting.encode.rate_control);

@@ -1,26 +1,26 @@
-//! What an analysis measures over a whole source, where it is asked for.
+//! Measurements of an analysis over a whole source, each only if it is requested.
 
 use serde::{Deserialize, Serialize};
 
 /// Measured over the whole source; what was not asked for, or has no stream to be measured on, is absent.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, schemars::JsonSchema, utoipa::ToSchema)]
 pub struct Measured {
-    /// Where the picture is black.
+    /// Intervals in which the picture is black.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub black: Option<Vec<Interval>>,
-    /// Where the main audio stream is silent.
+    /// Intervals in which the main audio stream is silent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub silence: Option<Vec<Interval>>,
-    /// Where the picture stands still.
+    /// Intervals in which the picture does not change.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub freeze: Option<Vec<Interval>>,
-    /// Where scenes begin, in seconds; the first begins at the start and is not listed.
+    /// Beginnings of scenes, in seconds; that of the first, at the start, is not listed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub scenes: Option<Vec<f64>>,
-    /// What is left of the picture without black bars.
+    /// The picture without black bars.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub crop: Option<Crop>,
-    /// What the pictures say about fields.
+    /// Interlacing, by the pictures themselves.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub interlace: Option<Interlace>,
     /// Groups of pictures of the main video stream.
@@ -58,12 +58,12 @@ pub struct Crop {
     pub height: u32,
 }
 
-/// What pictures look like, counted in frames.
+/// Interlacing of pictures, counted in frames.
 #[derive(
     Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema, utoipa::ToSchema,
 )]
 pub struct Interlace {
-    /// Whether most of those that can be told are interlaced.
+    /// True if most frames that could be classified are interlaced.
     pub interlaced: bool,
     /// Progressive.
     pub progressive: u64,
@@ -90,9 +90,9 @@ pub struct Gops {
     pub longest_s: f64,
     /// Frames of the longest.
     pub longest_frames: u64,
-    /// Whether all but the last have one length.
+    /// True if all but the last have the same length.
     pub constant: bool,
-    /// Whether frames are decoded in another order than they are shown (B frames).
+    /// True if frames are decoded in another order than they are shown (B frames).
     pub reordered: bool,
 }
 

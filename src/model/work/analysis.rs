@@ -1,10 +1,10 @@
-//! What is to be found out about a source.
+//! Work of an analysis.
 
 use serde::{Deserialize, Serialize};
 
 use super::IfIncomplete;
 
-/// What an analysis looks at beyond headers and the first packets. Whatever is asked for is found in one pass, which decodes
+/// Measurements of an analysis beyond headers and the first packets. All are made in one pass, which decodes
 /// only what it needs.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Analysis {
@@ -37,12 +37,12 @@ pub struct Analysis {
     /// File name in scratch of a chart of bit rate and loudness over time (SVG).
     #[serde(default)]
     pub chart: Option<String>,
-    /// What happens where the source is incomplete.
+    /// Policy for an incomplete source.
     #[serde(default, skip_serializing_if = "IfIncomplete::is_warn")]
     pub if_incomplete: IfIncomplete,
 }
 
-/// What counts as black.
+/// Definition of black.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Black {
     /// Shortest interval, in seconds.
@@ -51,7 +51,7 @@ pub struct Black {
     pub threshold: f64,
 }
 
-/// What counts as silent, or as standing still.
+/// Definition of silence, or of a frozen picture.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Quiet {
     /// Shortest interval, in seconds.

@@ -1,4 +1,4 @@
-//! What sound is asked for.
+//! Audio of an output.
 
 use serde::{Deserialize, Serialize};
 
@@ -10,14 +10,14 @@ use crate::model::codec::AudioCodec;
 pub enum Audio {
     /// Take the packets as they are.
     Copy {
-        /// Which streams.
+        /// Streams to take.
         tracks: Tracks,
     },
     /// Decode, filter, encode.
     Encode(AudioEncode),
 }
 
-/// How audio is encoded.
+/// Parameters of an audio encode.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct AudioEncode {
     /// Codec.
@@ -33,11 +33,11 @@ pub struct AudioEncode {
     pub bit_depth: Option<u8>,
     /// Number of channels, mixed down or up; absent keeps the source's. Never more than the codec has.
     pub channels: Option<u16>,
-    /// Which streams.
+    /// Streams to take.
     pub tracks: Tracks,
-    /// How loud.
+    /// Level of the audio.
     pub level: Level,
-    /// What is laid under it.
+    /// Sound that is mixed under it.
     pub mix: Option<Mix>,
 }
 
@@ -59,7 +59,7 @@ impl AudioEncode {
     }
 }
 
-/// How loud sound becomes.
+/// Level of the audio.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Level {
@@ -105,13 +105,13 @@ pub struct Mix {
     pub input: usize,
     /// Gain in decibels.
     pub gain_db: f64,
-    /// When it begins, in seconds of output time.
+    /// Start, in seconds of output time.
     pub start_s: f64,
-    /// Whether it begins anew when it has ended.
+    /// True if it is repeated to the end of the output.
     pub repeat: bool,
 }
 
-/// Which of several streams of one kind.
+/// Selection of streams of one kind.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Tracks {

@@ -1,12 +1,12 @@
-//! What happens where a source has less than its container declares.
+//! Policy for sources that have less than their container declares.
 
 use serde::{Deserialize, Serialize};
 
-/// What happens where a source is incomplete: an upload that was cut short.
+/// Policy for an incomplete source, such as an upload that was cut short.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum IfIncomplete {
-    /// What is there is taken, with a warning.
+    /// Uses the existing part, with a warning.
     #[default]
     Warn,
     /// The activity fails.

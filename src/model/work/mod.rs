@@ -55,7 +55,7 @@ impl Work {
         }
     }
 
-    /// Whether `report` is an answer to this work, with a file where one was asked for.
+    /// Returns whether `report` answers this work, with a file if one is required.
     #[must_use]
     pub fn fits(&self, report: &Report) -> bool {
         let whole = |outputs: &[Result<Produced, Failure>], count: usize| {
@@ -69,7 +69,7 @@ impl Work {
         }
     }
 
-    /// Whether `file` is a name that this work makes.
+    /// Returns whether this work writes a file named `file`.
     #[must_use]
     pub fn makes(&self, file: &str) -> bool {
         match self {
@@ -87,7 +87,7 @@ impl Work {
     }
 }
 
-/// Whether `file` is `pattern` with digits at one place: where its run of `#` stands, or before its extension.
+/// Returns whether `file` is `pattern` with digits in place of its run of `#`, or before its extension.
 fn is_numbered(pattern: &str, file: &str) -> bool {
     let (head, tail) = match pattern.find('#') {
         Some(at) => (&pattern[..at], pattern[at..].trim_start_matches('#')),
@@ -100,9 +100,9 @@ fn is_numbered(pattern: &str, file: &str) -> bool {
 /// One source, decoded once, many outputs.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Pipeline {
-    /// What to make; each fails or succeeds on its own.
+    /// Outputs; each fails or succeeds on its own.
     pub outputs: Vec<Output>,
-    /// What happens where the source is incomplete.
+    /// Policy for an incomplete source.
     #[serde(default, skip_serializing_if = "IfIncomplete::is_warn")]
     pub if_incomplete: IfIncomplete,
 }
@@ -140,9 +140,9 @@ pub struct MediaOutput {
     pub parts: Vec<Part>,
     /// Pictures laid over the video, in order.
     pub overlays: Vec<Overlay>,
-    /// Whether titles and the like are taken over.
+    /// True if titles and other metadata are kept.
     pub metadata: bool,
-    /// Whether chapters are taken over.
+    /// True if chapters are kept.
     pub chapters: bool,
 }
 

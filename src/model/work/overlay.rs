@@ -1,4 +1,4 @@
-//! What is laid over the picture.
+//! Watermarks: pictures and texts over the video.
 
 use serde::{Deserialize, Serialize};
 
@@ -25,7 +25,7 @@ pub enum ReferencePosition {
 /// Something laid over the video.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Overlay {
-    /// What is laid over.
+    /// Image or text.
     pub content: OverlayContent,
     /// Place that the offsets count from.
     pub position: ReferencePosition,
@@ -41,11 +41,11 @@ pub struct Overlay {
     pub opacity: f64,
     /// First moment shown, seconds of output time.
     pub start_s: f64,
-    /// How long it is shown; absent: to the end.
+    /// Duration in seconds; `None`: to the end.
     pub duration_s: Option<f64>,
 }
 
-/// What is laid over the video.
+/// Content of a watermark.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum OverlayContent {
@@ -61,13 +61,13 @@ pub enum OverlayContent {
 /// Text laid over the video.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct OverlayText {
-    /// What it says, literally. Lines end in a line feed.
+    /// The text, literally. Lines end in a line feed.
     pub text: String,
     /// Family of an installed font; absent: the system's default font.
     pub font: Option<String>,
     /// Size in pixels, from 4 to 120.
     pub font_size: u32,
-    /// Whether the size is meant for a picture whose shorter side has 720 pixels, and follows the output's.
+    /// True if the size is for a shorter side of 720 pixels and scales with the output.
     pub adaptive: bool,
     /// Colour of the letters.
     pub color: Color,

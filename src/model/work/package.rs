@@ -1,4 +1,4 @@
-//! What renditions are packaged into.
+//! Work of a package.
 
 use serde::{Deserialize, Serialize};
 
@@ -17,13 +17,13 @@ pub struct Package {
     pub segment_s: f64,
     /// One per rendition: the folder its segments and playlists go to, named after the activity.
     pub renditions: Vec<String>,
-    /// Whether audio is always apart from video; where it is not, it is apart only where it must be.
+    /// True if audio is always in tracks of its own; otherwise only if necessary.
     pub separate_audio: bool,
     /// One file for each track, segments as ranges of bytes.
     pub byte_range: bool,
     /// Playlists of keyframes alone, for seeking.
     pub iframe_playlists: bool,
-    /// Whether text subtitles of the renditions are taken.
+    /// True if text subtitles of the renditions are kept.
     pub keep_subtitles: bool,
     /// Further subtitles.
     pub subtitles: Vec<SubtitleFile>,
@@ -31,13 +31,13 @@ pub struct Package {
     pub subtitle_folder: String,
     /// Encryption of segments (HLS only).
     pub encryption: Option<Encryption>,
-    /// What happens where a rendition is incomplete.
+    /// Policy for an incomplete rendition.
     #[serde(default, skip_serializing_if = "IfIncomplete::is_warn")]
     pub if_incomplete: IfIncomplete,
 }
 
 impl Package {
-    /// Whether `file` is a name that it makes: a manifest, or a file right in one of its folders.
+    /// Returns whether it writes a file named `file`: a manifest, or a file directly in one of its folders.
     #[must_use]
     pub fn makes(&self, file: &str) -> bool {
         let in_folder = |folder: &str| {
@@ -72,9 +72,9 @@ pub struct SubtitleFile {
     pub language: Option<String>,
     /// Name in the players' menu; absent: that of the language.
     pub name: Option<String>,
-    /// Whether players show it unless told otherwise.
+    /// True if players show it by default.
     pub default: bool,
-    /// Whether it holds only what must always be shown.
+    /// True if it has only texts that must always be shown.
     pub forced: bool,
     /// Encoding of its text, by name; absent: told by its bytes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -86,7 +86,7 @@ pub struct SubtitleFile {
 pub struct Encryption {
     /// Indices of the inputs that hold keys, used in turn; or of the one that holds the seed of generated ones.
     pub keys: Vec<usize>,
-    /// Whether keys are made from a seed and published in `folder`.
+    /// True if keys are generated from a seed and published in `folder`.
     pub generated: bool,
     /// Folder that generated keys go to.
     pub folder: String,

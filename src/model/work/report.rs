@@ -1,17 +1,17 @@
-//! What a worker says it made.
+//! Report of a worker.
 
 use serde::{Deserialize, Serialize};
 
 use crate::model::Failure;
 use crate::model::media::MediaInfo;
 
-/// What a worker made.
+/// Outputs of a worker.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Report {
     /// Of [`Work::Analysis`](super::Work::Analysis).
     Analysis {
-        /// What the source holds.
+        /// Media information of the source.
         info: Box<MediaInfo>,
         /// A chart, where one was asked for.
         files: Vec<ProducedFile>,
@@ -20,7 +20,7 @@ pub enum Report {
     Outputs(Vec<Result<Produced, Failure>>),
 }
 
-/// Files of one output, verified: opened again and held against what was asked for.
+/// Files of one output, verified: opened again and compared with the work.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Produced {
     /// In the order in which they must become visible: manifests last.
@@ -36,14 +36,14 @@ pub struct ProducedFile {
     pub size_bytes: u64,
     /// Media type.
     pub content_type: String,
-    /// What it is.
+    /// Role of the file.
     pub role: FileRole,
-    /// What it holds, for media files.
+    /// Media information, for media files.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub media: Option<MediaInfo>,
 }
 
-/// What a produced file is in its activity.
+/// Role of an output in its activity.
 #[derive(
     Clone,
     Copy,

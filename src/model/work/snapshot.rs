@@ -1,4 +1,4 @@
-//! Which pictures are taken.
+//! Work of a snapshot.
 
 use serde::{Deserialize, Serialize};
 
@@ -11,7 +11,7 @@ pub struct Snapshot {
     /// File name in scratch. Where several pictures can come, a run of `#` stands for the picture's number from 1
     /// (`shot-#####.jpg` → `shot-00001.jpg`).
     pub file: String,
-    /// Which moments.
+    /// Moments.
     pub at: SnapshotTimes,
     /// Picture format.
     pub format: ImageFormat,
@@ -25,7 +25,7 @@ pub struct Snapshot {
     pub vtt: Option<String>,
     /// Name of the single pictures where they are kept beside sheets, with a run of `#`.
     pub cells: Option<String>,
-    /// Which frames count.
+    /// Frames that can become pictures.
     pub frame_type: FrameType,
     /// A picture of which at least so much is black, in percent, yields to the next that is not.
     pub black_level: Option<u8>,
@@ -33,7 +33,7 @@ pub struct Snapshot {
     pub animation: Option<Animation>,
 }
 
-/// Which frames can become pictures.
+/// Frames that can become pictures.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum FrameType {
@@ -53,7 +53,7 @@ pub struct Animation {
     pub pieces: u32,
     /// Length of each in seconds.
     pub length_s: f64,
-    /// Where the only piece begins, in seconds; absent: pieces are spread.
+    /// Start of a single piece, in seconds; `None`: pieces are spread over the source.
     pub start_s: Option<f64>,
     /// Frames per second.
     pub fps: f64,
@@ -137,6 +137,6 @@ pub struct Sprite {
     pub color: Color,
     /// Of every so many pictures one is laid out.
     pub step: u32,
-    /// Whether one sheet holds all, with as many rows as it needs.
+    /// True for one sheet with as many rows as it needs.
     pub one_sheet: bool,
 }

@@ -1,10 +1,10 @@
-//! Which part of a source is taken, and which of its subtitles.
+//! Part of a source to take, and selection of its subtitles.
 
 use serde::{Deserialize, Serialize};
 
 use super::audio::Tracks;
 
-/// What becomes of subtitle streams.
+/// Treatment of subtitle streams.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Subtitles {

@@ -1,17 +1,17 @@
-//! What is done to a picture besides giving it its size.
+//! Treatment of pictures besides scaling.
 
 use serde::{Deserialize, Serialize};
 
 use super::timeline::Length;
 
-/// What is done to a picture, in this order: deinterlaced, denoised, cropped, turned, scaled to its size, mapped to
+/// Treatment of a picture, in this order: deinterlaced, denoised, cropped, turned, scaled to its size, mapped to
 /// standard dynamic range, padded.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Treatment {
-    /// What becomes of interlaced video.
+    /// Treatment of interlaced video.
     pub deinterlace: Deinterlace,
-    /// How strongly noise is taken out.
+    /// Strength of noise reduction.
     pub denoise: Option<Denoise>,
     /// Part of the picture to take.
     pub crop: Option<Crop>,
@@ -21,11 +21,11 @@ pub struct Treatment {
     pub pad: Option<Pad>,
     /// Colour of a canvas, where the picture does not cover it.
     pub pad_color: Color,
-    /// What becomes of high dynamic range.
+    /// Treatment of high dynamic range.
     pub hdr: HdrMode,
 }
 
-/// What becomes of interlaced video.
+/// Treatment of interlaced video.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Deinterlace {
@@ -38,7 +38,7 @@ pub enum Deinterlace {
     Force,
 }
 
-/// How strongly noise is taken out.
+/// Strength of noise reduction.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Denoise {
@@ -96,7 +96,7 @@ impl Turn {
         }
     }
 
-    /// Whether width and height change places.
+    /// Returns whether width and height are swapped.
     #[must_use]
     pub const fn is_sideways(self) -> bool {
         matches!(self, Self::Quarter | Self::ThreeQuarters)
@@ -116,7 +116,7 @@ pub struct Pad {
     pub y: Option<u32>,
 }
 
-/// What becomes of high dynamic range.
+/// Treatment of high dynamic range.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum HdrMode {

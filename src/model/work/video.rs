@@ -1,4 +1,4 @@
-//! What video is asked for.
+//! Video of an output.
 
 use serde::{Deserialize, Serialize};
 
@@ -16,7 +16,7 @@ pub enum Video {
     Encode(VideoEncode),
 }
 
-/// How video is encoded.
+/// Parameters of a video encode.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct VideoEncode {
     /// Codec.
@@ -32,12 +32,12 @@ pub struct VideoEncode {
     pub preset: Option<String>,
     /// Encoder tune: `film`.
     pub tune: Option<String>,
-    /// How bits are spent.
+    /// Rate control.
     pub rate_control: RateControl,
     /// Quality of each picture by itself, from 1 to 100, for codecs that know no other.
     #[serde(default)]
     pub quality: Option<u8>,
-    /// Whether everything is looked at before it is encoded.
+    /// True for two-pass encoding.
     #[serde(default)]
     pub two_passes: bool,
     /// Distance of keyframes; absent: the encoder's default of 10 s.
@@ -50,19 +50,19 @@ pub struct VideoEncode {
     pub refs: Option<u8>,
     /// Target size.
     pub size: Size,
-    /// How a picture of another shape is fitted.
+    /// Scale mode, for a picture of another shape.
     pub fit: Fit,
-    /// Whether a smaller source may be enlarged.
+    /// True if a smaller source may be enlarged.
     pub upscale: bool,
     /// Frame rate.
     pub frame_rate: FrameRate,
-    /// What is done to the picture besides.
+    /// Further treatment of the picture.
     pub treatment: Treatment,
     /// Pixel format: `yuv420p`.
     pub pixel_format: Option<String>,
 }
 
-/// How bits are spent. Rates are bit/s, buffer sizes are bits.
+/// Rate control. Rates are in bit/s, buffer sizes in bits.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum RateControl {
@@ -144,7 +144,7 @@ impl Size {
     }
 }
 
-/// How a picture is fitted into a box of another shape.
+/// Scale mode: how a picture fills a box of another shape.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Fit {
