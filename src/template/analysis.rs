@@ -6,13 +6,13 @@ use crate::model::units;
 use crate::model::work::{Analysis, Black, IfIncomplete, Quiet};
 use crate::yaml::{Node, Value};
 
-/// Shortest interval where nothing is said, in seconds.
+/// Default shortest interval, in seconds.
 const LEAST_S: f64 = 2.0;
 
-/// Level of noise where nothing is said, in dB.
+/// Default level of noise, in dB.
 const NOISE_DB: f64 = -60.0;
 
-/// Threshold where nothing is said, as a share.
+/// Default threshold, as a share.
 const THRESHOLD: f64 = 0.1;
 
 /// An analysis as the parameters ask for it.

@@ -1,4 +1,4 @@
-//! What work reads beside its source: pictures, music, further parts.
+//! Further inputs of work beside its source: pictures, music, parts.
 
 /// References as written, each of which becomes an input.
 #[derive(Debug)]

@@ -278,7 +278,7 @@ fn profile_of_audio(codec: AudioCodec, audio: &Node, sink: &mut Sink<'_>) {
     }
 }
 
-/// What a container goes with, for a hint.
+/// Containers and codecs that match, for a hint.
 pub(super) fn goes_with(container: Container, held: &[&str], kind: &str) -> String {
     let name = container.info().name;
     if held.is_empty() {

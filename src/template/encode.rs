@@ -57,12 +57,12 @@ pub(super) fn extension(container: Container) -> &'static str {
     container.info().name
 }
 
-/// Whether a container holds one stream of subtitles and nothing else.
+/// Returns whether a container holds one stream of subtitles and nothing else.
 pub(super) const fn is_subtitles(container: Container) -> bool {
     matches!(container, Container::Srt | Container::Vtt | Container::Ass | Container::Ttml)
 }
 
-/// Whether a container holds audio only.
+/// Returns whether a container holds audio only.
 pub(super) fn is_audio_only(container: Container) -> bool {
     container.info().video.is_none() && container.info().audio.is_some()
 }
@@ -242,7 +242,7 @@ fn tracks(node: &Node) -> Tracks {
     node.get("tracks").map_or(Tracks::Main, tracks_of)
 }
 
-/// Which streams a number, a language or a word means.
+/// Streams that a number, a language or a word selects.
 pub(super) fn tracks_of(tracks: &Node) -> Tracks {
     if let Some(language) = tracks.get("language").and_then(Node::scalar_text) {
         return Tracks::Language(language);
@@ -261,7 +261,7 @@ pub(super) fn clip_of(clip: &Node) -> Clip {
     Clip { start_s, duration_s: at("duration").or_else(|| at("end").map(|end| end - start_s)) }
 }
 
-/// What expressions learn of a template with these parameters.
+/// Facts about a template with these parameters, for expressions.
 pub(super) fn facts(parameters: &Node) -> Facts {
     let mut beside = Beside { first: 1, references: Vec::new() };
     let output = read(ActivityKind::Transcode, parameters, "", Vec::new(), &mut beside);

@@ -44,7 +44,7 @@ pub struct Fits {
 pub struct Fit {
     /// Its name.
     pub template: String,
-    /// What it makes.
+    /// Facts about its output.
     #[serde(flatten)]
     pub facts: Facts,
     /// Why, and what to know of it.
@@ -60,7 +60,7 @@ pub struct LeftOut {
     pub reason: String,
 }
 
-/// What a template is for; the order of the answer.
+/// Purpose of a template; the order of the answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Purpose {
     Sound,
@@ -78,9 +78,9 @@ struct Candidate<'a> {
     purpose: Purpose,
     /// Shorter side that it makes of this source.
     side: u32,
-    /// Whether it asks for more pixels than there are.
+    /// True if it asks for more pixels than there are.
     beyond: bool,
-    /// Whether its bit rate is above the source's.
+    /// True if its bit rate is above the source's.
     above: bool,
 }
 
@@ -134,7 +134,7 @@ pub fn fits(info: &MediaInfo, templates: &Templates) -> Fits {
     answer
 }
 
-/// What a template would make of the source, or why it is nothing for it.
+/// Returns the candidate, or the reason why the template does not suit the source.
 fn candidate<'a>(template: &'a Template, info: &MediaInfo) -> Result<Candidate<'a>, String> {
     let facts = template.facts();
     let (video, audio) = (info.video.first(), info.audio.first());
@@ -202,7 +202,7 @@ fn sound(candidate: &mut Candidate<'_>, audio: &AudioStream, info: &MediaInfo) -
     }
 }
 
-/// Whether the container holds the streams as they are.
+/// Returns whether the container holds the streams without an encode.
 fn copy(candidate: &Candidate<'_>, info: &MediaInfo) -> Result<(), String> {
     let container = candidate.facts.container.as_str();
     if info.video.is_empty() && info.audio.is_empty() {
@@ -225,7 +225,8 @@ fn copy(candidate: &Candidate<'_>, info: &MediaInfo) -> Result<(), String> {
     Ok(())
 }
 
-/// Whether a container usually holds a codec (libav's name), of those that can be encoded or besides; the last word is that of the worker.
+/// Returns whether a container usually holds a codec (libav's name), also one that cannot be encoded. The worker decides in
+/// the end.
 fn holds(container: &str, codec: &str) -> bool {
     let besides: &[&str] = match container {
         "mp4" => &["mpeg4", "mpeg2video", "alac"],
@@ -327,7 +328,7 @@ fn family(facts: &Facts) -> usize {
     if facts.video_codec.is_empty() { place(&facts.audio_codec, HEARD) } else { place(&facts.video_codec, PLAYED) }
 }
 
-/// Whether an audio codec, by Reelmill's or libav's name, loses nothing.
+/// Returns whether an audio codec, by Reelmill's or libav's name, loses nothing.
 fn is_lossless(codec: &str) -> bool {
     LOSSLESS.contains(&codec) || codec.starts_with("pcm_")
 }
@@ -337,7 +338,7 @@ fn shape(info: &MediaInfo) -> String {
     info.video.first().map_or_else(|| "no picture".to_owned(), |video| format!("{}×{}", video.width, video.height))
 }
 
-/// What a template asks for.
+/// Parameters that a template sets.
 fn size_words(facts: &Facts) -> String {
     format!("a short side of {}", facts.short_side)
 }

@@ -1,4 +1,4 @@
-//! Which encoders an activity needs, for whoever knows which there are.
+//! Encoders that an activity needs, to be compared with those of the worker.
 //!
 //! **Invariant**: what is known only when an execution runs (`${…}`) is left out: the worker names it then.
 
@@ -14,11 +14,11 @@ use crate::yaml::{Node, Span};
 pub struct Needed {
     /// libav's names of the encoders, any of which will do, the best first.
     pub any_of: Vec<&'static str>,
-    /// What is encoded, as people call it: `H.265`.
+    /// Codec, by its name for people: `H.265`.
     pub what: String,
     /// The device that was asked for.
     pub device: Option<Hardware>,
-    /// Where it is asked for.
+    /// Position of the parameter that asks for it.
     pub span: Span,
 }
 
@@ -69,7 +69,7 @@ fn media(kind: ActivityKind, spec: &Node) -> Vec<Needed> {
     needed
 }
 
-/// Whether a codec is known before an execution runs: it is written, or follows from a container that is.
+/// Returns whether a codec is known before an execution runs: it is written, or follows from a container that is.
 fn is_known(node: Option<&Node>, keys: &[&str], container_is_deferred: bool) -> bool {
     let part = |key: &str| node.and_then(|node| node.get(key));
     let itself = node.is_some_and(|node| node.entries().is_empty() && node.has_deferred());
@@ -92,7 +92,7 @@ fn of_audio(spec: &Node, audio: &AudioEncode) -> Needed {
     Needed { any_of, what: what.to_owned(), device: None, span: place(spec, "audio", key) }
 }
 
-/// Where `key` of `part` stands, or what stands for it.
+/// Position of `key` of `part`, or of the text that it comes from.
 fn place(spec: &Node, part: &str, key: &str) -> Span {
     let part = spec.get(part);
     let node = part.and_then(|part| part.get(key)).or(part).or_else(|| spec.get("container"));

@@ -9,7 +9,7 @@ use crate::yaml::{Node, Sink};
 /// Keys that name parts beside the source.
 const KEYS: [&str; 3] = ["opening", "merge", "tail"];
 
-/// Whether there are parts beside the source.
+/// Returns whether there are parts beside the source.
 pub(super) fn has_parts(spec: &Node) -> bool {
     KEYS.iter().any(|key| spec.get(key).is_some_and(|node| !listed(node).is_empty()))
 }
@@ -42,7 +42,7 @@ fn listed(node: &Node) -> Vec<&Node> {
     node.elements().iter().collect()
 }
 
-/// Holds parts against the rest.
+/// Checks parts against the other parameters.
 pub(super) fn rules(spec: &Node, sink: &mut Sink<'_>) {
     let Some(entry) = KEYS.iter().find_map(|key| spec.entry(key)) else { return };
     for node in KEYS.iter().filter_map(|key| spec.get(key)).flat_map(listed) {

@@ -55,7 +55,7 @@ pub fn apply(kind: ActivityKind, spec: &Node, templates: &Templates, sink: &mut 
     applied
 }
 
-/// Holds rendered parameters against their shape and rules; the first thing that is wrong is the failure.
+/// Checks rendered parameters against their shape and rules; the first mistake is the failure.
 pub fn check(kind: ActivityKind, rendered: &Node) -> Result<(), Box<yaml::Diagnostic>> {
     // Nothing there is rendered, and by now the templates themselves stand in it.
     if kind == ActivityKind::TemplateAnalysis {

@@ -35,20 +35,20 @@ impl Files {
 /// Longest base of a name, in bytes: number and extension find room behind it.
 const BASE_BYTES: usize = 200;
 
-/// What names of an activity begin with that says nothing else: its own, with `-` for `.`.
+/// Default prefix of an activity's output names: its own name, with `-` for `.`.
 #[must_use]
 pub fn base_of_activity(name: &str) -> String {
     name.replace('.', "-")
 }
 
-/// What names of a job without a workflow begin with that says nothing else: the name of its source without extension.
+/// Default prefix of a single job's output names: the name of its source without the extension.
 #[must_use]
 pub fn base_of_source(stem: &str) -> String {
     // A run of `#` would stand for a number.
     stem[..stem.floor_char_boundary(BASE_BYTES)].replace('#', "-")
 }
 
-/// Names that an activity's parameters ask for. Where they say nothing: `base` and the extension of what is made.
+/// Names of an activity's outputs. The default is `base` and the extension of the output.
 /// `inputs` are the names of the activities whose outputs a package takes.
 #[must_use]
 pub fn files(kind: ActivityKind, base: &str, spec: &Node, inputs: &[String]) -> Files {

@@ -7,13 +7,13 @@ use crate::model::plan::ActivityKind;
 use crate::model::work::{Border, Color, Length, Overlay, OverlayContent, OverlayText, ReferencePosition};
 use crate::yaml::{Node, Sink, Value};
 
-/// Size of text in pixels where nothing is said.
+/// Default size of text, in pixels.
 const FONT_SIZE: u32 = 16;
 
 /// Keys that only a text has.
 const TEXT_ONLY: &[&str] = &["font", "font_size", "adaptive", "color", "alpha", "border"];
 
-/// What an activity lays over its video; the first picture is input `first`. Answers the pictures' references too, each
+/// Watermarks of an activity; the first picture is input `first`. Returns the references of pictures too, each
 /// once.
 pub(super) fn read(kind: ActivityKind, spec: &Node, first: usize) -> (Vec<Overlay>, Vec<String>) {
     let own = (kind == ActivityKind::Watermark).then_some(spec);

@@ -7,10 +7,10 @@ use super::names::Files;
 use crate::model::work::{Encryption, IfIncomplete, Package, SegmentFormat, SubtitleFile};
 use crate::yaml::{Node, Sink, Value, is_deferred};
 
-/// Length of segments where nothing is said, in seconds.
+/// Default length of segments, in seconds.
 const SEGMENT_S: f64 = 6.0;
 
-/// Where the key of an encryption comes from.
+/// Source of the key of an encryption.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum KeySource {
     /// An environment variable of the daemon.
@@ -24,7 +24,7 @@ pub enum KeySource {
 }
 
 impl KeySource {
-    /// What a reference means; nothing where it is none.
+    /// Returns the object of a reference; `None` if it is invalid.
     #[must_use]
     pub fn parse(reference: &str) -> Option<Self> {
         let object = || reference.strip_prefix("s3://").and_then(|rest| rest.split_once('/'));
@@ -92,7 +92,7 @@ pub(super) fn read(spec: &Node, files: &Files, first_input: usize) -> (Package, 
     (package, references)
 }
 
-/// What the one rendition of a package is called that takes the upload itself.
+/// Name of the rendition of a package that takes the upload itself.
 const UPLOAD: &str = "source";
 
 /// Names that a package writes besides those of its renditions: `name` is the one that was asked for, if any. `inputs` are
@@ -145,7 +145,7 @@ fn word<'a>(spec: &'a Node, key: &str) -> Option<&'a str> {
     spec.get(key).and_then(Node::as_str)
 }
 
-/// What does not go together.
+/// Parameters that contradict each other.
 pub(super) fn rules(spec: &Node, sink: &mut Sink<'_>) {
     super::subtitles::charset_rules(subtitle_files(spec), sink);
     let dash = word(spec, "protocol").is_some_and(|protocol| matches!(protocol, "dash" | "cmaf"));

@@ -1,4 +1,4 @@
-//! Which templates there are, and what one of them stands for.
+//! Registry of templates, and the parameters of each.
 
 use std::collections::BTreeMap;
 use std::sync::LazyLock;
@@ -34,17 +34,17 @@ pub(super) const ENCODING: &[&str] =
 pub struct Template {
     /// Its name.
     pub name: String,
-    /// What it is for.
+    /// Purpose.
     pub description: Option<String>,
-    /// Whether it comes with Reelmill.
+    /// True if it comes with Reelmill.
     pub preset: bool,
-    /// Whether activities may not override its parameters.
+    /// True if activities may not override its parameters.
     pub locked: bool,
     /// Its parameters, what it extends included.
     pub parameters: Node,
 }
 
-/// What expressions learn of a template by `template(name)`. Sizes are those of a 16:9 source; zero where the template
+/// Facts about a template, for `template(name)` in expressions. Sizes are those of a 16:9 source; zero where the template
 /// leaves them to the source.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Facts {
@@ -75,7 +75,7 @@ pub struct Missing {
     pub code: Code,
     /// One sentence.
     pub message: String,
-    /// What to do about it.
+    /// Hint: what to do.
     pub hint: String,
 }
 
@@ -164,7 +164,7 @@ impl Templates {
         (templates, sinks.into_iter().flat_map(Sink::finish).collect())
     }
 
-    /// Notes that `file` has mistakes, so that its template is none; nothing where there is one of that name.
+    /// Records that `file` has mistakes, so that its template is broken, unless there is another template of that name.
     fn set_aside(&mut self, name: &str, file: &str) {
         if !self.by_name.contains_key(name) {
             self.broken.insert(name.to_owned(), file.to_owned());
@@ -210,7 +210,7 @@ impl Templates {
         Missing { code: Code::new("TPL0006"), message: format!("unknown template `{name}`"), hint: self.meant(&lower) }
     }
 
-    /// What was perhaps meant by a name, in lower case, that no template has: one with another word for its codec, one with
+    /// Suggestions for an unknown name, in lower case: one with another word for its codec, one with
     /// a slip of the finger, or those of the same size.
     fn meant(&self, name: &str) -> String {
         const PACKAGED: [&str; 3] = ["hls", "dash", "cmaf"];
@@ -270,7 +270,7 @@ impl Templates {
         }
     }
 
-    /// Says that what a template extends does not exist; where it is only broken, its own file says so.
+    /// Reports that the template that is extended does not exist; if it is broken, the mistakes of its file are reported instead.
     fn base_exists(&self, extends: &Node, sink: &mut Sink<'_>) {
         let Some(base) = extends.scalar_text().filter(|base| !self.broken.contains_key(base)) else { return };
         if let Err(missing) = self.lookup(&base) {
@@ -317,13 +317,13 @@ impl Templates {
 }
 
 impl Template {
-    /// Whether it is a watermark rather than a way to transcode.
+    /// Returns whether it is a watermark rather than a way to transcode.
     #[must_use]
     pub fn is_watermark(&self) -> bool {
         self.parameters.get("watermark").is_some()
     }
 
-    /// What expressions learn of it.
+    /// Facts for expressions.
     #[must_use]
     pub fn facts(&self) -> Facts {
         encode::facts(&self.parameters)
@@ -356,12 +356,12 @@ fn good_name(name: &str) -> Result<(), String> {
     Err(format!("`{name}` is not a valid name: use lower case letters, digits, `-`, `_` and `.`"))
 }
 
-/// What a template is used for.
+/// Use of a template.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Use {
-    /// How to encode.
+    /// Parameters of the encode.
     Encode,
-    /// What to lay over.
+    /// Image or text.
     Overlay,
 }
 
@@ -455,7 +455,7 @@ fn stale_video(own: &Node, base: &Node) -> Vec<&'static str> {
     stale
 }
 
-/// What `below` says of pixels, as a profile or by name, and what `video` asks for does not fit.
+/// Keys of `below` about pixels (profile, pixel format) that contradict those of `video`.
 fn stale_pixels(codec: &VideoInfo, video: &Node, below: &Node) -> Vec<&'static str> {
     let word = |node: &Node, key: &str| node.get(key).and_then(Node::scalar_text);
     let (profile, pixels) = (word(video, "profile"), word(video, "pix_fmt"));

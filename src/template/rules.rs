@@ -59,12 +59,12 @@ fn media(kind: ActivityKind, spec: &Node, sink: &mut Sink<'_>) {
     }
 }
 
-/// Whether the value is the word `none`.
+/// Returns whether the value is the word `none`.
 pub(super) fn is_none(node: Option<&Node>) -> bool {
     node.and_then(Node::as_str) == Some("none")
 }
 
-/// Whether packets are taken as they are.
+/// Returns whether packets are taken as they are.
 pub(super) fn is_copy(node: &Node) -> bool {
     node.as_str() == Some("copy") || node.get("codec").and_then(Node::as_str) == Some("copy")
 }

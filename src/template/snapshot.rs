@@ -9,13 +9,13 @@ use crate::model::work::{
 };
 use crate::yaml::{Node, Sink};
 
-/// Quality of lossy pictures where nothing is said.
+/// Default quality of lossy pictures.
 const QUALITY: u8 = 85;
 
-/// Width of animations where nothing is said, in pixels.
+/// Default width of animations, in pixels.
 const ANIMATION_WIDTH: u32 = 480;
 
-/// Pictures of scenes where nothing is said.
+/// Default number of pictures of scenes.
 const SCENES: (f64, u32) = (0.1, 100);
 
 /// Pictures as the parameters ask for them.
@@ -43,14 +43,14 @@ pub(super) fn read(spec: &Node, files: &Files) -> Snapshot {
     }
 }
 
-/// Whether more than one picture can come.
+/// Returns whether more than one picture can come.
 pub(super) fn takes_many(spec: &Node) -> bool {
     let several = spec.get("at").is_some_and(|at| at.elements().len() > 1);
     let scenes = spec.get("scenes").is_some_and(|scenes| scenes.as_bool() != Some(false));
     several || scenes || spec.get("every").is_some() || spec.get("count").is_some_and(|c| c.as_int() != Some(1))
 }
 
-/// Whether more than one picture, or more than one sheet, can come.
+/// Returns whether more than one picture, or more than one sheet, can come.
 pub(super) fn is_series(spec: &Node) -> bool {
     let one = spec.get("sprite").and_then(|sprite| sprite.get("sheets")).and_then(Node::as_str) == Some("one");
     takes_many(spec) && !one
@@ -91,7 +91,7 @@ pub(super) fn animation_format(spec: &Node) -> Option<AnimationFormat> {
     word.and_then(named).or_else(|| extension().and_then(|ext| named(&ext.to_ascii_lowercase())))
 }
 
-/// The extension of what is made.
+/// The extension of the output.
 pub(super) fn made(spec: &Node) -> &'static str {
     if spec.get("animation").is_none() {
         return extension(format(spec));
@@ -177,7 +177,7 @@ fn sprite(node: &Node) -> Sprite {
     }
 }
 
-/// What does not go together, besides the ways to choose moments.
+/// Parameters that contradict each other, besides the ways to choose moments.
 pub(super) fn rules(spec: &Node, sink: &mut Sink<'_>) {
     let word = spec.get("format").and_then(Node::as_str);
     let moving = matches!(word, Some("gif" | "mp4"));

@@ -6,11 +6,11 @@ use crate::model::units;
 use crate::model::work::{Level, LoudnessMethod, LoudnessTarget, Mix};
 use crate::yaml::{Node, Sink};
 
-/// Where nothing is said: the target and the highest peak of EBU R 128.
+/// Defaults: the target and the highest peak of EBU R 128.
 const TARGET_LUFS: f64 = -23.0;
 const TRUE_PEAK_DBTP: f64 = -1.0;
 
-/// How loud `audio` asks its sound to be.
+/// Level that `audio` sets.
 pub(super) fn level(audio: &Node) -> Level {
     if let Some(loudness) = audio.get("loudness") {
         let number = |key| loudness.get(key).and_then(Node::as_f64);
@@ -28,7 +28,7 @@ pub(super) fn level(audio: &Node) -> Level {
     audio.get("volume").and_then(gain_db).map_or(Level::Source, Level::Gain)
 }
 
-/// What `audio` lays under its sound.
+/// Sound that `audio` mixes under its own.
 pub(super) fn mix(audio: &Node, beside: &mut Beside) -> Option<Mix> {
     let mix = audio.get("mix")?;
     Some(Mix {
@@ -45,7 +45,7 @@ fn gain_db(node: &Node) -> Option<f64> {
     node.as_str().and_then(|text| units::parse_gain(text).ok()).or_else(factor)
 }
 
-/// Holds the level of `audio` against itself.
+/// Checks the parameters of the level of `audio`.
 pub(super) fn rules(audio: &Node, sink: &mut Sink<'_>) {
     if let (Some(volume), Some(loudness)) = (audio.entry("volume"), audio.entry("loudness")) {
         sink.error("TPL0221", volume.key_span, "`volume` does not apply: `loudness` sets the level")

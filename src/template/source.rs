@@ -5,7 +5,7 @@ use crate::model::media::MediaInfo;
 use crate::model::work::{Audio, Output, Pipeline, RateControl, Size, Video, VideoEncode, Work};
 use crate::yaml::Node;
 
-/// What happens where the source has less than is asked for.
+/// Treatment of a source that has less than the parameters ask for.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum IfLower {
     KeepSource,
@@ -13,8 +13,8 @@ enum IfLower {
     Ignore,
 }
 
-/// Applies `if_source_lower` of `spec` to its work. Sizes need nothing here unless they are to fail: what is made is never
-/// larger than its source, unless `upscale` says so.
+/// Applies `if_source_lower` of `spec` to its work. Sizes are checked here only if they are to fail: without `upscale`,
+/// an output is never larger than its source.
 pub fn fit(work: &mut Work, spec: &Node, source: &MediaInfo) -> Result<(), Failure> {
     let Work::Pipeline(Pipeline { outputs, .. }) = work else { return Ok(()) };
     let choice = |key| match spec.get("if_source_lower").and_then(|n| n.get(key)).and_then(Node::as_str) {
@@ -53,7 +53,7 @@ pub(super) fn audio_rate(source: &MediaInfo) -> Option<u64> {
     source.audio.first()?.bit_rate.or_else(whole).filter(|rate| *rate > 0)
 }
 
-/// Whether a source of that size has fewer pixels than are asked for.
+/// Returns whether a source of that size has fewer pixels than are asked for.
 pub(super) fn is_smaller(video: &VideoEncode, width: u32, height: u32) -> bool {
     let sideways = video.treatment.rotate.is_sideways();
     let (width, height) = if sideways { (height, width) } else { (width, height) };
@@ -78,7 +78,7 @@ pub fn missed_box(output: &Output, source: &MediaInfo) -> Option<String> {
     video.size.missed(video.fit, (width, height))
 }
 
-/// Holds a way to spend bits to what the source has. A constant quality asks for no bit rate; its cap is what stands for one.
+/// Limits rate control to the bit rate of the source. A constant quality has no bit rate; its cap counts as one.
 fn lower_video(rate: &mut RateControl, source_bps: Option<u64>, choice: IfLower) -> Result<(), Failure> {
     let (wanted_bps, maxrate_bps, bufsize_bits) = match rate {
         RateControl::Crf { maxrate_bps: None, .. } => return Ok(()),

@@ -6,7 +6,7 @@ use crate::model::plan::ActivityKind;
 use crate::model::work::{BurnIn, Container, SubtitleFile, Subtitles, Tracks};
 use crate::yaml::{Node, Sink, is_deferred};
 
-/// Which subtitle streams of the source go into the file.
+/// Subtitle streams of the source that go into the file.
 pub(super) fn kept(kind: ActivityKind, spec: &Node) -> Subtitles {
     let node = spec.get("subtitles");
     let keep = node.and_then(|n| n.get("keep").or_else(|| Some(n).filter(|n| n.as_str().is_some())));
@@ -21,7 +21,7 @@ pub(super) fn kept(kind: ActivityKind, spec: &Node) -> Subtitles {
     }
 }
 
-/// What is drawn into the picture.
+/// Subtitles that are drawn into the picture.
 pub(super) fn burn(spec: &Node, beside: &mut Beside) -> Option<BurnIn> {
     let node = spec.get("subtitles")?;
     if node.as_str() == Some("burn") {
@@ -58,7 +58,7 @@ pub(super) fn files(spec: &Node, beside: &mut Beside) -> Vec<SubtitleFile> {
         .collect()
 }
 
-/// Whether a container holds subtitles that are text.
+/// Returns whether a container holds subtitles that are text.
 const fn holds_text(container: Container) -> bool {
     matches!(container, Container::Mp4 | Container::Mov | Container::Mkv | Container::Webm)
 }

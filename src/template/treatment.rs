@@ -1,4 +1,4 @@
-//! What is done to a picture besides giving it its size: from parameters to media work, and what does not go together.
+//! Treatment of a picture besides scaling: from parameters to media work, and its rules.
 
 use super::encode::count;
 use crate::model::units;
@@ -70,7 +70,7 @@ pub(super) fn shown_size((width, height): (u32, u32), treatment: &Treatment) -> 
     treatment.pad.map_or((width, height), |pad| (pad.width, pad.height))
 }
 
-/// Holds the parameters of `video` against each other.
+/// Checks the parameters of `video` against each other.
 pub(super) fn check(codec: VideoCodec, video: &Node, sink: &mut Sink<'_>) {
     if let Some(crop) = video.get("crop") {
         crop_rules(crop, sink);

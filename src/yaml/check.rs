@@ -1,16 +1,16 @@
-//! A tree held against a shape: everything that does not fit, at once.
+//! Check of a tree against a shape: all mistakes at once.
 
 use super::shape::{Field, Rules};
 use super::{Entry, Kind, Node, Shape, Sink, Span, Value, is_deferred, nearest};
 use crate::model::units;
 
-/// Holds `node` against `shape`. A text with `${…}` passes wherever a single value is expected: it is held against its
-/// kind when it has been rendered.
+/// Checks `node` against `shape`. A text with `${…}` passes wherever a single value is expected: it is checked when
+/// it has been rendered.
 pub fn check(node: &Node, shape: &'static Shape, sink: &mut Sink<'_>) {
     Check { rules: shape.rules, sink }.value(node, &Kind::Map(shape));
 }
 
-/// The values of texts with `${…}` that have not the form which `shape` asks for, and what it asks for. `specimen` gives the
+/// Values of texts with `${…}` that do not have the form of `shape`, and the expected form. `specimen` gives the
 /// value of a text, as far as its form can be known.
 pub fn misfits(node: &Node, shape: &'static Shape, specimen: &dyn Fn(&str) -> Option<Value>) -> Vec<(Node, String)> {
     let mut found = Vec::new();
@@ -134,7 +134,7 @@ impl Check<'_, '_> {
         self.sink.error(self.rules.wrong_kind, node.span, message);
     }
 
-    /// Holds a value against the one alternative that has its form, and names the others where it is wrong.
+    /// Checks a value against the alternative that has its form, and names the others if it is wrong.
     fn only_fitting(&mut self, node: &Node, kind: &Kind, kinds: &[Kind]) {
         let before = self.sink.len();
         self.value(node, kind);
@@ -259,7 +259,7 @@ fn not_indented(key: &str, node: &Node, shape: &Shape) -> Option<&'static str> {
     shape.fields.iter().filter(empty).find(takes).map(|field| field.key)
 }
 
-/// Whether a value has the form of a kind: whether its content is worth judging by it.
+/// Returns whether a value has the form of a kind: whether its content is worth judging by it.
 fn fits(node: &Node, kind: &Kind) -> bool {
     let text = node.as_str().is_some();
     let number = node.as_f64().is_some();
@@ -284,8 +284,8 @@ fn fits(node: &Node, kind: &Kind) -> bool {
     }
 }
 
-/// Whether a value has the form of a kind and, for texts with units and words, reads as one: tells the alternatives of
-/// [`Kind::OneOf`] apart.
+/// Returns whether a value has the form of a kind and, for texts with units and words, can be parsed: distinguishes the
+/// alternatives of [`Kind::OneOf`].
 fn accepts(node: &Node, kind: &Kind) -> bool {
     let text = node.scalar_text();
     let text = text.as_deref().unwrap_or_default();

@@ -1,11 +1,11 @@
-//! What is wrong with a text, and where.
+//! Diagnostics: mistakes of a text, with their positions.
 
 use serde::{Serialize, Serializer};
 
 use super::{Node, Span};
 use crate::model::{Code, Failure, failure};
 
-/// How bad it is.
+/// Severity.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Severity {
@@ -18,7 +18,7 @@ pub enum Severity {
 /// A place in a file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Place {
-    /// What stands there, as bytes of the file.
+    /// Range of the text, in bytes of the file.
     pub span: Span,
     /// Line of its beginning, from 1.
     pub line: usize,
@@ -36,7 +36,7 @@ impl Default for Place {
 /// One thing that is wrong.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Diagnostic {
-    /// How bad it is.
+    /// Severity.
     pub severity: Severity,
     /// Stable code with an entry in `docs/errors.md`, such as `WF0103`.
     pub code: Code,
@@ -51,7 +51,7 @@ pub struct Diagnostic {
     pub line: usize,
     /// Column of its beginning in characters, from 1.
     pub column: usize,
-    /// What to do about it.
+    /// Hint: what to do.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub hint: Option<String>,
     /// Other places in the same file that have to do with it.
@@ -65,7 +65,7 @@ pub struct Label {
     /// The place.
     #[serde(serialize_with = "span")]
     pub span: Span,
-    /// What is there.
+    /// Content.
     pub message: String,
 }
 
@@ -82,7 +82,7 @@ impl Diagnostic {
         Self { severity, code, message, file: file.to_owned(), span, line, column, hint: None, also: Vec::new() }
     }
 
-    /// Whether it is an error.
+    /// Returns whether it is an error.
     #[must_use]
     pub fn is_error(&self) -> bool {
         self.severity == Severity::Error
@@ -140,7 +140,7 @@ impl<'a> Sink<'a> {
         self.text
     }
 
-    /// Where a part of the text of `node` stands, in bytes of that text: exactly where it is written as it is, at the
+    /// Position of a part of the text of `node`, in bytes of that text: exact if it is written as it is, at the
     /// whole value where it is not (escapes, folded lines, templates).
     #[must_use]
     pub fn within(&self, node: &Node, start: usize, end: usize) -> Span {
@@ -153,7 +153,7 @@ impl<'a> Sink<'a> {
         if quoted { node.span.part(start + 1, end + 1) } else { node.span }
     }
 
-    /// Where a span stands.
+    /// Position of a span.
     #[must_use]
     pub fn place(&self, span: Span) -> Place {
         let (line, column) = position(self.text, span.start);
@@ -170,13 +170,13 @@ impl<'a> Sink<'a> {
         self.push(Severity::Warning, code, span, message.into())
     }
 
-    /// Whether an error was found.
+    /// Returns whether an error was found.
     #[must_use]
     pub fn has_errors(&self) -> bool {
         self.found.iter().any(Diagnostic::is_error)
     }
 
-    /// How many diagnostics were found.
+    /// Number of diagnostics.
     #[must_use]
     pub const fn len(&self) -> usize {
         self.found.len()
@@ -187,13 +187,13 @@ impl<'a> Sink<'a> {
         if self.found.len() > before { self.found.last_mut() } else { None }
     }
 
-    /// Whether nothing was found.
+    /// Returns whether nothing was found.
     #[must_use]
     pub const fn is_empty(&self) -> bool {
         self.found.is_empty()
     }
 
-    /// What was found, in the order of the text, each thing once.
+    /// Diagnostics in the order of the text, each once.
     #[must_use]
     pub fn finish(self) -> Vec<Diagnostic> {
         let mut found = self.found;

@@ -29,13 +29,13 @@ impl Span {
 /// A value and its place.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Node {
-    /// Where it stands.
+    /// Position.
     pub span: Span,
-    /// What it is.
+    /// Kind.
     pub value: Value,
 }
 
-/// What a node is.
+/// Content of a node.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Value {
     /// `null`, `~` or nothing.
@@ -59,13 +59,13 @@ pub enum Value {
 pub struct Entry {
     /// The key.
     pub key: String,
-    /// Where the key stands.
+    /// Position of the key.
     pub key_span: Span,
     /// The value.
     pub value: Node,
 }
 
-/// Whether a string holds `${…}` and so has no value before it is rendered.
+/// Returns whether a string holds `${…}` and so has no value before it is rendered.
 #[must_use]
 pub fn is_deferred(text: &str) -> bool {
     text.contains("${")
@@ -158,7 +158,7 @@ impl Node {
         }
     }
 
-    /// Whether it, or anything below it, is a string with `${…}`.
+    /// Returns whether it, or anything below it, is a string with `${…}`.
     #[must_use]
     pub fn has_deferred(&self) -> bool {
         match &self.value {
@@ -169,7 +169,7 @@ impl Node {
         }
     }
 
-    /// What people call its kind of value.
+    /// Name of its type for people.
     #[must_use]
     pub const fn kind_name(&self) -> &'static str {
         match self.value {

@@ -73,7 +73,7 @@ fn events<'t>(text: &'t str, code: Code) -> impl Iterator<Item = Result<(Event<'
     })
 }
 
-/// What the line that cannot be read most likely lacks: quotes around what means something else in YAML.
+/// Hint for a line that cannot be parsed: quotes around characters that have a meaning in YAML.
 fn unquoted(text: &str, span: Span) -> Option<&'static str> {
     let start = text.get(..span.start)?.trim_end_matches('\n').rfind('\n').map_or(0, |i| i + 1);
     let line = text.get(start..)?.lines().next()?;

@@ -1,7 +1,7 @@
 //! Shapes: which keys a mapping may have, and which values they take. One table for checking, for hints and for the
 //! JSON Schema.
 
-/// What holds for a whole family of shapes: codes of what can be wrong, and whether there are expressions.
+/// Rules of a family of shapes: the codes of mistakes, and whether there are expressions.
 #[derive(Clone, Copy, Debug)]
 pub struct Rules {
     /// A key that the shape does not have.
@@ -14,20 +14,20 @@ pub struct Rules {
     pub out_of_range: &'static str,
     /// Something that the language names and this version does not carry out.
     pub later: &'static str,
-    /// Whether a text with `${…}` may stand for any single value. For [`Kind::Text`] it always may.
+    /// True if a text with `${…}` may stand for any single value. For [`Kind::Text`] it always may.
     pub expressions: bool,
 }
 
 /// A mapping with known keys.
 #[derive(Debug)]
 pub struct Shape {
-    /// What people call it: `the workflow`, `a video codec's parameters`.
+    /// Name for people: `the workflow`, `a video codec's parameters`.
     pub name: &'static str,
     /// Name among the definitions of the JSON Schema.
     pub id: &'static str,
     /// One sentence for the schema.
     pub doc: &'static str,
-    /// What holds for its family.
+    /// Rules of its family.
     pub rules: &'static Rules,
     /// Keys it may have.
     pub fields: &'static [Field],
@@ -40,9 +40,9 @@ pub struct Shape {
 pub struct Field {
     /// The key.
     pub key: &'static str,
-    /// What it takes.
+    /// Type of its value.
     pub kind: Kind,
-    /// Whether it must be there.
+    /// True if it must be there.
     pub required: bool,
     /// One sentence for the schema.
     pub doc: &'static str,
@@ -72,7 +72,7 @@ pub struct Choice {
     pub later: &'static [(&'static str, &'static str)],
 }
 
-/// What a value may be. Bounds are inclusive.
+/// Type of a value. Bounds are inclusive.
 #[derive(Clone, Copy, Debug)]
 pub enum Kind {
     /// `true` or `false`.
@@ -145,7 +145,7 @@ pub enum Kind {
     Named(&'static Kind),
     /// A list.
     List {
-        /// What its elements are.
+        /// Type of its elements.
         of: &'static Kind,
         /// Most elements.
         max: usize,
@@ -157,7 +157,7 @@ pub enum Kind {
 }
 
 impl Kind {
-    /// What is expected, for messages.
+    /// Expected value, for messages.
     #[must_use]
     pub fn expected(&self) -> String {
         match self {
