@@ -103,10 +103,11 @@ fn documented_defaults_are_the_defaults() {
     let (mut findings, mut checked) = (Vec::new(), 0);
     for cells in rows(document(CONFIGURATION)).filter(|cells| cells.len() == 4 && cells[0].starts_with('`')) {
         let key = cells[0].trim_matches('`');
-        // Lists have no element by default, and DATA is a folder.
-        let in_a_list = ["s3_cors.", "events.", "api.tokens.", "queues."].iter().any(|list| key.starts_with(list));
+        // They are not set by default; DATA is a folder.
+        let is_optional =
+            ["objects.", "s3_cors.", "events.", "api.tokens.", "queues."].iter().any(|part| key.starts_with(part));
         let Some(default) = cells[1].strip_prefix('`').and_then(|cell| cell.strip_suffix('`')) else { continue };
-        if in_a_list || default.contains("DATA") || default.contains('`') {
+        if is_optional || default.contains("DATA") || default.contains('`') {
             continue;
         }
         checked += 1;
