@@ -37,7 +37,9 @@ fn rows(command: &Command, path: &str, rows: &mut Vec<String>) {
         .filter(|argument| !argument.is_hide_set() && !everywhere.contains(&argument.get_id().as_str()))
         .collect();
     let positional: Vec<_> = arguments.iter().filter(|a| a.is_positional()).map(|a| format!(" {}", shown(a))).collect();
-    let options: Vec<_> = arguments.iter().filter(|a| !a.is_positional()).map(|a| format!("`{}`", shown(a))).collect();
+    let mut options: Vec<_> =
+        arguments.iter().filter(|a| !a.is_positional()).map(|a| format!("`{}`", shown(a))).collect();
+    options.sort();
     let about = command.get_about().map(ToString::to_string).unwrap_or_default();
     let (positional, options) = (positional.concat(), options.join(", "));
     rows.push(format!("| `{path}{positional}` | {} | {options} |\n", about.replace('|', "\\|")));

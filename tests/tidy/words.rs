@@ -2,7 +2,7 @@
 
 use regex::Regex;
 
-use crate::tree::{File, numbered, regex, report, tree};
+use crate::tree::{File, numbered, regex, report, rust_under, tree};
 
 /// The page that lists words which are not used.
 const GLOSSARY: &str = "docs/glossary.md";
@@ -66,4 +66,25 @@ fn documents_use_the_words_of_the_glossary() {
     report(
         &documents.filter(|file| file.path != GLOSSARY).flat_map(|file| findings(file, &phrases)).collect::<Vec<_>>(),
     );
+}
+
+/// Parts of the program whose doc comments have been revised. The worker's are not among them.
+const REVISED: [&str; 7] =
+    ["src/http.rs", "src/lock.rs", "src/model/codec", "src/model/media", "src/model/work", "src/template", "src/yaml"];
+
+#[test]
+fn doc_comments_begin_with_a_noun_or_a_verb() {
+    let (comment, clause) = (regex(r"^\s*//[/!]"), regex(r"^\s*//[/!] (?:What|Whether|Who|Where|How|Which|When)\b"));
+    let mut findings = Vec::new();
+    for file in rust_under("src").filter(|file| REVISED.iter().any(|part| file.is_under(part))) {
+        let mut before = "";
+        for (number, line) in numbered(&file.text) {
+            let is_first = !comment.is_match(before) || matches!(before.trim(), "///" | "//!");
+            if is_first && clause.is_match(line) {
+                findings.push(file.at(number, line.trim()));
+            }
+            before = line;
+        }
+    }
+    report(&findings);
 }
