@@ -14,7 +14,7 @@ use crate::model::{ExecutionState, Timestamp};
 
 /// Why a log does not fold: it was changed by hand, or is of another plan.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("log entry {seq} ({event}) does not fit the state {state}")]
+#[error("log entry {seq} ({event}) is invalid in the state {state}")]
 pub struct ReplayError {
     /// The entry.
     pub seq: u64,

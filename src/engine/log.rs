@@ -163,10 +163,10 @@ impl fmt::Display for LogEvent {
                 said_by(f, by)
             }
             Self::CancelRequested { reason, by } => {
-                write!(f, "asked to stop: {reason}")?;
+                write!(f, "stop requested: {reason}")?;
                 said_by(f, by)
             }
-            Self::Expired { limit_s } => write!(f, "ran longer than the {limit_s} s it may"),
+            Self::Expired { limit_s } => write!(f, "exceeded its timeout of {limit_s} s"),
             Self::Ended { state } => write!(f, "{state}"),
             Self::Queued => f.write_str("queued"),
             Self::Claimed { worker } => write!(f, "running on {worker}"),
@@ -225,7 +225,7 @@ impl fmt::Display for SkipReason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::NeedFailed { activity } => write!(f, "{activity} failed"),
-            Self::NoInput => f.write_str("nothing it reads was made"),
+            Self::NoInput => f.write_str("none of its inputs was made"),
             Self::When => f.write_str("its condition is false"),
         }
     }

@@ -61,10 +61,11 @@ impl Attempt<'_> {
             return LogEvent::Cancelled;
         }
         if failure.class == Class::Cancelled {
-            return self.handed_back("stopped from outside".to_owned());
+            return self.handed_back("its worker was stopped".to_owned());
         }
         if failure.killed_worker() && self.tally.crashes + 1 >= MAX_CRASHES {
-            let message = format!("it killed its worker {MAX_CRASHES} times and is set aside; {}", failure.message);
+            let message =
+                format!("it killed its worker {MAX_CRASHES} times and is not tried again: {}", failure.message);
             return LogEvent::Failed { failure: Failure { chain: failure.chain, ..Failure::bug(POISONOUS, message) } };
         }
         let failures = self.tally.failures + 1;
@@ -89,7 +90,7 @@ impl Attempt<'_> {
             Some(format!("gave up after waiting {} s for infrastructure: {failure}", waited.as_secs()))
         } else if in_all >= patience && renewals >= self.policy.attempts {
             let times = renewals + 1;
-            Some(format!("gave up after infrastructure was away {times} times in {} s: {failure}", in_all.as_secs()))
+            Some(format!("gave up after {times} outages of infrastructure in {} s: {failure}", in_all.as_secs()))
         } else {
             None
         };
@@ -110,7 +111,7 @@ impl Attempt<'_> {
         if self.tally.losses + 1 < MAX_LOSSES {
             return LogEvent::AttemptLost { reason };
         }
-        let message = format!("{MAX_LOSSES} attempts were lost with their workers, the last one: {reason}");
+        let message = format!("{MAX_LOSSES} attempts were lost with their workers; the last reason: {reason}");
         LogEvent::Failed { failure: Failure::bug("ENG0001", message) }
     }
 

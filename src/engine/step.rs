@@ -202,11 +202,13 @@ pub struct Step {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum StepError {
     /// It does not fit the state.
-    #[error("cannot {input} what is {state}")]
+    #[error("cannot {input}: the {subject} {}", in_words(state))]
     Illegal {
-        /// What was asked for, as a verb.
+        /// The input, as a verb.
         input: &'static str,
-        /// The state it met.
+        /// `execution` or `activity`.
+        subject: &'static str,
+        /// Its state.
         state: &'static str,
     },
     /// It speaks for an attempt that is over.
@@ -223,7 +225,16 @@ pub enum StepError {
     },
 }
 
-/// The next state of an execution, what to log, and what to do.
+/// Returns a state as the end of a sentence.
+fn in_words(state: &str) -> String {
+    match state {
+        "succeeded" | "failed" => format!("has already {state}"),
+        "cancelled" | "skipped" => format!("was already {state}"),
+        other => format!("is {other}"),
+    }
+}
+
+/// Returns the next state of an execution, what to log, and what to do.
 pub fn step(cx: &Context<'_>, state: &Execution, input: Input, now: Timestamp) -> Result<Step, StepError> {
     let mut stepping = Stepping { cx, now, state: state.clone(), log: Vec::new(), effects: Vec::new() };
     let touched = stepping.take(input)?;
@@ -243,6 +254,7 @@ impl Stepping<'_> {
     /// Takes the input; answers with the activities that may now be decided on.
     fn take(&mut self, input: Input) -> Result<BTreeSet<NodeIndex>, StepError> {
         use ExecutionState as E;
+        let illegal = |input, state: E| StepError::Illegal { input, subject: "execution", state: state.as_str() };
         match (input, self.state.state) {
             (Input::Start { cause }, E::Pending) => {
                 self.record(LogEvent::Started { cause });
@@ -266,11 +278,11 @@ impl Stepping<'_> {
                 self.record_for(activity, event);
                 Ok(self.after(activity))
             }
-            (Input::Start { .. }, state) => Err(StepError::Illegal { input: "start", state: state.as_str() }),
-            (Input::Cancel { .. }, state) => Err(StepError::Illegal { input: "cancel", state: state.as_str() }),
-            (Input::Expire { .. }, state) => Err(StepError::Illegal { input: "expire", state: state.as_str() }),
-            (Input::Retry { .. }, state) => Err(StepError::Illegal { input: "retry", state: state.as_str() }),
-            (Input::Prioritize { .. }, state) => Err(StepError::Illegal { input: "prioritize", state: state.as_str() }),
+            (Input::Start { .. }, state) => Err(illegal("start", state)),
+            (Input::Cancel { .. }, state) => Err(illegal("cancel", state)),
+            (Input::Expire { .. }, state) => Err(illegal("expire", state)),
+            (Input::Retry { .. }, state) => Err(illegal("retry", state)),
+            (Input::Prioritize { .. }, state) => Err(illegal("prioritize", state)),
         }
     }
 
@@ -278,7 +290,7 @@ impl Stepping<'_> {
     fn answer(&self, node: NodeIndex, signal: Signal) -> Result<LogEvent, StepError> {
         use ActivityState as A;
         let current = self.state.activity(node).ok_or(StepError::UnknownActivity { index: node.index() })?;
-        let illegal = |input| StepError::Illegal { input, state: current.name().as_str() };
+        let illegal = |input| StepError::Illegal { input, subject: "activity", state: current.name().as_str() };
         match (current, signal) {
             (A::Queued { .. }, Signal::Claimed { worker }) => Ok(LogEvent::Claimed { worker }),
             (A::Retrying { until, .. }, Signal::RetryDue) if *until <= self.now => Ok(LogEvent::Queued),
@@ -295,11 +307,11 @@ impl Stepping<'_> {
                 Ok(attempt.ended(outcome, self.now))
             }
             (A::Running { attempt: held, .. }, Signal::Mark { attempt, mark }) if *held == attempt => {
-                if mark.is_mark() { Ok(mark) } else { Err(illegal("log by hand")) }
+                if mark.is_mark() { Ok(mark) } else { Err(illegal("add a log entry")) }
             }
             (_, Signal::Ended { attempt, .. } | Signal::Mark { attempt, .. }) => Err(StepError::Stale { attempt }),
             (_, Signal::Claimed { .. }) => Err(illegal("claim")),
-            (_, Signal::RetryDue) => Err(illegal("queue again")),
+            (_, Signal::RetryDue) => Err(illegal("requeue")),
         }
     }
 
