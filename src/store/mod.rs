@@ -66,7 +66,7 @@ pub enum StoreError {
         source: Box<dyn std::error::Error + Send + Sync>,
     },
     /// Another daemon has the database.
-    #[error("the store {path} is in use by {holder}; stop that, or give this one its own --data")]
+    #[error("the store {path} is in use by {holder}; stop it, or start this daemon with another --data")]
     InUse {
         /// The database.
         path: String,
@@ -74,7 +74,9 @@ pub enum StoreError {
         holder: String,
     },
     /// It was written by a later version.
-    #[error("the store has schema version {found}, this reelmill knows up to {known}; use the newer version")]
+    #[error(
+        "the store has schema version {found}, and this version of Reelmill supports {known} at most; use a newer version"
+    )]
     TooNew {
         /// Its version.
         found: u32,

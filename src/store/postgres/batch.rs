@@ -342,7 +342,7 @@ impl<'a> Batch<'a> {
         if self.changes.jobs.get(&(due.execution, column(due.activity))).is_some_and(|change| change.to.is_some()) {
             return Ok(0);
         }
-        let outcome = Outcome::Lost { reason: "its lease ran out".to_owned() };
+        let outcome = Outcome::Lost { reason: "its lease expired".to_owned() };
         let signal = if due.running { Signal::Ended { attempt: due.attempt, outcome } } else { Signal::RetryDue };
         let evaluate = self.cache.evaluate();
         let input = Input::Activity { activity: due.activity, signal };
@@ -407,7 +407,7 @@ pub(super) fn well_formed(new: &NewExecution) -> Result<(), StoreError> {
     if jobs == activities {
         Ok(())
     } else {
-        Err(StoreError::Illegal(format!("{jobs} jobs for {activities} activities")))
+        Err(StoreError::Illegal(format!("an execution of {activities} activities needs as many jobs, not {jobs}")))
     }
 }
 

@@ -157,7 +157,7 @@ impl Store for PostgresStore {
             let until = self.now(now).await?.after(lease);
             claim::heartbeat(&self.pool, job, attempt, until, progress).await
         };
-        let (heartbeat, execution) = beat.await.map_err(|fault: Fault| fault.during("prolong a lease"))?;
+        let (heartbeat, execution) = beat.await.map_err(|fault: Fault| fault.during("extend a lease"))?;
         if let Some(execution) = execution {
             // An error means that nobody listens.
             let _ = self.hints.send(Hint::Execution(execution));
@@ -173,22 +173,22 @@ impl Store for PostgresStore {
         now: Timestamp,
     ) -> Result<(), StoreError> {
         let advance = Advance::Publish { attempt, outputs: outputs.to_vec() };
-        self.advance("note what is published", Target::Job(job), advance, now).await
+        self.advance("record the objects to publish", Target::Job(job), advance, now).await
     }
 
     async fn withdraw(&self, job: JobId, attempt: u32, outputs: &[ObjectLocation]) -> Result<(), StoreError> {
         let withdrawn = outputs::withdraw(&self.pool, job, attempt, outputs).await;
-        withdrawn.map_err(|fault| fault.during("take back what is published"))
+        withdrawn.map_err(|fault| fault.during("withdraw the objects to publish"))
     }
 
     async fn publishers(&self, outputs: &[ObjectLocation]) -> Result<Vec<Publisher>, StoreError> {
         let publishers = outputs::publishers(&self.pool, outputs).await;
-        publishers.map_err(|fault| fault.during("look up what published objects"))
+        publishers.map_err(|fault| fault.during("look up the publishers of objects"))
     }
 
     async fn lineage(&self, object: &ObjectLocation) -> Result<Vec<String>, StoreError> {
         let lineage = read::lineage(&self.pool, object.clone()).await;
-        lineage.map_err(|fault| fault.during("look up what published an object"))
+        lineage.map_err(|fault| fault.during("look up the publisher of an object"))
     }
 
     async fn succeed(
@@ -217,11 +217,11 @@ impl Store for PostgresStore {
 
     async fn hand_back(&self, job: JobId, attempt: u32, reason: &str, now: Timestamp) -> Result<(), StoreError> {
         let outcome = Outcome::HandedBack { reason: reason.to_owned() };
-        self.signal("hand a job back", job, Signal::Ended { attempt, outcome }, now).await
+        self.signal("hand back a job", job, Signal::Ended { attempt, outcome }, now).await
     }
 
     async fn reap(&self, now: Timestamp) -> Result<(u32, Option<Duration>), StoreError> {
-        self.writer.call("take back leases", |reply| Command::Reap { now, reply }).await
+        self.writer.call("requeue jobs with expired leases", |reply| Command::Reap { now, reply }).await
     }
 
     async fn reclaim_all(&self, _now: Timestamp) -> Result<u32, StoreError> {
@@ -260,14 +260,14 @@ impl Store for PostgresStore {
     }
 
     async fn set_queue(&self, name: &str, change: QueueChange) -> Result<(), StoreError> {
-        queues::set_queue(&self.pool, name, change).await.map_err(|fault| fault.during("set a queue"))?;
+        queues::set_queue(&self.pool, name, change).await.map_err(|fault| fault.during("change a queue"))?;
         let _ = self.hints.send(Hint::Queue);
         Ok(())
     }
 
     async fn prune(&self, retention: Retention, limit: u32, now: Timestamp) -> Result<Pruned, StoreError> {
         let prune = async { queues::prune(&self.pool, retention, limit, self.now(now).await?).await };
-        prune.await.map_err(|fault: Fault| fault.during("take away what is old"))
+        prune.await.map_err(|fault: Fault| fault.during("prune expired records"))
     }
 
     async fn note(&self, job: JobId, attempt: u32, event: LogEvent, now: Timestamp) -> Result<(), StoreError> {
@@ -300,7 +300,7 @@ impl Store for PostgresStore {
     }
 
     async fn delivered(&self, id: i64, _now: Timestamp) -> Result<(), StoreError> {
-        self.writer.call("end a notification", |reply| Command::Delivered { id, reply }).await
+        self.writer.call("update a notification", |reply| Command::Delivered { id, reply }).await
     }
 
     async fn undelivered(
@@ -311,7 +311,7 @@ impl Store for PostgresStore {
         now: Timestamp,
     ) -> Result<(), StoreError> {
         let put_off = async { outbox::undelivered(&self.pool, id, error, retry, self.now(now).await?).await };
-        put_off.await.map_err(|fault: Fault| fault.during("put off a notification"))
+        put_off.await.map_err(|fault: Fault| fault.during("postpone a notification"))
     }
 
     async fn notifications(&self, filter: NotificationFilter) -> Result<Vec<NotificationRecord>, StoreError> {
@@ -320,14 +320,14 @@ impl Store for PostgresStore {
 
     async fn resend(&self, id: i64, now: Timestamp) -> Result<(), StoreError> {
         let resend = async { outbox::resend(&self.pool, id, self.now(now).await?).await };
-        resend.await.map_err(|fault: Fault| fault.during("send a notification again"))?;
+        resend.await.map_err(|fault: Fault| fault.during("resend a notification"))?;
         let _ = self.hints.send(Hint::Outbox);
         Ok(())
     }
 
     async fn remember(&self, request: &Request, now: Timestamp) -> Result<Option<Request>, StoreError> {
         let remember = async { requests::remember(&self.pool, request, self.now(now).await?).await };
-        remember.await.map_err(|fault: Fault| fault.during("remember a request"))
+        remember.await.map_err(|fault: Fault| fault.during("record a request"))
     }
 
     async fn notifications_waiting(&self) -> Result<u64, StoreError> {
@@ -335,7 +335,7 @@ impl Store for PostgresStore {
     }
 
     async fn is_idle(&self) -> Result<bool, StoreError> {
-        read::is_idle(&self.pool).await.map_err(|fault| fault.during("look for work"))
+        read::is_idle(&self.pool).await.map_err(|fault| fault.during("look for waiting work"))
     }
 
     fn hints(&self) -> broadcast::Receiver<Hint> {

@@ -174,7 +174,7 @@ pub(super) async fn listen(
     let heard = async {
         loop {
             if let Err(error) = hear(&options, &channel, &hints).await {
-                tracing::warn!(%error, "hints of other daemons are not heard; polling goes on");
+                tracing::warn!(%error, "cannot receive hints of other daemons; polling continues");
             }
             tokio::time::sleep(LISTEN_AGAIN).await;
         }
@@ -217,7 +217,7 @@ pub(super) async fn tell(pool: PgPool, channel: Channel, mut hints: mpsc::Unboun
         waiting.clear();
         let told = sqlx::query("SELECT pg_notify($1, $2)").bind(&channel.name).bind(payload).execute(&pool).await;
         if let Err(error) = told {
-            tracing::debug!(%error, "other daemons were not told; they find the work when they look for it");
+            tracing::debug!(%error, "cannot send hints to other daemons; they find the work when they poll");
         }
     }
 }

@@ -128,7 +128,7 @@ impl Writer {
     async fn run(&mut self, commands: &mut [Command]) -> Result<Vec<Hint>, Fault> {
         for _ in 1..TRIES {
             match self.attempt(commands).await {
-                Err(fault) if fault.is_passing() => tracing::debug!(?fault, "a batch is tried again"),
+                Err(fault) if fault.is_passing() => tracing::debug!(?fault, "retrying a batch"),
                 other => return other,
             }
         }

@@ -66,7 +66,10 @@ impl Writer {
         }
         if new.jobs.len() != new.plan.graph.node_count() {
             let (jobs, activities) = (new.jobs.len(), new.plan.graph.node_count());
-            return Err(StoreError::Illegal(format!("{jobs} jobs for {activities} activities")).into());
+            return Err(StoreError::Illegal(format!(
+                "an execution of {activities} activities needs as many jobs, not {jobs}"
+            ))
+            .into());
         }
         let plan = self.plan_id(&new.plan)?;
         for queue in new.plan.graph.node_weights().map(|activity| &activity.queue).collect::<BTreeSet<_>>() {

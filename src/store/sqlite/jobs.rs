@@ -154,7 +154,7 @@ impl Writer {
             "SELECT execution, activity, attempt, state = 'running' FROM jobs WHERE due_at <= ?1 ORDER BY due_at",
             [now.0],
         )?;
-        let moved = self.take_back(due, "its lease ran out", now)?;
+        let moved = self.take_back(due, "its lease expired", now)?;
         let expired = self.expire(now)?;
         let next: Option<i64> = self
             .db

@@ -137,7 +137,7 @@ impl Store for SqliteStore {
         progress: Option<Progress>,
         now: Timestamp,
     ) -> Result<Heartbeat, StoreError> {
-        self.writer.call("prolong a lease", move |w| w.heartbeat(job, attempt, lease, progress, now)).await
+        self.writer.call("extend a lease", move |w| w.heartbeat(job, attempt, lease, progress, now)).await
     }
 
     async fn begin_publish(
@@ -148,22 +148,22 @@ impl Store for SqliteStore {
         _now: Timestamp,
     ) -> Result<(), StoreError> {
         let outputs = outputs.to_vec();
-        self.writer.call("note what is published", move |w| w.begin_publish(job, attempt, &outputs)).await
+        self.writer.call("record the objects to publish", move |w| w.begin_publish(job, attempt, &outputs)).await
     }
 
     async fn withdraw(&self, job: JobId, attempt: u32, outputs: &[ObjectLocation]) -> Result<(), StoreError> {
         let outputs = outputs.to_vec();
-        self.writer.call("take back what is published", move |w| w.withdraw(job, attempt, &outputs)).await
+        self.writer.call("withdraw the objects to publish", move |w| w.withdraw(job, attempt, &outputs)).await
     }
 
     async fn publishers(&self, outputs: &[ObjectLocation]) -> Result<Vec<Publisher>, StoreError> {
         let outputs = outputs.to_vec();
-        self.ask("look up what published objects", move |db| read::publishers(db, &outputs)).await
+        self.ask("look up the publishers of objects", move |db| read::publishers(db, &outputs)).await
     }
 
     async fn lineage(&self, object: &ObjectLocation) -> Result<Vec<String>, StoreError> {
         let object = object.clone();
-        self.ask("look up what published an object", move |db| read::lineage(db, &object)).await
+        self.ask("look up the publisher of an object", move |db| read::lineage(db, &object)).await
     }
 
     async fn succeed(
@@ -192,15 +192,15 @@ impl Store for SqliteStore {
 
     async fn hand_back(&self, job: JobId, attempt: u32, reason: &str, now: Timestamp) -> Result<(), StoreError> {
         let outcome = Outcome::HandedBack { reason: reason.to_owned() };
-        self.writer.call("hand a job back", move |w| w.end(job, attempt, &outcome, now)).await
+        self.writer.call("hand back a job", move |w| w.end(job, attempt, &outcome, now)).await
     }
 
     async fn reap(&self, now: Timestamp) -> Result<(u32, Option<Duration>), StoreError> {
-        self.writer.call("take back leases", move |w| w.reap(now)).await
+        self.writer.call("requeue jobs with expired leases", move |w| w.reap(now)).await
     }
 
     async fn reclaim_all(&self, now: Timestamp) -> Result<u32, StoreError> {
-        self.writer.call("take back leases", move |w| w.reclaim_all(now)).await
+        self.writer.call("requeue jobs with expired leases", move |w| w.reclaim_all(now)).await
     }
 
     async fn cancel(&self, execution: ExecutionId, reason: &str, by: &str, now: Timestamp) -> Result<(), StoreError> {
@@ -236,11 +236,11 @@ impl Store for SqliteStore {
 
     async fn set_queue(&self, name: &str, change: QueueChange) -> Result<(), StoreError> {
         let name = name.to_owned();
-        self.writer.call("set a queue", move |w| w.set_queue(&name, change)).await
+        self.writer.call("change a queue", move |w| w.set_queue(&name, change)).await
     }
 
     async fn prune(&self, retention: Retention, limit: u32, now: Timestamp) -> Result<Pruned, StoreError> {
-        self.writer.call("take away what is old", move |w| w.prune(retention, limit, now)).await
+        self.writer.call("prune expired records", move |w| w.prune(retention, limit, now)).await
     }
 
     async fn note(&self, job: JobId, attempt: u32, event: LogEvent, now: Timestamp) -> Result<(), StoreError> {
@@ -268,7 +268,7 @@ impl Store for SqliteStore {
     }
 
     async fn delivered(&self, id: i64, _now: Timestamp) -> Result<(), StoreError> {
-        self.writer.call("end a notification", move |w| w.delivered(id)).await
+        self.writer.call("update a notification", move |w| w.delivered(id)).await
     }
 
     async fn undelivered(
@@ -279,7 +279,7 @@ impl Store for SqliteStore {
         now: Timestamp,
     ) -> Result<(), StoreError> {
         let error = error.to_owned();
-        self.writer.call("put off a notification", move |w| w.undelivered(id, &error, retry, now)).await
+        self.writer.call("postpone a notification", move |w| w.undelivered(id, &error, retry, now)).await
     }
 
     async fn notifications(&self, filter: NotificationFilter) -> Result<Vec<NotificationRecord>, StoreError> {
@@ -287,12 +287,12 @@ impl Store for SqliteStore {
     }
 
     async fn resend(&self, id: i64, now: Timestamp) -> Result<(), StoreError> {
-        self.writer.call("send a notification again", move |w| w.resend(id, now)).await
+        self.writer.call("resend a notification", move |w| w.resend(id, now)).await
     }
 
     async fn remember(&self, request: &Request, now: Timestamp) -> Result<Option<Request>, StoreError> {
         let request = request.clone();
-        self.writer.call("remember a request", move |w| w.remember(&request, now)).await
+        self.writer.call("record a request", move |w| w.remember(&request, now)).await
     }
 
     async fn notifications_waiting(&self) -> Result<u64, StoreError> {
@@ -300,7 +300,7 @@ impl Store for SqliteStore {
     }
 
     async fn is_idle(&self) -> Result<bool, StoreError> {
-        self.ask("look for work", read::is_idle).await
+        self.ask("look for waiting work", read::is_idle).await
     }
 
     fn hints(&self) -> broadcast::Receiver<Hint> {

@@ -224,7 +224,7 @@ impl Writer {
 /// Why a transaction was not committed.
 #[derive(Debug, thiserror::Error)]
 enum Lost {
-    #[error("the database gave up the transaction")]
+    #[error("the database rolled back the transaction")]
     GivenUp,
     #[error(transparent)]
     Sql(#[from] rusqlite::Error),
