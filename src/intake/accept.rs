@@ -100,7 +100,7 @@ impl Intake {
         let outcome = self.store.record_event(&identity(&event), &event, decisions, starts, now).await?;
         tracing::debug!(object = %event.object.location, shape = event.shape, ?outcome, "event");
         if let (EventOutcome::Recorded(_), Some(reasons)) = (&outcome, nothing) {
-            tracing::info!(object = %event.object.location, reasons, "an upload started nothing");
+            tracing::info!(object = %event.object.location, reasons, "upload started no execution");
         }
         Ok(outcome)
     }
@@ -115,7 +115,7 @@ impl Intake {
     async fn head(&self, event: &ObjectEvent) -> Result<Option<Head>, ObjectError> {
         let asked = self.objects.head(&event.object.location, Revision::of(&event.object));
         let answer = tokio::time::timeout(ANSWER, asked).await.unwrap_or_else(|_| {
-            Err(ObjectError::Unreachable { source: format!("no answer for {} s", ANSWER.as_secs()).into() })
+            Err(ObjectError::Unreachable { source: format!("no response within {} s", ANSWER.as_secs()).into() })
         });
         match answer {
             Ok(head) => Ok(Some(head)),
@@ -131,19 +131,22 @@ impl Intake {
         lineage: &[String],
         now: Timestamp,
     ) -> (Option<NewExecution>, String) {
-        let Some(trigger) = &workflow.trigger else { return (None, "it has no trigger".to_owned()) };
+        let Some(trigger) = &workflow.trigger else { return (None, "the workflow has no trigger".to_owned()) };
         let reason = trigger.matches(&event.object);
         if !reason.is_match() {
             return (None, reason.to_string());
         }
         if event.object.location.key.ends_with('/') {
-            return (None, "the key is that of a folder".to_owned());
+            return (None, "the key ends in `/`: it is a folder".to_owned());
         }
         if !workflow.enabled {
             return (None, format!("{reason}, but the workflow is disabled"));
         }
         if lineage.contains(&workflow.name) {
-            return (None, format!("{reason}, but the object was made by this workflow: it would run for ever"));
+            return (
+                None,
+                format!("{reason}, but this workflow made the object: it would start itself again and again"),
+            );
         }
         let params = match workflow::params(&workflow.plan, &BTreeMap::new(), &event.object.metadata) {
             Ok(params) => params,

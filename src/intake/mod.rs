@@ -55,13 +55,13 @@ pub struct Intake {
 #[derive(Debug, thiserror::Error)]
 pub enum IntakeError {
     /// The store failed.
-    #[error("the event could not be written down")]
+    #[error("the event could not be recorded")]
     Store(#[from] StoreError),
     /// The storage could not be asked about the object.
-    #[error("the storage could not be asked about the object")]
+    #[error("the object's metadata could not be read from storage")]
     Objects(#[from] ObjectError),
     /// Too much waits already.
-    #[error("queue {queue} holds {waiting} waiting jobs, as many as it may; the event has to come again")]
+    #[error("queue {queue} is full: {waiting} jobs wait; send the event again later")]
     Full {
         /// The queue.
         queue: String,
@@ -123,7 +123,7 @@ impl EventSink for Intake {
             self.accept_admitted(event).await?;
         } else if !workflows.iter().any(|workflow| workflow.buckets().any(|named| named == bucket)) {
             // What lands in a bucket of outputs is most likely an output.
-            tracing::info!(object = %event.object.location, "an upload started nothing: no workflow names its bucket");
+            tracing::info!(object = %event.object.location, "upload started no execution: no workflow names its bucket");
         }
         Ok(())
     }

@@ -37,14 +37,14 @@ pub enum Decoded {
 #[must_use]
 pub fn decode(body: &str) -> Decoded {
     if body.len() > MAX_BODY_BYTES {
-        return Decoded::Unreadable(format!("{} bytes; {MAX_BODY_BYTES} are allowed", body.len()));
+        return Decoded::Unreadable(format!("the message has {} bytes; {MAX_BODY_BYTES} are allowed", body.len()));
     }
     decode_at(body, "s3", 0)
 }
 
 fn decode_at(body: &str, shape: &str, depth: u32) -> Decoded {
     if depth > MAX_DEPTH {
-        return Decoded::Unreadable(format!("more than {MAX_DEPTH} envelopes"));
+        return Decoded::Unreadable(format!("more than {MAX_DEPTH} nested envelopes"));
     }
     let value = match serde_json::from_str::<Value>(body) {
         Ok(value) => value,
@@ -59,13 +59,13 @@ fn decode_at(body: &str, shape: &str, depth: u32) -> Decoded {
         return decode_at(text, shape, depth + 1);
     }
     if value["Event"] == "s3:TestEvent" {
-        return Decoded::Ignored("the storage's test event".to_owned());
+        return Decoded::Ignored("a test event of the storage".to_owned());
     }
     if let (Some("Notification"), Some(message)) = (value["Type"].as_str(), value["Message"].as_str()) {
         return decode_at(message, "sns", depth + 1);
     }
     if value["Type"] == "SubscriptionConfirmation" {
-        return Decoded::Unreadable("an SNS subscription that waits for its confirmation".to_owned());
+        return Decoded::Unreadable("an SNS subscription that is not confirmed: confirm it".to_owned());
     }
     if value["Records"].is_array() {
         let minio = value["EventName"].is_string() || value["Records"][0]["eventSource"] == "minio:s3";
@@ -77,9 +77,7 @@ fn decode_at(body: &str, shape: &str, depth: u32) -> Decoded {
     if value["events"].is_array() {
         return oss(&value);
     }
-    Decoded::Unreadable(
-        "JSON of no known shape: there are neither Records, nor Message, nor detail, nor events".to_owned(),
-    )
+    Decoded::Unreadable("unknown JSON: it has none of the keys Records, Message, detail and events".to_owned())
 }
 
 /// Sorts what the entries of one message say: one that cannot be read spoils no other.
@@ -92,7 +90,7 @@ fn collect(entries: impl Iterator<Item = Result<Option<ObjectEvent>, String>>) -
         }
     }
     match unreadable {
-        None if events.is_empty() => Decoded::Ignored("no object was created".to_owned()),
+        None if events.is_empty() => Decoded::Ignored("no event of a created object".to_owned()),
         None => Decoded::Events(events),
         Some(reason) if events.is_empty() => Decoded::Unreadable(reason),
         Some(reason) => Decoded::Partly(events, reason),
@@ -114,7 +112,7 @@ fn user_metadata(record: &Value) -> BTreeMap<String, String> {
 }
 
 fn s3_record(sent: &Value, shape: &str) -> Result<Option<ObjectEvent>, String> {
-    let record = complete(sent).map_err(|error| format!("a record is not one of S3's: {error}"))?;
+    let record = complete(sent).map_err(|error| format!("an S3 record is invalid: {error}"))?;
     let Some(name) = created(record.event_name.as_deref().unwrap_or_default()) else { return Ok(None) };
     let bucket = record.s3.bucket.name.filter(|name| !name.is_empty()).ok_or("a record without a bucket")?;
     let key = record.s3.object.key.filter(|key| !key.is_empty()).ok_or("a record without a key")?;

@@ -116,7 +116,7 @@ impl Consumer {
                     tracing::warn!(
                         code = "EVT0006",
                         queue = self.settings.queue_url,
-                        "there is no workflow: messages stay in the queue until there is one"
+                        "no workflow is active: messages stay in the queue until one is"
                     );
                 }
                 idle = true;
@@ -137,9 +137,10 @@ impl Consumer {
                 }
                 Err(reason) => {
                     tracing::warn!(
+                        code = "EVT0003",
                         queue = self.settings.queue_url,
                         reason,
-                        "EVT0003: the queue cannot be read; trying again"
+                        "cannot read the event queue; retrying"
                     );
                     tokio::select! {
                         () = stop.cancelled() => return,
@@ -211,10 +212,14 @@ impl Consumer {
                     code = "EVT0005",
                     queue,
                     jobs,
-                    "a queue of jobs is full: its messages wait, others go on"
+                    "a job queue is full: its messages wait, other messages do not"
                 ),
                 Line::Storage => {
-                    tracing::warn!(code = "EVT0002", queue, "the storage is away: messages that need it wait");
+                    tracing::warn!(
+                        code = "EVT0002",
+                        queue,
+                        "object storage is unavailable: messages that need it wait"
+                    );
                 }
             }
         }
@@ -250,7 +255,7 @@ impl Consumer {
                 None if error.stops_all() => self.parked.put_back(line.clone(), waiting),
                 // It comes again when it is no longer hidden.
                 None => {
-                    tracing::warn!(error = %error.with_code(), "the message stays in the queue");
+                    tracing::warn!(error = %error.with_code(), "event not recorded; its message stays in the queue");
                     self.parked.forget(std::slice::from_ref(&waiting.receipt));
                 }
             }
@@ -272,7 +277,7 @@ impl Consumer {
         while stop.run_until_cancelled(tokio::time::sleep(hidden / 3)).await.is_some() {
             let lost = self.hide(&self.parked.receipts(), hidden).await;
             if !lost.is_empty() {
-                tracing::debug!(messages = lost.len(), "messages that waited come again");
+                tracing::debug!(messages = lost.len(), "waiting messages became visible and are delivered again");
                 self.parked.forget(&lost);
             }
         }
@@ -296,7 +301,9 @@ impl Consumer {
                     let failed = answer.failed().iter().filter(|entry| entry.sender_fault());
                     lost.extend(failed.filter_map(|entry| some.get(entry.id().parse::<usize>().ok()?)).cloned());
                 }
-                Err(error) => tracing::debug!(error = %DisplayErrorContext(&error), "messages may come again"),
+                Err(error) => {
+                    tracing::debug!(error = %DisplayErrorContext(&error), "cannot make messages visible; they become visible by themselves")
+                }
             }
         }
         lost
@@ -333,8 +340,8 @@ impl Consumer {
             let waits = error.stops_all();
             {
                 let object = events.front().map(|event| event.object.location.to_string());
-                let error = &error as &dyn std::error::Error;
-                tracing::warn!(object, error, waits, "the message stays in the queue");
+                let source = std::error::Error::source(&error);
+                tracing::warn!(object, error = %error.with_code(), source, waits, "event not recorded; its message stays in the queue");
             }
             let again = stop.run_until_cancelled(tokio::time::sleep(self.jittered(wait)));
             if !waits || again.await.is_none() {
@@ -354,11 +361,11 @@ impl Consumer {
     }
 
     async fn set_aside(&self, body: &str, reason: &str) -> bool {
-        tracing::warn!(reason, "EVT0004: a message that no shape fits");
+        tracing::warn!(code = "EVT0004", reason, "message of an unknown shape");
         metrics::announced(Announced::Unreadable);
         let now = self.intake.clock.now();
         if let Err(error) = self.intake.store.record_unreadable(body, reason, now).await.map_err(IntakeError::from) {
-            tracing::warn!(error = %error.with_code(), "the message stays in the queue");
+            tracing::warn!(error = %error.with_code(), "event not recorded; its message stays in the queue");
             return false;
         }
         !self.has_dead_letter_queue().await
@@ -393,7 +400,7 @@ impl Consumer {
                     .send()
                     .await;
                 if let Err(error) = extended {
-                    tracing::debug!(error = %DisplayErrorContext(&error), "a message may come again");
+                    tracing::debug!(error = %DisplayErrorContext(&error), "cannot keep a message hidden; it may be delivered again");
                 }
             }
         }
@@ -407,10 +414,10 @@ impl Consumer {
             }
             match self.delete_batch(&left).await {
                 Ok(failed) => left = failed,
-                Err(reason) => tracing::debug!(reason, attempt, "messages were not deleted"),
+                Err(reason) => tracing::debug!(reason, attempt, "cannot delete messages; retrying"),
             }
         }
-        tracing::warn!(messages = left.len(), "messages could not be deleted; they come again and change nothing");
+        tracing::warn!(messages = left.len(), "cannot delete messages; they are delivered again and start nothing");
     }
 
     /// Answers those that were not deleted.

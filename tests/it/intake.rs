@@ -448,7 +448,7 @@ async fn field_case_27_what_an_execution_publishes_does_not_start_its_workflow_a
     assert_ne!(started, claim.plan.workflow);
     let record = &store.events(EventFilter { object: Some(output), before: None, limit: 1 }).await.unwrap()[0];
     let refused = record.decisions.iter().find(|d| d.workflow == claim.plan.workflow).unwrap();
-    assert!(!refused.matched && refused.reason.contains("made by this workflow"), "{}", refused.reason);
+    assert!(!refused.matched && refused.reason.contains("this workflow made the object"), "{}", refused.reason);
 }
 
 #[tokio::test]
