@@ -37,7 +37,7 @@ pub(super) async fn deliver(
     how: (Patience, &CancellationToken),
 ) -> Delivered {
     attempt(store, clock, sender, notification, how).await.unwrap_or_else(|error| {
-        tracing::error!(error = %error.with_code(), execution = %notification.execution, "the outbox was not kept up; trying again");
+        tracing::error!(error = %error.with_code(), execution = %notification.execution, "cannot update the outbox; retrying");
         Delivered::Unknown
     })
 }
@@ -64,7 +64,7 @@ async fn attempt(
     let begin = clock.now();
     let sending = sender.send(&notification.target.to, &event, &group);
     let sent = tokio::time::timeout(patience.timeout, sending).await.unwrap_or_else(|_| {
-        let reason = format!("no answer for {:?}", patience.timeout);
+        let reason = format!("no response within {:?}", patience.timeout);
         Err(NotifyError::Refused { to: notification.target.to.address().to_owned(), reason, retry_after: None })
     });
     if traces::wanted() {
@@ -79,7 +79,7 @@ async fn attempt(
         Err(error) => {
             let retry = patience.again(&error, notification.attempts + 1);
             metrics::notified(kind, if retry.is_some() { Delivery::Retried } else { Delivery::SetAside });
-            tracing::warn!(error = %error.with_code(), execution = %notification.execution, set_aside = retry.is_none(), "not delivered");
+            tracing::warn!(error = %error.with_code(), execution = %notification.execution, dead_lettered = retry.is_none(), "notification not delivered");
             store.undelivered(notification.id, &error.with_code(), retry, clock.now()).await?;
             Ok(Delivered::NotTaken(error.retry_after()))
         }
@@ -119,7 +119,7 @@ async fn note_delivered(
     loop {
         match store.delivered(id, clock.now()).await {
             Err(error @ StoreError::Database { .. }) => {
-                tracing::error!(error = %error.with_code(), "a delivery was not written down; trying again");
+                tracing::error!(error = %error.with_code(), "cannot record a delivery; retrying");
                 tokio::select! {
                     () = stop.cancelled() => return Err(error),
                     () = tokio::time::sleep(AGAIN) => {}

@@ -49,7 +49,7 @@ pub struct Patience {
 #[derive(Debug, thiserror::Error)]
 pub enum NotifyError {
     /// The receiver could not be reached, or refused.
-    #[error("{to} did not take the notification: {reason}")]
+    #[error("{to} did not accept the notification: {reason}")]
     Refused {
         /// The receiver.
         to: String,
@@ -59,16 +59,16 @@ pub enum NotifyError {
         retry_after: Option<Duration>,
     },
     /// It is at an address that is not public.
-    #[error("{to} is not at a public address; `webhooks.allow_private` can allow it")]
+    #[error("{to} has no public address; to allow it, add its network to `webhooks.allow_private`")]
     Private {
         /// The receiver.
         to: String,
     },
     /// There is nothing to sign a webhook with.
-    #[error("webhooks are signed, and `webhooks.secret` is not set")]
+    #[error("a webhook needs a signature; set `webhooks.secret`")]
     Unsigned,
     /// It answered that it is gone, for good.
-    #[error("{to} is gone (410): this notification is not tried again, later ones are")]
+    #[error("{to} answered 410 Gone: this notification is not retried, later ones are sent")]
     Gone {
         /// The receiver.
         to: String,

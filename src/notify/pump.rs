@@ -51,7 +51,7 @@ pub async fn run(
                     }
                 }
                 Err(error) => {
-                    tracing::error!(error = %error.with_code(), source = ?std::error::Error::source(&error), "cannot read the outbox; trying again");
+                    tracing::error!(error = %error.with_code(), source = ?std::error::Error::source(&error), "cannot read the outbox; retrying");
                 }
             }
         }

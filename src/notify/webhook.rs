@@ -57,7 +57,7 @@ impl WebhookSender {
             .no_proxy()
             .user_agent(concat!("reelmill/", env!("CARGO_PKG_VERSION")))
             .build()
-            .inspect_err(|error| tracing::error!(%error, "webhooks cannot be sent"))
+            .inspect_err(|error| tracing::error!(%error, "cannot set up the HTTP client; no webhook is sent"))
             .ok();
         Self { secrets: options.secrets, reach, client, clock }
     }
@@ -68,7 +68,10 @@ impl WebhookSender {
         if self.secrets.is_empty() {
             return Err(NotifyError::Unsigned);
         }
-        let client = self.client.as_ref().ok_or_else(|| refused("there is no HTTP client".to_owned()))?;
+        let client = self
+            .client
+            .as_ref()
+            .ok_or_else(|| refused("the HTTP client could not be set up; the log of the start says why".to_owned()))?;
         let target: Url = url.parse().map_err(|error| refused(format!("{error}")))?;
         // A name is resolved when it is connected to, and held against the same rules then.
         let literal = target.host_str().and_then(|host| host.trim_matches(['[', ']']).parse().ok());
@@ -89,7 +92,7 @@ impl WebhookSender {
         match answer.status() {
             status if status.is_success() => Ok(()),
             status if status.is_redirection() => {
-                Err(refused(format!("it answered {status}, and leads somewhere else")))
+                Err(refused(format!("it answered {status}, a redirect that is not followed")))
             }
             StatusCode::GONE => Err(NotifyError::Gone { to: url.to_owned() }),
             status => Err(NotifyError::Refused {
