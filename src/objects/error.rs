@@ -23,7 +23,7 @@ pub enum ObjectError {
         object: ObjectLocation,
     },
     /// The object is no longer the one that was asked for.
-    #[error("{object} was replaced by another upload since it was announced")]
+    #[error("{object} was replaced by another upload after its event")]
     Changed {
         /// Where it is.
         object: ObjectLocation,
@@ -53,7 +53,7 @@ pub enum ObjectError {
         source: BoxError,
     },
     /// No connection, or no answer in time.
-    #[error("the object storage is out of reach")]
+    #[error("the object storage is unreachable")]
     Unreachable {
         /// The client's word.
         #[source]
@@ -68,7 +68,7 @@ pub enum ObjectError {
         what: String,
     },
     /// A bucket or key that the storage cannot hold.
-    #[error("`{name}` cannot be used as a name: {reason}")]
+    #[error("`{name}` is not a valid name: {reason}")]
     InvalidName {
         /// The bucket or key.
         name: String,
@@ -100,13 +100,13 @@ pub enum ObjectError {
         source: BoxError,
     },
     /// The key is a folder of other keys, or one of its folders is an object.
-    #[error("{object} is in the way of another key: a local bucket cannot hold both `a` and `a/b`")]
+    #[error("{object} conflicts with another key: a local bucket cannot hold both `a` and `a/b`")]
     Conflict {
         /// Where it should go.
         object: ObjectLocation,
     },
     /// A file lent for reading.
-    #[error("{object} is lent for reading only")]
+    #[error("{object} is read-only")]
     ReadOnly {
         /// Where it is.
         object: ObjectLocation,
@@ -121,7 +121,7 @@ pub enum ObjectError {
         source: Box<Failure>,
     },
     /// Its event would not be recorded now, so it did not become visible.
-    #[error("{object} is not taken now; nothing was stored, upload it again later")]
+    #[error("{object} was refused for now; nothing was stored, upload it again later")]
     Refused {
         /// Where it should go.
         object: ObjectLocation,
@@ -166,7 +166,7 @@ pub enum ObjectError {
         size_bytes: u64,
     },
     /// Other bytes came than the checksum of the request says.
-    #[error("the bytes of {object} do not have the {algorithm} of the request; upload it again")]
+    #[error("the {algorithm} of {object} differs from the one in the request; upload it again")]
     WrongChecksum {
         /// The object.
         object: ObjectLocation,
@@ -175,8 +175,8 @@ pub enum ObjectError {
     },
     /// A completion without the checksums that its upload was begun with, or with one of another type.
     #[error(
-        "the upload of {object} was begun with {algorithm}; its completion names that checksum of every part, and \
-         the type that it was begun with"
+        "the upload of {object} was begun with {algorithm}; its completion must name that checksum of every part, \
+         and the same checksum type"
     )]
     NoChecksum {
         /// The object.

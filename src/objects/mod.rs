@@ -125,7 +125,7 @@ impl Incoming {
     fn check(announced: Option<u64>, came: u64, object: &ObjectLocation) -> Result<(), ObjectError> {
         match announced {
             Some(announced) if announced != came => {
-                Err(Self::broken(object, format!("{came} of {announced} bytes came").into()))
+                Err(Self::broken(object, format!("received {came} of {announced} bytes").into()))
             }
             _ => Ok(()),
         }

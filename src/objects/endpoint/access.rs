@@ -27,7 +27,7 @@ const REFUSED: [(&str, &str); 11] = [
         "x-amz-source-expected-bucket-owner",
         "this endpoint has one owner without an account; leave the expected owner out",
     ),
-    ("x-amz-object-annotation", "this endpoint has no annotations; metadata can say the same"),
+    ("x-amz-object-annotation", "this endpoint has no annotations; use metadata instead"),
     ("x-amz-rename-source", "this endpoint does not rename; copy the object and delete the old one"),
 ];
 
@@ -36,10 +36,10 @@ pub fn check_wish(name: &str, value: &str) -> S3Result<()> {
     match name {
         "x-amz-acl" | "acl" if !PRIVATE.contains(&value) => Err(s3_error!(
             NotImplemented,
-            "this endpoint has no access lists; every object is private, and `{value}` would not be done"
+            "this endpoint has no access lists; every object is private, and `{value}` is not supported"
         )),
         "x-amz-tagging" | "tagging" if !value.is_empty() => {
-            Err(s3_error!(NotImplemented, "this endpoint has no tags; metadata can say the same"))
+            Err(s3_error!(NotImplemented, "this endpoint has no tags; use metadata instead"))
         }
         "x-amz-storage-class" if value != "STANDARD" => {
             Err(s3_error!(InvalidStorageClass, "this endpoint has the storage class STANDARD only"))

@@ -20,7 +20,7 @@ impl Service {
     pub(super) async fn all_buckets(&self, input: ListBucketsInput) -> S3Result<ListBucketsOutput> {
         let limit = input.max_buckets.unwrap_or(MAX_BUCKETS);
         let limit = usize::try_from(limit).ok().filter(|limit| (1..=10_000).contains(limit));
-        let limit = limit.ok_or_else(|| s3_error!(InvalidArgument, "max-buckets is from 1 to 10000"))?;
+        let limit = limit.ok_or_else(|| s3_error!(InvalidArgument, "max-buckets must be from 1 to 10000"))?;
         let prefix = input.prefix.clone().unwrap_or_default();
         let mut buckets = self.buckets.buckets().await?;
         buckets.retain(|(name, _)| {
@@ -46,7 +46,7 @@ impl Service {
         let plain = region.as_ref().is_none_or(|region| region == DEFAULT_REGION);
         if !self.buckets.create_bucket(&bucket, region).await? && !plain {
             // Without a region it is the same bucket, and there is nothing to do.
-            return Err(s3_error!(BucketAlreadyOwnedByYou, "there is a bucket {bucket} already; it stays as it is"));
+            return Err(s3_error!(BucketAlreadyOwnedByYou, "the bucket {bucket} exists already; nothing was changed"));
         }
         Ok(CreateBucketOutput { location: Some(format!("/{bucket}")) })
     }

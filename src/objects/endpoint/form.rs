@@ -153,7 +153,7 @@ impl Forms {
         if access_key == self.keys.access_key_id {
             return Ok(());
         }
-        Err(s3_error!(InvalidAccessKeyId, "this endpoint has another access key"))
+        Err(s3_error!(InvalidAccessKeyId, "this endpoint does not know the access key; sign with its own key pair"))
     }
 
     fn is_signed_v4(&self, policy: &str, signature: &str, scope: [&str; 3]) -> bool {
@@ -261,10 +261,10 @@ fn malformed(error: multer::Error) -> S3Error {
     match error {
         multer::Error::StreamReadFailed(source) => match source.downcast::<S3Error>() {
             Ok(error) => *error,
-            Err(_) => s3_error!(IncompleteBody, "the form broke off"),
+            Err(_) => s3_error!(IncompleteBody, "the form ended early"),
         },
         multer::Error::IncompleteStream | multer::Error::IncompleteFieldData { .. } => {
-            s3_error!(IncompleteBody, "the form broke off")
+            s3_error!(IncompleteBody, "the form ended early")
         }
         error => s3_error!(MalformedPOSTRequest, "the form cannot be read: {error}"),
     }

@@ -111,7 +111,7 @@ fn check(parts: &Parts) -> S3Result<()> {
         return Err(coded(
             "AuthorizationQueryParametersError",
             StatusCode::FORBIDDEN,
-            "X-Amz-Expires is from 1 second to 7 days (604800); presign the URL again",
+            "X-Amz-Expires must be from 1 second to 7 days (604800); presign the URL again",
         ));
     }
     let signed = parts.headers.get(AUTHORIZATION).and_then(|value| value.to_str().ok());
@@ -119,7 +119,7 @@ fn check(parts: &Parts) -> S3Result<()> {
         Some(region) if !is_region(region) => Err(coded(
             MALFORMED,
             StatusCode::BAD_REQUEST,
-            format!("`{region}` is no region: lower-case letters, digits and `-`; sign for {REGION}"),
+            format!("`{region}` is not a region: lower-case letters, digits and `-`; sign for {REGION}"),
         )),
         _ => Ok(()),
     }
@@ -213,7 +213,7 @@ fn explained(code: &str) -> &'static str {
         "MaxMessageLengthExceeded" => "the body of the request is too long",
         "IncompleteBody" => "the body has another length than the request says",
         "InternalError" => "the endpoint failed; its log says why, and the request may be sent again",
-        "MethodNotAllowed" => "this method is not for this path",
+        "MethodNotAllowed" => "this path does not support this method",
         "NotImplemented" => "this endpoint does not have this operation",
         _ => "the request was refused",
     }

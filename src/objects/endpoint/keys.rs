@@ -72,7 +72,7 @@ impl S3Auth for KeyPair {
         if access_key == self.access_key_id {
             return Ok(self.secret_access_key.as_str().into());
         }
-        Err(s3_error!(InvalidAccessKeyId, "this endpoint has another access key"))
+        Err(s3_error!(InvalidAccessKeyId, "this endpoint does not know the access key; sign with its own key pair"))
     }
 }
 

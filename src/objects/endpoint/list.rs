@@ -121,6 +121,6 @@ fn delimiter(delimiter: Option<String>) -> Option<String> {
 
 fn limit(max_keys: Option<i32>) -> S3Result<(i32, usize)> {
     let max_keys = max_keys.unwrap_or(MAX_KEYS).min(MAX_KEYS);
-    let limit = usize::try_from(max_keys).map_err(|_| s3_error!(InvalidArgument, "max-keys is negative"))?;
+    let limit = usize::try_from(max_keys).map_err(|_| s3_error!(InvalidArgument, "max-keys must not be negative"))?;
     Ok((max_keys, limit))
 }

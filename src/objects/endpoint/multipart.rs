@@ -99,7 +99,7 @@ impl Service {
         let after = input.part_number_marker.and_then(|marker| u32::try_from(marker).ok()).unwrap_or(0);
         let max_parts = input.max_parts.unwrap_or(MAX_LISTED);
         let limit = usize::try_from(max_parts.min(MAX_LISTED));
-        let limit = limit.map_err(|_| s3_error!(InvalidArgument, "max-parts is negative"))?;
+        let limit = limit.map_err(|_| s3_error!(InvalidArgument, "max-parts must not be negative"))?;
         let rest: Vec<_> = parts.into_iter().filter(|part| part.number > after).collect();
         // Of a page of nothing there is no next one.
         let more = rest.len() > limit && limit > 0;
@@ -149,7 +149,7 @@ impl Service {
         });
         let max_uploads = input.max_uploads.unwrap_or(MAX_LISTED);
         let limit = usize::try_from(max_uploads.min(MAX_LISTED));
-        let limit = limit.map_err(|_| s3_error!(InvalidArgument, "max-uploads is negative"))?;
+        let limit = limit.map_err(|_| s3_error!(InvalidArgument, "max-uploads must not be negative"))?;
         let (mut listed, mut prefixes, mut next) = (Vec::new(), Vec::<String>::new(), None);
         let mut more = false;
         for upload in uploads {
@@ -204,11 +204,11 @@ impl Service {
         let input = req.input;
         let parts = input.multipart_upload.and_then(|upload| upload.parts).unwrap_or_default();
         if parts.is_empty() {
-            return Err(s3_error!(MalformedXML, "the request names no part"));
+            return Err(s3_error!(MalformedXML, "the request must name a part"));
         }
         let parts = parts.into_iter().map(named).collect::<S3Result<Vec<_>>>()?;
         if !parts.is_sorted_by(|a, b| a.number <= b.number) {
-            return Err(s3_error!(InvalidPartOrder, "the parts are named in another order than that of their numbers"));
+            return Err(s3_error!(InvalidPartOrder, "the parts must be in the order of their numbers"));
         }
         let completion = Completion {
             parts,
@@ -239,18 +239,18 @@ fn summed(algorithm: Option<&ChecksumAlgorithm>, kind: Option<&ChecksumType>) ->
         Some(ChecksumType::COMPOSITE) => Some(true),
         Some(ChecksumType::FULL_OBJECT) => Some(false),
         Some(other) => {
-            return Err(s3_error!(InvalidRequest, "`{other}` is no checksum type: COMPOSITE or FULL_OBJECT"));
+            return Err(s3_error!(InvalidRequest, "`{other}` is not a checksum type; use COMPOSITE or FULL_OBJECT"));
         }
     };
     let Some(name) = algorithm.map(ChecksumAlgorithm::as_str) else {
         return match composite {
-            Some(_) => Err(s3_error!(InvalidRequest, "a checksum type needs an algorithm beside it")),
+            Some(_) => Err(s3_error!(InvalidRequest, "a checksum type needs a checksum algorithm")),
             None => Ok(None),
         };
     };
     let Some(algorithm) = Algorithm::named(name) else {
         let known = Algorithm::ALL.map(Algorithm::name).join(", ");
-        return Err(s3_error!(InvalidRequest, "`{name}` is no checksum algorithm of this endpoint: {known}"));
+        return Err(s3_error!(InvalidRequest, "`{name}` is not a checksum algorithm of this endpoint; it has {known}"));
     };
     // As S3: by default of the parts, but for CRC64NVME, which there is of the bytes only.
     let composite = composite.unwrap_or(algorithm != Algorithm::Crc64nvme);
@@ -272,14 +272,14 @@ fn named(part: CompletedPart) -> S3Result<Named> {
     let sent = sent.into_iter().filter_map(|(algorithm, value)| Some((algorithm, value.filter(|v| !v.is_empty())?)));
     let number = part.part_number.and_then(|number| u32::try_from(number).ok());
     let (Some(number), Some(etag)) = (number, part.e_tag) else {
-        return Err(s3_error!(MalformedXML, "a part is named by PartNumber and ETag"));
+        return Err(s3_error!(MalformedXML, "a part needs PartNumber and ETag"));
     };
     Ok(Named { number, etag: etag.into_value(), checksums: sent.collect() })
 }
 
 /// The bytes of a source that are copied: all of them must be there.
 fn copied(text: &str, size_bytes: u64) -> S3Result<std::ops::Range<u64>> {
-    let invalid = || s3_error!(InvalidArgument, "a range to copy is written bytes=FIRST-LAST");
+    let invalid = || s3_error!(InvalidArgument, "a range to copy must be bytes=FIRST-LAST");
     let (first, last) = text.strip_prefix("bytes=").and_then(|range| range.split_once('-')).ok_or_else(invalid)?;
     let last: u64 = last.parse().map_err(|_| invalid())?;
     first.parse::<u64>().map_err(|_| invalid())?;

@@ -42,7 +42,7 @@ impl Asked {
             return Ok(Self { range, content_range, parts_count: None });
         };
         if wanted.is_some() {
-            return Err(s3_error!(InvalidRequest, "an object is read by Range or by partNumber, and not by both"));
+            return Err(s3_error!(InvalidRequest, "use Range or partNumber, not both"));
         }
         if kept.parts.is_empty() && part == 1 {
             return Ok(Self { range: 0..head.size_bytes, content_range: None, parts_count: None });
@@ -312,7 +312,7 @@ impl Service {
     /// What is copied.
     pub(super) async fn source(&self, source: &CopySource) -> S3Result<(ObjectLocation, Head, Kept, std::fs::File)> {
         let CopySource::Bucket { bucket, key, version_id } = source else {
-            return Err(s3_error!(NotImplemented, "a copy's source is a bucket and a key"));
+            return Err(s3_error!(NotImplemented, "the source of a copy must be a bucket and a key"));
         };
         let object = location(bucket, key);
         let (head, kept, file) = self.open(&object, version_id.as_deref()).await?;
@@ -368,9 +368,7 @@ pub(super) fn onto(matching: Option<&ETagCondition>, not_matching: Option<&ETagC
         (Some(condition), None) => Ok(Some(Onto::Object(tag(condition.clone())))),
         (None, Some(ETagCondition::Any)) => Ok(Some(Onto::Nothing)),
         (None, Some(ETagCondition::ETag(etag))) => Ok(Some(Onto::Other(etag.value().to_owned()))),
-        (Some(_), Some(_)) => {
-            Err(s3_error!(InvalidRequest, "an upload has one of If-Match and If-None-Match, and not both"))
-        }
+        (Some(_), Some(_)) => Err(s3_error!(InvalidRequest, "use If-Match or If-None-Match, not both")),
     }
 }
 

@@ -73,7 +73,7 @@ impl Upload {
         let trailer = trailer.and_then(Algorithm::named).zip(trailers);
         let announced = announced(headers)?;
         if announced.len() + usize::from(trailer.is_some()) > 1 {
-            return Err(s3_error!(InvalidRequest, "an upload comes with one x-amz-checksum header"));
+            return Err(s3_error!(InvalidRequest, "an upload must have one x-amz-checksum header at most"));
         }
         let length_bytes = match unknown {
             Some(_) => None,
@@ -161,7 +161,7 @@ impl Upload {
             let value = trailers.read(|headers| headers.get(algorithm.header())?.to_str().ok().map(str::to_owned));
             let value = value.flatten();
             let value = value.ok_or_else(|| {
-                s3_error!(InvalidRequest, "the {} that x-amz-trailer announces did not come", algorithm.name())
+                s3_error!(InvalidRequest, "the {} that x-amz-trailer names is missing", algorithm.name())
             })?;
             sent.push((*algorithm, checked(*algorithm, &value)?));
         }
@@ -189,7 +189,7 @@ pub(super) fn broken(source: StdError) -> S3Error {
     } else if text.contains("FormatError") || text.contains("TooLarge") || text.contains("TooMany") {
         (S3ErrorCode::InvalidRequest, "the chunks of the body cannot be read")
     } else {
-        (S3ErrorCode::IncompleteBody, "the body broke off")
+        (S3ErrorCode::IncompleteBody, "the body ended early")
     };
     let mut error = S3Error::with_message(code, message);
     error.set_source(source);

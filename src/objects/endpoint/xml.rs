@@ -102,7 +102,7 @@ impl S3Route for Plainly {
         check_md5(&headers, &came)?;
         let form = form(&uri).ok_or_else(|| s3_error!(MethodNotAllowed))?;
         let xml = plain(&came, &form);
-        let xml = xml.ok_or_else(|| s3_error!(MalformedXML, "the body is no XML, or no {}", form.root))?;
+        let xml = xml.ok_or_else(|| s3_error!(MalformedXML, "the body is not XML, or not {}", form.root))?;
         let mut behind = Request::new(Body::empty());
         *behind.method_mut() = method;
         *behind.uri_mut() = unsigned(&uri)?;

@@ -160,7 +160,7 @@ impl Folders {
     pub fn bucket(&self, bucket: &str) -> Result<Folder, ObjectError> {
         match Folder::open(&self.bucket_path(bucket)?) {
             Err(e) if is_absent(&e) && !self.internal("meta").is_dir() => Err(ObjectError::Unreachable {
-                source: format!("{} is not there: is its disk mounted?", self.layout.root.display()).into(),
+                source: format!("{} does not exist: is its disk mounted?", self.layout.root.display()).into(),
             }),
             Err(e) if is_absent(&e) => Err(ObjectError::NoBucket { bucket: bucket.to_owned() }),
             result => result.map_err(|e| ObjectError::io("open", bucket, e)),
