@@ -62,7 +62,7 @@ pub async fn serve<S, B>(
         let (socket, place) = match accepted {
             Ok(accepted) => accepted,
             Err(error) => {
-                tracing::warn!(%error, "{what} could not accept a connection");
+                tracing::warn!(%error, "cannot accept a connection to {what}");
                 tokio::time::sleep(ACCEPT_PAUSE).await;
                 continue;
             }
@@ -70,13 +70,13 @@ pub async fn serve<S, B>(
         let connection = graceful.watch(http.serve_connection(TokioIo::new(socket), service.clone()).into_owned());
         tokio::spawn(async move {
             if let Err(error) = connection.await {
-                tracing::debug!(error, "a connection to {what} broke off");
+                tracing::debug!(error, "a connection to {what} was aborted");
             }
             drop(place);
         });
     }
     if tokio::time::timeout(limits.drain, graceful.shutdown()).await.is_err() {
-        tracing::debug!("requests to {what} were broken off");
+        tracing::debug!("requests to {what} were aborted");
     }
 }
 

@@ -17,7 +17,7 @@ const LOCK_FILE: &str = ".reelmill.lock";
 #[derive(Debug, thiserror::Error)]
 pub enum LockError {
     /// Another daemon has it.
-    #[error("the {what} {} is in use by {holder}; stop that, or give this daemon a {what} of its own", path.display())]
+    #[error("the {what} {} is in use by {holder}; stop it, or give this daemon its own {what}", path.display())]
     InUse {
         /// Role of the folder.
         what: &'static str,
@@ -100,7 +100,7 @@ fn lock_file(what: &'static str, path: &Path) -> Result<File, LockError> {
         Ok(()) => Ok(file),
         Err(TryLockError::WouldBlock) => Err(in_use(what, path, &file)),
         Err(TryLockError::Error(error)) => {
-            tracing::warn!(path = %path.display(), %error, "the file system has no locks: see that no other daemon uses it");
+            tracing::warn!(path = %path.display(), %error, "the file system does not support locks: make sure that no other daemon uses this folder");
             Ok(file)
         }
     }

@@ -71,7 +71,10 @@ impl Config {
                 return fault(format!("s3_cors[{n}].origins"), reason);
             }
             if let Some(method) = rule.methods.iter().find(|method| !METHODS.contains(&method.as_str())) {
-                return fault(format!("s3_cors[{n}].methods"), format!("`{method}` is none of {}", METHODS.join(", ")));
+                return fault(
+                    format!("s3_cors[{n}].methods"),
+                    format!("`{method}` is not one of {}", METHODS.join(", ")),
+                );
             }
             let names = rule.headers.iter().chain(&rule.expose);
             if let Some(name) = names.into_iter().find(|name| !is_header(name)) {

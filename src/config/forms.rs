@@ -52,7 +52,7 @@ pub(super) mod one_or_many {
         type Value = Vec<String>;
 
         fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-            f.write_str("a text, or a list of texts")
+            f.write_str("a string, or a list of strings")
         }
 
         fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<Vec<String>, E> {

@@ -373,21 +373,21 @@ impl Config {
     pub fn check(&self) -> Result<(), ConfigError> {
         if !self.api.listen.ip().is_loopback() && self.api.tokens.is_empty() {
             return Err(ConfigError::Conflict(format!(
-                "api.listen: {} is not a loopback address, so it takes tokens (api.tokens, REELMILL_API_TOKEN)",
+                "api.listen: {} is not a loopback address, so tokens are required: set api.tokens or REELMILL_API_TOKEN",
                 self.api.listen
             )));
         }
         self.api.tokens.iter().try_for_each(|token| token.digest().map(|_| ()))?;
         self.check_endpoint()?;
         if self.worker.stall < Duration::from_secs(1) {
-            return Err(ConfigError::Conflict("worker.stall: at least 1s".to_owned()));
+            return Err(ConfigError::Conflict("worker.stall: must be at least 1s".to_owned()));
         }
         if self.worker.lease < Duration::from_secs(2) {
-            return Err(ConfigError::Conflict("worker.lease: at least 2s".to_owned()));
+            return Err(ConfigError::Conflict("worker.lease: must be at least 2s".to_owned()));
         }
         let mut waits = self.events.iter().map(|EventsConfig::Sqs(sqs)| sqs.wait);
         if waits.any(|wait| !(1..=20).contains(&wait.as_secs())) {
-            return Err(ConfigError::Conflict("events.sqs.wait: from 1s to 20s".to_owned()));
+            return Err(ConfigError::Conflict("events.sqs.wait: must be from 1s to 20s".to_owned()));
         }
         if let Some(url) = &self.traces.otlp
             && !reqwest::Url::parse(url).is_ok_and(|url| matches!(url.scheme(), "http" | "https") && url.has_host())

@@ -43,7 +43,7 @@ impl NotifyConfig {
         .into_iter()
         .flatten();
         let (Some(to), None) = (named.next(), named.next()) else {
-            return Err(conflict("a receiver is exactly one of sqs, sns and webhook"));
+            return Err(conflict("a receiver must have exactly one of sqs, sns and webhook"));
         };
         if let Some((mistake, example)) = to.mistake() {
             return Err(conflict(&format!("{}: {mistake}, {example}", to.address())));
@@ -86,7 +86,7 @@ impl NotificationsConfig {
         if (Duration::from_millis(1)..=Duration::from_secs(15)).contains(&self.timeout) && self.attempts > 0 {
             return Ok(());
         }
-        Err(ConfigError::Conflict("notifications: a timeout of at most 15s, and at least 1 attempt".to_owned()))
+        Err(ConfigError::Conflict("notifications: timeout must be at most 15s, and attempts at least 1".to_owned()))
     }
 }
 
@@ -107,7 +107,7 @@ impl WebhooksConfig {
     /// The secrets.
     pub fn keys(&self) -> Result<Vec<Vec<u8>>, ConfigError> {
         if self.secret.len() > SECRETS {
-            return Err(ConfigError::Conflict(format!("webhooks.secret: at most {SECRETS} at once")));
+            return Err(ConfigError::Conflict(format!("webhooks.secret: at most {SECRETS} secrets")));
         }
         self.secret.iter().map(|reference| Self::key(reference)).collect()
     }
@@ -116,7 +116,7 @@ impl WebhooksConfig {
         let conflict = |reason: String| ConfigError::Conflict(format!("webhooks.secret: {reason}"));
         let secret = match reference.split_once(':') {
             Some(("env", name)) => {
-                std::env::var(name).map_err(|_| conflict(format!("there is no environment variable {name}")))?
+                std::env::var(name).map_err(|_| conflict(format!("the environment variable {name} is not set")))?
             }
             Some(("file", path)) => {
                 std::fs::read_to_string(path).map_err(|error| conflict(format!("cannot read {path}: {error}")))?
@@ -127,7 +127,7 @@ impl WebhooksConfig {
         let key = STANDARD.decode(secret.strip_prefix("whsec_").unwrap_or(secret)).ok();
         match key.filter(|key| key.len() >= SECRET_BYTES) {
             Some(key) => Ok(key),
-            None => Err(conflict(format!("a secret is `whsec_` and Base64 of at least {SECRET_BYTES} bytes"))),
+            None => Err(conflict(format!("a secret must be `whsec_` and Base64 of at least {SECRET_BYTES} bytes"))),
         }
     }
 

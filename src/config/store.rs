@@ -19,7 +19,7 @@ impl Config {
         let conflict = |reason: String| ConfigError::Conflict(format!("store: {reason}"));
         let store = match self.store.split_once(':') {
             Some(("env", name)) => {
-                std::env::var(name).map_err(|_| conflict(format!("there is no environment variable {name}")))?
+                std::env::var(name).map_err(|_| conflict(format!("the environment variable {name} is not set")))?
             }
             Some(("file", path)) => std::fs::read_to_string(path)
                 .map_err(|error| conflict(format!("cannot read {path}: {error}")))?
@@ -30,7 +30,9 @@ impl Config {
         match store.split_once(':') {
             Some(("sqlite", path)) if !path.is_empty() => Ok(StoreTarget::Sqlite(PathBuf::from(path))),
             Some(("postgres" | "postgresql", rest)) if rest.starts_with("//") => Ok(StoreTarget::Postgres(store)),
-            Some((scheme, _)) => Err(conflict(format!("`{scheme}:` is no store; write sqlite:PATH or postgres://…"))),
+            Some((scheme, _)) => {
+                Err(conflict(format!("`{scheme}:` is not a kind of store; write sqlite:PATH or postgres://…")))
+            }
             None => Err(conflict("write sqlite:PATH or postgres://…".to_owned())),
         }
     }

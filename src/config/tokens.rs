@@ -42,9 +42,11 @@ impl TokenConfig {
     pub fn digest(&self) -> Result<TokenDigest, ConfigError> {
         let conflict = |reason: &str| ConfigError::Conflict(format!("api.tokens: {}: {reason}", self.name));
         let token = match self.token.split_once(':') {
-            Some(("sha256", hex)) => return parse_hex(hex).ok_or_else(|| conflict("`sha256:` takes 64 hex digits")),
+            Some(("sha256", hex)) => {
+                return parse_hex(hex).ok_or_else(|| conflict("`sha256:` must be followed by 64 hex digits"));
+            }
             Some(("env", name)) => {
-                std::env::var(name).map_err(|_| conflict(&format!("there is no environment variable {name}")))?
+                std::env::var(name).map_err(|_| conflict(&format!("the environment variable {name} is not set")))?
             }
             Some(("file", path)) => {
                 std::fs::read_to_string(path).map_err(|error| conflict(&format!("cannot read {path}: {error}")))?
@@ -53,7 +55,7 @@ impl TokenConfig {
         };
         let token = token.trim();
         if token.len() < SHORTEST {
-            return Err(conflict(&format!("a token has at least {SHORTEST} characters")));
+            return Err(conflict(&format!("a token must have at least {SHORTEST} characters")));
         }
         Ok(digest(token))
     }

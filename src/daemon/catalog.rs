@@ -164,7 +164,7 @@ impl WorkflowFolder {
     /// What to do where there shall be no workflow, as the end of a sentence.
     #[must_use]
     pub fn way_out(&self) -> String {
-        let kept = |file: &PathBuf| format!("; if there shall be no workflow, remove {}", file.display());
+        let kept = |file: &PathBuf| format!("; to have no workflow, remove {}", file.display());
         self.kept.as_ref().map(kept).unwrap_or_default()
     }
 
@@ -201,7 +201,7 @@ impl WorkflowFolder {
 
     /// Notes that a look has lasted for `time`: the folder does not answer.
     pub fn hangs(&self, time: Duration) {
-        let why = format!("it has not answered for {} s", time.as_secs());
+        let why = format!("no response for {} s", time.as_secs());
         self.tell_away(self.away().as_deref(), Some(&why));
         self.state.write().unwrap_or_else(PoisonError::into_inner).away.get_or_insert(why);
     }
@@ -217,11 +217,11 @@ impl WorkflowFolder {
                     %folder,
                     why,
                     kept,
-                    "the folder of workflows is away: the last good workflows stay active; remove the file of the kept \
-                     ones if there shall be none"
+                    "the folder of workflows is unavailable: the last good workflows stay active; to have no workflow, remove \
+                     the file `kept`"
                 );
             }
-            (Some(_), None) => tracing::info!(%folder, "the folder of workflows is back"),
+            (Some(_), None) => tracing::info!(%folder, "the folder of workflows is available again"),
             _ => {}
         }
     }
@@ -325,7 +325,7 @@ impl WorkflowFolder {
             match diagnostic.severity {
                 Severity::Error => tracing::error!(
                     code = diagnostic.code.as_str(),
-                    "{}:{}:{}: {}; a last good version, where there is one, stays active",
+                    "{}:{}:{}: {}; its last valid version, if there is one, stays active",
                     diagnostic.file,
                     diagnostic.line,
                     diagnostic.column,
@@ -342,8 +342,8 @@ impl WorkflowFolder {
             }
         }
         if self.active().is_empty() {
-            let why = if self.folder.is_dir() { "holds no workflow that is right" } else { "does not exist" };
-            tracing::warn!("{} {why}; uploads start nothing until one is there", self.folder.display());
+            let why = if self.folder.is_dir() { "has no valid workflow" } else { "does not exist" };
+            tracing::warn!("{} {why}; uploads start no execution until it has one", self.folder.display());
             return;
         }
         let names: Vec<String> = self.active().iter().map(|workflow| workflow.name.clone()).collect();

@@ -25,10 +25,10 @@ pub struct Condition {
 #[derive(Debug, thiserror::Error)]
 pub enum ChangeError {
     /// It cannot be used.
-    #[error("the definition has mistakes")]
+    #[error("the definition has errors")]
     Wrong(Vec<Diagnostic>),
     /// It has another name.
-    #[error("the definition is called `{found}`, not `{asked}`")]
+    #[error("the definition is named `{found}`, not `{asked}`")]
     Name {
         /// Its own.
         found: String,
@@ -39,13 +39,13 @@ pub enum ChangeError {
     #[error("there is no workflow {0}")]
     Missing(String),
     /// It is another version than the one that was to be replaced.
-    #[error("the definition is another one by now; look at it again")]
+    #[error("the definition has changed; read it again, then repeat the change")]
     Changed,
     /// It cannot be switched where it stands.
     #[error("{0} cannot be changed here: {1}")]
     Refused(String, &'static str),
     /// The folder is away: what is written now would hide it, or be hidden by it.
-    #[error("the folder of workflows is away: {why}; nothing is written until it is back{way_out}")]
+    #[error("the folder of workflows is unavailable: {why}; nothing is written until it is available again{way_out}")]
     Away {
         /// Why.
         why: String,
@@ -114,10 +114,10 @@ impl WorkflowFolder {
         condition.holds(Some(&present))?;
         let refused = |why| ChangeError::Refused(name.to_owned(), why);
         let text = workflow::with_enabled(&present.text, enabled)
-            .ok_or_else(|| refused("its name does not begin a line of its file"))?;
+            .ok_or_else(|| refused("`name` is not at the beginning of a line of its file"))?;
         match self.compile(&present.path.display().to_string(), &text).workflow {
             Some(workflow) if workflow.enabled == enabled => {}
-            _ => return Err(refused("its file has mistakes, which come first")),
+            _ => return Err(refused("its file has errors; correct them first")),
         }
         if text != present.text {
             write(&present.path, &text)?;

@@ -96,7 +96,7 @@ async fn make(
     let report = all_or_nothing(supervised?)?;
     admitted.used(Need { memory: 0, scratch: scratch_of(&report) });
     if !resolved.work.fits(&report) {
-        return Err(Failure::bug("WORKER0008", "the worker answered something else than it was asked"));
+        return Err(Failure::bug("WORKER0008", "the worker sent a report that is not of its job"));
     }
     match report {
         Report::Analysis { info, files } => {

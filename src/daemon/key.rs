@@ -24,9 +24,9 @@ const RANDOM: &str = "/dev/urandom";
 /// Reads a key, or makes the seed of generated ones.
 pub(super) fn open(source: &KeySource) -> Result<Input, Failure> {
     let bytes = match source {
-        KeySource::Env(name) => {
-            std::env::var(name).map_err(|_| refused(&format!("there is no environment variable {name}")))?.into_bytes()
-        }
+        KeySource::Env(name) => std::env::var(name)
+            .map_err(|_| refused(&format!("the environment variable {name} is not set")))?
+            .into_bytes(),
         KeySource::File(path) => {
             read(path, MAX_BYTES).map_err(|error| refused(&format!("{path} cannot be read")).caused_by(&error))?
         }
@@ -46,7 +46,7 @@ fn read(path: &str, most: u64) -> std::io::Result<Vec<u8>> {
 }
 
 fn refused(why: &str) -> Failure {
-    Failure::infrastructure("WF0408", format!("a key could not be had: {why}"))
+    Failure::infrastructure("WF0408", format!("cannot get a key: {why}"))
 }
 
 /// Bytes in memory.

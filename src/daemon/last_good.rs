@@ -183,7 +183,7 @@ impl Memory {
             Ok(saved) => self.saved = saved,
             Err(error) => tracing::warn!(
                 file = %self.file.display(), %error,
-                "cannot keep the last good workflows; a start without their folder would not know them"
+                "cannot save the last valid workflows; a start while their folder is unavailable would have none"
             ),
         }
     }

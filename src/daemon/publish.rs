@@ -68,7 +68,7 @@ fn inside(scratch: &Path, file: &str) -> Result<PathBuf, Failure> {
 }
 
 fn refused(file: &str) -> Failure {
-    Failure::bug("WORKER0012", format!("the worker named a file that it was not asked for or did not make: {file}"))
+    Failure::bug("WORKER0012", format!("the worker reported a file that it was not asked for or did not make: {file}"))
 }
 
 #[cfg(test)]

@@ -21,12 +21,12 @@ pub async fn run(host: Arc<Host>, stop: CancellationToken) {
         let wait = match host.store.reap(now).await {
             Ok((moved, next)) => {
                 if moved > 0 {
-                    tracing::info!(jobs = moved, "retries due and leases taken back");
+                    tracing::info!(jobs = moved, "requeued jobs whose retry was due or whose lease expired");
                 }
                 next.map_or(LONGEST, |wait| wait.clamp(SHORTEST, LONGEST))
             }
             Err(error) => {
-                tracing::error!(error = %error.with_code(), source = ?std::error::Error::source(&error), "cannot look after leases; trying again");
+                tracing::error!(error = %error.with_code(), source = ?std::error::Error::source(&error), "cannot requeue jobs with expired leases; retrying");
                 LONGEST
             }
         };

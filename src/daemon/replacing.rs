@@ -105,12 +105,12 @@ impl Announcement<'_> {
         match asked {
             Ok(answer) => Some(Ok(answer)),
             Err(error @ StoreError::Database { .. }) if self.hold.holds() => {
-                tracing::warn!(error = %error.with_code(), execution = %self.claim.execution, "the outputs are announced again");
+                tracing::warn!(error = %error.with_code(), execution = %self.claim.execution, "cannot record the objects to publish; retrying");
                 tokio::time::sleep(AGAIN).await;
                 None
             }
             Err(error) => {
-                let what = "the outputs could not be announced before publication";
+                let what = "the objects to publish could not be recorded";
                 Some(Err(Failure::infrastructure("WORKER0011", what).caused_by_coded(&error)))
             }
         }
@@ -125,7 +125,7 @@ impl Announcement<'_> {
             };
             let Claim { job, attempt, .. } = *self.claim;
             if let Err(error) = self.host.store.note(job, attempt, event, self.host.clock.now()).await {
-                tracing::warn!(error = %error.with_code(), "a warning was not kept");
+                tracing::warn!(error = %error.with_code(), "cannot record a warning");
             }
         }
     }
@@ -205,7 +205,7 @@ fn by_execution(others: &[Publisher]) -> Vec<(String, bool, String)> {
     executions.into_iter().filter_map(of).collect()
 }
 
-const TELL_APART: &str = "`${object.name}` or `${object.key}` in prefix or name tells uploads apart";
+const TELL_APART: &str = "use `${object.name}` or `${object.key}` in prefix or name to keep uploads apart";
 
 fn refused(others: &[Publisher]) -> Failure {
     let (what, _, whose) = by_execution(others).swap_remove(0);

@@ -23,12 +23,12 @@ pub(super) async fn run(host: std::sync::Arc<Host>, retention: Retention, stop: 
         wait = match host.store.prune(retention, BATCH, host.clock.now()).await {
             Ok(Pruned { executions, marks, events, requests }) => {
                 if executions + marks + events + requests > 0 {
-                    tracing::info!(executions, marks, events, requests, "taken away, being old");
+                    tracing::info!(executions, marks, events, requests, "pruned expired records");
                 }
                 if executions.max(marks).max(events).max(requests) >= u64::from(BATCH) { BREATH } else { LOOK }
             }
             Err(error) => {
-                tracing::error!(error = %error.with_code(), source = ?std::error::Error::source(&error), "cannot take away what is old; trying again");
+                tracing::error!(error = %error.with_code(), source = ?std::error::Error::source(&error), "cannot prune expired records; retrying");
                 LOOK
             }
         };

@@ -75,7 +75,7 @@ pub async fn run(host: Arc<Host>, shutdown: Shutdown) {
             }
             Err(error) => {
                 drop(permit);
-                tracing::error!(error = %error.with_code(), source = ?std::error::Error::source(&error), "cannot claim a job; trying again");
+                tracing::error!(error = %error.with_code(), source = ?std::error::Error::source(&error), "cannot claim a job; retrying");
                 if !pause(POLL, &shutdown.soft).await {
                     break;
                 }
@@ -155,7 +155,7 @@ async fn see_through(host: &Host, claim: Claim, until: Instant, hard: &Cancellat
     if let Ended::Reported(Err(failure)) = &outcome
         && failure.is_outage()
     {
-        tracing::warn!(execution = %claim.execution, activity = name, %failure, "something that the job needs is away");
+        tracing::warn!(execution = %claim.execution, activity = name, %failure, "the job waits: storage, network, database or disk is unavailable");
     }
     report(host, &claim, &name, &outcome, hard).await;
 }
@@ -173,7 +173,7 @@ async fn report(host: &Host, claim: &Claim, name: &str, outcome: &Ended, hard: &
             Ended::Reported(Err(failure)) => {
                 host.store.fail(claim.job, claim.attempt, failure.clone(), host.patience, now).await
             }
-            Ended::HandedBack => host.store.hand_back(claim.job, claim.attempt, "the daemon ends", now).await,
+            Ended::HandedBack => host.store.hand_back(claim.job, claim.attempt, "the daemon shuts down", now).await,
             Ended::Abandoned => return,
         };
         match reported {
@@ -188,7 +188,7 @@ async fn report(host: &Host, claim: &Claim, name: &str, outcome: &Ended, hard: &
                 }
             }
             Err(error) => {
-                tracing::warn!(execution = %claim.execution, activity = name, attempt = claim.attempt, error = %error.with_code(), "the report was not taken");
+                tracing::warn!(execution = %claim.execution, activity = name, attempt = claim.attempt, error = %error.with_code(), "cannot record the end of an attempt");
                 return;
             }
         }
@@ -265,7 +265,7 @@ async fn keep(
                         hold.abandon();
                         stop.cancel();
                     }
-                    Err(error) => tracing::warn!(error = %error.with_code(), "a heartbeat was not kept"),
+                    Err(error) => tracing::warn!(error = %error.with_code(), "cannot record a heartbeat"),
                 }
             }
         }
@@ -275,6 +275,6 @@ async fn keep(
 async fn warn(host: &Host, claim: &Claim, code: Code, message: String) {
     let event = LogEvent::Warning { code, message };
     if let Err(error) = host.store.note(claim.job, claim.attempt, event, host.clock.now()).await {
-        tracing::warn!(error = %error.with_code(), "a warning was not kept");
+        tracing::warn!(error = %error.with_code(), "cannot record a warning");
     }
 }

@@ -96,7 +96,7 @@ pub enum ServeError {
         source: std::io::Error,
     },
     /// A part of it.
-    #[error("the {part} ended while the daemon ran; nothing is lost, start it again")]
+    #[error("the {part} ended unexpectedly; nothing is lost, start the daemon again")]
     Ended {
         /// Which.
         part: &'static str,
@@ -388,7 +388,7 @@ impl Daemon {
         closing.cancel();
         // Everything is at least once, so what does not end in time is dropped and done again.
         if timeout_at(last, parts.end()).await.is_err() {
-            tracing::warn!("the end was not awaited; the next start goes on from what is written down");
+            tracing::warn!("shutdown timed out; the next start resumes from the store");
         }
         fault.map_or(Ok(()), |part| Err(ServeError::Ended { part }))
     }
@@ -414,7 +414,7 @@ impl Parts {
             ended = self.running.join_next_with_id() => match ended? {
                 Ok((id, ())) => self.names.get(&id).copied(),
                 Err(error) => {
-                    tracing::error!(%error, "a part of the daemon broke");
+                    tracing::error!(%error, "a part of the daemon panicked");
                     self.names.get(&error.id()).copied()
                 }
             },
@@ -433,7 +433,7 @@ fn say_unsigned(workflows: &[Arc<Workflow>]) {
             tracing::warn!(
                 code = "NOTE0003",
                 workflow = workflow.name,
-                "it tells a webhook, and `webhooks.secret` is not set: nothing is sent"
+                "it has a webhook, and `webhooks.secret` is not set: nothing is sent"
             );
         }
     }
@@ -466,7 +466,7 @@ async fn follow(catalog: Arc<WorkflowFolder>, local: Option<LocalBuckets>, signe
         if let Some(local) = &local
             && let Err(error) = make_buckets(local, &catalog).await
         {
-            tracing::error!(error = %error.with_code(), "cannot make a bucket that a workflow names");
+            tracing::error!(error = %error.with_code(), "cannot create a bucket that a workflow names");
         }
         catalog.tell();
     }
@@ -544,7 +544,7 @@ async fn make_buckets(buckets: &LocalBuckets, catalog: &WorkflowFolder) -> Resul
         for bucket in workflow.buckets() {
             match buckets.create_bucket(bucket, None).await {
                 Err(error @ ObjectError::InvalidName { .. }) => {
-                    tracing::error!(error = %error.with_code(), workflow = workflow.name, "a bucket that a workflow names cannot be made");
+                    tracing::error!(error = %error.with_code(), workflow = workflow.name, "cannot create a bucket that a workflow names");
                 }
                 made => drop(made?),
             }

@@ -29,7 +29,7 @@ impl SourceFile {
     #[must_use]
     pub fn read(path: &Path) -> Self {
         let text = std::fs::read_to_string(path).map_err(|error| match error.kind() {
-            io::ErrorKind::InvalidData => Unreadable { reason: "it is not text in UTF-8".to_owned(), is_content: true },
+            io::ErrorKind::InvalidData => Unreadable { reason: "it is not UTF-8".to_owned(), is_content: true },
             _ => Unreadable { reason: error.to_string(), is_content: false },
         });
         Self { name: path.display().to_string(), text }

@@ -34,11 +34,11 @@ pub(super) fn run(host: Arc<Host>, stop: CancellationToken) -> impl Future<Outpu
                 Ok(Hint::Ended(id)) => match trace(&host, id).await {
                     Ok(spans) => spans.into_iter().for_each(traces::record),
                     Err(error) => {
-                        tracing::warn!(error = %error.with_code(), execution = %id, "an execution is left without a trace")
+                        tracing::warn!(error = %error.with_code(), execution = %id, "cannot read an execution for its trace")
                     }
                 },
                 Ok(_) => {}
-                Err(RecvError::Lagged(hints)) => tracing::warn!(hints, "executions may be left without a trace"),
+                Err(RecvError::Lagged(hints)) => tracing::warn!(hints, "traces of executions may be missing"),
                 Err(RecvError::Closed) => return,
             }
         }

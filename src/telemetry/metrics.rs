@@ -21,7 +21,7 @@ pub const QUEUE_OLDEST_WAITING: &str = "reelmill_queue_oldest_waiting_seconds";
 pub const JOB_DURATION: &str = "reelmill_job_duration_seconds";
 /// Executions that ended, by workflow and state.
 pub const EXECUTIONS: &str = "reelmill_executions_total";
-/// Uploads announced, by what came of them.
+/// Events of uploads, by outcome.
 pub const EVENTS: &str = "reelmill_events_total";
 /// Running jobs taken back.
 pub const LEASES_LOST: &str = "reelmill_leases_lost_total";
@@ -123,14 +123,14 @@ pub fn install() -> Option<PrometheusHandle> {
 /// What Prometheus shows beside the names.
 fn describe() {
     describe_gauge!(JOBS_WAITING, "Jobs of the fleet that wait for a slot.");
-    describe_gauge!(JOBS_RUNNING, "Jobs of the fleet that a daemon holds.");
+    describe_gauge!(JOBS_RUNNING, "Jobs of the fleet that run.");
     describe_gauge!(QUEUE_OLDEST_WAITING, "Age of the execution whose job has waited longest.");
     describe_histogram!(JOB_DURATION, "From claim to end of an attempt.");
     describe_counter!(EXECUTIONS, "Executions that ended.");
-    describe_counter!(EVENTS, "Uploads announced, by what came of them.");
-    describe_counter!(LEASES_LOST, "Running jobs taken from a daemon that was not heard of.");
+    describe_counter!(EVENTS, "Events of uploads, by outcome.");
+    describe_counter!(LEASES_LOST, "Leases that expired while their job ran.");
     describe_counter!(NOTIFICATIONS, "Attempts to deliver a notification.");
-    describe_gauge!(NOTIFICATIONS_WAITING, "Notifications not yet delivered, those set aside left out.");
+    describe_gauge!(NOTIFICATIONS_WAITING, "Notifications not yet delivered, without dead-lettered ones.");
     describe_gauge!(SCRATCH_USED, "Scratch space that running jobs are estimated to need.");
     describe_gauge!(SCRATCH_LIMIT, "Scratch space that running jobs may need together.");
     describe_histogram!(ENCODE_SPEED, "Seconds of media made per second; 1 is real time.");

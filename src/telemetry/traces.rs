@@ -142,8 +142,8 @@ impl Exporter {
             }
             let sent = self.otlp.export(std::mem::take(&mut batch)).await;
             match &sent {
-                Err(error) if reachable => tracing::warn!(%error, "the collector does not take traces"),
-                Ok(()) if !reachable => tracing::info!("the collector takes traces again"),
+                Err(error) if reachable => tracing::warn!(%error, "cannot send traces to the collector"),
+                Ok(()) if !reachable => tracing::info!("sending traces to the collector again"),
                 _ => {}
             }
             reachable = sent.is_ok();

@@ -20,7 +20,7 @@ pub enum ReceiveError {
     #[error("cannot read the job")]
     Socket(#[source] rustix::io::Errno),
     /// The job is not what this protocol says.
-    #[error("the job cannot be understood: {0}")]
+    #[error("the job is invalid: {0}")]
     Malformed(String),
 }
 
@@ -46,7 +46,11 @@ pub fn receive_job(socket: impl AsFd) -> Result<Option<(Job, Vec<OwnedFd>)>, Rec
             }
         }
         if received.bytes == 0 {
-            return if line.is_empty() { Ok(None) } else { Err(ReceiveError::Malformed("cut off".to_owned())) };
+            return if line.is_empty() {
+                Ok(None)
+            } else {
+                Err(ReceiveError::Malformed("it is incomplete".to_owned()))
+            };
         }
         line.extend_from_slice(&chunk[..received.bytes]);
     }

@@ -9,7 +9,7 @@ use crate::model::{Blame, Class, Code, Coded, Failure};
 #[derive(Debug, thiserror::Error)]
 pub enum WorkerError {
     /// The program cannot be started.
-    #[error("cannot start {program}")]
+    #[error("cannot start the worker {program}")]
     Start {
         /// The worker program.
         program: PathBuf,
@@ -18,7 +18,7 @@ pub enum WorkerError {
         source: std::io::Error,
     },
     /// It runs, but is not a worker of this version.
-    #[error("{program} did not introduce itself as a worker of this version: {reason}")]
+    #[error("{program} is not a worker of this version: {reason}")]
     Handshake {
         /// The worker program.
         program: PathBuf,
@@ -26,7 +26,7 @@ pub enum WorkerError {
         reason: String,
     },
     /// It ended, or said nothing, before it introduced itself: killed from outside, or out of memory.
-    #[error("{program} ended before it was ready: {reason}")]
+    #[error("the worker {program} was not ready: {reason}")]
     Stillborn {
         /// The worker program.
         program: PathBuf,
@@ -34,7 +34,7 @@ pub enum WorkerError {
         reason: String,
     },
     /// The job could not be handed over.
-    #[error("cannot hand the job to its worker")]
+    #[error("cannot send the job to its worker")]
     Handover(#[source] std::io::Error),
     /// It ended without a report.
     #[error("the worker ended without a report ({status})")]
@@ -58,16 +58,16 @@ pub enum WorkerError {
     #[error("the job was stopped on request")]
     Stopped,
     /// It said something that no worker says.
-    #[error("the worker broke the protocol: {0}")]
+    #[error("the worker sent an invalid message: {0}")]
     Protocol(String),
     /// Somebody took the scratch folder away, or files in it.
-    #[error("{path} vanished from the scratch folder while the job ran")]
+    #[error("{path} was removed from the scratch folder while the job ran; only Reelmill may use that folder")]
     ScratchGone {
         /// What vanished.
         path: PathBuf,
     },
     /// The scratch folder cannot be made.
-    #[error("cannot make the scratch folder {path}")]
+    #[error("cannot create the scratch folder {path}")]
     Scratch {
         /// The folder.
         path: PathBuf,

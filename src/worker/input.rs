@@ -125,7 +125,7 @@ async fn read(object: &dyn RangeRead, offset: u64, length: u64) -> Result<Bytes,
     }
     let bytes = object.read_range(offset, length).await?;
     if bytes.is_empty() {
-        let short = format!("the object ended at byte {offset}, before its size");
+        let short = format!("the object ended at byte {offset}, which is less than its size");
         return Err(ReadError::new(Failure::new("WORKER0010", Class::Retry, Blame::Bug, short)));
     }
     Ok(bytes)

@@ -56,7 +56,7 @@ impl Pool {
         for _ in 1..STARTS {
             match WorkerProcess::start(&self.program).await {
                 Err(error @ WorkerError::Stillborn { .. }) => {
-                    tracing::warn!(error = %error.with_code(), "another worker is started")
+                    tracing::warn!(error = %error.with_code(), "a worker was not ready; starting another")
                 }
                 other => return other,
             }
@@ -70,7 +70,7 @@ impl Pool {
             match WorkerProcess::start(&self.program).await {
                 Ok(worker) => self.idle().push_back(worker),
                 Err(error) => {
-                    tracing::warn!(error = %error.with_code(), "cannot start a worker ahead of need");
+                    tracing::warn!(error = %error.with_code(), "cannot start a spare worker");
                     return;
                 }
             }

@@ -108,7 +108,7 @@ impl WorkerProcess {
             Some(Message::Hello { protocol, .. }) => {
                 Err(Unfit::Stranger(format!("it speaks protocol {protocol}, not {VERSION}")))
             }
-            Some(other) => Err(Unfit::Stranger(format!("it began with {other:?}"))),
+            Some(other) => Err(Unfit::Stranger(format!("its first message was {other:?}"))),
             None => {
                 let last_words = self.last_words().await.join(" / ");
                 Err(match tokio::time::timeout(LAST_WORDS, self.child.wait()).await {
@@ -116,7 +116,7 @@ impl WorkerProcess {
                     Ok(Ok(status)) if status.success() => Unfit::Stranger(format!("it ended: {last_words}")),
                     Ok(Ok(status)) => Unfit::Silent(format!("{status}: {last_words}")),
                     Ok(Err(error)) => Unfit::Silent(error.to_string()),
-                    Err(_) => Unfit::Silent("it closed its output and went on".to_owned()),
+                    Err(_) => Unfit::Silent("it closed its output and did not end".to_owned()),
                 })
             }
         }

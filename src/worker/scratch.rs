@@ -92,7 +92,7 @@ impl Drop for Scratch {
         match fs::remove_dir_all(&self.path) {
             Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
                 let path = self.path.display();
-                tracing::warn!(%path, %error, "cannot remove a scratch folder; it goes at the next start");
+                tracing::warn!(%path, %error, "cannot remove a scratch folder; the next start removes it");
             }
             _ => {}
         }

@@ -80,7 +80,7 @@ pub async fn run(
     let outcome = match outcome {
         Err(End::Worker(WorkerError::Crashed { .. })) => {
             let ended = tokio::time::timeout(limits.grace, worker.end()).await;
-            let status = ended.unwrap_or_else(|_| "it closed its output and went on".to_owned());
+            let status = ended.unwrap_or_else(|_| "it closed its output and did not end".to_owned());
             Err(End::Worker(WorkerError::Crashed { status }))
         }
         other => other,
@@ -94,7 +94,7 @@ pub async fn run(
         (End::Worker(error @ WorkerError::Stopped), _) => Failure::from(&error),
         (_, Some(read)) => read.of_job(),
         (End::Worker(WorkerError::Stalled { limit_s }), None) if storage_owes => {
-            let late = format!("the storage did not answer for {limit_s} s");
+            let late = format!("no response from storage within {limit_s} s");
             Failure::infrastructure("WORKER0010", late)
         }
         (End::Failed(failure), None) => failure,
@@ -190,7 +190,7 @@ async fn listen(
                 let chain = failure.chain.into_iter().take(MAX_CAUSES).map(shortened).collect();
                 return Err(End::Failed(Failure { message, chain, ..failure }));
             }
-            Some(Message::Hello { .. }) => return Err(WorkerError::Protocol("it said hello twice".to_owned()).into()),
+            Some(Message::Hello { .. }) => return Err(WorkerError::Protocol("a second hello".to_owned()).into()),
             None => return Err(WorkerError::Crashed { status: String::new() }.into()),
         }
     }

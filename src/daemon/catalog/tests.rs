@@ -32,7 +32,7 @@ fn field_fault_airflow_42111_a_folder_that_vanishes_keeps_the_last_good_set() {
         assert!(catalog.away().is_some_and(|why| why.contains("cannot be read")));
     }
     let put = catalog.put("new", &text("new"), &crate::daemon::definitions::Condition::default());
-    assert!(put.unwrap_err().to_string().contains("is away"));
+    assert!(put.unwrap_err().to_string().contains("is unavailable"));
     assert!(!folder.exists(), "nothing is written into the place of a mount");
 
     std::fs::create_dir(&folder).unwrap();
