@@ -127,7 +127,7 @@ async fn field_fault_airflow_42111_a_folder_that_hangs_is_told_and_holds_up_noth
     let hangs = workflows.join("hangs.yaml");
     run_ok(Command::new("mkfifo").arg(&hangs));
     let body = ready(&daemon, StatusCode::SERVICE_UNAVAILABLE).await;
-    assert!(body.contains("CFG0005") && body.contains("has not answered"), "{body}");
+    assert!(body.contains("CFG0005") && body.contains("no response"), "{body}");
     upload_starts(&daemon, "vod/1.mp4", 1);
     let mut writer = std::fs::OpenOptions::new().write(true).open(&hangs).unwrap();
     std::fs::remove_file(&hangs).unwrap();

@@ -132,7 +132,10 @@ async fn a_queue_that_holds_enough_refuses_uploads_for_now_and_stores_nothing_of
     };
     let third = put("s3://uploads/in/c.mp4");
     assert_eq!(third.status.code(), Some(3), "{third:?}");
-    assert!(String::from_utf8_lossy(&third.stderr).contains("EVT0005: queue default holds 2"), "{third:?}");
+    assert!(
+        String::from_utf8_lossy(&third.stderr).contains("EVT0005: queue default is full: 2 jobs wait"),
+        "{third:?}"
+    );
     let (http, url) = (reqwest::Client::new(), format!("{}/uploads/uploads/in/d.mp4", daemon.api));
     let drop_file = async || {
         let request = http.put(&url).header("sec-fetch-site", "same-origin").body(std::fs::read(tiny()).unwrap());

@@ -49,8 +49,8 @@ fn what_starts_nothing_is_said() {
     std::fs::write(workflows.join("odd.yaml"), odd).unwrap();
     said("workflows loaded");
     run_ok(reelmill().arg("put").arg(fixture("logo.png")).arg("s3://uploads/other/logo.png").arg("--data").arg(&data));
-    said("an upload started nothing");
-    said("a bucket that a workflow names cannot be made");
+    said("upload started no execution");
+    said("cannot create a bucket that a workflow names");
     run_ok(reelmill().arg("put").arg(fixture("logo.png")).arg("s3://elsewhere/logo.png").arg("--data").arg(&data));
     said("no workflow names its bucket");
     run_ok(Command::new("kill").args(["-TERM", &daemon.id().to_string()]));

@@ -540,8 +540,8 @@ pub async fn a_job_that_is_handed_back_is_queued_at_once_and_loses_nothing(world
     for attempt in 1..=30 {
         let claim = world.claim_one().await;
         assert_eq!(claim.attempt, attempt);
-        world.store.hand_back(claim.job, claim.attempt, "the daemon ends", world.now()).await.unwrap();
-        let again = world.store.hand_back(claim.job, claim.attempt, "the daemon ends", world.now()).await;
+        world.store.hand_back(claim.job, claim.attempt, "the daemon shuts down", world.now()).await.unwrap();
+        let again = world.store.hand_back(claim.job, claim.attempt, "the daemon shuts down", world.now()).await;
         assert!(matches!(again, Err(StoreError::Stale { .. })), "{again:?}");
     }
     assert_eq!(world.words(id).await, "running queued");

@@ -26,7 +26,7 @@ pub async fn newcomer_warnings_of_the_last_attempts_are_counted_read_and_listed(
     warn(&world, &first, "MEDIA0101").await;
     warn(&world, &first, "MEDIA0103").await;
     assert_eq!(warnings(&world, id).await, (2, "a MEDIA0101, a MEDIA0103".to_owned()));
-    world.store.hand_back(first.job, first.attempt, "the daemon ends", world.now()).await.unwrap();
+    world.store.hand_back(first.job, first.attempt, "the daemon shuts down", world.now()).await.unwrap();
     let again = world.claim_one().await;
     assert_eq!((again.job, again.attempt), (first.job, 2));
     assert_eq!(warnings(&world, id).await, (0, String::new()), "what the attempt before said may not be so now");
