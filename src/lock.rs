@@ -1,7 +1,7 @@
-//! Locks on what a daemon has for itself, taken before anything in it is touched, and who holds them.
+//! Locks on the folders of a daemon, taken before anything in them is touched, and their holders.
 //!
-//! **Invariant**: a lock is on the folder itself, by whatever path it is reached, and goes with the process, also when that
-//! is killed. Commands beside a daemon take none.
+//! **Invariant**: a lock is on the folder itself, by whatever path it is reached, and goes with the process, also when
+//! that is killed. Commands beside a daemon take none.
 
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io;

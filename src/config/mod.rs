@@ -84,7 +84,8 @@ impl Coded for ConfigError {
 #[derive(Clone, Debug, PartialEq, Deserialize, Serialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Config {
-    /// `sqlite:PATH` for one daemon, `postgres://…` for any number of them; `env:NAME` and `file:PATH` take it from there.
+    /// `sqlite:PATH` for one daemon, `postgres://…` for any number of them; `env:NAME` and `file:PATH` take it from
+    /// there.
     pub store: String,
     /// Where buckets are.
     pub objects: ObjectsConfig,

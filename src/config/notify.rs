@@ -94,8 +94,8 @@ impl NotificationsConfig {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, Serialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct WebhooksConfig {
-    /// `env:NAME` or `file:PATH`, where the secret is: `whsec_` and Base64 of 24 bytes or more. Without one no webhook is
-    /// sent. A list while secrets are exchanged: each message is signed with all of them.
+    /// `env:NAME` or `file:PATH`, where the secret is: `whsec_` and Base64 of 24 bytes or more. Without one no webhook
+    /// is sent. A list while secrets are exchanged: each message is signed with all of them.
     #[serde(with = "one_or_many")]
     #[schemars(with = "OneOrMany")]
     pub secret: Vec<String>,

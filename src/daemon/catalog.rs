@@ -1,7 +1,7 @@
 //! The workflows of a daemon: read from a folder, read again when a file changes.
 //!
-//! **Invariant**: a file that does not compile leaves its last good version active, and says so; a name stays with the file
-//! that has it; a folder that is away keeps its last good set ([`super::last_good`]).
+//! **Invariant**: a file that does not compile leaves its last good version active, and says so; a name stays with the
+//! file that has it; a folder that is unavailable keeps its last good set ([`super::last_good`]).
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -24,7 +24,7 @@ pub const AWAY: Code = Code::new("CFG0005");
 #[derive(Debug)]
 pub struct WorkflowFolder {
     pub(super) folder: PathBuf,
-    /// What workers can do.
+    /// Capabilities of the workers.
     installed: Option<Capabilities>,
     receivers: Receivers,
     /// File of the last good set.
@@ -32,7 +32,7 @@ pub struct WorkflowFolder {
     state: RwLock<State>,
     /// Held while the folder is read.
     watching: Mutex<Watching>,
-    /// Held by who changes files, from what was looked at to what is written.
+    /// Held by a change of files, from reading to writing.
     pub(super) changing: Mutex<()>,
 }
 
@@ -43,7 +43,7 @@ struct Watching {
     memory: Option<Memory>,
 }
 
-/// Who is told of whatever has to do with a queue, by its name.
+/// Receivers of notifications about a queue, by its name.
 pub type Receivers = BTreeMap<String, Vec<NotifyTarget>>;
 
 #[derive(Debug, Default)]
@@ -75,15 +75,15 @@ fn problem(files: &Files, diagnostic: Diagnostic) -> Problem {
 /// A file of the folder.
 #[derive(Clone, Debug)]
 pub struct Definition {
-    /// Name of its workflow; that of the file where that cannot be told.
+    /// Name of its workflow; that of the file where the name is unknown.
     pub name: String,
-    /// Where it is.
+    /// The object.
     pub path: PathBuf,
-    /// What stands in it.
+    /// Its text.
     pub text: String,
     /// Its last good version.
     pub active: Option<Arc<Workflow>>,
-    /// What is wrong with it.
+    /// Its problems.
     pub problems: Vec<Diagnostic>,
 }
 
@@ -98,7 +98,7 @@ impl Definition {
 /// Something wrong in a file, with the text it is wrong in.
 #[derive(Clone, Debug)]
 pub struct Problem {
-    /// What is wrong.
+    /// The problem.
     pub diagnostic: Diagnostic,
     /// Text of the file.
     pub text: Arc<str>,
@@ -111,8 +111,8 @@ impl WorkflowFolder {
         Self::with_receivers(folder, installed, Receivers::new(), None)
     }
 
-    /// The same, where `receivers` are told of what has to do with their queues, and `memory` is a file that keeps the last
-    /// good set over restarts: a start that does not find the folder goes on with that.
+    /// The same, where `receivers` are told of what has to do with their queues, and `memory` is a file that keeps the
+    /// last good set over restarts: a start that does not find the folder goes on with that.
     pub fn with_receivers(
         folder: &Path,
         installed: Option<Capabilities>,
@@ -138,30 +138,30 @@ impl WorkflowFolder {
         Ok(this)
     }
 
-    /// What was wrong when the files were last read.
+    /// Returns the problems found when the files were last read.
     #[must_use]
     pub fn problems(&self) -> Arc<Vec<Problem>> {
         Arc::clone(&self.read_state().problems)
     }
 
-    /// Reads the folder again, because somebody asks; answers whether anything had changed. A file that is missing counts
+    /// Reads the folder again on request; returns whether anything had changed. A file that is missing counts
     /// until [`WorkflowFolder::look`] misses it too.
     pub fn reload(&self) -> std::io::Result<bool> {
         self.read(Look::Asked)
     }
 
-    /// Reads the folder again, some time after the last look; answers whether anything had changed.
+    /// Reads the folder again, some time after the last check; returns whether anything had changed.
     pub fn look(&self) -> std::io::Result<bool> {
         self.read(Look::Regular)
     }
 
-    /// The reason why the last good set is kept, where the folder is away.
+    /// Returns the reason why the last good set is kept, where the folder is unavailable.
     #[must_use]
     pub fn away(&self) -> Option<String> {
         self.read_state().away.clone()
     }
 
-    /// What to do where there shall be no workflow, as the end of a sentence.
+    /// Returns the hint for users who want no workflow, as the end of a sentence.
     #[must_use]
     pub fn way_out(&self) -> String {
         let kept = |file: &PathBuf| format!("; to have no workflow, remove {}", file.display());
@@ -199,7 +199,7 @@ impl WorkflowFolder {
         Ok(true)
     }
 
-    /// Notes that a look has lasted for `time`: the folder does not answer.
+    /// Notes that a check has lasted for `time`: the folder does not respond.
     pub fn hangs(&self, time: Duration) {
         let why = format!("no response for {} s", time.as_secs());
         self.tell_away(self.away().as_deref(), Some(&why));
@@ -226,8 +226,8 @@ impl WorkflowFolder {
         }
     }
 
-    /// The state that `files` give, after the versions of `before`; those that are `missing` give way to files that have
-    /// their names now.
+    /// The state that `files` give, after the versions of `before`; those that are `missing` give way to files that
+    /// have their names now.
     fn compile_all(&self, files: Files, before: &BTreeMap<PathBuf, Good>, missing: &BTreeSet<PathBuf>) -> State {
         let (templates, mut found) = load_templates(&files.templates);
         let mut versions = BTreeMap::new();
@@ -284,13 +284,13 @@ impl WorkflowFolder {
         state.files.workflows.iter().map(definition).collect()
     }
 
-    /// What the text of a workflow would be here. `name` is for diagnostics.
+    /// Compiles the text of a workflow as if it were in the folder. `name` is for diagnostics.
     #[must_use]
     pub fn compile(&self, name: &str, text: &str) -> Compiled {
         workflow::compile(name, text, &self.templates(), &Limits::default(), self.installed.as_ref())
     }
 
-    /// What a single activity would be here.
+    /// Compiles a single activity as if it were a workflow of the folder.
     #[must_use]
     pub fn compile_single(&self, single: &Single) -> Compiled {
         self.told(workflow::compile_single(single, &self.templates(), &Limits::default(), self.installed.as_ref()))
@@ -355,8 +355,8 @@ impl WorkflowFolder {
     }
 }
 
-/// One file for each name: the one that has it already, also where it was renamed; else [`workflow::holder`]. The others are
-/// errors, and keep what they were before.
+/// One file for each name: the one that has it already, also where it was renamed; else [`workflow::holder`]. The
+/// others are errors, and keep what they were before.
 fn one_for_each_name(
     versions: BTreeMap<PathBuf, Good>,
     before: &BTreeMap<PathBuf, Good>,

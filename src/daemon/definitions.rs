@@ -1,7 +1,7 @@
 //! Workflow files changed from outside: put, switched on and off.
 //!
-//! **Invariant**: what is written has compiled; a file is replaced whole or not at all, and a link to one never; whoever
-//! says which version they replace never replaces another one.
+//! **Invariant**: what is written has compiled; a file is replaced whole or not at all, and a link to one never;
+//! whoever says which version they replace never replaces another one.
 
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -12,16 +12,16 @@ use crate::model::{Code, Coded};
 use crate::workflow::{self, Compiled};
 use crate::yaml::Diagnostic;
 
-/// What must be so for a change to be made.
+/// Condition on a definition that is to be changed.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Condition {
     /// The digests of which the present text must have one; `*` is any.
     pub matches: Option<Vec<String>>,
-    /// Whether there must be none yet.
+    /// True if there must be none of that name yet.
     pub new: bool,
 }
 
-/// Why a definition was not changed.
+/// Error of changing a definition.
 #[derive(Debug, thiserror::Error)]
 pub enum ChangeError {
     /// It cannot be used.
@@ -44,12 +44,12 @@ pub enum ChangeError {
     /// It cannot be switched where it stands.
     #[error("{0} cannot be changed here: {1}")]
     Refused(String, &'static str),
-    /// The folder is away: what is written now would hide it, or be hidden by it.
+    /// The folder is unavailable: a file written now would hide it, or be hidden by it.
     #[error("the folder of workflows is unavailable: {why}; nothing is written until it is available again{way_out}")]
     Away {
-        /// Why.
+        /// Reason.
         why: String,
-        /// What to do where there shall be no workflow.
+        /// Hint for users who want no workflow.
         way_out: String,
     },
     /// The file cannot be written.
@@ -57,7 +57,7 @@ pub enum ChangeError {
     Write {
         /// The file.
         path: String,
-        /// Why.
+        /// Cause.
         #[source]
         source: std::io::Error,
     },
@@ -78,7 +78,7 @@ impl Coded for ChangeError {
 }
 
 impl WorkflowFolder {
-    /// The folder of the files, as an absolute path where the system tells.
+    /// Returns the folder of the files, as an absolute path where possible.
     #[must_use]
     pub fn folder(&self) -> PathBuf {
         std::path::absolute(&self.folder).unwrap_or_else(|_| self.folder.clone())

@@ -1,11 +1,12 @@
-//! What a daemon knows by itself of a lease that it holds.
+//! Knowledge of a daemon about a lease that it holds.
 
 use std::sync::{Mutex, PoisonError};
 use std::time::Instant;
 
 use tokio_util::sync::CancellationToken;
 
-/// Whether an attempt may still publish: its lease holds, as far as this daemon knows, and nobody wants it to end.
+/// Answer whether an attempt may still publish: its lease holds, as far as this daemon knows, and nobody asked it to
+/// stop.
 ///
 /// **Invariant**: measured by the monotonic clock, which goes on while the process is stopped, from before the question
 /// that prolonged the lease; so a daemon that slept through the end of a lease notices before it asks anybody.
@@ -26,12 +27,12 @@ impl Hold {
         *self.until.lock().unwrap_or_else(PoisonError::into_inner) = at;
     }
 
-    /// The lease is somebody else's.
+    /// The lease was lost.
     pub(super) fn abandon(&self) {
         self.abandoned.cancel();
     }
 
-    /// Whether it may.
+    /// Returns whether the attempt may still publish.
     pub(super) fn holds(&self) -> bool {
         let until = *self.until.lock().unwrap_or_else(PoisonError::into_inner);
         !self.abandoned.is_cancelled() && Instant::now() < until

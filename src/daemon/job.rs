@@ -26,16 +26,17 @@ use crate::worker::scratch::Scratch;
 use crate::worker::supervisor::{Assignment, Limits, Word, all_or_nothing, run as supervise};
 use crate::workflow::{ResolveContext, Resolved, ResolvedInput, resolve};
 
-/// What an attempt achieved.
+/// Result of a successful attempt.
 #[derive(Clone, Debug)]
 pub(super) struct Done {
-    /// What expressions of later activities see.
+    /// Result for expressions of later activities.
     pub(super) result: Value,
-    /// What was published.
+    /// Published objects.
     pub(super) outputs: Vec<OutputObject>,
 }
 
-/// Does the job. `stop` ends its work, and publication goes on as long as the lease `hold`s. Its scratch folder is gone when this returns.
+/// Does the job. `stop` ends its work, and publication goes on as long as the lease `hold`s. Its scratch folder is gone
+/// when this returns.
 pub(super) async fn run(
     host: &Host,
     claim: &Claim,
@@ -115,7 +116,7 @@ async fn make(
     }
 }
 
-/// What an analysis of the execution says about its object, where there is one and the job reads the object.
+/// Returns the media information of the execution's object, where an analysis has it and the job reads the object.
 fn source_media(claim: &Claim) -> Option<MediaInfo> {
     let activities = claim.plan.graph.node_weights().zip(&claim.state.activities);
     activities.filter(|(activity, _)| activity.kind == ActivityKind::Analysis).find_map(|(_, state)| match state {

@@ -18,7 +18,7 @@ const MAX_BYTES: u64 = 1024;
 /// Bytes of the seed that generated keys are made from.
 const SEED_BYTES: u64 = 32;
 
-/// Where the system gives bytes that nobody can guess.
+/// Device of the system for random bytes.
 const RANDOM: &str = "/dev/urandom";
 
 /// Reads a key, or makes the seed of generated ones.

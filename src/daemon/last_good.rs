@@ -1,11 +1,11 @@
-//! Which files of the workflow folder count: those that are there, and those that may only be out of sight.
+//! Files of the folder of workflows that count: those that are there, and those that may be missing only for a moment.
 //!
-//! A mount that is missing and a sync that failed look like a folder whose files were removed. So a folder that cannot be
-//! read, or that lost all its files at once, keeps the last good set until it is back; a single file that is missing is
-//! believed to be removed when it is missing in two looks in succession.
+//! A mount that is missing and a sync that failed look like a folder whose files were removed. So a folder that cannot
+//! be read, or that lost all its files at once, keeps the last good set until it is back; a single file that is missing
+//! is believed to be removed when it is missing in two checks in succession.
 //!
-//! **Invariant**: judging is pure; the set is kept on disk ([`Memory`]) as it was when it was last good, so that a start
-//! without the folder goes on with it.
+//! **Invariant**: judging is pure; the set is kept on disk ([`Memory`]) as it was when it was last good, so that a
+//! start without the folder goes on with it.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, Write};
@@ -17,7 +17,7 @@ use super::source::{SourceFile, template_files, yaml_files};
 
 /// Looks for which a missing file still counts.
 const PATIENCE: u32 = 1;
-/// The same after the folder was away: a sync may bring its files back one by one.
+/// The same after the folder was unavailable: a sync may bring its files back one by one.
 const PATIENCE_AFTER_AWAY: u32 = 30;
 
 /// The files of a workflow folder as they were read.
@@ -41,25 +41,25 @@ impl Files {
     }
 }
 
-/// Occasion of a look.
+/// Occasion of a check.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Look {
     /// The daemon starts: what was removed meanwhile is gone, unless that is everything.
     First,
-    /// Time has passed since the last look.
+    /// Time has passed since the last check.
     Regular,
     /// Somebody asked: what is there counts, and nothing is believed to be gone.
     Asked,
 }
 
-/// What was seen of the folder, from look to look.
+/// State of the folder between two checks.
 #[derive(Debug, Default)]
 pub(super) struct Watcher {
     /// Looks in succession for which a file has been missing.
     missing: BTreeMap<PathBuf, u32>,
     /// Set where the last change was the removal of a single file.
     shrinking: bool,
-    /// Set where the folder was away, and some of its files are still missing.
+    /// Set where the folder was unavailable, and some of its files are still missing.
     returning: bool,
     /// Reason not to believe the folder, where there is one.
     pub(super) away: Option<String>,
@@ -135,7 +135,7 @@ pub(super) struct Memory {
     saved: bool,
 }
 
-/// What it holds: texts of definitions.
+/// Texts of definitions in it.
 #[derive(Debug, Serialize, Deserialize)]
 struct Remembered {
     /// The folder that they are of.
@@ -166,7 +166,7 @@ impl Memory {
         Some(Files { templates, workflows: kept.workflows.into_iter().map(file).collect() })
     }
 
-    /// Returns whether somebody removed what was kept: there shall be no workflows.
+    /// Returns whether a user removed the kept set because there should be no workflows.
     pub(super) fn is_forgotten(&self) -> bool {
         self.saved && matches!(self.file.try_exists(), Ok(false))
     }
@@ -213,7 +213,7 @@ mod tests {
         Files { templates: Vec::new(), workflows: names.iter().map(file).collect() }
     }
 
-    /// Looks at one folder after the other; answers what counts after each, and whether the folder is away.
+    /// Checks one folder after the other; returns what counts after each, and whether the folder is unavailable.
     fn looks(folders: &[&[&str]]) -> Vec<(Vec<String>, bool)> {
         let mut watcher = Watcher::default();
         let mut before = Files::default();

@@ -1,4 +1,4 @@
-//! What is so at this moment, for whoever watches: progress as it happens, and whether the daemon drains. Watching is free
+//! Live view of a daemon: progress as it happens, and whether the daemon drains. Watching is free
 //! to miss marks: the store has what counts.
 
 use tokio::sync::broadcast;
@@ -14,7 +14,7 @@ pub struct Mark {
     pub execution: ExecutionId,
     /// The activity's name.
     pub activity: String,
-    /// How far it is.
+    /// Progress of the job.
     pub progress: Progress,
 }
 
@@ -32,7 +32,7 @@ impl Default for Live {
 }
 
 impl Live {
-    /// Tells whoever watches.
+    /// Sends it to all watchers.
     pub fn tell(&self, mark: Mark) {
         // Nobody watching is fine.
         let _ = self.marks.send(mark);
@@ -49,7 +49,7 @@ impl Live {
         self.draining.cancel();
     }
 
-    /// Whether that was said.
+    /// Returns whether draining was announced.
     #[must_use]
     pub fn is_draining(&self) -> bool {
         self.draining.is_cancelled()

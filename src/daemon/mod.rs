@@ -1,10 +1,11 @@
 //! The daemon: everything below put together and kept going.
 //!
-//! [`Host`] is what all its loops share. [`scheduler`] claims jobs and sees each through ([`job`]); [`reaper`] takes back
-//! leases and wakes retries; [`retention`] takes away what is old; [`trace`] says what took how long; [`catalog`] keeps the workflows, read
-//! by [`source`], judged by [`last_good`] and changed by [`definitions`]; [`serve`] adds what a long-running daemon has besides: events, the S3 endpoint, notifications.
+//! [`Host`] is what all its loops share. [`scheduler`] claims jobs and sees each through ([`job`]); [`reaper`] takes
+//! back leases and wakes retries; [`retention`] takes away what is old; [`trace`] says what took how long; [`catalog`]
+//! keeps the workflows, read by [`source`], judged by [`last_good`] and changed by [`definitions`]; [`serve`] adds what
+//! a long-running daemon has besides: events, the S3 endpoint, notifications.
 //!
-//! **Invariant**: whatever is in memory can be lost; what matters is in the store before anyone is told.
+//! **Invariant**: whatever is in memory can be lost; what matters is in the store before it is reported.
 //!
 //! Deliberately absent: coordination between daemons. The store's leases are all there is.
 
@@ -36,35 +37,35 @@ use crate::worker::admission::Admission;
 use crate::worker::pool::Pool;
 use crate::worker::scratch::ScratchRoot;
 
-/// What the loops of a daemon share.
+/// Context that the loops of a daemon share.
 #[derive(Clone)]
 pub struct Host {
-    /// What it claims, and its name in leases and logs.
+    /// Queues that it claims from, and its name in leases and logs.
     pub claimant: Claimant,
-    /// Where everything is written down.
+    /// Store.
     pub store: SharedStore,
-    /// Where objects are.
+    /// Object storage.
     pub objects: SharedObjects,
-    /// Where jobs are done.
+    /// Pool of workers.
     pub pool: Pool,
-    /// Whether there is room for another.
+    /// Admission of further jobs.
     pub admission: Admission,
-    /// Where their files are until they are published.
+    /// Scratch folder of files until they are published.
     pub scratch: ScratchRoot,
     /// The time.
     pub clock: Arc<dyn Clock>,
-    /// Who watches.
+    /// Live view of the daemon.
     pub live: live::Live,
     /// Jobs at once.
     pub slots: usize,
     /// Threads for codecs of one job; 0: as many as there are processors.
     pub threads: u32,
-    /// How long a claim holds without a heartbeat.
+    /// Time for which a claim holds without a heartbeat.
     pub lease: Duration,
     /// A job without progress for so long is stopped.
     pub stall: Duration,
-    /// How long a job waits for storage, network or database that is away.
+    /// Longest wait of a job for storage, network or database that is unavailable.
     pub patience: Duration,
-    /// What a stopped job has between the request to end and the kill.
+    /// Time between the request to a job to stop and the kill of its worker.
     pub grace: Duration,
 }

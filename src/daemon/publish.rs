@@ -1,7 +1,7 @@
 //! Making what a worker made visible.
 //!
-//! **Invariant**: only files that the work was to make, regular and inside the attempt's scratch folder, are published, in the order the worker gave
-//! (manifests last), after the store confirmed that the attempt still holds its lease.
+//! **Invariant**: only files that the work was to make, regular and inside the attempt's scratch folder, are published,
+//! in the order the worker gave (manifests last), after the store confirmed that the attempt still holds its lease.
 
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
@@ -58,8 +58,8 @@ pub(super) async fn publish(
     Ok(outputs)
 }
 
-/// The path of a produced file, which must be a regular file in scratch: a worker is not trusted. Whether scratch itself
-/// vanished is for the caller to see.
+/// The path of a produced file, which must be a regular file in scratch: a worker is not trusted. Whether scratch
+/// itself vanished is for the caller to see.
 fn inside(scratch: &Path, file: &str) -> Result<PathBuf, Failure> {
     let path = scratch.join(file);
     let real = path.canonicalize().map_err(|_| refused(file))?;

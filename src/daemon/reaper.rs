@@ -1,4 +1,4 @@
-//! Taking back leases that ran out, and waking retries whose time has come.
+//! Requeuing of jobs with expired leases and of due retries.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,12 +9,12 @@ use super::Host;
 use super::scheduler::pause;
 use crate::model::Coded;
 
-/// Longest wait between two looks.
+/// Longest wait between two checks.
 const LONGEST: Duration = Duration::from_secs(1);
-/// Shortest wait between two looks.
+/// Shortest wait between two checks.
 const SHORTEST: Duration = Duration::from_millis(20);
 
-/// Looks again and again until told to stop.
+/// Checks again and again until told to stop.
 pub async fn run(host: Arc<Host>, stop: CancellationToken) {
     loop {
         let now = host.clock.now();

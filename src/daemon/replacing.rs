@@ -1,8 +1,8 @@
 //! Outputs of the keys of others: announcing what is published, and what a workflow wants done about an object that was
 //! made from another upload.
 //!
-//! **Invariant**: where `if_exists` is `fail`, nothing is published over what another upload's execution announced before
-//! this one, however close together the two are: both announce before they look.
+//! **Invariant**: where `if_exists` is `fail`, nothing is published over what another upload's execution recorded
+//! before this one, however close together the two are: both record before they check.
 
 use std::time::Duration;
 
@@ -29,11 +29,11 @@ pub(super) struct Announcement<'a> {
     pub(super) host: &'a Host,
     /// The attempt.
     pub(super) claim: &'a Claim,
-    /// Whether its lease holds: as long as it does, a store that is away is no reason to throw finished work away.
+    /// Hold on its lease: as long as it lasts, a store that is unavailable is no reason to discard finished work.
     pub(super) hold: &'a Hold,
     /// Every object.
     pub(super) all: &'a [ObjectLocation],
-    /// Those that people and programs name: segments are told by their manifests.
+    /// Objects that people and programs name: segments are named by their manifests.
     pub(super) named: &'a [ObjectLocation],
 }
 
@@ -100,7 +100,7 @@ impl Announcement<'_> {
         }
     }
 
-    /// The store's answer; `None` where it is away and is to be asked again.
+    /// Returns the store's answer; `None` where it is unavailable and is to be asked again.
     async fn answer<T>(&self, asked: Result<T, StoreError>) -> Option<Result<T, Failure>> {
         match asked {
             Ok(answer) => Some(Ok(answer)),
@@ -162,7 +162,7 @@ async fn exists(host: &Host, object: &ObjectLocation) -> Result<bool, ObjectErro
     }
 }
 
-/// Fails where something is there that no execution on record announced.
+/// Fails where an object exists that no known execution recorded.
 async fn foreign(host: &Host, named: &[ObjectLocation], publishers: &[Publisher]) -> Result<(), Failure> {
     let of_nobody = |object: &&ObjectLocation| !publishers.iter().any(|publisher| publisher.object == **object);
     let unknown: Vec<&ObjectLocation> = named.iter().filter(of_nobody).collect();

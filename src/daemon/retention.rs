@@ -1,4 +1,4 @@
-//! Taking away what is old, a batch at a time, so that nobody waits for it.
+//! Pruning of expired records, a batch at a time, so that other operations do not wait for it.
 
 use std::time::Duration;
 
@@ -11,12 +11,12 @@ use crate::store::{Pruned, Retention};
 
 /// Rows of a batch.
 const BATCH: u32 = 500;
-/// How often something may have become old.
+/// Interval between two prunings.
 const LOOK: Duration = Duration::from_secs(60);
 /// Between batches, while there is more.
 const BREATH: Duration = Duration::from_millis(100);
 
-/// Looks again and again until told to stop.
+/// Checks again and again until told to stop.
 pub(super) async fn run(host: std::sync::Arc<Host>, retention: Retention, stop: CancellationToken) {
     let mut wait = LOOK;
     while pause(wait, &stop).await {

@@ -21,12 +21,12 @@ use crate::worker::supervisor::Word;
 const HEARTBEAT: Duration = Duration::from_millis(600);
 /// Hints can be missed; this is how long a queued job may then wait.
 const POLL: Duration = Duration::from_secs(1);
-/// What a worker said and nobody has passed on yet.
+/// Buffer for messages of a worker that were not passed on yet.
 const WORDS: usize = 64;
-/// How often a report is tried while the store answers, and yet does not take it.
+/// Attempts to record the end of an attempt while the store responds and refuses it.
 const REPORT_TRIES: u32 = 8;
 
-/// When the scheduler stops.
+/// Signals that stop the scheduler.
 #[derive(Clone, Debug, Default)]
 pub struct Shutdown {
     /// Claim no more; running jobs go on.
@@ -85,7 +85,7 @@ pub async fn run(host: Arc<Host>, shutdown: Shutdown) {
     while jobs.join_next().await.is_some() {}
 }
 
-/// Whether the disk of the scratch folder has room for another job; says so when that changes.
+/// Returns whether the disk of the scratch folder has room for another job; says so when that changes.
 fn room(host: &Host, full: &mut bool) -> bool {
     let shortage = host.scratch.shortage();
     match shortage {
@@ -133,7 +133,7 @@ enum Ended {
     Reported(Result<job::Done, Failure>),
     /// The daemon is going down.
     HandedBack,
-    /// The lease is somebody else's: say nothing.
+    /// The lease was lost: report nothing.
     Abandoned,
 }
 
@@ -160,7 +160,8 @@ async fn see_through(host: &Host, claim: Claim, until: Instant, hard: &Cancellat
     report(host, &claim, &name, &outcome, hard).await;
 }
 
-/// Reports how the attempt ended. While the store is away it is tried again: what was done shall not be done twice.
+/// Reports how the attempt ended. While the store is unavailable it is tried again: finished work should not be
+/// repeated.
 async fn report(host: &Host, claim: &Claim, name: &str, outcome: &Ended, hard: &CancellationToken) {
     let began = Instant::now();
     let mut tries = 0;

@@ -1,9 +1,9 @@
 //! A long-running daemon: from its configuration to its end.
 //!
-//! Start: open the store, lock the folders, listen, take back what an earlier life left, then work. End: claim no more and finish what
-//! runs for as long as `worker.drain` says; what runs longer is stopped and handed back.
+//! Start: open the store, lock the folders, listen, requeue jobs of an earlier run, then work. End: claim no more and
+//! finish what runs for as long as `worker.drain` says; what runs longer is stopped and handed back.
 //!
-//! **Invariant**: whoever asks is answered until no job runs any more. What is submitted or uploaded during a drain is in
+//! **Invariant**: requests are answered until no job runs any more. What is submitted or uploaded during a drain is in
 //! the store, and waits there for the next start.
 
 use std::collections::HashMap;
@@ -47,26 +47,26 @@ use crate::workflow::{Evaluator, Workflow};
 
 /// File of the data folder that keeps the last good workflows.
 const KEPT_WORKFLOWS: &str = "workflows.json";
-/// How often the folder of workflows is looked at.
+/// Interval of checking the folder of workflows.
 const LOOK: Duration = Duration::from_secs(1);
-/// How long a look at it may take before the folder counts as away.
+/// Longest time of a check before the folder counts as unavailable.
 const HUNG: Duration = Duration::from_secs(10);
-/// How long stopped jobs and open requests then have to end.
+/// Time for stopped jobs and open requests to end after the drain.
 const LAST_WORDS: Duration = Duration::from_secs(15);
-/// What of it is kept for open requests, however long jobs take to stop.
+/// Part of that time that is kept for open requests, however long jobs take to stop.
 const CLOSING: Duration = Duration::from_secs(3);
 
-/// What the API is given.
+/// Parts of the daemon that the API uses.
 pub struct Served {
-    /// What the loops of the daemon share.
+    /// Context that the loops of the daemon share.
     pub host: Arc<Host>,
-    /// What starts executions.
+    /// Intake, which starts executions.
     pub intake: Intake,
     /// The workflows.
     pub catalog: Arc<WorkflowFolder>,
 }
 
-/// Why a daemon did not start.
+/// Error of starting or running a daemon.
 #[derive(Debug, thiserror::Error)]
 pub enum ServeError {
     /// Settings.
@@ -87,18 +87,18 @@ pub enum ServeError {
     /// An address.
     #[error("cannot listen on {address} for the {what}")]
     Listen {
-        /// What for.
+        /// Purpose of the address.
         what: &'static str,
         /// The address.
         address: SocketAddr,
-        /// Why.
+        /// Cause.
         #[source]
         source: std::io::Error,
     },
     /// A part of it.
     #[error("the {part} ended unexpectedly; nothing is lost, start the daemon again")]
     Ended {
-        /// Which.
+        /// The part.
         part: &'static str,
     },
     /// The folder of workflows.
@@ -106,7 +106,7 @@ pub enum ServeError {
     Workflows {
         /// The folder.
         path: PathBuf,
-        /// Why.
+        /// Cause.
         #[source]
         source: std::io::Error,
     },
@@ -133,7 +133,7 @@ pub struct Daemon {
     catalog: Arc<WorkflowFolder>,
     api: TcpListener,
     backlog: Backlog,
-    /// Where objects are folders of this machine.
+    /// Local buckets, where objects are files of this machine.
     local: Option<LocalBuckets>,
     retention: Retention,
     webhooks: WebhookOptions,
@@ -142,9 +142,9 @@ pub struct Daemon {
     drain: Duration,
     s3: Option<S3Endpoint>,
     events: Vec<SqsConfig>,
-    /// What the installed libav can do.
+    /// Capabilities of the installed libav.
     pub capabilities: Capabilities,
-    /// Jobs taken back from an earlier life.
+    /// Number of jobs of an earlier run that were requeued.
     pub reclaimed: u32,
     locks: FolderLocks,
 }
@@ -153,7 +153,7 @@ struct S3Endpoint {
     listener: TcpListener,
     options: EndpointOptions,
     keys: KeyPair,
-    /// Whether the key pair was made just now.
+    /// True if the key pair was made just now.
     new_keys: bool,
 }
 
@@ -247,7 +247,7 @@ impl Daemon {
         })
     }
 
-    /// What its loops share.
+    /// Returns the context that its loops share.
     #[must_use]
     pub fn host(&self) -> &Arc<Host> {
         &self.host
@@ -259,13 +259,13 @@ impl Daemon {
         &self.catalog
     }
 
-    /// Where the API listens.
+    /// Returns the address of the API.
     #[must_use]
     pub fn api_address(&self) -> Option<SocketAddr> {
         self.api.local_addr().ok()
     }
 
-    /// Where the S3 endpoint listens, where there is one.
+    /// Returns the address of the S3 endpoint, if there is one.
     #[must_use]
     pub fn s3_address(&self) -> Option<SocketAddr> {
         self.s3.as_ref()?.listener.local_addr().ok()
@@ -439,8 +439,8 @@ fn say_unsigned(workflows: &[Arc<Workflow>]) {
     }
 }
 
-/// Reads the workflows again when they change, and makes the buckets that are new in them. `signed` says whether webhooks
-/// can be sent.
+/// Reads the workflows again when they change, and makes the buckets that are new in them. `signed` says whether
+/// webhooks can be sent.
 async fn follow(catalog: Arc<WorkflowFolder>, local: Option<LocalBuckets>, signed: bool, stop: CancellationToken) {
     let mut seen = catalog.active();
     if !signed {
@@ -472,7 +472,7 @@ async fn follow(catalog: Arc<WorkflowFolder>, local: Option<LocalBuckets>, signe
     }
 }
 
-/// Looks at the folder of workflows where nobody waits for it: a mount may hang.
+/// Checks the folder of workflows in a task of its own: a mount may hang.
 async fn look(catalog: &Arc<WorkflowFolder>) -> std::io::Result<bool> {
     let looking = Arc::clone(catalog);
     let mut look = tokio::task::spawn_blocking(move || looking.look());

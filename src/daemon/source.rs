@@ -1,4 +1,4 @@
-//! Files of definitions, read: one that cannot be read is a diagnostic of its own and stands in nobody's way.
+//! Files of definitions: a file that cannot be read is a diagnostic of its own and does not affect others.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -60,7 +60,7 @@ impl SourceFile {
         self.text.as_ref().map_or("", String::as_str)
     }
 
-    /// What a workflow file turns out to be, with these templates and, where that is known, what is `installed`.
+    /// Compiles a workflow file with these templates and, where it is known, with what is `installed`.
     #[must_use]
     pub fn compile(&self, templates: &Templates, installed: Option<&Capabilities>) -> Compiled {
         match &self.text {
@@ -88,7 +88,8 @@ pub fn load_templates(files: &[SourceFile]) -> (Templates, Vec<Diagnostic>) {
     (templates, files.iter().flat_map(SourceFile::unreadable).chain(found).collect())
 }
 
-/// The YAML files of a folder, in order of their names. Hidden files, and what editors leave beside a file, do not count.
+/// The YAML files of a folder, in order of their names. Hidden files, and what editors leave beside a file, do not
+/// count.
 pub fn yaml_files(folder: &Path) -> io::Result<Vec<PathBuf>> {
     let mut files: Vec<PathBuf> = std::fs::read_dir(folder)?
         .map(|entry| entry.map(|e| e.path()))
@@ -116,12 +117,13 @@ pub fn template_files(folder: &Path) -> io::Result<Vec<SourceFile>> {
     }
 }
 
-/// Whether a file name is one of YAML.
+/// Returns whether a file name has an extension of YAML.
 fn is_yaml(path: &Path) -> bool {
     path.extension().is_some_and(|ext| ext.eq_ignore_ascii_case("yaml") || ext.eq_ignore_ascii_case("yml"))
 }
 
-/// Returns whether a file is hidden, or what an editor keeps beside the one that it edits: a lock, a swap file, a backup.
+/// Returns whether a file is hidden, or what an editor keeps beside the one that it edits: a lock, a swap file, a
+/// backup.
 fn is_aside(path: &Path) -> bool {
     let name = path.file_name().unwrap_or_default().to_string_lossy();
     let stem = path.file_stem().unwrap_or_default().to_string_lossy();

@@ -1,9 +1,9 @@
-//! The trace of an execution: one span for its run, below it one for each activity and one for each attempt, and the way of
-//! its event; the notifications add theirs as they are delivered.
+//! The trace of an execution: one span for its run, below it one for each activity and one for each attempt, and the
+//! way of its event; the notifications add theirs as they are delivered.
 //!
-//! It is made from the log when the execution ends, by the daemon that ended it: what other daemons did, and what was done
-//! before a restart, is in it too. Deliberately absent: a record of what was sent. A daemon that is killed between an end and
-//! its trace leaves that execution without one.
+//! It is made from the log when the execution ends, by the daemon that ended it: what other daemons did, and what was
+//! done before a restart, is in it too. Deliberately absent: a record of what was sent. A daemon that is killed between
+//! an end and its trace leaves that execution without one.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

@@ -1,7 +1,7 @@
 //! Folding the log: the only code that changes a state.
 //!
-//! **Invariant**: [`super::step()`] decides on events and folds them here, so a replayed log cannot differ from the state
-//! that it was written with.
+//! **Invariant**: [`super::step()`] decides on events and folds them here, so a replayed log cannot differ from the
+//! state that it was written with.
 
 use std::collections::HashMap;
 
@@ -12,19 +12,19 @@ use super::state::{ActivityState, Execution, Tally};
 use crate::model::plan::Plan;
 use crate::model::{ExecutionState, Timestamp};
 
-/// Why a log does not fold: it was changed by hand, or is of another plan.
+/// Error of replaying a log: it was changed by hand, or belongs to another plan.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("log entry {seq} ({event}) is invalid in the state {state}")]
 pub struct ReplayError {
     /// The entry.
     pub seq: u64,
-    /// What it says.
+    /// Its event.
     pub event: String,
     /// The state of the activity, or of the execution, that it met.
     pub state: String,
 }
 
-/// The state that a log tells. Marks may be left out of it.
+/// Returns the state that a log leads to. Marks may be left out of it.
 pub fn replay<'a>(plan: &Plan, log: impl IntoIterator<Item = &'a LogEntry>) -> Result<Execution, ReplayError> {
     let mut replay = Replay::new(plan);
     for entry in log {

@@ -15,7 +15,7 @@ use crate::model::{Code, ExecutionState, Failure, OutputObject, Timestamp};
 pub struct LogEntry {
     /// Position in the log of its execution, from 1.
     pub seq: u64,
-    /// When it happened.
+    /// Time when it happened.
     pub at: Timestamp,
     /// The activity it is about; absent for the execution itself.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -23,24 +23,24 @@ pub struct LogEntry {
     /// The attempt it is about, where there is one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub attempt: Option<u32>,
-    /// What happened.
+    /// The event.
     pub event: LogEvent,
 }
 
-/// What happened. All but the marks change the state.
+/// Event of an execution. All but the marks change the state.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "type", rename_all = "snake_case")]
 pub enum LogEvent {
     /// The execution began.
     Started {
-        /// What started it.
+        /// Cause of the start.
         cause: String,
     },
     /// The execution began again from what did not succeed.
     Restarted {
         /// The activities that run again.
         activities: Vec<String>,
-        /// Who asked for it.
+        /// Name of the user or token that asked.
         #[serde(default, skip_serializing_if = "String::is_empty")]
         by: String,
         /// Parameters that were changed for it.
@@ -49,66 +49,66 @@ pub enum LogEvent {
     },
     /// Somebody asked for it to stop.
     CancelRequested {
-        /// Why.
+        /// Reason.
         reason: String,
-        /// Who.
+        /// Name of the user or token that asks.
         #[serde(default, skip_serializing_if = "String::is_empty")]
         by: String,
     },
     /// The execution ran longer than it may: it stops and fails.
     Expired {
-        /// How long it may run, in seconds.
+        /// Time limit in seconds.
         limit_s: u64,
     },
     /// The execution ended.
     Ended {
-        /// How.
+        /// The state.
         state: ExecutionState,
     },
     /// The activity went into its queue.
     Queued,
     /// A worker took it.
     Claimed {
-        /// Which.
+        /// Name of the daemon that claimed it.
         worker: String,
     },
     /// It was asked to stop.
     Stopping,
     /// The attempt failed, and another follows.
     AttemptFailed {
-        /// Why.
+        /// Reason.
         failure: Failure,
-        /// When it is queued again.
+        /// Time when it is queued again.
         retry_at: Timestamp,
-        /// Whether it waits for something that is away, which uses up no attempt.
+        /// True if it waits for storage, network or database that is unavailable, which uses up no attempt.
         #[serde(default, skip_serializing_if = "std::ops::Not::not")]
         outage: bool,
     },
     /// The attempt was lost with its worker; the activity went back into its queue.
     AttemptLost {
-        /// What is known about it.
+        /// Known details.
         reason: String,
     },
     /// Its daemon handed it back on its way out; the activity went back into its queue.
     HandedBack {
-        /// Why.
+        /// Reason.
         reason: String,
     },
     /// The activity succeeded.
     Succeeded {
         /// Its result.
         result: Arc<Value>,
-        /// What it published.
+        /// Published objects.
         outputs: Arc<[OutputObject]>,
     },
     /// The activity failed.
     Failed {
-        /// Why.
+        /// Reason.
         failure: Failure,
     },
     /// The activity was skipped.
     Skipped {
-        /// Why.
+        /// Reason.
         reason: SkipReason,
     },
     /// The activity was stopped on request.
@@ -126,7 +126,7 @@ pub enum LogEvent {
     Priority {
         /// 1–10, 10 first.
         priority: u8,
-        /// Who asked for it.
+        /// Name of the user or token that asked.
         by: String,
     },
     /// Mark: something the user should read; the attempt goes on.
@@ -144,7 +144,7 @@ pub enum LogEvent {
 }
 
 impl LogEvent {
-    /// Whether it leaves the state as it is.
+    /// Returns whether it leaves the state as it is.
     #[must_use]
     pub const fn is_mark(&self) -> bool {
         matches!(self, Self::Progress { .. } | Self::Priority { .. } | Self::Warning { .. } | Self::Note { .. })

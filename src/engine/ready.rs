@@ -1,4 +1,4 @@
-//! When an activity runs: the rules about what it needs.
+//! Rules for when an activity runs, given the activities that it needs.
 
 use petgraph::Direction;
 use petgraph::graph::NodeIndex;
@@ -9,7 +9,8 @@ use super::state::{ActivityState, Execution, SkipReason};
 use super::step::Context;
 use crate::model::plan::{Need, OnFailure, Plan};
 
-/// What becomes of a waiting activity: queued, skipped or failed; nothing where something it needs has not ended.
+/// Returns the next event of a waiting activity: queued, skipped or failed; `None` where an activity that it needs has
+/// not ended.
 pub(super) fn decide(cx: &Context<'_>, state: &Execution, node: NodeIndex) -> Option<LogEvent> {
     let activity = &cx.plan.graph[node];
     let mut inputs = 0;

@@ -1,4 +1,4 @@
-//! What follows the end of an attempt.
+//! Decisions after the end of an attempt: another attempt, or the end of the activity.
 
 use std::time::Duration;
 
@@ -11,16 +11,16 @@ use crate::model::{Blame, Class, Code, Failure, Timestamp};
 /// Lost attempts after which an activity counts as the cause of the losses and fails with `ENG0001`.
 pub const MAX_LOSSES: u32 = 20;
 
-/// Killed workers after which an activity is set aside, however many attempts its policy has left.
+/// Killed workers after which an activity is not tried again, however many attempts its policy has left.
 pub const MAX_CRASHES: u32 = 3;
 
-/// Code of an activity that was set aside for killing its workers.
+/// Code of an activity that is not tried again because it killed its workers.
 pub const POISONOUS: Code = Code::new("ENG0002");
 
-/// Code of an activity whose storage, network or database was away for too long.
+/// Code of an activity whose storage, network or database was unavailable for too long.
 pub const GAVE_UP: Code = Code::new("ENG0003");
 
-/// Shortest wait between attempts while something is away.
+/// Shortest wait between attempts during an outage.
 const SHORTEST_WAIT: Duration = Duration::from_millis(100);
 
 /// Least length that they grow to, however short the waits of the activity are.
@@ -29,11 +29,11 @@ const SHORT_WAIT: Duration = Duration::from_secs(10);
 /// A running attempt, as far as retrying is concerned.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Attempt<'a> {
-    /// How earlier attempts of this run ended.
+    /// Counts of ended attempts of this run.
     pub tally: Tally,
     /// Time of its claim.
     pub claimed: Timestamp,
-    /// Whether it was asked to stop.
+    /// True if it was asked to stop.
     pub stop_requested: bool,
     /// The activity's policy.
     pub policy: &'a RetryPolicy,
@@ -42,7 +42,7 @@ pub(super) struct Attempt<'a> {
 }
 
 impl Attempt<'_> {
-    /// What follows its end.
+    /// Returns what follows its end.
     pub(super) fn ended(&self, outcome: Outcome, now: Timestamp) -> LogEvent {
         match outcome {
             Outcome::Succeeded { result, outputs } => LogEvent::Succeeded { result, outputs },
@@ -55,7 +55,7 @@ impl Attempt<'_> {
         }
     }
 
-    /// What follows a failure.
+    /// Returns what follows a failure.
     fn failed(&self, failure: Failure, now: Timestamp) -> LogEvent {
         if self.stop_requested {
             return LogEvent::Cancelled;
@@ -76,9 +76,10 @@ impl Attempt<'_> {
         LogEvent::AttemptFailed { failure, retry_at: now.after(wait(self.policy, failures, self.salt)), outage: false }
     }
 
-    /// What follows a failure of something that the activity needs: another attempt, until the outage has lasted for
-    /// `patience` and as many attempts met it as the policy has. After an attempt that worked for long, or a long time in
-    /// the queue, it is a new outage: as often as the policy has attempts, and for `patience` in all at least.
+    /// Returns what follows a failure of something that the activity needs: another attempt, until the outage has
+    /// lasted for `patience` and as many attempts met it as the policy has. After an attempt that worked for long, or a
+    /// long time in the queue, it is a new outage: as often as the policy has attempts, and for `patience` in all at
+    /// least.
     fn wait_out(&self, failure: Failure, patience: Duration, now: Timestamp) -> LogEvent {
         if self.stop_requested {
             return LogEvent::Cancelled;
@@ -103,7 +104,8 @@ impl Attempt<'_> {
         LogEvent::AttemptFailed { failure, retry_at: now.after(wait(&policy, failures, self.salt)), outage: true }
     }
 
-    /// What follows a loss. It does not use up an attempt of the policy: the worker was killed, not the work wrong.
+    /// Returns what follows a loss. It does not use up an attempt of the policy: the worker was killed, not the work
+    /// wrong.
     fn lost(&self, reason: String) -> LogEvent {
         if self.stop_requested {
             return LogEvent::Cancelled;
@@ -115,7 +117,7 @@ impl Attempt<'_> {
         LogEvent::Failed { failure: Failure::bug("ENG0001", message) }
     }
 
-    /// What follows when its daemon gave it back: another attempt, which counts as nothing.
+    /// Returns what follows when its daemon handed it back: another attempt, which uses up none.
     fn handed_back(&self, reason: String) -> LogEvent {
         if self.stop_requested { LogEvent::Cancelled } else { LogEvent::HandedBack { reason } }
     }

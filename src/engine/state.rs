@@ -15,11 +15,11 @@ use crate::model::{ExecutionState, Failure, JobState, OutputObject, Timestamp};
 pub struct Execution {
     /// Its state.
     pub state: ExecutionState,
-    /// Which run this is: 0 before the start, then 1, and one more with each retry.
+    /// Number of the run: 0 before the start, then 1, and one more with each retry.
     pub run: u32,
-    /// Why it is to stop, once somebody asked for it or its time was up.
+    /// Reason to stop, once a user asked for it or the time limit was exceeded.
     pub cancel: Option<String>,
-    /// Whether it is to stop because its time was up.
+    /// True if it is to stop because its time was up.
     pub expired: bool,
     /// State of each activity, by node index of the plan.
     pub activities: Vec<ActivityState>,
@@ -52,7 +52,7 @@ impl Execution {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "state", rename_all = "snake_case")]
 pub enum ActivityState {
-    /// What it needs has not ended.
+    /// Waiting: an activity that it needs has not ended.
     Waiting {
         /// Last attempt.
         attempt: u32,
@@ -61,54 +61,54 @@ pub enum ActivityState {
     Queued {
         /// Last attempt.
         attempt: u32,
-        /// How the attempts of this run ended.
+        /// Counts of ended attempts of this run.
         tally: Tally,
     },
     /// An attempt holds its lease.
     Running {
         /// This attempt.
         attempt: u32,
-        /// How the attempts of this run ended.
+        /// Counts of ended attempts of this run.
         tally: Tally,
-        /// Who has it.
+        /// Name of the daemon that holds it.
         worker: String,
-        /// When it was claimed.
+        /// Time when it was claimed.
         since: Timestamp,
-        /// Whether it was asked to stop.
+        /// True if it was asked to stop.
         stop_requested: bool,
     },
     /// An attempt failed; the next one waits for its time.
     Retrying {
         /// Last attempt.
         attempt: u32,
-        /// How the attempts of this run ended.
+        /// Counts of ended attempts of this run.
         tally: Tally,
-        /// When it is queued again.
+        /// Time when it is queued again.
         until: Timestamp,
-        /// Why the last attempt failed.
+        /// Failure of the last attempt.
         failure: Failure,
     },
     /// Done, outputs published.
     Succeeded {
         /// The attempt that did it.
         attempt: u32,
-        /// What expressions of later activities see under its name.
+        /// Result, as expressions of later activities see it under its name.
         result: Arc<Value>,
-        /// What it published.
+        /// Published objects.
         outputs: Arc<[OutputObject]>,
     },
-    /// Out of attempts, or a failure that no attempt mends.
+    /// Failed: no attempts left, or a failure that no attempt can correct.
     Failed {
         /// Last attempt; 0 where it failed before any.
         attempt: u32,
-        /// Why.
+        /// Reason.
         failure: Failure,
     },
     /// Not needed, or something it needs failed.
     Skipped {
         /// Last attempt, of an earlier run.
         attempt: u32,
-        /// Why.
+        /// Reason.
         reason: SkipReason,
     },
     /// Stopped on request.
@@ -118,7 +118,7 @@ pub enum ActivityState {
     },
 }
 
-/// How earlier attempts of this run ended.
+/// Counts of ended attempts of this run.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Tally {
     /// Failed, crashes included.
@@ -132,7 +132,7 @@ pub struct Tally {
     pub outage: Option<Outage>,
 }
 
-/// Something that an activity needs is away.
+/// Outage: storage, network, database or disk that an activity needs is unavailable.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Outage {
     /// Time of the first attempt that failed for it.
@@ -177,10 +177,11 @@ impl Outage {
     }
 }
 
-/// Shortest run of an attempt, or time from a failure to the next claim, for which what it needs was not away all the time.
+/// Shortest run of an attempt, or time from a failure to the next claim, for which what it needs was not away all the
+/// time.
 const WORKED: Duration = Duration::from_secs(300);
 
-/// Longest wait between attempts while something is away: how long it may be back before it is noticed.
+/// Longest wait between attempts during an outage: the end of the outage is noticed no later than this.
 pub(super) const LONGEST_WAIT: Duration = Duration::from_secs(60);
 
 impl Tally {
@@ -230,13 +231,13 @@ impl ActivityState {
         }
     }
 
-    /// Whether nothing follows without somebody asking for it.
+    /// Returns whether the state is final unless a user asks for a retry.
     #[must_use]
     pub const fn is_ended(&self) -> bool {
         self.name().is_ended()
     }
 
-    /// What it published; nothing unless it succeeded.
+    /// Returns its published objects; none unless it succeeded.
     #[must_use]
     pub fn outputs(&self) -> &[OutputObject] {
         match self {
@@ -246,7 +247,7 @@ impl ActivityState {
     }
 }
 
-/// Why an activity was skipped.
+/// Reason for which an activity was skipped.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "because", rename_all = "snake_case")]
 pub enum SkipReason {

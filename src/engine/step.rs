@@ -15,93 +15,93 @@ use super::state::{ActivityState, Execution};
 use crate::model::plan::{Activity, NotifyOn, OnFailure, Plan};
 use crate::model::{ExecutionId, ExecutionState, Failure, InputObject, JobState, OutputObject, Timestamp};
 
-/// What expressions may ask about besides the state.
+/// Facts of an execution that expressions may use besides the state.
 #[derive(Clone, Copy, Debug)]
 pub struct Facts<'a> {
     /// The execution.
     pub execution: ExecutionId,
-    /// When it was created.
+    /// Time when it was created.
     pub created_at: Timestamp,
-    /// What it works on.
+    /// Input object.
     pub input: &'a InputObject,
     /// Values of all declared parameters.
     pub params: &'a BTreeMap<String, Value>,
 }
 
-/// Who answers conditions.
+/// Evaluator of conditions.
 pub trait Evaluate {
-    /// Whether the `when` of `activity` holds. Everything before it in the plan has ended. An error fails the activity.
-    /// Called inside a transaction: it must neither wait nor panic.
+    /// Returns whether the `when` of `activity` holds. Everything before it in the plan has ended. An error fails the
+    /// activity. Called inside a transaction: it must neither wait nor panic.
     fn when(&self, plan: &Plan, activity: NodeIndex, state: &Execution, facts: &Facts<'_>) -> Result<bool, Failure>;
 }
 
-/// What stays the same during an execution.
+/// Parts of an execution that never change.
 #[derive(Clone, Copy)]
 pub struct Context<'a> {
     /// The frozen plan.
     pub plan: &'a Plan,
-    /// Who answers conditions.
+    /// Evaluator of conditions.
     pub evaluate: &'a dyn Evaluate,
-    /// What expressions may ask about.
+    /// Facts for expressions.
     pub facts: Facts<'a>,
 }
 
-/// What can happen to an execution.
+/// Input of an execution.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Input {
     /// It begins.
     Start {
-        /// What started it, for the log.
+        /// Cause of the start, for the log.
         cause: String,
     },
     /// Somebody asks for it to stop.
     Cancel {
-        /// Why.
+        /// Reason.
         reason: String,
-        /// Who.
+        /// Name of the user or token that asks.
         by: String,
     },
     /// It ran longer than its plan allows.
     Expire {
-        /// How long it may run.
+        /// Time limit.
         limit: Duration,
     },
     /// Somebody asks for it to run again from what did not succeed.
     Retry {
-        /// Who.
+        /// Name of the user or token that asks.
         by: String,
-        /// Parameters that are changed for it; the surroundings keep them.
+        /// Parameters that are changed for it; the caller stores them.
         params: BTreeMap<String, Value>,
     },
     /// Somebody asks for another place in the queue for what has not ended.
     Prioritize {
         /// 1–10, 10 first.
         priority: u8,
-        /// Who.
+        /// Name of the user or token that asks.
         by: String,
     },
     /// Something happened to one of its activities.
     Activity {
-        /// Which.
+        /// The activity.
         activity: NodeIndex,
-        /// What.
+        /// The signal.
         signal: Signal,
     },
 }
 
-/// What can happen to an activity.
+/// Input of an activity.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Signal {
     /// A worker takes it from its queue.
     Claimed {
-        /// Who.
+        /// Name of the daemon that claims it.
         worker: String,
     },
     /// An attempt ended.
     Ended {
         /// Its number.
         attempt: u32,
-        /// How.
+        /// The outcome.
         outcome: Outcome,
     },
     /// The wait before the next attempt is over.
@@ -115,48 +115,49 @@ pub enum Signal {
     },
 }
 
-/// How an attempt ended.
+/// End of an attempt.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Outcome {
     /// It succeeded.
     Succeeded {
         /// Its result.
         result: Arc<Value>,
-        /// What it published.
+        /// Published objects.
         outputs: Arc<[OutputObject]>,
     },
     /// It failed.
     Failed {
-        /// Why.
+        /// Reason.
         failure: Failure,
-        /// How long it may wait for something that is away; zero: that is a failure like any other.
+        /// Longest wait for storage, network, database or disk that is unavailable; with zero that is a failure like
+        /// any other.
         patience: Duration,
     },
     /// It was lost with its daemon.
     Lost {
-        /// What is known about it.
+        /// Known details.
         reason: String,
     },
     /// Its daemon gave it back.
     HandedBack {
-        /// Why.
+        /// Reason.
         reason: String,
     },
 }
 
-/// What the surroundings have to do about a step, in this order.
+/// Effect of a step, which the caller carries out in this order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Effect {
     /// Put the activity into its queue.
     Enqueue {
-        /// Which.
+        /// The activity.
         activity: NodeIndex,
     },
     /// Send [`Signal::RetryDue`] when its time has come.
     EnqueueAt {
-        /// Which.
+        /// The activity.
         activity: NodeIndex,
-        /// When.
+        /// Time.
         at: Timestamp,
     },
     /// Tell the attempt to stop.
@@ -166,39 +167,39 @@ pub enum Effect {
     },
     /// The activity has ended: nothing more comes for it.
     Settle {
-        /// Which.
+        /// The activity.
         activity: NodeIndex,
     },
     /// Give the activity another place in its queue.
     Prioritize {
-        /// Which.
+        /// The activity.
         activity: NodeIndex,
         /// 1–10, 10 first.
         priority: u8,
     },
     /// The activity, ended in an earlier run, waits again.
     Reset {
-        /// Which.
+        /// The activity.
         activity: NodeIndex,
     },
-    /// Tell who wants to know.
+    /// Send notifications.
     Notify(NotifyOn),
     /// The execution has ended.
     Ended(ExecutionState),
 }
 
-/// What a step gives.
+/// Result of a step.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Step {
     /// The next state.
     pub state: Execution,
-    /// What to append to the log; folding it onto the previous state gives the next one.
+    /// Entries to append to the log; folding them onto the previous state gives the next one.
     pub log: Vec<LogEntry>,
-    /// What to do.
+    /// Effects to carry out.
     pub effects: Vec<Effect>,
 }
 
-/// Why an input was refused. The state is as it was.
+/// Error of an input that was refused. The state is as it was.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum StepError {
     /// It does not fit the state.
@@ -214,7 +215,7 @@ pub enum StepError {
     /// It speaks for an attempt that is over.
     #[error("attempt {attempt} is over")]
     Stale {
-        /// Which.
+        /// The attempt.
         attempt: u32,
     },
     /// The plan has no such activity.
@@ -286,7 +287,7 @@ impl Stepping<'_> {
         }
     }
 
-    /// What a signal means for an activity in its present state.
+    /// Returns what a signal means for an activity in its present state.
     fn answer(&self, node: NodeIndex, signal: Signal) -> Result<LogEvent, StepError> {
         use ActivityState as A;
         let current = self.state.activity(node).ok_or(StepError::UnknownActivity { index: node.index() })?;
@@ -379,7 +380,7 @@ impl Stepping<'_> {
         }
     }
 
-    /// What needs the activity, once it has ended.
+    /// Returns the activities that need the activity, once it has ended.
     fn after(&self, node: NodeIndex) -> BTreeSet<NodeIndex> {
         if !self.state.activities[node.index()].is_ended() {
             return BTreeSet::new();
@@ -387,7 +388,7 @@ impl Stepping<'_> {
         self.cx.plan.graph.neighbors(node).collect()
     }
 
-    /// How the execution ended, once every activity has.
+    /// Returns the end of the execution, once every activity has ended.
     fn verdict(&self) -> ExecutionState {
         let states = || self.state.activities.iter().zip(self.cx.plan.graph.node_weights());
         if self.state.expired {
@@ -434,7 +435,7 @@ impl Stepping<'_> {
     }
 }
 
-/// What an activity's event asks for.
+/// Returns the effects of an activity's event.
 fn effect(activity: NodeIndex, event: &LogEvent) -> Option<Effect> {
     match event {
         LogEvent::Queued | LogEvent::AttemptLost { .. } | LogEvent::HandedBack { .. } => {

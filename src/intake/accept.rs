@@ -1,4 +1,4 @@
-//! One event: matched against the active workflows and written down with the executions that it starts.
+//! One event: matched against the active workflows and recorded with the executions that it starts.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -33,8 +33,8 @@ impl Intake {
         self.write_down(admitted.await).await
     }
 
-    /// Finds out whether what `event` starts has room in its queues, and keeps that room for it; the event itself follows
-    /// by [`Intake::accept_admitted`] at once.
+    /// Finds out whether what `event` starts has room in its queues, and keeps that room for it; the event itself
+    /// follows by [`Intake::accept_admitted`] at once.
     pub(super) async fn make_room(&self, event: &ObjectEvent) -> Result<(), IntakeError> {
         let room = self.admit_all(&self.decide_all(event.clone()).await?).await;
         if matches!(room, Err(IntakeError::Full { .. })) {
@@ -63,7 +63,7 @@ impl Intake {
         outcome
     }
 
-    /// What each active workflow makes of `event`.
+    /// Returns the decision of each active workflow about `event`.
     async fn decide_all(&self, mut event: ObjectEvent) -> Result<Decided, IntakeError> {
         let workflows = self.catalog.active();
         let candidates: Vec<&Workflow> =
@@ -105,7 +105,7 @@ impl Intake {
         Ok(outcome)
     }
 
-    /// Whether the storage has to be asked about the object before the event can be accepted.
+    /// Returns whether the object's metadata must be read from storage before the event can be accepted.
     pub(super) fn asks(&self, event: &ObjectEvent) -> bool {
         let workflows = self.catalog.active();
         workflows.iter().any(|workflow| may_start(workflow, &event.object) && needs_head(workflow, &event.object))
@@ -165,19 +165,19 @@ impl Intake {
     }
 }
 
-/// Why nothing starts: each workflow's answer.
+/// Returns the reasons for which nothing starts, one for each workflow.
 fn reasons(decisions: &[MatchDecision]) -> String {
     let each = |decision: &MatchDecision| format!("{}: {}", decision.workflow, decision.reason);
     let reasons: Vec<_> = decisions.iter().map(each).collect();
     if reasons.is_empty() { "there are no workflows".to_owned() } else { reasons.join("; ") }
 }
 
-/// Whether the event may start the workflow, as far as it tells by itself.
+/// Returns whether the event may start the workflow, judged by the event alone.
 fn may_start(workflow: &Workflow, object: &InputObject) -> bool {
     workflow.enabled && workflow.trigger.as_ref().is_some_and(|trigger| trigger.matches(object).is_match())
 }
 
-/// Whether the workflow asks for what not every event tells.
+/// Returns whether the workflow needs the object's metadata or size, and the event has none.
 fn needs_head(workflow: &Workflow, object: &InputObject) -> bool {
     let sized = workflow.trigger.as_ref().is_some_and(|t| t.min_bytes.is_some() || t.max_bytes.is_some());
     (sized && object.size_bytes.is_none()) || (!workflow.plan.params.is_empty() && object.metadata.is_empty())

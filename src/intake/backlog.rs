@@ -1,7 +1,8 @@
-//! How much waits: a queue that is long enough takes no more, so that a flood stays where it came from.
+//! Limit of waiting jobs: a full queue accepts no more, so that a flood of events stays at its source.
 //!
-//! **Invariant**: refusing loses nothing, since an event that is not written down is delivered again. Counts are at most
-//! [`FRESH`] old, and count what this daemon added since, so the limit is kept to within what other daemons add meanwhile.
+//! **Invariant**: refusing loses nothing, since an event that is not recorded is delivered again. Counts are at most
+//! [`FRESH`] old, and count what this daemon added since, so the limit is kept to within what other daemons add
+//! meanwhile.
 
 use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};
@@ -10,7 +11,7 @@ use std::time::{Duration, Instant};
 use crate::model::plan::Plan;
 use crate::store::{SharedStore, StoreError};
 
-/// How old counts may be.
+/// Greatest age of cached counts.
 const FRESH: Duration = Duration::from_secs(1);
 
 /// Most waiting jobs of a queue that the configuration does not name.

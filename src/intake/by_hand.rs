@@ -1,4 +1,4 @@
-//! Executions that somebody asks for: no event, the same limits.
+//! Executions that users start: without an event, with the same limits.
 
 use super::{Intake, IntakeError};
 use crate::model::{InputObject, ObjectLocation};
@@ -18,7 +18,8 @@ impl Intake {
         })
     }
 
-    /// Starts an execution, unless one of its queues holds enough. Repeating it with the same identifier changes nothing.
+    /// Starts an execution, unless one of its queues holds enough. Repeating it with the same identifier changes
+    /// nothing.
     pub async fn start(&self, execution: NewExecution) -> Result<(), IntakeError> {
         if let Some((queue, waiting)) = self.backlog.admit(&self.store, &execution.plan).await? {
             return Err(IntakeError::Full { queue, waiting });

@@ -1,20 +1,20 @@
-//! Which deliveries are one upload.
+//! Identity of uploads: which deliveries are events of the same upload.
 //!
 //! 1. With a version, the version is the upload.
 //! 2. Else the `ETag` is, together with what tells two uploads of the same bytes apart: the sequencer where the storage
 //!    sends one, else the time of the event, which every delivery of one message repeats.
-//! 3. Some storages announce a finished multipart upload twice, as `Put` and as `CompleteMultipartUpload`, with times and
-//!    sequencers of their own. An `ETag` of the form `…-N` only comes from a multipart upload, so a `Put` that carries one
-//!    is the companion of such a `CompleteMultipartUpload`: whichever comes second takes the identity of the first.
+//! 3. Some storages send two events of a finished multipart upload, `Put` and `CompleteMultipartUpload`, with times and
+//!    sequencers of their own. An `ETag` of the form `…-N` only comes from a multipart upload, so a `Put` that carries
+//!    one is the companion of such a `CompleteMultipartUpload`: whichever comes second takes the identity of the first.
 //!
 //! Rule 3 starts each upload once in whatever order deliveries come: of the two names, one is in the ledger first, and
-//! from then on every event of the other name finds a companion, and every event of the same name has an identity of its
-//! own. No storage is asked: it may hold a later upload by then.
+//! from then on every event of the other name finds a companion, and every event of the same name has an identity of
+//! its own. No storage is asked: it may hold a later upload by then.
 
 use crate::model::ObjectEvent;
 use crate::store::{Companion, EventIdentity};
 
-/// What makes two deliveries the same upload, by itself.
+/// Returns the identity of an upload where the event alone tells it.
 fn own_identity(event: &ObjectEvent) -> String {
     let object = &event.object;
     let etag = object.etag.as_deref().unwrap_or_default();
@@ -26,7 +26,7 @@ fn own_identity(event: &ObjectEvent) -> String {
     format!("{}\n{}\n{upload}", object.location.bucket, object.location.key)
 }
 
-/// What the ledger shall know an event by.
+/// Returns the identity of an event in the ledger.
 pub(super) fn identity(event: &ObjectEvent) -> EventIdentity {
     let companion = if has_version(event) || !is_multipart(event) { None } else { companion_name(event) };
     let companion = companion.map(|name| Companion { name, etag: event.object.etag.clone() });
@@ -73,7 +73,7 @@ mod tests {
         }
     }
 
-    /// How many uploads a ledger sees in `deliveries`.
+    /// Returns the number of uploads that a ledger sees in `deliveries`.
     fn uploads(deliveries: &[&ObjectEvent]) -> usize {
         let mut ledger: BTreeMap<String, &ObjectEvent> = BTreeMap::new();
         for event in deliveries {

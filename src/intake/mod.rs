@@ -1,10 +1,11 @@
 //! Intake: from "an object was created", in whatever shape it comes, to executions in the store.
 //!
 //! [`shapes`] decodes messages, [`identity`] says which deliveries are one upload, [`accept`] matches an event against
-//! the active workflows and writes everything down in one transaction, [`backlog`] refuses what would wait too long, [`by_hand`] starts what no event
-//! asks for, [`sqs`] takes messages from a queue, [`parked`] keeps those that have to wait.
+//! the active workflows and writes everything down in one transaction, [`backlog`] refuses what would wait too long,
+//! [`by_hand`] starts what no event asks for, [`sqs`] takes messages from a queue, [`parked`] keeps those that have to
+//! wait.
 //!
-//! **Invariant**: an event is acknowledged only after it is written down; a delivery that comes again starts nothing
+//! **Invariant**: an event is acknowledged only after it is recorded; a delivery that comes again starts nothing
 //! again; an object that an execution published never starts the workflow that it came from.
 //!
 //! Deliberately absent: reading the object's media, which is the first activity's work.
@@ -34,16 +35,16 @@ pub trait Catalog: Send + Sync {
     fn active(&self) -> Arc<Vec<Arc<Workflow>>>;
 }
 
-/// What intake works with.
+/// Dependencies of intake.
 #[derive(Clone)]
 pub struct Intake {
-    /// Where events and executions are written down.
+    /// Store of events and executions.
     pub store: SharedStore,
-    /// Which workflows there are.
+    /// Workflows.
     pub catalog: Arc<dyn Catalog>,
-    /// Where the objects are.
+    /// Object storage.
     pub objects: SharedObjects,
-    /// How much may wait.
+    /// Limit of waiting jobs.
     pub backlog: Arc<Backlog>,
     /// Identifiers of what is created.
     pub ids: Arc<dyn Ids>,
@@ -51,7 +52,7 @@ pub struct Intake {
     pub clock: Arc<dyn Clock>,
 }
 
-/// Why an event was not written down; it has to be delivered again.
+/// Error of recording an event; the event must be delivered again.
 #[derive(Debug, thiserror::Error)]
 pub enum IntakeError {
     /// The store failed.
@@ -81,7 +82,7 @@ impl Coded for IntakeError {
 }
 
 impl IntakeError {
-    /// Whether every other event would fail in the same way, until that passes.
+    /// Returns whether every other event would fail in the same way, until that passes.
     const fn stops_all(&self) -> bool {
         matches!(self, Self::Store(StoreError::Database { .. }))
     }

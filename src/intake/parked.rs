@@ -1,8 +1,8 @@
 //! Messages that wait for one thing while all others go on: room in a queue of jobs, or the storage.
 //!
-//! **Invariant**: messages that wait for a queue are tried again in the order in which they came; one for whose object the
-//! storage fails lets the others of its line pass. All stay in their queue of events until they are taken: what is only in
-//! memory here can be lost.
+//! **Invariant**: messages that wait for a queue are tried again in the order in which they came; one for whose object
+//! the storage fails lets the others of its line pass. All stay in their queue of events until they are taken: what is
+//! only in memory here can be lost.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -23,7 +23,7 @@ pub(super) enum Line {
 pub(super) struct Waiting {
     /// Receipt by which it is deleted or kept hidden.
     pub(super) receipt: String,
-    /// Events of it that are not written down yet.
+    /// Events of it that are not recorded yet.
     pub(super) events: VecDeque<ObjectEvent>,
     /// Set where it is deleted once they are.
     pub(super) delete: bool,
@@ -58,7 +58,7 @@ impl Parked {
         }
     }
 
-    /// Whether messages wait in a line.
+    /// Returns whether messages wait in a line.
     pub(super) fn holds(&self, line: &Line) -> bool {
         self.lines().contains_key(line)
     }

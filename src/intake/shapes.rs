@@ -1,4 +1,4 @@
-//! The shapes in which storages announce objects.
+//! The shapes of events that storages send.
 //!
 //! S3's own records (also MinIO's and Ceph's, which add fields), an SNS envelope around them, EventBridge, Aliyun OSS;
 //! each also in base64. Keys in S3's records are form-encoded: `+` is a space, `%2F` a slash, whether the storage
@@ -20,7 +20,7 @@ const MAX_DEPTH: u32 = 4;
 /// Longest message, in bytes: as long as SQS takes them.
 const MAX_BODY_BYTES: usize = 1024 * 1024;
 
-/// What a message says.
+/// Decoded message.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Decoded {
     /// Objects were created.

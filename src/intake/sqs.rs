@@ -1,11 +1,11 @@
 //! Events from an SQS queue.
 //!
-//! **Invariant**: a message is deleted only after its events are written down. One message never blocks another: what
-//! is wrong with its object leaves it in the queue, to come again; what no shape fits is kept in the ledger and, where
-//! the queue has a dead-letter queue, left for that, else deleted. A message whose queue of jobs is full, or whose object
-//! cannot be asked about, is kept hidden and [`parked`](super::parked), and others go on. Where nothing can be taken at all,
-//! because the store is out of reach, messages at hand are kept hidden and no others are received. Being received again
-//! and again would end in a dead-letter queue.
+//! **Invariant**: a message is deleted only after its events are recorded. One message never blocks another: what is
+//! wrong with its object leaves it in the queue, to come again; what no shape fits is kept in the ledger and, where the
+//! queue has a dead-letter queue, left for that, else deleted. A message whose queue of jobs is full, or whose object
+//! cannot be asked about, is kept hidden and [`parked`](super::parked), and others go on. Where nothing can be taken at
+//! all, because the store is unreachable, received messages are kept hidden and no others are received. Being received
+//! again and again would end in a dead-letter queue.
 
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -26,7 +26,7 @@ use crate::telemetry::metrics::{self, Announced};
 
 /// Messages asked for at once: as many as SQS gives.
 const BATCH: i32 = 10;
-/// How long a message is hidden from others while it is worked on; extended while that lasts.
+/// Time for which a message is hidden from other receivers; extended while the message is processed.
 const VISIBILITY: Duration = Duration::from_secs(30);
 /// Factor by which messages that wait are hidden longer: they are many, and each has to be hidden again in time.
 const PARKED: u32 = 4;
@@ -40,7 +40,7 @@ const REQUEST: usize = 10;
 const FIRST_WAIT: Duration = Duration::from_millis(500);
 /// Longest wait.
 const LONGEST_WAIT: Duration = Duration::from_secs(30);
-/// How often deleting is tried before the messages are left to come again (as duplicates).
+/// Attempts to delete messages before they are left to be delivered again as duplicates.
 const DELETE_TRIES: u32 = 3;
 
 /// A queue.
@@ -50,7 +50,7 @@ pub struct Settings {
     pub queue_url: String,
     /// Long poll, at most 20 s.
     pub wait: Duration,
-    /// How it is reached.
+    /// Settings of the AWS SDK.
     pub options: AwsOptions,
 }
 
@@ -89,7 +89,8 @@ impl Consumer {
         Self { client, settings, intake, visibility: VISIBILITY, parked: Parked::default() }
     }
 
-    /// With another time for which a message is hidden from others, in whole seconds: when it comes again after a crash.
+    /// With another time for which a message is hidden from others, in whole seconds: when it comes again after a
+    /// crash.
     #[must_use]
     pub const fn with_visibility(mut self, visibility: Duration) -> Self {
         self.visibility = visibility;
@@ -351,7 +352,7 @@ impl Consumer {
         }
     }
 
-    /// Writes events down, and takes away those that are.
+    /// Records events, and removes those that are recorded.
     async fn accept_in_order(&self, events: &mut VecDeque<ObjectEvent>) -> Result<(), IntakeError> {
         while let Some(event) = events.front() {
             self.intake.accept(event.clone()).await?;

@@ -1,4 +1,4 @@
-//! Failure as data: what went wrong, whether trying again can help, and whose it is to mend.
+//! Failure as data: what went wrong, whether trying again can help, and who can correct it.
 
 use std::fmt;
 
@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::code::{Code, Coded};
 
-/// Whether another attempt can succeed.
+/// Class of a failure: tells whether another attempt can succeed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, schemars::JsonSchema, utoipa::ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Class {
@@ -14,11 +14,11 @@ pub enum Class {
     Retry,
     /// Every attempt would fail the same way.
     Fatal,
-    /// Somebody asked for it to stop.
+    /// A stop was requested.
     Cancelled,
 }
 
-/// Who can mend it.
+/// Party that can correct it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, schemars::JsonSchema, utoipa::ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Blame {
@@ -32,16 +32,16 @@ pub enum Blame {
     Bug,
 }
 
-/// Why something did not succeed; stored with the attempt, shown to people, sent in notifications.
+/// Failure of an attempt; stored with it, shown to people, sent in notifications.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema, utoipa::ToSchema)]
 pub struct Failure {
     /// Stable code with an entry in `docs/errors.md`, such as `MEDIA0001`.
     #[schemars(with = "String")]
     #[schema(value_type = String)]
     pub code: Code,
-    /// Whether another attempt can help.
+    /// Class: tells whether another attempt can help.
     pub class: Class,
-    /// Who can mend it.
+    /// Party that can correct it.
     pub blame: Blame,
     /// One sentence for people, with a hint where there is one.
     pub message: String,
@@ -60,13 +60,13 @@ pub const DAMAGED: Code = Code::new("OBJ0025");
 pub const KILLED_WORKER: Code = Code::new("WORKER0004");
 
 impl Failure {
-    /// Whether the work killed its worker.
+    /// Returns whether the work killed its worker.
     #[must_use]
     pub fn killed_worker(&self) -> bool {
         self.code == KILLED_WORKER
     }
 
-    /// Returns whether something that the work needs was away: storage, network, database, disk. Waiting helps, and says nothing
+    /// Returns whether storage, network, database or disk was unavailable. Waiting helps, and says nothing
     /// about the work. A stall may be the work's own, and a storage that never agrees on checksums does not come back.
     #[must_use]
     pub fn is_outage(&self) -> bool {
@@ -88,12 +88,12 @@ impl Failure {
         Self::new(code, Class::Fatal, Blame::Definition, message)
     }
 
-    /// A passing failure of the surroundings.
+    /// Makes a failure of infrastructure, which may pass.
     pub fn infrastructure(code: impl Into<Code>, message: impl Into<String>) -> Self {
         Self::new(code, Class::Retry, Blame::Infrastructure, message)
     }
 
-    /// A failure that only a change of Reelmill's code mends.
+    /// Makes a failure that only a change of Reelmill's code corrects.
     pub fn bug(code: impl Into<Code>, message: impl Into<String>) -> Self {
         Self::new(code, Class::Fatal, Blame::Bug, message)
     }

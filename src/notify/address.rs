@@ -1,7 +1,7 @@
-//! Which addresses a webhook may be at.
+//! Addresses that a webhook may have.
 //!
-//! **Invariant**: what a workflow names can reach nothing that only this machine and its neighbours can reach, unless the
-//! configuration allows it: the check is of the address that is connected to, not of a name that may change.
+//! **Invariant**: what a workflow names can reach nothing that only this machine and its neighbours can reach, unless
+//! the configuration allows it: the check is of the address that is connected to, not of a name that may change.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::Arc;
@@ -19,7 +19,7 @@ impl Reach {
         Self(allowed.into())
     }
 
-    /// Whether the address may be connected to.
+    /// Returns whether the address may be connected to.
     pub(super) fn allows(&self, address: IpAddr) -> bool {
         is_public(address) || self.0.iter().any(|network| network.contains(&address))
     }

@@ -13,18 +13,18 @@ use crate::store::{Notification, SharedStore, StoreError};
 use crate::telemetry::metrics::{self, Delivery};
 use crate::telemetry::traces;
 
-/// Wait before a store that is away is told again.
+/// Wait before a delivery is recorded again while the store is unavailable.
 pub(super) const AGAIN: Duration = Duration::from_secs(1);
 
-/// How a delivery ended.
+/// End of a delivery.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Delivered {
     /// The receiver took it.
     Taken,
     /// It did not, and may have said how long it wants to be left alone.
     NotTaken(Option<Duration>),
-    /// The store could not be read or written, or the delivery panicked: nothing is known of the receiver. Without a rest the same would be sent
-    /// again and again while the store is away.
+    /// The store could not be read or written, or the delivery panicked: nothing is known of the receiver. Without a
+    /// rest the same would be sent again and again while the store is unavailable.
     Unknown,
 }
 

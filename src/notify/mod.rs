@@ -1,10 +1,10 @@
 //! Notifications: telling queues, topics and webhooks what became of an execution.
 //!
-//! The store's outbox holds what is to be told, written together with the state that it tells. The [`pump`](run()) sends
+//! The store's outbox holds notifications, written together with the state that they report. The [`pump`](run()) sends
 //! it as CloudEvents until the receiver has taken it.
 //!
 //! **Invariant**: at least once, after the outputs can be read, in order per execution and receiver; a receiver that
-//! does not answer holds up nobody else; what cannot be delivered is set aside, never dropped.
+//! does not respond delays no other; what cannot be delivered is dead-lettered, never dropped.
 
 mod address;
 mod cloudevent;
@@ -31,21 +31,21 @@ pub use sns::SnsSender;
 pub use sqs::SqsSender;
 pub use webhook::{WebhookOptions, WebhookSender};
 
-/// How receivers are dealt with that do not take a notification.
+/// Retry policy for notifications.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Patience {
-    /// How long one delivery may take: a receiver that does not answer holds up the others no longer. Less than
+    /// Timeout of one delivery: a receiver that does not respond delays others no longer than this. Less than
     /// [`DELIVERY_LEASE`](crate::store::DELIVERY_LEASE).
     pub timeout: Duration,
     /// Wait after the first delivery that failed; doubles with each.
     pub backoff: Duration,
     /// Longest wait.
     pub max: Duration,
-    /// Deliveries tried before a notification is set aside.
+    /// Deliveries tried before a notification is dead-lettered.
     pub attempts: u32,
 }
 
-/// Why a notification was not taken.
+/// Error of delivering a notification.
 #[derive(Debug, thiserror::Error)]
 pub enum NotifyError {
     /// The receiver could not be reached, or refused.
@@ -55,7 +55,7 @@ pub enum NotifyError {
         to: String,
         /// Its word.
         reason: String,
-        /// How long it asks to be left alone.
+        /// Wait that it asks for (`Retry-After`).
         retry_after: Option<Duration>,
     },
     /// It is at an address that is not public.
@@ -87,7 +87,7 @@ impl Coded for NotifyError {
 }
 
 impl NotifyError {
-    /// How long the receiver asks to be left alone.
+    /// Returns the wait that the receiver asks for.
     const fn retry_after(&self) -> Option<Duration> {
         match self {
             Self::Refused { retry_after, .. } => *retry_after,
@@ -104,13 +104,13 @@ pub trait Sender: Send + Sync {
 }
 
 impl Patience {
-    /// How long to wait after `failures` deliveries failed; never again after the last.
+    /// Returns the wait after `failures` deliveries failed; `None` after the last.
     fn retry_after(self, failures: u32) -> Option<Duration> {
         let wait = self.backoff.saturating_mul(1 << failures.saturating_sub(1).min(16)).min(self.max);
         (failures < self.attempts).then_some(wait)
     }
 
-    /// When a notification that was not taken is tried again; never where that is of no use.
+    /// Returns the time of the next delivery of a notification that failed; `None` where no retry can help.
     fn again(self, error: &NotifyError, failures: u32) -> Option<Duration> {
         if matches!(error, NotifyError::Gone { .. }) {
             return None;

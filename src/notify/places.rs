@@ -1,4 +1,4 @@
-//! How many notifications may be under way to each receiver.
+//! Limit of notifications that are being delivered to one receiver.
 //!
 //! **Invariant**: a receiver that does not answer occupies its own few places; one that failed last has a single place
 //! until it takes something again, and none while it asks to be left alone.
@@ -14,10 +14,10 @@ use crate::store::DueFilter;
 pub(super) const PLACES: u32 = 128;
 /// Notifications under way at once to one receiver.
 const PER_RECEIVER: u32 = 8;
-/// Receivers whose failures are remembered.
+/// Receivers whose failures are kept in memory.
 const REMEMBERED: usize = 4_096;
 
-/// What is under way, and what is known of receivers.
+/// Deliveries in progress, and the state of receivers.
 #[derive(Debug, Default)]
 pub(super) struct Places {
     under_way: HashMap<i64, NotifyChannel>,
@@ -26,7 +26,7 @@ pub(super) struct Places {
 }
 
 impl Places {
-    /// What can be sent now.
+    /// Returns the filter of notifications that can be sent now.
     pub(super) fn filter(&self, now: Instant) -> DueFilter {
         let mut taken: HashMap<&NotifyChannel, u32> = HashMap::new();
         for channel in self.under_way.values() {

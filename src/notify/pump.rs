@@ -20,7 +20,7 @@ use crate::store::{Hint, SharedStore};
 /// Hints can be missed, and retries become due without one.
 const POLL: Duration = Duration::from_secs(1);
 
-/// Sends what is due until told to stop; what is under way then is still told of.
+/// Sends due notifications until told to stop; deliveries in progress are finished.
 pub async fn run(
     store: SharedStore,
     clock: Arc<dyn Clock>,

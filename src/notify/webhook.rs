@@ -20,14 +20,14 @@ use super::NotifyError;
 use super::address::Reach;
 use crate::model::{Clock, Timestamp};
 
-/// How long a connection may take.
+/// Longest time to connect.
 const CONNECT: Duration = Duration::from_secs(5);
 /// Longest `Retry-After` that is heeded.
 const LONGEST_WISH: Duration = Duration::from_secs(3_600);
 /// Redirects within one host that are followed.
 const REDIRECTS: usize = 3;
 
-/// What webhooks are sent with.
+/// Settings of webhooks.
 #[derive(Clone, Default)]
 pub struct WebhookOptions {
     /// Secrets that all are signed with, each on its own; without one none is sent.
@@ -110,7 +110,7 @@ impl WebhookSender {
     }
 }
 
-/// How long `Retry-After` asks to wait: seconds, or until a date. At most [`LONGEST_WISH`].
+/// Returns the wait that `Retry-After` asks for: seconds, or until a date. At most [`LONGEST_WISH`].
 fn retry_after(headers: &HeaderMap, now: Timestamp) -> Option<Duration> {
     let text = headers.get(RETRY_AFTER)?.to_str().ok()?.trim();
     let wait = if let Ok(seconds) = text.parse() {

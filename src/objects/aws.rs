@@ -1,4 +1,5 @@
-//! How AWS and what speaks its protocols are reached: shared by object storage, queues and notifications.
+//! Settings of the AWS SDK, for AWS and services with its protocols: shared by object storage, queues and
+//! notifications.
 
 use std::time::Duration;
 
@@ -9,7 +10,7 @@ use aws_sdk_s3::config::Credentials;
 
 use super::proxy;
 
-/// What replaces the AWS SDK's own settings; all absent means: what the environment says.
+/// Settings that replace the AWS SDK's own; where none is set, the environment decides.
 #[derive(Clone, Default)]
 pub struct AwsOptions {
     /// Region; absent: the SDK's chain, and `us-east-1` where that has none.

@@ -105,7 +105,7 @@ pub struct Checksum {
     pub algorithm: Algorithm,
     /// Base64; of parts' checksums with their number behind it: `…-3`.
     pub value: String,
-    /// Whether it was made of the parts' checksums, and not of the bytes.
+    /// Returns whether it was computed over the parts' checksums, and not over the bytes.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub composite: bool,
 }

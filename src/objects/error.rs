@@ -1,4 +1,4 @@
-//! What can go wrong with objects, and whose it is to mend.
+//! Errors of object storage: code, message, and who can correct them.
 
 use std::borrow::Cow;
 use std::path::PathBuf;
@@ -7,7 +7,7 @@ use std::{fmt, io};
 use crate::model::failure::DAMAGED;
 use crate::model::{Blame, Class, Code, Coded, Failure, ObjectLocation};
 
-/// Why object storage did not do what it was asked for.
+/// Error of object storage.
 #[derive(Debug, thiserror::Error)]
 pub enum ObjectError {
     /// No such bucket.
@@ -19,25 +19,25 @@ pub enum ObjectError {
     /// No such object.
     #[error("there is no object {object}")]
     NoObject {
-        /// Where it was looked for.
+        /// The object.
         object: ObjectLocation,
     },
     /// The object is no longer the one that was asked for.
     #[error("{object} was replaced by another upload after its event")]
     Changed {
-        /// Where it is.
+        /// The object.
         object: ObjectLocation,
     },
-    /// The object lies in an archive and cannot be read before somebody restores it.
+    /// The object is in an archive and cannot be read before it is restored.
     #[error("{object} is archived (Glacier or an archive tier): restore it first, then retry")]
     Archived {
-        /// Where it is.
+        /// The object.
         object: ObjectLocation,
     },
     /// The credentials are good, but do not allow this.
     #[error("not allowed to {operation} {what}")]
     AccessDenied {
-        /// What was being done.
+        /// The operation.
         operation: &'static str,
         /// To what.
         what: String,
@@ -62,7 +62,7 @@ pub enum ObjectError {
     /// The disk or the quota is full.
     #[error("no space left to {operation} {what}")]
     Full {
-        /// What was being done.
+        /// The operation.
         operation: &'static str,
         /// To what.
         what: String,
@@ -72,13 +72,13 @@ pub enum ObjectError {
     InvalidName {
         /// The bucket or key.
         name: String,
-        /// Why.
+        /// Reason.
         reason: Cow<'static, str>,
     },
     /// The operating system refused.
     #[error("cannot {operation} {what}")]
     Io {
-        /// What was being done.
+        /// The operation.
         operation: &'static str,
         /// To what.
         what: String,
@@ -89,11 +89,11 @@ pub enum ObjectError {
     /// The storage answered with an error of its own.
     #[error("the object storage could not {operation} {what}")]
     Service {
-        /// What was being done.
+        /// The operation.
         operation: &'static str,
         /// To what.
         what: String,
-        /// Whether the same request may succeed later: the storage is overloaded or has a fault of its own.
+        /// True if the same request may succeed later: the storage is overloaded or has a fault of its own.
         passing: bool,
         /// The storage's word.
         #[source]
@@ -102,37 +102,37 @@ pub enum ObjectError {
     /// The key is a folder of other keys, or one of its folders is an object.
     #[error("{object} conflicts with another key: a local bucket cannot hold both `a` and `a/b`")]
     Conflict {
-        /// Where it should go.
+        /// The object.
         object: ObjectLocation,
     },
     /// A file lent for reading.
     #[error("{object} is read-only")]
     ReadOnly {
-        /// Where it is.
+        /// The object.
         object: ObjectLocation,
     },
     /// The object is whole, but its event could not be persisted.
     #[error("{object} is stored, but its event could not be recorded; upload it again")]
     Event {
-        /// Where it is.
+        /// The object.
         object: ObjectLocation,
-        /// Why.
+        /// Cause.
         #[source]
         source: Box<Failure>,
     },
     /// Its event would not be recorded now, so it did not become visible.
     #[error("{object} was refused for now; nothing was stored, upload it again later")]
     Refused {
-        /// Where it should go.
+        /// The object.
         object: ObjectLocation,
-        /// Why.
+        /// Cause.
         #[source]
         source: Box<Failure>,
     },
     /// A condition of the request does not hold.
     #[error("{object} does not meet the request's condition")]
     Precondition {
-        /// Where it is.
+        /// The object.
         object: ObjectLocation,
     },
     /// No such unfinished upload.
@@ -160,7 +160,7 @@ pub enum ObjectError {
     WrongSize {
         /// The object.
         object: ObjectLocation,
-        /// What the request says, in bytes.
+        /// Size in the request, in bytes.
         wanted: u64,
         /// Size of the parts in bytes.
         size_bytes: u64,
@@ -170,7 +170,7 @@ pub enum ObjectError {
     WrongChecksum {
         /// The object.
         object: ObjectLocation,
-        /// Which checksum.
+        /// Checksum algorithm.
         algorithm: &'static str,
     },
     /// A completion without the checksums that its upload was begun with, or with one of another type.
@@ -181,7 +181,7 @@ pub enum ObjectError {
     NoChecksum {
         /// The object.
         object: ObjectLocation,
-        /// Which checksum.
+        /// Checksum algorithm.
         algorithm: &'static str,
     },
     /// The endpoint's key pair cannot be read or kept.
@@ -189,13 +189,13 @@ pub enum ObjectError {
     KeyPair {
         /// The file.
         path: PathBuf,
-        /// Why.
+        /// Cause.
         #[source]
         source: BoxError,
     },
 }
 
-/// What a client library says.
+/// Error of a client library.
 pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
 impl ObjectError {
@@ -213,7 +213,7 @@ impl ObjectError {
         }
     }
 
-    /// Whether the bucket or the object is not there.
+    /// Returns whether the bucket or the object is not there.
     #[must_use]
     pub const fn is_not_found(&self) -> bool {
         matches!(self, Self::NoBucket { .. } | Self::NoObject { .. })
@@ -251,13 +251,13 @@ impl Coded for ObjectError {
 }
 
 impl ObjectError {
-    /// Whether the same may succeed later without anybody's doing, as [`Failure::is_outage`] has it.
+    /// Returns whether the same may succeed later by itself, as [`Failure::is_outage`] has it.
     #[must_use]
     pub fn is_outage(&self) -> bool {
         self.kind() == (Class::Retry, Blame::Infrastructure) && self.code() != DAMAGED
     }
 
-    /// Whether another attempt can help, and whose it is to mend.
+    /// Returns whether another attempt can help, and who can correct the error.
     const fn kind(&self) -> (Class, Blame) {
         use ObjectError as E;
         match self {

@@ -1,4 +1,4 @@
-//! Where object storage of our own tells that an object was created.
+//! Receiver of events of Reelmill's own object storage.
 
 use async_trait::async_trait;
 
@@ -7,7 +7,7 @@ use crate::model::{Failure, ObjectEvent};
 /// Receiver of "object created" events.
 #[async_trait]
 pub trait EventSink: Send + Sync {
-    /// Whether the event could be persisted now; asked before the object becomes visible. `event` is what
+    /// Returns whether the event could be persisted now; asked before the object becomes visible. `event` is what
     /// [`EventSink::created`] will be told, without its sequencer and time. By default nothing is refused beforehand.
     async fn admit(&self, _event: &ObjectEvent) -> Result<(), Failure> {
         Ok(())

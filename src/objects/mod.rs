@@ -32,10 +32,11 @@ pub use event::EventSink;
 /// Object storage, shared.
 pub type SharedObjects = Arc<dyn Objects>;
 
-/// Media type of what nobody named one for.
+/// Media type of objects without one.
 pub const OCTET_STREAM: &str = "application/octet-stream";
 
-/// Which upload of a key is meant. Absent parts leave it open; with both absent it is whatever is there.
+/// Revision of a key that is meant. Parts that are not set match anything; where neither is set, every revision
+/// matches.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Revision<'a> {
     /// The version, in versioned buckets.
@@ -55,7 +56,7 @@ impl<'a> Revision<'a> {
     }
 }
 
-/// What is known of an object without reading it.
+/// Properties of an object that are known without reading it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Head {
     /// Size in bytes.
@@ -68,7 +69,7 @@ pub struct Head {
     pub content_type: String,
     /// User metadata, names in lower case.
     pub metadata: BTreeMap<String, String>,
-    /// When it was written.
+    /// Time when it was written.
     pub last_modified: Timestamp,
 }
 
@@ -90,7 +91,7 @@ pub struct Entry {
     pub size_bytes: u64,
     /// Entity tag without quotes.
     pub etag: String,
-    /// When it was written.
+    /// Time when it was written.
     pub last_modified: Timestamp,
 }
 
@@ -99,7 +100,7 @@ pub struct Entry {
 pub struct Listing {
     /// The objects.
     pub objects: Vec<Entry>,
-    /// Where the next page begins (`after` of the next call); absent on the last one.
+    /// Beginning of the next page (`after` of the next call); `None` on the last one.
     pub next: Option<String>,
 }
 
@@ -107,9 +108,9 @@ pub struct Listing {
 pub struct Incoming {
     /// Media type.
     pub content_type: String,
-    /// How many bytes will come, where that was said.
+    /// Expected size in bytes, where it is known.
     pub size_bytes: Option<u64>,
-    /// Whether nothing may be there yet: else it is a [`ObjectError::Precondition`] and what is there stays.
+    /// True if nothing may be there yet: else it is a [`ObjectError::Precondition`] and what is there stays.
     pub only_new: bool,
     /// They.
     pub bytes: BoxStream<'static, Result<Bytes, BoxError>>,
@@ -121,7 +122,7 @@ impl Incoming {
         ObjectError::io("receive", object, std::io::Error::other(source))
     }
 
-    /// Fails where other than the announced number of bytes came.
+    /// Fails where another number of bytes was received than announced.
     fn check(announced: Option<u64>, came: u64, object: &ObjectLocation) -> Result<(), ObjectError> {
         match announced {
             Some(announced) if announced != came => {
@@ -135,7 +136,7 @@ impl Incoming {
 /// A place that holds objects in buckets.
 #[async_trait]
 pub trait Objects: Send + Sync {
-    /// What is known of an object without reading it.
+    /// Properties of an object that are known without reading it.
     async fn head(&self, object: &ObjectLocation, revision: Revision<'_>) -> Result<Head, ObjectError>;
 
     /// Bytes `range` of an object, less where it ends earlier: nothing at or behind its end.

@@ -1,7 +1,7 @@
-//! Which requests go through a proxy that the environment names (`HTTP_PROXY`, `HTTPS_PROXY`, `ALL_PROXY`).
+//! Choice of requests that go through a proxy of the environment (`HTTP_PROXY`, `HTTPS_PROXY`, `ALL_PROXY`).
 //!
-//! **Invariant**: none to this machine or its own link, such as an embedded endpoint, a collector beside the daemon or the
-//! metadata service of a cloud, and none that `NO_PROXY` names: a proxy elsewhere cannot reach them.
+//! **Invariant**: none to this machine or its own link, such as an embedded endpoint, a collector beside the daemon or
+//! the metadata service of a cloud, and none that `NO_PROXY` names: a proxy elsewhere cannot reach them.
 
 use std::net::{IpAddr, Ipv4Addr};
 
@@ -13,7 +13,7 @@ use aws_smithy_runtime_api::client::http::{HttpConnector, HttpConnectorFuture, S
 use aws_smithy_runtime_api::client::orchestrator::HttpRequest;
 use reqwest::Url;
 
-/// Whether a request to this URL goes to its host itself, whatever the environment says.
+/// Returns whether a request to this URL goes to its host itself, whatever the environment says.
 #[must_use]
 pub fn is_direct(url: &str) -> bool {
     let Ok(url) = Url::parse(url) else { return false };

@@ -1,8 +1,8 @@
-//! What goes wrong inside an operation, before it is known by the name of the operation.
+//! Errors inside an operation, before the name of the operation is added.
 
 use super::StoreError;
 
-/// Why an operation stopped; `E` is the database's own error.
+/// Error inside an operation; `E` is the database's own error.
 #[derive(Debug)]
 pub(super) enum Fault<E> {
     /// The database's word.
@@ -12,7 +12,7 @@ pub(super) enum Fault<E> {
 }
 
 impl<E: std::error::Error + Send + Sync + 'static> Fault<E> {
-    /// As the caller shall see it.
+    /// Returns the error with the name of the operation.
     pub(super) fn during(self, operation: &'static str) -> StoreError {
         match self {
             Self::Sql(source) => StoreError::Database { operation, source: Box::new(source) },

@@ -1,21 +1,21 @@
-//! The ledger of events: which upload each announces, what became of it, and what is asked of it.
+//! The ledger of events: the upload of each, the decisions about it, and filters.
 
 use serde::{Deserialize, Serialize};
 
 use crate::model::{ExecutionId, ObjectEvent, ObjectLocation, Timestamp};
 
-/// What became of a match between an event and a workflow; kept in the ledger.
+/// Decision whether an event starts a workflow; kept in the ledger.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct MatchDecision {
     /// The workflow.
     pub workflow: String,
-    /// Whether it starts.
+    /// True if it starts.
     pub matched: bool,
-    /// Why, or why not: the glob, the size, disabled.
+    /// Reason of the decision: the glob, the size, a workflow that is disabled.
     pub reason: String,
 }
 
-/// What recording an event did.
+/// Outcome of recording an event.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum EventOutcome {
     /// It is new; these executions were created with it.
@@ -24,16 +24,16 @@ pub enum EventOutcome {
     Duplicate,
 }
 
-/// Which upload an event announces; the ledger holds each once.
+/// Identity of the upload that an event is about; the ledger holds each once.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct EventIdentity {
-    /// What it is by itself.
+    /// Identity by itself.
     pub own: String,
-    /// The other announcement that the same upload may have: where the ledger has it, its identity counts.
+    /// The other event that the same upload may have: where the ledger has it, its identity counts.
     pub companion: Option<Companion>,
 }
 
-/// What another announcement of the same upload looks like, among the events of the object.
+/// Properties by which another event of the same upload is recognized, among the events of the object.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Companion {
     /// Its event name.
@@ -46,7 +46,7 @@ impl Companion {
     /// Ledger entries of one object among which a companion is looked for.
     pub const LOOK_BACK: u32 = 100;
 
-    /// Whether `event`, of the same object, is it.
+    /// Returns whether `event`, of the same object, is about the same upload.
     #[must_use]
     pub fn is(&self, event: &ObjectEvent) -> bool {
         let versioned = event.object.version.as_deref().is_some_and(|version| version != "null");
@@ -54,7 +54,7 @@ impl Companion {
     }
 }
 
-/// Which entries of the ledger to list, newest first.
+/// Filter of ledger entries to list, newest first.
 #[derive(Clone, Debug, Default)]
 pub struct EventFilter {
     /// Only of this object.
@@ -70,17 +70,17 @@ pub struct EventFilter {
 pub struct EventRecord {
     /// Its place in the ledger: larger than that of every entry before that is still there.
     pub seq: i64,
-    /// When it was recorded.
+    /// Time when it was recorded.
     pub at: Timestamp,
     /// The event, absent for a message that no shape fits.
     pub event: Option<ObjectEvent>,
-    /// What each workflow made of it.
+    /// Decision of each workflow.
     pub decisions: Vec<MatchDecision>,
     /// Executions it started.
     pub executions: Vec<ExecutionId>,
     /// Later deliveries of the same upload.
     pub duplicates: u32,
-    /// Why no shape fits, for such a message.
+    /// Reason for which a message is unreadable, for such a message.
     pub unreadable: Option<String>,
     /// The message as received (at most 4 KiB of it), for such a message.
     pub body: Option<String>,

@@ -1,7 +1,7 @@
-//! What a writer keeps in memory: executions that are at work, plans, and where claimed jobs belong.
+//! Cache of a writer: running executions, plans, and the executions of claimed jobs.
 //!
-//! **Invariant**: forgetting is always safe, because everything is in the database; a writer forgets all of it whenever a
-//! transaction is not committed.
+//! **Invariant**: forgetting is always safe, because everything is in the database; a writer forgets all of it whenever
+//! a transaction is not committed.
 
 use std::sync::Arc;
 
@@ -45,7 +45,7 @@ impl Memory {
         }
     }
 
-    /// Takes an execution out: whoever changes it puts it back once that is right.
+    /// Takes an execution out; the caller puts it back once its changes are committed.
     pub(super) fn take(&mut self, seq: Seq) -> Option<Hot> {
         self.executions.remove(&seq)
     }
@@ -70,7 +70,7 @@ impl Memory {
         self.places.insert(job, place);
     }
 
-    /// Where a job belongs.
+    /// Returns the execution and the activity of a job.
     pub(super) fn place(&mut self, job: JobId) -> Option<(Seq, NodeIndex)> {
         self.places.get(&job).copied()
     }

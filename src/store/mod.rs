@@ -44,13 +44,13 @@ pub use warning::{WARNINGS_READ, Warning};
 /// A store, shared.
 pub type SharedStore = Arc<dyn Store>;
 
-/// Why an operation was not carried out.
+/// Error of an operation.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
     /// The database cannot be opened.
     #[error("cannot open the store {path}")]
     Open {
-        /// What was opened.
+        /// Path or address.
         path: String,
         /// The database's word.
         #[source]
@@ -59,7 +59,7 @@ pub enum StoreError {
     /// A statement failed: disk full, I/O error, connection lost.
     #[error("the store could not {operation}")]
     Database {
-        /// What was being done.
+        /// The operation.
         operation: &'static str,
         /// The database's word.
         #[source]
@@ -70,7 +70,7 @@ pub enum StoreError {
     InUse {
         /// The database.
         path: String,
-        /// Who has it.
+        /// Name of the daemon that holds it.
         holder: String,
     },
     /// It was written by a later version.
@@ -86,16 +86,16 @@ pub enum StoreError {
     /// A stored value does not decode.
     #[error("a stored {what} cannot be read")]
     Corrupt {
-        /// What it is.
+        /// Kind of value.
         what: &'static str,
-        /// Why.
+        /// Cause.
         #[source]
         source: Box<dyn std::error::Error + Send + Sync>,
     },
     /// No such execution, job or notification.
     #[error("there is no {what} {id}")]
     NotFound {
-        /// What was looked for.
+        /// Kind of thing that was looked for.
         what: &'static str,
         /// Its identifier.
         id: String,
@@ -116,7 +116,7 @@ pub enum StoreError {
     Parameter {
         /// Its name.
         name: String,
-        /// What to do.
+        /// Hint.
         hint: String,
     },
     /// The store has been closed.
@@ -141,7 +141,8 @@ impl Coded for StoreError {
     }
 }
 
-/// How long who was given a notification has to say what became of it; more than one delivery may take.
+/// Time until a notification that was handed out for delivery may be handed out again; longer than one delivery may
+/// take.
 pub const DELIVERY_LEASE: Duration = Duration::from_secs(20);
 
 /// An execution to create.
@@ -153,13 +154,13 @@ pub struct NewExecution {
     pub jobs: Vec<JobId>,
     /// The frozen plan.
     pub plan: Arc<Plan>,
-    /// What it works on.
+    /// Input object.
     pub input: InputObject,
     /// Values of all declared parameters.
     pub params: BTreeMap<String, Value>,
     /// Opaque text of the user's (≤ 1024 bytes), repeated in notifications.
     pub user_data: Option<String>,
-    /// What started it, for the log: `event s3`, `by hand`.
+    /// Cause of the start, for the log: `event s3`, `by hand`.
     pub cause: String,
 }
 
@@ -170,13 +171,13 @@ pub struct QueueStatus {
     pub name: String,
     /// Most jobs that run at once, over all daemons; 0: as many as there are slots.
     pub concurrency: u32,
-    /// Whether nothing is claimed from it.
+    /// True if nothing is claimed from it.
     pub paused: bool,
     /// Jobs that wait in it, up to [`QueueStatus::COUNTED`].
     pub waiting: u64,
     /// Jobs of it that run.
     pub running: u64,
-    /// When the execution of its oldest waiting job was created.
+    /// Time when the execution of its oldest waiting job was created.
     pub oldest: Option<Timestamp>,
 }
 
@@ -185,30 +186,30 @@ impl QueueStatus {
     pub const COUNTED: u32 = 1_000_000;
 }
 
-/// What is to change about a queue.
+/// Change of a queue's settings.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct QueueChange {
-    /// Whether nothing shall be claimed from it.
+    /// True if nothing shall be claimed from it.
     pub paused: Option<bool>,
     /// Most jobs at once, over all daemons; 0: as many as there are slots.
     pub concurrency: Option<u32>,
 }
 
-/// What is old enough to go.
+/// Ages after which records are pruned.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Retention {
     /// Age of an ended execution, from its end; with it go its log, its jobs and its delivered notifications.
     pub executions: Duration,
-    /// Age of what workers said in the log of an ended execution: warnings and other marks. Its changes of state are the
-    /// execution itself and stay as long as it does.
+    /// Age of what workers said in the log of an ended execution: warnings and other marks. Its changes of state are
+    /// the execution itself and stay as long as it does.
     pub logs: Duration,
-    /// Age of a ledger entry. An upload that is announced again after it starts its workflows again.
+    /// Age of a ledger entry. An event of the same upload that comes later starts its workflows again.
     pub events: Duration,
-    /// Age of a remembered request. What is sent again after it is done again.
+    /// Age of a recorded request. The same request sent later is carried out again.
     pub requests: Duration,
 }
 
-/// What a pruning took away.
+/// Counts of pruned records.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Pruned {
     /// Executions.
@@ -221,7 +222,7 @@ pub struct Pruned {
     pub requests: u64,
 }
 
-/// Who claims.
+/// Daemon that claims jobs.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Claimant {
     /// Its name, for logs.
@@ -237,7 +238,7 @@ impl Claimant {
         Self { name: name.to_owned(), queues: Vec::new() }
     }
 
-    /// Whether it takes jobs of that queue.
+    /// Returns whether it takes jobs of that queue.
     #[must_use]
     pub fn serves(&self, queue: &str) -> bool {
         self.queues.is_empty() || self.queues.iter().any(|served| served == queue)
@@ -257,17 +258,17 @@ pub struct Claim {
     pub attempt: u32,
     /// The plan.
     pub plan: Arc<Plan>,
-    /// What the execution works on.
+    /// Input object of the execution.
     pub input: InputObject,
     /// Parameters.
     pub params: BTreeMap<String, Value>,
-    /// When the execution was created.
+    /// Time when the execution was created.
     pub created_at: Timestamp,
     /// The state right after the claim: results of what is upstream are in it.
     pub state: Execution,
 }
 
-/// How far a running job is.
+/// Progress of a running job.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct Progress {
     /// Share done, 0–1, where it is known.
@@ -283,15 +284,15 @@ pub struct Progress {
 pub enum Heartbeat {
     /// Go on; the lease runs from now.
     Continue,
-    /// Go on, but the lease was not prolonged: somebody else works on its row at this moment. Ask again.
+    /// Go on, but the lease was not extended: another transaction has its row. Ask again.
     Busy,
     /// Stop: cancellation was asked for.
     Stop,
-    /// The lease is somebody else's: stop and publish nothing.
+    /// The lease was lost: stop and publish nothing.
     Lost,
 }
 
-/// Which executions to list, newest first.
+/// Filter of executions to list, newest first.
 #[derive(Clone, Debug, Default)]
 pub struct ExecutionFilter {
     /// Only of these workflows; empty: of all.
@@ -317,11 +318,11 @@ pub struct ExecutionSummary {
     pub workflow: String,
     /// Its state.
     pub state: ExecutionState,
-    /// What it works on.
+    /// Input object.
     pub input: InputObject,
-    /// When it was created.
+    /// Time when it was created.
     pub created_at: Timestamp,
-    /// When it ended.
+    /// Time when it ended.
     pub ended_at: Option<Timestamp>,
     /// Warnings of the last attempts of its activities.
     #[serde(default)]
@@ -343,8 +344,8 @@ pub struct ExecutionRecord {
     pub state: Execution,
     /// Jobs, in the same order.
     pub jobs: Vec<JobRecord>,
-    /// Warnings of the last attempts of its activities, in order; at most [`WARNINGS_READ`], and without those that went
-    /// with the marks of its log.
+    /// Warnings of the last attempts of its activities, in order; at most [`WARNINGS_READ`], and without those that
+    /// went with the marks of its log.
     pub warnings: Vec<Warning>,
 }
 
@@ -365,11 +366,11 @@ pub struct JobRecord {
     pub started_at: Option<Timestamp>,
     /// End.
     pub ended_at: Option<Timestamp>,
-    /// How far it is, while it runs.
+    /// Progress, while it runs.
     pub progress: Option<Progress>,
 }
 
-/// What a store looks like to who only looks.
+/// Description of a store that was only read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Look {
     /// Version of its schema; absent where no daemon has made it yet.
@@ -387,11 +388,11 @@ pub struct Request {
     pub key: String,
     /// Digest of what was asked: the same key for something else is a mistake.
     pub digest: [u8; 32],
-    /// What whoever carries it out needs to find out whether that was done.
+    /// Data by which a repeated request finds out whether the first one was carried out.
     pub note: String,
 }
 
-/// Something in the store changed: a hint to look again, never the only word.
+/// Hint that something in the store changed: a reason to poll, never the only one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Hint {
     /// A job was queued.
@@ -407,8 +408,9 @@ pub enum Hint {
 /// Operations of the daemon. Each is one transaction: after a crash it happened wholly or not at all.
 #[async_trait]
 pub trait Store: Send + Sync {
-    /// Writes an event to the ledger together with the executions it starts. Its `identity`, which
-    /// the intake gives it, is unique: a second delivery only counts as a duplicate. Crash before: the message is delivered again. Crash after: it is a duplicate.
+    /// Writes an event to the ledger together with the executions it starts. Its `identity`, which the intake gives it,
+    /// is unique: a second delivery only counts as a duplicate. Crash before: the message is delivered again. Crash
+    /// after: it is a duplicate.
     async fn record_event(
         &self,
         identity: &EventIdentity,
@@ -424,9 +426,9 @@ pub trait Store: Send + Sync {
     /// Creates an execution without an event. Repeating it with the same identifier changes nothing.
     async fn start(&self, execution: NewExecution, now: Timestamp) -> Result<(), StoreError>;
 
-    /// Leases the next job to `claimant` until `now + lease`. Of the queues that it serves, that are not paused and have
-    /// fewer running jobs than they may, the one with the fewest running goes first; in a queue the highest priority,
-    /// then the order of submission.
+    /// Leases the next job to `claimant` until `now + lease`. Of the queues that it serves, that are not paused and
+    /// have fewer running jobs than they may, the one with the fewest running goes first; in a queue the highest
+    /// priority, then the order of submission.
     async fn claim(&self, claimant: &Claimant, lease: Duration, now: Timestamp) -> Result<Option<Claim>, StoreError>;
 
     /// Prolongs a lease and notes progress.
@@ -450,12 +452,12 @@ pub trait Store: Send + Sync {
         now: Timestamp,
     ) -> Result<(), StoreError>;
 
-    /// Takes back what [`Store::begin_publish`] noted of these objects: the attempt publishes none of them. Ignored where
-    /// it no longer holds its lease.
+    /// Takes back what [`Store::begin_publish`] noted of these objects: the attempt publishes none of them. Ignored
+    /// where it no longer holds its lease.
     async fn withdraw(&self, job: JobId, attempt: u32, outputs: &[ObjectLocation]) -> Result<(), StoreError>;
 
-    /// Executions that noted one of these objects as their output, in an order that puts the newest of each object first;
-    /// at most 32 for each.
+    /// Executions that noted one of these objects as their output, in an order that puts the newest of each object
+    /// first; at most 32 for each.
     async fn publishers(&self, outputs: &[ObjectLocation]) -> Result<Vec<Publisher>, StoreError>;
 
     /// Workflows whose executions published this object, directly or through the objects those executions worked on,
@@ -472,8 +474,8 @@ pub trait Store: Send + Sync {
         now: Timestamp,
     ) -> Result<(), StoreError>;
 
-    /// Ends an attempt with failure; the engine decides whether another follows. Something that is away is waited for, for
-    /// `patience`. [`StoreError::Stale`] for a lost lease.
+    /// Ends an attempt with failure; the engine decides whether another follows. Something that is away is waited for,
+    /// for `patience`. [`StoreError::Stale`] for a lost lease.
     async fn fail(
         &self,
         job: JobId,
@@ -487,12 +489,12 @@ pub trait Store: Send + Sync {
     /// [`StoreError::Stale`] for a lost lease.
     async fn hand_back(&self, job: JobId, attempt: u32, reason: &str, now: Timestamp) -> Result<(), StoreError>;
 
-    /// Takes back leases that ran out, queues retries whose time has come, and stops executions that ran too long.
+    /// Requeues jobs with expired leases and due retries, and stops executions that exceeded their time limit.
     /// Answers how many moved, and how long it is until the next one is due.
     async fn reap(&self, now: Timestamp) -> Result<(u32, Option<Duration>), StoreError>;
 
-    /// Takes back every lease: for a daemon that has the store to itself and has just started. Answers how many; none in
-    /// a store that others may share.
+    /// Takes back every lease: for a daemon that has the store to itself and has just started. Answers how many; none
+    /// in a store that others may share.
     async fn reclaim_all(&self, now: Timestamp) -> Result<u32, StoreError>;
 
     /// Asks an execution to stop: waiting jobs at once, running ones at their next heartbeat.
@@ -523,8 +525,8 @@ pub trait Store: Send + Sync {
     /// Sets a queue, which need not be there yet.
     async fn set_queue(&self, name: &str, change: QueueChange) -> Result<(), StoreError>;
 
-    /// Takes away what is older than `retention`, at most `limit` executions, as many marks, ledger entries and requests;
-    /// executions with undelivered notifications stay. Plans that no execution has go with them.
+    /// Takes away what is older than `retention`, at most `limit` executions, as many marks, ledger entries and
+    /// requests; executions with undelivered notifications stay. Plans that no execution has go with them.
     async fn prune(&self, retention: Retention, limit: u32, now: Timestamp) -> Result<Pruned, StoreError>;
 
     /// Adds a line of the worker's to the log. Ignored where the attempt no longer holds its lease.
@@ -542,8 +544,8 @@ pub trait Store: Send + Sync {
     /// A page of ledger entries, newest first.
     async fn events(&self, filter: EventFilter) -> Result<Vec<EventRecord>, StoreError>;
 
-    /// Notifications whose time has come: the oldest undelivered one of each (execution, target), and no more of a receiver
-    /// than `filter` has room for. In a store that others share nobody else gets them for [`DELIVERY_LEASE`].
+    /// Notifications whose time has come: the oldest undelivered one of each (execution, target), and no more of a
+    /// receiver than `filter` has room for. In a shared store no other daemon gets them for [`DELIVERY_LEASE`].
     async fn due_notifications(&self, filter: DueFilter, now: Timestamp) -> Result<Vec<Notification>, StoreError>;
 
     /// A notification was received.
@@ -561,7 +563,7 @@ pub trait Store: Send + Sync {
     /// Notifications, newest first.
     async fn notifications(&self, filter: NotificationFilter) -> Result<Vec<NotificationRecord>, StoreError>;
 
-    /// Queues a notification that was delivered or set aside once more, with all its attempts before it. Nothing happens
+    /// Queues a notification again that was delivered or dead-lettered, with all its attempts. Nothing happens
     /// to one that is pending.
     async fn resend(&self, id: i64, now: Timestamp) -> Result<(), StoreError>;
 
@@ -569,10 +571,10 @@ pub trait Store: Send + Sync {
     /// Crash after: whoever sends it again learns of it.
     async fn remember(&self, request: &Request, now: Timestamp) -> Result<Option<Request>, StoreError>;
 
-    /// Notifications that are not delivered yet, those set aside left out.
+    /// Counts notifications that are not delivered yet, without dead-lettered ones.
     async fn notifications_waiting(&self) -> Result<u64, StoreError>;
 
-    /// Whether nothing waits, runs or retries, and the outbox is empty.
+    /// Returns whether nothing waits, runs or retries, and the outbox is empty.
     async fn is_idle(&self) -> Result<bool, StoreError>;
 
     /// Hints from now on.

@@ -1,4 +1,4 @@
-//! Notifications in the outbox: what is told to whom, and what became of it.
+//! Notifications in the outbox: content, receiver and delivery state.
 
 use std::collections::{HashMap, HashSet};
 
@@ -16,15 +16,15 @@ pub struct Notification {
     pub execution: ExecutionId,
     /// Receiver.
     pub target: NotifyTarget,
-    /// State of the execution that it tells.
+    /// State of the execution that it reports.
     pub state: ExecutionState,
-    /// When that state was reached.
+    /// Time when that state was reached.
     pub at: Timestamp,
     /// Deliveries tried so far.
     pub attempts: u32,
 }
 
-/// What became of a notification.
+/// Delivery state of a notification.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Delivery {
@@ -32,7 +32,7 @@ pub enum Delivery {
     Pending,
     /// Its receiver took it.
     Delivered,
-    /// It was tried often enough; it waits for somebody to send it again.
+    /// Dead-lettered: all attempts failed; a user can send it again.
     SetAside,
 }
 
@@ -57,10 +57,10 @@ impl Delivery {
     }
 }
 
-/// Due notifications that a store looks at to find some that can be sent, receivers without room left out.
+/// Due notifications that a store reads to find some that can be sent, without receivers that have no room.
 pub(super) const CANDIDATES: u32 = 512;
 
-/// Which due notifications somebody can send now.
+/// Filter of due notifications that a daemon can send now.
 #[derive(Clone, Debug, Default)]
 pub struct DueFilter {
     /// At most so many.
@@ -80,7 +80,7 @@ impl DueFilter {
         full.map(|(channel, _)| receiver(channel)).collect()
     }
 
-    /// Due notifications of one receiver that a store looks at: beyond those under way, as many as may be sent.
+    /// Due notifications of one receiver that a store reads: beyond those in progress, as many as may be sent.
     pub(super) fn per_receiver_at_most(&self) -> u32 {
         self.per_receiver.saturating_add(u32::try_from(self.under_way.len()).unwrap_or(u32::MAX))
     }
@@ -96,7 +96,7 @@ impl DueFilter {
     }
 }
 
-/// A receiver as the text of a target begins, whatever states it is told.
+/// Prefix of a target's text that names the receiver, without the states.
 fn receiver(channel: &NotifyChannel) -> String {
     format!("{{\"to\":{}", serde_json::to_string(channel).unwrap_or_default())
 }
@@ -110,7 +110,7 @@ pub(super) struct Chooser {
 }
 
 impl Chooser {
-    /// Whether the notification is one to send; `receiver` is how its target begins.
+    /// Returns whether the notification is one to send; `receiver` is the prefix of its target.
     pub(super) fn takes(&mut self, id: i64, receiver: &str) -> bool {
         if self.left == 0 || self.under_way.contains(&id) {
             return false;
@@ -125,7 +125,7 @@ impl Chooser {
     }
 }
 
-/// Which notifications to list, newest first.
+/// Filter of notifications to list, newest first.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct NotificationFilter {
     /// Only those of this execution.
@@ -141,13 +141,13 @@ pub struct NotificationFilter {
 /// A notification and what became of it.
 #[derive(Clone, Debug, PartialEq)]
 pub struct NotificationRecord {
-    /// What is told, to whom.
+    /// Content and receiver.
     pub notification: Notification,
-    /// What became of it.
+    /// Delivery state.
     pub delivery: Delivery,
-    /// When it is tried next, while it is pending.
+    /// Time when it is tried next, while it is pending.
     pub due_at: Option<Timestamp>,
-    /// Why the last delivery failed.
+    /// Error of the last delivery.
     pub error: Option<String>,
 }
 

@@ -1,11 +1,11 @@
-//! Who announced an output.
+//! Executions that recorded an object as their output.
 
 use crate::model::{ExecutionId, ObjectLocation};
 
 /// Executions per object that are looked at.
 pub(super) const PUBLISHERS: usize = 32;
 
-/// An execution that announced an object as its output.
+/// An execution that recorded an object as its output.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Publisher {
     /// The object.
@@ -14,8 +14,8 @@ pub struct Publisher {
     pub execution: ExecutionId,
     /// Its workflow.
     pub workflow: String,
-    /// What it works on.
+    /// Input object.
     pub input: ObjectLocation,
-    /// Whether it has ended.
+    /// True if it has ended.
     pub ended: bool,
 }

@@ -1,5 +1,5 @@
-//! What was used of late, bounded: a map of two generations. When the young one is full it becomes the old one, and what
-//! was in that and not asked for since is forgotten. No clock, no list of uses.
+//! Bounded cache of recently used values: a map of two generations. When the young one is full it becomes the old one,
+//! and what was in that and not asked for since is forgotten. No clock, no list of uses.
 
 use std::collections::HashMap;
 use std::hash::Hash;

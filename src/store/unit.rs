@@ -1,4 +1,4 @@
-//! A unit of work: executions at hand are stepped in memory, and what that changes is collected row by row, so that a
+//! A unit of work: cached executions are stepped in memory, and the changes are collected row by row, so that a
 //! store can write it in as few statements as its database likes.
 //!
 //! **Invariant**: several changes of one row are one write of what it becomes. No SQL here.
@@ -21,7 +21,7 @@ use crate::telemetry::metrics;
 /// Row of an execution: its place in the order of submission.
 pub(super) type Seq = i64;
 
-/// An execution at hand.
+/// A cached execution.
 #[derive(Clone, Debug)]
 pub(super) struct Hot {
     /// Its row.
@@ -30,32 +30,32 @@ pub(super) struct Hot {
     pub(super) id: ExecutionId,
     /// Its plan.
     pub(super) plan: Arc<Plan>,
-    /// What it works on.
+    /// Input object.
     pub(super) input: InputObject,
     /// Its parameters.
     pub(super) params: BTreeMap<String, Value>,
-    /// When it was created.
+    /// Time when it was created.
     pub(super) created_at: Timestamp,
     /// Its state.
     pub(super) state: Execution,
 }
 
-/// What a row of the queue becomes.
+/// New content of a row of the queue.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(super) struct JobChange {
     /// Its next state; absent: it keeps that, and everything that belongs to it.
     pub(super) to: Option<JobState>,
     /// The attempt that was claimed.
     pub(super) attempt: Option<u32>,
-    /// Who claimed it.
+    /// Name of the daemon that claimed it.
     pub(super) worker: Option<String>,
-    /// When somebody must look at it again.
+    /// Time of the next check.
     pub(super) due_at: Option<Timestamp>,
-    /// When it was claimed; the first claim counts.
+    /// Time when it was claimed; the first claim counts.
     pub(super) started_at: Option<Timestamp>,
-    /// When it ended.
+    /// Time when it ended.
     pub(super) ended_at: Option<Timestamp>,
-    /// Whether its attempt shall stop.
+    /// True if its attempt shall stop.
     pub(super) stop: bool,
     /// Its next priority.
     pub(super) priority: Option<u8>,
@@ -72,11 +72,11 @@ pub(super) struct Told {
     pub(super) position: u32,
     /// Receiver.
     pub(super) target: NotifyTarget,
-    /// What is told.
+    /// The reported state.
     pub(super) state: ExecutionState,
 }
 
-/// What is to be written.
+/// Changes to write.
 #[derive(Debug, Default)]
 pub(super) struct Changes {
     /// Log entries, in order per execution.
@@ -95,7 +95,7 @@ pub(super) struct Changes {
     pub(super) outbox: Vec<Told>,
     /// Executions whose warnings are to be counted again.
     pub(super) warned: BTreeSet<Seq>,
-    /// What to hint at once this is committed.
+    /// Hints to send after the commit.
     pub(super) hints: Vec<Hint>,
 }
 

@@ -12,7 +12,7 @@ pub const WARNINGS_READ: usize = 100;
 /// A warning of an attempt.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Warning {
-    /// When it was said.
+    /// Time of the warning.
     pub at: Timestamp,
     /// The activity.
     pub activity: String,
@@ -45,8 +45,8 @@ impl Warnings {
     }
 }
 
-/// Whether an entry changes how many warnings an execution has: it is one, or a new attempt makes those of the last one
-/// void.
+/// Returns whether an entry changes how many warnings an execution has: it is one, or a new attempt makes those of the
+/// last one void.
 pub(super) fn changes_number(entry: &LogEntry) -> bool {
     match entry.event {
         LogEvent::Warning { .. } => true,

@@ -23,7 +23,7 @@ pub const JOB_DURATION: &str = "reelmill_job_duration_seconds";
 pub const EXECUTIONS: &str = "reelmill_executions_total";
 /// Events of uploads, by outcome.
 pub const EVENTS: &str = "reelmill_events_total";
-/// Running jobs taken back.
+/// Running jobs whose lease expired.
 pub const LEASES_LOST: &str = "reelmill_leases_lost_total";
 /// Attempts to deliver, by kind of target and result.
 pub const NOTIFICATIONS: &str = "reelmill_notifications_total";
@@ -44,17 +44,17 @@ const DURATIONS_S: &[f64] = &[0.05, 0.1, 0.5, 1.0, 5.0, 15.0, 60.0, 300.0, 900.0
 /// Buckets of speeds; 1 is real time.
 const SPEEDS: &[f64] = &[0.1, 0.25, 0.5, 1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0];
 
-/// How often observations are put into their buckets; until then each is kept by itself.
+/// Interval of putting observations into their buckets; until then each is kept by itself.
 const UPKEEP: Duration = Duration::from_secs(10);
 
-/// What came of an announced upload.
+/// Outcome of an event.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Announced {
     /// It started something.
     Started,
     /// No workflow wants it.
     Unmatched,
-    /// It was announced before.
+    /// The upload had an event before.
     Duplicate,
     /// No shape fits the message.
     Unreadable,
@@ -76,7 +76,7 @@ impl Announced {
     }
 }
 
-/// What came of an attempt to deliver.
+/// Outcome of an attempt to deliver.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Delivery {
     /// It was received.
@@ -120,7 +120,7 @@ pub fn install() -> Option<PrometheusHandle> {
     Some(handle)
 }
 
-/// What Prometheus shows beside the names.
+/// Registers the descriptions that Prometheus shows beside the names.
 fn describe() {
     describe_gauge!(JOBS_WAITING, "Jobs of the fleet that wait for a slot.");
     describe_gauge!(JOBS_RUNNING, "Jobs of the fleet that run.");
@@ -136,7 +136,7 @@ fn describe() {
     describe_histogram!(ENCODE_SPEED, "Seconds of media made per second; 1 is real time.");
 }
 
-/// Keeps what is counted small, whether somebody asks for it or not; never ends.
+/// Bounds the memory of observations, whether metrics are read or not; never ends.
 pub async fn upkeep(handle: PrometheusHandle) {
     let mut ticks = tokio::time::interval(UPKEEP);
     loop {
@@ -167,12 +167,12 @@ pub fn execution_ended(workflow: &str, state: &'static str) {
     counter!(EXECUTIONS, "workflow" => workflow.to_owned(), "state" => state).increment(1);
 }
 
-/// An upload was announced.
+/// Counts an event.
 pub fn announced(what: Announced) {
     counter!(EVENTS, "result" => what.as_str()).increment(1);
 }
 
-/// Running jobs were taken back.
+/// Counts running jobs whose lease expired.
 pub fn leases_lost(jobs: u32) {
     counter!(LEASES_LOST).increment(jobs.into());
 }
@@ -182,7 +182,7 @@ pub fn notified(target: &'static str, what: Delivery) {
     counter!(NOTIFICATIONS, "target" => target, "result" => what.as_str()).increment(1);
 }
 
-/// What a queue holds now.
+/// Records the jobs of a queue.
 #[expect(clippy::cast_precision_loss, reason = "counts of jobs are far below 2^52")]
 pub fn queue(name: &str, waiting: u64, running: u64, oldest: Duration) {
     let name = || name.to_owned();

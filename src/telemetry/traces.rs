@@ -1,12 +1,13 @@
 //! Traces: spans to an OpenTelemetry collector, by OTLP over HTTP.
 //!
-//! A trace is an execution, over all daemons that had to do with it: its identifier is the execution's, and those of its
-//! spans follow from what they are about, so daemons need not tell each other. Where nobody [connected](connect) a
+//! A trace is an execution, over all daemons that had to do with it: its identifier is the execution's, and those of
+//! its spans follow from what they are about, so daemons need not exchange them. Where nothing [connected](connect) a
 //! collector, recording does nothing.
 //!
 //! **Invariant**: nothing waits for a collector. What it does not take in time is dropped, and that is said.
 //!
-//! Deliberately absent: sampling, which is the collector's; spans of the program's own functions, which are for profilers.
+//! Deliberately absent: sampling, which is the collector's; spans of the program's own functions, which are for
+//! profilers.
 
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -23,19 +24,19 @@ use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
-/// Where OTLP over HTTP takes traces, below the address of a collector.
+/// Path of traces in OTLP over HTTP, below the address of a collector.
 const PATH: &str = "/v1/traces";
 /// Spans that wait for the collector.
 const WAITING: usize = 8_192;
 /// Spans sent at once.
 const BATCH: usize = 512;
-/// What one request may take, with its repetitions.
+/// Longest time of one request, with its retries.
 const PATIENCE: Duration = Duration::from_secs(10);
 
 static COLLECTOR: OnceLock<mpsc::Sender<SpanData>> = OnceLock::new();
 static DROPPED: AtomicU64 = AtomicU64::new(0);
 
-/// What a span is about, as a path from its execution: `run 1`, `run 1/poster`, `run 1/poster/2`.
+/// Subject of a span, as a path from its execution: `run 1`, `run 1/poster`, `run 1/poster/2`.
 #[must_use]
 pub fn span_id(execution: Uuid, about: &str) -> SpanId {
     let digest = Sha256::new().chain_update(execution.as_bytes()).chain_update(about).finalize();
@@ -44,7 +45,7 @@ pub fn span_id(execution: Uuid, about: &str) -> SpanId {
     SpanId::from_bytes(id)
 }
 
-/// What a run of an execution is about.
+/// Returns the subject of a run of an execution.
 #[must_use]
 pub fn run(number: u32) -> String {
     format!("run {number}")
@@ -83,7 +84,7 @@ pub fn span(
     }
 }
 
-/// Whether there is a collector, so that spans are worth making.
+/// Returns whether there is a collector, so that spans are worth making.
 #[must_use]
 pub fn wanted() -> bool {
     COLLECTOR.get().is_some()
@@ -104,8 +105,8 @@ pub struct Exporter {
 }
 
 /// Connects the collector at `url`, as in `http://127.0.0.1:4318`; the environment can name headers
-/// (`OTEL_EXPORTER_OTLP_HEADERS`) and attributes (`OTEL_RESOURCE_ATTRIBUTES`). `direct`: no proxy of the environment is asked.
-/// `None` where there is one already.
+/// (`OTEL_EXPORTER_OTLP_HEADERS`) and attributes (`OTEL_RESOURCE_ATTRIBUTES`). `direct`: no proxy of the environment is
+/// asked. `None` where there is one already.
 pub fn connect(url: &str, instance: &str, direct: bool) -> Result<Option<Exporter>, ExporterBuildError> {
     let mut builder = opentelemetry_otlp::SpanExporter::builder()
         .with_http()

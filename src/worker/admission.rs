@@ -1,4 +1,4 @@
-//! Who may start: a job begins only where the memory and the scratch space that it is likely to need are free.
+//! Admission of jobs: a job starts only where the memory and the scratch space that it is likely to need are free.
 //!
 //! Needs are estimated from the work and from what is known of the source, then corrected by what jobs of the same kind
 //! were seen to use. **Invariant**: what is admitted together is estimated to fit; first come, first served; a job that
@@ -33,12 +33,12 @@ const FRAME_RATE: f64 = 30.0;
 const PIXELS: u64 = 1920 * 1080;
 /// Scratch of a set of pictures.
 const SNAPSHOT: u64 = 16 << 20;
-/// How fast a correction follows what is seen.
+/// Weight of a new observation in a correction.
 const LEARNING: f64 = 0.2;
-/// How far a correction may go.
+/// Bounds of a correction.
 const CORRECTION: std::ops::RangeInclusive<f64> = 0.2..=8.0;
 
-/// What a job may need, in bytes.
+/// Estimated need of a job in bytes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Need {
     /// Memory.
@@ -47,7 +47,7 @@ pub struct Need {
     pub scratch: u64,
 }
 
-/// Decides who may start.
+/// Decides which jobs may start.
 #[derive(Clone, Debug)]
 pub struct Admission {
     memory: Budget,
@@ -112,7 +112,7 @@ impl Admission {
 }
 
 impl Admitted {
-    /// What the job used; the next estimates of its kind learn from it.
+    /// Records the use of the job; the next estimates of its kind learn from it.
     pub fn used(&self, used: Need) {
         let mut corrections = self.corrections.lock().unwrap_or_else(PoisonError::into_inner);
         let (memory, scratch) = corrections.entry(self.kind).or_insert((1.0, 1.0));
@@ -134,7 +134,7 @@ fn scaled(bytes: u64, by: f64) -> u64 {
     (bytes as f64 * by) as u64
 }
 
-/// What `work` may need over inputs of `input_bytes` in all, of which `media` says what the first one holds.
+/// Returns the estimated need of `work` over inputs of `input_bytes` in all; `media` describes the first one.
 #[must_use]
 pub fn estimate(work: &Work, input_bytes: u64, media: Option<&MediaInfo>) -> Need {
     match work {

@@ -13,7 +13,7 @@ use super::protocol::{Job, MAX_LINE_BYTES};
 /// Most descriptors that come with one job.
 pub const MAX_INPUTS: usize = 128;
 
-/// Why no job could be received.
+/// Error of receiving a job.
 #[derive(Debug, thiserror::Error)]
 pub enum ReceiveError {
     /// The socket failed.

@@ -1,11 +1,11 @@
-//! What goes wrong around a worker process, as opposed to in its work.
+//! Errors of a worker process, as opposed to failures of its work.
 
 use std::path::PathBuf;
 
 use crate::model::failure::{KILLED_WORKER, STALLED};
 use crate::model::{Blame, Class, Code, Coded, Failure};
 
-/// Why a worker gave no report.
+/// Error of a worker that gave no report.
 #[derive(Debug, thiserror::Error)]
 pub enum WorkerError {
     /// The program cannot be started.
@@ -13,7 +13,7 @@ pub enum WorkerError {
     Start {
         /// The worker program.
         program: PathBuf,
-        /// Why.
+        /// Cause.
         #[source]
         source: std::io::Error,
     },
@@ -22,7 +22,7 @@ pub enum WorkerError {
     Handshake {
         /// The worker program.
         program: PathBuf,
-        /// What it did instead.
+        /// Reason.
         reason: String,
     },
     /// It ended, or said nothing, before it introduced itself: killed from outside, or out of memory.
@@ -30,7 +30,7 @@ pub enum WorkerError {
     Stillborn {
         /// The worker program.
         program: PathBuf,
-        /// What is known about it.
+        /// Known details.
         reason: String,
     },
     /// The job could not be handed over.
@@ -54,7 +54,7 @@ pub enum WorkerError {
         /// The limit in seconds.
         limit_s: u64,
     },
-    /// It was told to stop.
+    /// The job was stopped.
     #[error("the job was stopped on request")]
     Stopped,
     /// It said something that no worker says.
@@ -63,7 +63,7 @@ pub enum WorkerError {
     /// Somebody took the scratch folder away, or files in it.
     #[error("{path} was removed from the scratch folder while the job ran; only Reelmill may use that folder")]
     ScratchGone {
-        /// What vanished.
+        /// Path that was removed.
         path: PathBuf,
     },
     /// The scratch folder cannot be made.
@@ -71,7 +71,7 @@ pub enum WorkerError {
     Scratch {
         /// The folder.
         path: PathBuf,
-        /// Why.
+        /// Cause.
         #[source]
         source: std::io::Error,
     },

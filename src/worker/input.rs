@@ -14,19 +14,19 @@ use super::protocol::{self, Source};
 use super::ranges;
 use crate::model::{Blame, Class, Failure};
 
-/// Why a range could not be read.
+/// Error of reading a range.
 #[derive(Clone, Debug, thiserror::Error)]
 #[error("{0}")]
 pub struct ReadError(Failure);
 
 impl ReadError {
-    /// What the storage said.
+    /// Makes the error of a failure of the storage.
     #[must_use]
     pub const fn new(failure: Failure) -> Self {
         Self(failure)
     }
 
-    /// As the failure of the job. What no other attempt can mend stays that.
+    /// Returns the failure of the job. A failure that is fatal stays fatal.
     #[must_use]
     pub fn of_job(&self) -> Failure {
         let Failure { class, blame, .. } = self.0;
@@ -43,7 +43,7 @@ pub trait RangeRead: Send + Sync {
 
 /// An input of a job.
 pub struct Input {
-    /// Where its bytes come from.
+    /// Source of its bytes.
     pub bytes: InputBytes,
     /// Size in bytes.
     pub size_bytes: u64,
@@ -51,7 +51,7 @@ pub struct Input {
     pub ext: String,
 }
 
-/// Where an input's bytes come from.
+/// Source of an input's bytes.
 pub enum InputBytes {
     /// A file open for reading: the worker reads it directly.
     File(File),
@@ -59,7 +59,7 @@ pub enum InputBytes {
     Ranges(Arc<dyn RangeRead>),
 }
 
-/// What went wrong while serving ranges: the worker only learns that something did.
+/// First error of serving ranges: the worker only learns that there was one.
 #[derive(Clone, Debug, Default)]
 pub(super) struct RangeErrors {
     first: Arc<Mutex<Option<ReadError>>>,
@@ -72,7 +72,7 @@ impl RangeErrors {
         self.first.lock().unwrap_or_else(std::sync::PoisonError::into_inner).clone()
     }
 
-    /// Whether the storage owes an answer.
+    /// Returns whether a read of the storage is pending.
     pub(super) fn is_reading(&self) -> bool {
         self.reading.load(Ordering::SeqCst) > 0
     }

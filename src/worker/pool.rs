@@ -8,7 +8,7 @@ use super::WorkerError;
 use super::process::WorkerProcess;
 use crate::model::{Capabilities, Coded};
 
-/// How often a worker for a job is started before the attempt fails.
+/// Attempts to start a worker for a job before the attempt fails.
 const STARTS: usize = 3;
 
 /// A few idle workers. Each does one job and ends; the pool fills up behind it.

@@ -22,19 +22,19 @@ use super::child::MAX_INPUTS;
 use super::protocol::{Job, MAX_LINE_BYTES, Message, VERSION};
 use crate::model::Capabilities;
 
-/// How long a starting worker may take to introduce itself: a cold disk has to load some 200 libraries.
+/// Longest wait for the first message of a worker: a cold disk has to load some 200 libraries.
 const HELLO_TIMEOUT: Duration = Duration::from_secs(60);
-/// How much of a worker's standard error is kept, in bytes.
+/// Bytes of a worker's standard error that are kept.
 const STDERR_BYTES: usize = 16 * 1024;
-/// How long the end of standard error is awaited: something the worker started may hold it open.
+/// Longest wait for the end of standard error: a process that the worker started may hold it open.
 const LAST_WORDS: Duration = Duration::from_secs(1);
-/// How many of its last lines go into a failure.
+/// Number of last lines of it that go into a failure.
 const STDERR_LINES: usize = 20;
-/// glibc gives each thread that allocates a heap of its own and keeps in each what was freed; a worker has a dozen threads
-/// that hand few, large pieces on. Other C libraries do not know the variable.
+/// glibc gives each thread that allocates a heap of its own and keeps in each what was freed; a worker has a dozen
+/// threads that hand few, large pieces on. Other C libraries do not know the variable.
 const ARENAS: (&str, &str) = ("MALLOC_ARENA_MAX", "2");
 
-/// Why a started process is no worker.
+/// Error of a started process that is no worker.
 enum Unfit {
     /// It speaks, but not as a worker of this version does.
     Stranger(String),
@@ -52,7 +52,7 @@ pub(super) struct WorkerProcess {
     stderr: Arc<Mutex<VecDeque<u8>>>,
     /// Reads standard error to its end.
     reading: tokio::task::JoinHandle<()>,
-    /// What it says it can do.
+    /// Capabilities that it reports.
     pub(super) capabilities: Capabilities,
 }
 
@@ -122,7 +122,7 @@ impl WorkerProcess {
         }
     }
 
-    /// Whether it still waits for a job.
+    /// Returns whether it still waits for a job.
     pub(super) fn is_alive(&mut self) -> bool {
         matches!(self.child.try_wait(), Ok(None))
     }

@@ -1,4 +1,4 @@
-//! What supervisor and worker say to each other.
+//! Messages between supervisor and worker.
 //!
 //! The worker's standard input is one end of a Unix stream socket pair. On it comes one line of JSON, a [`Job`], with
 //! one descriptor per input attached to its first byte (`SCM_RIGHTS`): a read-only file, or a socket that speaks
@@ -30,14 +30,14 @@ pub struct Job {
     pub scratch: PathBuf,
     /// Threads for codecs; 0: as many as there are processors.
     pub threads: u32,
-    /// What to do.
+    /// Work of the job.
     pub work: Work,
 }
 
 /// One input.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Input {
-    /// What kind of descriptor it comes with.
+    /// Kind of its descriptor.
     pub source: Source,
     /// Size in bytes.
     pub size_bytes: u64,
@@ -63,10 +63,10 @@ pub enum Message {
     Hello {
         /// [`VERSION`] of the worker.
         protocol: u32,
-        /// What it can do.
+        /// Capabilities.
         capabilities: Capabilities,
     },
-    /// How far it is; at least every second while media flows.
+    /// Progress; sent at least every second while media flows.
     Progress {
         /// Share done, 0–1, where it is known.
         fraction: Option<f64>,
@@ -84,12 +84,12 @@ pub enum Message {
     },
     /// The end: what was made. Outputs may have failed one by one.
     Done {
-        /// What was made.
+        /// Report of the job.
         report: Report,
     },
     /// The end: nothing was made.
     Failed {
-        /// Why.
+        /// Reason.
         failure: Failure,
     },
 }

@@ -13,8 +13,8 @@ use crate::model::JobId;
 /// Free space below which a disk counts as full, in bytes.
 pub const RESERVE: u64 = 1 << 30;
 
-/// Empty file in each scratch folder: one that vanished and was made anew by whoever writes into it has none. Numbers of
-/// files would not do, as some file systems give another one at each look.
+/// Empty file in each scratch folder: one that vanished and was made anew by whoever writes into it has none. Numbers
+/// of files would not do, as some file systems give another one at each look.
 const MARKER: &str = ".reelmill-attempt";
 
 /// The folder that holds all scratch folders.
@@ -62,7 +62,7 @@ impl ScratchRoot {
     }
 }
 
-/// Whether `name` is that of an attempt's folder: `<job>-<attempt>`.
+/// Returns whether `name` is that of an attempt's folder: `<job>-<attempt>`.
 fn is_attempt(name: &str) -> bool {
     name.rsplit_once('-').is_some_and(|(job, attempt)| job.parse::<JobId>().is_ok() && attempt.parse::<u32>().is_ok())
 }

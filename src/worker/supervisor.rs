@@ -18,7 +18,7 @@ use crate::model::work::{Report, Work};
 use crate::model::{Code, Failure, work};
 use crate::store::Progress;
 
-/// How long a job may take.
+/// Time limits of a job.
 #[derive(Clone, Copy, Debug)]
 pub struct Limits {
     /// Wall clock.
@@ -37,18 +37,18 @@ pub struct Assignment<'a> {
     pub scratch: &'a Path,
     /// Threads for codecs; 0: as many as there are processors.
     pub threads: u32,
-    /// What to do.
+    /// Work of the job.
     pub work: Work,
-    /// How long it may take.
+    /// Time limits.
     pub limits: Limits,
-    /// Where the most memory that it uses is kept, in bytes.
+    /// Peak memory of the worker in bytes, written while the job runs.
     pub peak_memory: Arc<AtomicU64>,
 }
 
-/// What a job says before it ends.
+/// Message of a job before its end.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Word {
-    /// How far it is.
+    /// Progress of the job.
     Progress(Progress),
     /// Something for the execution's log.
     Warning {

@@ -1,4 +1,5 @@
-//! Notifications from outside: webhooks that fail, hang and redirect, dead letters, a daemon killed before it is answered.
+//! Notifications from outside: webhooks that fail, hang and redirect, dead letters, a daemon killed before it is
+//! answered.
 
 use std::collections::HashMap;
 use std::path::Path;

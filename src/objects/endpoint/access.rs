@@ -1,7 +1,7 @@
-//! Who may ask, and for what: requests without a signature, and wishes that would not be granted.
+//! Access rules: requests without a signature, and requests for what this endpoint does not support.
 //!
-//! **Invariant**: what an upload asks for is done or refused, and never passed over: an object that is not encrypted, not
-//! locked or readable by others than its client thinks is worse than an error.
+//! **Invariant**: what an upload asks for is done or refused, and never passed over: an object that is not encrypted,
+//! not locked or readable by others than its client thinks is worse than an error.
 
 use hyper::HeaderMap;
 use s3s::access::{S3Access, S3AccessContext};
@@ -13,7 +13,7 @@ use crate::objects::local::LocalBuckets;
 /// Access lists that say what is so anyway.
 const PRIVATE: [&str; 2] = ["private", "bucket-owner-full-control"];
 
-/// What is not done: how the header begins, and what its client is told.
+/// Unsupported headers: their prefix, and the message for the client.
 const REFUSED: [(&str, &str); 11] = [
     ("x-amz-server-side-encryption", "this endpoint does not encrypt; leave server-side encryption out"),
     ("x-amz-copy-source-server-side-encryption", "this endpoint does not encrypt; leave server-side encryption out"),
@@ -68,7 +68,8 @@ impl Access {
         Self { buckets }
     }
 
-    /// What a request without a signature is told: as S3, whether there is such a bucket, and nothing of its keys.
+    /// Returns the error of a request without a signature: as in S3, it tells whether the bucket exists, and nothing of
+    /// its keys.
     pub async fn unsigned(buckets: &LocalBuckets, bucket: Option<&str>) -> S3Error {
         if let Some(bucket) = bucket
             && let Err(error) = buckets.check_bucket(bucket).await

@@ -13,7 +13,7 @@ use crate::objects::{Head, ObjectError};
 /// Code of a refusal that passes by itself and is counted (`reelmill_events_total`): no line of the log for each.
 const FULL_QUEUE: &str = "EVT0005";
 
-/// What a client is told of an error.
+/// Response to a client for an error.
 impl From<ObjectError> for S3Error {
     fn from(error: ObjectError) -> Self {
         let code = match &error {
@@ -109,7 +109,7 @@ impl Conditions<'_> {
         Err(error)
     }
 
-    /// As [`Self::check`], for the source of a copy: there is nothing that its client could have already.
+    /// Checks like [`Self::check`], for the source of a copy: its client has nothing cached.
     pub fn check_source(&self, head: &Head) -> S3Result<()> {
         self.check(head)
             .map_err(|_| s3_error!(PreconditionFailed, "the source does not meet a condition of the request"))

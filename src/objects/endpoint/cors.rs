@@ -23,7 +23,7 @@ pub struct CorsRule {
     pub headers: Vec<String>,
     /// Headers of answers that pages may read.
     pub expose: Vec<String>,
-    /// How long a browser may keep the answer to a preflight.
+    /// Time for which a browser may cache the answer to a preflight.
     pub max_age: Duration,
 }
 
@@ -43,7 +43,7 @@ impl CorsRule {
         })
     }
 
-    /// What every answer to a page says.
+    /// Returns the CORS headers of every response.
     fn answer(&self, origin: &HeaderValue) -> HeaderMap {
         let mut headers = HeaderMap::new();
         let all = self.origins.iter().any(|pattern| pattern == "*");
@@ -86,7 +86,7 @@ pub fn preflight(rules: &[CorsRule], request: &Parts) -> Option<Result<HeaderMap
     Some(Ok(headers))
 }
 
-/// What the answer to a request of a page says beside; nothing where no rule allows it.
+/// Returns the CORS headers of a response; none where no rule allows the request.
 pub fn allowed(rules: &[CorsRule], method: &Method, origin: Option<&HeaderValue>) -> HeaderMap {
     let mut headers = HeaderMap::new();
     if rules.is_empty() {

@@ -1,7 +1,7 @@
-//! POST forms: a browser uploads a file with a form that somebody else has signed.
+//! POST forms: a browser uploads a file with a form that the owner of the key pair signed.
 //!
-//! **Invariant**: the fields, which stand before the file, are bounded and checked before a byte of the file is taken; the
-//! file goes to disk as it comes.
+//! **Invariant**: the fields, which stand before the file, are bounded and checked before a byte of the file is taken;
+//! the file goes to disk as it comes.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -43,7 +43,7 @@ const MAX_FILE_BYTES: u64 = 5 * 1024 * 1024 * 1024;
 /// Most bytes that are read before the form is known to be signed: its fields, and what came in one piece with them.
 const MAX_UNSIGNED_BYTES: usize = 1024 * 1024;
 
-/// What takes forms.
+/// Handler of forms.
 pub struct Forms {
     buckets: LocalBuckets,
     keys: KeyPair,
@@ -304,7 +304,7 @@ fn content_type(parts: &Parts) -> &str {
     parts.headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default()
 }
 
-/// What the form wants to be told: a page to go to, or a status.
+/// Returns the response that the form asks for: a redirect or a status.
 fn answer(
     parts: &Parts,
     bucket: &str,

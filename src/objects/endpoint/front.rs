@@ -194,7 +194,7 @@ pub fn escaped(text: &str) -> String {
     text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;")
 }
 
-/// What is wrong and what to do, for the errors that s3s sends without a text.
+/// Returns the message of an error that s3s sends without one.
 fn explained(code: &str) -> &'static str {
     match code {
         "SignatureDoesNotMatch" => {

@@ -18,7 +18,7 @@ use crate::objects::local::Kept;
 pub const GIVEN_BACK: [&str; 5] =
     ["cache-control", "content-disposition", "content-encoding", "content-language", "expires"];
 
-/// What the names of metadata begin with.
+/// Prefix of metadata headers.
 pub const META: &str = "x-amz-meta-";
 
 /// The encoding of a signed body: of the request, and not of the object.
@@ -29,7 +29,8 @@ pub fn metadata(metadata: Option<Metadata>) -> BTreeMap<String, String> {
     metadata.unwrap_or_default().into_iter().map(|(name, value)| (name.to_lowercase(), value)).collect()
 }
 
-/// What an upload's headers leave to give back. Metadata that is kept as it reads is not kept twice.
+/// Returns the headers of an upload that are returned with the object. Metadata that is stored unchanged is not stored
+/// twice.
 pub fn to_keep(headers: &HeaderMap, metadata: &BTreeMap<String, String>) -> BTreeMap<String, String> {
     let mut kept = BTreeMap::new();
     for (name, value) in headers {
@@ -89,7 +90,7 @@ pub fn add_checksum(headers: &mut HeaderMap, kept: &Kept, mode: Option<&Checksum
     }
 }
 
-/// What S3 calls a checksum made of the parts' or of the bytes.
+/// Returns S3's name of a checksum of the parts' checksums or of the bytes.
 pub const fn checksum_type(composite: bool) -> &'static str {
     if composite { "COMPOSITE" } else { "FULL_OBJECT" }
 }

@@ -18,9 +18,9 @@ use crate::objects::ObjectError;
 #[derive(Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct KeyPair {
-    /// What requests name.
+    /// Access key.
     pub access_key_id: String,
-    /// What requests are signed with.
+    /// Secret key.
     pub secret_access_key: String,
 }
 

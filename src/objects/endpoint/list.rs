@@ -15,7 +15,7 @@ use crate::objects::local::{LocalBuckets, Page, Query};
 /// Most names of a page.
 const MAX_KEYS: i32 = 1_000;
 
-/// What clients expect to stay as it is in an encoded key.
+/// Characters of a key that are not percent-encoded.
 const KEPT: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~').remove(b'/');
 
 /// Names as the client wants them written: XML cannot hold every character of a key.

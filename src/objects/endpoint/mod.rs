@@ -1,12 +1,12 @@
 //! An S3 endpoint over local buckets: what S3 clients and SDKs need to upload, list and download, signed with one key
 //! pair. s3s speaks the protocol; [`front`] is the layer before it, [`service`] the operations behind it.
 //!
-//! **Invariant**: an upload is acknowledged when its object is whole, on disk, and its event persisted; a request that is
-//! not signed with the key pair is refused, but for the question of a browser which pages may use the endpoint; what a
-//! request asks for is done or refused, and never passed over.
+//! **Invariant**: an upload is acknowledged when its object is whole, on disk, and its event persisted; a request that
+//! is not signed with the key pair is refused, but for the question of a browser which pages may use the endpoint; what
+//! a request asks for is done or refused, and never passed over.
 //!
-//! Deliberately absent: TLS, users and policies, versions, tags, storage classes, encryption, locks. Who needs those has
-//! an S3 already; an upload that asks for one of them is refused.
+//! Deliberately absent: TLS, users and policies, versions, tags, storage classes, encryption, locks. Who needs those
+//! has an S3 already; an upload that asks for one of them is refused.
 
 mod access;
 mod answer;
@@ -46,13 +46,13 @@ pub use keys::KeyPair;
 /// Connections at once; more wait.
 const MAX_CONNECTIONS: usize = 512;
 
-/// How long requests on their way may take to end once the endpoint shuts down.
+/// Longest time that open requests may take once the endpoint shuts down.
 const DRAIN: Duration = Duration::from_secs(10);
 
-/// What a daemon's configuration says of the endpoint.
+/// Settings of the endpoint.
 #[derive(Clone, Debug, Default)]
 pub struct EndpointOptions {
-    /// Which pages of other origins may use it; none where there is no rule.
+    /// Rules for web pages of other origins; without a rule none may use it.
     pub cors: Vec<CorsRule>,
     /// Hosts below which a name is a bucket's, beside `localhost`.
     pub domains: Vec<String>,

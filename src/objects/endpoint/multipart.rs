@@ -232,7 +232,7 @@ impl Service {
     }
 }
 
-/// Which checksum an upload is to have, by its request.
+/// Returns the checksum that a request asks for.
 fn summed(algorithm: Option<&ChecksumAlgorithm>, kind: Option<&ChecksumType>) -> S3Result<Option<Summed>> {
     let composite = match kind.map(ChecksumType::as_str) {
         None => None,

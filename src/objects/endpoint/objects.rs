@@ -28,7 +28,7 @@ const CHUNK_BYTES: usize = 256 * 1024;
 /// Most keys in a request to delete.
 const MAX_DELETED: usize = 1_000;
 
-/// Which bytes of an object are asked for.
+/// Requested bytes of an object.
 struct Asked {
     range: std::ops::Range<u64>,
     content_range: Option<String>,
@@ -309,7 +309,7 @@ impl Service {
         Ok(self.buckets.delete_only(&location(bucket, &object.key), only).await?)
     }
 
-    /// What is copied.
+    /// Returns the source of a copy.
     pub(super) async fn source(&self, source: &CopySource) -> S3Result<(ObjectLocation, Head, Kept, std::fs::File)> {
         let CopySource::Bucket { bucket, key, version_id } = source else {
             return Err(s3_error!(NotImplemented, "the source of a copy must be a bucket and a key"));
@@ -361,7 +361,7 @@ fn parts_of(kept: &Kept, marker: Option<i32>, limit: Option<i32>) -> Option<GetO
     })
 }
 
-/// What an upload may be placed onto, where its request says so.
+/// Returns the condition of an upload on the object that it replaces, where its request has one.
 pub(super) fn onto(matching: Option<&ETagCondition>, not_matching: Option<&ETagCondition>) -> S3Result<Option<Onto>> {
     match (matching, not_matching) {
         (None, None) => Ok(None),

@@ -28,8 +28,8 @@ const ALGORITHMS: [&str; 2] = ["x-amz-sdk-checksum-algorithm", "x-amz-checksum-a
 /// Request header with the SHA-256 that was signed.
 pub const CONTENT_SHA256: &str = "x-amz-content-sha256";
 
-/// A body whose length the client does not know beforehand. The front keeps it from s3s, which would ask for the length,
-/// and its SHA-256 is held against the signed one here.
+/// A body whose length the client does not know beforehand. The front keeps it from s3s, which would ask for the
+/// length, and its SHA-256 is held against the signed one here.
 #[derive(Clone)]
 pub struct OfUnknownLength(Arc<Mutex<Option<Body>>>);
 
@@ -50,7 +50,7 @@ pub struct Upload {
     length_bytes: Option<u64>,
     /// MD5 in Base64.
     md5: Option<String>,
-    /// SHA-256 in hex, where nobody else holds the body against it.
+    /// SHA-256 in hex, where no other part checks it.
     sha256: Option<String>,
     announced: Vec<(Algorithm, String)>,
     trailer: Option<(Algorithm, TrailingHeaders)>,
@@ -107,7 +107,7 @@ impl Upload {
         self.wanted = Some(algorithm);
     }
 
-    /// Writes the body. Answers with the checksum that was wanted or announced.
+    /// Writes the body. Returns the checksum that was requested or announced.
     pub async fn receive(
         mut self,
         mut writer: Writer,
@@ -174,7 +174,7 @@ impl Upload {
     }
 }
 
-/// Why a body broke off, in S3's words: s3s holds chunks against their signatures while they are read.
+/// Returns the S3 error of a body that ended early: s3s checks the signatures of chunks while they are read.
 pub(super) fn broken(source: StdError) -> S3Error {
     let source = match source.downcast::<S3Error>() {
         Ok(error) => return *error,

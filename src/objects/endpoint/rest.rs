@@ -1,8 +1,9 @@
-//! What is left of a body whose request was refused.
+//! Rest of a body whose request was refused.
 //!
 //! A client that is still sending finds its connection closed and never reads why it was refused; one that keeps the
-//! connection finds it closed at its next request. So the rest of a body is read, up to a limit, and forgotten. A client
-//! that waits to be told to send (`Expect: 100-continue`) is not told so: it gets its answer, and the connection ends.
+//! connection finds it closed at its next request. So the rest of a body is read, up to a limit, and forgotten. A
+//! client that waits to be told to send (`Expect: 100-continue`) is not told so: it gets its answer, and the connection
+//! ends.
 
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -18,21 +19,21 @@ use s3s::Body;
 /// Most bytes that are read of a request that was refused.
 const MAX_BYTES: usize = 16 * 1024 * 1024;
 
-/// Where a body leaves what nobody read of it.
+/// Place for the unread rest of a body.
 #[derive(Clone)]
 pub struct Rest {
     left: Arc<Mutex<Left>>,
-    /// Whether the client sends nothing before it is told to.
+    /// True if the client sends nothing before it is told to.
     waits: bool,
 }
 
-/// What is left of a body.
+/// Rest of a body.
 #[derive(Default)]
 enum Left {
     #[default]
     Nothing,
     Some(Incoming),
-    /// All of it, which the client has not been told to send. Whoever asked for it would tell it.
+    /// All of it, which the client was not asked to send. Reading the body would ask for it.
     Unsent,
 }
 
@@ -71,7 +72,7 @@ impl Rest {
 /// A body that comes back when it is dropped.
 struct Lent {
     body: Option<Incoming>,
-    /// Whether anybody asked for it.
+    /// True if the client was asked for it.
     polled: bool,
     rest: Rest,
 }

@@ -14,13 +14,13 @@ use crate::model::ObjectLocation;
 use crate::objects::local::LocalBuckets;
 use crate::objects::{Objects, Revision};
 
-/// Who owns everything: the holder of the key pair.
+/// Owner of everything: the holder of the key pair.
 pub(super) const OWNER: &str = "reelmill";
 
 /// The service.
 pub struct Service {
     pub(super) buckets: LocalBuckets,
-    /// Rules for pages of other origins, for who asks.
+    /// Rules for web pages of other origins.
     pub(super) cors: Vec<CorsRule>,
 }
 

@@ -1,8 +1,8 @@
 //! XML of requests, in whichever way clients write it.
 //!
-//! s3s takes an element that it does not expect for an error, passes over CDATA, and knows no prefixes of namespaces. So
-//! the XML of the operations whose clients write it by hand is written anew before s3s reads it: after the signature was
-//! checked, which is of the bytes that came.
+//! s3s takes an element that it does not expect for an error, passes over CDATA, and knows no prefixes of namespaces.
+//! So the XML of the operations whose clients write it by hand is written anew before s3s reads it: after the signature
+//! was checked, which is of the bytes that came.
 
 use std::fmt::Write;
 
@@ -29,7 +29,7 @@ use crate::objects::local::LocalBuckets;
 /// Most bytes of XML: 10,000 parts with a checksum each are a quarter of it.
 const MAX_BYTES: usize = 8 * 1024 * 1024;
 
-/// What the XML of an operation consists of.
+/// Elements of an operation's XML.
 #[derive(Debug, PartialEq, Eq)]
 struct Form {
     root: &'static str,
@@ -71,7 +71,7 @@ impl Plainly {
     }
 }
 
-/// What the XML of a request consists of, by its query.
+/// Returns the elements of a request's XML, by its query.
 fn form(uri: &Uri) -> Option<Form> {
     let names = uri.query()?.split('&').map(|pair| pair.split_once('=').map_or(pair, |(name, _)| name));
     names.into_iter().find_map(|name| match name {

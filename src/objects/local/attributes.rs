@@ -1,7 +1,9 @@
-//! What a file system does not keep with a file: entity tag, media type, user metadata, place in the order of events.
+//! Attributes that a file system does not keep with a file: entity tag, media type, user metadata, place in the order
+//! of events.
 //!
-//! Each object has one small JSON file beside the buckets (`.reelmill/meta`). **Invariant**: attributes speak for exactly
-//! the bytes they were written with (same inode, size and time); a file put or changed by hand has derived ones.
+//! Each object has one small JSON file beside the buckets (`.reelmill/meta`). **Invariant**: attributes speak for
+//! exactly the bytes they were written with (same inode, size and time); a file put or changed by hand has derived
+//! ones.
 
 use std::collections::BTreeMap;
 use std::fs::{File, Metadata};
@@ -17,7 +19,7 @@ use crate::model::{ObjectLocation, Timestamp};
 use crate::objects::checksum::Checksum;
 use crate::objects::{Head, OCTET_STREAM};
 
-/// What the endpoint keeps with an object beside its head, to give it back.
+/// Attributes of an object that only the endpoint returns.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Kept {
@@ -57,7 +59,7 @@ pub struct Attributes {
     pub metadata: BTreeMap<String, String>,
     /// Place in the order of the key's uploads.
     pub sequencer: String,
-    /// What only the endpoint gives back.
+    /// Attributes that only the endpoint returns.
     #[serde(default)]
     pub kept: Kept,
 }
@@ -100,7 +102,8 @@ impl Attributes {
             && self.kept == placement.kept
     }
 
-    /// Where the attributes of `object` are kept below `meta`. Keys are digested: they may be longer than a file name.
+    /// Returns the path of the attributes of `object` below `meta`. Keys are hashed: they may be longer than a file
+    /// name.
     pub fn path(meta: &Path, object: &ObjectLocation) -> PathBuf {
         let digest = hex(&Md5::digest(object.key.as_bytes()));
         meta.join(&object.bucket).join(&digest[..2]).join(format!("{digest}.json"))

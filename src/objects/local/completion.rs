@@ -1,10 +1,10 @@
 //! Completing an upload in parts: the parts that are named, held against what is there, become one object.
 //!
-//! **Invariant**: nothing becomes visible unless the parts, their sizes and their checksums are what the request says; a
-//! completion that is asked for again gets the answer of the first (`completed.json`, kept as long as an unfinished
+//! **Invariant**: nothing becomes visible unless the parts, their sizes and their checksums are what the request says;
+//! a completion that is asked for again gets the answer of the first (`completed.json`, kept as long as an unfinished
 //! upload).
 //!
-//! Where the parts stay until then: [`super::parts`].
+//! Parts stay in [`super::parts`] until then.
 
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -38,22 +38,22 @@ pub struct Named {
     pub checksums: Vec<(Algorithm, String)>,
 }
 
-/// What a client wants the object to be.
+/// Object that a client asks for.
 #[derive(Clone, Debug)]
 pub struct Completion {
     /// The parts, by number; of one that is named twice the last counts.
     pub parts: Vec<Named>,
     /// Checksums of the object in Base64.
     pub checksums: Vec<(Algorithm, String)>,
-    /// Whether its checksum is made of the parts', where the request says so.
+    /// True if its checksum is computed over the parts' checksums, where the request says so.
     pub composite: Option<bool>,
     /// Its size in bytes, where the request says so.
     pub size_bytes: Option<u64>,
-    /// What has to be at the key before.
+    /// Condition on the object that is at the key before.
     pub onto: Onto,
 }
 
-/// What became of an upload.
+/// Outcome of an upload.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Completed {
     /// Numbers and entity tags of its parts.
@@ -194,7 +194,7 @@ fn join(
     Ok(Joined { staged, etag, checksum, kept_parts })
 }
 
-/// Which checksum the object gets: the one its upload began with, else the one that its completion comes with.
+/// Returns the checksum of the object: the one that its upload began with, else the one of its completion.
 fn summed(upload: &Upload, completion: &Completion) -> Result<Option<(Algorithm, bool)>, ObjectError> {
     let Some(summed) = upload.summed else {
         return Ok(completion.checksums.first().map(|(algorithm, _)| (*algorithm, false)));

@@ -52,13 +52,13 @@ impl Folder {
         Ok(File::from(fd))
     }
 
-    /// Whether `name` is a folder.
+    /// Returns whether `name` is a folder.
     pub fn has_folder(&self, name: &str) -> bool {
         rustix::fs::statat(&self.0, name, AtFlags::SYMLINK_NOFOLLOW)
             .is_ok_and(|stat| FileType::from_raw_mode(stat.st_mode) == FileType::Directory)
     }
 
-    /// Whether `name` is a file.
+    /// Returns whether `name` is a file.
     pub fn has_file(&self, name: &str) -> bool {
         rustix::fs::statat(&self.0, name, AtFlags::SYMLINK_NOFOLLOW)
             .is_ok_and(|stat| FileType::from_raw_mode(stat.st_mode) == FileType::RegularFile)
@@ -122,7 +122,7 @@ impl Folder {
     }
 }
 
-/// Whether an error says that there is no such file, or no such folder: a link counts as neither.
+/// Returns whether an error says that there is no such file, or no such folder: a link counts as neither.
 pub fn is_absent(error: &io::Error) -> bool {
     use io::ErrorKind::{IsADirectory, NotADirectory, NotFound};
     matches!(error.kind(), NotFound | NotADirectory | IsADirectory)

@@ -15,14 +15,14 @@ use super::{Kept, Layout, Only, Onto, Placement, keys, parts};
 use crate::model::{Clock, ObjectLocation, Timestamp};
 use crate::objects::{Head, ObjectError};
 
-/// How often uploads that are too old are removed, in microseconds: an hour.
+/// Interval of removing uploads that are too old, in microseconds: an hour.
 const TIDY_EVERY_US: i64 = 60 * 60 * 1_000_000;
 
 /// Folders that are buckets, and what is known of the files in them.
 pub struct Folders {
     layout: Layout,
     clock: Arc<dyn Clock>,
-    /// When uploads that are too old were last removed, in microseconds.
+    /// Time of the last removal of uploads that are too old, in microseconds.
     tidied: AtomicI64,
     /// Last number given out, for sequencers and names of staged files.
     ticks: AtomicI64,
@@ -31,7 +31,7 @@ pub struct Folders {
 }
 
 impl Folders {
-    /// Opens or makes what `layout` names, and removes half-written files of an earlier life.
+    /// Opens or creates what `layout` names, and removes incomplete files of an earlier run.
     pub fn open(layout: Layout, clock: Arc<dyn Clock>) -> Result<Self, ObjectError> {
         let tidied = AtomicI64::new(clock.now().as_micros());
         let folders = Self { layout, clock, tidied, ticks: AtomicI64::new(0), names: RwLock::new(()) };
@@ -129,7 +129,8 @@ impl Folders {
         Ok((attributes::head(&metadata, Some(attributes)), sequencer))
     }
 
-    /// Opens the folders of `path`, made where they do not exist. An object that has the name of one becomes a file in it.
+    /// Opens the folders of `path`, made where they do not exist. An object that has the name of one becomes a file in
+    /// it.
     fn make_way(&self, bucket: Folder, path: &[&str], name: &str) -> io::Result<Folder> {
         path.iter().try_fold(bucket, |folder, component| {
             if folder.has_file(component) {
@@ -235,7 +236,7 @@ impl Folders {
         }
     }
 
-    /// What is at a key, what else is kept with it, and its bytes to read.
+    /// Opens the object at a key: its head, its attributes, and its bytes.
     pub fn open_object(&self, object: &ObjectLocation) -> Result<(Head, Kept, File), ObjectError> {
         let (file, metadata, attributes) = {
             let _names = self.names.read().unwrap_or_else(PoisonError::into_inner);
@@ -248,7 +249,7 @@ impl Folders {
         Ok((attributes::head(&metadata, attributes), kept, file))
     }
 
-    /// What is at a key, for callers that hold `names`.
+    /// Returns the object at a key, for callers that hold `names`.
     fn open_object_unlocked(&self, object: &ObjectLocation) -> Result<(Metadata, Option<Attributes>), ObjectError> {
         let metadata = self.open_file(object)?.metadata().map_err(|e| ObjectError::io("read", object, e))?;
         let attributes = Attributes::load(&self.internal("meta"), object, &metadata);

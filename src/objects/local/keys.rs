@@ -1,7 +1,7 @@
-//! Which buckets and keys a folder can hold, and what stands for those that no path can be.
+//! Names of buckets and keys that a folder can hold, and the paths of keys that are no path.
 //!
-//! **Invariant**: the components of an accepted key name exactly one path below the bucket's folder, and no other key has
-//! that path.
+//! **Invariant**: the components of an accepted key name exactly one path below the bucket's folder, and no other key
+//! has that path.
 
 use crate::model::ObjectLocation;
 use crate::objects::ObjectError;

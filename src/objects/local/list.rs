@@ -1,7 +1,7 @@
 //! Listing a folder as S3 lists a bucket: by key, with prefix, delimiter and pages.
 //!
-//! **Invariant**: names come in the order of their UTF-8 bytes, and a page begins right behind the last name of the page
-//! before it, whatever was added or removed between the two.
+//! **Invariant**: names come in the order of their UTF-8 bytes, and a page begins right behind the last name of the
+//! page before it, whatever was added or removed between the two.
 
 use std::ops::ControlFlow;
 
@@ -11,10 +11,10 @@ use super::folder::{Folder, is_absent};
 use super::keys::{EMPTY, INTERNAL, MARKER, OBJECT};
 use crate::objects::{Entry, Head, ObjectError};
 
-/// What to list.
+/// Query of a list.
 #[derive(Clone, Debug, Default)]
 pub struct Query {
-    /// What keys begin with.
+    /// Prefix of the keys.
     pub prefix: String,
     /// Keys that share what comes before this, behind the prefix, are rolled up into one name.
     pub delimiter: Option<String>,
@@ -24,7 +24,7 @@ pub struct Query {
     pub limit: usize,
 }
 
-/// What was found.
+/// Result of a list.
 #[derive(Clone, Debug, Default)]
 pub struct Page {
     /// Objects.
@@ -35,7 +35,7 @@ pub struct Page {
     pub next: Option<String>,
 }
 
-/// Lists `bucket`; `head` looks an object up.
+/// Lists `bucket`; `head` reads the head of an object.
 pub fn page(
     bucket: &Folder,
     query: &Query,
@@ -78,7 +78,7 @@ impl<H: Fn(&str) -> Result<Head, ObjectError>> Walk<'_, H> {
         Ok(ControlFlow::Continue(()))
     }
 
-    /// Whether `path`, or something below it, can belong on this page.
+    /// Returns whether `path`, or something below it, can belong on this page.
     fn may_match(&self, path: &str, is_folder: bool) -> bool {
         let prefix = self.query.prefix.as_str();
         let in_prefix = path.starts_with(prefix) || (is_folder && prefix.starts_with(path));
@@ -156,7 +156,7 @@ struct Found {
     is_folder: bool,
 }
 
-/// What is in `folder`, in the order of the keys that it leads to.
+/// Returns the entries of `folder`, in the order of their keys.
 fn sorted(folder: &Folder, at: &str) -> Result<Vec<Found>, ObjectError> {
     let mut found = Vec::new();
     for (name, kind) in folder.entries().map_err(|e| ObjectError::io("list", at, e))? {

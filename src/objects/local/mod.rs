@@ -42,7 +42,7 @@ pub use list::{Page, Query};
 pub use parts::{Beginning, Part, Summed, Upload};
 pub use staged::{Staged, Writer};
 
-/// Where the buckets are.
+/// Folders of the buckets.
 #[derive(Clone, Debug, Default)]
 pub struct Layout {
     /// Folder whose subfolders are buckets; made where it does not exist.
@@ -61,10 +61,10 @@ pub struct LocalBuckets {
     clock: Arc<dyn Clock>,
 }
 
-/// How a staged file becomes an object.
+/// Settings of publishing a staged file.
 #[derive(Clone, Debug)]
 pub struct Placement {
-    /// What the event will be called: `Put`, `Copy`, `Post`, `CompleteMultipartUpload`.
+    /// Name of the event: `Put`, `Copy`, `Post`, `CompleteMultipartUpload`.
     pub event: &'static str,
     /// Entity tag without quotes; absent: the MD5 of its bytes.
     pub etag: Option<String>,
@@ -72,20 +72,20 @@ pub struct Placement {
     pub content_type: String,
     /// User metadata, names in lower case.
     pub metadata: BTreeMap<String, String>,
-    /// What only the endpoint gives back.
+    /// Attributes that only the endpoint returns.
     pub kept: Kept,
-    /// What has to be at the key before.
+    /// Condition on the object that is at the key before.
     pub onto: Onto,
 }
 
-/// What has to be at a key before something is placed there.
+/// Condition on the object at a key before it is replaced.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Onto {
     /// Anything, or nothing.
     Anything,
     /// Nothing.
     Nothing,
-    /// Anything; if it is the same already, it stays and its event is told again.
+    /// Any object; if it is the same already, it stays and its event is sent again.
     Same,
     /// An object.
     Object(Tag),
@@ -93,7 +93,7 @@ pub enum Onto {
     Other(String),
 }
 
-/// Which entity tag an object has to have.
+/// Condition on the entity tag of an object.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Tag {
     /// Any.
@@ -113,7 +113,7 @@ impl Tag {
     }
 }
 
-/// What an object must be for it to be deleted. Where nothing is set, it may be anything, or nothing.
+/// Condition on an object that is to be deleted. Where nothing is set, every object meets it, and so does none.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Only {
     /// Its entity tag.
@@ -139,7 +139,7 @@ impl Only {
 }
 
 impl LocalBuckets {
-    /// Buckets as `layout` says; half-written files of an earlier life are removed.
+    /// Opens buckets as `layout` says, and removes incomplete files of an earlier run.
     pub fn open(layout: Layout, clock: Arc<dyn Clock>) -> Result<Self, ObjectError> {
         let folders = Arc::new(Folders::open(layout, Arc::clone(&clock))?);
         Ok(Self { folders, sink: Arc::default(), clock })
@@ -262,7 +262,7 @@ impl LocalBuckets {
         self.blocking(move |folders| folders.delete(&object, &only)).await
     }
 
-    /// Makes a staged file visible and tells its event, unless the event would be refused. Answers only after the event
+    /// Makes a staged file visible and sends its event, unless the event would be refused. Returns only after the event
     /// was persisted.
     pub async fn place(
         &self,

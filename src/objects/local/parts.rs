@@ -21,24 +21,24 @@ use crate::model::{ObjectLocation, Timestamp};
 use crate::objects::ObjectError;
 use crate::objects::checksum::{Algorithm, Checksum};
 
-/// How long an unfinished upload is kept.
+/// Time for which an unfinished upload is kept.
 const KEPT: Duration = Duration::from_secs(7 * 24 * 60 * 60);
 
 const UPLOAD_FILE: &str = "upload.json";
 
-/// What the name of the file with a part's checksum ends with.
+/// Suffix of the file with a part's checksum.
 const SUM: &str = ".sum";
 
-/// Which checksum an upload in parts is to have.
+/// Checksum that a multipart upload is to have.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Summed {
     /// Its kind; every part gets one of it.
     pub algorithm: Algorithm,
-    /// Whether the object's is made of the parts', and not of the bytes.
+    /// True if the object's checksum is computed over the parts' checksums, and not over the bytes.
     pub composite: bool,
 }
 
-/// What an upload begins with.
+/// Description of an upload at its beginning.
 #[derive(Clone, Debug, Default)]
 pub struct Beginning {
     /// Media type.
@@ -56,13 +56,13 @@ pub struct Beginning {
 pub struct Upload {
     /// Its identifier.
     pub id: String,
-    /// What it will become.
+    /// Object that it becomes.
     pub object: ObjectLocation,
     /// Media type.
     pub content_type: String,
     /// User metadata, names in lower case.
     pub metadata: BTreeMap<String, String>,
-    /// When it was begun.
+    /// Time when it was begun.
     pub begun_at: Timestamp,
     /// Headers to give back.
     #[serde(default)]
@@ -83,7 +83,7 @@ pub struct Part {
     pub size_bytes: u64,
     /// Its checksum, where one came with it or the upload asked for one.
     pub checksum: Option<Checksum>,
-    /// When it was written.
+    /// Time when it was written.
     pub modified_at: Timestamp,
     pub(super) path: PathBuf,
 }
@@ -262,7 +262,7 @@ pub(super) fn list(folder: &Path) -> io::Result<Vec<Part>> {
     Ok(parts)
 }
 
-/// Where the checksum of the part at `path` is.
+/// Returns the path of the checksum of the part at `path`.
 fn sum_of(path: &Path) -> PathBuf {
     let mut path = path.as_os_str().to_owned();
     path.push(SUM);

@@ -77,7 +77,7 @@ impl Staged {
         Ok((staged, hasher.map(Hasher::finish)))
     }
 
-    /// Where it is.
+    /// The object.
     #[must_use]
     pub fn path(&self) -> &Path {
         &self.path

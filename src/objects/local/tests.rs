@@ -1,4 +1,4 @@
-//! What only local buckets promise; what all object storage promises is in `tests/it_objects.rs`.
+//! Behaviour of local buckets alone; the behaviour of all object storage is in `tests/it_objects.rs`.
 
 use std::sync::Mutex;
 

@@ -1,4 +1,4 @@
-//! What the SDK's errors mean.
+//! Classification of the SDK's errors.
 
 use aws_credential_types::provider::error::CredentialsError;
 use aws_sdk_s3::config::http::HttpResponse;
@@ -64,8 +64,8 @@ where
     }
 }
 
-/// Whether the same request may succeed later: throttled, cut off on its way, in conflict with another one, its upload
-/// aborted by somebody else, or a fault of the storage's own. Some storages throttle with 400 or 403.
+/// Returns whether the same request may succeed later: throttled, cut off on its way, in conflict with another one, its
+/// upload aborted by somebody else, or a fault of the storage's own. Some storages throttle with 400 or 403.
 fn is_passing(code: &str, status: u16) -> bool {
     const WORDS: [&str; 9] = [
         "SlowDown",
@@ -81,7 +81,7 @@ fn is_passing(code: &str, status: u16) -> bool {
     matches!(status, 408 | 409 | 425 | 429 | 500..) || WORDS.iter().any(|word| code.contains(word))
 }
 
-/// What the storage said, for people: its code and its words.
+/// Returns the storage's error code and message.
 fn said<E: ProvideErrorMetadata>(error: &E, status: u16) -> BoxError {
     match (error.code(), error.message()) {
         (Some(code), Some(message)) => format!("{code}: {message}").into(),

@@ -73,11 +73,11 @@ fn part_size(size_bytes: u64) -> u64 {
     PART_BYTES.max(size_bytes.div_ceil(MAX_PARTS))
 }
 
-/// What comes in, in parts.
+/// Body that is uploaded in parts.
 struct Parts<'a> {
     object: &'a ObjectLocation,
     bytes: BoxStream<'static, Result<Bytes, BoxError>>,
-    /// What came and is in no part yet.
+    /// Received bytes that are in no part yet.
     left: BytesMut,
     part_bytes: usize,
 }

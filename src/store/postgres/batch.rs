@@ -21,10 +21,10 @@ use crate::model::{ExecutionId, JobId, ObjectLocation, Timestamp};
 use crate::store::unit::{Changes, Hot, Seq, column};
 use crate::store::{Hint, NewExecution, StoreError};
 
-/// Jobs and executions that one reaping looks at.
+/// Jobs and executions that one reaping checks.
 const REAP: i64 = 500;
 
-/// A job that somebody must look at.
+/// A job that is due for a check.
 struct Due {
     execution: Seq,
     activity: NodeIndex,
@@ -36,7 +36,7 @@ struct Due {
 pub(super) struct Batch<'a> {
     /// The transaction's connection.
     pub(super) db: &'a mut PgConnection,
-    /// What is at hand from earlier batches.
+    /// Cached executions and plans of earlier batches.
     pub(super) cache: &'a mut Cache,
     /// The database's time, where that counts.
     clock: Option<Timestamp>,
@@ -44,15 +44,15 @@ pub(super) struct Batch<'a> {
     pub(super) hot: HashMap<Seq, Hot>,
     /// Executions that this batch creates.
     pub(super) created: BTreeMap<Seq, Created>,
-    /// What is to be written.
+    /// Changes to write.
     pub(super) changes: Changes,
-    /// What is announced before it is published.
+    /// Objects that attempts are going to publish.
     pub(super) outputs: BTreeSet<(Seq, ObjectLocation)>,
     /// Hints of changes that are written already.
     hints: Vec<Hint>,
 }
 
-/// What the first row of a new execution holds besides its state.
+/// Content of the row of a new execution besides its state.
 #[derive(Debug)]
 pub(super) struct Created {
     /// Row of its event.
@@ -109,7 +109,7 @@ impl<'a> Batch<'a> {
         self.flush().await
     }
 
-    /// What to hint at; executions stay at hand.
+    /// Returns the hints to send; executions stay cached.
     pub(super) fn end(mut self) -> Vec<Hint> {
         for (_, hot) in self.hot.drain() {
             self.cache.memory.keep(hot);

@@ -21,7 +21,7 @@ struct Line {
     running: u32,
     /// Claims that this daemon had made when it was last served.
     served: u64,
-    /// Jobs that are at hand for this batch, first to be claimed last.
+    /// Jobs that were read for this batch, first to be claimed last.
     jobs: Vec<(Seq, NodeIndex, JobId)>,
 }
 
@@ -76,7 +76,7 @@ impl Batch<'_> {
         Ok(())
     }
 
-    /// The queues that somebody serves and that are not paused, with enough jobs of each at hand, locked.
+    /// Reads and locks the queues that a claim serves and that are not paused, and enough jobs of each.
     async fn lines(&mut self, claimants: &[Claimant]) -> Result<Vec<Line>, Fault> {
         const OPEN: &str = "SELECT name, concurrency,
                  (SELECT count(*)::int FROM jobs WHERE state = 'running' AND queue = name)

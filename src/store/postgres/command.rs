@@ -1,4 +1,4 @@
-//! What the writer is asked to do, and how it answers.
+//! Commands to the writer, and their answers.
 
 use std::time::Duration;
 
@@ -8,7 +8,7 @@ use crate::engine::{Input, Signal};
 use crate::model::{ExecutionId, JobId, ObjectEvent, ObjectLocation, Timestamp};
 use crate::store::{Claim, Claimant, EventIdentity, EventOutcome, MatchDecision, NewExecution, StoreError};
 
-/// Somebody who waits for an answer, and the answer once it is known.
+/// Channel to a caller that waits, and the answer once it is known.
 #[derive(Debug)]
 pub(super) struct Reply<T> {
     operation: &'static str,
@@ -41,7 +41,7 @@ impl<T> Reply<T> {
     }
 }
 
-/// Which execution a command is about.
+/// Execution that a command is about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) enum Target {
     /// By one of its jobs.
@@ -50,7 +50,7 @@ pub(super) enum Target {
     Execution(ExecutionId),
 }
 
-/// What shall happen to it.
+/// Input for the execution.
 #[derive(Clone, Debug)]
 pub(super) enum Advance {
     /// Something happened to the job.
@@ -61,71 +61,71 @@ pub(super) enum Advance {
     Publish {
         /// The attempt.
         attempt: u32,
-        /// What it publishes.
+        /// Objects to publish.
         outputs: Vec<ObjectLocation>,
     },
 }
 
-/// What the writer is asked to do. `now` is the caller's time.
+/// Command to the writer. `now` is the caller's time.
 pub(super) enum Command {
     /// See [`crate::store::Store::record_event`].
     Event {
-        /// Which upload it is.
+        /// Identity of the upload.
         identity: EventIdentity,
         /// The event.
         event: Box<ObjectEvent>,
-        /// What workflows made of it.
+        /// Decisions of the workflows.
         decisions: Vec<MatchDecision>,
-        /// What it starts.
+        /// Executions to start.
         starts: Vec<NewExecution>,
-        /// When.
+        /// Time.
         now: Timestamp,
-        /// Who asks.
+        /// Answer to the caller.
         reply: Reply<EventOutcome>,
     },
     /// See [`crate::store::Store::start`].
     Start {
         /// The execution.
         execution: Box<NewExecution>,
-        /// When.
+        /// Time.
         now: Timestamp,
-        /// Who asks.
+        /// Answer to the caller.
         reply: Reply<()>,
     },
     /// See [`crate::store::Store::claim`].
     Claim {
-        /// Who claims.
+        /// Daemon that claims jobs.
         claimant: Claimant,
         /// For how long.
         lease: Duration,
-        /// When.
+        /// Time.
         now: Timestamp,
-        /// Who asks.
+        /// Answer to the caller.
         reply: Reply<Option<Claim>>,
     },
     /// Everything that steps one execution.
     Advance {
-        /// Which.
+        /// The execution.
         target: Target,
-        /// How.
+        /// The input.
         advance: Advance,
-        /// When.
+        /// Time.
         now: Timestamp,
-        /// Who asks.
+        /// Answer to the caller.
         reply: Reply<()>,
     },
     /// See [`crate::store::Store::reap`].
     Reap {
-        /// When.
+        /// Time.
         now: Timestamp,
-        /// Who asks.
+        /// Answer to the caller.
         reply: Reply<(u32, Option<Duration>)>,
     },
     /// See [`crate::store::Store::delivered`].
     Delivered {
         /// The notification.
         id: i64,
-        /// Who asks.
+        /// Answer to the caller.
         reply: Reply<()>,
     },
 }

@@ -12,7 +12,7 @@ use super::fault::Fault;
 use crate::model::{ObjectLocation, Timestamp};
 use crate::store::{Companion, EventOutcome, NewExecution};
 
-/// How much of an unreadable message is kept.
+/// Bytes of an unreadable message that are kept.
 const BODY_BYTES: usize = 4096;
 
 /// Executions to create, with the row of their event.
@@ -119,7 +119,7 @@ impl Batch<'_> {
         Ok(started)
     }
 
-    /// Holds up other daemons that have the other announcement of the same upload in hand.
+    /// Locks out other daemons that record the other event of the same upload.
     async fn lock_objects(&mut self, commands: &[Command]) -> Result<(), Fault> {
         let objects: BTreeSet<String> = commands
             .iter()
@@ -144,7 +144,7 @@ impl Batch<'_> {
         Ok(())
     }
 
-    /// Identity of the other announcement of an upload of `object`.
+    /// Identity of the other event of an upload of `object`.
     async fn companion(&mut self, companion: &Companion, object: &ObjectLocation) -> Result<Option<String>, Fault> {
         let rows = sqlx::query(
             "SELECT identity, event FROM events
@@ -169,7 +169,7 @@ fn has_companion(command: &Command) -> bool {
     matches!(command, Command::Event { identity, .. } if identity.companion.is_some())
 }
 
-/// Whether two events announce one upload.
+/// Returns whether two events are about the same upload.
 fn are_companions(one: &Command, other: &Command) -> bool {
     match (one, other) {
         (Command::Event { event: one, .. }, Command::Event { identity, event: other, .. }) => {

@@ -1,11 +1,11 @@
-//! What goes wrong inside an operation on PostgreSQL.
+//! Errors inside an operation on PostgreSQL.
 
-/// Why an operation stopped.
+/// Error inside an operation.
 pub(super) type Fault = crate::store::fault::Fault<sqlx::Error>;
 
 impl Fault {
-    /// Whether the database gave up this transaction for another one's sake, and the same may succeed now: deadlock
-    /// (40P01), serialization failure (40001), a plan that was in memory and has been taken away (23503).
+    /// Returns whether the database gave up this transaction for another one's sake, and the same may succeed now:
+    /// deadlock (40P01), serialization failure (40001), a plan that was in memory and has been taken away (23503).
     pub(super) fn is_passing(&self) -> bool {
         match self {
             Self::Sql(sqlx::Error::Database(error)) => {
@@ -15,7 +15,7 @@ impl Fault {
         }
     }
 
-    /// Whether the way to the database failed, rather than what was asked of it.
+    /// Returns whether the connection to the database failed, rather than the statement.
     pub(super) fn is_connection(&self) -> bool {
         matches!(self, Self::Sql(error) if !matches!(error, sqlx::Error::Database(_)))
     }

@@ -1,4 +1,4 @@
-//! What steps changed, written in one statement per table.
+//! Writing the changes of steps, in one statement per table.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 

@@ -1,4 +1,4 @@
-//! Executions at hand: locked, and as fresh as the log.
+//! Cached executions: locked, and up to date with the log.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
@@ -16,7 +16,7 @@ use crate::model::{ExecutionId, Timestamp};
 use crate::store::memory::Memory;
 use crate::store::unit::{Hot, Seq};
 
-/// What the writer keeps in memory. Clearing it is always safe: everything is in the database.
+/// Cache of the writer. Clearing it is always safe: everything is in the database.
 pub(super) struct Cache {
     evaluate: Arc<dyn Evaluate + Send + Sync>,
     /// Executions, plans and places.
@@ -34,7 +34,7 @@ impl Cache {
         Self { evaluate, memory: Memory::new(), claims: 0, served: HashMap::new(), queues: BTreeSet::new() }
     }
 
-    /// Who answers conditions.
+    /// Evaluator of conditions.
     pub(super) fn evaluate(&self) -> Arc<dyn Evaluate + Send + Sync> {
         Arc::clone(&self.evaluate)
     }
@@ -47,7 +47,7 @@ impl Cache {
 }
 
 impl Batch<'_> {
-    /// Locks executions, in the order of their rows, and has them at hand.
+    /// Locks executions, in the order of their rows, and loads them.
     pub(super) async fn lock(&mut self, wanted: BTreeSet<Seq>) -> Result<(), Fault> {
         let wanted: Vec<Seq> = wanted.into_iter().filter(|seq| !self.hot.contains_key(seq)).collect();
         if wanted.is_empty() {
@@ -61,7 +61,7 @@ impl Batch<'_> {
         self.fetch(locked).await
     }
 
-    /// Locks those executions that nobody else works on, and has them at hand. Every daemon looks after what is overdue;
+    /// Locks those executions that no other daemon works on, and loads them. Every daemon checks what is overdue;
     /// what one has locked, the others leave to it.
     pub(super) async fn lock_free(&mut self, wanted: &[Seq]) -> Result<(), Fault> {
         if wanted.is_empty() {
@@ -75,7 +75,7 @@ impl Batch<'_> {
         self.fetch(locked).await
     }
 
-    /// Has locked executions at hand: from memory, where nobody has written to their logs since.
+    /// Loads locked executions: from the cache, where their logs have not changed since.
     pub(super) async fn fetch(&mut self, locked: Vec<Seq>) -> Result<(), Fault> {
         let locked: Vec<Seq> = locked.into_iter().filter(|seq| !self.hot.contains_key(seq)).collect();
         if locked.is_empty() {
@@ -153,8 +153,8 @@ impl Batch<'_> {
         Ok(plan)
     }
 
-    /// Rows of plans, in their order. What is new is written in the order of hashes, as every daemon does: so none waits
-    /// for one that waits for it.
+    /// Rows of plans, in their order. What is new is written in the order of hashes, as every daemon does: so none
+    /// waits for one that waits for it.
     pub(super) async fn plan_ids(&mut self, plans: &[Arc<Plan>]) -> Result<Vec<i64>, Fault> {
         let mut ids: Vec<_> = plans.iter().map(|plan| self.cache.memory.plan_id(plan)).collect();
         let mut new = BTreeMap::new();

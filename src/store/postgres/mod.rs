@@ -3,10 +3,11 @@
 //! Commands of one daemon go through one [`writer`], which runs as many as wait in one transaction, with a handful of
 //! statements over arrays; questions and leases go through a small pool. `LISTEN` brings hints from other daemons.
 //!
-//! **Invariant**: rows of an execution change only under the lock on its row; the database's clock decides about leases,
-//! waits and deadlines; an answered command is committed.
+//! **Invariant**: rows of an execution change only under the lock on its row; the database's clock decides about
+//! leases, waits and deadlines; an answered command is committed.
 //!
-//! Deliberately absent: a table of activity states. An execution is loaded by folding its log, so the two cannot differ.
+//! Deliberately absent: a table of activity states. An execution is loaded by folding its log, so the two cannot
+//! differ.
 
 mod batch;
 mod claim;
@@ -51,7 +52,7 @@ use crate::model::{ExecutionId, Failure, JobId, ObjectEvent, ObjectLocation, Out
 /// Hints kept for a slow listener before it misses some.
 const HINTS: usize = 4_096;
 
-/// Whose clock decides.
+/// Source of the time of a command.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Time {
     /// The database's: clocks of daemons may differ.

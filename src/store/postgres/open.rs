@@ -27,15 +27,15 @@ const MIGRATION_LOCK: i64 = 0x7265_656c_6d69_6c6c;
 /// Connections of one daemon, besides its writer's and its listener's.
 const CONNECTIONS: u32 = 8;
 
-/// How long to wait for a connection.
+/// Longest wait for a connection.
 const ACQUIRE: Duration = Duration::from_secs(10);
 
 /// Waits between attempts to listen again.
 const LISTEN_AGAIN: Duration = Duration::from_secs(2);
 
-/// Settings of every session. A daemon that hangs in a transaction loses it after ten seconds, so that its locks hold up
-/// nobody else. They are set by statements: a pooler in between, such as PgBouncer, refuses what it does not know in the
-/// first packet of a connection.
+/// Settings of every session. A daemon that hangs in a transaction loses it after ten seconds, so that its locks hold
+/// up nobody else. They are set by statements: a pooler in between, such as PgBouncer, refuses what it does not know in
+/// the first packet of a connection.
 const SESSION: &str = "SET idle_in_transaction_session_timeout = '10s'; SET statement_timeout = '60s'";
 
 /// Settings of a writer's session. All its statements look rows up by their keys: one plan is right for all values, and
@@ -43,7 +43,7 @@ const SESSION: &str = "SET idle_in_transaction_session_timeout = '10s'; SET stat
 const WRITING: &str = "SET plan_cache_mode = 'force_generic_plan'; SET enable_seqscan = 'off'; \
                        SET enable_hashjoin = 'off'; SET enable_mergejoin = 'off'; SET jit = 'off'";
 
-/// How the database at `url` is connected to.
+/// Returns the connection options for the database at `url`.
 pub(super) fn options(url: &str) -> Result<PgConnectOptions, StoreError> {
     let url = url::checked(url)?;
     let options = PgConnectOptions::from_str(&url).map_err(|source| cannot_open(&url, source))?;
@@ -150,7 +150,7 @@ async fn migrate(db: &mut PgConnection, name: &str) -> Result<(), StoreError> {
 pub(super) struct Channel {
     /// Its name: one per schema.
     pub(super) name: String,
-    /// Who speaks here: what a store says itself it does not hear.
+    /// Identity of this store: it ignores its own hints.
     pub(super) sender: String,
 }
 
@@ -164,7 +164,7 @@ pub(super) async fn channel(pool: &PgPool) -> Result<Channel, StoreError> {
     Ok(Channel { name: format!("reelmill_{}", column(0)?), sender: column(1)? })
 }
 
-/// Passes on what other daemons hint at, until told to stop.
+/// Passes on hints of other daemons, until told to stop.
 pub(super) async fn listen(
     options: PgConnectOptions,
     channel: Channel,
@@ -208,8 +208,8 @@ async fn hear(
     }
 }
 
-/// Tells other daemons, until nobody has anything to tell. Several hints are one message: of transactions that notify,
-/// the whole server commits only one at a time, so none that writes does it.
+/// Sends hints to other daemons, until the channel is closed. Several hints are one message: of transactions that
+/// notify, the whole server commits only one at a time, so none that writes does it.
 pub(super) async fn tell(pool: PgPool, channel: Channel, mut hints: mpsc::UnboundedReceiver<Hint>) {
     let mut waiting = Vec::new();
     while hints.recv_many(&mut waiting, HINTS).await > 0 {
@@ -222,7 +222,7 @@ pub(super) async fn tell(pool: PgPool, channel: Channel, mut hints: mpsc::Unboun
     }
 }
 
-/// What other daemons are told of hints; executions are followed where they are worked on, and polled elsewhere.
+/// Returns the text of a hint for other daemons; progress of executions is not sent, they poll it.
 fn payload(hints: &[Hint]) -> String {
     let queue = hints.contains(&Hint::Queue).then_some('q');
     let outbox = hints.contains(&Hint::Outbox).then_some('o');

@@ -1,4 +1,4 @@
-//! What executions announced as their outputs.
+//! Objects that executions recorded as their outputs.
 
 use sqlx::{PgPool, Row};
 

@@ -1,4 +1,4 @@
-//! Queues and retention: what needs no execution at hand.
+//! Queues and retention: operations that load no execution.
 
 use sqlx::{PgPool, Row};
 

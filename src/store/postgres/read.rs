@@ -14,10 +14,10 @@ use crate::store::unit::Seq;
 use crate::store::warning::Warnings;
 use crate::store::{EventFilter, EventRecord, ExecutionFilter, ExecutionRecord, ExecutionSummary, JobRecord};
 
-/// Most workflows, and executions per object, that a lineage looks at.
+/// Most workflows, and executions per object, that a lineage reads.
 const LINEAGE: usize = 32;
 
-/// Most executions that a lineage looks at in all.
+/// Most executions that a lineage reads in all.
 const LINEAGE_EXECUTIONS: usize = 1_024;
 
 /// Columns of a summary, in the order [`summary`] reads them.

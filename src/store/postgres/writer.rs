@@ -1,8 +1,8 @@
 //! The task that owns the writing connection.
 //!
-//! It takes as many commands as are waiting, runs them as one [`batch`](super::batch) in one transaction, and only after
-//! its commit answers. **Invariant**: no answer before its commit; a batch that fails has changed nothing, in memory
-//! neither.
+//! It takes as many commands as are waiting, runs them as one [`batch`](super::batch) in one transaction, and only
+//! after its commit answers. **Invariant**: no answer before its commit; a batch that fails has changed nothing, in
+//! memory neither.
 
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
@@ -24,16 +24,16 @@ use crate::store::{Hint, StoreError};
 /// Most commands in one transaction: bounds how long the first of them waits.
 const BATCH: usize = 512;
 
-/// How often a batch that lost against another daemon's is tried again.
+/// Retries of a batch that conflicted with another daemon's.
 const TRIES: usize = 5;
 
-/// How long the database may take to answer at all.
+/// Longest wait for any response of the database.
 const ANSWER: Duration = Duration::from_secs(5);
 /// A connection that was used so recently is not asked whether it lives.
 const FRESH: Duration = Duration::from_secs(1);
-/// How long a connection may take.
+/// Longest time to connect.
 const CONNECT: Duration = Duration::from_secs(10);
-/// How long a transaction may take; longer than the server's own limits, for when nothing is heard of it.
+/// Longest time of a transaction; longer than the server's own limits, for a server that does not respond.
 const TRANSACTION: Duration = Duration::from_secs(70);
 
 /// The way to the task, which ends with it.
@@ -75,9 +75,9 @@ struct Writer {
     db: Option<(PgConnection, Instant)>,
     cache: Cache,
     time: Time,
-    /// Who listens here.
+    /// Receivers of hints in this process.
     hints: broadcast::Sender<Hint>,
-    /// Who tells other daemons.
+    /// Sender of hints to other daemons.
     others: mpsc::UnboundedSender<Hint>,
 }
 

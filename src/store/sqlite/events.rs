@@ -9,7 +9,7 @@ use super::writer::Writer;
 use crate::model::{ObjectEvent, ObjectLocation, Timestamp};
 use crate::store::{Companion, EventIdentity, EventOutcome, MatchDecision, NewExecution};
 
-/// How much of an unreadable message is kept.
+/// Bytes of an unreadable message that are kept.
 const BODY_BYTES: usize = 4096;
 
 impl Writer {
@@ -67,7 +67,7 @@ impl Writer {
         Ok(())
     }
 
-    /// Identity of the other announcement of an upload of `object`.
+    /// Identity of the other event of an upload of `object`.
     fn find(&self, companion: &Companion, object: &ObjectLocation) -> Result<Option<String>, Fault> {
         let mut statement = self.db.prepare_cached(
             "SELECT identity, event FROM events WHERE bucket = ?1 AND key = ?2 ORDER BY seq DESC LIMIT ?3",
@@ -81,7 +81,7 @@ impl Writer {
         Ok(None)
     }
 
-    /// Whether the identity is in the ledger; counts the delivery where it is.
+    /// Returns whether the identity is in the ledger; counts the delivery where it is.
     fn is_duplicate(&self, identity: &str) -> Result<bool, Fault> {
         let changed = self
             .db

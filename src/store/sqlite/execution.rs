@@ -17,14 +17,14 @@ use crate::store::memory::Memory;
 use crate::store::unit::{Changes, Hot, JobChange, Seq, Told, column};
 use crate::store::{Claim, NewExecution, StoreError};
 
-/// What the writer keeps in memory. Clearing it is always safe: everything is in the database.
+/// Cache of the writer. Clearing it is always safe: everything is in the database.
 pub(super) struct Cache {
     evaluate: Arc<dyn Evaluate + Send + Sync>,
     /// Executions, plans and places.
     pub memory: Memory,
     /// Row of the next execution; absent until one is created.
     next_seq: Option<Seq>,
-    /// Every queue; absent until somebody claims.
+    /// Every queue; `None` until the first claim.
     pub lines: Option<BTreeMap<String, Line>>,
     /// Claims made, to serve queues in turn.
     pub claims: u64,
@@ -35,7 +35,7 @@ pub(super) struct Cache {
 pub(super) struct Line {
     /// Most jobs at once; 0: no limit.
     pub concurrency: u32,
-    /// Whether nothing is claimed from it.
+    /// True if nothing is claimed from it.
     pub paused: bool,
     /// Jobs of it that run.
     pub running: i64,
@@ -378,7 +378,7 @@ pub(super) fn load(
     Ok(Execution { next_seq: last + 1, ..replay.into_state() })
 }
 
-/// Why an execution did not advance.
+/// Error of advancing an execution.
 #[derive(Debug)]
 pub(super) enum Advance {
     /// The engine refused the input.

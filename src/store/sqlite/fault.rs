@@ -1,9 +1,9 @@
-//! What goes wrong inside an operation on SQLite.
+//! Errors inside an operation on SQLite.
 
 use crate::store::StoreError;
 use crate::store::fault::all_rows;
 
-/// Why an operation stopped.
+/// Error inside an operation.
 pub(super) type Fault = crate::store::fault::Fault<rusqlite::Error>;
 
 impl From<rusqlite::Error> for Fault {

@@ -117,7 +117,7 @@ impl Writer {
         Ok(())
     }
 
-    /// Whether this attempt holds the lease.
+    /// Returns whether this attempt holds the lease.
     fn holds(&mut self, seq: Seq, activity: NodeIndex, attempt: u32) -> Result<bool, Fault> {
         let hot = self.take(seq)?;
         let held = matches!(
@@ -244,7 +244,7 @@ impl Writer {
     }
 }
 
-/// A job that somebody must look at.
+/// A job that is due for a check.
 struct Due {
     execution: Seq,
     activity: NodeIndex,

@@ -3,7 +3,8 @@
 //! Commands go to one writer thread, questions to one reader thread. **Invariant**: an answered command is on disk
 //! (WAL, `synchronous=FULL`); a database belongs to one process, held by a lock on `<database>.lock`.
 //!
-//! Deliberately absent: a table of activity states. An execution is loaded by folding its log, so the two cannot differ.
+//! Deliberately absent: a table of activity states. An execution is loaded by folding its log, so the two cannot
+//! differ.
 
 mod codec;
 mod events;

@@ -31,7 +31,7 @@ const CHECKPOINT_PAGES: u32 = 4_096;
 /// A connection that one thread uses needs no locks of its own.
 const ALONE: OpenFlags = OpenFlags::SQLITE_OPEN_READ_WRITE.union(OpenFlags::SQLITE_OPEN_NO_MUTEX);
 
-/// How long to wait for somebody who looks into the database with other tools.
+/// Longest wait for another program that has the database locked.
 const BUSY: Duration = Duration::from_secs(10);
 
 /// Locks the database for this process. The lock goes with the file, also when the process is killed.

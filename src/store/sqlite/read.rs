@@ -18,13 +18,13 @@ use crate::store::{
     EventFilter, EventRecord, ExecutionFilter, ExecutionRecord, ExecutionSummary, JobRecord, Publisher,
 };
 
-/// Most workflows, and executions per object, that a lineage looks at.
+/// Most workflows, and executions per object, that a lineage reads.
 const LINEAGE: usize = 32;
 
-/// Most executions that a lineage looks at in all.
+/// Most executions that a lineage reads in all.
 const LINEAGE_EXECUTIONS: usize = 1_024;
 
-/// How far the clock may have been set back between two executions.
+/// Largest step back of the clock between two executions.
 const CLOCK_SLACK: Duration = Duration::from_secs(3_600);
 
 /// Columns of a summary, in the order [`summary`] reads them.
@@ -85,7 +85,8 @@ pub(super) fn executions(db: &Connection, filter: &ExecutionFilter) -> Result<Ve
     Ok(page)
 }
 
-/// One statement per set of conditions, so that each can use its index; several workflows are as many walks along theirs.
+/// One statement per set of conditions, so that each can use its index; several workflows are as many walks along
+/// theirs.
 fn listing(filter: &ExecutionFilter, before: bool) -> String {
     let state = if filter.state.is_some() { " AND state = ?1" } else { "" };
     let before = if before { " AND seq < ?2" } else { "" };

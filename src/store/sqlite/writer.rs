@@ -3,9 +3,9 @@
 //! It takes as many commands as are waiting, runs them in one transaction, commits once and only then answers.
 //! **Invariant**: no answer before its commit; a command that fails undoes only itself.
 //!
-//! Commands that are refused have written nothing, so there is nothing to undo. Where one fails after it wrote, which only
-//! a fault of the database does, the whole transaction is rolled back and its commands run again, each in a savepoint:
-//! savepoints for every command would cost more than the writing.
+//! Commands that are refused have written nothing, so there is nothing to undo. Where one fails after it wrote, which
+//! only a fault of the database does, the whole transaction is rolled back and its commands run again, each in a
+//! savepoint: savepoints for every command would cost more than the writing.
 
 use std::collections::BTreeSet;
 use std::sync::mpsc::{Receiver, Sender, channel};
@@ -21,13 +21,13 @@ use crate::store::{Hint, StoreError};
 /// Most commands in one transaction: bounds how long the first of them waits.
 const BATCH: usize = 256;
 
-/// What an operation works with.
+/// Context of an operation.
 pub(super) struct Writer {
     /// The connection, inside a transaction.
     pub db: Connection,
-    /// Executions and plans at hand.
+    /// Cached executions and plans.
     pub cache: Cache,
-    /// What to hint at once the transaction is committed.
+    /// Hints to send after the commit.
     pub hints: Vec<Hint>,
 }
 
@@ -72,7 +72,7 @@ impl Drop for WriterHandle {
     }
 }
 
-/// Who undoes what a failed command wrote.
+/// Way of undoing the writes of a failed command.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Undo {
     /// The transaction.
@@ -84,7 +84,7 @@ enum Undo {
 /// A command failed after it wrote, and only the transaction can undo that.
 struct Dirty;
 
-/// Something to do in a transaction, and somebody who waits for the answer.
+/// A command for a transaction, and the channel of its answer.
 trait Command: Send {
     /// Does it and keeps the result.
     fn run(&mut self, writer: &mut Writer, undo: Undo) -> Result<(), Dirty>;
@@ -221,7 +221,7 @@ impl Writer {
     }
 }
 
-/// Why a transaction was not committed.
+/// Error of a transaction that was not committed.
 #[derive(Debug, thiserror::Error)]
 enum Lost {
     #[error("the database rolled back the transaction")]
