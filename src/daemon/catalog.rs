@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::Duration;
 
-use super::last_good::{Files, Look, Memory, Watcher};
+use super::last_good::{CheckOccasion, Files, LastGoodFile, Watcher};
 use super::source::{SourceFile, load_templates};
 use crate::intake::Catalog;
 use crate::model::plan::NotifyTarget;
@@ -31,16 +31,16 @@ pub struct WorkflowFolder {
     kept: Option<PathBuf>,
     state: RwLock<State>,
     /// Held while the folder is read.
-    watching: Mutex<Watching>,
+    watching: Mutex<WatchState>,
     /// Held by a change of files, from reading to writing.
     pub(super) changing: Mutex<()>,
 }
 
 #[derive(Debug, Default)]
-struct Watching {
+struct WatchState {
     watcher: Watcher,
     /// The last good set, kept over restarts.
-    memory: Option<Memory>,
+    memory: Option<LastGoodFile>,
 }
 
 /// Receivers of notifications about a queue, by its name.
@@ -51,7 +51,7 @@ struct State {
     /// The files that count, as they were last read.
     files: Files,
     /// Last good version by file: one file for each name.
-    good: BTreeMap<PathBuf, Good>,
+    good: BTreeMap<PathBuf, GoodVersion>,
     active: Arc<Vec<Arc<Workflow>>>,
     templates: Arc<Templates>,
     problems: Arc<Vec<Problem>>,
@@ -61,7 +61,7 @@ struct State {
 
 /// A good version of a file.
 #[derive(Clone, Debug)]
-struct Good {
+struct GoodVersion {
     workflow: Arc<Workflow>,
     text: Arc<str>,
 }
@@ -120,21 +120,21 @@ impl WorkflowFolder {
         memory: Option<PathBuf>,
     ) -> std::io::Result<Self> {
         let kept = memory;
-        let mut memory = kept.clone().map(|file| Memory::new(file, folder));
-        let last_good = memory.as_mut().and_then(Memory::load);
+        let mut memory = kept.clone().map(|file| LastGoodFile::new(file, folder));
+        let last_good = memory.as_mut().and_then(LastGoodFile::load);
         let this = Self {
             folder: folder.to_owned(),
             installed,
             receivers,
             kept,
             state: RwLock::default(),
-            watching: Mutex::new(Watching { watcher: Watcher::default(), memory }),
+            watching: Mutex::new(WatchState { watcher: Watcher::default(), memory }),
             changing: Mutex::default(),
         };
         // The presets are there before any file is.
         let state = this.compile_all(last_good.unwrap_or_default(), &BTreeMap::new(), &BTreeSet::new());
         *this.state.write().unwrap_or_else(PoisonError::into_inner) = state;
-        this.read(Look::First)?;
+        this.read(CheckOccasion::First)?;
         Ok(this)
     }
 
@@ -147,12 +147,12 @@ impl WorkflowFolder {
     /// Reads the folder again on request; returns whether anything had changed. A file that is missing counts
     /// until [`WorkflowFolder::look`] misses it too.
     pub fn reload(&self) -> std::io::Result<bool> {
-        self.read(Look::Asked)
+        self.read(CheckOccasion::Asked)
     }
 
     /// Reads the folder again, some time after the last check; returns whether anything had changed.
     pub fn look(&self) -> std::io::Result<bool> {
-        self.read(Look::Regular)
+        self.read(CheckOccasion::Regular)
     }
 
     /// Returns the reason why the last good set is kept, where the folder is unavailable.
@@ -168,14 +168,14 @@ impl WorkflowFolder {
         self.kept.as_ref().map(kept).unwrap_or_default()
     }
 
-    fn read(&self, look: Look) -> std::io::Result<bool> {
+    fn read(&self, look: CheckOccasion) -> std::io::Result<bool> {
         let mut watching = self.watching.lock().unwrap_or_else(PoisonError::into_inner);
-        let Watching { watcher, memory } = &mut *watching;
+        let WatchState { watcher, memory } = &mut *watching;
         let (before, good) = {
             let state = self.read_state();
             (state.files.clone(), state.good.clone())
         };
-        let forgotten = memory.as_ref().is_some_and(Memory::is_forgotten);
+        let forgotten = memory.as_ref().is_some_and(LastGoodFile::is_forgotten);
         let known = if forgotten { Files::default() } else { before.clone() };
         let mut found = Files::read(&self.folder);
         if let Ok(found) = &mut found {
@@ -185,7 +185,7 @@ impl WorkflowFolder {
         }
         let files = watcher.judge(&known, found, look)?;
         let away = watcher.away.clone();
-        self.tell_away(self.away().as_deref(), away.as_deref());
+        self.log_availability(self.away().as_deref(), away.as_deref());
         if files == before {
             self.state.write().unwrap_or_else(PoisonError::into_inner).away = away;
             return Ok(false);
@@ -202,12 +202,12 @@ impl WorkflowFolder {
     /// Notes that a check has lasted for `time`: the folder does not respond.
     pub fn hangs(&self, time: Duration) {
         let why = format!("no response for {} s", time.as_secs());
-        self.tell_away(self.away().as_deref(), Some(&why));
+        self.log_availability(self.away().as_deref(), Some(&why));
         self.state.write().unwrap_or_else(PoisonError::into_inner).away.get_or_insert(why);
     }
 
     /// Logs that the folder went away or came back.
-    fn tell_away(&self, was: Option<&str>, is: Option<&str>) {
+    fn log_availability(&self, was: Option<&str>, is: Option<&str>) {
         let folder = self.folder.display();
         match (was, is) {
             (None, Some(why)) => {
@@ -228,14 +228,14 @@ impl WorkflowFolder {
 
     /// The state that `files` give, after the versions of `before`; those that are `missing` give way to files that
     /// have their names now.
-    fn compile_all(&self, files: Files, before: &BTreeMap<PathBuf, Good>, missing: &BTreeSet<PathBuf>) -> State {
+    fn compile_all(&self, files: Files, before: &BTreeMap<PathBuf, GoodVersion>, missing: &BTreeSet<PathBuf>) -> State {
         let (templates, mut found) = load_templates(&files.templates);
         let mut versions = BTreeMap::new();
         for (path, file) in &files.workflows {
             let compiled = file.compile(&templates, self.installed.as_ref());
             let Compiled { workflow, diagnostics } = self.told(compiled);
             found.extend(diagnostics);
-            let new = workflow.map(|workflow| Good { workflow: Arc::new(workflow), text: file.text().into() });
+            let new = workflow.map(|workflow| GoodVersion { workflow: Arc::new(workflow), text: file.text().into() });
             versions.extend(new.or_else(|| before.get(path).cloned()).map(|good| (path.clone(), good)));
         }
         let there = versions.iter().filter(|(path, _)| !missing.contains(*path));
@@ -358,10 +358,10 @@ impl WorkflowFolder {
 /// One file for each name: the one that has it already, also where it was renamed; else [`workflow::holder`]. The
 /// others are errors, and keep what they were before.
 fn one_for_each_name(
-    versions: BTreeMap<PathBuf, Good>,
-    before: &BTreeMap<PathBuf, Good>,
-) -> (BTreeMap<PathBuf, Good>, Vec<Diagnostic>) {
-    let mut by_name: BTreeMap<String, Vec<(PathBuf, Good)>> = BTreeMap::new();
+    versions: BTreeMap<PathBuf, GoodVersion>,
+    before: &BTreeMap<PathBuf, GoodVersion>,
+) -> (BTreeMap<PathBuf, GoodVersion>, Vec<Diagnostic>) {
+    let mut by_name: BTreeMap<String, Vec<(PathBuf, GoodVersion)>> = BTreeMap::new();
     for (path, good) in versions {
         by_name.entry(good.workflow.name.clone()).or_default().push((path, good));
     }
@@ -370,8 +370,8 @@ fn one_for_each_name(
     for (name, mut files) in by_name {
         let old = before.iter().find(|(_, old)| old.workflow.name == name);
         let had_it =
-            |(path, good): &(PathBuf, Good)| old.is_some_and(|(at, _)| at == path) && good.workflow.name == name;
-        let renamed = |(_, good): &(PathBuf, Good)| old.is_some_and(|(_, old)| old.text == good.text);
+            |(path, good): &(PathBuf, GoodVersion)| old.is_some_and(|(at, _)| at == path) && good.workflow.name == name;
+        let renamed = |(_, good): &(PathBuf, GoodVersion)| old.is_some_and(|(_, old)| old.text == good.text);
         let called_so = || {
             let first = workflow::holder(files.iter().map(|(_, good)| good.workflow.as_ref()))?;
             files.iter().position(|(_, good)| std::ptr::eq(good.workflow.as_ref(), first))

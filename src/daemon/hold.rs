@@ -11,12 +11,12 @@ use tokio_util::sync::CancellationToken;
 /// **Invariant**: measured by the monotonic clock, which goes on while the process is stopped, from before the question
 /// that prolonged the lease; so a daemon that slept through the end of a lease notices before it asks anybody.
 #[derive(Debug)]
-pub(super) struct Hold {
+pub(super) struct LeaseGuard {
     until: Mutex<Instant>,
     abandoned: CancellationToken,
 }
 
-impl Hold {
+impl LeaseGuard {
     /// Until that moment at least; `abandoned` ends it early.
     pub(super) fn new(until: Instant, abandoned: CancellationToken) -> Self {
         Self { until: Mutex::new(until), abandoned }

@@ -10,7 +10,7 @@ use serde_json::Value;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
-use super::hold::Hold;
+use super::hold::LeaseGuard;
 use super::{Host, key, publish};
 use crate::engine::ActivityState;
 use crate::model::media::MediaInfo;
@@ -20,15 +20,15 @@ use crate::model::{Class, Failure, InputObject, ObjectLocation, OutputObject};
 use crate::objects::{ObjectError, Revision, SharedObjects};
 use crate::store::Claim;
 use crate::worker::WorkerError;
-use crate::worker::admission::{self, Admitted, Need};
+use crate::worker::admission::{self, AdmissionGuard, Need};
 use crate::worker::input::{Input, InputBytes, RangeRead, ReadError};
 use crate::worker::scratch::Scratch;
-use crate::worker::supervisor::{Assignment, Limits, Word, all_or_nothing, run as supervise};
+use crate::worker::supervisor::{Assignment, JobMessage, Limits, all_or_nothing, run as supervise};
 use crate::workflow::{ResolveContext, Resolved, ResolvedInput, resolve};
 
 /// Result of a successful attempt.
 #[derive(Clone, Debug)]
-pub(super) struct Done {
+pub(super) struct JobResult {
     /// Result for expressions of later activities.
     pub(super) result: Value,
     /// Published objects.
@@ -40,10 +40,10 @@ pub(super) struct Done {
 pub(super) async fn run(
     host: &Host,
     claim: &Claim,
-    words: mpsc::Sender<Word>,
+    words: mpsc::Sender<JobMessage>,
     stop: &CancellationToken,
-    hold: &Hold,
-) -> Result<Done, Failure> {
+    hold: &LeaseGuard,
+) -> Result<JobResult, Failure> {
     let context = ResolveContext {
         execution: claim.execution,
         created_at: claim.created_at,
@@ -78,9 +78,9 @@ async fn make(
     resolved: &Resolved,
     inputs: Vec<Input>,
     scratch: &Scratch,
-    (words, stop, hold): (mpsc::Sender<Word>, &CancellationToken, &Hold),
-    admitted: Admitted,
-) -> Result<Done, Failure> {
+    (words, stop, hold): (mpsc::Sender<JobMessage>, &CancellationToken, &LeaseGuard),
+    admitted: AdmissionGuard,
+) -> Result<JobResult, Failure> {
     let activity = &claim.plan.graph[NodeIndex::new(claim.activity)];
     let peak_memory = Arc::new(AtomicU64::new(0));
     let assignment = Assignment {
@@ -106,12 +106,12 @@ async fn make(
                 [] => Vec::new(),
                 _ => publish::publish(host, claim, scratch.path(), resolved, files, hold).await?,
             };
-            Ok(Done { result, outputs })
+            Ok(JobResult { result, outputs })
         }
         Report::Outputs(produced) => {
             let files = produced.into_iter().flatten().flat_map(|output| output.files).collect();
             let outputs = publish::publish(host, claim, scratch.path(), resolved, files, hold).await?;
-            Ok(Done { result: Value::Null, outputs })
+            Ok(JobResult { result: Value::Null, outputs })
         }
     }
 }
@@ -154,7 +154,7 @@ pub async fn open_object(objects: &SharedObjects, object: &InputObject) -> Resul
     }
     let head = objects.head(&object.location, revision).await?;
     let object = InputObject { etag: Some(head.etag), ..object.clone() };
-    let far = Far { objects: Arc::clone(objects), object };
+    let far = RemoteObject { objects: Arc::clone(objects), object };
     Ok(Input { bytes: InputBytes::Ranges(Arc::new(far)), size_bytes: head.size_bytes, ext })
 }
 
@@ -163,13 +163,13 @@ fn latest(location: ObjectLocation) -> InputObject {
 }
 
 /// An object that is read over the network, always the same revision of it.
-struct Far {
+struct RemoteObject {
     objects: SharedObjects,
     object: InputObject,
 }
 
 #[async_trait]
-impl RangeRead for Far {
+impl RangeRead for RemoteObject {
     async fn read_range(&self, offset: u64, length: u64) -> Result<Bytes, ReadError> {
         let range = offset..offset.saturating_add(length);
         self.objects

@@ -36,7 +36,7 @@ pub(super) fn open(source: &KeySource) -> Result<Input, Failure> {
         KeySource::Object(_) => return Err(refused("it is an object")),
     };
     let size_bytes = bytes.len() as u64;
-    Ok(Input { bytes: InputBytes::Ranges(Arc::new(Held(bytes.into()))), size_bytes, ext: String::new() })
+    Ok(Input { bytes: InputBytes::Ranges(Arc::new(MemoryBytes(bytes.into()))), size_bytes, ext: String::new() })
 }
 
 fn read(path: &str, most: u64) -> std::io::Result<Vec<u8>> {
@@ -50,10 +50,10 @@ fn refused(why: &str) -> Failure {
 }
 
 /// Bytes in memory.
-struct Held(Bytes);
+struct MemoryBytes(Bytes);
 
 #[async_trait]
-impl RangeRead for Held {
+impl RangeRead for MemoryBytes {
     async fn read_range(&self, offset: u64, length: u64) -> Result<Bytes, ReadError> {
         let at = |n: u64| usize::try_from(n).unwrap_or(usize::MAX).min(self.0.len());
         Ok(self.0.slice(at(offset)..at(offset.saturating_add(length))))

@@ -4,7 +4,7 @@
 //! be read, or that lost all its files at once, keeps the last good set until it is back; a single file that is missing
 //! is believed to be removed when it is missing in two checks in succession.
 //!
-//! **Invariant**: judging is pure; the set is kept on disk ([`Memory`]) as it was when it was last good, so that a
+//! **Invariant**: judging is pure; the set is kept on disk ([`LastGoodFile`]) as it was when it was last good, so that a
 //! start without the folder goes on with it.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -43,7 +43,7 @@ impl Files {
 
 /// Occasion of a check.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Look {
+pub(super) enum CheckOccasion {
     /// The daemon starts: what was removed meanwhile is gone, unless that is everything.
     First,
     /// Time has passed since the last check.
@@ -75,7 +75,7 @@ impl Watcher {
     ///
     /// # Errors
     /// The folder cannot be read, and nothing is known of it.
-    pub(super) fn judge(&mut self, before: &Files, found: io::Result<Files>, look: Look) -> io::Result<Files> {
+    pub(super) fn judge(&mut self, before: &Files, found: io::Result<Files>, look: CheckOccasion) -> io::Result<Files> {
         let known = before.any_readable();
         let mut found = match found {
             Ok(found) => found,
@@ -84,7 +84,7 @@ impl Watcher {
             Err(error) => return Err(error),
         };
         let patience = match (look, self.returning) {
-            (Look::First, _) => 0,
+            (CheckOccasion::First, _) => 0,
             (_, true) => PATIENCE_AFTER_AWAY,
             (_, false) => PATIENCE,
         };
@@ -92,14 +92,14 @@ impl Watcher {
         let counted: BTreeMap<PathBuf, u32> = absent
             .map(|path| {
                 let looks = self.missing.get(path).copied().unwrap_or(0);
-                (path.clone(), looks + u32::from(look != Look::Asked))
+                (path.clone(), looks + u32::from(look != CheckOccasion::Asked))
             })
             .collect();
         let gone = counted.values().filter(|looks| **looks > patience).count();
         let grown = found.workflows.keys().any(|path| !before.workflows.contains_key(path));
         let shrinking = !grown && (gone == 1 || gone == 0 && self.shrinking);
-        let left = if look == Look::First { before.workflows.len() } else { before.workflows.len() - gone };
-        let one_by_one = left == 1 && shrinking && found.workflows.is_empty() && look != Look::First;
+        let left = if look == CheckOccasion::First { before.workflows.len() } else { before.workflows.len() - gone };
+        let one_by_one = left == 1 && shrinking && found.workflows.is_empty() && look != CheckOccasion::First;
         if known && left > 0 && !found.any_readable() && !one_by_one {
             return Ok(self.keep(before, lost(&found, before.workflows.len())));
         }
@@ -129,7 +129,7 @@ fn lost(found: &Files, before: usize) -> String {
 
 /// The last good set, kept over restarts in a file of the data folder.
 #[derive(Debug)]
-pub(super) struct Memory {
+pub(super) struct LastGoodFile {
     file: PathBuf,
     folder: PathBuf,
     saved: bool,
@@ -137,7 +137,7 @@ pub(super) struct Memory {
 
 /// Texts of definitions in it.
 #[derive(Debug, Serialize, Deserialize)]
-struct Remembered {
+struct StoredSet {
     /// The folder that they are of.
     folder: PathBuf,
     /// Templates: name of the file, text.
@@ -146,7 +146,7 @@ struct Remembered {
     workflows: Vec<(PathBuf, String)>,
 }
 
-impl Memory {
+impl LastGoodFile {
     /// Of `folder`, in `file`.
     pub(super) fn new(file: PathBuf, folder: &Path) -> Self {
         let folder = std::path::absolute(folder).unwrap_or_else(|_| folder.to_owned());
@@ -156,7 +156,7 @@ impl Memory {
     /// Files that were kept of this folder; nothing where there is nothing, or nothing that can be read.
     pub(super) fn load(&mut self) -> Option<Files> {
         let bytes = std::fs::read(&self.file).ok()?;
-        let kept: Remembered = serde_json::from_slice(&bytes).ok()?;
+        let kept: StoredSet = serde_json::from_slice(&bytes).ok()?;
         if kept.folder != self.folder {
             return None;
         }
@@ -174,7 +174,7 @@ impl Memory {
     /// Keeps texts of templates and workflows; without workflows nothing is kept.
     pub(super) fn save(&mut self, templates: &[SourceFile], workflows: Vec<(PathBuf, String)>) {
         let templates = templates.iter().filter(|file| file.out_of_reach().is_none());
-        let kept = Remembered {
+        let kept = StoredSet {
             folder: self.folder.clone(),
             templates: templates.map(|file| (file.name.clone(), file.text().to_owned())).collect(),
             workflows,
@@ -188,7 +188,7 @@ impl Memory {
         }
     }
 
-    fn write(&self, kept: &Remembered) -> io::Result<bool> {
+    fn write(&self, kept: &StoredSet) -> io::Result<bool> {
         if kept.workflows.is_empty() {
             return match std::fs::remove_file(&self.file) {
                 Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
@@ -218,7 +218,7 @@ mod tests {
         let mut watcher = Watcher::default();
         let mut before = Files::default();
         let look = |folder: &&[&str]| {
-            before = watcher.judge(&before, Ok(files(folder)), Look::Regular).unwrap();
+            before = watcher.judge(&before, Ok(files(folder)), CheckOccasion::Regular).unwrap();
             let names = before.workflows.keys().map(|path| path.display().to_string());
             (names.collect(), watcher.away.is_some())
         };
@@ -255,15 +255,20 @@ mod tests {
     fn a_start_knows_what_was_there_before() {
         let judge = |found: io::Result<Files>| {
             let mut watcher = Watcher::default();
-            let judged = watcher.judge(&files(&["a", "b"]), found, Look::First).unwrap();
+            let judged = watcher.judge(&files(&["a", "b"]), found, CheckOccasion::First).unwrap();
             (judged.workflows.len(), watcher.away.is_some())
         };
         assert_eq!(judge(Ok(files(&["b"]))), (1, false), "what was removed meanwhile is gone at once");
         assert_eq!(judge(Ok(files(&[]))), (2, true));
         assert_eq!(judge(Err(io::ErrorKind::NotFound.into())), (2, true));
         let mut newcomer = Watcher::default();
-        let nothing = newcomer.judge(&Files::default(), Err(io::ErrorKind::NotFound.into()), Look::First).unwrap();
+        let nothing =
+            newcomer.judge(&Files::default(), Err(io::ErrorKind::NotFound.into()), CheckOccasion::First).unwrap();
         assert!(nothing.workflows.is_empty() && newcomer.away.is_none());
-        assert!(newcomer.judge(&Files::default(), Err(io::ErrorKind::PermissionDenied.into()), Look::First).is_err());
+        assert!(
+            newcomer
+                .judge(&Files::default(), Err(io::ErrorKind::PermissionDenied.into()), CheckOccasion::First)
+                .is_err()
+        );
     }
 }

@@ -7,8 +7,8 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use super::Host;
-use super::hold::Hold;
-use super::replacing::Announcement;
+use super::hold::LeaseGuard;
+use super::replacing::PendingOutputs;
 use crate::model::work::{FileRole, ProducedFile};
 use crate::model::{Failure, ObjectLocation, OutputObject};
 use crate::store::Claim;
@@ -22,7 +22,7 @@ pub(super) async fn publish(
     scratch: &Path,
     resolved: &Resolved,
     mut files: Vec<ProducedFile>,
-    hold: &Hold,
+    hold: &LeaseGuard,
 ) -> Result<Vec<OutputObject>, Failure> {
     // Stable, so that the worker's order holds within a role; roles are ordered by visibility.
     files.sort_by_key(|file| file.role);
@@ -39,7 +39,7 @@ pub(super) async fn publish(
     let locations: Vec<ObjectLocation> = planned.iter().map(|(location, _)| location.clone()).collect();
     // Roles are in order, and segments come first.
     let segments = files.iter().take_while(|file| file.role == FileRole::Segment).count();
-    let announcement = Announcement { host, claim, hold, all: &locations, named: &locations[segments..] };
+    let announcement = PendingOutputs { host, claim, hold, all: &locations, named: &locations[segments..] };
     announcement.make(resolved.if_exists).await?;
     let mut outputs = Vec::with_capacity(files.len());
     for (file, (location, path)) in files.into_iter().zip(planned) {

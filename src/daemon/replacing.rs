@@ -9,7 +9,7 @@ use std::time::Duration;
 use futures::future::try_join_all;
 
 use super::Host;
-use super::hold::Hold;
+use super::hold::LeaseGuard;
 use crate::engine::LogEvent;
 use crate::model::plan::IfExists;
 use crate::model::{Code, Coded, ExecutionId, Failure, ObjectLocation};
@@ -24,20 +24,20 @@ const AT_ONCE: usize = 8;
 const NAMED: usize = 5;
 
 /// Outputs of an attempt on their way to be published.
-pub(super) struct Announcement<'a> {
+pub(super) struct PendingOutputs<'a> {
     /// The daemon.
     pub(super) host: &'a Host,
     /// The attempt.
     pub(super) claim: &'a Claim,
     /// Hold on its lease: as long as it lasts, a store that is unavailable is no reason to discard finished work.
-    pub(super) hold: &'a Hold,
+    pub(super) hold: &'a LeaseGuard,
     /// Every object.
     pub(super) all: &'a [ObjectLocation],
     /// Objects that people and programs name: segments are named by their manifests.
     pub(super) named: &'a [ObjectLocation],
 }
 
-impl Announcement<'_> {
+impl PendingOutputs<'_> {
     /// Announces the outputs and does what `if_exists` says about those of other uploads.
     pub(super) async fn make(&self, if_exists: IfExists) -> Result<(), Failure> {
         match if_exists {

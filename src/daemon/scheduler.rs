@@ -8,14 +8,14 @@ use tokio::task::JoinSet;
 use tokio::time::MissedTickBehavior;
 use tokio_util::sync::CancellationToken;
 
-use super::hold::Hold;
+use super::hold::LeaseGuard;
 use super::live::Mark;
 use super::{Host, job};
 use crate::engine::LogEvent;
 use crate::model::{Class, Code, Coded, Failure};
 use crate::store::{Claim, Heartbeat, Hint, Progress, StoreError};
 use crate::telemetry::metrics;
-use crate::worker::supervisor::Word;
+use crate::worker::supervisor::JobMessage;
 
 /// Heartbeats: often enough that a cancelled job stops within two seconds. Three fit into the shortest lease.
 const HEARTBEAT: Duration = Duration::from_millis(600);
@@ -129,8 +129,8 @@ pub(super) async fn pause(duration: Duration, stop: &CancellationToken) -> bool 
     }
 }
 
-enum Ended {
-    Reported(Result<job::Done, Failure>),
+enum AttemptEnd {
+    Reported(Result<job::JobResult, Failure>),
     /// The daemon is going down.
     HandedBack,
     /// The lease was lost: report nothing.
@@ -144,15 +144,15 @@ async fn see_through(host: &Host, claim: Claim, until: Instant, hard: &Cancellat
     let begin = Instant::now();
     let outcome = attend(host, &claim, &name, until, hard).await;
     let state = match &outcome {
-        Ended::Reported(Ok(_)) => Some("succeeded"),
-        Ended::Reported(Err(failure)) if failure.class == Class::Cancelled => Some("cancelled"),
-        Ended::Reported(Err(_)) => Some("failed"),
-        Ended::HandedBack | Ended::Abandoned => None,
+        AttemptEnd::Reported(Ok(_)) => Some("succeeded"),
+        AttemptEnd::Reported(Err(failure)) if failure.class == Class::Cancelled => Some("cancelled"),
+        AttemptEnd::Reported(Err(_)) => Some("failed"),
+        AttemptEnd::HandedBack | AttemptEnd::Abandoned => None,
     };
     if let Some(state) = state {
         metrics::job_ended(activity.kind.as_str(), state, begin.elapsed());
     }
-    if let Ended::Reported(Err(failure)) = &outcome
+    if let AttemptEnd::Reported(Err(failure)) = &outcome
         && failure.is_outage()
     {
         tracing::warn!(execution = %claim.execution, activity = name, %failure, "the job waits: storage, network, database or disk is unavailable");
@@ -162,20 +162,22 @@ async fn see_through(host: &Host, claim: Claim, until: Instant, hard: &Cancellat
 
 /// Reports how the attempt ended. While the store is unavailable it is tried again: finished work should not be
 /// repeated.
-async fn report(host: &Host, claim: &Claim, name: &str, outcome: &Ended, hard: &CancellationToken) {
+async fn report(host: &Host, claim: &Claim, name: &str, outcome: &AttemptEnd, hard: &CancellationToken) {
     let began = Instant::now();
     let mut tries = 0;
     loop {
         let now = host.clock.now();
         let reported = match outcome {
-            Ended::Reported(Ok(done)) => {
+            AttemptEnd::Reported(Ok(done)) => {
                 host.store.succeed(claim.job, claim.attempt, done.result.clone(), done.outputs.clone(), now).await
             }
-            Ended::Reported(Err(failure)) => {
+            AttemptEnd::Reported(Err(failure)) => {
                 host.store.fail(claim.job, claim.attempt, failure.clone(), host.patience, now).await
             }
-            Ended::HandedBack => host.store.hand_back(claim.job, claim.attempt, "the daemon shuts down", now).await,
-            Ended::Abandoned => return,
+            AttemptEnd::HandedBack => {
+                host.store.hand_back(claim.job, claim.attempt, "the daemon shuts down", now).await
+            }
+            AttemptEnd::Abandoned => return,
         };
         match reported {
             Ok(()) => return,
@@ -197,10 +199,10 @@ async fn report(host: &Host, claim: &Claim, name: &str, outcome: &Ended, hard: &
 }
 
 /// Runs the job beside its heartbeat: a store that answers late holds up neither.
-async fn attend(host: &Host, claim: &Claim, activity: &str, until: Instant, hard: &CancellationToken) -> Ended {
+async fn attend(host: &Host, claim: &Claim, activity: &str, until: Instant, hard: &CancellationToken) -> AttemptEnd {
     let stop = hard.child_token();
     let done = CancellationToken::new();
-    let hold = Hold::new(until, hard.child_token());
+    let hold = LeaseGuard::new(until, hard.child_token());
     let (sender, mut words) = mpsc::channel(WORDS);
     let mut lost = false;
     let mut speed = None;
@@ -212,7 +214,7 @@ async fn attend(host: &Host, claim: &Claim, activity: &str, until: Instant, hard
     let beat = async {
         done.run_until_cancelled(keep(host, claim, activity, &mut words, &hold, &stop, (&mut lost, &mut speed))).await;
         while let Ok(word) = words.try_recv() {
-            if let Word::Warning { code, message } = word {
+            if let JobMessage::Warning { code, message } = word {
                 warn(host, claim, code, message).await;
             }
         }
@@ -223,9 +225,9 @@ async fn attend(host: &Host, claim: &Claim, activity: &str, until: Instant, hard
         metrics::encoded(speed);
     }
     match outcome {
-        _ if lost => Ended::Abandoned,
-        Err(_) if hard.is_cancelled() => Ended::HandedBack,
-        outcome => Ended::Reported(outcome),
+        _ if lost => AttemptEnd::Abandoned,
+        Err(_) if hard.is_cancelled() => AttemptEnd::HandedBack,
+        outcome => AttemptEnd::Reported(outcome),
     }
 }
 
@@ -234,8 +236,8 @@ async fn keep(
     host: &Host,
     claim: &Claim,
     activity: &str,
-    words: &mut mpsc::Receiver<Word>,
-    hold: &Hold,
+    words: &mut mpsc::Receiver<JobMessage>,
+    hold: &LeaseGuard,
     stop: &CancellationToken,
     (lost, speed): (&mut bool, &mut Option<f64>),
 ) {
@@ -245,12 +247,12 @@ async fn keep(
     loop {
         tokio::select! {
             Some(word) = words.recv() => match word {
-                Word::Progress(mark) => {
+                JobMessage::Progress(mark) => {
                     progress = Some(mark);
                     *speed = mark.speed.or(*speed);
                     host.live.tell(Mark { execution: claim.execution, activity: activity.to_owned(), progress: mark });
                 }
-                Word::Warning { code, message } => warn(host, claim, code, message).await,
+                JobMessage::Warning { code, message } => warn(host, claim, code, message).await,
             },
             _ = beat.tick() => {
                 // From before the question: the lease may have been prolonged at any time since.

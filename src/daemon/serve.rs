@@ -29,13 +29,13 @@ use crate::intake::{Catalog, Intake, sqs};
 use crate::lock::{FolderLocks, LockError};
 use crate::model::plan::NotifyChannel;
 use crate::model::{Capabilities, Clock, Code, Coded, RandomIds, SystemClock};
-use crate::notify::{self, Patience, Senders, SnsSender, SqsSender, WebhookOptions, WebhookSender};
+use crate::notify::{self, DeliveryPolicy, Senders, SnsSender, SqsSender, WebhookOptions, WebhookSender};
 use crate::objects::aws::AwsOptions;
 use crate::objects::endpoint::{self, EndpointOptions, KeyPair};
 use crate::objects::local::{Layout, LocalBuckets};
 use crate::objects::s3::S3Buckets;
 use crate::objects::{ObjectError, SharedObjects, proxy};
-use crate::store::postgres::{PostgresStore, Time};
+use crate::store::postgres::{ClockSource, PostgresStore};
 use crate::store::sqlite::SqliteStore;
 use crate::store::{Claimant, QueueChange, Retention, SharedStore, StoreError};
 use crate::telemetry::traces::{self, Exporter};
@@ -138,7 +138,7 @@ pub struct Daemon {
     retention: Retention,
     webhooks: WebhookOptions,
     traces: Option<Exporter>,
-    patience: Patience,
+    patience: DeliveryPolicy,
     drain: Duration,
     s3: Option<S3Endpoint>,
     events: Vec<SqsConfig>,
@@ -236,7 +236,7 @@ impl Daemon {
             retention,
             webhooks: WebhookOptions { secrets: config.webhooks.keys()?, allow_private: config.webhooks.networks()? },
             traces,
-            patience: Patience { timeout, backoff, max, attempts },
+            patience: DeliveryPolicy { timeout, backoff, max, attempts },
             drain,
             api,
             s3,
@@ -316,7 +316,7 @@ impl Daemon {
         let shutdown = Shutdown { soft: end.clone(), hard: CancellationToken::new() };
         // When nobody is answered any more.
         let closing = CancellationToken::new();
-        let mut parts = Parts::default();
+        let mut parts = DaemonTasks::default();
         parts.start("reaper", reaper::run(Arc::clone(&host), shutdown.hard.clone()));
         parts.start("retention", retention::run(Arc::clone(&host), retention, end.clone()));
         if let Some(exporter) = traces {
@@ -396,12 +396,12 @@ impl Daemon {
 
 /// The parts of a daemon that run beside each other.
 #[derive(Default)]
-struct Parts {
+struct DaemonTasks {
     running: JoinSet<()>,
     names: HashMap<tokio::task::Id, &'static str>,
 }
 
-impl Parts {
+impl DaemonTasks {
     fn start(&mut self, name: &'static str, part: impl Future<Output = ()> + Send + 'static) {
         self.names.insert(self.running.spawn(part).id(), name);
     }
@@ -515,7 +515,7 @@ async fn open_store(target: &StoreTarget) -> Result<SharedStore, StoreError> {
             Ok(Arc::new(SqliteStore::open(database, Arc::new(Evaluator))?))
         }
         StoreTarget::Postgres(url) => {
-            Ok(Arc::new(PostgresStore::connect(url, Time::Database, Arc::new(Evaluator)).await?))
+            Ok(Arc::new(PostgresStore::connect(url, ClockSource::Database, Arc::new(Evaluator)).await?))
         }
     }
 }
@@ -569,7 +569,7 @@ mod tests {
     #[tokio::test]
     async fn a_part_that_panics_is_noticed() {
         let end = CancellationToken::new();
-        let mut parts = Parts::default();
+        let mut parts = DaemonTasks::default();
         parts.start("good", std::future::pending());
         parts.start("bad", async { panic!("a bug") });
         assert_eq!(parts.watch(&end).await, Some("bad"));

@@ -8,14 +8,14 @@ use super::{Intake, IntakeError};
 use crate::model::{ExecutionId, InputObject, JobId, ObjectEvent, Timestamp};
 use crate::objects::{Head, ObjectError, Revision};
 use crate::store::{EventOutcome, MatchDecision, NewExecution};
-use crate::telemetry::metrics::{self, Announced};
+use crate::telemetry::metrics::{self, EventResult};
 use crate::workflow::{self, Workflow};
 
 /// Time in which the storage answers what it is asked about an object; others may wait behind.
 const ANSWER: Duration = Duration::from_secs(10);
 
 /// An event, with what the workflows make of it.
-struct Decided {
+struct DecidedEvent {
     event: ObjectEvent,
     decisions: Vec<MatchDecision>,
     starts: Vec<NewExecution>,
@@ -38,7 +38,7 @@ impl Intake {
     pub(super) async fn make_room(&self, event: &ObjectEvent) -> Result<(), IntakeError> {
         let room = self.admit_all(&self.decide_all(event.clone()).await?).await;
         if matches!(room, Err(IntakeError::Full { .. })) {
-            metrics::announced(Announced::Refused);
+            metrics::announced(EventResult::Refused);
         }
         room
     }
@@ -48,23 +48,23 @@ impl Intake {
         self.write_down(self.decide_all(event).await).await
     }
 
-    async fn write_down(&self, decided: Result<Decided, IntakeError>) -> Result<EventOutcome, IntakeError> {
+    async fn write_down(&self, decided: Result<DecidedEvent, IntakeError>) -> Result<EventOutcome, IntakeError> {
         let outcome = match decided {
             Ok(decided) => self.record(decided).await,
             Err(error) => Err(error),
         };
         match &outcome {
-            Ok(EventOutcome::Recorded(started)) if started.is_empty() => metrics::announced(Announced::Unmatched),
-            Ok(EventOutcome::Recorded(_)) => metrics::announced(Announced::Started),
-            Ok(EventOutcome::Duplicate) => metrics::announced(Announced::Duplicate),
-            Err(IntakeError::Full { .. }) => metrics::announced(Announced::Refused),
+            Ok(EventOutcome::Recorded(started)) if started.is_empty() => metrics::announced(EventResult::Unmatched),
+            Ok(EventOutcome::Recorded(_)) => metrics::announced(EventResult::Started),
+            Ok(EventOutcome::Duplicate) => metrics::announced(EventResult::Duplicate),
+            Err(IntakeError::Full { .. }) => metrics::announced(EventResult::Refused),
             Err(_) => {}
         }
         outcome
     }
 
     /// Returns the decision of each active workflow about `event`.
-    async fn decide_all(&self, mut event: ObjectEvent) -> Result<Decided, IntakeError> {
+    async fn decide_all(&self, mut event: ObjectEvent) -> Result<DecidedEvent, IntakeError> {
         let workflows = self.catalog.active();
         let candidates: Vec<&Workflow> =
             workflows.iter().map(AsRef::as_ref).filter(|workflow| may_start(workflow, &event.object)).collect();
@@ -83,10 +83,10 @@ impl Intake {
             decisions.push(MatchDecision { workflow: workflow.name.clone(), matched: start.is_some(), reason });
             starts.extend(start);
         }
-        Ok(Decided { event, decisions, starts, now })
+        Ok(DecidedEvent { event, decisions, starts, now })
     }
 
-    async fn admit_all(&self, decided: &Decided) -> Result<(), IntakeError> {
+    async fn admit_all(&self, decided: &DecidedEvent) -> Result<(), IntakeError> {
         for start in &decided.starts {
             if let Some((queue, waiting)) = self.backlog.admit(&self.store, &start.plan).await? {
                 return Err(IntakeError::Full { queue, waiting });
@@ -95,7 +95,10 @@ impl Intake {
         Ok(())
     }
 
-    async fn record(&self, Decided { event, decisions, starts, now }: Decided) -> Result<EventOutcome, IntakeError> {
+    async fn record(
+        &self,
+        DecidedEvent { event, decisions, starts, now }: DecidedEvent,
+    ) -> Result<EventOutcome, IntakeError> {
         let nothing = starts.is_empty().then(|| reasons(&decisions));
         let outcome = self.store.record_event(&identity(&event), &event, decisions, starts, now).await?;
         tracing::debug!(object = %event.object.location, shape = event.shape, ?outcome, "event");

@@ -21,12 +21,12 @@ const WAITING: u64 = 10_000;
 #[derive(Debug, Default)]
 pub struct Backlog {
     limits: BTreeMap<String, u64>,
-    counted: Mutex<Counted>,
+    counted: Mutex<CachedCount>,
     counting: tokio::sync::Mutex<()>,
 }
 
 #[derive(Debug, Default)]
-struct Counted {
+struct CachedCount {
     at: Option<Instant>,
     waiting: BTreeMap<String, u64>,
 }
@@ -86,7 +86,7 @@ impl Backlog {
         self.counted().at.is_none_or(|at| at.elapsed() > FRESH)
     }
 
-    fn counted(&self) -> std::sync::MutexGuard<'_, Counted> {
+    fn counted(&self) -> std::sync::MutexGuard<'_, CachedCount> {
         self.counted.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

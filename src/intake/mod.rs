@@ -23,7 +23,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 
 use self::backlog::Backlog;
-use self::parked::Line;
+use self::parked::WaitReason;
 use crate::model::{Clock, Code, Coded, Failure, Ids, ObjectEvent};
 use crate::objects::{EventSink, ObjectError, SharedObjects};
 use crate::store::{SharedStore, StoreError};
@@ -88,10 +88,10 @@ impl IntakeError {
     }
 
     /// The line in which the event waits, where others can go on.
-    fn waits_for(&self) -> Option<Line> {
+    fn waits_for(&self) -> Option<WaitReason> {
         match self {
-            Self::Full { queue, .. } => Some(Line::Queue(queue.clone())),
-            Self::Objects(error) if error.is_outage() => Some(Line::Storage),
+            Self::Full { queue, .. } => Some(WaitReason::Queue(queue.clone())),
+            Self::Objects(error) if error.is_outage() => Some(WaitReason::Storage),
             Self::Objects(_) | Self::Store(_) => None,
         }
     }

@@ -11,7 +11,7 @@ use crate::model::ObjectEvent;
 
 /// Thing that a message waits for.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Line {
+pub(super) enum WaitReason {
     /// Room in a queue of jobs.
     Queue(String),
     /// The storage, which has to be asked about the object.
@@ -20,7 +20,7 @@ pub(super) enum Line {
 
 /// A message that waits.
 #[derive(Clone, Debug)]
-pub(super) struct Waiting {
+pub(super) struct WaitingMessage {
     /// Receipt by which it is deleted or kept hidden.
     pub(super) receipt: String,
     /// Events of it that are not recorded yet.
@@ -31,11 +31,11 @@ pub(super) struct Waiting {
 
 /// All messages that wait, by what they wait for.
 #[derive(Debug, Default)]
-pub(super) struct Parked(Mutex<BTreeMap<Line, VecDeque<Waiting>>>);
+pub(super) struct ParkedMessages(Mutex<BTreeMap<WaitReason, VecDeque<WaitingMessage>>>);
 
-impl Parked {
+impl ParkedMessages {
     /// Puts a message at the end of a line; answers whether the line is new.
-    pub(super) fn park(&self, line: Line, waiting: Waiting) -> bool {
+    pub(super) fn park(&self, line: WaitReason, waiting: WaitingMessage) -> bool {
         let mut lines = self.lines();
         let line = lines.entry(line).or_default();
         line.push_back(waiting);
@@ -43,28 +43,28 @@ impl Parked {
     }
 
     /// The first of a line, which keeps its place.
-    pub(super) fn first(&self, line: &Line) -> Option<Waiting> {
+    pub(super) fn first(&self, line: &WaitReason) -> Option<WaitingMessage> {
         self.lines().get(line)?.front().cloned()
     }
 
     /// Puts a message that was tried, and still waits, in its place in a line: the first of its queue's, or the last of
     /// those that need the storage.
-    pub(super) fn put_back(&self, line: Line, waiting: Waiting) {
+    pub(super) fn put_back(&self, line: WaitReason, waiting: WaitingMessage) {
         self.forget(std::slice::from_ref(&waiting.receipt));
         let mut lines = self.lines();
         match &line {
-            Line::Queue(_) => lines.entry(line).or_default().push_front(waiting),
-            Line::Storage => lines.entry(line).or_default().push_back(waiting),
+            WaitReason::Queue(_) => lines.entry(line).or_default().push_front(waiting),
+            WaitReason::Storage => lines.entry(line).or_default().push_back(waiting),
         }
     }
 
     /// Returns whether messages wait in a line.
-    pub(super) fn holds(&self, line: &Line) -> bool {
+    pub(super) fn holds(&self, line: &WaitReason) -> bool {
         self.lines().contains_key(line)
     }
 
     /// Lines in which messages wait.
-    pub(super) fn waited_for(&self) -> Vec<Line> {
+    pub(super) fn waited_for(&self) -> Vec<WaitReason> {
         self.lines().keys().cloned().collect()
     }
 
@@ -87,7 +87,7 @@ impl Parked {
         self.lines().values().map(VecDeque::len).sum()
     }
 
-    fn lines(&self) -> MutexGuard<'_, BTreeMap<Line, VecDeque<Waiting>>> {
+    fn lines(&self) -> MutexGuard<'_, BTreeMap<WaitReason, VecDeque<WaitingMessage>>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -98,25 +98,27 @@ mod tests {
 
     #[test]
     fn each_line_keeps_its_order_and_what_is_lost_is_forgotten() {
-        let parked = Parked::default();
-        let queue = |name: &str| Line::Queue(name.to_owned());
-        let park = |line: Line, receipt: &str| {
-            parked.park(line, Waiting { receipt: receipt.to_owned(), events: VecDeque::new(), delete: true })
+        let parked = ParkedMessages::default();
+        let queue = |name: &str| WaitReason::Queue(name.to_owned());
+        let park = |line: WaitReason, receipt: &str| {
+            parked.park(line, WaitingMessage { receipt: receipt.to_owned(), events: VecDeque::new(), delete: true })
         };
-        assert!(park(queue("a"), "1") && !park(queue("a"), "2") && park(Line::Storage, "3") && !park(queue("a"), "4"));
-        assert_eq!(parked.waited_for(), [queue("a"), Line::Storage]);
+        assert!(
+            park(queue("a"), "1") && !park(queue("a"), "2") && park(WaitReason::Storage, "3") && !park(queue("a"), "4")
+        );
+        assert_eq!(parked.waited_for(), [queue("a"), WaitReason::Storage]);
         let first = parked.first(&queue("a")).unwrap();
         assert_eq!(first.receipt, "1");
         assert_eq!(parked.len(), 4, "what is tried stays hidden");
         parked.put_back(queue("a"), first);
-        park(Line::Storage, "5");
-        parked.put_back(Line::Storage, parked.first(&Line::Storage).unwrap());
-        assert_eq!(parked.first(&Line::Storage).unwrap().receipt, "5", "one object holds up no other");
+        park(WaitReason::Storage, "5");
+        parked.put_back(WaitReason::Storage, parked.first(&WaitReason::Storage).unwrap());
+        assert_eq!(parked.first(&WaitReason::Storage).unwrap().receipt, "5", "one object holds up no other");
         parked.forget(&["5".to_owned()]);
-        assert!(parked.holds(&Line::Storage));
+        assert!(parked.holds(&WaitReason::Storage));
         parked.forget(&["2".to_owned(), "3".to_owned()]);
         assert_eq!((parked.receipts(), parked.len()), (vec!["1".to_owned(), "4".to_owned()], 2));
-        assert!(parked.first(&Line::Storage).is_none() && !parked.holds(&Line::Storage));
+        assert!(parked.first(&WaitReason::Storage).is_none() && !parked.holds(&WaitReason::Storage));
         for receipt in ["1", "4"] {
             assert_eq!(parked.first(&queue("a")).unwrap().receipt, receipt);
             parked.forget(&[receipt.to_owned()]);

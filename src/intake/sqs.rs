@@ -17,12 +17,12 @@ use aws_sdk_sqs::types::{
 };
 use tokio_util::sync::CancellationToken;
 
-use super::parked::{Line, Parked, Waiting};
+use super::parked::{ParkedMessages, WaitReason, WaitingMessage};
 use super::shapes::{Decoded, decode};
 use super::{Intake, IntakeError};
 use crate::model::{Coded, ObjectEvent};
 use crate::objects::aws::{AwsOptions, sdk_config};
-use crate::telemetry::metrics::{self, Announced};
+use crate::telemetry::metrics::{self, EventResult};
 
 /// Messages asked for at once: as many as SQS gives.
 const BATCH: i32 = 10;
@@ -69,24 +69,24 @@ pub struct Consumer {
     settings: Settings,
     intake: Intake,
     visibility: Duration,
-    parked: Parked,
+    parked: ParkedMessages,
 }
 
 /// Outcome of a message.
-enum Taken {
+enum MessageOutcome {
     /// It can be deleted.
     Done,
     /// It stays in the queue, and comes again.
     Left,
     /// It waits, with what is left of it.
-    Waits(Line, VecDeque<ObjectEvent>),
+    Waits(WaitReason, VecDeque<ObjectEvent>),
 }
 
 impl Consumer {
     /// A consumer of `settings.queue_url`.
     pub async fn new(settings: Settings, intake: Intake) -> Self {
         let client = Client::new(&sdk_config(&settings.options).await);
-        Self { client, settings, intake, visibility: VISIBILITY, parked: Parked::default() }
+        Self { client, settings, intake, visibility: VISIBILITY, parked: ParkedMessages::default() }
     }
 
     /// With another time for which a message is hidden from others, in whole seconds: when it comes again after a
@@ -99,8 +99,8 @@ impl Consumer {
 
     /// Takes messages until told to stop; what is being worked on is finished.
     pub async fn run(&self, stop: CancellationToken) {
-        let queues = Box::pin(self.try_again(|line| matches!(line, Line::Queue(_)), &stop));
-        let storage = Box::pin(self.try_again(|line| matches!(line, Line::Storage), &stop));
+        let queues = Box::pin(self.try_again(|line| matches!(line, WaitReason::Queue(_)), &stop));
+        let storage = Box::pin(self.try_again(|line| matches!(line, WaitReason::Storage), &stop));
         futures::join!(self.take_all(&stop), queues, storage, self.keep_hidden(&stop));
         // Nobody waits for them here any more.
         self.hide(&self.parked.receipts(), Duration::ZERO).await;
@@ -191,12 +191,12 @@ impl Consumer {
         for (message, (taken, delete)) in messages.iter().zip(taken) {
             let Some(receipt) = message.receipt_handle() else { continue };
             match taken {
-                Taken::Done if delete => done.push(receipt),
-                Taken::Done | Taken::Left => {}
-                Taken::Waits(line, events) => {
+                MessageOutcome::Done if delete => done.push(receipt),
+                MessageOutcome::Done | MessageOutcome::Left => {}
+                MessageOutcome::Waits(line, events) => {
                     let receipt = receipt.to_owned();
                     waiting.push(receipt.clone());
-                    self.park(line, Waiting { receipt, events, delete });
+                    self.park(line, WaitingMessage { receipt, events, delete });
                 }
             }
         }
@@ -204,18 +204,18 @@ impl Consumer {
         self.delete(&done).await;
     }
 
-    fn park(&self, line: Line, waiting: Waiting) {
+    fn park(&self, line: WaitReason, waiting: WaitingMessage) {
         let queue = &self.settings.queue_url;
         let what = line.clone();
         if self.parked.park(line, waiting) {
             match what {
-                Line::Queue(jobs) => tracing::warn!(
+                WaitReason::Queue(jobs) => tracing::warn!(
                     code = "EVT0005",
                     queue,
                     jobs,
                     "a job queue is full: its messages wait, other messages do not"
                 ),
-                Line::Storage => {
+                WaitReason::Storage => {
                     tracing::warn!(
                         code = "EVT0002",
                         queue,
@@ -227,7 +227,7 @@ impl Consumer {
     }
 
     /// Tries messages that wait in some lines again, until told to stop.
-    async fn try_again(&self, which: fn(&Line) -> bool, stop: &CancellationToken) {
+    async fn try_again(&self, which: fn(&WaitReason) -> bool, stop: &CancellationToken) {
         while stop.run_until_cancelled(tokio::time::sleep(AGAIN)).await.is_some() {
             for line in self.parked.waited_for().into_iter().filter(which) {
                 while self.try_line(&line, stop).await {}
@@ -236,7 +236,7 @@ impl Consumer {
     }
 
     /// Tries the first messages of a line again; answers whether all of them were taken and more may be.
-    async fn try_line(&self, line: &Line, stop: &CancellationToken) -> bool {
+    async fn try_line(&self, line: &WaitReason, stop: &CancellationToken) -> bool {
         let mut done = Vec::new();
         let mut more = true;
         while more && done.len() < REQUEST {
@@ -265,10 +265,10 @@ impl Consumer {
         more
     }
 
-    async fn has_room(&self, line: &Line) -> bool {
+    async fn has_room(&self, line: &WaitReason) -> bool {
         match line {
-            Line::Queue(queue) => self.intake.backlog.has_room(&self.intake.store, queue).await.unwrap_or(false),
-            Line::Storage => true,
+            WaitReason::Queue(queue) => self.intake.backlog.has_room(&self.intake.store, queue).await.unwrap_or(false),
+            WaitReason::Storage => true,
         }
     }
 
@@ -311,7 +311,7 @@ impl Consumer {
     }
 
     /// Outcome of the message, and whether it is deleted once it is done.
-    async fn take(&self, message: &Message, stop: &CancellationToken) -> (Taken, bool) {
+    async fn take(&self, message: &Message, stop: &CancellationToken) -> (MessageOutcome, bool) {
         let body = message.body().unwrap_or_default();
         match decode(body) {
             Decoded::Events(events) => (self.accept_all(events.into(), stop).await, true),
@@ -321,22 +321,22 @@ impl Consumer {
             }
             Decoded::Ignored(reason) => {
                 tracing::debug!(reason, "message ignored");
-                (Taken::Done, true)
+                (MessageOutcome::Done, true)
             }
-            Decoded::Unreadable(reason) => (Taken::Done, self.set_aside(body, &reason).await),
+            Decoded::Unreadable(reason) => (MessageOutcome::Done, self.set_aside(body, &reason).await),
         }
     }
 
-    async fn accept_all(&self, mut events: VecDeque<ObjectEvent>, stop: &CancellationToken) -> Taken {
+    async fn accept_all(&self, mut events: VecDeque<ObjectEvent>, stop: &CancellationToken) -> MessageOutcome {
         let mut wait = FIRST_WAIT;
         loop {
-            if self.parked.holds(&Line::Storage) && events.iter().any(|event| self.intake.asks(event)) {
+            if self.parked.holds(&WaitReason::Storage) && events.iter().any(|event| self.intake.asks(event)) {
                 // Asked about the first of the line only: one that hangs would hold up all of them.
-                return Taken::Waits(Line::Storage, events);
+                return MessageOutcome::Waits(WaitReason::Storage, events);
             }
-            let Err(error) = self.accept_in_order(&mut events).await else { return Taken::Done };
+            let Err(error) = self.accept_in_order(&mut events).await else { return MessageOutcome::Done };
             if let Some(line) = error.waits_for() {
-                return Taken::Waits(line, events);
+                return MessageOutcome::Waits(line, events);
             }
             let waits = error.stops_all();
             {
@@ -346,7 +346,7 @@ impl Consumer {
             }
             let again = stop.run_until_cancelled(tokio::time::sleep(self.jittered(wait)));
             if !waits || again.await.is_none() {
-                return Taken::Left;
+                return MessageOutcome::Left;
             }
             wait = (wait * 2).min(LONGEST_WAIT);
         }
@@ -363,7 +363,7 @@ impl Consumer {
 
     async fn set_aside(&self, body: &str, reason: &str) -> bool {
         tracing::warn!(code = "EVT0004", reason, "message of an unknown shape");
-        metrics::announced(Announced::Unreadable);
+        metrics::announced(EventResult::Unreadable);
         let now = self.intake.clock.now();
         if let Err(error) = self.intake.store.record_unreadable(body, reason, now).await.map_err(IntakeError::from) {
             tracing::warn!(error = %error.with_code(), "event not recorded; its message stays in the queue");

@@ -11,9 +11,9 @@ use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 
 /// Networks that are not public and may be reached all the same.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Reach(Arc<[IpNet]>);
+pub(super) struct AllowedNetworks(Arc<[IpNet]>);
 
-impl Reach {
+impl AllowedNetworks {
     /// Public addresses and these networks.
     pub(super) fn new(allowed: Vec<IpNet>) -> Self {
         Self(allowed.into())
@@ -26,7 +26,7 @@ impl Reach {
 }
 
 /// Names lead only to addresses that may be connected to.
-impl Resolve for Reach {
+impl Resolve for AllowedNetworks {
     fn resolve(&self, name: Name) -> Resolving {
         let reach = self.clone();
         Box::pin(async move {
@@ -136,7 +136,7 @@ mod tests {
 
     #[test]
     fn what_is_allowed_is_reached_all_the_same() {
-        let reach = Reach::new(vec!["10.1.0.0/16".parse().unwrap(), "::1/128".parse().unwrap()]);
+        let reach = AllowedNetworks::new(vec!["10.1.0.0/16".parse().unwrap(), "::1/128".parse().unwrap()]);
         for (address, allowed) in [("10.1.2.3", true), ("10.2.0.1", false), ("::1", true), ("1.1.1.1", true)] {
             assert_eq!(reach.allows(address.parse().unwrap()), allowed, "{address}");
         }
@@ -145,9 +145,9 @@ mod tests {
     #[tokio::test]
     async fn a_name_of_this_machine_leads_nowhere() {
         let name = || "localhost".parse().unwrap();
-        let refused = Reach::default().resolve(name()).await;
+        let refused = AllowedNetworks::default().resolve(name()).await;
         assert!(refused.is_err_and(|error| error.to_string().contains("no public address")));
-        let open = Reach::new(vec!["127.0.0.0/8".parse().unwrap(), "::1/128".parse().unwrap()]);
+        let open = AllowedNetworks::new(vec!["127.0.0.0/8".parse().unwrap(), "::1/128".parse().unwrap()]);
         assert!(open.resolve(name()).await.unwrap().count() > 0);
     }
 }

@@ -6,7 +6,7 @@ use opentelemetry::KeyValue;
 use opentelemetry::trace::SpanKind;
 use tokio_util::sync::CancellationToken;
 
-use super::{NotifyError, Patience, Sender, cloudevent};
+use super::{DeliveryPolicy, NotifyError, Sender, cloudevent};
 use crate::model::plan::NotifyChannel;
 use crate::model::{Clock, Coded, Timestamp};
 use crate::store::{Notification, SharedStore, StoreError};
@@ -18,7 +18,7 @@ pub(super) const AGAIN: Duration = Duration::from_secs(1);
 
 /// End of a delivery.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Delivered {
+pub(super) enum DeliveryEnd {
     /// The receiver took it.
     Taken,
     /// It did not, and may have said how long it wants to be left alone.
@@ -34,11 +34,11 @@ pub(super) async fn deliver(
     clock: &dyn Clock,
     sender: &dyn Sender,
     notification: &Notification,
-    how: (Patience, &CancellationToken),
-) -> Delivered {
+    how: (DeliveryPolicy, &CancellationToken),
+) -> DeliveryEnd {
     attempt(store, clock, sender, notification, how).await.unwrap_or_else(|error| {
         tracing::error!(error = %error.with_code(), execution = %notification.execution, "cannot update the outbox; retrying");
-        Delivered::Unknown
+        DeliveryEnd::Unknown
     })
 }
 
@@ -47,12 +47,12 @@ async fn attempt(
     clock: &dyn Clock,
     sender: &dyn Sender,
     notification: &Notification,
-    (patience, stop): (Patience, &CancellationToken),
-) -> Result<Delivered, StoreError> {
+    (patience, stop): (DeliveryPolicy, &CancellationToken),
+) -> Result<DeliveryEnd, StoreError> {
     let Some(record) = store.execution(notification.execution).await? else {
         // Pruned together with its execution: there is nothing left to tell.
         store.delivered(notification.id, clock.now()).await?;
-        return Ok(Delivered::Taken);
+        return Ok(DeliveryEnd::Taken);
     };
     let event = cloudevent(notification, &record);
     let group = notification.execution.to_string();
@@ -74,14 +74,14 @@ async fn attempt(
         Ok(()) => {
             metrics::notified(kind, Delivery::Delivered);
             note_delivered(store, clock, notification.id, stop).await?;
-            Ok(Delivered::Taken)
+            Ok(DeliveryEnd::Taken)
         }
         Err(error) => {
             let retry = patience.again(&error, notification.attempts + 1);
             metrics::notified(kind, if retry.is_some() { Delivery::Retried } else { Delivery::SetAside });
             tracing::warn!(error = %error.with_code(), execution = %notification.execution, dead_lettered = retry.is_none(), "notification not delivered");
             store.undelivered(notification.id, &error.with_code(), retry, clock.now()).await?;
-            Ok(Delivered::NotTaken(error.retry_after()))
+            Ok(DeliveryEnd::NotTaken(error.retry_after()))
         }
     }
 }

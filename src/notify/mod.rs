@@ -33,7 +33,7 @@ pub use webhook::{WebhookOptions, WebhookSender};
 
 /// Retry policy for notifications.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Patience {
+pub struct DeliveryPolicy {
     /// Timeout of one delivery: a receiver that does not respond delays others no longer than this. Less than
     /// [`DELIVERY_LEASE`](crate::store::DELIVERY_LEASE).
     pub timeout: Duration,
@@ -103,7 +103,7 @@ pub trait Sender: Send + Sync {
     async fn send(&self, channel: &NotifyChannel, event: &Value, group: &str) -> Result<(), NotifyError>;
 }
 
-impl Patience {
+impl DeliveryPolicy {
     /// Returns the wait after `failures` deliveries failed; `None` after the last.
     fn retry_after(self, failures: u32) -> Option<Duration> {
         let wait = self.backoff.saturating_mul(1 << failures.saturating_sub(1).min(16)).min(self.max);
@@ -126,7 +126,7 @@ mod tests {
     #[test]
     fn waits_double_up_to_the_longest_and_end() {
         let seconds = Duration::from_secs;
-        let patience = Patience { timeout: seconds(10), backoff: seconds(5), max: seconds(900), attempts: 20 };
+        let patience = DeliveryPolicy { timeout: seconds(10), backoff: seconds(5), max: seconds(900), attempts: 20 };
         let wait = |failures| patience.retry_after(failures).map(|wait| wait.as_secs());
         assert_eq!([wait(1), wait(2), wait(3), wait(19), wait(20)], [Some(5), Some(10), Some(20), Some(900), None]);
     }
@@ -134,7 +134,7 @@ mod tests {
     #[test]
     fn field_fault_owncast_1504_what_a_receiver_asks_for_is_heeded() {
         let seconds = Duration::from_secs;
-        let patience = Patience { timeout: seconds(10), backoff: seconds(5), max: seconds(900), attempts: 20 };
+        let patience = DeliveryPolicy { timeout: seconds(10), backoff: seconds(5), max: seconds(900), attempts: 20 };
         let refused = |retry_after| NotifyError::Refused { to: String::new(), reason: String::new(), retry_after };
         let again = |error: &NotifyError, failures| patience.again(error, failures).map(|wait| wait.as_secs());
         assert_eq!(again(&refused(Some(seconds(60))), 1), Some(60));

@@ -6,7 +6,7 @@
 use std::collections::HashMap;
 use std::time::Instant;
 
-use super::deliver::{AGAIN, Delivered};
+use super::deliver::{AGAIN, DeliveryEnd};
 use crate::model::plan::NotifyChannel;
 use crate::store::DueFilter;
 
@@ -19,13 +19,13 @@ const REMEMBERED: usize = 4_096;
 
 /// Deliveries in progress, and the state of receivers.
 #[derive(Debug, Default)]
-pub(super) struct Places {
+pub(super) struct DeliverySlots {
     under_way: HashMap<i64, NotifyChannel>,
     /// Receivers that failed last, and until when they asked to be left alone.
     failed: HashMap<NotifyChannel, Option<Instant>>,
 }
 
-impl Places {
+impl DeliverySlots {
     /// Returns the filter of notifications that can be sent now.
     pub(super) fn filter(&self, now: Instant) -> DueFilter {
         let mut taken: HashMap<&NotifyChannel, u32> = HashMap::new();
@@ -50,15 +50,15 @@ impl Places {
     }
 
     /// It is no longer: this became of it.
-    pub(super) fn end(&mut self, id: i64, delivered: Delivered, now: Instant) {
+    pub(super) fn end(&mut self, id: i64, delivered: DeliveryEnd, now: Instant) {
         let Some(channel) = self.under_way.remove(&id) else { return };
         let alone = match delivered {
-            Delivered::Taken => {
+            DeliveryEnd::Taken => {
                 self.failed.remove(&channel);
                 return;
             }
-            Delivered::NotTaken(alone) => alone,
-            Delivered::Unknown => Some(AGAIN),
+            DeliveryEnd::NotTaken(alone) => alone,
+            DeliveryEnd::Unknown => Some(AGAIN),
         };
         if self.failed.len() >= REMEMBERED {
             self.failed.retain(|_, until| until.is_some_and(|until| until > now));
@@ -79,33 +79,33 @@ mod tests {
         NotifyChannel::Webhook(name.to_owned())
     }
 
-    fn taken(places: &Places, name: &str, now: Instant) -> u32 {
+    fn taken(places: &DeliverySlots, name: &str, now: Instant) -> u32 {
         let filter = places.filter(now);
         filter.taken.iter().find(|(known, _)| *known == channel(name)).map_or(0, |(_, taken)| *taken)
     }
 
     #[test]
     fn a_receiver_that_failed_has_one_place_until_it_takes_something() {
-        let (mut places, now) = (Places::default(), Instant::now());
+        let (mut places, now) = (DeliverySlots::default(), Instant::now());
         for id in 0..3 {
             places.begin(id, channel("a"));
         }
         assert_eq!((taken(&places, "a", now), places.filter(now).limit), (3, PLACES - 3));
-        places.end(0, Delivered::NotTaken(None), now);
+        places.end(0, DeliveryEnd::NotTaken(None), now);
         assert_eq!(taken(&places, "a", now), PER_RECEIVER + 1, "two are under way, and one place is too few for them");
-        places.end(1, Delivered::Taken, now);
-        places.end(2, Delivered::Taken, now);
+        places.end(1, DeliveryEnd::Taken, now);
+        places.end(2, DeliveryEnd::Taken, now);
         assert_eq!((taken(&places, "a", now), places.filter(now).limit), (0, PLACES));
     }
 
     #[test]
     fn a_receiver_is_left_alone_as_long_as_it_asks() {
-        let (mut places, now) = (Places::default(), Instant::now());
+        let (mut places, now) = (DeliverySlots::default(), Instant::now());
         let minute = Duration::from_secs(60);
         places.begin(1, channel("a"));
         places.begin(2, channel("a"));
-        places.end(1, Delivered::NotTaken(Some(minute)), now);
-        places.end(2, Delivered::NotTaken(None), now);
+        places.end(1, DeliveryEnd::NotTaken(Some(minute)), now);
+        places.end(2, DeliveryEnd::NotTaken(None), now);
         assert_eq!(taken(&places, "a", now), PER_RECEIVER, "the longest wish counts");
         assert_eq!(taken(&places, "a", now + minute), PER_RECEIVER - 1);
         assert_eq!(taken(&places, "b", now), 0);

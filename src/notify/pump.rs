@@ -11,9 +11,9 @@ use tokio::sync::broadcast;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
-use super::deliver::{Delivered, deliver};
-use super::places::Places;
-use super::{Patience, Sender};
+use super::deliver::{DeliveryEnd, deliver};
+use super::places::DeliverySlots;
+use super::{DeliveryPolicy, Sender};
 use crate::model::{Clock, Coded};
 use crate::store::{Hint, SharedStore};
 
@@ -25,12 +25,12 @@ pub async fn run(
     store: SharedStore,
     clock: Arc<dyn Clock>,
     sender: Arc<dyn Sender>,
-    patience: Patience,
+    patience: DeliveryPolicy,
     stop: CancellationToken,
 ) {
     let mut hints = store.hints();
-    let mut places = Places::default();
-    let mut deliveries: JoinSet<(i64, Delivered)> = JoinSet::new();
+    let mut places = DeliverySlots::default();
+    let mut deliveries: JoinSet<(i64, DeliveryEnd)> = JoinSet::new();
     while !stop.is_cancelled() {
         // Hints of the time before the question say nothing any more.
         hints = hints.resubscribe();
@@ -46,7 +46,7 @@ pub async fn run(
                             let delivery = deliver(&store, &*clock, &*sender, &notification, (patience, &stop));
                             // One that panics frees its place as any other.
                             let delivered = AssertUnwindSafe(delivery).catch_unwind().await;
-                            (notification.id, delivered.unwrap_or(Delivered::Unknown))
+                            (notification.id, delivered.unwrap_or(DeliveryEnd::Unknown))
                         });
                     }
                 }

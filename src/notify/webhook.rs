@@ -1,6 +1,6 @@
 //! Delivery to HTTP receivers, signed as Standard Webhooks says.
 //!
-//! **Invariant**: nothing is sent unsigned; nothing is sent to an address that [`Reach`] does not allow, nor to another
+//! **Invariant**: nothing is sent unsigned; nothing is sent to an address that [`AllowedNetworks`] does not allow, nor to another
 //! host than the one that was named; no proxy is asked, which would resolve names on its own.
 
 use std::sync::Arc;
@@ -17,7 +17,7 @@ use serde_json::Value;
 use sha2::Sha256;
 
 use super::NotifyError;
-use super::address::Reach;
+use super::address::AllowedNetworks;
 use crate::model::{Clock, Timestamp};
 
 /// Longest time to connect.
@@ -39,7 +39,7 @@ pub struct WebhookOptions {
 /// Sends to HTTP receivers.
 pub struct WebhookSender {
     secrets: Vec<Vec<u8>>,
-    reach: Reach,
+    reach: AllowedNetworks,
     /// Absent where the system's TLS set-up is broken.
     client: Option<Client>,
     clock: Arc<dyn Clock>,
@@ -49,7 +49,7 @@ impl WebhookSender {
     /// With these settings.
     #[must_use]
     pub fn new(options: WebhookOptions, clock: Arc<dyn Clock>) -> Self {
-        let reach = Reach::new(options.allow_private);
+        let reach = AllowedNetworks::new(options.allow_private);
         let client = Client::builder()
             .connect_timeout(CONNECT)
             .redirect(same_host())

@@ -37,7 +37,7 @@ pub(super) fn http_client() -> SharedHttpClient {
     let direct = through(ProxyConfig::disabled);
     let proxied = through(ProxyConfig::from_env);
     http_client_fn(move |settings, components| {
-        SharedHttpConnector::new(ByHost {
+        SharedHttpConnector::new(ProxyByHost {
             direct: direct.http_connector(settings, components),
             proxied: proxied.http_connector(settings, components),
         })
@@ -58,12 +58,12 @@ fn through(proxy: fn() -> ProxyConfig) -> SharedHttpClient {
 
 /// Sends each request one way or the other.
 #[derive(Debug)]
-struct ByHost {
+struct ProxyByHost {
     direct: SharedHttpConnector,
     proxied: SharedHttpConnector,
 }
 
-impl HttpConnector for ByHost {
+impl HttpConnector for ProxyByHost {
     fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
         let way = if is_direct(request.uri()) { &self.direct } else { &self.proxied };
         way.call(request)

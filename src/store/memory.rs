@@ -8,7 +8,7 @@ use std::sync::Arc;
 use petgraph::graph::NodeIndex;
 
 use super::recent::Recent;
-use super::unit::{Hot, Seq};
+use super::unit::{CachedExecution, Seq};
 use crate::model::JobId;
 use crate::model::plan::Plan;
 
@@ -20,7 +20,7 @@ const PLACES: usize = 8_192;
 /// See the module.
 #[derive(Debug)]
 pub(super) struct Memory {
-    executions: Recent<Seq, Hot>,
+    executions: Recent<Seq, CachedExecution>,
     plans: Recent<i64, Arc<Plan>>,
     places: Recent<JobId, (Seq, NodeIndex)>,
 }
@@ -39,14 +39,14 @@ impl Memory {
     }
 
     /// Keeps an execution, unless nothing more is to come.
-    pub(super) fn keep(&mut self, hot: Hot) {
+    pub(super) fn keep(&mut self, hot: CachedExecution) {
         if !hot.state.state.is_ended() {
             self.executions.insert(hot.seq, hot);
         }
     }
 
     /// Takes an execution out; the caller puts it back once its changes are committed.
-    pub(super) fn take(&mut self, seq: Seq) -> Option<Hot> {
+    pub(super) fn take(&mut self, seq: Seq) -> Option<CachedExecution> {
         self.executions.remove(&seq)
     }
 

@@ -372,7 +372,7 @@ pub struct JobRecord {
 
 /// Description of a store that was only read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Look {
+pub struct StoreInfo {
     /// Version of its schema; absent where no daemon has made it yet.
     pub schema: Option<u32>,
     /// Last version that this program knows.

@@ -23,7 +23,7 @@ pub(super) type Seq = i64;
 
 /// A cached execution.
 #[derive(Clone, Debug)]
-pub(super) struct Hot {
+pub(super) struct CachedExecution {
     /// Its row.
     pub(super) seq: Seq,
     /// Its identifier.
@@ -63,7 +63,7 @@ pub(super) struct JobChange {
 
 /// A notification to queue.
 #[derive(Clone, Debug, PartialEq)]
-pub(super) struct Told {
+pub(super) struct OutboxRow {
     /// Its execution.
     pub(super) execution: Seq,
     /// Run of the execution.
@@ -92,7 +92,7 @@ pub(super) struct Changes {
     /// Rows of the queue.
     pub(super) jobs: BTreeMap<(Seq, u32), JobChange>,
     /// Notifications.
-    pub(super) outbox: Vec<Told>,
+    pub(super) outbox: Vec<OutboxRow>,
     /// Executions whose warnings are to be counted again.
     pub(super) warned: BTreeSet<Seq>,
     /// Hints to send after the commit.
@@ -104,7 +104,7 @@ impl Changes {
     pub(super) fn step(
         &mut self,
         evaluate: &dyn Evaluate,
-        hot: &mut Hot,
+        hot: &mut CachedExecution,
         input: Input,
         now: Timestamp,
     ) -> Result<(), StepError> {
@@ -148,7 +148,7 @@ impl Changes {
     pub(super) fn claim(
         &mut self,
         evaluate: &dyn Evaluate,
-        hot: &mut Hot,
+        hot: &mut CachedExecution,
         (job, activity): (JobId, NodeIndex),
         (worker, lease): (&str, Duration),
         now: Timestamp,
@@ -181,14 +181,14 @@ impl Changes {
     }
 
     /// Changes parameters of an execution.
-    pub(super) fn set_params(&mut self, hot: &mut Hot, params: &BTreeMap<String, Value>) {
+    pub(super) fn set_params(&mut self, hot: &mut CachedExecution, params: &BTreeMap<String, Value>) {
         if !params.is_empty() {
             hot.params.extend(params.clone());
             self.params.insert(hot.seq, hot.params.clone());
         }
     }
 
-    fn carry_out(&mut self, hot: &Hot, effect: Effect, now: Timestamp) {
+    fn carry_out(&mut self, hot: &CachedExecution, effect: Effect, now: Timestamp) {
         match effect {
             Effect::Enqueue { activity } => {
                 self.hints.push(Hint::Queue);
@@ -225,7 +225,7 @@ impl Changes {
         *row = JobChange { to: Some(state), due_at, ended_at, worker: None, stop: false, ..row.clone() };
     }
 
-    fn notify(&mut self, hot: &Hot, what: NotifyOn) {
+    fn notify(&mut self, hot: &CachedExecution, what: NotifyOn) {
         let state = match what {
             NotifyOn::Started => ExecutionState::Running,
             NotifyOn::Succeeded => ExecutionState::Succeeded,
@@ -234,7 +234,7 @@ impl Changes {
         };
         for (position, target) in (0..).zip(&hot.plan.notify).filter(|(_, target)| target.on.contains(&what)) {
             let (execution, run) = (hot.seq, hot.state.run);
-            self.outbox.push(Told { execution, run, position, target: target.clone(), state });
+            self.outbox.push(OutboxRow { execution, run, position, target: target.clone(), state });
             self.hints.push(Hint::Outbox);
         }
     }

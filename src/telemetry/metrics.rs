@@ -49,7 +49,7 @@ const UPKEEP: Duration = Duration::from_secs(10);
 
 /// Outcome of an event.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Announced {
+pub enum EventResult {
     /// It started something.
     Started,
     /// No workflow wants it.
@@ -62,7 +62,7 @@ pub enum Announced {
     Refused,
 }
 
-impl Announced {
+impl EventResult {
     const ALL: [Self; 5] = [Self::Started, Self::Unmatched, Self::Duplicate, Self::Unreadable, Self::Refused];
 
     const fn as_str(self) -> &'static str {
@@ -109,7 +109,7 @@ pub fn install() -> Option<PrometheusHandle> {
     describe();
     // What has not happened yet is 0 and no gap: a series that begins with its first count never rose.
     counter!(LEASES_LOST).absolute(0);
-    for what in Announced::ALL {
+    for what in EventResult::ALL {
         counter!(EVENTS, "result" => what.as_str()).absolute(0);
     }
     for target in TARGETS {
@@ -168,7 +168,7 @@ pub fn execution_ended(workflow: &str, state: &'static str) {
 }
 
 /// Counts an event.
-pub fn announced(what: Announced) {
+pub fn announced(what: EventResult) {
     counter!(EVENTS, "result" => what.as_str()).increment(1);
 }
 

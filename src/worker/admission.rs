@@ -76,7 +76,7 @@ impl Budget {
 
 /// A job that was admitted; dropping it makes room.
 #[derive(Debug)]
-pub struct Admitted {
+pub struct AdmissionGuard {
     kind: &'static str,
     estimate: Need,
     corrections: Arc<Mutex<HashMap<&'static str, (f64, f64)>>>,
@@ -91,12 +91,12 @@ impl Admission {
     }
 
     /// Waits until `estimate`, corrected by what jobs of this kind used before, is free.
-    pub async fn admit(&self, kind: &'static str, estimate: Need) -> Admitted {
+    pub async fn admit(&self, kind: &'static str, estimate: Need) -> AdmissionGuard {
         let (memory, scratch) = *self.learned().get(kind).unwrap_or(&(1.0, 1.0));
         let needed = Need { memory: scaled(estimate.memory, memory), scratch: scaled(estimate.scratch, scratch) };
         // Always in this order, so that two jobs cannot wait for each other.
         let room = (self.memory.take(needed.memory).await, self.scratch.take(needed.scratch).await);
-        Admitted { kind, estimate, corrections: Arc::clone(&self.corrections), _room: room }
+        AdmissionGuard { kind, estimate, corrections: Arc::clone(&self.corrections), _room: room }
     }
 
     /// Scratch space that admitted jobs are estimated to need, and how much there is to give away, in bytes.
@@ -111,7 +111,7 @@ impl Admission {
     }
 }
 
-impl Admitted {
+impl AdmissionGuard {
     /// Records the use of the job; the next estimates of its kind learn from it.
     pub fn used(&self, used: Need) {
         let mut corrections = self.corrections.lock().unwrap_or_else(PoisonError::into_inner);

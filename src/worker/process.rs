@@ -35,7 +35,7 @@ const STDERR_LINES: usize = 20;
 const ARENAS: (&str, &str) = ("MALLOC_ARENA_MAX", "2");
 
 /// Error of a started process that is no worker.
-enum Unfit {
+enum StartError {
     /// It speaks, but not as a worker of this version does.
     Stranger(String),
     /// It ended, or says nothing.
@@ -93,30 +93,30 @@ impl WorkerProcess {
                 worker.kill().await;
                 let program = program.to_owned();
                 Err(match unfit {
-                    Unfit::Stranger(reason) => WorkerError::Handshake { program, reason },
-                    Unfit::Silent(reason) => WorkerError::Stillborn { program, reason },
+                    StartError::Stranger(reason) => WorkerError::Handshake { program, reason },
+                    StartError::Silent(reason) => WorkerError::Stillborn { program, reason },
                 })
             }
         }
     }
 
-    async fn introduction(&mut self) -> Result<Capabilities, Unfit> {
+    async fn introduction(&mut self) -> Result<Capabilities, StartError> {
         let first = tokio::time::timeout(HELLO_TIMEOUT, self.next()).await;
-        let silent = |_| Unfit::Silent(format!("silent for {} s", HELLO_TIMEOUT.as_secs()));
-        match first.map_err(silent)?.map_err(|error| Unfit::Stranger(error.to_string()))? {
+        let silent = |_| StartError::Silent(format!("silent for {} s", HELLO_TIMEOUT.as_secs()));
+        match first.map_err(silent)?.map_err(|error| StartError::Stranger(error.to_string()))? {
             Some(Message::Hello { protocol: VERSION, capabilities }) => Ok(capabilities),
             Some(Message::Hello { protocol, .. }) => {
-                Err(Unfit::Stranger(format!("it speaks protocol {protocol}, not {VERSION}")))
+                Err(StartError::Stranger(format!("it speaks protocol {protocol}, not {VERSION}")))
             }
-            Some(other) => Err(Unfit::Stranger(format!("its first message was {other:?}"))),
+            Some(other) => Err(StartError::Stranger(format!("its first message was {other:?}"))),
             None => {
                 let last_words = self.last_words().await.join(" / ");
                 Err(match tokio::time::timeout(LAST_WORDS, self.child.wait()).await {
                     // By itself and in order: it is some other program.
-                    Ok(Ok(status)) if status.success() => Unfit::Stranger(format!("it ended: {last_words}")),
-                    Ok(Ok(status)) => Unfit::Silent(format!("{status}: {last_words}")),
-                    Ok(Err(error)) => Unfit::Silent(error.to_string()),
-                    Err(_) => Unfit::Silent("it closed its output and did not end".to_owned()),
+                    Ok(Ok(status)) if status.success() => StartError::Stranger(format!("it ended: {last_words}")),
+                    Ok(Ok(status)) => StartError::Silent(format!("{status}: {last_words}")),
+                    Ok(Err(error)) => StartError::Silent(error.to_string()),
+                    Err(_) => StartError::Silent("it closed its output and did not end".to_owned()),
                 })
             }
         }

@@ -47,7 +47,7 @@ pub struct Assignment<'a> {
 
 /// Message of a job before its end.
 #[derive(Clone, Debug, PartialEq)]
-pub enum Word {
+pub enum JobMessage {
     /// Progress of the job.
     Progress(Progress),
     /// Something for the execution's log.
@@ -66,7 +66,7 @@ pub enum Word {
 pub async fn run(
     pool: &Pool,
     assignment: Assignment<'_>,
-    words: mpsc::Sender<Word>,
+    words: mpsc::Sender<JobMessage>,
     stop: &CancellationToken,
 ) -> Result<Report, Failure> {
     let (limits, peak) = (assignment.limits, Arc::clone(&assignment.peak_memory));
@@ -74,14 +74,14 @@ pub async fn run(
     let mut worker = pool.take().await.map_err(|error| Failure::from(&error))?;
     let outcome = match give(&mut worker, assignment, &source_error).await {
         Ok(()) => listen(&mut worker, limits, &words, stop, &peak).await,
-        Err(source) => Err(End::Worker(WorkerError::Handover(source))),
+        Err(source) => Err(JobEnd::Worker(WorkerError::Handover(source))),
     };
     let storage_owes = source_error.is_reading();
     let outcome = match outcome {
-        Err(End::Worker(WorkerError::Crashed { .. })) => {
+        Err(JobEnd::Worker(WorkerError::Crashed { .. })) => {
             let ended = tokio::time::timeout(limits.grace, worker.end()).await;
             let status = ended.unwrap_or_else(|_| "it closed its output and did not end".to_owned());
-            Err(End::Worker(WorkerError::Crashed { status }))
+            Err(JobEnd::Worker(WorkerError::Crashed { status }))
         }
         other => other,
     };
@@ -91,14 +91,14 @@ pub async fn run(
         Err(end) => end,
     };
     Err(match (end, source_error.get()) {
-        (End::Worker(error @ WorkerError::Stopped), _) => Failure::from(&error),
+        (JobEnd::Worker(error @ WorkerError::Stopped), _) => Failure::from(&error),
         (_, Some(read)) => read.of_job(),
-        (End::Worker(WorkerError::Stalled { limit_s }), None) if storage_owes => {
+        (JobEnd::Worker(WorkerError::Stalled { limit_s }), None) if storage_owes => {
             let late = format!("no response from storage within {limit_s} s");
             Failure::infrastructure("WORKER0010", late)
         }
-        (End::Failed(failure), None) => failure,
-        (End::Worker(error), None) => {
+        (JobEnd::Failed(failure), None) => failure,
+        (JobEnd::Worker(error), None) => {
             let mut failure = Failure::from(&error);
             failure.chain.extend(worker.last_words().await);
             failure
@@ -118,12 +118,12 @@ fn shortened(mut text: String) -> String {
     text
 }
 
-enum End {
+enum JobEnd {
     Failed(Failure),
     Worker(WorkerError),
 }
 
-impl From<WorkerError> for End {
+impl From<WorkerError> for JobEnd {
     fn from(error: WorkerError) -> Self {
         Self::Worker(error)
     }
@@ -146,10 +146,10 @@ async fn give(worker: &mut WorkerProcess, assignment: Assignment<'_>, errors: &R
 async fn listen(
     worker: &mut WorkerProcess,
     limits: Limits,
-    words: &mpsc::Sender<Word>,
+    words: &mpsc::Sender<JobMessage>,
     stop: &CancellationToken,
     peak: &AtomicU64,
-) -> Result<Report, End> {
+) -> Result<Report, JobEnd> {
     let deadline = Instant::now() + limits.timeout;
     let mut stalled = Instant::now() + limits.stall;
     let mut last = Progress::default();
@@ -175,20 +175,20 @@ async fn listen(
                 last = Progress { fraction, speed, position_ms };
                 peak.fetch_max(worker.peak_memory().unwrap_or(0), Ordering::Relaxed);
                 // A slow listener misses marks of progress; it never slows the job down.
-                let _ = words.try_send(Word::Progress(last));
+                let _ = words.try_send(JobMessage::Progress(last));
             }
             // A warning is no progress, and a worker that warns for ever is only heard for so long.
             Some(Message::Warning { code, message }) => {
                 warnings += 1;
                 if warnings <= MAX_WARNINGS {
-                    let _ = words.send(Word::Warning { code, message: shortened(message) }).await;
+                    let _ = words.send(JobMessage::Warning { code, message: shortened(message) }).await;
                 }
             }
             Some(Message::Done { report }) => return Ok(report),
             Some(Message::Failed { failure }) => {
                 let message = shortened(failure.message);
                 let chain = failure.chain.into_iter().take(MAX_CAUSES).map(shortened).collect();
-                return Err(End::Failed(Failure { message, chain, ..failure }));
+                return Err(JobEnd::Failed(Failure { message, chain, ..failure }));
             }
             Some(Message::Hello { .. }) => return Err(WorkerError::Protocol("a second hello".to_owned()).into()),
             None => return Err(WorkerError::Crashed { status: String::new() }.into()),

@@ -33,9 +33,9 @@ use reelmill::model::work::FileRole;
 use reelmill::model::{
     Clock, ExecutionState, InputObject, ObjectEvent, ObjectLocation, OutputObject, RandomIds, SystemClock,
 };
-use reelmill::notify::{self, NotifyError, Patience, Sender};
+use reelmill::notify::{self, DeliveryPolicy, NotifyError, Sender};
 use reelmill::objects::local::{Layout, LocalBuckets};
-use reelmill::store::postgres::{PostgresStore, Time};
+use reelmill::store::postgres::{ClockSource, PostgresStore};
 use reelmill::store::sqlite::SqliteStore;
 use reelmill::store::{Claim, Claimant, ExecutionFilter, Hint, Pruned, Retention, SharedStore};
 use reelmill::template::Templates;
@@ -117,7 +117,7 @@ impl Bench {
         let (taken, stop) = (Arc::new(Taken::default()), CancellationToken::new());
         let sender: Arc<dyn Sender> = Arc::clone(&taken) as Arc<dyn Sender>;
         let (timeout, backoff, max) = (Duration::from_secs(10), Duration::from_secs(5), Duration::from_secs(900));
-        let patience = Patience { timeout, backoff, max, attempts: 20 };
+        let patience = DeliveryPolicy { timeout, backoff, max, attempts: 20 };
         tokio::spawn(notify::run(Arc::clone(&store), clock, sender, patience, stop.clone()));
         Self { store, intake, taken, uploads: AtomicU64::new(0), stop }
     }
@@ -382,7 +382,7 @@ async fn main() {
     if stores.contains("postgres") {
         let folder = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
         let url = server::empty().await;
-        let store = PostgresStore::connect(&url, Time::Database, Arc::new(Evaluator)).await.unwrap();
+        let store = PostgresStore::connect(&url, ClockSource::Database, Arc::new(Evaluator)).await.unwrap();
         let fill = async |ended| ended::in_postgres(&url, ended).await;
         answer.insert("postgres".to_owned(), measure("postgres", Arc::new(store), folder.path(), None, fill).await);
         println!("{}", ended::plans(&url).await);

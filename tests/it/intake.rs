@@ -16,7 +16,7 @@ use reelmill::intake::{Catalog, Intake};
 use reelmill::model::{
     Clock, ExecutionState, InputObject, ObjectEvent, ObjectLocation, RandomIds, SystemClock, Timestamp,
 };
-use reelmill::notify::{self, Patience, Senders, SnsSender, SqsSender, WebhookOptions, WebhookSender};
+use reelmill::notify::{self, DeliveryPolicy, Senders, SnsSender, SqsSender, WebhookOptions, WebhookSender};
 use reelmill::objects::aws::sdk_config;
 use reelmill::objects::s3::S3Buckets;
 use reelmill::objects::{Head, Incoming, Listing, ObjectError, Objects, Published, Revision, SharedObjects};
@@ -478,7 +478,7 @@ async fn field_case_32_a_notification_comes_after_the_end_and_once_it_is_taken()
         webhook: WebhookSender::new(WebhookOptions::default(), Arc::new(SystemClock)),
     });
     let (timeout, backoff, max) = (Duration::from_secs(10), Duration::from_secs(1), Duration::from_secs(1));
-    let patience = Patience { timeout, backoff, max, attempts: 20 };
+    let patience = DeliveryPolicy { timeout, backoff, max, attempts: 20 };
     tokio::spawn(notify::run(Arc::clone(&store), Arc::new(SystemClock), sender, patience, stop.clone()));
     let mut told: Vec<Value> = Vec::new();
     until("all were taken", async || {

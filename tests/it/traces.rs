@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, HashMap};
 
 use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
-use opentelemetry_proto::tonic::common::v1::any_value::Value as Word;
+use opentelemetry_proto::tonic::common::v1::any_value::Value as JobMessage;
 use opentelemetry_proto::tonic::trace::v1::{Span, status::StatusCode};
 use prost::Message;
 
@@ -13,8 +13,8 @@ use crate::support::{Daemon, fixture, wait_for};
 fn words(span: &Span) -> BTreeMap<&str, String> {
     let words = span.attributes.iter().filter_map(|attribute| {
         let word = match attribute.value.as_ref()?.value.as_ref()? {
-            Word::StringValue(text) => text.clone(),
-            Word::IntValue(number) => number.to_string(),
+            JobMessage::StringValue(text) => text.clone(),
+            JobMessage::IntValue(number) => number.to_string(),
             _ => return None,
         };
         Some((attribute.key.as_str(), word))
@@ -29,7 +29,10 @@ fn spans(receiver: &Receiver) -> Vec<Span> {
     });
     let resources = requests.flat_map(|request| request.resource_spans).inspect(|resource| {
         let service = resource.resource.as_ref().unwrap().attributes.iter().find(|known| known.key == "service.name");
-        assert_eq!(service.unwrap().value.as_ref().unwrap().value, Some(Word::StringValue("reelmill".to_owned())));
+        assert_eq!(
+            service.unwrap().value.as_ref().unwrap().value,
+            Some(JobMessage::StringValue("reelmill".to_owned()))
+        );
     });
     resources.flat_map(|resource| resource.scope_spans).flat_map(|scope| scope.spans).collect()
 }

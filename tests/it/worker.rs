@@ -7,7 +7,7 @@ use std::time::Duration;
 use reelmill::model::work::{Analysis, Work};
 use reelmill::model::{Class, Code, Failure};
 use reelmill::worker::pool::Pool;
-use reelmill::worker::supervisor::{Assignment, Limits, Word, run};
+use reelmill::worker::supervisor::{Assignment, JobMessage, Limits, run};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
@@ -131,5 +131,8 @@ echo '{"type":"failed","failure":{"code":"MEDIA0001","class":"fatal","blame":"in
     let pool = Pool::new(worker(folder.path(), body), 0);
     let failure = run(&pool, assignment, words, &CancellationToken::new()).await.unwrap_err();
     assert_eq!(failure.code, "MEDIA0001");
-    assert_eq!(heard.recv().await, Some(Word::Warning { code: Code::new("MEDIA9999"), message: "look".to_owned() }));
+    assert_eq!(
+        heard.recv().await,
+        Some(JobMessage::Warning { code: Code::new("MEDIA9999"), message: "look".to_owned() })
+    );
 }

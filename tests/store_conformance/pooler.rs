@@ -4,7 +4,7 @@ use std::io::{BufRead, BufReader};
 use std::net::TcpListener;
 use std::process::{Child, Command, Stdio};
 
-use reelmill::store::postgres::{PostgresStore, Time};
+use reelmill::store::postgres::{ClockSource, PostgresStore};
 
 use super::*;
 
@@ -69,7 +69,7 @@ async fn field_fault_postgresql_is_used_through_pgbouncer_in_session_mode() {
     let (server, database) = direct.rsplit_once('/').unwrap();
     let Some(pooler) = Pooler::start(server.rsplit_once(':').unwrap().1) else { return };
     let url = format!("postgres://reelmill@127.0.0.1:{}/{database}", pooler.port);
-    let open = async || PostgresStore::connect(&url, Time::Database, Arc::new(Conditions)).await.unwrap();
+    let open = async || PostgresStore::connect(&url, ClockSource::Database, Arc::new(Conditions)).await.unwrap();
     let world = World::new(Arc::new(open().await));
     let other = open().await;
     let mut hints = reelmill::store::Store::hints(&other);

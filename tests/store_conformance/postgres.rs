@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use reelmill::engine::LogEvent;
 use reelmill::model::{Clock, ExecutionId, SystemClock, Timestamp};
-use reelmill::store::postgres::{PostgresStore, Time, look};
+use reelmill::store::postgres::{ClockSource, PostgresStore, look};
 use reelmill::store::{Claimant, EventIdentity, EventOutcome, Heartbeat, Hint, Retention, SharedStore, StoreError};
 use serde_json::json;
 use sqlx::{AssertSqlSafe, Connection, PgConnection};
@@ -29,10 +29,10 @@ impl Database {
     }
 
     pub async fn open(&self) -> SharedStore {
-        self.open_with(Time::Caller).await
+        self.open_with(ClockSource::Caller).await
     }
 
-    async fn open_with(&self, time: Time) -> SharedStore {
+    async fn open_with(&self, time: ClockSource) -> SharedStore {
         Arc::new(PostgresStore::connect(&self.url, time, Arc::new(Conditions)).await.expect("it opens"))
     }
 
@@ -91,7 +91,8 @@ async fn daemons_share_the_queue_and_no_job_is_claimed_twice() {
 #[tokio::test]
 async fn field_case_22_clocks_that_disagree_by_minutes_change_nothing() {
     let database = Database::new().await;
-    let (slow, fast) = (database.open_with(Time::Database).await, database.open_with(Time::Database).await);
+    let (slow, fast) =
+        (database.open_with(ClockSource::Database).await, database.open_with(ClockSource::Database).await);
     let world = World::new(slow.clone());
     let id = world.start(&one("vod")).await;
     let now = SystemClock.now();
@@ -210,9 +211,10 @@ async fn many_daemons_can_start_on_an_empty_database_at_once_and_a_newer_one_is_
     let opened = futures::future::join_all((0..5).map(|_| database.open())).await;
     assert_eq!(opened.len(), 5);
     database.sql("INSERT INTO reelmill_schema (version) VALUES (99)").await;
-    let refused = PostgresStore::connect(&database.url, Time::Caller, Arc::new(Conditions)).await;
+    let refused = PostgresStore::connect(&database.url, ClockSource::Caller, Arc::new(Conditions)).await;
     assert!(matches!(refused, Err(StoreError::TooNew { found: 99, .. })), "{refused:?}");
-    let wrong = PostgresStore::connect("postgres://u:secret@127.0.0.1:1/db", Time::Caller, Arc::new(Conditions)).await;
+    let wrong =
+        PostgresStore::connect("postgres://u:secret@127.0.0.1:1/db", ClockSource::Caller, Arc::new(Conditions)).await;
     let error = wrong.unwrap_err();
     assert!(matches!(error, StoreError::Open { .. }) && !error.to_string().contains("secret"), "{error}");
 }

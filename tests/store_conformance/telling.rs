@@ -5,7 +5,7 @@ use std::sync::Mutex;
 use async_trait::async_trait;
 use reelmill::model::plan::NotifyChannel;
 use reelmill::model::{Clock, Code};
-use reelmill::notify::{self, NotifyError, Patience, Sender};
+use reelmill::notify::{self, DeliveryPolicy, NotifyError, Sender};
 use reelmill::store::DueFilter;
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
@@ -81,7 +81,7 @@ async fn begun(world: &World, receiver: &str, count: usize) {
 /// Runs the pump until `done`.
 async fn pump(world: &World, receivers: &Arc<Receivers>, done: impl Future<Output = ()>) {
     let hour = Duration::from_secs(3_600);
-    let patience = Patience { timeout: hour, backoff: Duration::from_millis(1), max: hour, attempts: 20 };
+    let patience = DeliveryPolicy { timeout: hour, backoff: Duration::from_millis(1), max: hour, attempts: 20 };
     let (clock, sender) = (Arc::new(Stopped(world.now())), Arc::clone(receivers));
     let running = notify::run(Arc::clone(&world.store), clock, sender, patience, CancellationToken::new());
     tokio::select! {

@@ -17,7 +17,7 @@ use crate::model::{Clock, SystemClock, Timestamp};
 use crate::objects::Objects;
 use crate::objects::aws::AwsOptions;
 use crate::objects::s3::S3Buckets;
-use crate::store::{Look, postgres, sqlite};
+use crate::store::{StoreInfo, postgres, sqlite};
 use crate::worker::scratch::RESERVE;
 
 /// Timeout for answers from other machines.
@@ -52,7 +52,7 @@ pub(super) async fn store(config: &Config, checks: &mut Vec<Check>) {
         ));
     };
     match looked {
-        Ok(Look { schema, known, now }) => {
+        Ok(StoreInfo { schema, known, now }) => {
             checks.push(schema_check(&place, schema, known));
             checks.extend(now.map(clock));
         }

@@ -32,7 +32,7 @@ const REFUSED: [(&str, &str); 11] = [
 ];
 
 /// Refuses a header, or the field of a form, that asks for what would not be done.
-pub fn check_wish(name: &str, value: &str) -> S3Result<()> {
+pub fn check_header(name: &str, value: &str) -> S3Result<()> {
     match name {
         "x-amz-acl" | "acl" if !PRIVATE.contains(&value) => Err(s3_error!(
             NotImplemented,
@@ -52,9 +52,9 @@ pub fn check_wish(name: &str, value: &str) -> S3Result<()> {
     }
 }
 
-pub(super) fn check_wishes(headers: &HeaderMap) -> S3Result<()> {
+pub(super) fn check_headers(headers: &HeaderMap) -> S3Result<()> {
     let wishes = headers.iter().filter(|(name, _)| name.as_str().starts_with("x-amz-"));
-    wishes.into_iter().try_for_each(|(name, value)| check_wish(name.as_str(), value.to_str().unwrap_or_default()))
+    wishes.into_iter().try_for_each(|(name, value)| check_header(name.as_str(), value.to_str().unwrap_or_default()))
 }
 
 /// The rule for every request that s3s serves.
@@ -91,6 +91,6 @@ impl S3Access for Access {
             };
             return Err(Self::unsigned(&self.buckets, bucket).await);
         }
-        check_wishes(request.headers())
+        check_headers(request.headers())
     }
 }

@@ -19,16 +19,16 @@ use s3s::{Body, HttpResponse, S3Error, S3Result, s3_error};
 use sha1::Sha1;
 use sha2::Sha256;
 
-use super::access::{Access, check_wish};
+use super::access::{Access, check_header};
 use super::front::escaped;
 use super::headers::{GIVEN_BACK, META, checked, keep};
-use super::hosts::Hosts;
+use super::hosts::BucketHosts;
 use super::keys::KeyPair;
 use super::policy::{FILE_NAME, Policy};
 use super::receive::Upload;
 use super::service::location;
 use crate::objects::checksum::Algorithm;
-use crate::objects::local::{Kept, LocalBuckets, Placement, unhex};
+use crate::objects::local::{EndpointAttributes, LocalBuckets, Placement, unhex};
 use crate::objects::{Head, OCTET_STREAM};
 
 /// Most bytes of all fields.
@@ -47,12 +47,12 @@ const MAX_UNSIGNED_BYTES: usize = 1024 * 1024;
 pub struct Forms {
     buckets: LocalBuckets,
     keys: KeyPair,
-    hosts: Hosts,
+    hosts: BucketHosts,
 }
 
 impl Forms {
     /// Forms that are signed with `keys`.
-    pub const fn new(buckets: LocalBuckets, keys: KeyPair, hosts: Hosts) -> Self {
+    pub const fn new(buckets: LocalBuckets, keys: KeyPair, hosts: BucketHosts) -> Self {
         Self { buckets, keys, hosts }
     }
 
@@ -74,7 +74,7 @@ impl Forms {
         let policy = self.authorize(&fields, &bucket, &name).await?;
         trusted.store(true, Ordering::Relaxed);
         let file = file.ok_or_else(|| s3_error!(InvalidArgument, "the form has no field `file` with the file"))?;
-        fields.iter().try_for_each(|(name, value)| check_wish(name, value))?;
+        fields.iter().try_for_each(|(name, value)| check_header(name, value))?;
         for value in fields.values_mut() {
             *value = value.replace(FILE_NAME, &name);
         }
@@ -223,7 +223,7 @@ impl Forms {
             event: "Post",
             content_type: fields.get("content-type").cloned().unwrap_or_else(|| OCTET_STREAM.to_owned()),
             metadata: metadata.collect(),
-            kept: Kept { headers, checksum, parts: Vec::new() },
+            kept: EndpointAttributes { headers, checksum, parts: Vec::new() },
             ..Placement::default()
         };
         Ok(self.buckets.place(staged, &object, placement).await?)

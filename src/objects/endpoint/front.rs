@@ -20,8 +20,8 @@ use s3s::{Body, HttpError, HttpResponse, S3Error, S3Result};
 use super::answer::coded;
 use super::cors::{self, CorsRule};
 use super::form::Forms;
-use super::receive::{CONTENT_SHA256, OfUnknownLength};
-use super::rest::Rest;
+use super::receive::{CONTENT_SHA256, UnsizedBody};
+use super::rest::UnreadBody;
 use crate::objects::local::LocalBuckets;
 
 /// Longest time a presigned URL may be valid for, in seconds: seven days, as in S3.
@@ -66,7 +66,7 @@ impl Front {
             finish(&mut response, &id, &path, &method);
             return Ok(response);
         }
-        let rest = Rest::new(&parts.headers);
+        let rest = UnreadBody::new(&parts.headers);
         let body = rest.of(body);
         let served = match check(&parts) {
             Err(error) => Err(error),
@@ -137,7 +137,7 @@ fn is_region(text: &str) -> bool {
     !text.is_empty() && text.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-')
 }
 
-/// Keeps a body of unknown length from s3s, which asks for one; the upload takes it from there ([`OfUnknownLength`]).
+/// Keeps a body of unknown length from s3s, which asks for one; the upload takes it from there ([`UnsizedBody`]).
 /// Chunks that are signed one by one announce their length beside.
 fn without_length(parts: &mut Parts, body: Body) -> Body {
     let has_length = parts.headers.contains_key(CONTENT_LENGTH) || !parts.headers.contains_key(TRANSFER_ENCODING);
@@ -145,7 +145,7 @@ fn without_length(parts: &mut Parts, body: Body) -> Body {
     if has_length || streams || parts.method != Method::PUT {
         return body;
     }
-    parts.extensions.insert(OfUnknownLength::new(body));
+    parts.extensions.insert(UnsizedBody::new(body));
     Body::empty()
 }
 

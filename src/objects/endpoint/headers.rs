@@ -12,7 +12,7 @@ use s3s::{S3Result, s3_error};
 
 use crate::objects::Head;
 use crate::objects::checksum::Algorithm;
-use crate::objects::local::Kept;
+use crate::objects::local::EndpointAttributes;
 
 /// Headers that an object has beside its media type and metadata.
 pub const GIVEN_BACK: [&str; 5] =
@@ -61,7 +61,7 @@ fn without_chunked(encodings: &str) -> String {
 }
 
 /// The headers of an answer that gives an object, but for those that the request overrides.
-pub fn given_back(head: &Head, kept: &Kept, overridden: &[&str]) -> HeaderMap {
+pub fn given_back(head: &Head, kept: &EndpointAttributes, overridden: &[&str]) -> HeaderMap {
     let mut headers = HeaderMap::new();
     let metadata = head.metadata.iter().map(|(name, value)| (format!("{META}{name}"), value.clone().into_bytes()));
     let as_sent = kept.headers.iter().filter(|(name, _)| !overridden.contains(&name.as_str()));
@@ -78,7 +78,7 @@ pub fn given_back(head: &Head, kept: &Kept, overridden: &[&str]) -> HeaderMap {
 }
 
 /// Adds the checksum of a whole object, where the client wants it.
-pub fn add_checksum(headers: &mut HeaderMap, kept: &Kept, mode: Option<&ChecksumMode>) {
+pub fn add_checksum(headers: &mut HeaderMap, kept: &EndpointAttributes, mode: Option<&ChecksumMode>) {
     if !mode.is_some_and(|mode| mode.as_str().eq_ignore_ascii_case(ChecksumMode::ENABLED)) {
         return;
     }
@@ -136,7 +136,7 @@ mod tests {
         }
         let read =
             BTreeMap::from([("m1".to_owned(), "Gr\u{fc}\u{df}e".to_owned()), ("m2".to_owned(), "\u{fc}".to_owned())]);
-        let kept = Kept { headers: to_keep(&sent, &read), ..Kept::default() };
+        let kept = EndpointAttributes { headers: to_keep(&sent, &read), ..EndpointAttributes::default() };
         assert_eq!(kept.headers.len(), 2, "what reads as it was sent is not kept twice");
         let head = Head {
             size_bytes: 0,

@@ -5,11 +5,11 @@ use s3s::host::{S3Host, VirtualHost};
 
 /// Hosts below which buckets are.
 #[derive(Clone, Debug)]
-pub struct Hosts {
+pub struct BucketHosts {
     domains: Vec<String>,
 }
 
-impl Hosts {
+impl BucketHosts {
     /// `localhost` and `domains`, without ports.
     pub fn new(domains: &[String]) -> Self {
         let domains = std::iter::once("localhost").chain(domains.iter().map(String::as_str));
@@ -30,7 +30,7 @@ impl Hosts {
     }
 }
 
-impl S3Host for Hosts {
+impl S3Host for BucketHosts {
     fn parse_host_header<'a>(&'a self, host: &'a str) -> S3Result<VirtualHost<'a>> {
         let parsed = VirtualHost::new(host);
         Ok(match self.bucket(host) {
@@ -46,7 +46,7 @@ mod tests {
 
     #[test]
     fn a_host_below_a_domain_names_a_bucket() {
-        let hosts = Hosts::new(&["s3.example.org".to_owned()]);
+        let hosts = BucketHosts::new(&["s3.example.org".to_owned()]);
         for (host, bucket) in [
             ("uploads.localhost:9000", Some("uploads")),
             ("uploads.localhost", Some("uploads")),

@@ -35,8 +35,8 @@ use tokio_util::sync::CancellationToken;
 use self::access::Access;
 use self::form::Forms;
 use self::front::Front;
-use self::hosts::Hosts;
-use self::xml::Plainly;
+use self::hosts::BucketHosts;
+use self::xml::XmlRoute;
 use super::local::LocalBuckets;
 use crate::http::{self, Limits};
 
@@ -67,13 +67,13 @@ pub async fn serve(
     shutdown: CancellationToken,
 ) {
     let EndpointOptions { cors, domains } = options;
-    let hosts = Hosts::new(&domains);
+    let hosts = BucketHosts::new(&domains);
     let service = || service::Service::new(buckets.clone(), cors.clone());
     // Checks no signature: it is reached by requests with XML whose signature the other one has checked.
     let mut behind = S3ServiceBuilder::new(service());
     behind.set_host(hosts.clone());
     let mut builder = S3ServiceBuilder::new(service());
-    builder.set_route(Plainly::new(behind.build(), buckets.clone()));
+    builder.set_route(XmlRoute::new(behind.build(), buckets.clone()));
     builder.set_auth(keys.clone());
     builder.set_access(Access::new(buckets.clone()));
     builder.set_host(hosts.clone());

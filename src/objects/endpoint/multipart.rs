@@ -15,7 +15,7 @@ use super::receive::Upload;
 use super::service::{OWNER, Service, location, owner};
 use crate::objects::OCTET_STREAM;
 use crate::objects::checksum::Algorithm;
-use crate::objects::local::{self, Beginning, Completion, Named, Onto, Summed};
+use crate::objects::local::{self, CompletionRequest, NamedPart, PlaceCondition, UploadChecksum, UploadStart};
 
 /// Most parts of an upload.
 const MAX_PARTS: u32 = 10_000;
@@ -31,7 +31,7 @@ impl Service {
         let input = req.input;
         let summed = summed(input.checksum_algorithm.as_ref(), input.checksum_type.as_ref())?;
         let metadata = metadata(input.metadata);
-        let beginning = Beginning {
+        let beginning = UploadStart {
             content_type: input.content_type.unwrap_or_else(|| OCTET_STREAM.to_owned()),
             headers: to_keep(&req.headers, &metadata),
             metadata,
@@ -210,12 +210,12 @@ impl Service {
         if !parts.is_sorted_by(|a, b| a.number <= b.number) {
             return Err(s3_error!(InvalidPartOrder, "the parts must be in the order of their numbers"));
         }
-        let completion = Completion {
+        let completion = CompletionRequest {
             parts,
             checksums: announced(&req.headers)?,
             composite: input.checksum_type.map(|kind| kind.as_str() == ChecksumType::COMPOSITE),
             size_bytes: input.mpu_object_size.map(|n| u64::try_from(n).unwrap_or(u64::MAX)),
-            onto: onto(input.if_match.as_ref(), input.if_none_match.as_ref())?.unwrap_or(Onto::Same),
+            onto: onto(input.if_match.as_ref(), input.if_none_match.as_ref())?.unwrap_or(PlaceCondition::Same),
         };
         let object = location(&input.bucket, &input.key);
         let done = self.buckets.complete_upload(&input.upload_id, &object, completion).await?;
@@ -233,7 +233,7 @@ impl Service {
 }
 
 /// Returns the checksum that a request asks for.
-fn summed(algorithm: Option<&ChecksumAlgorithm>, kind: Option<&ChecksumType>) -> S3Result<Option<Summed>> {
+fn summed(algorithm: Option<&ChecksumAlgorithm>, kind: Option<&ChecksumType>) -> S3Result<Option<UploadChecksum>> {
     let composite = match kind.map(ChecksumType::as_str) {
         None => None,
         Some(ChecksumType::COMPOSITE) => Some(true),
@@ -257,10 +257,10 @@ fn summed(algorithm: Option<&ChecksumAlgorithm>, kind: Option<&ChecksumType>) ->
     if (composite && algorithm == Algorithm::Crc64nvme) || (!composite && !algorithm.is_crc()) {
         return Err(s3_error!(InvalidRequest, "{name} is not of the type {}", checksum_type(composite)));
     }
-    Ok(Some(Summed { algorithm, composite }))
+    Ok(Some(UploadChecksum { algorithm, composite }))
 }
 
-fn named(part: CompletedPart) -> S3Result<Named> {
+fn named(part: CompletedPart) -> S3Result<NamedPart> {
     let sent = [
         (Algorithm::Crc32, part.checksum_crc32),
         (Algorithm::Crc32c, part.checksum_crc32c),
@@ -274,7 +274,7 @@ fn named(part: CompletedPart) -> S3Result<Named> {
     let (Some(number), Some(etag)) = (number, part.e_tag) else {
         return Err(s3_error!(MalformedXML, "a part needs PartNumber and ETag"));
     };
-    Ok(Named { number, etag: etag.into_value(), checksums: sent.collect() })
+    Ok(NamedPart { number, etag: etag.into_value(), checksums: sent.collect() })
 }
 
 /// The bytes of a source that are copied: all of them must be there.

@@ -19,7 +19,7 @@ use super::receive::Upload;
 use super::service::{Service, location};
 use crate::model::ObjectLocation;
 use crate::objects::checksum::{Algorithm, Checksum};
-use crate::objects::local::{Kept, Only, Onto, Placement, Tag};
+use crate::objects::local::{DeleteCondition, EndpointAttributes, PlaceCondition, Placement, Tag};
 use crate::objects::{Head, OCTET_STREAM, ObjectError, Revision};
 
 /// Bytes of an object read at once.
@@ -29,14 +29,14 @@ const CHUNK_BYTES: usize = 256 * 1024;
 const MAX_DELETED: usize = 1_000;
 
 /// Requested bytes of an object.
-struct Asked {
+struct RequestedRange {
     range: std::ops::Range<u64>,
     content_range: Option<String>,
     parts_count: Option<i32>,
 }
 
-impl Asked {
-    fn new(wanted: Option<Range>, part: Option<i32>, head: &Head, kept: &Kept) -> S3Result<Self> {
+impl RequestedRange {
+    fn new(wanted: Option<Range>, part: Option<i32>, head: &Head, kept: &EndpointAttributes) -> S3Result<Self> {
         let Some(part) = part else {
             let (range, content_range) = range(wanted, head.size_bytes)?;
             return Ok(Self { range, content_range, parts_count: None });
@@ -105,7 +105,7 @@ impl Service {
         let input = req.input;
         let (head, kept, _) = self.open(&location(&input.bucket, &input.key), input.version_id.as_deref()).await?;
         conditions!(input).check(&head)?;
-        let asked = Asked::new(input.range, input.part_number, &head, &kept)?;
+        let asked = RequestedRange::new(input.range, input.part_number, &head, &kept)?;
         let mut headers = given_back(&head, &kept, &[]);
         if asked.content_range.is_none() {
             add_checksum(&mut headers, &kept, input.checksum_mode.as_ref());
@@ -129,7 +129,7 @@ impl Service {
         let object = location(&input.bucket, &input.key);
         let (head, kept, file) = self.open(&object, input.version_id.as_deref()).await?;
         conditions!(input).check(&head)?;
-        let asked = Asked::new(input.range, input.part_number, &head, &kept)?;
+        let asked = RequestedRange::new(input.range, input.part_number, &head, &kept)?;
         let overridden = [
             ("cache-control", input.response_cache_control.is_some()),
             ("content-disposition", input.response_content_disposition.is_some()),
@@ -192,7 +192,8 @@ impl Service {
     }
 
     pub(super) async fn put(&self, req: S3Request<PutObjectInput>) -> S3Result<S3Response<PutObjectOutput>> {
-        let onto = onto(req.input.if_match.as_ref(), req.input.if_none_match.as_ref())?.unwrap_or(Onto::Anything);
+        let onto =
+            onto(req.input.if_match.as_ref(), req.input.if_none_match.as_ref())?.unwrap_or(PlaceCondition::Anything);
         let object = location(&req.input.bucket, &req.input.key);
         let writer = self.buckets.writer(&object).await?;
         let upload =
@@ -201,7 +202,11 @@ impl Service {
         let metadata = metadata(req.input.metadata);
         let placement = Placement {
             content_type: req.input.content_type.unwrap_or_else(|| OCTET_STREAM.to_owned()),
-            kept: Kept { headers: to_keep(&req.headers, &metadata), checksum: checksum.clone(), parts: Vec::new() },
+            kept: EndpointAttributes {
+                headers: to_keep(&req.headers, &metadata),
+                checksum: checksum.clone(),
+                parts: Vec::new(),
+            },
             metadata,
             onto,
             ..Placement::default()
@@ -248,7 +253,7 @@ impl Service {
             event: "Copy",
             content_type,
             metadata,
-            kept: Kept { headers, checksum: checksum.clone(), parts: Vec::new() },
+            kept: EndpointAttributes { headers, checksum: checksum.clone(), parts: Vec::new() },
             ..Placement::default()
         };
         let head = self.buckets.place(staged, &object, placement).await?;
@@ -264,7 +269,7 @@ impl Service {
 
     pub(super) async fn delete(&self, input: DeleteObjectInput) -> S3Result<()> {
         no_version(input.version_id.as_deref())?;
-        let only = Only {
+        let only = DeleteCondition {
             etag: input.if_match.map(tag),
             size_bytes: input.if_match_size.map(|n| u64::try_from(n).unwrap_or(u64::MAX)),
             modified_s: input.if_match_last_modified_time.as_ref().map(second),
@@ -301,7 +306,7 @@ impl Service {
 
     async fn delete_one(&self, bucket: &str, object: ObjectIdentifier) -> Result<(), S3Error> {
         no_version(object.version_id.as_deref())?;
-        let only = Only {
+        let only = DeleteCondition {
             etag: object.e_tag.map(|etag| tag(ETagCondition::ETag(etag))),
             size_bytes: object.size.map(|n| u64::try_from(n).unwrap_or(u64::MAX)),
             modified_s: object.last_modified_time.as_ref().map(second),
@@ -310,7 +315,10 @@ impl Service {
     }
 
     /// Returns the source of a copy.
-    pub(super) async fn source(&self, source: &CopySource) -> S3Result<(ObjectLocation, Head, Kept, std::fs::File)> {
+    pub(super) async fn source(
+        &self,
+        source: &CopySource,
+    ) -> S3Result<(ObjectLocation, Head, EndpointAttributes, std::fs::File)> {
         let CopySource::Bucket { bucket, key, version_id } = source else {
             return Err(s3_error!(NotImplemented, "the source of a copy must be a bucket and a key"));
         };
@@ -319,7 +327,11 @@ impl Service {
         Ok((object, head, kept, file))
     }
 
-    async fn open(&self, object: &ObjectLocation, version: Option<&str>) -> S3Result<(Head, Kept, std::fs::File)> {
+    async fn open(
+        &self,
+        object: &ObjectLocation,
+        version: Option<&str>,
+    ) -> S3Result<(Head, EndpointAttributes, std::fs::File)> {
         no_version(version)?;
         Ok(self.buckets.open_kept(object, Revision::LATEST).await?)
     }
@@ -334,7 +346,7 @@ fn checksum_dto(checksum: &Checksum) -> ChecksumDto {
     dto
 }
 
-fn parts_of(kept: &Kept, marker: Option<i32>, limit: Option<i32>) -> Option<GetObjectAttributesParts> {
+fn parts_of(kept: &EndpointAttributes, marker: Option<i32>, limit: Option<i32>) -> Option<GetObjectAttributesParts> {
     if kept.parts.is_empty() {
         return None;
     }
@@ -362,12 +374,15 @@ fn parts_of(kept: &Kept, marker: Option<i32>, limit: Option<i32>) -> Option<GetO
 }
 
 /// Returns the condition of an upload on the object that it replaces, where its request has one.
-pub(super) fn onto(matching: Option<&ETagCondition>, not_matching: Option<&ETagCondition>) -> S3Result<Option<Onto>> {
+pub(super) fn onto(
+    matching: Option<&ETagCondition>,
+    not_matching: Option<&ETagCondition>,
+) -> S3Result<Option<PlaceCondition>> {
     match (matching, not_matching) {
         (None, None) => Ok(None),
-        (Some(condition), None) => Ok(Some(Onto::Object(tag(condition.clone())))),
-        (None, Some(ETagCondition::Any)) => Ok(Some(Onto::Nothing)),
-        (None, Some(ETagCondition::ETag(etag))) => Ok(Some(Onto::Other(etag.value().to_owned()))),
+        (Some(condition), None) => Ok(Some(PlaceCondition::Object(tag(condition.clone())))),
+        (None, Some(ETagCondition::Any)) => Ok(Some(PlaceCondition::Nothing)),
+        (None, Some(ETagCondition::ETag(etag))) => Ok(Some(PlaceCondition::Other(etag.value().to_owned()))),
         (Some(_), Some(_)) => Err(s3_error!(InvalidRequest, "use If-Match or If-None-Match, not both")),
     }
 }

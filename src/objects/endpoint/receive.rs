@@ -31,9 +31,9 @@ pub const CONTENT_SHA256: &str = "x-amz-content-sha256";
 /// A body whose length the client does not know beforehand. The front keeps it from s3s, which would ask for the
 /// length, and its SHA-256 is held against the signed one here.
 #[derive(Clone)]
-pub struct OfUnknownLength(Arc<Mutex<Option<Body>>>);
+pub struct UnsizedBody(Arc<Mutex<Option<Body>>>);
 
-impl OfUnknownLength {
+impl UnsizedBody {
     /// Wraps a body.
     pub fn new(body: Body) -> Self {
         Self(Arc::new(Mutex::new(Some(body))))
@@ -67,7 +67,7 @@ impl Upload {
         extensions: &hyper::http::Extensions,
     ) -> S3Result<Self> {
         let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
-        let unknown = extensions.get::<OfUnknownLength>().and_then(OfUnknownLength::take);
+        let unknown = extensions.get::<UnsizedBody>().and_then(UnsizedBody::take);
         let sha256 = unknown.as_ref().and_then(|_| text(CONTENT_SHA256)).filter(|hash| hash.len() == 64);
         let trailer = text(TRAILER).and_then(|name| name.trim().strip_prefix("x-amz-checksum-"));
         let trailer = trailer.and_then(Algorithm::named).zip(trailers);

@@ -21,15 +21,15 @@ const MAX_BYTES: usize = 16 * 1024 * 1024;
 
 /// Place for the unread rest of a body.
 #[derive(Clone)]
-pub struct Rest {
-    left: Arc<Mutex<Left>>,
+pub struct UnreadBody {
+    left: Arc<Mutex<UnreadRest>>,
     /// True if the client sends nothing before it is told to.
     waits: bool,
 }
 
 /// Rest of a body.
 #[derive(Default)]
-enum Left {
+enum UnreadRest {
     #[default]
     Nothing,
     Some(Incoming),
@@ -37,7 +37,7 @@ enum Left {
     Unsent,
 }
 
-impl Rest {
+impl UnreadBody {
     /// Of a request with those headers.
     pub fn new(headers: &HeaderMap) -> Self {
         let waits =
@@ -47,16 +47,16 @@ impl Rest {
 
     /// A body that leaves its rest here.
     pub fn of(&self, body: Incoming) -> Body {
-        Body::http_body_unsync(Lent { body: Some(body), polled: false, rest: self.clone() })
+        Body::http_body_unsync(LentBody { body: Some(body), polled: false, rest: self.clone() })
     }
 
     /// Reads what was left; whether the connection is good for another request.
     pub async fn drain(&self) -> bool {
         let left = std::mem::take(&mut *self.left.lock().unwrap_or_else(PoisonError::into_inner));
         let mut body = match left {
-            Left::Nothing => return true,
-            Left::Unsent => return false,
-            Left::Some(body) => Body::from(body),
+            UnreadRest::Nothing => return true,
+            UnreadRest::Unsent => return false,
+            UnreadRest::Some(body) => Body::from(body),
         };
         let mut limit = MAX_BYTES;
         while let Some(Ok(chunk)) = body.next().await {
@@ -70,14 +70,14 @@ impl Rest {
 }
 
 /// A body that comes back when it is dropped.
-struct Lent {
+struct LentBody {
     body: Option<Incoming>,
     /// True if the client was asked for it.
     polled: bool,
-    rest: Rest,
+    rest: UnreadBody,
 }
 
-impl HttpBody for Lent {
+impl HttpBody for LentBody {
     type Data = Bytes;
     type Error = hyper::Error;
 
@@ -98,10 +98,10 @@ impl HttpBody for Lent {
     }
 }
 
-impl Drop for Lent {
+impl Drop for LentBody {
     fn drop(&mut self) {
         if let Some(body) = self.body.take().filter(|body| !body.is_end_stream()) {
-            let left = if self.rest.waits && !self.polled { Left::Unsent } else { Left::Some(body) };
+            let left = if self.rest.waits && !self.polled { UnreadRest::Unsent } else { UnreadRest::Some(body) };
             *self.rest.left.lock().unwrap_or_else(PoisonError::into_inner) = left;
         }
     }

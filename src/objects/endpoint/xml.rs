@@ -21,7 +21,7 @@ use s3s::route::S3Route;
 use s3s::service::S3Service;
 use s3s::{Body, S3Request, S3Response, S3Result, s3_error};
 
-use super::access::{Access, check_wishes};
+use super::access::{Access, check_headers};
 use super::front::escaped;
 use super::receive::{CONTENT_SHA256, broken};
 use crate::objects::local::LocalBuckets;
@@ -58,13 +58,13 @@ const COMPLETE: Form = Form {
 const OF_THE_BODY: [HeaderName; 4] = [AUTHORIZATION, CONTENT_ENCODING, CONTENT_LENGTH, TRANSFER_ENCODING];
 
 /// The way of requests with XML.
-pub struct Plainly {
+pub struct XmlRoute {
     /// Behind the one that checks signatures; reached from here only.
     behind: S3Service,
     buckets: LocalBuckets,
 }
 
-impl Plainly {
+impl XmlRoute {
     /// A way to `behind`, which checks no signatures.
     pub const fn new(behind: S3Service, buckets: LocalBuckets) -> Self {
         Self { behind, buckets }
@@ -82,14 +82,14 @@ fn form(uri: &Uri) -> Option<Form> {
 }
 
 #[async_trait::async_trait]
-impl S3Route for Plainly {
+impl S3Route for XmlRoute {
     fn is_match(&self, method: &Method, uri: &Uri, _: &HeaderMap, _: &mut Extensions) -> bool {
         method == Method::POST && form(uri).is_some()
     }
 
     async fn check_access(&self, request: &mut S3Request<Body>) -> S3Result<()> {
         if request.credentials.is_some() {
-            return check_wishes(&request.headers);
+            return check_headers(&request.headers);
         }
         let path = s3s::path::parse_path_style(request.uri.path()).ok();
         let bucket = path.as_ref().and_then(S3Path::get_bucket_name);

@@ -22,7 +22,7 @@ use crate::objects::{Head, OCTET_STREAM};
 /// Attributes of an object that only the endpoint returns.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
-pub struct Kept {
+pub struct EndpointAttributes {
     /// Headers of the upload, by their names in lower case; each character of a value stands for one byte.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub headers: BTreeMap<String, String>,
@@ -61,7 +61,7 @@ pub struct Attributes {
     pub sequencer: String,
     /// Attributes that only the endpoint returns.
     #[serde(default)]
-    pub kept: Kept,
+    pub kept: EndpointAttributes,
 }
 
 /// Tells the bytes of one upload from those of another.

@@ -14,10 +14,10 @@ use std::path::Path;
 use md5::{Digest, Md5};
 use serde::{Deserialize, Serialize};
 
-use super::attributes::{Kept, KeptPart, hex, unhex};
+use super::attributes::{EndpointAttributes, KeptPart, hex, unhex};
 use super::parts::{self, Part, Upload};
 use super::staged::{self, Staged};
-use super::{LocalBuckets, Onto, Placement};
+use super::{LocalBuckets, PlaceCondition, Placement};
 use crate::model::ObjectLocation;
 use crate::objects::ObjectError;
 use crate::objects::checksum::{Algorithm, Checksum, plain};
@@ -29,7 +29,7 @@ const COMPLETED_FILE: &str = "completed.json";
 
 /// A part as a completion names it.
 #[derive(Clone, Debug)]
-pub struct Named {
+pub struct NamedPart {
     /// Its number.
     pub number: u32,
     /// Entity tag without quotes.
@@ -40,9 +40,9 @@ pub struct Named {
 
 /// Object that a client asks for.
 #[derive(Clone, Debug)]
-pub struct Completion {
+pub struct CompletionRequest {
     /// The parts, by number; of one that is named twice the last counts.
-    pub parts: Vec<Named>,
+    pub parts: Vec<NamedPart>,
     /// Checksums of the object in Base64.
     pub checksums: Vec<(Algorithm, String)>,
     /// True if its checksum is computed over the parts' checksums, where the request says so.
@@ -50,7 +50,7 @@ pub struct Completion {
     /// Its size in bytes, where the request says so.
     pub size_bytes: Option<u64>,
     /// Condition on the object that is at the key before.
-    pub onto: Onto,
+    pub onto: PlaceCondition,
 }
 
 /// Outcome of an upload.
@@ -71,11 +71,11 @@ impl LocalBuckets {
         &self,
         id: &str,
         object: &ObjectLocation,
-        mut completion: Completion,
+        mut completion: CompletionRequest,
     ) -> Result<Completed, ObjectError> {
         let folder = self.upload_folder(id)?;
         // The last one of a number: the one before was sent again.
-        let named: BTreeMap<u32, Named> = completion.parts.drain(..).map(|part| (part.number, part)).collect();
+        let named: BTreeMap<u32, NamedPart> = completion.parts.drain(..).map(|part| (part.number, part)).collect();
         let parts: Vec<(u32, String)> = named.values().map(|part| (part.number, part.etag.clone())).collect();
         let found = {
             let folder = folder.clone();
@@ -96,7 +96,7 @@ impl LocalBuckets {
             etag: Some(etag),
             content_type: upload.content_type,
             metadata: upload.metadata,
-            kept: Kept { headers: upload.headers, checksum: checksum.clone(), parts: kept_parts },
+            kept: EndpointAttributes { headers: upload.headers, checksum: checksum.clone(), parts: kept_parts },
             onto,
         };
         let head = self.place(staged, object, placement).await?;
@@ -142,8 +142,8 @@ struct Joined {
 fn join(
     upload: &Upload,
     folder: &Path,
-    named: &BTreeMap<u32, Named>,
-    completion: &Completion,
+    named: &BTreeMap<u32, NamedPart>,
+    completion: &CompletionRequest,
     stage: std::path::PathBuf,
 ) -> Result<Joined, ObjectError> {
     let object = &upload.object;
@@ -195,7 +195,7 @@ fn join(
 }
 
 /// Returns the checksum of the object: the one that its upload began with, else the one of its completion.
-fn summed(upload: &Upload, completion: &Completion) -> Result<Option<(Algorithm, bool)>, ObjectError> {
+fn summed(upload: &Upload, completion: &CompletionRequest) -> Result<Option<(Algorithm, bool)>, ObjectError> {
     let Some(summed) = upload.summed else {
         return Ok(completion.checksums.first().map(|(algorithm, _)| (*algorithm, false)));
     };
@@ -206,7 +206,7 @@ fn summed(upload: &Upload, completion: &Completion) -> Result<Option<(Algorithm,
 }
 
 /// Holds the checksums that a part is named with against its own.
-fn check_part(upload: &Upload, named: &Named, part: &Part) -> Result<(), ObjectError> {
+fn check_part(upload: &Upload, named: &NamedPart, part: &Part) -> Result<(), ObjectError> {
     if let Some(summed) = upload.summed.filter(|summed| summed.composite)
         && !named.checksums.iter().any(|(algorithm, _)| *algorithm == summed.algorithm)
     {

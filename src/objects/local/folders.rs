@@ -11,7 +11,7 @@ use rustix::fs::FileType;
 use super::attributes::{self, Attributes};
 use super::folder::{Folder, is_absent};
 use super::staged::Staged;
-use super::{Kept, Layout, Only, Onto, Placement, keys, parts};
+use super::{DeleteCondition, EndpointAttributes, Layout, PlaceCondition, Placement, keys, parts};
 use crate::model::{Clock, ObjectLocation, Timestamp};
 use crate::objects::{Head, ObjectError};
 
@@ -103,7 +103,7 @@ impl Folders {
         let names = self.names.write().unwrap_or_else(PoisonError::into_inner);
         let before = self.open_object_unlocked(object).ok();
         match (&placement.onto, before) {
-            (Onto::Same, Some((file, Some(old))))
+            (PlaceCondition::Same, Some((file, Some(old))))
                 if old.etag == etag && file.len() == metadata.len() && old.is_of(&placement) =>
             {
                 let sequencer = old.sequencer.clone();
@@ -237,7 +237,7 @@ impl Folders {
     }
 
     /// Opens the object at a key: its head, its attributes, and its bytes.
-    pub fn open_object(&self, object: &ObjectLocation) -> Result<(Head, Kept, File), ObjectError> {
+    pub fn open_object(&self, object: &ObjectLocation) -> Result<(Head, EndpointAttributes, File), ObjectError> {
         let (file, metadata, attributes) = {
             let _names = self.names.read().unwrap_or_else(PoisonError::into_inner);
             let file = self.open_file(object)?;
@@ -294,7 +294,7 @@ impl Folders {
     }
 
     /// Removes an object if it is what `only` says, and the folders that were there for its sake only.
-    pub fn delete(&self, object: &ObjectLocation, only: &Only) -> Result<(), ObjectError> {
+    pub fn delete(&self, object: &ObjectLocation, only: &DeleteCondition) -> Result<(), ObjectError> {
         let path = self.writable(object)?;
         let bucket = self.bucket(&object.bucket)?;
         let Some((name, parents)) = path.split_last() else { return Ok(()) };
@@ -339,16 +339,20 @@ impl Folders {
 
 /// Refuses where something else is at a key than an upload expects.
 fn check_onto(
-    onto: &Onto,
+    onto: &PlaceCondition,
     before: Option<(Metadata, Option<Attributes>)>,
     object: &ObjectLocation,
 ) -> Result<(), ObjectError> {
     let etag = before.map(|(file, attributes)| attributes::head(&file, attributes).etag);
     match (onto, etag) {
-        (Onto::Object(_), None) => Err(ObjectError::NoObject { object: object.clone() }),
-        (Onto::Nothing, Some(_)) => Err(ObjectError::Precondition { object: object.clone() }),
-        (Onto::Object(tag), Some(etag)) if !tag.is(&etag) => Err(ObjectError::Precondition { object: object.clone() }),
-        (Onto::Other(tag), Some(etag)) if *tag == etag => Err(ObjectError::Precondition { object: object.clone() }),
+        (PlaceCondition::Object(_), None) => Err(ObjectError::NoObject { object: object.clone() }),
+        (PlaceCondition::Nothing, Some(_)) => Err(ObjectError::Precondition { object: object.clone() }),
+        (PlaceCondition::Object(tag), Some(etag)) if !tag.is(&etag) => {
+            Err(ObjectError::Precondition { object: object.clone() })
+        }
+        (PlaceCondition::Other(tag), Some(etag)) if *tag == etag => {
+            Err(ObjectError::Precondition { object: object.clone() })
+        }
         _ => Ok(()),
     }
 }

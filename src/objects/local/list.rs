@@ -41,7 +41,7 @@ pub fn page(
     query: &Query,
     head: impl Fn(&str) -> Result<Head, ObjectError>,
 ) -> Result<Page, ObjectError> {
-    let mut walk = Walk { query, head, page: Page::default(), last: None };
+    let mut walk = FolderWalk { query, head, page: Page::default(), last: None };
     if query.limit > 0 {
         // Breaking off only means that the page is full.
         let _ = walk.folder(bucket, "")?;
@@ -49,16 +49,16 @@ pub fn page(
     Ok(walk.page)
 }
 
-struct Walk<'a, H> {
+struct FolderWalk<'a, H> {
     query: &'a Query,
     head: H,
     page: Page,
     last: Option<String>,
 }
 
-impl<H: Fn(&str) -> Result<Head, ObjectError>> Walk<'_, H> {
+impl<H: Fn(&str) -> Result<Head, ObjectError>> FolderWalk<'_, H> {
     fn folder(&mut self, folder: &Folder, at: &str) -> Result<ControlFlow<()>, ObjectError> {
-        for Found { path, name, is_folder } in sorted(folder, at)? {
+        for FolderEntry { path, name, is_folder } in sorted(folder, at)? {
             if !self.may_match(&path, is_folder) {
                 continue;
             }
@@ -148,7 +148,7 @@ impl<H: Fn(&str) -> Result<Head, ObjectError>> Walk<'_, H> {
 }
 
 /// Something in a folder.
-struct Found {
+struct FolderEntry {
     /// The key; of a folder, what the keys below it begin with, up to a slash.
     path: String,
     /// Name of the file or folder.
@@ -157,7 +157,7 @@ struct Found {
 }
 
 /// Returns the entries of `folder`, in the order of their keys.
-fn sorted(folder: &Folder, at: &str) -> Result<Vec<Found>, ObjectError> {
+fn sorted(folder: &Folder, at: &str) -> Result<Vec<FolderEntry>, ObjectError> {
     let mut found = Vec::new();
     for (name, kind) in folder.entries().map_err(|e| ObjectError::io("list", at, e))? {
         let is_folder = kind == FileType::Directory;
@@ -169,10 +169,10 @@ fn sorted(folder: &Folder, at: &str) -> Result<Vec<Found>, ObjectError> {
             name => name,
         };
         if is_folder && folder.has_file(&format!("{name}/{OBJECT}")) {
-            found.push(Found { path: format!("{at}{shown}"), name: name.clone(), is_folder: false });
+            found.push(FolderEntry { path: format!("{at}{shown}"), name: name.clone(), is_folder: false });
         }
         let path = if is_folder { format!("{at}{shown}/") } else { format!("{at}{shown}") };
-        found.push(Found { path, name, is_folder });
+        found.push(FolderEntry { path, name, is_folder });
     }
     found.sort_by(|a, b| a.path.cmp(&b.path));
     Ok(found)
@@ -188,7 +188,7 @@ fn enter(folder: &Folder, name: &str, path: &str) -> Result<Option<Folder>, Obje
 }
 
 fn has_file(folder: &Folder, at: &str) -> Result<bool, ObjectError> {
-    for Found { path, name, is_folder } in sorted(folder, at)? {
+    for FolderEntry { path, name, is_folder } in sorted(folder, at)? {
         if !is_folder {
             return Ok(true);
         }

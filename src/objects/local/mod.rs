@@ -35,11 +35,11 @@ use super::checksum::{Algorithm, Checksum};
 use super::{EventSink, Head, Incoming, Listing, OCTET_STREAM, ObjectError, Objects, Published, Revision};
 use crate::model::{Clock, InputObject, ObjectEvent, ObjectLocation, Timestamp};
 
-pub use attributes::{Kept, KeptPart, unhex};
-pub use completion::{Completed, Completion, Named};
+pub use attributes::{EndpointAttributes, KeptPart, unhex};
+pub use completion::{Completed, CompletionRequest, NamedPart};
 pub use keys::check_new_bucket;
 pub use list::{Page, Query};
-pub use parts::{Beginning, Part, Summed, Upload};
+pub use parts::{Part, Upload, UploadChecksum, UploadStart};
 pub use staged::{Staged, Writer};
 
 /// Folders of the buckets.
@@ -73,14 +73,14 @@ pub struct Placement {
     /// User metadata, names in lower case.
     pub metadata: BTreeMap<String, String>,
     /// Attributes that only the endpoint returns.
-    pub kept: Kept,
+    pub kept: EndpointAttributes,
     /// Condition on the object that is at the key before.
-    pub onto: Onto,
+    pub onto: PlaceCondition,
 }
 
 /// Condition on the object at a key before it is replaced.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Onto {
+pub enum PlaceCondition {
     /// Anything, or nothing.
     Anything,
     /// Nothing.
@@ -115,7 +115,7 @@ impl Tag {
 
 /// Condition on an object that is to be deleted. Where nothing is set, every object meets it, and so does none.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Only {
+pub struct DeleteCondition {
     /// Its entity tag.
     pub etag: Option<Tag>,
     /// Its size in bytes.
@@ -124,7 +124,7 @@ pub struct Only {
     pub modified_s: Option<i64>,
 }
 
-impl Only {
+impl DeleteCondition {
     /// Returns whether anything is asked for.
     #[must_use]
     pub fn is_any(&self) -> bool {
@@ -232,7 +232,7 @@ impl LocalBuckets {
         &self,
         object: &ObjectLocation,
         revision: Revision<'_>,
-    ) -> Result<(Head, Kept, File), ObjectError> {
+    ) -> Result<(Head, EndpointAttributes, File), ObjectError> {
         let (object, etag) = (object.clone(), revision.etag.map(str::to_owned));
         if revision.version.is_some() {
             return Err(ObjectError::NoObject { object });
@@ -257,7 +257,7 @@ impl LocalBuckets {
     }
 
     /// Removes an object, if it is what `only` says; nothing happens where there is none.
-    pub async fn delete_only(&self, object: &ObjectLocation, only: Only) -> Result<(), ObjectError> {
+    pub async fn delete_only(&self, object: &ObjectLocation, only: DeleteCondition) -> Result<(), ObjectError> {
         let object = object.clone();
         self.blocking(move |folders| folders.delete(&object, &only)).await
     }
@@ -376,7 +376,8 @@ impl Objects for LocalBuckets {
         let staged = self
             .blocking(move |_| Staged::adopt(&from, stage).map_err(|e| ObjectError::io("publish", target, e)))
             .await?;
-        let placement = Placement { content_type: content_type.to_owned(), onto: Onto::Same, ..Placement::default() };
+        let placement =
+            Placement { content_type: content_type.to_owned(), onto: PlaceCondition::Same, ..Placement::default() };
         let head = self.place(staged, object, placement).await?;
         Ok(Published { etag: head.etag, size_bytes: head.size_bytes })
     }
@@ -390,13 +391,13 @@ impl Objects for LocalBuckets {
         }
         Incoming::check(size_bytes, writer.size_bytes(), object)?;
         let staged = writer.finish().await.map_err(|e| ObjectError::io("write", object, e))?;
-        let onto = if only_new { Onto::Nothing } else { Onto::Anything };
+        let onto = if only_new { PlaceCondition::Nothing } else { PlaceCondition::Anything };
         let head = self.place(staged, object, Placement { content_type, onto, ..Placement::default() }).await?;
         Ok(Published { etag: head.etag, size_bytes: head.size_bytes })
     }
 
     async fn delete(&self, object: &ObjectLocation) -> Result<(), ObjectError> {
-        self.delete_only(object, Only::default()).await
+        self.delete_only(object, DeleteCondition::default()).await
     }
 
     async fn list(
@@ -423,8 +424,8 @@ impl Default for Placement {
             etag: None,
             content_type: OCTET_STREAM.to_owned(),
             metadata: BTreeMap::new(),
-            kept: Kept::default(),
-            onto: Onto::Anything,
+            kept: EndpointAttributes::default(),
+            onto: PlaceCondition::Anything,
         }
     }
 }

@@ -31,7 +31,7 @@ const SUM: &str = ".sum";
 
 /// Checksum that a multipart upload is to have.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Summed {
+pub struct UploadChecksum {
     /// Its kind; every part gets one of it.
     pub algorithm: Algorithm,
     /// True if the object's checksum is computed over the parts' checksums, and not over the bytes.
@@ -40,7 +40,7 @@ pub struct Summed {
 
 /// Description of an upload at its beginning.
 #[derive(Clone, Debug, Default)]
-pub struct Beginning {
+pub struct UploadStart {
     /// Media type.
     pub content_type: String,
     /// User metadata, names in lower case.
@@ -48,7 +48,7 @@ pub struct Beginning {
     /// Headers to give back, as in [`super::Kept`].
     pub headers: BTreeMap<String, String>,
     /// Its checksum, where one was asked for.
-    pub summed: Option<Summed>,
+    pub summed: Option<UploadChecksum>,
 }
 
 /// An unfinished upload.
@@ -69,7 +69,7 @@ pub struct Upload {
     pub headers: BTreeMap<String, String>,
     /// Its checksum, where one was asked for.
     #[serde(default)]
-    pub summed: Option<Summed>,
+    pub summed: Option<UploadChecksum>,
 }
 
 /// A part of an unfinished upload.
@@ -90,9 +90,9 @@ pub struct Part {
 
 impl LocalBuckets {
     /// Begins an upload.
-    pub async fn begin_upload(&self, object: &ObjectLocation, beginning: Beginning) -> Result<Upload, ObjectError> {
+    pub async fn begin_upload(&self, object: &ObjectLocation, beginning: UploadStart) -> Result<Upload, ObjectError> {
         self.check_writable(object).await?;
-        let Beginning { content_type, metadata, headers, summed } = beginning;
+        let UploadStart { content_type, metadata, headers, summed } = beginning;
         let upload = Upload {
             id: format!("{:016x}", self.tick()),
             object: object.clone(),

@@ -143,9 +143,14 @@ async fn what_an_earlier_version_has_written_still_loads() {
         "metadata":{"owner":"me"},"begun_at":1000}"#;
     std::fs::write(upload.join("upload.json"), text).unwrap();
     std::fs::write(upload.join("00001-9dd4e461268c8034f5c8564e155c67a6"), b"x").unwrap();
-    let part = Named { number: 1, etag: "9dd4e461268c8034f5c8564e155c67a6".into(), checksums: Vec::new() };
-    let completion =
-        Completion { parts: vec![part], checksums: Vec::new(), composite: None, size_bytes: Some(1), onto: Onto::Same };
+    let part = NamedPart { number: 1, etag: "9dd4e461268c8034f5c8564e155c67a6".into(), checksums: Vec::new() };
+    let completion = CompletionRequest {
+        parts: vec![part],
+        checksums: Vec::new(),
+        composite: None,
+        size_bytes: Some(1),
+        onto: PlaceCondition::Same,
+    };
     let done = f.buckets.complete_upload("00ab", &object, completion.clone()).await.unwrap();
     assert_eq!(f.buckets.complete_upload("00ab", &object, completion).await.unwrap(), done);
     assert_eq!(f.buckets.head(&object, Revision::LATEST).await.unwrap().metadata["owner"], "me");
@@ -167,7 +172,7 @@ async fn uploads_that_are_too_old_are_removed_while_the_daemon_runs() {
     let buckets = LocalBuckets::open(layout, clock.clone()).unwrap();
     buckets.ensure_bucket("media").await.unwrap();
     let object = at("media", "clip.mp4");
-    let begin = || buckets.begin_upload(&object, Beginning::default());
+    let begin = || buckets.begin_upload(&object, UploadStart::default());
     let count = || std::fs::read_dir(folder.path().join("buckets/.reelmill/multipart")).unwrap().count();
     begin().await.unwrap();
     clock.advance(std::time::Duration::from_secs(6 * 86_400));

@@ -55,7 +55,7 @@ pub async fn receive(client: &Client, object: &ObjectLocation, body: Incoming) -
 async fn receive_any(client: &Client, object: &ObjectLocation, body: Incoming) -> Result<Published, ObjectError> {
     let Incoming { content_type, size_bytes: announced, only_new, bytes } = body;
     let part_bytes = usize::try_from(part_size(announced.unwrap_or(0))).unwrap_or(usize::MAX);
-    let mut parts = Parts { object, bytes, left: BytesMut::new(), part_bytes };
+    let mut parts = PartReader { object, bytes, left: BytesMut::new(), part_bytes };
     let first = parts.next().await?;
     if first.len() < part_bytes {
         let size_bytes = first.len() as u64;
@@ -74,7 +74,7 @@ fn part_size(size_bytes: u64) -> u64 {
 }
 
 /// Body that is uploaded in parts.
-struct Parts<'a> {
+struct PartReader<'a> {
     object: &'a ObjectLocation,
     bytes: BoxStream<'static, Result<Bytes, BoxError>>,
     /// Received bytes that are in no part yet.
@@ -82,7 +82,7 @@ struct Parts<'a> {
     part_bytes: usize,
 }
 
-impl Parts<'_> {
+impl PartReader<'_> {
     /// The next part, all of one size but the last; empty behind that.
     async fn next(&mut self) -> Result<Bytes, ObjectError> {
         while self.left.len() < self.part_bytes {
@@ -171,7 +171,7 @@ impl<'a> Upload<'a> {
     async fn stream(
         &self,
         first: Bytes,
-        mut rest: Parts<'_>,
+        mut rest: PartReader<'_>,
         announced: Option<u64>,
     ) -> Result<Published, ObjectError> {
         let (mut part, mut done, mut size_bytes) = (first, Vec::new(), 0);

@@ -11,21 +11,21 @@ use std::time::Duration;
 use petgraph::graph::NodeIndex;
 use sqlx::{PgConnection, Row};
 
-use super::Time;
+use super::ClockSource;
 use super::codec;
 use super::command::{Advance, Command, Target};
 use super::fault::Fault;
 use super::load::Cache;
 use crate::engine::{ActivityState, Execution, Input, Outcome, Signal, StepError};
 use crate::model::{ExecutionId, JobId, ObjectLocation, Timestamp};
-use crate::store::unit::{Changes, Hot, Seq, column};
+use crate::store::unit::{CachedExecution, Changes, Seq, column};
 use crate::store::{Hint, NewExecution, StoreError};
 
 /// Jobs and executions that one reaping checks.
 const REAP: i64 = 500;
 
 /// A job that is due for a check.
-struct Due {
+struct DueJob {
     execution: Seq,
     activity: NodeIndex,
     attempt: u32,
@@ -41,9 +41,9 @@ pub(super) struct Batch<'a> {
     /// The database's time, where that counts.
     clock: Option<Timestamp>,
     /// Locked executions.
-    pub(super) hot: HashMap<Seq, Hot>,
+    pub(super) hot: HashMap<Seq, CachedExecution>,
     /// Executions that this batch creates.
-    pub(super) created: BTreeMap<Seq, Created>,
+    pub(super) created: BTreeMap<Seq, CreatedExecution>,
     /// Changes to write.
     pub(super) changes: Changes,
     /// Objects that attempts are going to publish.
@@ -54,7 +54,7 @@ pub(super) struct Batch<'a> {
 
 /// Content of the row of a new execution besides its state.
 #[derive(Debug)]
-pub(super) struct Created {
+pub(super) struct CreatedExecution {
     /// Row of its event.
     pub(super) event: Option<i64>,
     /// Row of its plan.
@@ -67,10 +67,14 @@ pub(super) struct Created {
 
 impl<'a> Batch<'a> {
     /// A batch in the transaction of `db`.
-    pub(super) async fn begin(db: &'a mut PgConnection, cache: &'a mut Cache, time: Time) -> Result<Self, Fault> {
+    pub(super) async fn begin(
+        db: &'a mut PgConnection,
+        cache: &'a mut Cache,
+        time: ClockSource,
+    ) -> Result<Self, Fault> {
         let clock = match time {
-            Time::Caller => None,
-            Time::Database => Some(super::read::now(&mut *db).await?),
+            ClockSource::Caller => None,
+            ClockSource::Database => Some(super::read::now(&mut *db).await?),
         };
         Ok(Self {
             db,
@@ -146,10 +150,10 @@ impl<'a> Batch<'a> {
         for (((new, event, now), plan), seq) in new.into_iter().zip(plans).zip(seqs) {
             let state = Execution::new(&new.plan);
             let NewExecution { id, jobs, plan: body, input, params, user_data, cause } = new;
-            let mut hot = Hot { seq, id, plan: body, input, params, created_at: now, state };
+            let mut hot = CachedExecution { seq, id, plan: body, input, params, created_at: now, state };
             let evaluate = self.cache.evaluate();
             self.changes.step(&*evaluate, &mut hot, Input::Start { cause }, now).map_err(illegal)?;
-            self.created.insert(seq, Created { event, plan, user_data, jobs });
+            self.created.insert(seq, CreatedExecution { event, plan, user_data, jobs });
             self.hot.insert(seq, hot);
         }
         Ok(())
@@ -310,7 +314,7 @@ impl<'a> Batch<'a> {
         .await?;
         let mut moved = 0;
         for row in rows {
-            let due = Due {
+            let due = DueJob {
                 execution: row.try_get(0)?,
                 activity: NodeIndex::from(codec::count(&row, 1)?),
                 attempt: codec::count(&row, 2)?,
@@ -336,7 +340,7 @@ impl<'a> Batch<'a> {
         Ok(moved)
     }
 
-    fn take_one_back(&mut self, due: &Due, now: Timestamp) -> Result<u32, Fault> {
+    fn take_one_back(&mut self, due: &DueJob, now: Timestamp) -> Result<u32, Fault> {
         let Some(hot) = self.hot.get_mut(&due.execution) else { return Ok(0) };
         // A command of this batch may have moved it already.
         if self.changes.jobs.get(&(due.execution, column(due.activity))).is_some_and(|change| change.to.is_some()) {

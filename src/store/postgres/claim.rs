@@ -15,7 +15,7 @@ use crate::store::{Claimant, Heartbeat, Progress};
 
 /// A queue, as far as claiming asks.
 #[derive(Clone, Debug)]
-struct Line {
+struct QueueRow {
     name: String,
     concurrency: u32,
     running: u32,
@@ -25,7 +25,7 @@ struct Line {
     jobs: Vec<(Seq, NodeIndex, JobId)>,
 }
 
-impl Line {
+impl QueueRow {
     fn is_full(&self) -> bool {
         self.concurrency > 0 && self.running >= self.concurrency
     }
@@ -77,7 +77,7 @@ impl Batch<'_> {
     }
 
     /// Reads and locks the queues that a claim serves and that are not paused, and enough jobs of each.
-    async fn lines(&mut self, claimants: &[Claimant]) -> Result<Vec<Line>, Fault> {
+    async fn lines(&mut self, claimants: &[Claimant]) -> Result<Vec<QueueRow>, Fault> {
         const OPEN: &str = "SELECT name, concurrency,
                  (SELECT count(*)::int FROM jobs WHERE state = 'running' AND queue = name)
              FROM queues WHERE NOT paused ORDER BY name";
@@ -88,7 +88,7 @@ impl Batch<'_> {
             if claimants.iter().any(|claimant| claimant.serves(&name)) {
                 let (concurrency, running) = (codec::count(&row, 1)?, codec::count(&row, 2)?);
                 let served = self.cache.served.get(&name).copied().unwrap_or(0);
-                lines.push(Line { name, concurrency, running, served, jobs: Vec::new() });
+                lines.push(QueueRow { name, concurrency, running, served, jobs: Vec::new() });
             }
         }
         // Who may run how many at once is decided by one daemon at a time.

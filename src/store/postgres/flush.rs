@@ -4,21 +4,21 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use sqlx::PgConnection;
 
-use super::batch::Created;
+use super::batch::CreatedExecution;
 use super::codec;
 use super::fault::Fault;
 use crate::engine::LogEntry;
 use crate::model::{ExecutionState, JobState, ObjectLocation, Timestamp};
 use crate::store::Hint;
 use crate::store::fault::all_rows;
-use crate::store::unit::{Changes, Hot, JobChange, Seq, Told, column};
+use crate::store::unit::{CachedExecution, Changes, JobChange, OutboxRow, Seq, column};
 
 /// Writes everything; `hints` gets what to tell after the commit.
 pub(super) async fn flush(
     db: &mut PgConnection,
-    hot: &HashMap<Seq, Hot>,
+    hot: &HashMap<Seq, CachedExecution>,
     mut changes: Changes,
-    created: BTreeMap<Seq, Created>,
+    created: BTreeMap<Seq, CreatedExecution>,
     outputs: BTreeSet<(Seq, ObjectLocation)>,
     hints: &mut Vec<Hint>,
 ) -> Result<(), Fault> {
@@ -47,9 +47,9 @@ pub(super) async fn flush(
 /// Writes new executions and their jobs as they are after their first step, and takes them out of `changes`.
 async fn create(
     db: &mut PgConnection,
-    hot: &HashMap<Seq, Hot>,
+    hot: &HashMap<Seq, CachedExecution>,
     changes: &mut Changes,
-    created: &BTreeMap<Seq, Created>,
+    created: &BTreeMap<Seq, CreatedExecution>,
 ) -> Result<(), Fault> {
     let (mut seqs, mut ids, mut events, mut plans, mut workflows) = (vec![], vec![], vec![], vec![], vec![]);
     let (mut states, mut inputs, mut params, mut users) = (vec![], vec![], vec![], vec![]);
@@ -269,7 +269,7 @@ async fn queue(db: &mut PgConnection, jobs: &BTreeMap<(Seq, u32), JobChange>) ->
     Ok(all_rows("job", changed.rows_affected(), jobs.len())?)
 }
 
-async fn tell(db: &mut PgConnection, outbox: &[Told], log: &[(Seq, LogEntry)]) -> Result<(), Fault> {
+async fn tell(db: &mut PgConnection, outbox: &[OutboxRow], log: &[(Seq, LogEntry)]) -> Result<(), Fault> {
     if outbox.is_empty() {
         return Ok(());
     }

@@ -14,7 +14,7 @@ use crate::engine::{Evaluate, Execution, Replay};
 use crate::model::plan::Plan;
 use crate::model::{ExecutionId, Timestamp};
 use crate::store::memory::Memory;
-use crate::store::unit::{Hot, Seq};
+use crate::store::unit::{CachedExecution, Seq};
 
 /// Cache of the writer. Clearing it is always safe: everything is in the database.
 pub(super) struct Cache {
@@ -128,7 +128,7 @@ impl Batch<'_> {
             }
             let next_seq = next.get(&seq).copied().unwrap_or(1);
             let state = Execution { next_seq, ..replay.into_state() };
-            let hot = Hot {
+            let hot = CachedExecution {
                 seq,
                 id: ExecutionId(row.try_get::<Uuid, _>(1)?),
                 input: codec::from_json("input", row.try_get(3)?)?,

@@ -54,7 +54,7 @@ const HINTS: usize = 4_096;
 
 /// Source of the time of a command.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Time {
+pub enum ClockSource {
     /// The database's: clocks of daemons may differ.
     #[default]
     Database,
@@ -68,13 +68,17 @@ pub struct PostgresStore {
     pool: PgPool,
     writer: WriterHandle,
     hints: broadcast::Sender<Hint>,
-    time: Time,
+    time: ClockSource,
     _listener: DropGuard,
 }
 
 impl PostgresStore {
     /// Connects to the database at `url` and brings its schema up to date. `evaluate` answers the conditions of plans.
-    pub async fn connect(url: &str, time: Time, evaluate: Arc<dyn Evaluate + Send + Sync>) -> Result<Self, StoreError> {
+    pub async fn connect(
+        url: &str,
+        time: ClockSource,
+        evaluate: Arc<dyn Evaluate + Send + Sync>,
+    ) -> Result<Self, StoreError> {
         let options = open::options(url)?;
         let pool = open::pool(options.clone()).await?;
         let channel = open::channel(&pool).await?;
@@ -90,8 +94,8 @@ impl PostgresStore {
     /// The time that counts, where the caller's is `now`.
     async fn now(&self, now: Timestamp) -> Result<Timestamp, Fault> {
         match self.time {
-            Time::Caller => Ok(now),
-            Time::Database => read::now(&self.pool).await,
+            ClockSource::Caller => Ok(now),
+            ClockSource::Database => read::now(&self.pool).await,
         }
     }
 

@@ -10,7 +10,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::{HINTS, url};
 use crate::model::Timestamp;
-use crate::store::{Hint, Look, StoreError};
+use crate::store::{Hint, StoreError, StoreInfo};
 
 /// Migrations in order; never edited, only added to. Each must leave daemons of the version before it working.
 const MIGRATIONS: &[&str] = &[
@@ -83,7 +83,7 @@ pub(super) async fn pool(options: PgConnectOptions) -> Result<PgPool, StoreError
 }
 
 /// Looks at the database at `url`, and changes nothing.
-pub async fn look(url: &str) -> Result<Look, StoreError> {
+pub async fn look(url: &str) -> Result<StoreInfo, StoreError> {
     let options = options(url)?;
     let name = name(&options);
     let failed = |source| cannot_open(&name, source);
@@ -102,7 +102,7 @@ pub async fn look(url: &str) -> Result<Look, StoreError> {
         schema = Some(found.unsigned_abs());
     }
     db.close().await.map_err(failed)?;
-    Ok(Look { schema, known: u32::try_from(MIGRATIONS.len()).unwrap_or(u32::MAX), now: Some(now) })
+    Ok(StoreInfo { schema, known: u32::try_from(MIGRATIONS.len()).unwrap_or(u32::MAX), now: Some(now) })
 }
 
 /// A database as people may see it named.

@@ -17,7 +17,7 @@ use super::batch::Batch;
 use super::command::{Command, Reply};
 use super::fault::Fault;
 use super::load::Cache;
-use super::{Time, open};
+use super::{ClockSource, open};
 use crate::engine::Evaluate;
 use crate::store::{Hint, StoreError};
 
@@ -47,7 +47,7 @@ impl WriterHandle {
     pub(super) fn spawn(
         options: PgConnectOptions,
         evaluate: Arc<dyn Evaluate + Send + Sync>,
-        time: Time,
+        time: ClockSource,
         hints: broadcast::Sender<Hint>,
         others: mpsc::UnboundedSender<Hint>,
     ) -> Self {
@@ -74,7 +74,7 @@ struct Writer {
     /// With when it was last used.
     db: Option<(PgConnection, Instant)>,
     cache: Cache,
-    time: Time,
+    time: ClockSource,
     /// Receivers of hints in this process.
     hints: broadcast::Sender<Hint>,
     /// Sender of hints to other daemons.
@@ -170,7 +170,7 @@ async fn in_time<T>(limit: Duration, work: impl Future<Output = Result<T, sqlx::
 async fn transact(
     db: &mut PgConnection,
     cache: &mut Cache,
-    time: Time,
+    time: ClockSource,
     commands: &mut [Command],
 ) -> Result<Vec<Hint>, Fault> {
     let mut transaction = db.begin().await?;

@@ -14,7 +14,7 @@ use crate::engine::{Evaluate, Execution, Input, LogEntry, Replay, StepError};
 use crate::model::plan::Plan;
 use crate::model::{ExecutionId, JobId, JobState, Timestamp};
 use crate::store::memory::Memory;
-use crate::store::unit::{Changes, Hot, JobChange, Seq, Told, column};
+use crate::store::unit::{CachedExecution, Changes, JobChange, OutboxRow, Seq, column};
 use crate::store::{Claim, NewExecution, StoreError};
 
 /// Cache of the writer. Clearing it is always safe: everything is in the database.
@@ -25,14 +25,14 @@ pub(super) struct Cache {
     /// Row of the next execution; absent until one is created.
     next_seq: Option<Seq>,
     /// Every queue; `None` until the first claim.
-    pub lines: Option<BTreeMap<String, Line>>,
+    pub lines: Option<BTreeMap<String, QueueRow>>,
     /// Claims made, to serve queues in turn.
     pub claims: u64,
 }
 
 /// A queue, as far as claiming asks.
 #[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Line {
+pub(super) struct QueueRow {
     /// Most jobs at once; 0: no limit.
     pub concurrency: u32,
     /// True if nothing is claimed from it.
@@ -76,7 +76,7 @@ impl Writer {
             self.add_queue(queue)?;
         }
         let seq = self.next_seq()?;
-        let mut hot = Hot {
+        let mut hot = CachedExecution {
             seq,
             id: new.id,
             plan: Arc::clone(&new.plan),
@@ -88,7 +88,9 @@ impl Writer {
         // It is started before it is written, so that each of its rows is written once.
         let mut changes = Changes::default();
         let start = Input::Start { cause: new.cause.clone() };
-        changes.step(&*self.cache.evaluate, &mut hot, start, now).map_err(|error| illegal(Advance::Refused(error)))?;
+        changes
+            .step(&*self.cache.evaluate, &mut hot, start, now)
+            .map_err(|error| illegal(AdvanceError::Refused(error)))?;
         let (state, ended_at) = changes.executions.remove(&seq).unwrap_or((hot.state.state, None));
         self.db
             .prepare_cached(
@@ -141,7 +143,7 @@ impl Writer {
     }
 
     /// Steps an execution.
-    pub(super) fn advance(&mut self, seq: Seq, input: Input, now: Timestamp) -> Result<(), Advance> {
+    pub(super) fn advance(&mut self, seq: Seq, input: Input, now: Timestamp) -> Result<(), AdvanceError> {
         let mut hot = self.take(seq)?;
         self.step(&mut hot, input, now)?;
         self.cache.memory.keep(hot);
@@ -149,12 +151,12 @@ impl Writer {
     }
 
     /// Steps an execution and writes down state, log, queue and outbox. After an error `hot` is not to be kept.
-    pub(super) fn step(&mut self, hot: &mut Hot, input: Input, now: Timestamp) -> Result<(), Advance> {
+    pub(super) fn step(&mut self, hot: &mut CachedExecution, input: Input, now: Timestamp) -> Result<(), AdvanceError> {
         let mut changes = Changes::default();
         if let Input::Retry { params, .. } = &input {
             changes.set_params(hot, params);
         }
-        changes.step(&*self.cache.evaluate, hot, input, now).map_err(Advance::Refused)?;
+        changes.step(&*self.cache.evaluate, hot, input, now).map_err(AdvanceError::Refused)?;
         self.write(changes, now)?;
         Ok(())
     }
@@ -162,26 +164,26 @@ impl Writer {
     /// Steps an execution so that `claimant` holds the lease of one of its jobs.
     pub(super) fn step_claim(
         &mut self,
-        hot: &mut Hot,
+        hot: &mut CachedExecution,
         job: (JobId, NodeIndex),
         claimant: (&str, Duration),
         now: Timestamp,
-    ) -> Result<Claim, Advance> {
+    ) -> Result<Claim, AdvanceError> {
         let mut changes = Changes::default();
-        let claim = changes.claim(&*self.cache.evaluate, hot, job, claimant, now).map_err(Advance::Refused)?;
+        let claim = changes.claim(&*self.cache.evaluate, hot, job, claimant, now).map_err(AdvanceError::Refused)?;
         self.write(changes, now)?;
         Ok(claim)
     }
 
     /// An execution, out of the cache or out of the database.
-    pub(super) fn take(&mut self, seq: Seq) -> Result<Hot, Fault> {
+    pub(super) fn take(&mut self, seq: Seq) -> Result<CachedExecution, Fault> {
         match self.cache.memory.take(seq) {
             Some(hot) => Ok(hot),
             None => self.load(seq),
         }
     }
 
-    fn load(&mut self, seq: Seq) -> Result<Hot, Fault> {
+    fn load(&mut self, seq: Seq) -> Result<CachedExecution, Fault> {
         let (id, plan_id, input, params, created_at) = self
             .db
             .prepare_cached("SELECT id, plan, input, params, created_at FROM executions WHERE seq = ?1")?
@@ -202,7 +204,7 @@ impl Writer {
         let state = load_state(&self.db, seq, &plan)?;
         let input = codec::from_json("input", &input)?;
         let params = codec::from_json("parameters", &params)?;
-        Ok(Hot { seq, id, plan, input, params, created_at, state })
+        Ok(CachedExecution { seq, id, plan, input, params, created_at, state })
     }
 
     /// Row of a plan, which is written where it is new.
@@ -332,7 +334,7 @@ impl Writer {
         Ok(one_row("job", changed)?)
     }
 
-    fn tell(&self, told: &Told, now: Timestamp) -> Result<(), Fault> {
+    fn tell(&self, told: &OutboxRow, now: Timestamp) -> Result<(), Fault> {
         self.db
             .prepare_cached(
                 "INSERT INTO outbox (execution, run, position, target, state, at, due_at)
@@ -380,23 +382,23 @@ pub(super) fn load(
 
 /// Error of advancing an execution.
 #[derive(Debug)]
-pub(super) enum Advance {
+pub(super) enum AdvanceError {
     /// The engine refused the input.
     Refused(StepError),
     /// The database failed.
     Fault(Fault),
 }
 
-impl From<Fault> for Advance {
+impl From<Fault> for AdvanceError {
     fn from(fault: Fault) -> Self {
         Self::Fault(fault)
     }
 }
 
 /// A refusal where there is no attempt that could be late.
-pub(super) fn illegal(error: Advance) -> Fault {
+pub(super) fn illegal(error: AdvanceError) -> Fault {
     match error {
-        Advance::Refused(error) => StoreError::Illegal(error.to_string()).into(),
-        Advance::Fault(fault) => fault,
+        AdvanceError::Refused(error) => StoreError::Illegal(error.to_string()).into(),
+        AdvanceError::Fault(fault) => fault,
     }
 }

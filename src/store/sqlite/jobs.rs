@@ -6,7 +6,7 @@ use petgraph::graph::NodeIndex;
 use rusqlite::{OptionalExtension, Row, params};
 
 use super::codec;
-use super::execution::{Advance, illegal};
+use super::execution::{AdvanceError, illegal};
 use super::fault::Fault;
 use super::writer::Writer;
 use crate::engine::{ActivityState, Input, LogEvent, Outcome, Signal, StepError};
@@ -133,7 +133,7 @@ impl Writer {
         let (seq, activity) = self.place(job)?;
         let signal = Signal::Ended { attempt, outcome: outcome.clone() };
         self.advance(seq, Input::Activity { activity, signal }, now).map_err(|error| match error {
-            Advance::Refused(StepError::Stale { attempt }) => StoreError::Stale { job, attempt }.into(),
+            AdvanceError::Refused(StepError::Stale { attempt }) => StoreError::Stale { job, attempt }.into(),
             other => illegal(other),
         })
     }
@@ -143,7 +143,7 @@ impl Writer {
         let (seq, activity) = self.place(job)?;
         let signal = Signal::Mark { attempt, mark: mark.clone() };
         match self.advance(seq, Input::Activity { activity, signal }, now) {
-            Ok(()) | Err(Advance::Refused(StepError::Stale { .. })) => Ok(()),
+            Ok(()) | Err(AdvanceError::Refused(StepError::Stale { .. })) => Ok(()),
             Err(other) => Err(illegal(other)),
         }
     }
@@ -195,18 +195,18 @@ impl Writer {
         self.take_back(running, "the daemon was restarted", now)
     }
 
-    fn jobs(&self, sql: &str, params: impl rusqlite::Params) -> Result<Vec<Due>, Fault> {
+    fn jobs(&self, sql: &str, params: impl rusqlite::Params) -> Result<Vec<DueJob>, Fault> {
         let due = |row: &Row<'_>| {
             let (execution, activity) = (row.get(0)?, NodeIndex::from(row.get::<_, u32>(1)?));
-            Ok(Due { execution, activity, attempt: row.get(2)?, running: row.get(3)? })
+            Ok(DueJob { execution, activity, attempt: row.get(2)?, running: row.get(3)? })
         };
         Ok(self.db.prepare_cached(sql)?.query_map(params, due)?.collect::<Result<_, _>>()?)
     }
 
     /// Ends leases and waits; answers how many.
-    fn take_back(&mut self, due: Vec<Due>, reason: &str, now: Timestamp) -> Result<u32, Fault> {
+    fn take_back(&mut self, due: Vec<DueJob>, reason: &str, now: Timestamp) -> Result<u32, Fault> {
         let mut moved = 0;
-        for Due { execution, activity, attempt, running } in due {
+        for DueJob { execution, activity, attempt, running } in due {
             let lost = || Signal::Ended { attempt, outcome: Outcome::Lost { reason: reason.to_owned() } };
             let signal = if running { lost() } else { Signal::RetryDue };
             self.advance(execution, Input::Activity { activity, signal }, now).map_err(illegal)?;
@@ -245,7 +245,7 @@ impl Writer {
 }
 
 /// A job that is due for a check.
-struct Due {
+struct DueJob {
     execution: Seq,
     activity: NodeIndex,
     attempt: u32,

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use rusqlite::{Connection, OpenFlags};
 
-use crate::store::{Look, StoreError};
+use crate::store::{StoreError, StoreInfo};
 
 /// Migrations in order; the database's `user_version` is how many it has seen. Never edited, only added to.
 const MIGRATIONS: &[&str] = &[
@@ -104,7 +104,7 @@ pub(super) fn reader(path: &Path) -> Result<Connection, StoreError> {
 }
 
 /// Looks at the database at `path`, which may be in use, and changes nothing.
-pub fn look(path: &Path) -> Result<Look, StoreError> {
+pub fn look(path: &Path) -> Result<StoreInfo, StoreError> {
     let known = u32::try_from(MIGRATIONS.len()).unwrap_or(u32::MAX);
     let schema = if path.try_exists().map_err(|source| cannot_open(path, source))? {
         let version = reader(path)?.pragma_query_value(None, "user_version", |row| row.get(0));
@@ -112,7 +112,7 @@ pub fn look(path: &Path) -> Result<Look, StoreError> {
     } else {
         None
     };
-    Ok(Look { schema, known, now: None })
+    Ok(StoreInfo { schema, known, now: None })
 }
 
 fn migrate(connection: &mut Connection, path: &Path) -> Result<(), StoreError> {

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use rusqlite::{Connection, params};
 
-use super::execution::Line;
+use super::execution::QueueRow;
 use super::fault::Fault;
 use super::writer::Writer;
 use crate::model::Timestamp;
@@ -18,7 +18,7 @@ impl Writer {
         }
         self.db.prepare_cached("INSERT INTO queues (name) VALUES (?1) ON CONFLICT DO NOTHING")?.execute([name])?;
         if let Some(lines) = &mut self.cache.lines {
-            lines.insert(name.to_owned(), Line::default());
+            lines.insert(name.to_owned(), QueueRow::default());
         }
         Ok(())
     }
@@ -38,7 +38,7 @@ impl Writer {
     }
 
     /// Every queue with its running jobs, in memory.
-    pub(super) fn lines(&mut self) -> Result<&BTreeMap<String, Line>, Fault> {
+    pub(super) fn lines(&mut self) -> Result<&BTreeMap<String, QueueRow>, Fault> {
         if self.cache.lines.is_none() {
             let lines = self
                 .db
@@ -48,7 +48,8 @@ impl Writer {
                          WHERE due_at IS NOT NULL AND state = 'running' GROUP BY queue) ON queue = name",
                 )?
                 .query_map([], |row| {
-                    let line = Line { concurrency: row.get(1)?, paused: row.get(2)?, running: row.get(3)?, served: 0 };
+                    let line =
+                        QueueRow { concurrency: row.get(1)?, paused: row.get(2)?, running: row.get(3)?, served: 0 };
                     Ok((row.get(0)?, line))
                 })?
                 .collect::<Result<_, _>>()?;

@@ -9,19 +9,19 @@ use tokio::sync::oneshot;
 use super::fault::Fault;
 use crate::store::StoreError;
 
-type Question = Box<dyn FnOnce(&mut Connection) + Send>;
+type ReadCommand = Box<dyn FnOnce(&mut Connection) + Send>;
 
 /// The way to the thread.
 #[derive(Debug)]
 pub(super) struct ReaderHandle {
-    questions: Option<Sender<Question>>,
+    questions: Option<Sender<ReadCommand>>,
     thread: Option<thread::JoinHandle<()>>,
 }
 
 impl ReaderHandle {
     /// Starts the thread.
     pub(super) fn spawn(mut db: Connection) -> std::io::Result<Self> {
-        let (questions, inbox): (_, Receiver<Question>) = channel();
+        let (questions, inbox): (_, Receiver<ReadCommand>) = channel();
         let thread = thread::Builder::new().name("store-reader".to_owned()).spawn(move || {
             for question in inbox {
                 question(&mut db);

@@ -74,7 +74,7 @@ impl Drop for WriterHandle {
 
 /// Way of undoing the writes of a failed command.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Undo {
+enum UndoMode {
     /// The transaction.
     Whole,
     /// A savepoint of its own.
@@ -87,7 +87,7 @@ struct Dirty;
 /// A command for a transaction, and the channel of its answer.
 trait Command: Send {
     /// Does it and keeps the result.
-    fn run(&mut self, writer: &mut Writer, undo: Undo) -> Result<(), Dirty>;
+    fn run(&mut self, writer: &mut Writer, undo: UndoMode) -> Result<(), Dirty>;
 
     /// Sends the result; `lost` says why the transaction was not committed.
     fn answer(self: Box<Self>, lost: Option<&str>);
@@ -105,10 +105,10 @@ where
     T: Send,
     F: FnMut(&mut Writer) -> Result<T, Fault> + Send,
 {
-    fn run(&mut self, writer: &mut Writer, undo: Undo) -> Result<(), Dirty> {
+    fn run(&mut self, writer: &mut Writer, undo: UndoMode) -> Result<(), Dirty> {
         let outcome = match undo {
-            Undo::Whole => writer.in_transaction(&mut self.operation)?,
-            Undo::Each => writer.in_savepoint(&mut self.operation),
+            UndoMode::Whole => writer.in_transaction(&mut self.operation)?,
+            UndoMode::Each => writer.in_savepoint(&mut self.operation),
         };
         self.result = Some(outcome.map_err(|fault| fault.during(self.doing)));
         Ok(())
@@ -146,11 +146,11 @@ fn serve(mut writer: Writer, inbox: &Receiver<Box<dyn Command>>, hints: &broadca
 impl Writer {
     /// Runs commands in one transaction; an error says why none of them happened.
     fn transact(&mut self, batch: &mut [Box<dyn Command>]) -> Result<(), String> {
-        match self.run_and_commit(batch, Undo::Whole) {
+        match self.run_and_commit(batch, UndoMode::Whole) {
             Ok(Ok(())) => Ok(()),
             Ok(Err(Dirty)) => {
                 self.roll_back();
-                let again = self.run_and_commit(batch, Undo::Each);
+                let again = self.run_and_commit(batch, UndoMode::Each);
                 again.map(|_| ()).inspect_err(|_| self.roll_back()).map_err(|error| error.to_string())
             }
             Err(error) => {
@@ -160,14 +160,18 @@ impl Writer {
         }
     }
 
-    fn run_and_commit(&mut self, batch: &mut [Box<dyn Command>], undo: Undo) -> Result<Result<(), Dirty>, Lost> {
+    fn run_and_commit(
+        &mut self,
+        batch: &mut [Box<dyn Command>],
+        undo: UndoMode,
+    ) -> Result<Result<(), Dirty>, UncommittedError> {
         self.execute("BEGIN IMMEDIATE")?;
         for command in batch {
             if command.run(self, undo).is_err() {
                 return Ok(Err(Dirty));
             }
             if self.db.is_autocommit() {
-                return Err(Lost::GivenUp);
+                return Err(UncommittedError::GivenUp);
             }
         }
         self.execute("COMMIT")?;
@@ -223,7 +227,7 @@ impl Writer {
 
 /// Error of a transaction that was not committed.
 #[derive(Debug, thiserror::Error)]
-enum Lost {
+enum UncommittedError {
     #[error("the database rolled back the transaction")]
     GivenUp,
     #[error(transparent)]
