@@ -23,8 +23,7 @@ pub(super) async fn readyz(State(context): State<Context>) -> Result<&'static st
     }
     if let Some(why) = context.catalog.away() {
         let way_out = context.catalog.way_out();
-        let detail =
-            format!("the folder of workflows is unavailable: {why}; the last good workflows stay active{way_out}");
+        let detail = format!("the workflow folder is unavailable: {why}; the last good workflows stay active{way_out}");
         return Err(Problem::new(StatusCode::SERVICE_UNAVAILABLE, AWAY, detail));
     }
     match context.store.is_idle().await {

@@ -29,7 +29,7 @@ pub(super) async fn list(State(context): State<Context>, Extension(visitor): Ext
         div.head { h1 { "Workflows" } }
         section #list data-swap {
             @if let Some(why) = context.catalog.away() {
-                p.notice { "The workflow folder is missing: " (why) ". Its last good workflows stay active." }
+                p.notice { "The workflow folder is unavailable: " (why) ". Its last good workflows stay active." }
             }
             @if definitions.is_empty() {
                 (none_yet(&context, visitor))

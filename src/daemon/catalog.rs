@@ -217,11 +217,11 @@ impl WorkflowFolder {
                     %folder,
                     why,
                     kept,
-                    "the folder of workflows is unavailable: the last good workflows stay active; to have no workflow, remove \
+                    "the workflow folder is unavailable: the last good workflows stay active; to have no workflow, remove \
                      the file `kept`"
                 );
             }
-            (Some(_), None) => tracing::info!(%folder, "the folder of workflows is available again"),
+            (Some(_), None) => tracing::info!(%folder, "the workflow folder is available again"),
             _ => {}
         }
     }

@@ -45,7 +45,7 @@ pub enum ChangeError {
     #[error("{0} cannot be changed here: {1}")]
     Refused(String, &'static str),
     /// The folder is unavailable: a file written now would hide it, or be hidden by it.
-    #[error("the folder of workflows is unavailable: {why}; nothing is written until it is available again{way_out}")]
+    #[error("the workflow folder is unavailable: {why}; nothing is written until it is available again{way_out}")]
     Away {
         /// Reason.
         why: String,

@@ -1,4 +1,4 @@
-//! Files of the folder of workflows that count: those that are there, and those that may be missing only for a moment.
+//! Files of the workflow folder that count: those that are there, and those that may be missing only for a moment.
 //!
 //! A mount that is missing and a sync that failed look like a folder whose files were removed. So a folder that cannot
 //! be read, or that lost all its files at once, keeps the last good set until it is back; a single file that is missing

@@ -47,7 +47,7 @@ use crate::workflow::{Evaluator, Workflow};
 
 /// File of the data folder that keeps the last good workflows.
 const KEPT_WORKFLOWS: &str = "workflows.json";
-/// Interval of checking the folder of workflows.
+/// Interval of checking the workflow folder.
 const LOOK: Duration = Duration::from_secs(1);
 /// Longest time of a check before the folder counts as unavailable.
 const HUNG: Duration = Duration::from_secs(10);
@@ -101,7 +101,7 @@ pub enum ServeError {
         /// The part.
         part: &'static str,
     },
-    /// The folder of workflows.
+    /// The workflow folder.
     #[error("cannot read the workflows in {path}")]
     Workflows {
         /// The folder.
@@ -450,7 +450,7 @@ async fn follow(catalog: Arc<WorkflowFolder>, local: Option<LocalBuckets>, signe
         match stop.run_until_cancelled(look(&catalog)).await {
             None => return,
             Some(Err(error)) => {
-                tracing::warn!(%error, "cannot read the folder of workflows");
+                tracing::warn!(%error, "cannot read the workflow folder");
                 continue;
             }
             Some(Ok(_)) => {}
@@ -472,7 +472,7 @@ async fn follow(catalog: Arc<WorkflowFolder>, local: Option<LocalBuckets>, signe
     }
 }
 
-/// Checks the folder of workflows in a task of its own: a mount may hang.
+/// Checks the workflow folder in a task of its own: a mount may hang.
 async fn look(catalog: &Arc<WorkflowFolder>) -> std::io::Result<bool> {
     let looking = Arc::clone(catalog);
     let mut look = tokio::task::spawn_blocking(move || looking.look());
