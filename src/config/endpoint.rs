@@ -8,7 +8,7 @@ use super::forms::duration;
 use super::{Config, ConfigError, ObjectsConfig};
 use crate::objects::endpoint::{CorsRule, EndpointOptions};
 
-/// What web pages of some origins may do from a browser.
+/// Rule for web pages of some origins.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct CorsConfig {
@@ -20,7 +20,7 @@ pub struct CorsConfig {
     pub headers: Vec<String>,
     /// Headers of answers that pages may read.
     pub expose: Vec<String>,
-    /// How long a browser may keep the answer to its question.
+    /// Time for which a browser may cache the answer to a preflight.
     #[serde(with = "duration")]
     #[schemars(with = "String")]
     pub max_age: Duration,
@@ -44,7 +44,7 @@ impl Default for CorsConfig {
 }
 
 impl Config {
-    /// What the embedded S3 endpoint goes by.
+    /// Returns the settings of the embedded S3 endpoint.
     #[must_use]
     pub fn endpoint_options(&self) -> EndpointOptions {
         let rule = |rule: &CorsConfig| {

@@ -1,4 +1,4 @@
-//! How values stand in the file: sizes, durations, and numbers that may be `auto`.
+//! Forms of values in the file: sizes, durations, and numbers that may be `auto`.
 
 use crate::model::units;
 

@@ -27,7 +27,7 @@ pub use self::tokens::{Scope, TokenConfig, TokenDigest, digest};
 use self::forms::{Slots, bytes, duration, memory, parse_slots, slots};
 use crate::model::{Code, Coded};
 
-/// Why there is no configuration.
+/// Error of reading the configuration.
 #[derive(Debug, thiserror::Error)]
 pub enum ConfigError {
     /// The file cannot be read.
@@ -35,35 +35,35 @@ pub enum ConfigError {
     Read {
         /// The file.
         path: PathBuf,
-        /// Why.
+        /// Cause.
         #[source]
         source: std::io::Error,
     },
-    /// The file does not say what a configuration says.
+    /// The file is not a valid configuration.
     #[error("{path}: {reason}")]
     Parse {
         /// The file.
         path: PathBuf,
-        /// What and where, with line and column.
+        /// Reason, with line and column.
         reason: String,
     },
-    /// A rule for web pages, or a host, that the embedded S3 endpoint cannot go by.
+    /// A rule for web pages, or a host, of the embedded S3 endpoint is invalid.
     #[error("{setting}: {reason}")]
     Endpoint {
-        /// Which.
+        /// Name of the setting.
         setting: String,
-        /// What it should be.
+        /// Expected value.
         reason: String,
     },
-    /// An environment variable does not say what its setting takes.
+    /// The value of an environment variable is invalid.
     #[error("{variable}: {reason}")]
     Environment {
         /// The variable.
         variable: String,
-        /// What it should be.
+        /// Expected value.
         reason: String,
     },
-    /// Values that do not go together.
+    /// Settings contradict each other.
     #[error("{0}")]
     Conflict(String),
 }
@@ -87,16 +87,16 @@ pub struct Config {
     /// `sqlite:PATH` for one daemon, `postgres://…` for any number of them; `env:NAME` and `file:PATH` take it from
     /// there.
     pub store: String,
-    /// Where buckets are.
+    /// Object storage of the buckets.
     pub objects: ObjectsConfig,
     /// Address of the embedded S3 endpoint over local buckets; `null` for none.
     #[schemars(with = "Option<String>")]
     pub s3_endpoint: Option<SocketAddr>,
-    /// Which web pages may use the embedded S3 endpoint from a browser.
+    /// Rules for web pages that use the embedded S3 endpoint from a browser.
     pub s3_cors: Vec<CorsConfig>,
     /// Hosts of the embedded S3 endpoint below which a name is a bucket's, beside `localhost`: `s3.example.org`.
     pub s3_domains: Vec<String>,
-    /// Where events come from besides the embedded endpoint.
+    /// Sources of events besides the embedded endpoint.
     pub events: Vec<EventsConfig>,
     /// Folder of workflow files.
     pub workflows: PathBuf,
@@ -104,13 +104,13 @@ pub struct Config {
     pub api: ApiConfig,
     /// Workers.
     pub worker: WorkerConfig,
-    /// Queues, by name. What is set here is set at every start.
+    /// Queues, by name. These settings are applied at every start.
     pub queues: BTreeMap<String, QueueConfig>,
-    /// Notifications that are not taken.
+    /// Delivery of notifications.
     pub notifications: NotificationsConfig,
     /// Notifications over HTTP.
     pub webhooks: WebhooksConfig,
-    /// How long things are kept.
+    /// Retention of records.
     pub retention: RetentionConfig,
     /// Traces.
     pub traces: TracesConfig,
@@ -133,7 +133,7 @@ pub struct QueueConfig {
     pub concurrency: Option<u32>,
     /// Most waiting jobs before uploads that would add to them are refused for now; 0: no limit.
     pub waiting: u64,
-    /// Who is told of the executions and jobs that have to do with it.
+    /// Receivers of notifications about executions and jobs of this queue.
     pub notify: Vec<NotifyConfig>,
 }
 
@@ -146,7 +146,7 @@ impl Default for QueueConfig {
 /// Most waiting jobs of a queue.
 const WAITING: u64 = 10_000;
 
-/// How long things are kept.
+/// Retention of records.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct RetentionConfig {
@@ -176,7 +176,7 @@ impl Default for RetentionConfig {
     }
 }
 
-/// Where buckets are.
+/// Object storage of the buckets.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize, schemars::JsonSchema)]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
 pub enum ObjectsConfig {
@@ -258,23 +258,23 @@ pub struct WorkerConfig {
     pub program: Option<PathBuf>,
     /// The queues that this daemon takes jobs from; empty: every queue.
     pub queues: Vec<String>,
-    /// How long a job stays with a daemon that is not heard of; at least 2s.
+    /// Time after which a job is taken from a daemon that does not respond; at least 2s.
     #[serde(with = "duration")]
     #[schemars(with = "String")]
     pub lease: Duration,
-    /// How long running jobs may go on when the daemon is asked to end; what runs longer is handed back.
+    /// Time that running jobs have to end after a shutdown was requested; jobs that run longer are handed back.
     #[serde(with = "duration")]
     #[schemars(with = "String")]
     pub drain: Duration,
-    /// A job without progress for so long is stopped.
+    /// Time without progress after which a job is stopped.
     #[serde(with = "duration")]
     #[schemars(with = "String")]
     pub stall: Duration,
-    /// How long a job waits for storage, network or database that is away, without using up attempts; `0s`: not at all.
+    /// Longest wait of a job for storage, network or database, without using up attempts; `0s`: none.
     #[serde(with = "duration")]
     #[schemars(with = "String")]
     pub infrastructure_wait: Duration,
-    /// What a stopped job has between the request to end and the kill.
+    /// Time between the request to a job to stop and the kill of its worker.
     #[serde(with = "duration")]
     #[schemars(with = "String")]
     pub grace: Duration,
@@ -347,7 +347,7 @@ impl Config {
         Ok(config)
     }
 
-    /// What was left at its default lies under `data`.
+    /// Places paths that were left at their default under `data`.
     fn moved_under(mut self, data: Option<&Path>) -> Self {
         let Some(data) = data else { return self };
         let (plain, under) = (Self::default(), Self::under(data));
@@ -370,7 +370,7 @@ impl Config {
             .map_err(|error| ConfigError::Parse { path: path.to_owned(), reason: first_line(&error.to_string()) })
     }
 
-    /// Holds the values against each other.
+    /// Checks the values against each other.
     pub fn check(&self) -> Result<(), ConfigError> {
         if !self.api.listen.ip().is_loopback() && self.api.tokens.is_empty() {
             return Err(ConfigError::Conflict(format!(
@@ -434,7 +434,7 @@ const fn default_wait() -> Duration {
     Duration::from_secs(20)
 }
 
-/// What the parser says, without the drawing that says it again.
+/// Returns the first line of the parser's message.
 fn first_line(error: &str) -> String {
     let line = error.lines().next().unwrap_or_default();
     line.strip_prefix("error: ").unwrap_or(line).to_owned()

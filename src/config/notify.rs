@@ -1,4 +1,4 @@
-//! Who is told what, as far as the configuration says it, and how webhooks are sent.
+//! Settings of notifications: receivers, retries and webhooks.
 
 use std::time::Duration;
 
@@ -27,12 +27,12 @@ pub struct NotifyConfig {
     pub sns: Option<String>,
     /// URL of an HTTP receiver.
     pub webhook: Option<String>,
-    /// States that are told; how it ended, where there are none.
+    /// States that are reported; without any, the end.
     pub on: Vec<NotifyOn>,
 }
 
 impl NotifyConfig {
-    /// As plans have it.
+    /// Returns the receiver as plans name it.
     pub fn target(&self) -> Result<NotifyTarget, ConfigError> {
         let conflict = |reason: &str| ConfigError::Conflict(format!("queues: notify: {reason}"));
         let mut named = [
@@ -53,11 +53,11 @@ impl NotifyConfig {
     }
 }
 
-/// How receivers are dealt with that do not take a notification.
+/// Retries of notifications that a receiver did not accept.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct NotificationsConfig {
-    /// How long one delivery may take, at most 15s.
+    /// Timeout of one delivery, at most 15s.
     #[serde(with = "duration")]
     #[schemars(with = "String")]
     pub timeout: Duration,
@@ -69,7 +69,7 @@ pub struct NotificationsConfig {
     #[serde(with = "duration")]
     #[schemars(with = "String")]
     pub max: Duration,
-    /// Deliveries tried before a notification is set aside, at least 1.
+    /// Attempts before a notification is dead-lettered, at least 1.
     pub attempts: u32,
 }
 
@@ -81,7 +81,7 @@ impl Default for NotificationsConfig {
 }
 
 impl NotificationsConfig {
-    /// Holds the values against what is possible.
+    /// Checks the values.
     pub(super) fn check(&self) -> Result<(), ConfigError> {
         if (Duration::from_millis(1)..=Duration::from_secs(15)).contains(&self.timeout) && self.attempts > 0 {
             return Ok(());

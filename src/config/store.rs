@@ -1,4 +1,4 @@
-//! Which store a configuration names.
+//! The store that a configuration names.
 
 use std::path::PathBuf;
 

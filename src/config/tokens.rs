@@ -1,4 +1,4 @@
-//! Tokens of the API: who may ask for what.
+//! Tokens of the API, and their scopes.
 //!
 //! **Invariant**: a token itself stands in no file of the configuration and is kept nowhere: its SHA-256 is.
 
@@ -10,11 +10,11 @@ use super::ConfigError;
 /// Fewest characters of a token that is given as such: what is shorter can be guessed.
 const SHORTEST: usize = 20;
 
-/// What the holder of a token may do; each includes those before it.
+/// Scope of a token; each includes those before it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Deserialize, Serialize, schemars::JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Scope {
-    /// Look at everything.
+    /// Read everything.
     Read,
     /// Start, cancel, retry and prioritize work.
     Submit,
@@ -26,9 +26,9 @@ pub enum Scope {
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct TokenConfig {
-    /// Whose it is, for logs.
+    /// Name of its holder, for logs.
     pub name: String,
-    /// What it allows.
+    /// Its scope.
     pub scope: Scope,
     /// `sha256:HEX` of the token; or `env:NAME` or `file:PATH`, where the token itself is.
     pub token: String,

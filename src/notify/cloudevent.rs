@@ -14,7 +14,7 @@ use crate::model::work::FileRole;
 use crate::model::{Code, ExecutionState, InputObject, JobState, OutputObject};
 use crate::store::{ExecutionRecord, Notification, Warning};
 
-/// What a receiver gets.
+/// Event that a receiver gets.
 #[derive(Debug, Serialize, JsonSchema)]
 #[schemars(title = "Notification of Reelmill")]
 pub struct CloudEvent {
@@ -28,16 +28,16 @@ pub struct CloudEvent {
     r#type: String,
     /// The execution, or the job that runs by itself.
     subject: String,
-    /// When the state was reached: RFC 3339, UTC.
+    /// Time when the state was reached: RFC 3339, UTC.
     #[schemars(extend("format" = "date-time"))]
     time: String,
     /// Always `application/json`.
     datacontenttype: &'static str,
-    /// What became of it.
+    /// Report of the execution.
     data: Outcome,
 }
 
-/// What became of an execution.
+/// Report of an execution.
 #[derive(Debug, Serialize, JsonSchema)]
 struct Outcome {
     /// The execution.
@@ -46,30 +46,30 @@ struct Outcome {
     job: Option<String>,
     /// The workflow; of a job that runs by itself what stands for one.
     workflow: String,
-    /// The state that is told.
+    /// The reported state.
     state: ExecutionState,
-    /// What it works on.
+    /// Input object.
     input: Input,
     /// The user's text.
     user_data: Option<String>,
-    /// When it was created: RFC 3339, UTC.
+    /// Time of creation: RFC 3339, UTC.
     #[schemars(extend("format" = "date-time"))]
     created_at: String,
-    /// When it ended.
+    /// Time of the end.
     #[schemars(extend("format" = "date-time"))]
     ended_at: Option<String>,
     /// Its activities, by name.
     #[schemars(with = "BTreeMap<String, ActivityReport>")]
     activities: IndexMap<String, ActivityReport>,
-    /// What it published, but for segments, which their playlist names.
+    /// Published objects, without segments, which their playlist names.
     outputs: Vec<Output>,
-    /// Why it failed: the first of its activities that did.
+    /// Failure of the execution: that of its first activity that failed.
     failure: Option<FailureReport>,
     /// Warnings of the last attempts of its activities: how many.
     warning_count: u64,
     /// The first of these warnings, at most 20, in order.
     warnings: Vec<WarningReport>,
-    /// Whether more was to be told than a message holds: then results and media information are left out and, where that
+    /// True if the event did not fit into a message: results and media information are left out then and, where that
     /// is not enough, outputs, after them activities, and warnings last.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     truncated: bool,
@@ -96,10 +96,10 @@ struct Input {
     metadata: BTreeMap<String, String>,
 }
 
-/// What became of an activity.
+/// Report of an activity.
 #[derive(Debug, Serialize, JsonSchema)]
 struct ActivityReport {
-    /// What it does.
+    /// Type of the activity.
     r#type: ActivityKind,
     /// Its state.
     state: JobState,
@@ -117,7 +117,7 @@ struct ActivityReport {
     /// Its result, where it succeeded: what `activities.NAME` is in expressions.
     #[serde(skip_serializing_if = "Option::is_none")]
     result: Option<Value>,
-    /// Why it failed.
+    /// Failure, where it failed.
     #[serde(skip_serializing_if = "Option::is_none")]
     failure: Option<FailureReport>,
 }
@@ -135,11 +135,11 @@ struct Output {
     size_bytes: u64,
     /// Media type: `video/mp4`.
     content_type: String,
-    /// What it holds, for media files.
+    /// Media information, for media files.
     media: Option<MediaInfo>,
 }
 
-/// Why an activity failed.
+/// Failure of an activity.
 #[derive(Clone, Debug, Serialize, JsonSchema)]
 struct FailureReport {
     /// Stable code; `docs/errors.md` explains it.
@@ -169,7 +169,7 @@ const WARNINGS: usize = 20;
 /// Largest event, in bytes: what SQS and SNS take, less what they add.
 const LARGEST: usize = 240 * 1024;
 
-/// What `notification` tells of the execution `record`, which may be a single job.
+/// Makes the event of `notification` about the execution `record`, which may be a single job.
 ///
 /// `id` is the same in every delivery of one notification, so that a receiver can drop repetitions. Results and media
 /// information are left out where there is more than a message holds, then outputs, activities and warnings; `truncated` says so.
