@@ -16,7 +16,7 @@ const LOCK_FILE: &str = ".reelmill.lock";
 /// Error of locking a folder.
 #[derive(Debug, thiserror::Error)]
 pub enum LockError {
-    /// Another daemon has it.
+    /// Another daemon uses the folder.
     #[error("the {what} {} is in use by {holder}; stop it, or give this daemon its own {what}", path.display())]
     InUse {
         /// Role of the folder.
@@ -26,7 +26,7 @@ pub enum LockError {
         /// Its holder.
         holder: String,
     },
-    /// It cannot be made or opened.
+    /// The folder cannot be created or opened.
     #[error("cannot open the {what} {}", path.display())]
     Open {
         /// Role of the folder.

@@ -24,10 +24,10 @@ pub struct Condition {
 /// Error of changing a definition.
 #[derive(Debug, thiserror::Error)]
 pub enum ChangeError {
-    /// It cannot be used.
+    /// The definition has errors.
     #[error("the definition has errors")]
     Wrong(Vec<Diagnostic>),
-    /// It has another name.
+    /// The definition has another name.
     #[error("the definition is named `{found}`, not `{asked}`")]
     Name {
         /// Its own.
@@ -35,13 +35,13 @@ pub enum ChangeError {
         /// The one that was asked for.
         asked: String,
     },
-    /// There is none of that name.
+    /// No workflow has that name.
     #[error("there is no workflow {0}")]
     Missing(String),
-    /// It is another version than the one that was to be replaced.
+    /// The definition is another version than the one that was to be replaced.
     #[error("the definition has changed; read it again, then repeat the change")]
     Changed,
-    /// It cannot be switched where it stands.
+    /// The definition cannot be changed where it is.
     #[error("{0} cannot be changed here: {1}")]
     Refused(String, &'static str),
     /// The folder is unavailable: a file written now would hide it, or be hidden by it.

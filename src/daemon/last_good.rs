@@ -4,8 +4,8 @@
 //! be read, or that lost all its files at once, keeps the last good set until it is back; a single file that is missing
 //! is believed to be removed when it is missing in two checks in succession.
 //!
-//! **Invariant**: judging is pure; the set is kept on disk ([`LastGoodFile`]) as it was when it was last good, so that a
-//! start without the folder goes on with it.
+//! **Invariant**: judging is pure; the set is kept on disk ([`LastGoodFile`]) as it was when it was last good, so that
+//! a start without the folder goes on with it.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, Write};

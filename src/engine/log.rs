@@ -72,7 +72,7 @@ pub enum LogEvent {
         /// Name of the daemon that claimed it.
         worker: String,
     },
-    /// It was asked to stop.
+    /// A stop was requested.
     Stopping,
     /// The attempt failed, and another follows.
     AttemptFailed {

@@ -104,7 +104,7 @@ pub enum ActivityState {
         /// Reason.
         failure: Failure,
     },
-    /// Not needed, or something it needs failed.
+    /// Skipped: not needed, or an activity that it needs failed.
     Skipped {
         /// Last attempt, of an earlier run.
         attempt: u32,

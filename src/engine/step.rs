@@ -61,7 +61,7 @@ pub enum Input {
         /// Name of the user or token that asks.
         by: String,
     },
-    /// It ran longer than its plan allows.
+    /// The execution exceeded its time limit.
     Expire {
         /// Time limit.
         limit: Duration,
@@ -133,7 +133,7 @@ pub enum Outcome {
         /// any other.
         patience: Duration,
     },
-    /// It was lost with its daemon.
+    /// The attempt was lost with its daemon.
     Lost {
         /// Known details.
         reason: String,
@@ -202,7 +202,7 @@ pub struct Step {
 /// Error of an input that was refused. The state is as it was.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum StepError {
-    /// It does not fit the state.
+    /// The input is not possible in the state.
     #[error("cannot {input}: the {subject} {}", in_words(state))]
     Illegal {
         /// The input, as a verb.
@@ -212,7 +212,7 @@ pub enum StepError {
         /// Its state.
         state: &'static str,
     },
-    /// It speaks for an attempt that is over.
+    /// The input belongs to an attempt that is over.
     #[error("attempt {attempt} is over")]
     Stale {
         /// The attempt.

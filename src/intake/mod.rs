@@ -55,13 +55,13 @@ pub struct Intake {
 /// Error of recording an event; the event must be delivered again.
 #[derive(Debug, thiserror::Error)]
 pub enum IntakeError {
-    /// The store failed.
+    /// The store could not record the event.
     #[error("the event could not be recorded")]
     Store(#[from] StoreError),
-    /// The storage could not be asked about the object.
+    /// The object's metadata could not be read.
     #[error("the object's metadata could not be read from storage")]
     Objects(#[from] ObjectError),
-    /// Too much waits already.
+    /// The queue is full.
     #[error("queue {queue} is full: {waiting} jobs wait; send the event again later")]
     Full {
         /// The queue.

@@ -73,17 +73,17 @@ impl Failure {
         self.class == Class::Retry && self.blame == Blame::Infrastructure && ![STALLED, DAMAGED].contains(&self.code)
     }
 
-    /// A failure without a chain.
+    /// Makes a failure without a chain.
     pub fn new(code: impl Into<Code>, class: Class, blame: Blame, message: impl Into<String>) -> Self {
         Self { code: code.into(), class, blame, message: message.into(), chain: Vec::new() }
     }
 
-    /// A fatal failure of the uploaded object.
+    /// Makes a fatal failure of the uploaded object.
     pub fn input(code: impl Into<Code>, message: impl Into<String>) -> Self {
         Self::new(code, Class::Fatal, Blame::Input, message)
     }
 
-    /// A fatal failure of the workflow or template.
+    /// Makes a fatal failure of the workflow or template.
     pub fn definition(code: impl Into<Code>, message: impl Into<String>) -> Self {
         Self::new(code, Class::Fatal, Blame::Definition, message)
     }

@@ -53,21 +53,21 @@ pub enum NotifyError {
     Refused {
         /// The receiver.
         to: String,
-        /// Its word.
+        /// Reason that it gave.
         reason: String,
         /// Wait that it asks for (`Retry-After`).
         retry_after: Option<Duration>,
     },
-    /// It is at an address that is not public.
+    /// The receiver has an address that is not public.
     #[error("{to} has no public address; to allow it, add its network to `webhooks.allow_private`")]
     Private {
         /// The receiver.
         to: String,
     },
-    /// There is nothing to sign a webhook with.
+    /// No secret to sign a webhook with is set.
     #[error("a webhook needs a signature; set `webhooks.secret`")]
     Unsigned,
-    /// It answered that it is gone, for good.
+    /// The receiver answered 410 Gone.
     #[error("{to} answered 410 Gone: this notification is not retried, later ones are sent")]
     Gone {
         /// The receiver.
@@ -96,7 +96,7 @@ impl NotifyError {
     }
 }
 
-/// A way to receivers.
+/// Sender of notifications.
 #[async_trait]
 pub trait Sender: Send + Sync {
     /// Delivers `event` to `channel`. `group` orders events of one execution where the receiver can.

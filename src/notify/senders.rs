@@ -6,13 +6,13 @@ use serde_json::Value;
 use super::{NotifyError, Sender, SnsSender, SqsSender, WebhookSender};
 use crate::model::plan::NotifyChannel;
 
-/// All of them.
+/// Senders of all channels.
 pub struct Senders {
-    /// To SQS queues.
+    /// Sender to SQS queues.
     pub sqs: SqsSender,
-    /// To SNS topics.
+    /// Sender to SNS topics.
     pub sns: SnsSender,
-    /// To HTTP receivers.
+    /// Sender to HTTP receivers.
     pub webhook: WebhookSender,
 }
 

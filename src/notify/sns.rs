@@ -16,7 +16,7 @@ pub struct SnsSender {
 }
 
 impl SnsSender {
-    /// With these settings instead of the SDK's own.
+    /// Makes it with these settings instead of the SDK's own.
     #[must_use]
     pub const fn new(options: AwsOptions) -> Self {
         Self { options, client: OnceCell::const_new() }

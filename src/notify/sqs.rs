@@ -16,7 +16,7 @@ pub struct SqsSender {
 }
 
 impl SqsSender {
-    /// With these settings instead of the SDK's own.
+    /// Makes it with these settings instead of the SDK's own.
     #[must_use]
     pub const fn new(options: AwsOptions) -> Self {
         Self { options, client: OnceCell::const_new() }

@@ -1,7 +1,7 @@
 //! Delivery to HTTP receivers, signed as Standard Webhooks says.
 //!
-//! **Invariant**: nothing is sent unsigned; nothing is sent to an address that [`AllowedNetworks`] does not allow, nor to another
-//! host than the one that was named; no proxy is asked, which would resolve names on its own.
+//! **Invariant**: nothing is sent unsigned; nothing is sent to an address that [`AllowedNetworks`] does not allow, nor
+//! to another host than the one that was named; no proxy is asked, which would resolve names on its own.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -46,7 +46,7 @@ pub struct WebhookSender {
 }
 
 impl WebhookSender {
-    /// With these settings.
+    /// Makes it with these settings.
     #[must_use]
     pub fn new(options: WebhookOptions, clock: Arc<dyn Clock>) -> Self {
         let reach = AllowedNetworks::new(options.allow_private);

@@ -39,23 +39,23 @@ pub enum ObjectError {
     AccessDenied {
         /// The operation.
         operation: &'static str,
-        /// To what.
+        /// Object or path of the operation.
         what: String,
-        /// The storage's word.
+        /// Error of the storage.
         #[source]
         source: BoxError,
     },
-    /// No credentials, or wrong or expired ones.
+    /// Credentials are missing, wrong or expired.
     #[error("the object storage does not accept the credentials")]
     Credentials {
-        /// The storage's word.
+        /// Error of the storage.
         #[source]
         source: BoxError,
     },
     /// No connection, or no answer in time.
     #[error("the object storage is unreachable")]
     Unreachable {
-        /// The client's word.
+        /// Error of the client library.
         #[source]
         source: BoxError,
     },
@@ -64,7 +64,7 @@ pub enum ObjectError {
     Full {
         /// The operation.
         operation: &'static str,
-        /// To what.
+        /// Object or path of the operation.
         what: String,
     },
     /// A bucket or key that the storage cannot hold.
@@ -80,9 +80,9 @@ pub enum ObjectError {
     Io {
         /// The operation.
         operation: &'static str,
-        /// To what.
+        /// Object or path of the operation.
         what: String,
-        /// The operating system's word.
+        /// Error of the operating system.
         #[source]
         source: io::Error,
     },
@@ -91,11 +91,11 @@ pub enum ObjectError {
     Service {
         /// The operation.
         operation: &'static str,
-        /// To what.
+        /// Object or path of the operation.
         what: String,
         /// True if the same request may succeed later: the storage is overloaded or has a fault of its own.
         passing: bool,
-        /// The storage's word.
+        /// Error of the storage.
         #[source]
         source: BoxError,
     },
@@ -199,7 +199,7 @@ pub enum ObjectError {
 pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
 impl ObjectError {
-    /// An error of the operating system while doing `operation` to `what`.
+    /// Makes the error of the operating system while doing `operation` to `what`.
     pub(crate) fn io(operation: &'static str, what: impl fmt::Display, source: io::Error) -> Self {
         let what = what.to_string();
         match source.kind() {

@@ -167,7 +167,7 @@ pub trait Objects: Send + Sync {
     /// Removes an object; nothing happens where there is none.
     async fn delete(&self, object: &ObjectLocation) -> Result<(), ObjectError>;
 
-    /// At most `limit` objects whose keys begin with `prefix` and come after `after`.
+    /// Lists at most `limit` objects whose keys begin with `prefix` and come after `after`.
     async fn list(&self, bucket: &str, prefix: &str, after: Option<&str>, limit: usize)
     -> Result<Listing, ObjectError>;
 

@@ -5,9 +5,9 @@ use super::StoreError;
 /// Error inside an operation; `E` is the database's own error.
 #[derive(Debug)]
 pub(super) enum Fault<E> {
-    /// The database's word.
+    /// Error of the database.
     Sql(E),
-    /// Already what the caller shall see.
+    /// Error for the caller.
     Store(StoreError),
 }
 
@@ -20,12 +20,12 @@ impl<E: std::error::Error + Send + Sync + 'static> Fault<E> {
         }
     }
 
-    /// A stored value does not decode.
+    /// A stored value cannot be read.
     pub(super) fn corrupt(what: &'static str, source: impl std::error::Error + Send + Sync + 'static) -> Self {
         Self::Store(StoreError::Corrupt { what, source: Box::new(source) })
     }
 
-    /// There is no such thing.
+    /// Makes the error of a record that does not exist.
     pub(super) fn not_found(what: &'static str, id: impl std::fmt::Display) -> Self {
         Self::Store(StoreError::NotFound { what, id: id.to_string() })
     }

@@ -57,11 +57,11 @@ impl Companion {
 /// Filter of ledger entries to list, newest first.
 #[derive(Clone, Debug, Default)]
 pub struct EventFilter {
-    /// Only of this object.
+    /// Filter by object.
     pub object: Option<ObjectLocation>,
-    /// Only older than this one (cursor).
+    /// Cursor: only older ones.
     pub before: Option<i64>,
-    /// At most so many.
+    /// Largest number of results.
     pub limit: u32,
 }
 

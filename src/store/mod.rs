@@ -52,7 +52,7 @@ pub enum StoreError {
     Open {
         /// Path or address.
         path: String,
-        /// The database's word.
+        /// Error of the database.
         #[source]
         source: Box<dyn std::error::Error + Send + Sync>,
     },
@@ -61,11 +61,11 @@ pub enum StoreError {
     Database {
         /// The operation.
         operation: &'static str,
-        /// The database's word.
+        /// Error of the database.
         #[source]
         source: Box<dyn std::error::Error + Send + Sync>,
     },
-    /// Another daemon has the database.
+    /// Another daemon uses the database.
     #[error("the store {path} is in use by {holder}; stop it, or start this daemon with another --data")]
     InUse {
         /// The database.
@@ -73,7 +73,7 @@ pub enum StoreError {
         /// Name of the daemon that holds it.
         holder: String,
     },
-    /// It was written by a later version.
+    /// The store was written by a later version.
     #[error(
         "the store has schema version {found}, and this version of Reelmill supports {known} at most; use a newer version"
     )]
@@ -83,7 +83,7 @@ pub enum StoreError {
         /// The last one known.
         known: u32,
     },
-    /// A stored value does not decode.
+    /// A stored value cannot be read.
     #[error("a stored {what} cannot be read")]
     Corrupt {
         /// Kind of value.
@@ -105,10 +105,10 @@ pub enum StoreError {
     Stale {
         /// The job.
         job: JobId,
-        /// The attempt that came too late.
+        /// The attempt that lost its lease.
         attempt: u32,
     },
-    /// The engine says the input does not fit the state.
+    /// The engine refused the input in the present state.
     #[error("{0}")]
     Illegal(String),
     /// A parameter of the database's URL that is not understood.
@@ -297,15 +297,15 @@ pub enum Heartbeat {
 pub struct ExecutionFilter {
     /// Only of these workflows; empty: of all.
     pub workflows: Vec<String>,
-    /// Only in this state.
+    /// Filter by state.
     pub state: Option<ExecutionState>,
-    /// Only with warnings.
+    /// Filter: only executions with warnings.
     pub warned: bool,
-    /// Only created at or after.
+    /// Filter by time of creation: at or after.
     pub since: Option<Timestamp>,
-    /// Only older than this one (cursor).
+    /// Cursor: only older ones.
     pub before: Option<ExecutionId>,
-    /// At most so many.
+    /// Largest number of results.
     pub limit: u32,
 }
 

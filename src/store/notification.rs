@@ -63,7 +63,7 @@ pub(super) const CANDIDATES: u32 = 512;
 /// Filter of due notifications that a daemon can send now.
 #[derive(Clone, Debug, Default)]
 pub struct DueFilter {
-    /// At most so many.
+    /// Largest number of results.
     pub limit: u32,
     /// At most so many at once to one receiver.
     pub per_receiver: u32,
@@ -128,13 +128,13 @@ impl Chooser {
 /// Filter of notifications to list, newest first.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct NotificationFilter {
-    /// Only those of this execution.
+    /// Filter by execution.
     pub execution: Option<ExecutionId>,
-    /// Only those of which this became.
+    /// Filter by delivery state.
     pub delivery: Option<Delivery>,
-    /// Only older than this one (cursor).
+    /// Cursor: only older ones.
     pub before: Option<i64>,
-    /// At most so many.
+    /// Largest number of results.
     pub limit: u32,
 }
 

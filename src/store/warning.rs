@@ -34,7 +34,8 @@ impl Warnings {
         }
     }
 
-    /// Those of the last attempt of each activity; `attempts` are by node index. At most [`WARNINGS_READ`].
+    /// Returns the warnings of the last attempt of each activity; `attempts` are by node index. At most
+    /// [`WARNINGS_READ`].
     pub(super) fn of_last_attempts(self, plan: &Plan, attempts: impl Fn(usize) -> u32) -> Vec<Warning> {
         let last = |name: &str| {
             let node = plan.graph.node_indices().find(|&node| plan.graph[node].name == name);

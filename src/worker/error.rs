@@ -17,7 +17,7 @@ pub enum WorkerError {
         #[source]
         source: std::io::Error,
     },
-    /// It runs, but is not a worker of this version.
+    /// The program runs, but is not a worker of this version.
     #[error("{program} is not a worker of this version: {reason}")]
     Handshake {
         /// The worker program.
@@ -25,7 +25,7 @@ pub enum WorkerError {
         /// Reason.
         reason: String,
     },
-    /// It ended, or said nothing, before it introduced itself: killed from outside, or out of memory.
+    /// The worker ended, or sent nothing, before its first message: killed from outside, or out of memory.
     #[error("the worker {program} was not ready: {reason}")]
     Stillborn {
         /// The worker program.
@@ -33,22 +33,22 @@ pub enum WorkerError {
         /// Known details.
         reason: String,
     },
-    /// The job could not be handed over.
+    /// The job could not be sent to the worker.
     #[error("cannot send the job to its worker")]
     Handover(#[source] std::io::Error),
-    /// It ended without a report.
+    /// The worker ended without a report.
     #[error("the worker ended without a report ({status})")]
     Crashed {
         /// Exit code or signal.
         status: String,
     },
-    /// It ran longer than the activity may.
+    /// The job exceeded its timeout.
     #[error("the job took longer than its timeout of {limit_s} s")]
     TimedOut {
         /// The limit in seconds.
         limit_s: u64,
     },
-    /// It stood still.
+    /// The job made no progress.
     #[error("the job made no progress for {limit_s} s")]
     Stalled {
         /// The limit in seconds.
@@ -57,16 +57,16 @@ pub enum WorkerError {
     /// The job was stopped.
     #[error("the job was stopped on request")]
     Stopped,
-    /// It said something that no worker says.
+    /// The worker sent an invalid message.
     #[error("the worker sent an invalid message: {0}")]
     Protocol(String),
-    /// Somebody took the scratch folder away, or files in it.
+    /// The scratch folder, or files in it, were removed.
     #[error("{path} was removed from the scratch folder while the job ran; only Reelmill may use that folder")]
     ScratchGone {
         /// Path that was removed.
         path: PathBuf,
     },
-    /// The scratch folder cannot be made.
+    /// The scratch folder cannot be created.
     #[error("cannot create the scratch folder {path}")]
     Scratch {
         /// The folder.

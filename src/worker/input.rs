@@ -37,7 +37,7 @@ impl ReadError {
 /// An object that can be read by ranges.
 #[async_trait]
 pub trait RangeRead: Send + Sync {
-    /// At most `length` bytes from `offset`.
+    /// Reads at most `length` bytes from `offset`.
     async fn read_range(&self, offset: u64, length: u64) -> Result<Bytes, ReadError>;
 }
 

@@ -28,7 +28,7 @@ impl Pool {
         Self { program, size, idle: Arc::default(), filling: Arc::default() }
     }
 
-    /// The same pool, which keeps `size` workers ready from now on.
+    /// Returns the same pool, which keeps `size` workers ready from now on.
     #[must_use]
     pub fn keeping(self, size: usize) -> Self {
         Self { size, ..self }

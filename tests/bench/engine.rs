@@ -1,15 +1,16 @@
-//! How many executions per second the engine carries at full durability, and how long an upload waits for its first job.
+//! How many executions per second the engine carries at full durability, and how long an upload waits for its first
+//! job.
 //!
-//! Everything is real but the media work: events go through intake into the ledger, workflows are matched, plans frozen,
-//! jobs queued, leased and ended, the log and the outbox written and emptied. Jobs end the moment they are claimed.
-//! Writes `target/bench/engine.json`. Goals, on two processors: 2,000 executions/s on SQLite, 1,000 on PostgreSQL, at
-//! most a fifth slower beside 1,000,000 ended executions, and 10 ms (median) and 50 ms (99th percentile) from event to
-//! claim when idle.
+//! Everything is real but the media work: events go through intake into the ledger, workflows are matched, plans
+//! frozen, jobs queued, leased and ended, the log and the outbox written and emptied. Jobs end the moment they are
+//! claimed. Writes `target/bench/engine.json`. Goals, on two processors: 2,000 executions/s on SQLite, 1,000 on
+//! PostgreSQL, at most a fifth slower beside 1,000,000 ended executions, and 10 ms (median) and 50 ms (99th percentile)
+//! from event to claim when idle.
 //!
 //! `BENCH_EXECUTIONS` (default 20,000 per round), `BENCH_ENDED` (default 1,000,000; 0 leaves that round out),
 //! `BENCH_WAITING` (default 100,000; 0 leaves it out), `BENCH_FLAT` (default 100,000 executions while retention takes
-//! away what has ended; 0 leaves it out), `BENCH_STORES` (`sqlite,postgres`). PostgreSQL comes from `REELMILL_POSTGRES`,
-//! with its own settings.
+//! away what has ended; 0 leaves it out), `BENCH_STORES` (`sqlite,postgres`). PostgreSQL comes from
+//! `REELMILL_POSTGRES`, with its own settings.
 
 #![expect(clippy::unwrap_used, clippy::print_stdout, reason = "a bench may panic, and prints")]
 
@@ -197,8 +198,8 @@ impl Bench {
         rate
     }
 
-    /// Memory in MiB and, for a database in a file, its size in MiB: after a tenth of `executions`, and after all of them,
-    /// while retention takes away what has ended.
+    /// Memory in MiB and, for a database in a file, its size in MiB: after a tenth of `executions`, and after all of
+    /// them, while retention takes away what has ended.
     async fn flat(&self, executions: u64, database: Option<&Path>) -> [(f64, f64); 2] {
         let none = Duration::ZERO;
         let retention = Retention { executions: none, logs: none, events: none, requests: none };

@@ -1,4 +1,5 @@
-//! PostgreSQL behind PgBouncer in session mode, which refuses what it does not know in the first packet of a connection.
+//! PostgreSQL behind PgBouncer in session mode, which refuses what it does not know in the first packet of a
+//! connection.
 
 use std::io::{BufRead, BufReader};
 use std::net::TcpListener;

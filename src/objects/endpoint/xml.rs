@@ -157,7 +157,7 @@ fn unsigned(uri: &Uri) -> S3Result<Uri> {
     format!("{}?{}", uri.path(), pairs.join("&")).parse().map_err(|e| s3_error!(e, InvalidURI))
 }
 
-/// The same XML as s3s reads it; `None` where it is none, or has another root.
+/// Returns the same XML in the form that s3s reads; `None` where it is not XML, or has another root.
 fn plain(xml: &[u8], form: &Form) -> Option<Vec<u8>> {
     let mut reader = Reader::from_reader(xml);
     reader.config_mut().expand_empty_elements = true;

@@ -96,7 +96,7 @@ pub(super) enum Command {
     Claim {
         /// Daemon that claims jobs.
         claimant: Claimant,
-        /// For how long.
+        /// Lease duration.
         lease: Duration,
         /// Time.
         now: Timestamp,

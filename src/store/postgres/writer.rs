@@ -71,7 +71,7 @@ impl WriterHandle {
 
 struct Writer {
     options: PgConnectOptions,
-    /// With when it was last used.
+    /// Connection, with the time of its last use.
     db: Option<(PgConnection, Instant)>,
     cache: Cache,
     time: ClockSource,

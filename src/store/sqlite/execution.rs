@@ -357,7 +357,7 @@ pub(super) fn load_state(db: &Connection, seq: Seq, plan: &Plan) -> Result<Execu
     load(db, seq, plan, |_| Ok(()))
 }
 
-/// The same, with the marks on the way.
+/// Returns the same with the marks of progress.
 pub(super) fn load(
     db: &Connection,
     seq: Seq,
