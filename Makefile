@@ -2,6 +2,8 @@
 
 MEDIA := $(or $(REELMILL_MEDIA),$(wildcard $(abspath ../shared/media)))
 NEXTEST := $(shell command -v cargo-nextest 2>/dev/null)
+# With the tests, so that dependencies are built once: tests ask some of them for more features.
+BUILD := cargo build --locked --bins --tests
 
 .DEFAULT_GOAL := help
 .PHONY: help api demo test chaos corpus bench-api bench-engine bench-media setup fmt lint unit docs console clients players deploy
@@ -11,7 +13,7 @@ help: ## this list
 
 demo: ## build, start the daemon, upload a clip, watch it become HLS, MP4s and a poster
 	@infra/setup.sh build
-	cargo build --release --locked
+	cargo build --profile demo --locked
 	@infra/demo.sh
 
 test: ## format check, lints, every test, documentation, a short chaos
@@ -21,32 +23,32 @@ test: ## format check, lints, every test, documentation, a short chaos
 
 api: ## a live daemon against its OpenAPI document: generated requests, and a generated client
 	@infra/setup.sh test
-	cargo build --locked
+	$(BUILD)
 	.venv/bin/python -m unittest discover -q -s tests/api
 
 console: ## the web console in a browser, step by step; screenshots in target/console
 	@infra/setup.sh test
-	cargo build --locked
+	$(BUILD)
 	.venv/bin/python -m unittest discover -q -s tests/console
 
 clients: ## the embedded S3 endpoint with the clients that people have: SDKs, programs, forms, a browser
 	@infra/setup.sh test
-	cargo build --locked
+	$(BUILD)
 	.venv/bin/python -W ignore::ResourceWarning -m unittest discover -q -s tests/clients
 
 players: ## packages in hls.js, Shaka Player, dash.js and Video.js, in a browser, to the end (about three minutes)
 	@infra/setup.sh test
-	cargo build --locked
+	$(BUILD)
 	.venv/bin/python -m unittest discover -q -s tests/players
 
 deploy: ## what is in infra/: linted, validated, and the CloudFormation template brought to work on moto
 	@infra/setup.sh test
-	cargo build --locked
+	$(BUILD)
 	infra/postgres.sh .venv/bin/python -m unittest discover -q -s tests/deploy
 
 chaos: ## daemons and workers killed, stopped and cut off while they work, then everything counted
 	@infra/setup.sh test
-	cargo build --locked
+	$(BUILD)
 	.venv/bin/python -m unittest discover -q -s tests/chaos
 	CHAOS_SECONDS=$(or $(CHAOS_SECONDS),60) .venv/bin/python tests/chaos/chaos.py
 

@@ -5,7 +5,7 @@
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
-readonly REELMILL=target/release/reelmill
+readonly REELMILL=target/demo/reelmill
 readonly CLIP=tests/fixtures/media/sintel_dragon_720p_18s.mp4
 readonly UPLOAD=s3://uploads/incoming/sintel_dragon_720p_18s.mp4
 readonly DURATION_TOLERANCE_S=0.1
