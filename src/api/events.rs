@@ -4,9 +4,9 @@ use axum::Json;
 use axum::extract::State;
 use serde::{Deserialize, Serialize};
 
-use super::executions::page_of;
+use super::executions::{PAGE, PAGE_MAX};
 use super::extract::Asked;
-use super::{Context, Problem};
+use super::{Context, ParameterPlace, Problem, whole};
 use crate::model::{ExecutionId, InputObject, ObjectLocation};
 use crate::store::{EventFilter, EventRecord, MatchDecision};
 
@@ -68,6 +68,7 @@ pub(super) struct ListQuery {
     #[param(required = false)]
     cursor: Option<i64>,
     /// At most so many.
+    #[serde(deserialize_with = "whole::optional::<1, PAGE_MAX, _, _>")]
     #[param(required = false, minimum = 1, maximum = 1000)]
     limit: Option<u32>,
 }
@@ -82,9 +83,13 @@ pub(super) async fn list(
     let object = match (bucket, key) {
         (Some(bucket), Some(key)) => Some(ObjectLocation { bucket, key }),
         (None, None) => None,
-        _ => return Err(Problem::bad_request("an object is named by both `bucket` and `key`")),
+        (bucket, _) => {
+            let missing = if bucket.is_none() { "bucket" } else { "key" };
+            let detail = "missing; an object is named by both `bucket` and `key`";
+            return Err(Problem::invalid(ParameterPlace::Query, missing, detail));
+        }
     };
-    let (records, next) = page(&context, EventFilter { object, before, limit: page_of(limit)? }).await?;
+    let (records, next) = page(&context, EventFilter { object, before, limit: limit.unwrap_or(PAGE) }).await?;
     Ok(Json(EventList { items: records.into_iter().map(EventView::from).collect(), next }))
 }
 

@@ -6,20 +6,24 @@ use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
-use serde::{Deserialize, Serialize};
+use serde::de::{Error as _, Unexpected};
+use serde::{Deserialize, Deserializer, Serialize};
 
 use super::extract::{Asked, Body, NoQuery, Place};
 use super::idempotency::Key;
 use super::view::{ExecutionPage, ExecutionView, LogLine, SummaryView};
 use super::wait::{self, Wait};
-use super::{Context, Problem, again};
+use super::{Context, ParameterPlace, Problem, again, whole};
 use crate::model::{ExecutionId, ExecutionState, JobId, ObjectLocation, Timestamp};
 use crate::store::{ExecutionFilter, ExecutionRecord, NewExecution};
 use crate::workflow;
 
 /// Entries of a page where nothing else is asked for, and at most.
 pub(super) const PAGE: u32 = 50;
-pub(super) const PAGE_MAX: u32 = 1_000;
+pub(super) const PAGE_MAX: i64 = 1_000;
+
+/// Lines of a log where nothing else is asked for.
+const LOG_PAGE: u32 = 1_000;
 
 /// Who asks, in logs.
 pub(super) const BY: &str = "API";
@@ -42,14 +46,23 @@ pub(super) struct ListQuery {
     #[param(required = false)]
     warnings: bool,
     /// Only created at or after.
+    #[serde(deserialize_with = "time")]
     #[param(required = false, value_type = Option<String>, format = DateTime)]
     since: Option<jiff::Timestamp>,
     /// `next` of the page before.
     #[param(required = false)]
     cursor: Option<ExecutionId>,
     /// At most so many.
+    #[serde(deserialize_with = "whole::optional::<1, PAGE_MAX, _, _>")]
     #[param(required = false, minimum = 1, maximum = 1000)]
     limit: Option<u32>,
+}
+
+/// A time as RFC 3339 has it.
+fn time<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<jiff::Timestamp>, D::Error> {
+    let text = String::deserialize(deserializer)?;
+    let wrong = |_| D::Error::invalid_value(Unexpected::Str(&text), &"a time like 2026-11-30T18:05:00Z");
+    text.parse().map(Some).map_err(wrong)
 }
 
 /// Which part of a log.
@@ -61,6 +74,7 @@ pub(super) struct LogQuery {
     #[param(required = false)]
     after: u64,
     /// At most so many.
+    #[serde(deserialize_with = "whole::optional::<1, PAGE_MAX, _, _>")]
     #[param(required = false, minimum = 1, maximum = 1000)]
     limit: Option<u32>,
 }
@@ -72,7 +86,7 @@ pub(super) async fn list(
     State(context): State<Context>,
     Asked(query): Asked<ListQuery>,
 ) -> Result<Json<ExecutionPage>, Problem> {
-    let limit = page_of(query.limit)?;
+    let limit = query.limit.unwrap_or(PAGE);
     let filter = ExecutionFilter {
         workflows: query.workflow.into_iter().collect(),
         state: query.state,
@@ -88,15 +102,6 @@ pub(super) async fn list(
     items.truncate(limit as usize);
     let next = if more { items.last().map(|last| last.id) } else { None };
     Ok(Json(ExecutionPage { items, next }))
-}
-
-/// How many entries a page has.
-pub(super) fn page_of(limit: Option<u32>) -> Result<u32, Problem> {
-    let limit = limit.unwrap_or(PAGE);
-    if (1..=PAGE_MAX).contains(&limit) {
-        return Ok(limit);
-    }
-    Err(Problem::bad_request(format!("limit: {limit} is not from 1 to {PAGE_MAX}")))
 }
 
 /// One execution with its activities.
@@ -124,7 +129,7 @@ pub struct ExecutionBody {
     #[schema(required = false)]
     pub params: BTreeMap<String, String>,
     /// Priority of all its jobs, 10 first; absent: each as the workflow says.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "whole::optional::<1, 10, _, _>")]
     #[schema(minimum = 1, maximum = 10)]
     pub priority: Option<u8>,
     /// Any text (≤ 1024 bytes), repeated in notifications.
@@ -170,7 +175,6 @@ pub(super) async fn start(
     })?;
     let mut plan = std::sync::Arc::clone(&workflow.plan);
     if let Some(priority) = priority {
-        check_priority(priority)?;
         let plan = std::sync::Arc::make_mut(&mut plan);
         plan.graph.node_weights_mut().for_each(|activity| activity.priority = priority);
     }
@@ -199,19 +203,11 @@ pub(super) async fn look_up(context: &Context, input: InputBody) -> Result<crate
 pub(super) fn check_user_data(user_data: Option<&str>) -> Result<(), Problem> {
     match user_data {
         Some(text) if text.len() > USER_DATA_BYTES => {
-            let detail = format!("user_data: {} bytes; {USER_DATA_BYTES} are allowed", text.len());
-            Err(Problem::unprocessable("CLI0003", detail))
+            let detail = format!("{} bytes; at most {USER_DATA_BYTES} are allowed", text.len());
+            Err(Problem::invalid(ParameterPlace::Body, "user_data", detail))
         }
         _ => Ok(()),
     }
-}
-
-/// Whether it is a priority.
-pub(crate) fn check_priority(priority: u8) -> Result<(), Problem> {
-    if (1..=10).contains(&priority) {
-        return Ok(());
-    }
-    Err(Problem::unprocessable("CLI0003", format!("priority: {priority} is not from 1 to 10")))
 }
 
 /// Ask an execution to stop.
@@ -281,6 +277,7 @@ async fn accepted(context: &Context, id: ExecutionId) -> Result<Response, Proble
 #[serde(deny_unknown_fields)]
 pub struct PriorityPatch {
     /// Priority of what has not ended: 1–10, 10 first.
+    #[serde(deserialize_with = "whole::needed::<1, 10, _, _>")]
     #[schema(minimum = 1, maximum = 10)]
     pub priority: u8,
 }
@@ -294,7 +291,6 @@ pub(super) async fn change(
     Place(id): Place<ExecutionId>,
     body: Body<PriorityPatch>,
 ) -> Result<Json<ExecutionView>, Problem> {
-    check_priority(body.value.priority)?;
     context.store.prioritize(id, body.value.priority, BY, context.clock.now()).await?;
     view(&context, id).await.map(Json)
 }
@@ -308,8 +304,7 @@ pub(super) async fn log(
     Place(id): Place<ExecutionId>,
     Asked(query): Asked<LogQuery>,
 ) -> Result<Json<Vec<LogLine>>, Problem> {
-    let limit = page_of(Some(query.limit.unwrap_or(PAGE_MAX)))?;
-    let entries = context.store.log(id, query.after, limit).await?;
+    let entries = context.store.log(id, query.after, query.limit.unwrap_or(LOG_PAGE)).await?;
     if entries.is_empty() && context.store.execution(id).await?.is_none() {
         return Err(Problem::not_found("execution", id));
     }

@@ -1,14 +1,15 @@
 //! What a request says, read: each mistake is a problem, with the status that says whose turn it is.
 
 use axum::body::Bytes;
-use axum::extract::{Form, FromRequest, FromRequestParts, Path, Query, Request};
+use axum::extract::{Form, FromRequest, FromRequestParts, Query, RawPathParams, Request};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, Method, StatusCode, header};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use sha2::{Digest, Sha256};
 
-use super::Problem;
+use super::fields::{self, FieldError};
+use super::{ParameterPlace, Problem};
 
 /// Largest body, in bytes: a workflow may have 256 KiB.
 pub(super) const BODY_BYTES: usize = 512 * 1024;
@@ -57,10 +58,7 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for Body<T> {
         if !named {
             return Err(unsupported("application/json"));
         }
-        let value = serde_json::from_slice(&bytes).map_err(|error| {
-            let detail = format!("the body: {error}");
-            if error.is_data() { Problem::unprocessable("CLI0003", detail) } else { Problem::bad_request(detail) }
-        })?;
+        let value = parsed(&bytes)?;
         // The values of a list are taken for the fields in their order.
         if bytes.trim_ascii_start().starts_with(b"[") {
             return Err(Problem::unprocessable("CLI0003", "the body: a list, where an object is expected"));
@@ -88,8 +86,9 @@ impl<S: Send + Sync, T: DeserializeOwned + Send> FromRequestParts<S> for Asked<T
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
-        let query = Query::from_request_parts(parts, state).await;
-        query.map(|Query(value)| Self(value)).map_err(|error| Problem::bad_request(error.body_text()))
+        let query = Query::<Vec<(String, String)>>::from_request_parts(parts, state).await;
+        let Query(pairs) = query.map_err(|error| Problem::bad_request(error.body_text()))?;
+        fields::read(&pairs).map(Self).map_err(|error| invalid(ParameterPlace::Query, error))
     }
 }
 
@@ -97,8 +96,10 @@ impl<S: Send + Sync, T: DeserializeOwned + Send> FromRequestParts<S> for Place<T
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
-        let path = Path::from_request_parts(parts, state).await;
-        path.map(|Path(value)| Self(value)).map_err(|error| Problem::bad_request(error.body_text()))
+        let path = RawPathParams::from_request_parts(parts, state).await;
+        let path = path.map_err(|error| Problem::bad_request(format!("path: {}", error.body_text())))?;
+        let pairs: Vec<_> = path.iter().map(|(name, text)| (name.to_owned(), text.to_owned())).collect();
+        fields::read(&pairs).map(Self).map_err(|error| invalid(ParameterPlace::Path, error))
     }
 }
 
@@ -106,9 +107,32 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for Sent<T> {
     type Rejection = Problem;
 
     async fn from_request(request: Request, state: &S) -> Result<Self, Problem> {
-        let form = Form::from_request(request, state).await;
-        form.map(|Form(value)| Self(value)).map_err(|error| Problem::new(error.status(), "CLI0003", error.body_text()))
+        let form = Form::<Vec<(String, String)>>::from_request(request, state).await;
+        let Form(pairs) = form.map_err(|error| Problem::new(error.status(), "CLI0003", error.body_text()))?;
+        fields::read(&pairs).map(Self).map_err(|error| invalid(ParameterPlace::Form, error))
     }
+}
+
+fn invalid(place: ParameterPlace, error: FieldError) -> Problem {
+    match error.name {
+        Some(name) => Problem::invalid(place, &name, error.detail),
+        None => Problem::bad_request(error.detail),
+    }
+}
+
+/// What a body in JSON says.
+fn parsed<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Problem> {
+    let mut json = serde_json::Deserializer::from_slice(bytes);
+    let value = serde_path_to_error::deserialize(&mut json).map_err(|error| {
+        let (path, error) = (error.path().to_string(), error.into_inner());
+        match path.as_str() {
+            _ if !error.is_data() => Problem::bad_request(format!("the body is not JSON: {error}")),
+            "." => Problem::unprocessable("CLI0003", format!("the body: {error}")),
+            path => Problem::invalid(ParameterPlace::Body, path, error),
+        }
+    })?;
+    json.end().map_err(|error| Problem::bad_request(format!("the body is not JSON: {error}")))?;
+    Ok(value)
 }
 
 async fn body<S: Send + Sync>(request: Request, state: &S) -> Result<Bytes, Problem> {

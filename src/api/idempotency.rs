@@ -6,7 +6,7 @@
 use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
 
-use super::{Context, Problem};
+use super::{Context, ParameterPlace, Problem};
 use crate::store::Request;
 
 /// The header.
@@ -25,7 +25,8 @@ impl<S: Send + Sync> FromRequestParts<S> for Key {
         let Some(value) = parts.headers.get(HEADER) else { return Ok(Self(None)) };
         let key = value.to_str().ok().filter(|key| (1..=LONGEST).contains(&key.len()));
         let Some(key) = key else {
-            return Err(Problem::bad_request(format!("Idempotency-Key: 1 to {LONGEST} visible ASCII characters")));
+            let detail = format!("expected are 1 to {LONGEST} visible ASCII characters");
+            return Err(Problem::invalid(ParameterPlace::Header, "Idempotency-Key", detail));
         };
         Ok(Self(Some(format!("{} {}\n{key}", parts.method, parts.uri.path()))))
     }

@@ -10,13 +10,13 @@ use axum::response::{IntoResponse, Response};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
-use super::executions::{BY, InputBody, PriorityPatch, check_priority, check_user_data, look_up, page_of, record};
+use super::executions::{BY, InputBody, PAGE, PAGE_MAX, PriorityPatch, check_user_data, look_up, record};
 use super::extract::{Asked, Body, Place};
 use super::idempotency::Key;
 use super::problem::Finding;
 use super::view::{OutputView, WarningView, activity};
 use super::wait::{self, Wait};
-use super::{Context, Problem};
+use super::{Context, ParameterPlace, Problem, whole};
 use crate::model::plan::{ActivityKind, IfExists, Plan};
 use crate::model::{ExecutionId, ExecutionState, Failure, InputObject, JobId, JobState};
 use crate::store::{ExecutionFilter, ExecutionRecord, ExecutionSummary, NewExecution, Progress};
@@ -45,7 +45,7 @@ pub struct JobBody {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub queue: Option<String>,
     /// Its priority, 10 first; 6 is the default.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "whole::optional::<1, 10, _, _>")]
     #[schema(minimum = 1, maximum = 10)]
     pub priority: Option<u8>,
     /// Wall-clock limit of one attempt, like `30m`; 2h is the default.
@@ -78,7 +78,8 @@ impl JobBody {
         if let Some(template) = &self.template
             && parameters.insert("template".to_owned(), template.as_str().into()).is_some()
         {
-            return Err(Problem::unprocessable("CLI0003", "template: it stands in `parameters` too"));
+            let detail = "it is in `parameters` too; give it once";
+            return Err(Problem::invalid(ParameterPlace::Body, "template", detail));
         }
         let mut beside = Map::new();
         let texts = [("queue", &self.queue), ("timeout", &self.timeout)];
@@ -228,6 +229,7 @@ pub(super) struct ListQuery {
     #[param(required = false)]
     cursor: Option<ExecutionId>,
     /// At most so many.
+    #[serde(deserialize_with = "whole::optional::<1, PAGE_MAX, _, _>")]
     #[param(required = false, minimum = 1, maximum = 1000)]
     limit: Option<u32>,
 }
@@ -282,7 +284,7 @@ pub(super) async fn list(
     State(context): State<Context>,
     Asked(query): Asked<ListQuery>,
 ) -> Result<Json<JobPage>, Problem> {
-    let limit = page_of(query.limit)?;
+    let limit = query.limit.unwrap_or(PAGE);
     let kinds = query.kind.map_or(ActivityKind::ALL.to_vec(), |kind| vec![kind]);
     let filter = ExecutionFilter {
         workflows: kinds.into_iter().map(Plan::name_of_single).collect(),
@@ -336,7 +338,6 @@ pub(super) async fn change(
     Place(id): Place<ExecutionId>,
     body: Body<PriorityPatch>,
 ) -> Result<Json<JobView>, Problem> {
-    check_priority(body.value.priority)?;
     found(&context, id).await?;
     context.store.prioritize(id, body.value.priority, BY, context.clock.now()).await?;
     found(&context, id).await.map(Json)

@@ -11,6 +11,7 @@ pub mod auth;
 pub mod events;
 pub mod executions;
 pub(crate) mod extract;
+mod fields;
 mod health;
 mod idempotency;
 pub mod jobs;
@@ -25,6 +26,7 @@ mod stream;
 pub mod templates;
 pub mod view;
 mod wait;
+pub(crate) mod whole;
 pub mod workflows;
 
 use std::sync::Arc;
@@ -54,7 +56,7 @@ use crate::telemetry::metrics::PrometheusHandle;
 use crate::worker::admission::Admission;
 use crate::worker::scratch::ScratchRoot;
 
-pub use problem::{Finding, Problem};
+pub use problem::{Finding, Parameter, ParameterPlace, Problem};
 
 /// Connections at once; more wait. Each who follows an execution has one.
 const CONNECTIONS: usize = 2_048;

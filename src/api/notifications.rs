@@ -5,9 +5,9 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use serde::{Deserialize, Serialize};
 
-use super::executions::page_of;
+use super::executions::{PAGE, PAGE_MAX};
 use super::extract::{Asked, Place};
-use super::{Context, Problem};
+use super::{Context, Problem, whole};
 use crate::model::plan::NotifyChannel;
 use crate::model::{ExecutionId, ExecutionState};
 use crate::store::{Delivery, NotificationFilter, NotificationRecord};
@@ -76,6 +76,7 @@ pub(super) struct ListQuery {
     #[param(required = false)]
     cursor: Option<i64>,
     /// At most so many.
+    #[serde(deserialize_with = "whole::optional::<1, PAGE_MAX, _, _>")]
     #[param(required = false, minimum = 1, maximum = 1000)]
     limit: Option<u32>,
 }
@@ -87,7 +88,7 @@ pub(super) async fn list(
     State(context): State<Context>,
     Asked(query): Asked<ListQuery>,
 ) -> Result<Json<NotificationPage>, Problem> {
-    let limit = page_of(query.limit)?;
+    let limit = query.limit.unwrap_or(PAGE);
     let ListQuery { execution, delivery, cursor: before, .. } = query;
     // One more than asked for tells whether there is a next page.
     let filter = NotificationFilter { execution, delivery, before, limit: limit + 1 };

@@ -31,10 +31,40 @@ pub struct Problem {
     /// Stable code of `docs/errors.md`.
     #[schema(value_type = String)]
     pub code: Code,
+    /// The part of the request that is invalid, where it is one part.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(required = false)]
+    pub parameter: Option<Parameter>,
     /// Everything that is wrong with a definition, where that is the problem.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schema(required = false)]
     pub errors: Vec<Finding>,
+}
+
+/// A part of a request that has a name.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+pub struct Parameter {
+    /// Where it is in the request.
+    #[serde(rename = "in")]
+    pub place: ParameterPlace,
+    /// Its name; of a field in a body its path, like `input.bucket`.
+    pub name: String,
+}
+
+/// Where a parameter is in a request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum ParameterPlace {
+    /// Behind the `?` of the address.
+    Query,
+    /// A part of the path.
+    Path,
+    /// A header.
+    Header,
+    /// A field of the JSON body.
+    Body,
+    /// A field of a form.
+    Form,
 }
 
 /// One thing that is wrong with a definition.
@@ -94,6 +124,7 @@ impl Problem {
             title: status.canonical_reason().unwrap_or("Error").to_owned(),
             detail: detail.into(),
             code: code.into(),
+            parameter: None,
             errors: Vec::new(),
         }
     }
@@ -101,6 +132,19 @@ impl Problem {
     /// A request that says what is not understood.
     pub(crate) fn bad_request(detail: impl Into<String>) -> Self {
         Self::new(StatusCode::BAD_REQUEST, "CLI0003", detail)
+    }
+
+    /// A request with an invalid parameter; `detail` says what is expected.
+    pub(crate) fn invalid(place: ParameterPlace, name: &str, detail: impl fmt::Display) -> Self {
+        let (status, what) = match place {
+            ParameterPlace::Query => (StatusCode::BAD_REQUEST, "query parameter"),
+            ParameterPlace::Path => (StatusCode::BAD_REQUEST, "path parameter"),
+            ParameterPlace::Header => (StatusCode::BAD_REQUEST, "header"),
+            ParameterPlace::Body => (StatusCode::UNPROCESSABLE_ENTITY, "body field"),
+            ParameterPlace::Form => (StatusCode::UNPROCESSABLE_ENTITY, "form field"),
+        };
+        let parameter = Some(Parameter { place, name: name.to_owned() });
+        Self { parameter, ..Self::new(status, "CLI0003", format!("{what} `{name}`: {detail}")) }
     }
 
     /// A request that can be read, and asks for what cannot be.

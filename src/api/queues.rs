@@ -6,8 +6,11 @@ use axum::http::StatusCode;
 use serde::{Deserialize, Serialize};
 
 use super::extract::{Body, Place};
-use super::{Context, Problem};
+use super::{Context, Problem, whole};
 use crate::store::{QueueChange, QueueStatus};
+
+/// Highest concurrency: every store can hold it.
+pub(crate) const MOST: i64 = 2_147_483_647;
 
 /// A queue.
 #[derive(Clone, Debug, Serialize, Deserialize, utoipa::ToSchema)]
@@ -48,7 +51,7 @@ pub struct QueuePatch {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub paused: Option<bool>,
     /// Most jobs at once over all daemons; 0: as many as there are slots.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none", deserialize_with = "whole::optional::<0, MOST, _, _>")]
     #[schema(maximum = 2_147_483_647)]
     pub concurrency: Option<u32>,
 }
@@ -72,18 +75,9 @@ pub(super) async fn set(
     body: Body<QueuePatch>,
 ) -> Result<Json<QueueView>, Problem> {
     let QueuePatch { paused, concurrency } = body.value;
-    check_concurrency(concurrency)?;
     find(&context, &name).await?;
     context.store.set_queue(&name, QueueChange { paused, concurrency }).await?;
     find(&context, &name).await.map(Json)
-}
-
-/// Whether every store can hold that many.
-pub(crate) fn check_concurrency(concurrency: Option<u32>) -> Result<(), Problem> {
-    match concurrency.filter(|&concurrency| i32::try_from(concurrency).is_err()) {
-        Some(too_many) => Err(Problem::bad_request(format!("concurrency: {too_many} is more than {}", i32::MAX))),
-        None => Ok(()),
-    }
 }
 
 async fn find(context: &Context, name: &str) -> Result<QueueView, Problem> {

@@ -14,7 +14,7 @@ use tokio::sync::{broadcast, mpsc};
 
 use super::extract::Place;
 use super::view::LogLine;
-use super::{Context, Problem, executions};
+use super::{Context, ParameterPlace, Problem, executions};
 use crate::model::ExecutionId;
 use crate::store::Hint;
 
@@ -55,7 +55,10 @@ pub(super) async fn stream(
 fn known(headers: &HeaderMap) -> Result<u64, Problem> {
     let Some(last) = headers.get("last-event-id") else { return Ok(0) };
     let number = last.to_str().ok().and_then(|last| last.parse().ok());
-    number.ok_or_else(|| Problem::bad_request("Last-Event-ID: not the number of a line"))
+    number.ok_or_else(|| {
+        let detail = "expected is the number of a line, which its `id` tells";
+        Problem::invalid(ParameterPlace::Header, "Last-Event-ID", detail)
+    })
 }
 
 async fn follow(

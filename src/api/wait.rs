@@ -6,7 +6,7 @@ use serde::Deserialize;
 use tokio::sync::broadcast::error::RecvError;
 use tokio::time::{Instant, timeout_at};
 
-use super::{Context, Problem, executions};
+use super::{Context, ParameterPlace, Problem, executions};
 use crate::model::ExecutionId;
 use crate::model::units::parse_duration;
 use crate::store::{ExecutionRecord, Hint};
@@ -23,7 +23,7 @@ const POLL: Duration = Duration::from_secs(1);
 #[into_params(parameter_in = Query)]
 pub(super) struct Wait {
     /// How long to wait for the end before answering, like `30s`; at most `60s`.
-    #[param(required = false, pattern = "^([1-9]|[1-5][0-9]|60)s$")]
+    #[param(required = false, pattern = r"^(([1-5]?[0-9](\.[0-9]+)?|60)s?|([0-9]{1,4}|[1-5][0-9]{4}|60000)ms|1m)$")]
     wait: Option<String>,
 }
 
@@ -33,10 +33,14 @@ impl Wait {
         let Some(text) = &self.wait else { return Ok(Duration::ZERO) };
         match parse_duration(text) {
             Ok(wait) if wait <= LONGEST => Ok(wait),
-            Ok(_) => Err(Problem::bad_request(format!("wait: at most {}s", LONGEST.as_secs()))),
-            Err(error) => Err(Problem::bad_request(format!("wait: {error}"))),
+            Ok(_) => Err(invalid(format!("`{text}` is more than {}s", LONGEST.as_secs()))),
+            Err(error) => Err(invalid(error)),
         }
     }
+}
+
+fn invalid(detail: String) -> Problem {
+    Problem::invalid(ParameterPlace::Query, "wait", detail)
 }
 
 /// The execution once it has ended, or as it is after `wait`.

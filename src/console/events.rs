@@ -9,7 +9,7 @@ use super::Context;
 use super::auth::Visitor;
 use super::format::{Ago, bytes, count, part};
 use super::page::{Page, Part, nothing};
-use crate::api::{Problem, events, extract};
+use crate::api::{ParameterPlace, Problem, events, extract};
 use crate::model::{ObjectLocation, Timestamp};
 use crate::store::{EventFilter, EventRecord, MatchDecision};
 
@@ -34,7 +34,10 @@ impl Asked {
         let text = self.object.trim();
         if !text.is_empty() {
             let parts = text.strip_prefix("s3://").unwrap_or(text).split_once('/').filter(|(_, key)| !key.is_empty());
-            let (bucket, key) = parts.ok_or_else(|| Problem::bad_request("an object is written s3://bucket/key"))?;
+            let (bucket, key) = parts.ok_or_else(|| {
+                let detail = format!("`{text}` is not s3://bucket/key");
+                Problem::invalid(ParameterPlace::Query, "object", detail)
+            })?;
             return Ok(Some(location(bucket, key)));
         }
         Ok((!self.bucket.is_empty() && !self.key.is_empty()).then(|| location(&self.bucket, &self.key)))

@@ -12,7 +12,7 @@ use super::Context;
 use super::auth::Visitor;
 use super::format::{Ago, bytes, duration, part};
 use super::page::{Page, Part, execution_state, nothing, warning_badge};
-use crate::api::{Problem, extract};
+use crate::api::{ParameterPlace, Problem, extract};
 use crate::intake::Catalog;
 use crate::model::plan::Plan;
 use crate::model::units::parse_duration;
@@ -53,11 +53,17 @@ impl Asked {
     fn filter(&self, now: Timestamp) -> Result<ExecutionFilter, Problem> {
         let state = match self.state.as_str() {
             "" => None,
-            name => Some(ExecutionState::parse(name).ok_or_else(|| Problem::bad_request(format!("state: {name}")))?),
+            name => Some(ExecutionState::parse(name).ok_or_else(|| {
+                let known: Vec<_> = ExecutionState::ALL.iter().map(|state| state.as_str()).collect();
+                let detail = format!("`{name}` is not one of {}", known.join(", "));
+                Problem::invalid(ParameterPlace::Query, "state", detail)
+            })?),
         };
         let since = match self.age.as_str() {
             "" => None,
-            age => Some(now.before(parse_duration(age).map_err(Problem::bad_request)?)),
+            age => Some(
+                now.before(parse_duration(age).map_err(|error| Problem::invalid(ParameterPlace::Query, "age", error))?),
+            ),
         };
         let workflows = Some(self.workflow.clone()).filter(|name| !name.is_empty()).into_iter().collect();
         let warned = !self.warnings.is_empty();

@@ -11,9 +11,9 @@ use super::auth::Visitor;
 use super::execution::priority;
 use super::format::{Ago, part};
 use super::page::{Page, Part, button, nothing};
-use crate::api::Problem;
 use crate::api::extract::{Place, Sent};
-use crate::api::queues::check_concurrency;
+use crate::api::queues::MOST;
+use crate::api::{Problem, whole};
 use crate::config::Scope;
 use crate::model::{ExecutionState, Timestamp};
 use crate::store::{ExecutionFilter, ExecutionRecord, QueueChange, QueueStatus};
@@ -118,6 +118,7 @@ fn priorities(running: &[ExecutionRecord], visitor: Visitor, now: Timestamp) -> 
 #[derive(Debug, Deserialize)]
 pub(super) struct Change {
     paused: Option<bool>,
+    #[serde(default, deserialize_with = "whole::optional::<0, MOST, _, _>")]
     concurrency: Option<u32>,
 }
 
@@ -129,7 +130,6 @@ pub(super) async fn set(
     if !context.store.queues().await?.iter().any(|queue| queue.name == name) {
         return Err(Problem::not_found("queue", &name));
     }
-    check_concurrency(concurrency)?;
     context.store.set_queue(&name, QueueChange { paused, concurrency }).await?;
     Ok(Redirect::to("/queues"))
 }

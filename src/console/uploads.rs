@@ -23,8 +23,8 @@ use super::auth::Visitor;
 use super::page::{Page, Part, nothing};
 use super::problem::of_object;
 use super::workflows::none_yet;
-use crate::api::Problem;
 use crate::api::extract::{Asked, Place};
+use crate::api::{ParameterPlace, Problem};
 use crate::config::Scope;
 use crate::intake::Catalog;
 use crate::model::{ObjectLocation, Timestamp};
@@ -125,12 +125,12 @@ fn zone(targets: &[Target]) -> Markup {
 /// Returns the object that an upload goes to; fails if uploads may not go there.
 fn destination(context: &Context, (bucket, key): (String, String)) -> Result<ObjectLocation, Problem> {
     if !targets(context).iter().any(|target| target.bucket == bucket) {
-        return Err(Problem::bad_request(format!("no enabled workflow has a trigger for bucket {bucket}")));
+        let detail = format!("no enabled workflow has a trigger for bucket {bucket}");
+        return Err(Problem::invalid(ParameterPlace::Path, "bucket", detail));
     }
     if !is_plain(&key) {
-        return Err(Problem::bad_request(
-            "the key is invalid: it needs 1 to 1024 bytes, no control characters or `\\`, and no empty, `.` or `..` part",
-        ));
+        let detail = "a key needs 1 to 1024 bytes, no control characters or `\\`, and no empty, `.` or `..` part";
+        return Err(Problem::invalid(ParameterPlace::Path, "key", detail));
     }
     Ok(ObjectLocation { bucket, key })
 }

@@ -274,7 +274,7 @@ async fn what_cannot_be_is_refused_with_a_problem() {
         ("POST", "/v1/jobs", Some("text/plain"), snapshot().to_string(), 415, "CLI0003"),
         ("POST", "/v1/jobs", None, snapshot().to_string(), 415, "CLI0003"),
         ("POST", "/v1/jobs", json, job(|job| job["priority"] = json!("high")), 422, "CLI0003"),
-        ("POST", "/v1/jobs", json, job(|job| job["priority"] = json!(11)), 422, "WF0|TPL0"),
+        ("POST", "/v1/jobs", json, job(|job| job["priority"] = json!(11)), 422, "CLI0003"),
         ("POST", "/v1/jobs", json, job(|job| job["priority"] = json!(-1)), 422, "CLI0003"),
         ("POST", "/v1/jobs", json, job(|job| job["unknown"] = json!(1)), 422, "CLI0003"),
         ("POST", "/v1/jobs", json, job(|job| job["type"] = json!("shell")), 422, "CLI0003"),
@@ -346,6 +346,59 @@ async fn what_cannot_be_is_refused_with_a_problem() {
     }
     assert_eq!(place.get("/v1/jobs").await["items"], json!([]), "nothing was submitted");
     assert!(!place.folder.path().join("vod.yaml").exists());
+}
+
+#[tokio::test]
+async fn an_invalid_parameter_is_named_with_what_is_expected() {
+    let place = Place::new();
+    let id = "01a2030d-0eaf-73c5-a66c-34bb69010b60";
+    let job = |change: fn(&mut Value)| {
+        let mut body = snapshot();
+        change(&mut body);
+        Some(body)
+    };
+    let cases: [(&str, &str, Option<Value>, &str, &str, &str); 21] = [
+        ("GET", "/v1/executions?limit=0", None, "query", "limit", "`0` is not a whole number from 1 to 1000"),
+        ("GET", "/v1/events?limit=many", None, "query", "limit", "`many` is not a whole number from 1 to 1000"),
+        ("GET", "/v1/jobs?state=lost", None, "query", "state", "`lost` is not one of `running`, `succeeded`"),
+        ("GET", "/v1/jobs?warnings=1", None, "query", "warnings", "`1` is not `true` or `false`"),
+        ("GET", "/v1/jobs?cursor=x", None, "query", "cursor", "`x` is not an identifier, a UUID like 01"),
+        ("GET", "/v1/executions?since=yesterday", None, "query", "since", "`yesterday` is not a time like 20"),
+        ("GET", "/v1/notifications?cursor=1.5", None, "query", "cursor", "`1.5` is not a whole number"),
+        ("GET", "/v1/executions?colour=red", None, "query", "colour", "unknown; known are `workflow`, `state`"),
+        ("GET", "/v1/executions?limit=1&limit=2", None, "query", "limit", "given more than once"),
+        ("GET", "/v1/events?key=a", None, "query", "bucket", "missing; an object is named by both"),
+        ("POST", "/v1/jobs?wait=2h", Some(analysis()), "query", "wait", "`2h` is more than 60s"),
+        ("POST", "/v1/jobs?wait=soon", Some(analysis()), "query", "wait", "`soon` is not a duration"),
+        ("GET", "/v1/jobs/x", None, "path", "id", "`x` is not an identifier, a UUID like 01"),
+        ("GET", "/v1/executions/x/activities/y/reproducer", None, "path", "id", "`x` is not an identifier"),
+        ("POST", "/v1/notifications/x/resend", None, "path", "id", "`x` is not a whole number"),
+        ("GET", "/executions/x", None, "path", "id", "`x` is not an identifier, a UUID like 01"),
+        ("GET", "/?state=lost", None, "query", "state", "`lost` is not one of running"),
+        ("POST", "/v1/jobs", job(|job| job["priority"] = json!(11)), "body", "priority", "from 1 to 10"),
+        ("POST", "/v1/jobs", job(|job| job["input"]["key"] = json!(1)), "body", "input.key", "expected a string"),
+        ("POST", "/v1/jobs", job(|job| job["type"] = json!("shell")), "body", "type", "expected one of `analysis`"),
+        ("PATCH", &format!("/v1/jobs/{id}"), Some(json!({ "priority": "high" })), "body", "priority", "from 1 to 10"),
+    ];
+    for (method, path, body, place_of, name, expected) in cases {
+        let request = place.http.request(method.parse().unwrap(), format!("{}{path}", place.daemon.api));
+        let request = body.iter().fold(request, |request, body| request.json(body));
+        let problem = json_of(request.send().await.unwrap()).await;
+        let detail = problem["detail"].as_str().unwrap();
+        assert_eq!(problem["parameter"], json!({ "in": place_of, "name": name }), "{method} {path}: {problem:#}");
+        assert!(detail.contains(&format!("`{name}`: ")) && detail.contains(expected), "{method} {path}: {detail}");
+        assert_eq!(problem["code"], "CLI0003", "{method} {path}");
+    }
+    for (header, path) in [("idempotency-key", "jobs"), ("last-event-id", &format!("executions/{id}/stream"))] {
+        let method = if path == "jobs" { Method::POST } else { Method::GET };
+        let request = place.http.request(method, format!("{}/v1/{path}", place.daemon.api)).header(header, "ä");
+        let problem = json_of(request.json(&analysis()).send().await.unwrap()).await;
+        assert_eq!((&problem["parameter"]["in"], &problem["status"]), (&json!("header"), &json!(400)), "{problem:#}");
+        assert!(problem["parameter"]["name"].as_str().unwrap().eq_ignore_ascii_case(header), "{problem:#}");
+    }
+    let whole = place.send(Method::POST, "/v1/jobs", &job(|job| job["priority"] = json!(3.0)).unwrap()).await;
+    assert_eq!(json_of(whole).await["priority"], 3, "3.0 is a whole number");
+    assert!(place.get("/v1/jobs?limit=1.0").await["items"].is_array());
 }
 
 #[tokio::test]

@@ -19,7 +19,7 @@ use super::page::{Page, Part, button, drawing, execution_state, job_state, sign,
 use super::{BY, Context};
 use crate::api::again::DefinitionView;
 use crate::api::extract::{self, Place, Sent};
-use crate::api::{Problem, again, executions};
+use crate::api::{Problem, again, executions, whole};
 use crate::config::Scope;
 use crate::engine::{ActivityState, LogEntry, LogEvent};
 use crate::model::failure::{Blame, Class};
@@ -103,6 +103,7 @@ pub(super) async fn cancel(State(context): State<Context>, Place(id): Place<Exec
 
 #[derive(Debug, Deserialize)]
 pub(super) struct Priority {
+    #[serde(deserialize_with = "whole::needed::<1, 10, _, _>")]
     priority: u8,
 }
 
@@ -111,7 +112,6 @@ pub(super) async fn prioritize(
     Place(id): Place<ExecutionId>,
     Sent(Priority { priority }): Sent<Priority>,
 ) -> Result<Redirect, Problem> {
-    executions::check_priority(priority)?;
     context.store.prioritize(id, priority, BY, context.clock.now()).await?;
     Ok(back(id))
 }
