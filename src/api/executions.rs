@@ -118,9 +118,10 @@ pub(super) async fn show(
 
 /// An execution to start.
 #[derive(Clone, Debug, Serialize, Deserialize, utoipa::ToSchema)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, expecting = "an object")]
 pub struct ExecutionBody {
     /// Name of the workflow, which may be disabled and need not have a trigger.
+    #[schema(min_length = 1)]
     pub workflow: String,
     /// What it works on.
     pub input: InputBody,
@@ -140,11 +141,13 @@ pub struct ExecutionBody {
 
 /// An object to work on.
 #[derive(Clone, Debug, Serialize, Deserialize, utoipa::ToSchema)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, expecting = "an object")]
 pub struct InputBody {
     /// Its bucket.
+    #[schema(min_length = 1)]
     pub bucket: String,
     /// Its key.
+    #[schema(min_length = 1)]
     pub key: String,
     /// Its version, in versioned buckets; absent: what is there now.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -153,7 +156,7 @@ pub struct InputBody {
 
 /// Start an execution by hand. The same `Idempotency-Key` with the same body starts it once.
 #[utoipa::path(post, path = "/v1/executions", tag = "executions", operation_id = "start_execution",
-    params(("Idempotency-Key" = Option<String>, Header, description = "Any text of the sender's", min_length = 1, max_length = 255), Wait),
+    params(("Idempotency-Key" = Option<String>, Header, description = "Any text of the sender's", pattern = "^[!-~]([\\t -~]*[!-~])?$", min_length = 1, max_length = 255), Wait),
     request_body = ExecutionBody,
     responses(
         (status = 200, body = ExecutionView, description = "It has ended"),
@@ -224,7 +227,7 @@ pub(super) async fn cancel(
 
 /// What a retry changes.
 #[derive(Debug, Default, Serialize, Deserialize, utoipa::ToSchema)]
-#[serde(deny_unknown_fields, default)]
+#[serde(deny_unknown_fields, default, expecting = "an object")]
 pub struct RetryBody {
     /// Parameters, as text.
     pub params: BTreeMap<String, String>,
@@ -238,7 +241,7 @@ pub struct RetryBody {
 #[utoipa::path(post, path = "/v1/executions/{id}/retry", tag = "executions", operation_id = "retry_execution",
     params(
         ("id" = ExecutionId, Path, description = "Its identifier"),
-        ("Idempotency-Key" = Option<String>, Header, description = "Any text of the sender's", min_length = 1, max_length = 255),
+        ("Idempotency-Key" = Option<String>, Header, description = "Any text of the sender's", pattern = "^[!-~]([\\t -~]*[!-~])?$", min_length = 1, max_length = 255),
     ),
     request_body = Option<RetryBody>,
     responses((status = 202, body = ExecutionView, description = "The execution, or with `latest` the new one")))]
@@ -274,7 +277,7 @@ async fn accepted(context: &Context, id: ExecutionId) -> Result<Response, Proble
 
 /// What can be changed about an execution that runs.
 #[derive(Debug, Serialize, Deserialize, utoipa::ToSchema)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, expecting = "an object")]
 pub struct PriorityPatch {
     /// Priority of what has not ended: 1–10, 10 first.
     #[serde(deserialize_with = "whole::needed::<1, 10, _, _>")]

@@ -58,7 +58,11 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for Body<T> {
         if !named {
             return Err(unsupported("application/json"));
         }
-        let value = parsed(&bytes)?;
+        let value = match parsed(&bytes) {
+            // `null` says as little as no body.
+            Err(problem) if posted && bytes.trim_ascii() == b"null" => parsed(b"{}").map_err(|_| problem)?,
+            read => read?,
+        };
         // The values of a list are taken for the fields in their order.
         if bytes.trim_ascii_start().starts_with(b"[") {
             return Err(Problem::unprocessable("CLI0003", "the body: a list, where an object is expected"));

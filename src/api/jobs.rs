@@ -24,7 +24,7 @@ use crate::workflow::Single;
 
 /// A job to do.
 #[derive(Clone, Debug, Serialize, Deserialize, utoipa::ToSchema)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, expecting = "an object")]
 pub struct JobBody {
     /// What it does.
     #[serde(rename = "type")]
@@ -59,9 +59,10 @@ pub struct JobBody {
 
 /// Where outputs go.
 #[derive(Clone, Debug, Serialize, Deserialize, utoipa::ToSchema)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, expecting = "an object")]
 pub struct OutputBody {
     /// The bucket.
+    #[schema(min_length = 1)]
     pub bucket: String,
     /// What every key begins with.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -236,7 +237,7 @@ pub(super) struct ListQuery {
 
 /// Submit a job. The same `Idempotency-Key` with the same body submits it once.
 #[utoipa::path(post, path = "/v1/jobs", tag = "jobs", operation_id = "submit_job",
-    params(("Idempotency-Key" = Option<String>, Header, description = "Any text of the sender's", min_length = 1, max_length = 255), Wait),
+    params(("Idempotency-Key" = Option<String>, Header, description = "Any text of the sender's", pattern = "^[!-~]([\\t -~]*[!-~])?$", min_length = 1, max_length = 255), Wait),
     request_body = JobBody,
     responses(
         (status = 200, body = JobView, description = "It has ended"),

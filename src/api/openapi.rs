@@ -3,12 +3,13 @@
 //! **Invariant**: it is made of the handlers themselves; `schemas/openapi.json` is the same, held in step by a test.
 
 use axum::Json;
+use axum::extract::State;
 use serde_json::{Map, Value, json};
 use utoipa::OpenApi;
 use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
 
 use super::problem::MEDIA_TYPE;
-use super::{Problem, routes};
+use super::{Context, Problem, routes};
 
 /// What stands above the paths.
 #[derive(OpenApi)]
@@ -52,6 +53,9 @@ pub fn document() -> Value {
     let paths = document["paths"].as_object_mut().into_iter().flat_map(Map::values_mut);
     let operations = paths.filter_map(Value::as_object_mut).flat_map(Map::values_mut);
     for operation in operations {
+        for parameter in operation.get_mut("parameters").and_then(Value::as_array_mut).into_iter().flatten() {
+            without_null(parameter);
+        }
         for response in operation["responses"].as_object_mut().into_iter().flat_map(Map::values_mut) {
             if response["description"].is_null() {
                 response["description"] = "It was done".into();
@@ -66,11 +70,25 @@ pub fn document() -> Value {
     document
 }
 
-/// This document.
+/// A header is there or not: it is never `null`.
+fn without_null(parameter: &mut Value) {
+    if let [kind, null] = parameter["schema"]["type"].as_array().map_or(&[][..], Vec::as_slice)
+        && null == "null"
+    {
+        parameter["schema"]["type"] = kind.clone();
+        parameter["required"] = false.into();
+    }
+}
+
+/// This document; that of a daemon with tokens says that they are needed.
 #[utoipa::path(get, path = "/v1/openapi.json", tag = "operation", operation_id = "openapi",
     responses((status = 200, body = Object)))]
-pub(super) async fn show() -> Json<Value> {
-    Json(document())
+pub(super) async fn show(State(context): State<Context>) -> Json<Value> {
+    let mut document = document();
+    if !context.tokens.is_empty() {
+        document["security"] = json!([{ "token": [] }]);
+    }
+    Json(document)
 }
 
 #[cfg(test)]

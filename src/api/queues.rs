@@ -45,7 +45,7 @@ pub struct QueueList {
 
 /// What is to change about a queue; what is absent stays.
 #[derive(Clone, Copy, Debug, Default, Serialize, Deserialize, utoipa::ToSchema)]
-#[serde(deny_unknown_fields, default)]
+#[serde(deny_unknown_fields, default, expecting = "an object")]
 pub struct QueuePatch {
     /// Whether nothing shall be taken from it.
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -135,7 +135,8 @@ pub(super) async fn show(
 /// Write a workflow into its file; uploads start it as it is now from the next one on.
 #[utoipa::path(put, path = "/v1/workflows/{name}", tag = "workflows", operation_id = "put_workflow",
     params(
-        ("name" = String, Path, description = "Its name, which the text has to have too"),
+        ("name" = String, Path, description = "Its name, which the text has to have too",
+            pattern = "^[a-z0-9][a-z0-9_-]{0,63}$"),
         ("If-Match" = Option<String>, Header, description = "Entity tag of what is replaced"),
         ("If-None-Match" = Option<String>, Header, description = "`*`: there must be none"),
     ),
