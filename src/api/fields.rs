@@ -294,7 +294,7 @@ mod tests {
             ("number", "99999999999", "`99999999999` is not a whole number that fits, from 0 on"),
             ("number", "", "`` is not a whole number that fits, from 0 on"),
             ("flag", "1", "`1` is not `true` or `false`"),
-            ("state", "lost", "`lost` is not one of `running`, `succeeded`, `failed`, `cancelled`"),
+            ("state", "lost", "`lost` is not one of `pending`, `running`, `succeeded`, `failed`, `cancelled`"),
             ("id", "x\n", "`x\\n` is not an identifier, a UUID like 01a2030d-0eaf-73c5-a66c-34bb69010b60"),
             ("other", "x", "unknown; known are `needed`, `state`, `id`, `number`, `flag`"),
             ("needed", "x", "given more than once"),

@@ -92,7 +92,7 @@ class OpenApi(unittest.TestCase):
         print(f"schemathesis: SCHEMATHESIS_SEED={seed}", file=sys.stderr)
         command = [BIN / "schemathesis", "--config-file", HERE / "schemathesis.toml", "run", f"{daemon.url}/v1/openapi.json"]
         command += ["--url", daemon.url, "--seed", seed, "--max-examples", os.environ.get("SCHEMATHESIS_EXAMPLES", "12")]
-        command += ["--workers", "1", "--request-timeout", "30", "--no-color", "--generation-database", "none"]
+        command += ["--workers", "1", "--request-timeout", "90", "--no-color", "--generation-database", "none"]
         environment = {**os.environ, "PYTHONPATH": str(HERE)}
         done = subprocess.run([*command, *more], capture_output=True, text=True, cwd=self.folder.name, env=environment)
         self.assertEqual(done.returncode, 0, done.stdout[-8000:] + done.stderr[-2000:])

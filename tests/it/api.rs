@@ -360,7 +360,7 @@ async fn an_invalid_parameter_is_named_with_what_is_expected() {
     let cases: [(&str, &str, Option<Value>, &str, &str, &str); 21] = [
         ("GET", "/v1/executions?limit=0", None, "query", "limit", "`0` is not a whole number from 1 to 1000"),
         ("GET", "/v1/events?limit=many", None, "query", "limit", "`many` is not a whole number from 1 to 1000"),
-        ("GET", "/v1/jobs?state=lost", None, "query", "state", "`lost` is not one of `running`, `succeeded`"),
+        ("GET", "/v1/jobs?state=lost", None, "query", "state", "`lost` is not one of `pending`, `running`"),
         ("GET", "/v1/jobs?warnings=1", None, "query", "warnings", "`1` is not `true` or `false`"),
         ("GET", "/v1/jobs?cursor=x", None, "query", "cursor", "`x` is not an identifier, a UUID like 01"),
         ("GET", "/v1/executions?since=yesterday", None, "query", "since", "`yesterday` is not a time like 20"),
@@ -374,7 +374,7 @@ async fn an_invalid_parameter_is_named_with_what_is_expected() {
         ("GET", "/v1/executions/x/activities/y/reproducer", None, "path", "id", "`x` is not an identifier"),
         ("POST", "/v1/notifications/x/resend", None, "path", "id", "`x` is not a whole number"),
         ("GET", "/executions/x", None, "path", "id", "`x` is not an identifier, a UUID like 01"),
-        ("GET", "/?state=lost", None, "query", "state", "`lost` is not one of running"),
+        ("GET", "/?state=lost", None, "query", "state", "`lost` is not one of pending"),
         ("POST", "/v1/jobs", job(|job| job["priority"] = json!(11)), "body", "priority", "from 1 to 10"),
         ("POST", "/v1/jobs", job(|job| job["input"]["key"] = json!(1)), "body", "input.key", "expected a string"),
         ("POST", "/v1/jobs", job(|job| job["type"] = json!("shell")), "body", "type", "expected one of `analysis`"),
