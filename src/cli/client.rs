@@ -1,4 +1,4 @@
-//! Talking to a daemon's API.
+//! Client of a daemon's API.
 
 use std::time::Duration;
 
@@ -13,10 +13,10 @@ use super::{CliError, DaemonArgs, Exit};
 use crate::api::Problem;
 use crate::objects::proxy;
 
-/// How long a daemon may be silent: longer than it waits for a result, and than it is silent within a stream of events.
+/// Read timeout: longer than the longest wait for a result, and than the interval of keep-alives in event streams.
 const PATIENCE: Duration = Duration::from_secs(90);
 
-/// A daemon.
+/// Client of one daemon.
 pub(super) struct Client {
     http: reqwest::Client,
     url: String,
@@ -24,16 +24,16 @@ pub(super) struct Client {
 
 /// A server-sent event.
 pub(super) struct Event {
-    /// Its name.
+    /// Name of the event.
     pub(super) name: String,
-    /// Its data.
+    /// Data of the event.
     pub(super) data: Value,
 }
 
-/// A name of somebody's as one segment of a path, whatever it holds. Dots alone would lead elsewhere, encoded or not.
+/// Escapes a name as one segment of a path. Fails for `.` and `..`, which would change the path even if escaped.
 pub(super) fn segment(name: &str) -> Result<String, CliError> {
     if matches!(name, "" | "." | "..") {
-        return Err(CliError::new(Exit::NotFound, "CLI0004", format!("nothing is named `{name}`")));
+        return Err(CliError::new(Exit::NotFound, "CLI0004", format!("there is nothing with the name `{name}`")));
     }
     Ok(percent_encoding::utf8_percent_encode(name, percent_encoding::NON_ALPHANUMERIC).to_string())
 }
@@ -46,8 +46,9 @@ impl Client {
     fn patient(daemon: &DaemonArgs, patience: Duration) -> Result<Self, CliError> {
         let mut headers = HeaderMap::new();
         if let Some(token) = &daemon.token {
-            let mut value = HeaderValue::from_str(&format!("Bearer {token}"))
-                .map_err(|_| CliError::usage("--token: it has characters that no token has"))?;
+            let mut value = HeaderValue::from_str(&format!("Bearer {token}")).map_err(|_| {
+                CliError::usage("--token: the token contains characters that are not allowed in a header")
+            })?;
             value.set_sensitive(true);
             headers.insert(AUTHORIZATION, value);
         }
@@ -74,7 +75,7 @@ impl Client {
         self.decode(self.send(Method::POST, path, &[]).await?).await
     }
 
-    /// Asks for something that has no answer but that it was done.
+    /// Sends a request whose response has no body.
     pub(super) async fn post_only(&self, path: &str) -> Result<(), CliError> {
         self.send(Method::POST, path, &[]).await.map(|_| ())
     }
@@ -103,7 +104,7 @@ impl Client {
         self.decode(self.answered(request).await?).await
     }
 
-    /// Puts a definition; with `matches` only in the place of that version.
+    /// Puts a definition; with `matches`, only if the current version has that entity tag.
     pub(super) async fn put_text<T: DeserializeOwned>(
         &self,
         path: &str,
@@ -118,7 +119,7 @@ impl Client {
         self.decode(self.answered(request).await?).await
     }
 
-    /// Server-sent events of `path`.
+    /// Returns the server-sent events of `path`.
     pub(super) async fn events(
         &self,
         path: &str,
@@ -135,7 +136,7 @@ impl Client {
                 }
                 match bytes.next().await? {
                     Ok(chunk) => buffer.extend_from_slice(&chunk),
-                    // The daemon answered before: a connection that breaks off is its end.
+                    // The daemon had answered: a lost connection means that it has ended.
                     Err(error) if !error.is_timeout() => {
                         return Some((Err(CliError::daemon_ended()), (bytes, Vec::new())));
                     }
@@ -158,7 +159,7 @@ impl Client {
     fn address(&self, path: &str, query: &[(&str, String)]) -> Result<Url, CliError> {
         let whole = format!("{}{path}", self.url);
         let url = if query.is_empty() { Url::parse(&whole) } else { Url::parse_with_params(&whole, query) };
-        url.map_err(|_| CliError::usage(format!("--url: `{}` is not an address like http://127.0.0.1:8080", self.url)))
+        url.map_err(|_| CliError::usage(format!("--url: `{}` is not a URL like http://127.0.0.1:8080", self.url)))
     }
 
     async fn answered(&self, request: reqwest::RequestBuilder) -> Result<Response, CliError> {
@@ -187,7 +188,11 @@ impl Client {
             if error.is_timeout() {
                 return out_of_reach(&self.url, &error);
             }
-            CliError::new(Exit::Storage, "CLI0007", format!("{} answered something else: {error}", self.url))
+            CliError::new(
+                Exit::Storage,
+                "CLI0007",
+                format!("{} sent an unexpected response: {error}; is it a Reelmill daemon of this version?", self.url),
+            )
         })
     }
 }
@@ -195,9 +200,9 @@ impl Client {
 fn out_of_reach(url: &str, error: &reqwest::Error) -> CliError {
     let silent = error.is_timeout() && !error.is_connect();
     let message = if silent {
-        format!("what listens at {url} does not answer; is it a daemon, and does its machine have time for it?")
+        format!("{url} does not answer: check that it is a Reelmill daemon and that its machine is not overloaded")
     } else {
-        format!("there is no daemon at {url}; start one with `reelmill serve`, or say where it is with --url")
+        format!("no daemon at {url}: start one with `reelmill serve`, or set its address with --url")
     };
     let mut this = CliError::new(Exit::Storage, "CLI0008", message);
     let mut source = std::error::Error::source(error);
@@ -208,7 +213,7 @@ fn out_of_reach(url: &str, error: &reqwest::Error) -> CliError {
     this
 }
 
-/// One block of an event stream; comments (keep-alives) give none.
+/// Parses one block of an event stream; `None` for comments (keep-alives).
 fn parse(block: &[u8]) -> Option<Event> {
     let text = std::str::from_utf8(block).ok()?;
     let field =

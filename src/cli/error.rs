@@ -16,9 +16,9 @@ pub enum Exit {
     Done = 0,
     /// The work failed.
     Failed = 1,
-    /// Wrong usage or definition.
+    /// Invalid usage or definition.
     Usage = 2,
-    /// Daemon or storage out of reach.
+    /// Daemon or storage unavailable.
     Storage = 3,
     /// Not found.
     NotFound = 4,
@@ -32,41 +32,41 @@ impl From<Exit> for ExitCode {
     }
 }
 
-/// Why a command ended early.
+/// Error of a command.
 #[derive(Debug)]
 pub struct CliError {
     /// Exit code.
     pub exit: Exit,
     /// Stable code.
     pub code: Code,
-    /// One sentence.
+    /// Message in one sentence.
     pub message: String,
     /// Causes, outermost first.
     pub chain: Vec<String>,
 }
 
 impl CliError {
-    /// An error without causes.
+    /// Makes an error without causes.
     pub fn new(exit: Exit, code: impl Into<Code>, message: impl Into<String>) -> Self {
         Self { exit, code: code.into(), message: message.into(), chain: Vec::new() }
     }
 
-    /// Wrong usage.
+    /// Makes an error of invalid usage.
     pub fn usage(message: impl Into<String>) -> Self {
         Self::new(Exit::Usage, "CLI0002", message)
     }
 
-    /// The daemon went away while it was followed.
+    /// Makes the error that the daemon ended while it was followed.
     #[must_use]
     pub fn daemon_ended() -> Self {
         Self::new(
             Exit::Storage,
             "CLI0008",
-            "the daemon ended while it was followed; nothing is lost, and it goes on from here when it is started again",
+            "the daemon ended while it was followed; nothing is lost: executions continue when it starts again",
         )
     }
 
-    /// A file that cannot be read: not found, or out of reach.
+    /// Makes the error that a file cannot be read.
     #[must_use]
     pub fn file(path: &std::path::Path, error: &std::io::Error) -> Self {
         let exit = if error.kind() == std::io::ErrorKind::NotFound { Exit::NotFound } else { Exit::Storage };

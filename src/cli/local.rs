@@ -1,4 +1,4 @@
-//! What commands without a daemon share: the worker program, and object storage by address.
+//! Shared parts of commands without a daemon: the worker program, object storage, signals, temporary folders.
 
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
@@ -15,7 +15,7 @@ use crate::objects::endpoint::KeyPair;
 use crate::objects::s3::S3Buckets;
 use crate::worker::pool::Pool;
 
-/// The worker program: named, or beside this one.
+/// Returns the path of the worker program: the given one, or in the folder of this program.
 pub(super) fn worker_program(named: Option<&Path>) -> Result<PathBuf, CliError> {
     let program = match named {
         Some(program) => program.to_owned(),
@@ -30,18 +30,18 @@ pub(super) fn worker_program(named: Option<&Path>) -> Result<PathBuf, CliError> 
     Err(CliError::new(
         Exit::Storage,
         "CLI0009",
-        format!("there is no worker program at {}; both programs belong into one folder", program.display()),
+        format!("no worker program at {}: install reelmill-worker in the same folder as reelmill", program.display()),
     ))
 }
 
-/// A pool of `size` workers, the first of which has been started to see that it can be done and what it can do.
+/// Makes a pool of `size` workers. Starts one, to check that this works and to get its capabilities.
 pub(super) async fn pool(worker: &WorkerArgs, size: usize) -> Result<(Pool, Capabilities), CliError> {
     let pool = Pool::new(worker_program(worker.worker.as_deref())?, size);
     let capabilities = pool.warm_up().await?;
     Ok((pool, capabilities))
 }
 
-/// `s3://bucket/key` → its parts.
+/// Parses `s3://bucket/key`; `None` if the text is not an s3:// URL.
 pub(super) fn parse_location(text: &str) -> Option<Result<ObjectLocation, CliError>> {
     let rest = text.strip_prefix("s3://")?;
     Some(match rest.split_once('/') {
@@ -52,23 +52,23 @@ pub(super) fn parse_location(text: &str) -> Option<Result<ObjectLocation, CliErr
     })
 }
 
-/// Whether the environment names an S3 of one's own.
+/// Returns whether the environment sets the endpoint of an S3 service.
 pub(super) fn names_an_s3() -> bool {
     ["AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_S3"].iter().any(|name| std::env::var_os(name).is_some())
 }
 
-/// The S3 that the AWS SDK's own chain leads to.
+/// Returns the S3 of the AWS environment.
 pub(super) async fn s3() -> SharedObjects {
-    // An endpoint of one's own has no host name per bucket.
+    // Custom endpoints usually have no host name per bucket.
     Arc::new(S3Buckets::new(&AwsOptions::default(), names_an_s3()).await)
 }
 
-/// Where the key pair of the S3 endpoint is kept, in data folder `data`.
+/// Returns the path of the S3 endpoint's key pair in data folder `data`.
 pub(super) fn key_file(data: &Path) -> PathBuf {
     data.join("s3-credentials.json")
 }
 
-/// The S3 endpoint of the daemon that runs over data folder `data`, where there is one.
+/// Returns the S3 endpoint of the daemon in data folder `data`; `None` if none runs.
 pub(super) async fn embedded(data: &Path) -> Result<Option<SharedObjects>, CliError> {
     let Some(endpoint) = Running::read(data).and_then(|running| running.s3_endpoint) else { return Ok(None) };
     let (keys, _) = KeyPair::load_or_create(&key_file(data))?;
@@ -80,22 +80,21 @@ pub(super) async fn embedded(data: &Path) -> Result<Option<SharedObjects>, CliEr
     Ok(Some(Arc::new(S3Buckets::new(&options, true).await)))
 }
 
-/// The signals that ask a program to end, Ctrl-C and SIGTERM: caught from when this is made, so that what it leaves behind
-/// is removed.
+/// Handler of the signals that end a program, Ctrl-C and SIGTERM, so that temporary files are removed.
 pub(super) struct Signals {
     interrupt: Signal,
     terminate: Signal,
 }
 
 impl Signals {
-    /// Catches them from now on.
+    /// Installs the handler.
     pub(super) fn catch() -> Result<Self, CliError> {
         let error = |error| CliError::new(Exit::Storage, "CLI0001", format!("cannot start: {error}"));
         let interrupt = signal(SignalKind::interrupt()).map_err(error)?;
         Ok(Self { interrupt, terminate: signal(SignalKind::terminate()).map_err(error)? })
     }
 
-    /// Waits for the next one.
+    /// Waits for the next signal.
     pub(super) async fn next(&mut self) {
         tokio::select! {
             _ = self.interrupt.recv() => {}
@@ -104,20 +103,20 @@ impl Signals {
     }
 }
 
-/// What a signal to end leads to.
+/// Returns the error of a command that a signal ended.
 pub(super) fn interrupted() -> CliError {
     CliError::new(Exit::Interrupted, "CLI0010", "interrupted")
 }
 
-/// A folder of this process in the system's temporary folder; dropping it removes it.
+/// A temporary folder of this process, removed when it is dropped.
 pub(super) struct TemporaryFolder(PathBuf);
 
 impl TemporaryFolder {
-    /// Makes a folder that was not there, with a name that nobody can guess.
+    /// Creates a new folder with a random name.
     pub(super) fn create(purpose: &str) -> Result<Self, CliError> {
         let path = std::env::temp_dir().join(format!("reelmill-{purpose}-{}", RandomIds.next(SystemClock.now())));
         std::fs::DirBuilder::new().mode(0o700).create(&path).map_err(|error| {
-            CliError::new(Exit::Storage, "CLI0005", format!("cannot make {}: {error}", path.display()))
+            CliError::new(Exit::Storage, "CLI0005", format!("cannot create {}: {error}", path.display()))
         })?;
         Ok(Self(path))
     }

@@ -1,4 +1,4 @@
-//! Identifiers as people type them: whole, their beginning, or the newest one.
+//! Identifiers as typed: whole, abbreviated, or `@last` for the newest.
 
 use std::str::FromStr;
 
@@ -7,19 +7,19 @@ use serde_json::Value;
 use super::client::Client;
 use super::{CliError, Exit};
 
-/// Fewest digits of a beginning.
+/// Fewest characters of an abbreviation.
 const FEWEST: usize = 4;
-/// Pages of 1,000 that are searched for a beginning.
+/// Most pages of 1,000 entries that are searched for an abbreviation.
 const PAGES: usize = 10;
 
 /// An identifier as it was typed.
 #[derive(Clone, Debug)]
 pub(super) enum Named<Id> {
-    /// The whole identifier.
+    /// Whole identifier.
     Whole(Id),
-    /// The first characters of it, in lower case.
+    /// First characters of the identifier, in lower case.
     Beginning(String),
-    /// The newest one: `@last`.
+    /// Newest one: `@last`.
     Last,
 }
 
@@ -35,13 +35,15 @@ impl<Id: FromStr<Err: std::fmt::Display>> FromStr for Named<Id> {
             Err(_) if (FEWEST..36).contains(&text.len()) && text.chars().all(|c| c.is_ascii_hexdigit() || c == '-') => {
                 Ok(Self::Beginning(text.to_ascii_lowercase()))
             }
-            Err(error) => Err(format!("{error}; its beginning will do where no other has it, and so will @last")),
+            Err(error) => Err(format!(
+                "{error}; its first characters (at least 4) are enough if they are unique, or @last for the newest"
+            )),
         }
     }
 }
 
 impl<Id: FromStr + Copy> Named<Id> {
-    /// The identifier, looked up in the list at `path`, newest first.
+    /// Returns the identifier, looked up in the list at `path`.
     pub(super) async fn find(&self, client: &Client, path: &str) -> Result<Id, CliError> {
         let beginning = match self {
             Self::Whole(id) => return Ok(*id),
@@ -63,8 +65,10 @@ impl<Id: FromStr + Copy> Named<Id> {
             }
         }
         match found.as_slice() {
-            [id] => id.parse().map_err(|_| CliError::new(Exit::Storage, "CLI0007", format!("{id} is no identifier"))),
-            [] if beginning.is_empty() => Err(CliError::new(Exit::NotFound, "CLI0032", "there is none yet")),
+            [id] => id.parse().map_err(|_| {
+                CliError::new(Exit::Storage, "CLI0007", format!("the daemon returned an invalid identifier: {id}"))
+            }),
+            [] if beginning.is_empty() => Err(CliError::new(Exit::NotFound, "CLI0032", "@last: there is no entry yet")),
             [] => Err(CliError::new(Exit::NotFound, "CLI0032", format!("no identifier begins with `{beginning}`"))),
             several => {
                 let shown: Vec<&str> = several.iter().take(5).map(String::as_str).collect();

@@ -1,7 +1,7 @@
 //! Printing: for people on a terminal, plain into a pipe, JSON where it is asked for.
 //!
-//! **Invariant**: what is printed as a line is one line, and commands nothing of a terminal: keys, names and messages come
-//! from whoever may upload.
+//! **Invariant**: a printed line is one line without control characters: keys, names and messages come from anyone who may
+//! upload.
 
 use std::borrow::Cow;
 use std::fmt::Display;
@@ -12,12 +12,12 @@ use serde::Serialize;
 
 use super::CliError;
 
-/// Where and how a command prints.
+/// Output of a command.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Output {
     /// Print JSON.
     pub(super) json: bool,
-    /// Standard error is a terminal of a person who likes colours: progress may be drawn.
+    /// Standard error is a terminal, and `NO_COLOR` is not set: progress bars may be drawn.
     pub(super) live: bool,
 }
 
@@ -27,41 +27,41 @@ impl Output {
         Self { json, live: !json && !plain && std::io::stderr().is_terminal() }
     }
 
-    /// One line on standard output. A reader that has gone away is no error.
+    /// Prints one line on standard output. A closed pipe is not an error.
     pub(super) fn line(self, text: impl Display) {
         self.block(harmless(&text.to_string()));
     }
 
-    /// Text of our own making on standard output, as it is: JSON, YAML, a drawing.
+    /// Prints trusted text on standard output unchanged: JSON, YAML, a graph.
     #[expect(clippy::unused_self, reason = "whoever prints has an Output; how lines are printed is its business")]
     pub(super) fn block(self, text: impl Display) {
         let _ = writeln!(std::io::stdout().lock(), "{text}");
     }
 
-    /// One JSON value on one line.
+    /// Prints one JSON value on one line.
     pub(super) fn json_line(self, value: &impl Serialize) {
         if let Ok(text) = serde_json::to_string(value) {
             self.block(ascii_controls(&text));
         }
     }
 
-    /// One JSON value for people, over as many lines as it needs.
+    /// Prints one JSON value for people, indented.
     pub(super) fn json_block(self, value: &serde_json::Value) {
         self.block(ascii_controls(&format!("{value:#}")));
     }
 
-    /// A line for people beside the result, on standard error.
+    /// Prints a line for people on standard error.
     pub(super) fn note(self, text: impl Display) {
         self.note_block(harmless(&text.to_string()));
     }
 
-    /// Text of our own making for people, on standard error, as it is: colours and all.
+    /// Prints trusted text on standard error unchanged, including colours.
     #[expect(clippy::unused_self, reason = "whoever prints has an Output; how lines are printed is its business")]
     pub(super) fn note_block(self, text: impl Display) {
         let _ = writeln!(std::io::stderr().lock(), "{text}");
     }
 
-    /// An error in its one shape; answers the exit code.
+    /// Prints an error, and returns its exit code.
     pub(super) fn error(self, error: &CliError) -> ExitCode {
         if self.json {
             let value = serde_json::json!({
@@ -70,7 +70,7 @@ impl Output {
             });
             self.note_block(value);
         } else {
-            // Longer ones are those about arguments; their further lines look like nothing that stands alone.
+            // Messages about arguments have several lines; indent all after the first.
             let mut lines = error.message.split('\n');
             self.note(format_args!("error[{}]: {}", error.code, lines.next().unwrap_or_default()));
             lines.for_each(|line| self.note(format_args!("  {line}").to_string().trim_end()));
@@ -81,7 +81,7 @@ impl Output {
         error.exit.into()
     }
 
-    /// A table with a head; columns as wide as their widest cell.
+    /// Prints a table with a head; columns are as wide as their widest cell.
     pub(super) fn table<const N: usize>(self, head: [&str; N], rows: &[[String; N]]) {
         let rows: Vec<[Cow<'_, str>; N]> = rows.iter().map(|row| row.each_ref().map(|cell| harmless(cell))).collect();
         let mut widths = head.map(str::len);
@@ -105,7 +105,7 @@ impl Output {
     }
 }
 
-/// The text with each control character as its escape.
+/// Escapes control characters.
 pub(super) fn harmless(text: &str) -> Cow<'_, str> {
     if !text.contains(char::is_control) {
         return Cow::Borrowed(text);
@@ -121,8 +121,7 @@ pub(super) fn harmless(text: &str) -> Cow<'_, str> {
     Cow::Owned(shown)
 }
 
-/// JSON whose strings have no control character as it is: `serde_json` escapes those of ASCII but the last one, and
-/// outside of strings there are none.
+/// Escapes control characters in JSON that `serde_json` leaves unescaped: DEL and those above ASCII.
 fn ascii_controls(json: &str) -> Cow<'_, str> {
     let left = |c: char| c.is_control() && c >= '\u{7f}';
     if !json.contains(left) {

@@ -1,4 +1,4 @@
-//! Which folder each bucket is while a workflow runs without a daemon.
+//! Folders that stand for buckets while a workflow runs without a daemon.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -6,16 +6,16 @@ use std::path::{Path, PathBuf};
 use super::CliError;
 use crate::workflow::{Workflow, publishes};
 
-/// Which folder each bucket is.
+/// Folders that stand for buckets.
 ///
-/// The bucket of the outputs is the output folder itself; where the outputs go to several buckets, each is a folder of
-/// its name in it. **Invariant**: no two buckets of outputs share a folder, so that no key of one is a key of the other.
+/// The bucket of the outputs is the output folder itself. If outputs go to several buckets, each is a folder of its name in
+/// it. **Invariant**: buckets of outputs have separate folders, so that their keys cannot collide.
 pub(super) struct Places {
     mounts: BTreeMap<String, PathBuf>,
 }
 
 impl Places {
-    /// Places for a run of `workflow`, read from `file`; `named` are buckets that the user gave a folder.
+    /// Makes the folders for a run of `workflow` from `file`. `named` are the folders of buckets that the user gave.
     pub(super) fn new(
         file: &Path,
         output: &Path,
@@ -44,32 +44,32 @@ impl Places {
         Ok(Self { mounts })
     }
 
-    /// The folder of each bucket.
+    /// Returns the folder of each bucket.
     pub(super) const fn mounts(&self) -> &BTreeMap<String, PathBuf> {
         &self.mounts
     }
 
-    /// Where an object is.
+    /// Returns the path of an object.
     pub(super) fn path(&self, bucket: &str, key: &str) -> Option<PathBuf> {
         self.mounts.get(bucket).map(|folder| folder.join(key))
     }
 }
 
-/// The folders beside the workflow file, each a bucket of its name.
+/// Returns the folders beside the workflow file, each as the bucket of its name.
 fn beside(file: &Path) -> BTreeMap<String, PathBuf> {
     let folder = file.parent().unwrap_or_else(|| Path::new("")).join(".");
     let entries = std::fs::read_dir(folder).into_iter().flatten().flatten().filter(|entry| entry.path().is_dir());
     entries.filter_map(|entry| Some((entry.file_name().to_str()?.to_owned(), entry.path()))).collect()
 }
 
-/// The buckets that outputs go to, as far as they are known before anything runs.
+/// Returns the buckets of outputs, as far as they are known before anything runs.
 fn written(workflow: &Workflow) -> BTreeSet<&str> {
     let makers = workflow.plan.graph.node_weights().filter(|activity| publishes(activity));
     let buckets = makers.map(|activity| workflow.plan.output_of(activity).bucket.as_str());
     buckets.filter(|bucket| !bucket.is_empty() && !bucket.contains("${")).collect()
 }
 
-/// Fails where one bucket of outputs lies within another.
+/// Fails if the folder of one bucket of outputs is inside that of another.
 fn apart(mounts: &BTreeMap<String, PathBuf>, written: &BTreeSet<&str>) -> Result<(), CliError> {
     let folders: Vec<(&str, PathBuf)> =
         written.iter().filter_map(|bucket| Some((*bucket, whole(mounts.get(*bucket)?)))).collect();
@@ -77,8 +77,8 @@ fn apart(mounts: &BTreeMap<String, PathBuf>, written: &BTreeSet<&str>) -> Result
         let other = folders.iter().find(|(other, around)| other != bucket && folder.starts_with(around));
         if let Some((other, _)) = other {
             return Err(CliError::usage(format!(
-                "the folder of bucket {bucket}, {}, lies in that of bucket {other}: their outputs could replace each \
-                 other; give them folders of their own with --bucket",
+                "the folder of bucket {bucket}, {}, is inside that of bucket {other}, so outputs could overwrite each \
+                 other: set separate folders with --bucket",
                 folder.display()
             )));
         }
@@ -86,7 +86,7 @@ fn apart(mounts: &BTreeMap<String, PathBuf>, written: &BTreeSet<&str>) -> Result
     Ok(())
 }
 
-/// A path from the root, links followed as far as it exists.
+/// Returns the absolute path, with symbolic links resolved if it exists.
 fn whole(path: &Path) -> PathBuf {
     path.canonicalize().or_else(|_| std::path::absolute(path)).unwrap_or_else(|_| path.to_owned())
 }

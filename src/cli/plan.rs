@@ -149,7 +149,8 @@ impl Step {
         let Some(Work::Pipeline(pipeline)) = self.work.as_ref().filter(|_| reads_it) else { return self };
         for asked in pipeline.outputs.iter().filter_map(|output| template::missed_box(output, info)) {
             let (width, height) = info.video.first().map_or((0, 0), |video| (video.width, video.height));
-            self.warnings.push(format!("{asked} is not reached: the source is {width}×{height} (`upscale: true`)"));
+            self.warnings
+                .push(format!("{asked} is not reached: the source is {width}×{height}, and `upscale` is not true"));
         }
         self
     }

@@ -1,4 +1,4 @@
-//! Watching an execution: one line per activity, with percent, speed and time left.
+//! Progress of an execution: one line per activity, with percent, speed and remaining time.
 
 use std::time::Duration;
 
@@ -9,11 +9,11 @@ use super::output::{Output, harmless};
 use crate::api::view::LogLine;
 use crate::daemon::live::Mark;
 
-/// Steps of a bar: per mille.
+/// Steps of a progress bar.
 const STEPS: u64 = 1_000;
 
-/// The lines of one execution. On a terminal they are drawn; into a pipe, state changes are printed; with `--json`,
-/// everything is, as NDJSON.
+/// Progress of one execution. On a terminal, draws a bar per activity; else prints state changes; with `--json`, prints all
+/// events as NDJSON.
 pub(super) struct Watch {
     output: Output,
     bars: MultiProgress,
@@ -21,7 +21,7 @@ pub(super) struct Watch {
 }
 
 impl Watch {
-    /// Lines for `activities`, in their order.
+    /// Makes a line for each of `activities`.
     pub(super) fn new(output: Output, activities: impl IntoIterator<Item = String>) -> Self {
         let target = if output.live { ProgressDrawTarget::stderr() } else { ProgressDrawTarget::hidden() };
         let bars = MultiProgress::with_draw_target(target);
@@ -41,7 +41,7 @@ impl Watch {
         Self { output, bars, lines }
     }
 
-    /// A mark of progress.
+    /// Shows progress of an activity.
     pub(super) fn mark(&self, mark: &Mark) {
         if self.output.json {
             self.output.json_line(&serde_json::json!({
@@ -62,7 +62,7 @@ impl Watch {
         bar.set_message(message(mark, bar.elapsed()));
     }
 
-    /// A line of the log.
+    /// Shows a line of the log.
     pub(super) fn log(&self, line: &LogLine) {
         if self.output.json {
             self.output.json_line(line);
@@ -92,13 +92,13 @@ impl Watch {
     }
 }
 
-/// A line of the log for people who watch: `09:00:01.250  poster: running on …`.
+/// Formats a line of the log with the time of day: `09:00:01.250  poster: running on …`.
 pub(super) fn log_text(line: &LogLine) -> String {
     let clock = line.at.split_once('T').map_or(line.at.as_str(), |(_, time)| time);
     format!("{}  {}", clock.get(..12).unwrap_or(clock), said(line))
 }
 
-/// A line of the log for people who read it later: `2026-11-22 09:00:01.250 UTC  poster: running on …`.
+/// Formats a line of the log with date and time: `2026-11-22 09:00:01.250 UTC  poster: running on …`.
 pub(super) fn dated_log_text(line: &LogLine) -> String {
     format!("{} UTC  {}", line.at.get(..23).unwrap_or(&line.at).replace('T', " "), said(line))
 }

@@ -39,7 +39,7 @@ pub(super) async fn validate(args: &ValidateArgs, output: Output) -> Result<Exit
         tell(&absent, output);
         return Err(first);
     }
-    // A definition is right or wrong without a worker; only what is installed can then not be said.
+    // Without a worker, definitions are checked but not whether their encoders are installed.
     let (installed, notes) = match local::pool(&args.worker, 0).await {
         Ok((_, installed)) => (Some(installed), Vec::new()),
         Err(error) => (None, vec![format!("encoders were not checked: {}", error.message)]),
@@ -81,7 +81,7 @@ fn tell(errors: &[CliError], output: Output) {
     }
 }
 
-/// The folder that a workflow file stands in, named from here where it lies below.
+/// Returns the folder of a workflow file, relative to the current folder if it is inside.
 fn folder_of(file: &Path) -> Result<PathBuf, CliError> {
     let folder = match file.parent() {
         Some(parent) if !parent.as_os_str().is_empty() => parent,
@@ -93,8 +93,8 @@ fn folder_of(file: &Path) -> Result<PathBuf, CliError> {
     Ok(near.filter(|near| !near.as_os_str().is_empty()).unwrap_or(whole))
 }
 
-/// Everything once: that a template is broken is told with its file, and not again by each that uses it; two folders may
-/// have their templates in one place.
+/// Removes duplicates. An invalid template is reported in its own file, not again at each use; two folders may share their
+/// templates.
 fn once(diagnostics: Vec<Diagnostic>) -> Vec<Diagnostic> {
     let mut kept: Vec<Diagnostic> = Vec::new();
     for diagnostic in diagnostics {
@@ -105,8 +105,8 @@ fn once(diagnostics: Vec<Diagnostic>) -> Vec<Diagnostic> {
     kept
 }
 
-/// Compiles one file or fails with all that is wrong in it and in its templates, and with what it needs that is not
-/// `installed`, where that is known; printed.
+/// Compiles one file. Prints all errors of the file and its templates, and fails if there are some. With `installed`, it is
+/// an error if an encoder is missing.
 pub(super) fn load(path: &Path, installed: Option<&Capabilities>, output: Output) -> Result<Workflow, CliError> {
     let metadata = std::fs::metadata(path).map_err(|error| CliError::file(path, &error))?;
     if !metadata.is_file() {
@@ -167,7 +167,7 @@ fn files_of(path: &Path) -> Result<Vec<PathBuf>, CliError> {
         return Err(CliError::new(
             Exit::NotFound,
             "CLI0006",
-            format!("there are no workflow files (*.yaml) in {}", path.display()),
+            format!("no workflow files (*.yaml) in {}", path.display()),
         ));
     }
     Ok(files)
@@ -192,7 +192,7 @@ fn report(diagnostics: &[Diagnostic], sources: &[SourceFile], files: usize, note
     ));
 }
 
-/// Draws diagnostics, those of a file together, each in the text of its own file.
+/// Prints diagnostics by file, each with the text that it is about.
 pub(super) fn draw(diagnostics: &[Diagnostic], sources: &[SourceFile], output: Output) {
     let mut by_file: Vec<(&str, Vec<Diagnostic>)> = Vec::new();
     for diagnostic in diagnostics {

@@ -70,7 +70,7 @@ fn unusable(opened: &Opened) -> MediaError {
 pub fn undescribed(stream: &Stream<'_>) -> Option<MediaError> {
     let kind = kind(stream)?;
     let damaged = || {
-        let detail = "its headers do not say what it is, or claim more than the limits allow".to_owned();
+        let detail = "its headers are incomplete or exceed a limit".to_owned();
         MediaError::Damaged { kind, detail }
     };
     Some(unsupported(stream).unwrap_or_else(damaged))

@@ -187,7 +187,7 @@ impl Ranges {
         let mut status = [0; 4];
         socket.read_exact(&mut status)?;
         let status = i32::from_le_bytes(status);
-        let count = u32::try_from(status).map_err(|_| io::Error::other("the supervisor could not read the object"))?;
+        let count = u32::try_from(status).map_err(|_| io::Error::other("the object could not be read from storage"))?;
         if count > length {
             return Err(io::ErrorKind::InvalidData.into());
         }

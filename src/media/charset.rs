@@ -56,7 +56,7 @@ pub fn decode(bytes: &[u8], asked: Option<&str>, language: Option<&str>) -> Resu
 }
 
 fn named(name: &str) -> Result<&'static Encoding, MediaError> {
-    let unknown = || MediaError::Parameter(format!("`{name}` is no encoding of text"));
+    let unknown = || MediaError::Parameter(format!("unknown text encoding `{name}`"));
     Encoding::for_label(name.as_bytes()).ok_or_else(unknown)
 }
 

@@ -14,16 +14,16 @@ use thiserror::Error;
 #[derive(Debug, Error)]
 pub enum MediaError {
     /// No demuxer knows the bytes.
-    #[error("the file is not media, or of a kind that is not accepted")]
+    #[error("the file is not media, or its format is not supported")]
     NotMedia(#[source] ffmpeg_next::Error),
     /// Nothing in it.
     #[error("the file is empty")]
     Empty,
     /// A container without anything to work on.
-    #[error("the file holds no {0}")]
+    #[error("the file contains no {0}")]
     NoStreams(&'static str),
     /// No decoder in this build.
-    #[error("no decoder for the {kind} codec `{codec}` in this build of FFmpeg")]
+    #[error("this build of FFmpeg has no decoder for the {kind} codec `{codec}`")]
     UnsupportedCodec {
         /// `video`, `audio` or `subtitle`.
         kind: &'static str,
@@ -55,7 +55,7 @@ pub enum MediaError {
     #[error("the media is encrypted")]
     Encrypted,
     /// Beyond what the worker takes on.
-    #[error("the file is beyond a limit: {0}")]
+    #[error("the file exceeds a limit: {0}")]
     Limit(String),
     /// Storage or the supervisor did not give the bytes.
     #[error("the source could not be read")]
@@ -88,8 +88,7 @@ pub enum MediaError {
     },
     /// A stream that the container cannot hold.
     #[error(
-        "the container {container} cannot hold the {kind} codec `{codec}`: encode it, leave it out, or choose another \
-         container"
+        "a {container} file cannot contain the {kind} codec `{codec}`: encode the stream, leave it out, or use another container"
     )]
     NotInContainer {
         /// Short name of the container.
@@ -109,7 +108,7 @@ pub enum MediaError {
         source: ffmpeg_next::Error,
     },
     /// An output is not what was asked for.
-    #[error("the output `{file}` is not what was asked for: {problem}")]
+    #[error("the output `{file}` differs from what was requested: {problem}")]
     WrongOutput {
         /// Name in scratch.
         file: String,
@@ -117,7 +116,7 @@ pub enum MediaError {
         problem: String,
     },
     /// No room for outputs.
-    #[error("the scratch space is full")]
+    #[error("no space left in the scratch folder")]
     ScratchFull,
     /// Writing to scratch failed for another reason.
     #[error("`{}` could not be written", path.display())]
@@ -161,7 +160,7 @@ pub enum MediaError {
         source: ffmpeg_next::Error,
     },
     /// A job that this worker does not understand.
-    #[error("the worker does not understand its job: {0}")]
+    #[error("invalid job: {0}")]
     Job(String),
     /// Code that must not fail did.
     #[error("the worker failed: {0}")]

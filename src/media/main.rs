@@ -57,7 +57,7 @@ fn serve(talk: &Talk) -> Result<(), MediaError> {
     ffmpeg_next::init().map_err(|source| MediaError::Libav { doing: "start", source })?;
     log::set_level(log::Level::Warning);
     talk.say(&Message::Hello { protocol: VERSION, capabilities: capabilities::capabilities() });
-    let broken = |error: &dyn std::fmt::Display| MediaError::Job(format!("it could not be received: {error}"));
+    let broken = |error: &dyn std::fmt::Display| MediaError::Job(format!("it cannot be read: {error}"));
     let Some((job, descriptors)) = receive_job(std::io::stdin()).map_err(|error| broken(&error))? else {
         return Ok(());
     };

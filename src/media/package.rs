@@ -97,7 +97,7 @@ pub fn run(
         }
         if planned.left_out > 0 {
             let message =
-                format!("{} more streams of the rendition `{folder}` are not part of the package", planned.left_out);
+                format!("{} more streams of the rendition `{folder}` were left out of the package", planned.left_out);
             tell(&Message::Warning { code: warning::STREAM_NOT_PACKAGED, message });
         }
         let cut = rendition::cut(&sources[place], &infos[place], planned, folder, manner, tell)?;
@@ -127,7 +127,7 @@ fn check_parameters(inputs: &[Source], package: &Package) -> Result<(), MediaErr
         (Some(_), None) => true,
         (_, Some(_)) => package.segments == SegmentFormat::Fmp4 && package.encryption.is_none(),
     };
-    if fits { Ok(()) } else { Err(MediaError::Job("its manifests do not fit its segments".to_owned())) }
+    if fits { Ok(()) } else { Err(MediaError::Job("its manifests do not match its segments".to_owned())) }
 }
 
 /// Subtitles of the renditions and of files, written in every form that is asked for.
@@ -170,7 +170,7 @@ fn texts(
 fn warn_of_late_tracks(tracks: &[(usize, Track)], tell: &dyn Fn(&Message)) {
     for (_, Track { folder, late, .. }) in tracks {
         let picture = (late.video_s, LATE_PICTURE_S, "video", "its first frame is shown until then");
-        let sound = (late.audio_s, LATE_SOUND_S, "audio", "players may skip what comes before");
+        let sound = (late.audio_s, LATE_SOUND_S, "audio", "players may skip the time before");
         for (late_s, allowed_s, kind, so) in [picture, sound] {
             if late_s > allowed_s {
                 let message = format!("the {kind} of `{folder}` begins {late_s:.3} s after the package: {so}");
@@ -188,7 +188,7 @@ fn warn_of_misalignment(tracks: &[(usize, Track)], tell: &dyn Fn(&Message)) {
     let tolerance_s = frame_rate.map_or(0.02, |rate| 0.5 / rate);
     for other in with_video.filter(|other| !are_aligned(first, other, tolerance_s)) {
         let message = format!(
-            "the segments of `{}` and `{}` begin at different moments: give the renditions the same distance of keyframes",
+            "the segments of `{}` and `{}` begin at different moments: use the same `gop` for these renditions",
             first.folder, other.folder
         );
         tell(&Message::Warning { code: warning::NOT_ALIGNED, message });

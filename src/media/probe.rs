@@ -57,8 +57,7 @@ impl Examined {
         }
         if let Some(duration_s) = self.info.format.duration_s.filter(|_| self.estimated) {
             let message = format!(
-                "the duration of {what} is an estimate ({duration_s:.0} s): nothing in the file states it; remux it into \
-                 a container that does"
+                "the duration of {what} is an estimate ({duration_s:.0} s): the file does not declare it; remux it into a container that does"
             );
             remarks.push((warning::DURATION_ESTIMATED, message));
         }

@@ -14,7 +14,7 @@ pub fn place(scratch: &Path, file: &str) -> Result<PathBuf, MediaError> {
     let name = Path::new(file);
     let plain = name.components().all(|part| matches!(part, Component::Normal(_)));
     if !plain || name.file_name().is_none() || file.contains('\0') || file.ends_with('/') {
-        return Err(MediaError::Parameter(format!("`{file}` is not a name for an output")));
+        return Err(MediaError::Parameter(format!("`{file}` is not a valid name for an output")));
     }
     let path = scratch.join(name);
     if let Some(folder) = path.parent() {

@@ -119,7 +119,7 @@ impl Source {
     /// All of its bytes, where they are not more than `max`.
     pub fn bytes(&self, max: u64) -> Result<Vec<u8>, MediaError> {
         if self.bytes.size() > max {
-            return Err(MediaError::Limit(format!("it has {} bytes; {max} are allowed", self.bytes.size())));
+            return Err(MediaError::Limit(format!("it has {} bytes; at most {max} are allowed", self.bytes.size())));
         }
         let mut bytes = Vec::new();
         std::io::Read::read_to_end(&mut Reader::new(Arc::clone(&self.bytes)), &mut bytes)
@@ -214,7 +214,7 @@ impl Source {
             return MediaError::SourceUnreadable;
         }
         match error {
-            Error::Exit => MediaError::Limit(format!("it took more than {} s to open", OPEN_LIMIT.as_secs())),
+            Error::Exit => MediaError::Limit(format!("opening it took longer than {} s", OPEN_LIMIT.as_secs())),
             Error::Other { errno: ffmpeg_next::error::ENOMEM } => MediaError::Limit("it needs too much memory".into()),
             other => MediaError::NotMedia(other),
         }

@@ -84,7 +84,7 @@ pub fn texts(path: &Path, output: &MediaOutput, texts: u64) -> Result<u64, Media
     let found = if output.container == Container::Ttml {
         let text = std::str::from_utf8(&bytes).map_err(|_| wrong("it is not UTF-8".to_owned()))?;
         if !text.trim_end().ends_with("</tt>") {
-            return Err(wrong("it stops before its end".to_owned()));
+            return Err(wrong("it is truncated".to_owned()));
         }
         text.matches("<p").count() as u64
     } else {
@@ -99,7 +99,7 @@ pub fn texts(path: &Path, output: &MediaOutput, texts: u64) -> Result<u64, Media
     if found == texts {
         return Ok(bytes.len() as u64);
     }
-    Err(wrong(format!("it has {found} texts instead of {texts}")))
+    Err(wrong(format!("it has {found} cues instead of {texts}")))
 }
 
 /// A file in scratch as an input.
@@ -178,7 +178,7 @@ fn check_tracks(
     tracks: Vec<Samples>,
 ) -> Result<(), String> {
     let mut tracks: Vec<Option<Samples>> = tracks.into_iter().map(Some).collect();
-    let mut take = |index: u32| tracks.get_mut(index as usize).and_then(Option::take).ok_or("a stream is gone");
+    let mut take = |index: u32| tracks.get_mut(index as usize).and_then(Option::take).ok_or("a stream is missing");
     for (video, expected) in info.video.iter().zip(&expected.video) {
         let track = take(video.index)?;
         track.check_packets("video")?;

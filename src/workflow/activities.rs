@@ -21,52 +21,52 @@ pub struct Declared<'a> {
     spec: Node,
 }
 
-/// A name written where an activity is meant.
+/// A reference to an activity by its name.
 #[derive(Clone, Debug)]
 pub struct Named {
     pub name: String,
     pub span: Span,
 }
 
-/// An activity of the plan to be.
+/// An activity of the plan, before it is linked.
 pub struct Draft {
     pub name: String,
     pub group: Option<String>,
     pub each: Option<Json>,
     pub span: Span,
     pub kind: ActivityKind,
-    /// Parameters, templates applied, what is known filled in.
+    /// Parameters, with templates applied and known values substituted.
     pub spec: Node,
     pub when: Option<String>,
-    /// What it reads; expanded names.
+    /// Expanded names of the activities that it reads from.
     pub from: Option<Vec<Named>>,
-    /// What it waits for besides; expanded names.
+    /// Expanded names of other activities that it waits for.
     pub needs: Vec<Named>,
-    /// What it asks about with `failed(…)`; expanded names.
+    /// Expanded names of the activities in its `failed(…)`.
     pub handles: Vec<String>,
     pub output: Target,
     pub defaults: Defaults,
 }
 
 impl Draft {
-    /// Whether it makes objects.
+    /// Returns whether it publishes objects.
     pub fn publishes(&self) -> bool {
         !self.kind.only_looks() || !self.files().main.is_empty()
     }
 
-    /// Whether its output can be read by others.
+    /// Returns whether other activities can read its output.
     pub const fn makes_media(&self) -> bool {
         matches!(self.kind, ActivityKind::Transcode | ActivityKind::Remux | ActivityKind::Watermark)
     }
 
-    /// Names of the files it writes.
+    /// Returns the names of the files it writes.
     pub fn files(&self) -> Files {
         let inputs: Vec<_> = self.from.iter().flatten().map(|f| f.name.clone()).collect();
         template::files(self.kind, &template::base_of_activity(&self.name), &self.spec, &inputs)
     }
 }
 
-/// Reads which activities there are.
+/// Reads the declared activities.
 pub fn declare<'a>(root: &'a Node, sink: &mut Sink<'_>) -> Vec<Declared<'a>> {
     let Some(activities) = root.get("activities") else { return Vec::new() };
     if activities.entries().is_empty() && matches!(activities.value, Value::Map(_)) {
@@ -108,7 +108,7 @@ fn declare_one<'a>(entry: &'a Entry, sink: &mut Sink<'_>) -> Option<Declared<'a>
     })
 }
 
-/// Whether a key of the activity has been told to be a misspelt type, or one of a later version.
+/// Returns whether a key was reported as a misspelt type, or one that this version does not support.
 fn misnamed(node: &Node) -> bool {
     let shape = &shapes::ACTIVITY;
     let known = |key: &str| shape.fields.iter().any(|f| f.key == key);
@@ -117,7 +117,7 @@ fn misnamed(node: &Node) -> bool {
     node.entries().iter().any(|e| !known(&e.key) && (later(&e.key) || nearest(&e.key, kinds()).is_some()))
 }
 
-/// The workflow without the parameters of its activities, which are held against their shape when they are expanded.
+/// Returns the workflow without the parameters of its activities, whose shape is checked when they are expanded.
 pub fn without_parameters(root: &Node) -> Node {
     let bare = |activity: &Entry| {
         let mut activity = activity.clone();
@@ -152,7 +152,7 @@ fn good_name(entry: &Entry, sink: &mut Sink<'_>) {
     }
 }
 
-/// Elements of `for_each`: short words and numbers, each once.
+/// Reads the elements of `for_each`: short words and numbers, each once.
 fn elements(list: &Node, sink: &mut Sink<'_>) -> Vec<Json> {
     let mut elements: Vec<Json> = Vec::new();
     if list.elements().is_empty() {
@@ -176,7 +176,7 @@ fn elements(list: &Node, sink: &mut Sink<'_>) -> Vec<Json> {
     elements
 }
 
-/// Expands every declared activity. What is wrong with one is told, and the rest goes on.
+/// Expands every declared activity. An error in one does not stop the others.
 pub fn expand(
     declared: &[Declared<'_>],
     header: &Header,
@@ -253,7 +253,7 @@ impl Expander<'_, '_> {
         }
     }
 
-    /// A tree with its expressions looked at and what is known filled in.
+    /// Checks the expressions of a tree, and substitutes known values.
     fn fold_node(&mut self, node: &Node, known: &Fold<'_>, mentions: &mut Vec<Mention>) -> Node {
         let value = match &node.value {
             Value::String(text) => {
@@ -276,7 +276,7 @@ impl Expander<'_, '_> {
         Node { span: node.span, value }
     }
 
-    /// Parameters whose expressions give something of another form than is asked for.
+    /// Reports parameters whose expressions give a value of another type than expected.
     fn forms(&mut self, kind: ActivityKind, spec: &Node, known: &Fold<'_>) {
         let specimen = |text: &str| self.names.specimen(text, known).map(|value| Node::from_json(&value).value);
         for (value, expected) in yaml::misfits(spec, template::activity_shape(kind), &specimen) {
@@ -296,7 +296,7 @@ impl Expander<'_, '_> {
         fold_templates(when.as_str()?, known).ok()
     }
 
-    /// What the activity reads: `from`, which may also stand under `package`.
+    /// Reads `from`, which may also be inside of `package`.
     fn inputs(&mut self, declared: &Declared<'_>) -> Option<Vec<Named>> {
         let inner = (declared.kind == ActivityKind::Package).then(|| declared.spec.get("from")).flatten();
         let outer = declared.node.get("from");
@@ -312,7 +312,7 @@ impl Expander<'_, '_> {
         from.map(|node| self.named(node))
     }
 
-    /// The activities that a name or a list of names stands for.
+    /// Returns the activities of a name or a list of names.
     fn named(&mut self, node: &Node) -> Vec<Named> {
         let mut named: Vec<Named> = Vec::new();
         for element in node.elements() {

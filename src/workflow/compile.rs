@@ -1,4 +1,4 @@
-//! The passes, one after the other.
+//! Compilation of a workflow, pass by pass.
 
 use std::fmt::Write as _;
 use std::sync::Arc;
@@ -37,7 +37,7 @@ pub fn compile(
     })
 }
 
-/// What a text is held against.
+/// Parameters of a compilation.
 #[derive(Clone, Copy)]
 struct Around<'a> {
     templates: &'a Templates,
@@ -78,7 +78,7 @@ fn passes(root: &Node, text: &str, around: Around<'_>, sink: &mut Sink<'_>) -> O
     })
 }
 
-/// What tells versions of a text apart: SHA-256, in hex.
+/// Returns the digest of a text: SHA-256, in hex.
 #[must_use]
 pub fn digest(text: &str) -> String {
     Sha256::digest(text).iter().fold(String::with_capacity(64), |mut hex, byte| {

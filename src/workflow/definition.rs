@@ -1,4 +1,4 @@
-//! What stands at the top of a workflow: everything but its activities.
+//! Head of a workflow: all keys except its activities.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -11,7 +11,7 @@ use crate::model::units;
 use crate::model::work::IfIncomplete;
 use crate::yaml::{Node, Sink};
 
-/// The top of a workflow.
+/// Head of a workflow.
 #[derive(Debug)]
 pub struct Header {
     pub name: String,
@@ -25,7 +25,7 @@ pub struct Header {
     pub notify: Vec<NotifyTarget>,
 }
 
-/// Where outputs go, as written.
+/// Destination of outputs, as written.
 #[derive(Clone, Debug, Default)]
 pub struct Target {
     pub bucket: Option<Node>,
@@ -34,7 +34,7 @@ pub struct Target {
 }
 
 impl Target {
-    /// This target, with what it does not say taken from `other`.
+    /// Returns this target, with missing keys taken from `other`.
     pub fn or(&self, other: &Self) -> Self {
         Self {
             bucket: self.bucket.clone().or_else(|| other.bucket.clone()),
@@ -43,7 +43,7 @@ impl Target {
         }
     }
 
-    /// As the plan keeps it.
+    /// Returns the target for the plan.
     pub fn to_plan(&self) -> OutputTarget {
         let text = |node: &Option<Node>| node.as_ref().and_then(Node::scalar_text).unwrap_or_default();
         let if_exists = self.if_exists.unwrap_or_default();
@@ -51,7 +51,7 @@ impl Target {
     }
 }
 
-/// How jobs are run, where an activity says nothing.
+/// Parameters of jobs that activities can override.
 #[derive(Clone, Debug)]
 pub struct Defaults {
     pub queue: String,
@@ -75,10 +75,10 @@ impl Default for Defaults {
     }
 }
 
-/// What has the place of a workflow in the API and is none: `/v1/workflows/validate`.
+/// Name that a workflow cannot have, since `/v1/workflows/validate` is another route.
 const TAKEN: &str = "validate";
 
-/// Reads the top of a workflow that has been held against its shape.
+/// Reads the head of a workflow whose shape has been checked.
 pub fn read(root: &Node, limits: &Limits, sink: &mut Sink<'_>) -> Header {
     let text = |key: &str| root.get(key).and_then(Node::scalar_text);
     let name = text("name").unwrap_or_default();
@@ -109,14 +109,14 @@ pub fn read(root: &Node, limits: &Limits, sink: &mut Sink<'_>) -> Header {
     }
 }
 
-/// `output` of a workflow or an activity.
+/// Reads `output` of a workflow or an activity.
 pub fn target(node: &Node) -> Target {
     let Some(output) = node.get("output") else { return Target::default() };
     let if_exists = output.get("if_exists").and_then(Node::as_str).and_then(IfExists::parse);
     Target { bucket: output.get("bucket").cloned(), prefix: output.get("prefix").cloned(), if_exists }
 }
 
-/// How jobs are run by what `node`, a workflow or an activity, says, and `fallback` where it says nothing.
+/// Reads the parameters of jobs from a workflow or an activity; missing ones are those of `fallback`.
 pub fn defaults(node: &Node, fallback: &Defaults, sink: &mut Sink<'_>) -> Defaults {
     let queue = node.get("queue").and_then(Node::scalar_text);
     if let Some((queue, node)) = queue.as_deref().zip(node.get("queue"))
@@ -162,7 +162,7 @@ fn is_word(name: &str) -> bool {
     (1..=64).contains(&name.len()) && name.chars().all(allowed) && name.starts_with(|c: char| c.is_ascii_alphanumeric())
 }
 
-/// Whether CEL can call something by this name.
+/// Returns whether a name is an identifier in CEL.
 pub fn is_identifier(name: &str) -> bool {
     let allowed = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_';
     (1..=64).contains(&name.len()) && name.chars().all(allowed) && !name.starts_with(|c: char| c.is_ascii_digit())

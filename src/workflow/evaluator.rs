@@ -1,4 +1,4 @@
-//! Conditions, answered while an execution runs; and the values of names then.
+//! Evaluation of conditions while an execution runs, and the values of names.
 
 use std::collections::BTreeMap;
 
@@ -11,7 +11,7 @@ use crate::engine::{Evaluate, Execution, Facts};
 use crate::model::plan::{Activity, Plan};
 use crate::model::{ExecutionId, Failure, InputObject, Timestamp};
 
-/// Answers conditions by evaluating their CEL.
+/// Evaluates conditions (CEL).
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Evaluator;
 
@@ -37,7 +37,7 @@ impl Evaluate for Evaluator {
     }
 }
 
-/// What names mean in one activity of one execution.
+/// Values of names in one activity of one execution.
 pub struct Scope<'a> {
     pub plan: &'a Plan,
     pub activity: &'a Activity,
@@ -49,7 +49,7 @@ pub struct Scope<'a> {
 }
 
 impl Scope<'_> {
-    /// The value of a name.
+    /// Returns the value of a name.
     pub fn lookup(&self, name: &str) -> Option<Value> {
         Some(match name {
             "object" => view::object(self.input),
@@ -82,12 +82,12 @@ impl Scope<'_> {
     }
 }
 
-/// An expression that has no value.
+/// Makes the failure of an expression that cannot be evaluated.
 pub fn failure(error: &EvaluateError, activity: &str) -> Failure {
     Failure::definition("WF0401", format!("in `{activity}`: {error}"))
 }
 
-/// An expression that the library could not stand.
+/// Makes the failure of an expression at which the library panicked.
 pub fn crashed(source: &str) -> Failure {
     Failure::bug("WF0407", format!("`{source}` could not be evaluated"))
 }

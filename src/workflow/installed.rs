@@ -5,7 +5,7 @@ use crate::model::Capabilities;
 use crate::template;
 use crate::yaml::Sink;
 
-/// Holds the activities against what workers can do.
+/// Checks that workers have the encoders that activities need.
 pub fn check(drafts: &[Draft], installed: &Capabilities, sink: &mut Sink<'_>) {
     for needed in drafts.iter().flat_map(|draft| template::encoders(draft.kind, &draft.spec)) {
         let names = needed.any_of.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(" or ");

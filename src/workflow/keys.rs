@@ -1,4 +1,4 @@
-//! Where outputs go, looked at before anything runs: keys that two activities write, and keys that start the workflow
+//! Checks of output keys before anything runs: keys that two activities write, and keys that would start the workflow
 //! again.
 
 use super::activities::Draft;
@@ -15,11 +15,11 @@ struct Written<'a> {
     draft: &'a Draft,
     span: Span,
     bucket: String,
-    /// The name, as a text with `${…}`; of a folder with a `/` behind it.
+    /// Name, as a text with `${…}`; folders end with `/`.
     name: String,
     /// Prefix and name, as texts with `${…}`.
     key: String,
-    /// Whether it is a folder: everything below it.
+    /// True for a folder, which stands for everything in it.
     folder: bool,
 }
 
@@ -29,20 +29,20 @@ impl Written<'_> {
         if self.folder { pattern.and_below() } else { pattern }
     }
 
-    /// Whether both write one key. Expressions are compared as they are written: the same one has the same value, and
-    /// different ones are taken to differ.
+    /// Returns whether both write the same key. Equal expressions have the same value, and different ones are assumed to
+    /// have different values.
     fn collides(&self, other: &Self) -> bool {
         self.bucket == other.bucket && self.literal().meets(&other.literal())
     }
 
-    /// The key with expressions as if they were letters.
+    /// Returns the key, with expressions as literal characters.
     fn literal(&self) -> Pattern {
         let literal = Pattern::of_text(&self.key.replace("${", "{"));
         if self.folder { literal.and_below() } else { literal }
     }
 }
 
-/// Looks at the keys that activities write.
+/// Checks the keys that activities write.
 pub fn check(header: &Header, drafts: &[Draft], sink: &mut Sink<'_>) {
     let written: Vec<_> = drafts.iter().filter(|d| d.publishes()).flat_map(written).collect();
     for one in &written {
@@ -85,7 +85,7 @@ fn written(draft: &Draft) -> Vec<Written<'_>> {
     std::iter::once(written(files.main, place("name"), false)).chain(track).chain(also).chain(folders).collect()
 }
 
-/// A name that no value of its expressions can make good.
+/// Reports a name that is invalid for any value of its expressions.
 fn name(one: &Written<'_>, sink: &mut Sink<'_>) {
     let (Some(name), Some(key)) = (stand_in(&one.name), stand_in(&one.key)) else { return };
     let good = |text: &str| good_file(if one.folder { text.trim_end_matches('/') } else { text });
@@ -94,7 +94,7 @@ fn name(one: &Written<'_>, sink: &mut Sink<'_>) {
     }
 }
 
-/// A text with something harmless for each of its expressions; nothing where it cannot be read.
+/// Replaces each expression in a text by a letter; `None` if the text is invalid.
 fn stand_in(text: &str) -> Option<String> {
     let piece = |piece: &Piece| match piece {
         Piece::Text(text) => text.to_string(),
@@ -104,7 +104,7 @@ fn stand_in(text: &str) -> Option<String> {
     Some(pieces(text).ok()?.iter().map(piece).collect())
 }
 
-/// An output that would start the workflow again.
+/// Reports an output that would start the workflow again.
 fn again(header: &Header, one: &Written<'_>, sink: &mut Sink<'_>) {
     let Some(trigger) = &header.trigger else { return };
     let bucket = Pattern::of_text(&one.bucket);
@@ -121,7 +121,7 @@ fn again(header: &Header, one: &Written<'_>, sink: &mut Sink<'_>) {
         .hint("use another bucket, or a prefix that the trigger does not match");
 }
 
-/// Whether an activity of a plan makes objects.
+/// Returns whether an activity of a plan publishes objects.
 #[must_use]
 pub fn publishes(activity: &Activity) -> bool {
     !activity.kind.only_looks() || !files(activity).main.is_empty()
@@ -140,7 +140,7 @@ fn files(activity: &Activity) -> Files {
     )
 }
 
-/// Keys that an activity of a plan can write: bucket and patterns.
+/// Returns the keys that an activity of a plan can write, as bucket and patterns.
 pub fn of_plan<'a>(plan: &'a Plan, activity: &'a Activity) -> (Pattern, Vec<Pattern>) {
     let target = plan.output_of(activity);
     let files = files(activity);

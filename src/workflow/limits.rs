@@ -7,15 +7,15 @@ use crate::yaml::Budget;
 pub struct Limits {
     /// Bytes of its file.
     pub file_bytes: usize,
-    /// Values and keys in its file, those that aliases repeat included.
+    /// Values and keys in its file, including those repeated by aliases.
     pub nodes: usize,
-    /// Lists and mappings within each other.
+    /// Nesting depth of lists and mappings.
     pub depth: usize,
-    /// Activities, elements of `for_each` counted one by one.
+    /// Activities, counting each element of `for_each`.
     pub activities: usize,
     /// Bytes of one expression.
     pub expression_bytes: usize,
-    /// Brackets within each other in one expression.
+    /// Nesting depth of brackets in one expression.
     pub expression_depth: usize,
     /// Receivers of notifications.
     pub notify_targets: usize,
@@ -36,7 +36,7 @@ impl Default for Limits {
 }
 
 impl Limits {
-    /// The part that bounds reading the file.
+    /// Returns the limits of parsing the file.
     #[must_use]
     pub const fn budget(&self) -> Budget {
         Budget { bytes: self.file_bytes, nodes: self.nodes, depth: self.depth }

@@ -1,4 +1,4 @@
-//! Activities linked to what they need, and the plan that comes of it.
+//! Linking of activities to those that they need, into a plan.
 
 use petgraph::algo::{has_path_connecting, tarjan_scc};
 use petgraph::graph::{DiGraph, NodeIndex};
@@ -8,7 +8,7 @@ use super::definition::Header;
 use crate::model::plan::{Activity, ActivityInput, ActivityKind, Need, Plan};
 use crate::yaml::Sink;
 
-/// The plan of a workflow; `None` where it cannot be one. What is wrong goes to `sink`.
+/// Makes the plan of a workflow; `None` after an error.
 pub fn link(header: &Header, digest: &str, drafts: &[Draft], sink: &mut Sink<'_>) -> Option<Plan> {
     for draft in drafts {
         inputs(draft, drafts, sink);
@@ -45,7 +45,7 @@ fn inputs(draft: &Draft, drafts: &[Draft], sink: &mut Sink<'_>) {
     }
 }
 
-/// Warns of an `if_source_lower` that can never be carried out: nothing says what the source has.
+/// Warns of an `if_source_lower` without effect: no analysis provides facts about the source.
 fn source_known(node: NodeIndex, graph: &DiGraph<usize, Need>, drafts: &[Draft], sink: &mut Sink<'_>) {
     let draft = &drafts[graph[node]];
     let Some(lower) = draft.spec.get("if_source_lower").filter(|_| draft.from.is_none()) else { return };

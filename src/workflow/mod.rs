@@ -1,15 +1,15 @@
 //! The workflow language: one YAML file, checked as a whole, becomes one frozen [`Plan`]; and when an execution runs, an
 //! activity of that plan becomes [work](crate::model::work).
 //!
-//! [`compile()`] reads the file into a tree with spans, holds it against the [`shapes`], expands `for_each`, lays
-//! templates under parameters, checks every expression, links the activities and looks for keys that collide or feed the
-//! workflow again. Each pass goes on where an earlier one found mistakes, so that all are told at once.
+//! [`compile()`] parses the file into a tree with spans, checks it against the [`shapes`], expands `for_each`, applies
+//! templates, checks every expression, links the activities, and checks for keys that collide or would start the workflow
+//! again. Passes continue after errors of earlier ones, so that all errors are reported at once.
 //!
-//! **Invariant**: pure: no I/O, no clock; a plan depends on its text and the templates alone, and nothing outside it but
-//! the execution's own facts goes into [`resolve()`]. Any text ends in a plan or in diagnostics. Values are never
-//! interpreted: what an object's name holds ends up in keys as it is, or is refused.
+//! **Invariant**: pure, without I/O or clock. A plan depends only on its text and the templates, and [`resolve()`] only on
+//! the plan and the execution. Any text results in a plan or in diagnostics. Values are not interpreted: characters of an
+//! object's name are used in keys unchanged, or rejected.
 //!
-//! Deliberately absent: when an activity runs (`engine`), files and reloading (`daemon`).
+//! Deliberately missing: scheduling of activities (`engine`), files and reloading (`daemon`).
 
 mod activities;
 mod compile;
@@ -54,26 +54,26 @@ pub use trigger::{MatchReason, Trigger};
 /// A workflow.
 #[derive(Clone, Debug)]
 pub struct Workflow {
-    /// Its name.
+    /// Name of the workflow.
     pub name: String,
-    /// What it is for.
+    /// Purpose, for people.
     pub description: Option<String>,
-    /// Whether uploads start it.
+    /// True if uploads start it.
     pub enabled: bool,
-    /// Which uploads do.
+    /// Uploads that start it; `None` if it is started by hand only.
     pub trigger: Option<Trigger>,
-    /// What it does.
+    /// Plan of its activities.
     pub plan: Arc<Plan>,
     /// Digest of its text: SHA-256, in hex.
     pub digest: String,
-    /// The file it was read from, for diagnostics over several workflows.
+    /// File that it was read from, for diagnostics of several workflows.
     pub file: String,
-    /// Where its name stands there.
+    /// Position of its name in the file.
     pub place: Place,
 }
 
 impl Workflow {
-    /// The buckets that it names outright: its trigger's, and those of its outputs.
+    /// Returns the buckets that it names without expressions: those of its trigger and its outputs.
     pub fn buckets(&self) -> impl Iterator<Item = &str> {
         let outputs = self.plan.graph.node_weights().map(|activity| self.plan.output_of(activity).bucket.as_str());
         let all = self.trigger.iter().map(|trigger| trigger.bucket.as_str()).chain(outputs);
@@ -81,12 +81,12 @@ impl Workflow {
     }
 }
 
-/// What a text turned out to be.
+/// Result of compiling a text.
 #[derive(Clone, Debug)]
 pub struct Compiled {
-    /// The workflow; absent where there are errors.
+    /// The workflow; `None` if there are errors.
     pub workflow: Option<Workflow>,
-    /// Everything that is wrong with it, and warnings, in the order of the text.
+    /// Errors and warnings, in the order of the text.
     pub diagnostics: Vec<Diagnostic>,
 }
 

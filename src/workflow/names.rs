@@ -1,4 +1,4 @@
-//! The names that expressions may use, and expressions held against them.
+//! Names that expressions can use, and checks of expressions against them.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -14,10 +14,10 @@ use crate::model::plan::{ActivityKind, Param, ParamType};
 use crate::model::{Code, InputObject, ObjectLocation};
 use crate::yaml::{Node, Sink, Span, nearest};
 
-/// Names that are always there.
+/// Names that always exist.
 const BUILT_IN: &[&str] = &["object", "execution", "workflow", "params", "each"];
 
-/// Words that CEL keeps for itself.
+/// Reserved words of CEL.
 const KEYWORDS: &[&str] = &[
     "as",
     "break",
@@ -43,7 +43,7 @@ const KEYWORDS: &[&str] = &[
     "while",
 ];
 
-/// Whether expressions would take the name for something else than an activity or a parameter.
+/// Returns whether a name is reserved in expressions.
 pub fn means_something_else(name: &str) -> bool {
     [BUILT_IN, KEYWORDS, FUNCTIONS].iter().any(|names| names.contains(&name))
 }
@@ -51,36 +51,36 @@ pub fn means_something_else(name: &str) -> bool {
 /// An activity that an expression refers to.
 #[derive(Clone, Debug)]
 pub struct Mention {
-    /// Its name, or its group's.
+    /// Name of the activity, or of its group.
     pub name: String,
-    /// Where.
+    /// Position.
     pub span: Span,
-    /// Whether the expression asks if it failed.
+    /// True in `failed(…)`.
     pub handled: bool,
 }
 
-/// What an expression is for.
+/// Purpose of an expression.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Purpose {
     /// Part of a text.
     Text,
-    /// A value of whatever type is asked for.
+    /// A whole value, of any type.
     Value,
-    /// True or false.
+    /// A condition: true or false.
     Condition,
 }
 
 /// The names of one workflow.
 pub struct Names {
-    /// Activities; of a group the names of its elements.
+    /// Activities with their type; for a group, also the names of its elements.
     activities: BTreeMap<String, (ActivityKind, Option<Vec<String>>)>,
-    /// Activities that are too wrong to know more of than their names.
+    /// Activities of which only the name is valid.
     broken: BTreeSet<String>,
     params: Value,
 }
 
 impl Names {
-    /// Names of the declared activities and parameters.
+    /// Makes the names of the declared activities and parameters.
     pub fn new(declared: &[Declared<'_>], root: &Node, params: &BTreeMap<String, Param>) -> Self {
         let elements = |d: &Declared<'_>| d.elements.as_ref().map(|e| e.iter().map(view::element_name).collect());
         let params: Map<_, _> = params.iter().map(|(name, p)| (name.clone(), zero_param(p))).collect();
@@ -92,7 +92,7 @@ impl Names {
         }
     }
 
-    /// Names that `from` and `needs` may hold: activities, groups and their elements.
+    /// Returns the names that `from` and `needs` can have: activities, groups and their elements.
     pub fn of_activities(&self) -> impl Iterator<Item = String> {
         self.activities.iter().flat_map(|(name, (_, elements))| {
             let elements = elements.iter().flatten().map(move |e| format!("{name}.{e}"));
@@ -100,7 +100,7 @@ impl Names {
         })
     }
 
-    /// The expanded names that a name stands for; `None` where there is no such activity.
+    /// Returns the expanded names of a name; `None` if there is no such activity.
     pub fn expand(&self, name: &str) -> Option<Vec<String>> {
         match self.activities.get(name) {
             Some((_, Some(elements))) => Some(elements.iter().map(|e| format!("{name}.{e}")).collect()),
@@ -110,7 +110,7 @@ impl Names {
         }
     }
 
-    /// The value of a name before anything is known: every field that it has, empty.
+    /// Returns the value of a name before anything is known: all its fields, empty.
     fn zero(&self, name: &str, each: Option<&Value>) -> Option<Value> {
         Some(match name {
             "object" => view::object(&InputObject {
@@ -132,7 +132,7 @@ impl Names {
         })
     }
 
-    /// A value of the type that a text with `${…}` has; nothing where that cannot be known before it is rendered.
+    /// Returns a value of the type of a text with `${…}`; `None` if the type is unknown before rendering.
     pub fn specimen(&self, text: &str, known: &Fold<'_>) -> Option<Value> {
         match pieces(text).ok()?.as_slice() {
             [Piece::Expression(source, _)] => evaluate(source, &|name| self.zero(name, known.each)).ok(),
@@ -140,8 +140,8 @@ impl Names {
         }
     }
 
-    /// Looks at every expression in a text, or at the text itself where it is a condition. Answers the activities that are
-    /// mentioned; what is wrong goes to `sink`.
+    /// Checks every expression in a text, or the text itself if it is a condition. Returns the activities that they
+    /// mention.
     pub fn check(
         &self,
         node: &Node,
@@ -217,7 +217,7 @@ impl Check<'_, '_> {
         self.sink.error(problem.code, span, problem.message.clone()).hint.clone_from(&problem.hint);
     }
 
-    /// Expressions as other languages write them, which would stand in the text as they are.
+    /// Warns of expressions in the syntax of other languages, which are used as literal text.
     fn other_spellings(&mut self, pieces: &[Piece<'_>]) {
         for piece in pieces {
             let Piece::Text(text) = piece else { continue };
@@ -285,7 +285,7 @@ impl Check<'_, '_> {
         self.sink.error("WF0202", span, format!("unknown name `{}`", path.root)).hint(hint);
     }
 
-    /// Evaluates with empty values: types that do not fit then do not fit any.
+    /// Evaluates with empty values: types that do not match then never match.
     fn dry_run(&mut self, source: &str, offset: usize, purpose: Purpose) {
         let folded = match fold_templates(source, self.known) {
             Ok(folded) => folded,
@@ -307,7 +307,7 @@ impl Check<'_, '_> {
     }
 }
 
-/// What an error says about types; nothing where it comes from empty values.
+/// Returns the message of an error of types; `None` for an error caused by empty values.
 fn misfit(error: &ExecutionError) -> Option<String> {
     match error {
         ExecutionError::NoSuchOverload(overload) => Some(no_overload(overload)),
@@ -324,13 +324,13 @@ fn misfit(error: &ExecutionError) -> Option<String> {
     }
 }
 
-/// An operator or function between types that it does not take: "`>=` does not take a whole number and a text".
+/// Returns the message that an operator or function does not take types: "`>=` does not take a whole number and a text".
 fn no_overload(overload: &cel::OverloadError) -> String {
     let types: Vec<_> = overload.argument_types().iter().map(|name| type_name(name)).collect();
     format!("the types do not match: `{}` does not take {}", overload.function().trim_matches('_'), types.join(" and "))
 }
 
-/// What people call a type of CEL.
+/// Returns the name of a CEL type for messages.
 fn type_name(name: &str) -> &str {
     match name {
         "int" | "uint" => "a whole number",
@@ -344,7 +344,8 @@ fn type_name(name: &str) -> &str {
     }
 }
 
-/// The first field that a value does not have, and those it has there. A map without any is open, unless it is `closed`.
+/// Returns the first field that a value does not have, and the fields it has there. An empty map has any field, unless it is
+/// `closed`.
 fn unknown_field(zero: &Value, fields: &[String], closed: bool) -> Option<(String, Vec<String>)> {
     let mut value = zero;
     for field in fields {

@@ -11,8 +11,8 @@ use crate::yaml::nearest;
 /// Longest value of a text, in bytes.
 const MAX_TEXT_BYTES: usize = 4096;
 
-/// Values of all declared parameters: their defaults, the object's metadata and what is given by hand, in rising order.
-/// Metadata that is no parameter is left alone; a parameter given by hand must be declared.
+/// Returns the values of all declared parameters: given with the request, else in the object's metadata, else the default.
+/// Other metadata is ignored; parameters of a request must be declared.
 pub fn params(
     plan: &Plan,
     given: &BTreeMap<String, String>,
@@ -22,7 +22,7 @@ pub fn params(
     plan.params.iter().map(|(name, param)| Ok((name.clone(), value(name, param, given, metadata)?))).collect()
 }
 
-/// Values of the parameters that are given by hand, and of no others.
+/// Returns the values of the parameters in a request only.
 pub fn given_params(plan: &Plan, given: &BTreeMap<String, String>) -> Result<BTreeMap<String, Value>, Failure> {
     all_declared(plan, given)?;
     let declared = plan.params.iter().filter(|(name, _)| given.contains_key(*name));
@@ -75,7 +75,7 @@ fn parsed(kind: ParamType, text: &str) -> Option<Value> {
     }
 }
 
-/// A value of a definition as one of `kind`, where it is one.
+/// Converts a value of a definition to `kind`; `None` if it has another type.
 pub fn typed(kind: ParamType, value: &Value) -> Option<Value> {
     match kind {
         ParamType::String => match value {
@@ -89,7 +89,7 @@ pub fn typed(kind: ParamType, value: &Value) -> Option<Value> {
     }
 }
 
-/// What people call a type.
+/// Returns the name of a type for messages.
 pub const fn type_name(kind: ParamType) -> &'static str {
     match kind {
         ParamType::String => "text",

@@ -1,7 +1,7 @@
-//! Sets of keys, and whether two of them meet.
+//! Sets of keys, and tests of whether two of them intersect.
 //!
-//! Triggers are globs, outputs are names with `${…}` in them. Both are turned into patterns of literal characters and
-//! gaps, read generously: what is not known may be anything. So "do not meet" is certain, and "meet" is a possibility.
+//! Triggers are globs, outputs are names with `${…}`. Both become patterns of literal characters and gaps, in which
+//! unknown parts match anything. So "no intersection" is certain, and an intersection is a possibility.
 
 use std::collections::HashSet;
 
@@ -160,7 +160,7 @@ fn alternatives(glob: &str) -> Vec<String> {
     done
 }
 
-/// What stands before, in and after the first outermost braces.
+/// Returns the text before, in and after the first outermost braces.
 fn braces(glob: &str) -> Option<(&str, &str, &str)> {
     let start = glob.find('{')?;
     let mut depth = 0_usize;

@@ -1,4 +1,4 @@
-//! An activity whose turn has come, made into work: expressions rendered, inputs found, keys checked.
+//! Activities that are ready to run, resolved to work: expressions are evaluated, inputs found, keys checked.
 
 use std::collections::BTreeMap;
 
@@ -22,49 +22,49 @@ const MAX_KEY_BYTES: usize = 1024;
 /// Longest component of a key that file systems take, in bytes.
 const MAX_COMPONENT_BYTES: usize = 255;
 
-/// What an execution knows when an activity's turn has come.
+/// State of an execution when an activity is ready to run.
 #[derive(Clone, Copy, Debug)]
 pub struct ResolveContext<'a> {
-    /// The execution.
+    /// Identifier of the execution.
     pub execution: ExecutionId,
-    /// When it was created.
+    /// Time when it was created.
     pub created_at: Timestamp,
-    /// What it works on.
+    /// Uploaded object.
     pub input: &'a InputObject,
     /// Values of all declared parameters.
     pub params: &'a BTreeMap<String, Value>,
-    /// Its state: results of what is upstream.
+    /// State with the results of earlier activities.
     pub state: &'a Execution,
 }
 
-/// An activity made into work.
+/// An activity resolved to work.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Resolved {
-    /// What to do. Input indices count [`Resolved::inputs`]; names of files are relative to `prefix`.
+    /// Work. Its input indices are those of [`Resolved::inputs`]; its file names are relative to `prefix`.
     pub work: Work,
-    /// What it reads.
+    /// Inputs.
     pub inputs: Vec<ResolvedInput>,
     /// Bucket that its outputs go to; empty for an analysis.
     pub bucket: String,
-    /// What the key of every output begins with: the key is this and the name of the file.
+    /// Prefix of the keys of outputs, before the name of the file.
     pub prefix: String,
-    /// What its outputs do about objects of their keys that were made from other uploads.
+    /// Handling of existing objects that were made from other uploads.
     pub if_exists: IfExists,
-    /// What is made of the media information that an analysis finds.
+    /// Result that is made of the media information of an analysis.
     pub answer: Answer,
 }
 
-/// What an analysis answers.
+/// Kind of result of an analysis.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Answer {
-    /// The media information itself.
+    /// Media information.
     Media,
-    /// Which of these templates suit the source.
+    /// Those of these templates that suit the source.
     Fits(Templates),
 }
 
 impl Answer {
-    /// The result of the activity for which `info` was found.
+    /// Returns the result of the activity for a source with `info`.
     pub fn of(&self, info: &MediaInfo) -> Result<Value, Failure> {
         let result = match self {
             Self::Media => serde_json::to_value(info),
@@ -74,20 +74,20 @@ impl Answer {
     }
 }
 
-/// Something that work reads.
+/// An input of work.
 #[derive(Clone, Debug, PartialEq)]
 pub enum ResolvedInput {
     /// The uploaded object.
     Object(InputObject),
-    /// What another activity published.
+    /// An output of another activity.
     Output(OutputObject),
-    /// Something that lies beside: the picture of a watermark, music, a further part, subtitles, a key.
+    /// Another object: the picture of a watermark, music, a further part, subtitles, a key.
     Asset(ObjectLocation),
-    /// A key that is no object.
+    /// An encryption key that is not an object.
     Key(KeySource),
 }
 
-/// Makes work of the activity with this node index.
+/// Resolves the activity with this node index to work.
 pub fn resolve(plan: &Plan, activity: usize, cx: &ResolveContext<'_>) -> Result<Resolved, Failure> {
     expression::on_large_stack(|| on_this_stack(plan, activity, cx))
         .unwrap_or_else(|| Err(evaluator::crashed("an expression of the activity")))
@@ -158,7 +158,7 @@ fn render(value: &Value, scope: &Scope<'_>) -> Result<Value, Failure> {
     })
 }
 
-/// What an activity reads, and the names of the activities it came from.
+/// Returns the inputs of an activity, and the names of the activities that made them.
 fn inputs(
     plan: &Plan,
     activity: &Activity,
@@ -215,7 +215,7 @@ fn target(plan: &Plan, activity: &Activity, files: &Files, scope: &Scope<'_>) ->
     Ok((bucket, prefix))
 }
 
-/// The other activity of this execution that has published this key.
+/// Returns another activity of the execution that has published this key.
 fn published<'a>(scope: &Scope<'a>, bucket: &str, key: &str) -> Option<&'a str> {
     let indices = scope.plan.graph.node_indices().filter(|&i| scope.plan.graph[i].name != scope.activity.name);
     indices.into_iter().find_map(|i| {
@@ -225,7 +225,7 @@ fn published<'a>(scope: &Scope<'a>, bucket: &str, key: &str) -> Option<&'a str> 
     })
 }
 
-/// Whether a name can be a file below a folder, and if not, why.
+/// Checks that a name can be a file in a folder; the error is the reason.
 pub fn good_file(name: &str) -> Result<(), &'static str> {
     if name.is_empty() {
         return Err("the name is empty");
@@ -247,7 +247,7 @@ pub fn good_file(name: &str) -> Result<(), &'static str> {
     Ok(())
 }
 
-/// Whether a prefix and a name make a key, and if not, why.
+/// Checks that a prefix with a name is a valid key; the error is the reason.
 fn good_key(key: &str) -> Result<(), &'static str> {
     if key.len() > MAX_KEY_BYTES {
         return Err("it has more than 1024 bytes");
@@ -255,7 +255,7 @@ fn good_key(key: &str) -> Result<(), &'static str> {
     good_file(key)
 }
 
-/// Where something that an activity reads beside its input is.
+/// Returns the object of a reference in the parameters of an activity.
 fn asset(reference: &str, activity: &Activity, cx: &ResolveContext<'_>) -> Result<ObjectLocation, Failure> {
     let (bucket, key) = match reference.strip_prefix("s3://") {
         Some(rest) => rest.split_once('/').unwrap_or((rest, "")),
@@ -269,8 +269,8 @@ fn asset(reference: &str, activity: &Activity, cx: &ResolveContext<'_>) -> Resul
     Ok(ObjectLocation { bucket: bucket.to_owned(), key: key.to_owned() })
 }
 
-/// What is known of the media that an activity reads: the result of an analysis of the same upload that came before it, or
-/// what was noted when it was published.
+/// Returns the media information of an activity's input, if known: from an earlier analysis of the upload, or recorded when
+/// another activity published it.
 fn source(plan: &Plan, activity: &Activity, cx: &ResolveContext<'_>) -> Option<MediaInfo> {
     if let ActivityInput::Activities(names) = &activity.input {
         let state = cx.state.activity(plan.find(names.first()?)?)?;

@@ -1,4 +1,4 @@
-//! Several workflows looked at together.
+//! Checks of several workflows together.
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -10,8 +10,8 @@ use super::pattern::Pattern;
 use super::{Diagnostic, Trigger, Workflow, keys};
 use crate::yaml::Severity;
 
-/// What is wrong with workflows that are right one by one: two of one name; and warnings: uploads that start two of them, and circles in which the outputs of
-/// each start the next.
+/// Checks valid workflows together. It is an error if two have the same name. Warnings are for uploads that start two of
+/// them, and for circles in which the outputs of each start the next.
 #[must_use]
 pub fn check_set(workflows: &[&Workflow]) -> Vec<Diagnostic> {
     let active: Vec<_> =
@@ -38,8 +38,8 @@ pub fn check_set(workflows: &[&Workflow]) -> Vec<Diagnostic> {
     diagnostics
 }
 
-/// The one of several workflows of one name that has it where none had it before: that whose file is called like the
-/// workflow, else the first.
+/// Returns the workflow that is active if several new ones have the same name: the one whose file has that name, else the
+/// first.
 pub fn holder<'a>(workflows: impl Iterator<Item = &'a Workflow>) -> Option<&'a Workflow> {
     let is_called_otherwise = |workflow: &&Workflow| {
         Path::new(&workflow.file).file_stem().is_none_or(|stem| stem.to_str() != Some(&workflow.name))
@@ -47,7 +47,7 @@ pub fn holder<'a>(workflows: impl Iterator<Item = &'a Workflow>) -> Option<&'a W
     workflows.min_by_key(is_called_otherwise)
 }
 
-/// The error that `workflow` has the name of `first`, which is active.
+/// Returns the error that `workflow` has the same name as `first`, which is active.
 #[must_use]
 pub fn same_name(workflow: &Workflow, first: &Workflow) -> Diagnostic {
     let message =
@@ -69,7 +69,7 @@ fn meet(ones: &[Pattern], others: &[Pattern]) -> bool {
     ones.iter().any(|one| others.iter().any(|other| one.meets(other)))
 }
 
-/// Circles of more than one workflow; a workflow that feeds itself is an error of its own.
+/// Finds circles of several workflows; a workflow that starts itself is another error.
 fn circles(active: &[(&Workflow, &Trigger)]) -> Vec<Diagnostic> {
     let mut graph = DiGraph::new();
     let nodes: Vec<_> = active.iter().map(|(workflow, _)| graph.add_node(*workflow)).collect();

@@ -20,13 +20,17 @@ const NAME: Kind = Kind::Fixed { max: 128 };
 pub static WORKFLOW: Shape = Shape {
     name: "a workflow",
     id: "Workflow",
-    doc: "What is made of every uploaded file that the trigger matches.",
+    doc: "A workflow: the activities for each upload that the trigger matches.",
     rules: &RULES,
     fields: &[
         Field::required("name", NAME, "Name of the workflow."),
-        Field::new("description", Kind::Fixed { max: 4096 }, "What it is for."),
-        Field::new("enabled", Kind::Bool, "Whether uploads start it; true is the default."),
-        Field::new("trigger", Kind::Map(&TRIGGER), "Uploads that start it; without one it is started by hand."),
+        Field::new("description", Kind::Fixed { max: 4096 }, "Purpose, for people."),
+        Field::new("enabled", Kind::Bool, "If false, uploads do not start it; true is the default."),
+        Field::new(
+            "trigger",
+            Kind::Map(&TRIGGER),
+            "Uploads that start it; without a trigger it is started by hand only.",
+        ),
         OUTPUT,
         QUEUE,
         PRIORITY,
@@ -36,30 +40,34 @@ pub static WORKFLOW: Shape = Shape {
         Field::new(
             "deadline",
             Kind::Duration { min_s: 1.0, max_s: 2_592_000.0 },
-            "How long an execution may run before it is stopped and fails; as long as it takes, where absent.",
+            "Longest duration of an execution, which then fails; no limit by default.",
         ),
-        Field::new("params", Kind::Named(&Kind::Map(&PARAM)), "Parameters, set by hand, by the API or by metadata."),
-        Field::required("activities", Kind::Named(&Kind::Map(&ACTIVITY)), "What is done, by name."),
-        Field::new("notify", Kind::List { of: &Kind::Map(&NOTIFY), max: 100 }, "Who is told."),
+        Field::new(
+            "params",
+            Kind::Named(&Kind::Map(&PARAM)),
+            "Parameters, set by the command line, the API or metadata of the object.",
+        ),
+        Field::required("activities", Kind::Named(&Kind::Map(&ACTIVITY)), "Activities, by name."),
+        Field::new("notify", Kind::List { of: &Kind::Map(&NOTIFY), max: 100 }, "Receivers of notifications."),
     ],
-    later: &[("on", "uploads are matched by `trigger`"), ("concurrency", "queues bound how much runs at once")],
+    later: &[("on", "use `trigger`"), ("concurrency", "set the concurrency of a queue instead")],
 };
 
-const OUTPUT: Field = Field::new("output", Kind::Map(&OUTPUT_SHAPE), "Where outputs go.");
+const OUTPUT: Field = Field::new("output", Kind::Map(&OUTPUT_SHAPE), "Destination of outputs.");
 const QUEUE: Field = Field::new("queue", Kind::Fixed { max: 64 }, "Queue of jobs; `default` is the default.");
 const PRIORITY: Field =
-    Field::new("priority", Kind::Int { min: 1, max: 10 }, "Priority of jobs, 10 first; 6 is the default.");
+    Field::new("priority", Kind::Int { min: 1, max: 10 }, "Priority of jobs; 10 runs first, 6 is the default.");
 const TIMEOUT: Field = Field::new(
     "timeout",
     Kind::Duration { min_s: 1.0, max_s: 604_800.0 },
-    "Wall-clock limit of one attempt; 2h is the default.",
+    "Longest that one attempt may take; 2h is the default.",
 );
-const RETRY: Field = Field::new("retry", Kind::Map(&RETRY_SHAPE), "When and how often to try again.");
+const RETRY: Field = Field::new("retry", Kind::Map(&RETRY_SHAPE), "Retries of failed attempts.");
 
 const IF_INCOMPLETE: Field = Field::new(
     "if_incomplete",
     Kind::Choice(&Choice { now: &["warn", "fail"], later: &[] }),
-    "What happens where a file has less than its container declares: an upload that was cut short; warn is the default.",
+    "Handling of an incomplete file, which has less than its container declares; warn is the default.",
 );
 
 const GLOB: Kind = Kind::Fixed { max: 1024 };
@@ -70,13 +78,13 @@ static TRIGGER: Shape = Shape {
     doc: "Uploads that start the workflow.",
     rules: &RULES,
     fields: &[
-        Field::required("bucket", Kind::Fixed { max: 255 }, "Bucket of the uploads."),
+        Field::required("bucket", Kind::Fixed { max: 255 }, "Bucket whose uploads start the workflow."),
         Field::new(
             "key",
             Kind::OneOf(&[GLOB, Kind::List { of: &GLOB, max: 100 }]),
-            "Globs over the key, one of which must match; case of the extension is ignored. Every key by default.",
+            "Globs for the key, one of which must match; the case of the extension is ignored. All keys by default.",
         ),
-        Field::new("size", Kind::Map(&SIZE), "Sizes of the uploads."),
+        Field::new("size", Kind::Map(&SIZE), "Range of sizes of uploads."),
     ],
     later: &[],
 };
@@ -84,7 +92,7 @@ static TRIGGER: Shape = Shape {
 static SIZE: Shape = Shape {
     name: "`size`",
     id: "SizeRange",
-    doc: "Range of sizes, bounds included.",
+    doc: "Range of sizes, including both limits.",
     rules: &RULES,
     fields: &[Field::new("min", Kind::Bytes, "Smallest."), Field::new("max", Kind::Bytes, "Largest.")],
     later: &[],
@@ -93,15 +101,15 @@ static SIZE: Shape = Shape {
 static OUTPUT_SHAPE: Shape = Shape {
     name: "`output`",
     id: "Output",
-    doc: "Where outputs go.",
+    doc: "Destination of outputs.",
     rules: &RULES,
     fields: &[
         Field::new("bucket", Kind::Text { max: 255 }, "Bucket."),
-        Field::new("prefix", Kind::Text { max: 1024 }, "What every key begins with."),
+        Field::new("prefix", Kind::Text { max: 1024 }, "Prefix of every key."),
         Field::new(
             "if_exists",
             Kind::Choice(&Choice { now: &["warn", "fail", "replace"], later: &[] }),
-            "What happens to an object of the same key that was made from another upload; warn is the default.",
+            "Handling of an existing object made from another upload: warn (replace with a warning, the default), fail, replace.",
         ),
     ],
     later: &[],
@@ -110,14 +118,14 @@ static OUTPUT_SHAPE: Shape = Shape {
 static RETRY_SHAPE: Shape = Shape {
     name: "`retry`",
     id: "Retry",
-    doc: "When and how often to try again.",
+    doc: "Retries of failed attempts.",
     rules: &RULES,
     fields: &[
-        Field::new("attempts", Kind::Int { min: 1, max: 10 }, "Attempts in all; 3 is the default."),
+        Field::new("attempts", Kind::Int { min: 1, max: 10 }, "Largest number of attempts; 3 is the default."),
         Field::new(
             "backoff",
             Kind::Duration { min_s: 0.0, max_s: 86_400.0 },
-            "Wait before the second attempt, doubled for each that follows; 10s is the default.",
+            "Wait before the second attempt, doubled for each later one; 10s is the default.",
         ),
         Field::new("max", Kind::Duration { min_s: 0.0, max_s: 86_400.0 }, "Longest wait; 5m is the default."),
     ],
@@ -135,8 +143,8 @@ static PARAM: Shape = Shape {
             Kind::Choice(&Choice { now: &["string", "int", "float", "bool"], later: &[] }),
             "Its type.",
         ),
-        Field::new("default", Kind::Scalar, "Value where none is given; without one it must be given."),
-        Field::new("description", Kind::Fixed { max: 1024 }, "What it is for."),
+        Field::new("default", Kind::Scalar, "Value if none is given; a parameter without a default is required."),
+        Field::new("description", Kind::Fixed { max: 1024 }, "Purpose, for people."),
     ],
     later: &[],
 };
@@ -156,7 +164,7 @@ static NOTIFY: Shape = Shape {
                 of: &Kind::Choice(&Choice { now: &["started", "succeeded", "failed", "cancelled"], later: &[] }),
                 max: 4,
             },
-            "States of the execution that are told; succeeded, failed and cancelled by default.",
+            "States of the execution to notify of; succeeded, failed and cancelled by default.",
         ),
     ],
     later: &[],
@@ -168,13 +176,17 @@ const NAMES: Kind = Kind::OneOf(&[NAME, Kind::List { of: &NAME, max: 200 }]);
 pub static ACTIVITY: Shape = Shape {
     name: "an activity",
     id: "Activity",
-    doc: "One thing that is done. Exactly one key says what.",
+    doc: "An activity. Exactly one key is its type.",
     rules: &RULES,
     fields: &[
-        Field::new("for_each", Kind::List { of: &Kind::Scalar, max: 100 }, "Do it once for each of these: `each`."),
-        Field::new("when", Kind::Condition, "Condition; where it is false the activity is skipped."),
-        Field::new("from", NAMES, "Activity whose output it reads instead of the uploaded object."),
-        Field::new("needs", NAMES, "Activities that must have ended before it."),
+        Field::new(
+            "for_each",
+            Kind::List { of: &Kind::Scalar, max: 100 },
+            "Elements: the activity runs once for each, with the element as `each`.",
+        ),
+        Field::new("when", Kind::Condition, "Condition (CEL); if it is false, the activity is skipped."),
+        Field::new("from", NAMES, "Activities whose output it reads instead of the uploaded object."),
+        Field::new("needs", NAMES, "Activities that must end before it starts."),
         OUTPUT,
         QUEUE,
         PRIORITY,
@@ -183,7 +195,7 @@ pub static ACTIVITY: Shape = Shape {
         Field::new(
             "on_failure",
             Kind::Choice(&Choice { now: &["fail", "continue"], later: &[] }),
-            "Whether its failure fails the execution.",
+            "Effect of its failure: fail the execution (the default), or continue.",
         ),
         IF_INCOMPLETE,
         kind(ActivityKind::Analysis),
@@ -207,7 +219,7 @@ pub static ACTIVITY: Shape = Shape {
     ],
 };
 
-const LATER: &str = "it knows analysis, template-analysis, transcode, remux, snapshot, watermark and package";
+const LATER: &str = "supported are analysis, template-analysis, transcode, remux, snapshot, watermark and package";
 
 const fn kind(kind: ActivityKind) -> Field {
     let shape = template::activity_shape(kind);

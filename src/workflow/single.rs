@@ -1,7 +1,6 @@
-//! One activity by itself, as a plan: a job without a workflow.
+//! Single jobs: plans of one activity without a workflow.
 //!
-//! It is checked as a workflow of that one activity would be, so that a job can do what an activity can, and is refused
-//! for the same reasons.
+//! A job is checked as a workflow with that activity, so that the same parameters and errors apply to both.
 
 use std::sync::Arc;
 
@@ -12,21 +11,21 @@ use crate::model::Capabilities;
 use crate::model::plan::{ActivityKind, Plan};
 use crate::template::Templates;
 
-/// Name of the activity: not that of its type, which may mean something in expressions.
+/// Name of the activity. Not the name of its type, which can be a reserved word of expressions.
 const NAME: &str = "job";
 
-/// An activity by itself, as somebody wrote it.
+/// A single job as submitted.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Single {
-    /// What it does.
+    /// Type of the activity.
     pub kind: ActivityKind,
-    /// What stands under its type key in a workflow.
+    /// Parameters, as under the key of its type in a workflow.
     pub parameters: Map<String, Value>,
-    /// What stands beside that: `queue`, `priority`, `timeout`, `retry`, `output`.
+    /// Other keys of the activity: `queue`, `priority`, `timeout`, `retry`, `output`.
     pub beside: Map<String, Value>,
 }
 
-/// Checks a single activity and makes its plan. Positions in the diagnostics mean nothing: nobody sees that text.
+/// Checks a single job and makes its plan. Positions in the diagnostics are not useful: users do not see that text.
 #[must_use]
 pub fn compile_single(
     single: &Single,

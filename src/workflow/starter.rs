@@ -1,9 +1,9 @@
-//! A workflow to start from: what `reelmill init` and the console write where there is none.
+//! The starter workflow, which `reelmill init` and the console write.
 
 /// Name of the workflow that [`starter`] writes.
 pub const STARTER: &str = "starter";
 
-/// The text of a workflow that makes MP4s, HLS and a poster of what is uploaded to `incoming/` in bucket `uploads`, and
+/// Returns the text of a workflow that makes MP4s, HLS and a poster of uploads to `incoming/` in bucket `uploads`, and
 /// publishes them in bucket `output`.
 #[must_use]
 pub fn starter(uploads: &str, output: &str) -> String {

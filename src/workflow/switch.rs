@@ -1,10 +1,10 @@
-//! Switching a workflow on and off in its text, and nothing else in it.
+//! Changes of `enabled` in the text of a workflow, without any other change.
 
 use super::Limits;
 use super::compile::PARSE;
 use crate::yaml::{self, Sink};
 
-/// The text of a workflow with `enabled` said in it; absent where it cannot be said without laying the text out anew.
+/// Returns the text of a workflow with `enabled` set; `None` if that would need another layout.
 #[must_use]
 pub fn with_enabled(text: &str, enabled: bool) -> Option<String> {
     let mut sink = Sink::new("", text);

@@ -1,4 +1,4 @@
-//! Which uploads start a workflow.
+//! Triggers: uploads that start a workflow.
 
 use std::fmt;
 
@@ -14,7 +14,7 @@ use crate::yaml::{Node, Sink};
 pub struct Trigger {
     /// Bucket of the uploads.
     pub bucket: String,
-    /// Globs over the key as written; none: every key.
+    /// Globs for the key, as written; empty for all keys.
     pub globs: Vec<String>,
     /// Smallest size in bytes.
     pub min_bytes: Option<u64>,
@@ -23,10 +23,10 @@ pub struct Trigger {
     matchers: Vec<GlobMatcher>,
 }
 
-/// Whether an upload starts a workflow, and why.
+/// Decision whether an upload starts a workflow, with the reason.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum MatchReason {
-    /// It does, by this glob (`**` where the trigger has none).
+    /// It does, because of this glob (`**` if the trigger has none).
     Matched {
         /// The glob.
         glob: String,
@@ -53,7 +53,7 @@ pub enum MatchReason {
 }
 
 impl MatchReason {
-    /// Whether it starts the workflow.
+    /// Returns whether the upload starts the workflow.
     #[must_use]
     pub const fn is_match(&self) -> bool {
         matches!(self, Self::Matched { .. })
@@ -79,7 +79,7 @@ impl fmt::Display for MatchReason {
 }
 
 impl Trigger {
-    /// Whether an upload starts the workflow. A size that the event did not tell is not held against it.
+    /// Decides whether an upload starts the workflow. An unknown size matches.
     #[must_use]
     pub fn matches(&self, object: &InputObject) -> MatchReason {
         if object.location.bucket != self.bucket {
@@ -99,7 +99,7 @@ impl Trigger {
         }
     }
 
-    /// The keys that match, as patterns.
+    /// Returns the keys that match, as patterns.
     pub(super) fn patterns(&self) -> Vec<Pattern> {
         match self.globs.as_slice() {
             [] => Pattern::of_glob("**"),
@@ -108,7 +108,7 @@ impl Trigger {
     }
 }
 
-/// Reads `trigger`; what cannot be read is left out, and told by the shape's check or here.
+/// Reads `trigger`. Invalid keys are left out; they are reported here or by the check of the shape.
 pub(super) fn read(node: &Node, sink: &mut Sink<'_>) -> Option<Trigger> {
     let bucket = node.get("bucket")?;
     places::bucket(bucket, sink);
@@ -148,7 +148,7 @@ fn matcher(glob: &str) -> Result<GlobMatcher, globset::Error> {
     Ok(GlobBuilder::new(&any_case).literal_separator(true).backslash_escape(true).build()?.compile_matcher())
 }
 
-/// The glob with the letters of its extension in either case: `*.{mp4,MOV}` → `*.{[mM][pP]4,[mM][oO][vV]}`.
+/// Makes the extension of a glob case-insensitive: `*.{mp4,MOV}` → `*.{[mM][pP]4,[mM][oO][vV]}`.
 fn any_case_extension(glob: &str) -> String {
     let name = glob.rfind('/').map_or(0, |i| i + 1);
     let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | ',' | '{' | '}');

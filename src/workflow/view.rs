@@ -1,7 +1,7 @@
-//! What expressions see of an activity.
+//! Values of activities in expressions.
 //!
-//! A view always has all its fields, with zeros and empty texts where nothing is known: of a source without video, of an
-//! activity that was skipped. So `probe.video.height > 720` is false there, and no error.
+//! A view always has all fields. Unknown ones are zero or empty, as of a source without video or a skipped activity: so
+//! `probe.video.height > 720` is false then, and not an error.
 
 use serde_json::{Map, Value, json};
 
@@ -15,7 +15,7 @@ use crate::model::work::FileRole;
 use crate::model::{ExecutionId, InputObject, OutputObject, Timestamp};
 use crate::template;
 
-/// The view of an activity of this type before it has a result: every field there is.
+/// Returns the view of an activity of a type before it has a result, with all fields.
 pub fn zero(kind: ActivityKind) -> Value {
     let mut view = match kind {
         ActivityKind::TemplateAnalysis => zero_fits(),
@@ -32,7 +32,7 @@ pub fn zero(kind: ActivityKind) -> Value {
     view
 }
 
-/// The view of an activity.
+/// Returns the view of an activity.
 pub fn activity(kind: ActivityKind, state: &ActivityState) -> Value {
     let mut view = zero(kind);
     if let ActivityState::Succeeded { result, outputs, .. } = state {
@@ -57,7 +57,7 @@ pub fn activity(kind: ActivityKind, state: &ActivityState) -> Value {
     view
 }
 
-/// The output that stands for all: the media file, the master playlist, or the first picture.
+/// Returns the main output: the media file, the master playlist, or the first picture.
 pub fn main_output(outputs: &[OutputObject]) -> Option<&OutputObject> {
     let of = |role| outputs.iter().find(|o| o.role == role);
     of(FileRole::Media).or_else(|| of(FileRole::Master)).or_else(|| of(FileRole::Image)).or(outputs.first())
@@ -197,7 +197,7 @@ fn merge(view: &mut Value, from: Value) {
     }
 }
 
-/// `actual` laid over `zero`: what is null keeps its zero.
+/// Returns `zero` overridden by the fields of `actual` that are not null.
 fn over(zero: Value, actual: Value) -> Value {
     let (Value::Object(mut view), Value::Object(actual)) = (zero.clone(), actual) else { return zero };
     for (key, value) in actual.into_iter().filter(|(_, value)| !value.is_null()) {
@@ -211,7 +211,7 @@ pub fn group(members: impl Iterator<Item = (String, Value)>) -> Value {
     Value::Object(members.collect::<Map<_, _>>())
 }
 
-/// What an expression calls an element of `for_each`.
+/// Returns the name of an element of `for_each` in expressions.
 pub fn element_name(each: &Value) -> String {
     match each {
         Value::String(text) => text.clone(),

@@ -1,10 +1,10 @@
-//! YAML that people write: text into a tree that knows where every key and value stands, the shapes that such a tree may
-//! have, and the diagnostics that say, all at once, where it does not have them.
+//! YAML definitions: parsing into a tree with positions, shapes that describe valid trees, and diagnostics that report all
+//! errors at once.
 //!
-//! **Invariant**: pure; any bytes whatever end in a tree or in diagnostics, within [`Budget`]: aliases, depth and nodes
-//! are counted before they are built.
+//! **Invariant**: pure; any input results in a tree or in diagnostics, within [`Budget`]: aliases, depth and nodes are
+//! counted before they are built.
 //!
-//! Deliberately absent: what the values mean. Typed reading is `template`'s and `workflow`'s.
+//! Deliberately missing: the meaning of values, which is in `template` and `workflow`.
 
 mod check;
 mod diagnostic;

@@ -1,6 +1,6 @@
-//! "Did you mean": the known name that was meant by one that is not known.
+//! "Did you mean": suggestion of a known name for an unknown one.
 
-/// Names that other tools use for what is called otherwise here.
+/// Names that other tools use, each with the name here.
 const SYNONYMS: &[(&str, &str)] = &[
     // Codecs and encoders.
     ("avc", "h264"),
@@ -45,8 +45,8 @@ const SYNONYMS: &[(&str, &str)] = &[
     ("continueonerror", "on_failure"),
 ];
 
-/// The name of `known` that another tool's word for it stands for, or else the one nearest to `name` in spelling, where one
-/// is near enough to have been meant.
+/// Returns the name in `known` for another tool's word, or else the one with the most similar spelling, if it is similar
+/// enough.
 #[must_use]
 pub fn nearest<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     let known: Vec<&str> = known.into_iter().collect();
@@ -65,7 +65,7 @@ pub fn nearest<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) -> Opti
         .map(|(_, candidate)| candidate)
 }
 
-/// The name used here for a word of other tools: `libx265` and `HEVC` are `h265`.
+/// Returns the name here for a word of other tools: `libx265` and `HEVC` are `h265`.
 #[must_use]
 pub fn synonym(word: &str) -> Option<&'static str> {
     let bare: String = word.chars().filter(char::is_ascii_alphanumeric).map(|c| c.to_ascii_lowercase()).collect();

@@ -56,7 +56,7 @@ fn codecs(path: &Path) -> Result<Option<String>, MediaError> {
 pub fn media_playlist(scratch: &Path, file: &str, track: &Track) -> Result<(), MediaError> {
     let wrong = |problem: String| MediaError::WrongOutput { file: file.to_owned(), problem };
     let Ok(Playlist::MediaPlaylist(read_again)) = m3u8_rs::parse_playlist_res(&read(scratch, file)?) else {
-        return Err(wrong("it is no media playlist".to_owned()));
+        return Err(wrong("it is not a media playlist".to_owned()));
     };
     if !read_again.end_list || read_again.segments.len() != track.segments.len() {
         return Err(wrong(format!("it lists {} of {} segments", read_again.segments.len(), track.segments.len())));
@@ -91,7 +91,7 @@ pub fn media_playlist(scratch: &Path, file: &str, track: &Track) -> Result<(), M
 pub fn master_playlist(scratch: &Path, file: &str, uris: &[String]) -> Result<(), MediaError> {
     let wrong = |problem: &str| MediaError::WrongOutput { file: file.to_owned(), problem: problem.to_owned() };
     let Ok(Playlist::MasterPlaylist(read_again)) = m3u8_rs::parse_playlist_res(&read(scratch, file)?) else {
-        return Err(wrong("it is no master playlist"));
+        return Err(wrong("it is not a master playlist"));
     };
     let listed = read_again.variants.iter().filter(|variant| !variant.is_i_frame).map(|variant| &variant.uri);
     if !listed.eq(uris) {

@@ -56,11 +56,11 @@ impl Keys {
         let held: Vec<Vec<u8>> = encryption.keys.iter().map(bytes).collect::<Result<_, _>>()?;
         let made_of = if encryption.generated {
             let seed = held.into_iter().next().filter(|seed| seed.len() >= MIN_SEED);
-            MadeOf::Seed(seed.ok_or_else(|| MediaError::Job("it has no seed for keys".to_owned()))?)
+            MadeOf::Seed(seed.ok_or_else(|| MediaError::Job("it has no seed for its keys".to_owned()))?)
         } else {
             let keys: Option<Vec<Block>> = held.iter().map(|bytes| key(bytes)).collect();
             let keys = keys.filter(|keys| !keys.is_empty()).ok_or_else(|| {
-                let problem = "a key of hls-aes-128 is 16 bytes, as they are or as 32 hexadecimal digits";
+                let problem = "invalid key: hls-aes-128 needs 16 bytes, or 32 hexadecimal digits";
                 MediaError::Parameter(problem.to_owned())
             })?;
             MadeOf::Given(keys)

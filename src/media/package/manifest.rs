@@ -250,7 +250,7 @@ fn warn_of_single_codecs(groups: &[Group], tell: &dyn Fn(&Message)) {
                 warned.push(&entry.name);
                 let (own, other) = (group.family(), other.family());
                 let message = format!(
-                    "the sound `{}` is there as `{own}` and not as `{other}`: players that take only `{other}` lack it",
+                    "the audio `{}` exists in `{own}` but not in `{other}`: players that support only `{other}` cannot play it",
                     entry.name
                 );
                 tell(&Message::Warning { code: warning::SINGLE_CODEC, message });

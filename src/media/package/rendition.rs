@@ -24,7 +24,7 @@ pub fn cut(
 ) -> Result<Vec<Track>, MediaError> {
     if info.video.first().is_some_and(|video| video.rotation != 0 || video.flipped) {
         return Err(MediaError::Parameter(format!(
-            "the rendition `{folder}` is only turned by its container, which players ignore: encode it, do not copy"
+            "the rendition `{folder}` has its rotation only in the container, which players ignore: encode it instead of copying"
         )));
     }
     let opened = source.open()?;
@@ -54,7 +54,7 @@ pub fn cut(
         cutters[track].add(lane, packet, left_s, &mut beside)?;
     }
     if let Some(change) = headers.as_ref().and_then(Headers::change) {
-        let message = format!("in the rendition `{folder}`, {change}; its packets were taken as they are");
+        let message = format!("in the rendition `{folder}`, {change}; its packets were copied unchanged");
         tell(&Message::Warning { code: warning::SOURCE_CHANGES, message });
     }
     let tracks: Vec<Track> =

@@ -77,7 +77,7 @@ impl Text {
         };
         let wrong = |error: MediaError| match wrong(error) {
             error @ (MediaError::SourceUnreadable | MediaError::Missing { .. } | MediaError::Job(_)) => error,
-            other => MediaError::Parameter(format!("the file of subtitles {number} cannot be used: {other}")),
+            other => MediaError::Parameter(format!("subtitle file {number} cannot be used: {other}")),
         };
         let warn = |code, message| tell(&Message::Warning { code, message });
         let text = TextFile::open(file.input, inputs, (file.charset.as_deref(), file.language.as_deref()), &warn)

@@ -72,7 +72,7 @@ pub fn read(mut opened: Opened, index: usize) -> Result<Vec<Cue>, MediaError> {
         }
     }
     if cues.is_empty() && packets > 0 && damaged == packets {
-        let detail = "none of its texts could be decoded; they must be UTF-8".to_owned();
+        let detail = "none of its cues could be decoded; they must be UTF-8".to_owned();
         return Err(MediaError::Damaged { kind: "subtitles", detail });
     }
     cues.sort_by_key(|cue| (cue.start_ms, cue.end_ms));

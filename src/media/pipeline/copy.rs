@@ -65,7 +65,7 @@ impl Copying {
         let base = self.track.time_base;
         let Some(time) = packet.pts().or(packet.dts()) else {
             let kind = if self.video { "video" } else { "audio" };
-            let detail = "its packets have no times, so it cannot be taken as it is: encode it".to_owned();
+            let detail = "its packets have no timestamps, so it cannot be copied: encode it".to_owned();
             return Err(MediaError::Damaged { kind, detail }.into());
         };
         match self.window.place(time, base) {

@@ -61,7 +61,7 @@ impl Decoder {
         options.set("max_pixels", MAX_PIXELS);
         let opened = decoder.open_as_with(codec, options).map_err(|error| MediaError::Damaged {
             kind,
-            detail: format!("the decoder refused its headers: {error}"),
+            detail: format!("the decoder rejected its headers: {error}"),
         })?;
         Ok(Self {
             opened,

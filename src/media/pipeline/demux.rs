@@ -66,7 +66,7 @@ impl Route {
 /// Ends a copy, and says what its stream has changed under way.
 fn end(output: usize, copy: Copying, failed: &mut Vec<(usize, MediaError)>, talk: &Talk) {
     if let Some(change) = copy.change() {
-        talk.warn(warning::SOURCE_CHANGES, format!("{change}; its packets were taken as they are"));
+        talk.warn(warning::SOURCE_CHANGES, format!("{change}; its packets were copied unchanged"));
     }
     note(output, copy.finish(), failed);
 }

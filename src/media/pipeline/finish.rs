@@ -83,14 +83,13 @@ fn early(plan: &MediaPlan<'_>, totals: &[Totals]) -> Option<String> {
     if !plan.window.is_clip() {
         return (video.hidden > 0 && !hides).then(|| {
             format!(
-                "the copied video of `{}` begins {early_s:.3} s before what the source shows of it: an edit list hides that \
-                 there, and the container {} has none",
+                "the copied video of `{}` begins {early_s:.3} s before the part that the source shows: the source hides the rest by an edit list, which {} files do not support",
                 plan.output.file, plan.format.name
             )
         });
     }
     let asked_s = plan.output.clip.map_or(0.0, |clip| clip.start_s);
-    let shown = if hides { "players that know edit lists hide what lies before" } else { "what lies before is shown" };
+    let shown = if hides { "players that support edit lists hide the part before" } else { "the part before is shown" };
     Some(format!(
         "the copied video of `{}` begins at the keyframe at {:.3} s, {early_s:.3} s before the clip: {shown}",
         plan.output.file,

@@ -271,7 +271,7 @@ impl Muxing<'_> {
         for lane in lanes.iter_mut() {
             let Some(spec) = &lane.spec else {
                 if !lane.ended {
-                    let message = format!("a stream of `{}` had no data for too long and was left out", self.file);
+                    let message = format!("a stream of `{}` was left out: it had no data for too long", self.file);
                     self.talk.warn(warning::STREAM_LEFT_OUT, message);
                 }
                 continue;
@@ -352,7 +352,7 @@ impl Muxing<'_> {
             }
             // What our own encoders make is valid.
             Error::InvalidData => {
-                MediaError::Damaged { kind: "stream", detail: "its packets cannot be taken as they are".to_owned() }
+                MediaError::Damaged { kind: "stream", detail: "its packets cannot be copied".to_owned() }
             }
             source => MediaError::Mux { file: self.file.to_owned(), source },
         }

@@ -101,6 +101,6 @@ impl Faults {
         }
         let decoding = || tracks.iter().find_map(|track| self.decoding.get(&track.index));
         let why = self.reading.as_ref().or_else(|| self.copying.get(&output)).or_else(decoding);
-        why.cloned().unwrap_or_else(|| MediaError::Panic("an output stopped without a reason".into()).into())
+        why.cloned().unwrap_or_else(|| MediaError::Panic("an output ended without an error".into()).into())
     }
 }

@@ -252,8 +252,8 @@ fn warn_of_languages(output: &MediaOutput, inventory: &Inventory, talk: &Talk) {
     };
     let subtitles = if let Subtitles::Only(tracks) = &output.subtitles { Some(tracks) } else { None };
     for (streams, tracks, what) in [
-        (&inventory.audio, audio, "audio is in the language {}: the main track was taken"),
-        (&inventory.subtitles, subtitles, "subtitles are in the language {}: none were taken"),
+        (&inventory.audio, audio, "audio is in the language {}: the main stream was used"),
+        (&inventory.subtitles, subtitles, "subtitles are in the language {}: none were used"),
     ] {
         if let Some(language) = tracks.and_then(|tracks| Inventory::missing_language(streams, tracks)) {
             let what = what.replace("{}", language);
@@ -274,7 +274,7 @@ fn pictures(output: &MediaOutput, inventory: &Inventory, format: &Format, with_v
     let (held, left_out): (Vec<_>, Vec<_>) = inventory.pictures.iter().partition(held);
     for Track { index, codec, .. } in left_out {
         let message = format!(
-            "the attached picture {index} ({codec}) was left out of `{}`: it has no place in the container {}",
+            "the attached picture {index} ({codec}) was left out of `{}`: {} files cannot contain it",
             output.file, format.name
         );
         talk.warn(warning::STREAM_LEFT_OUT, message);
@@ -325,7 +325,7 @@ fn snapshot_reaches(snapshot: &Snapshot, inventory: &Inventory, talk: &Talk) -> 
     };
     let Some(Moment::Seconds(start_s)) = found else { return Ok(()) };
     let message = format!(
-        "`{}` asks for the moment {start_s:.2} s, and the source is {end_s:.2} s long: its last picture was taken",
+        "`{}` takes a picture at {start_s:.2} s, but the source is {end_s:.2} s long: its last picture was used",
         snapshot.file
     );
     talk.warn(warning::BEYOND_END, message);
@@ -342,7 +342,7 @@ fn laid_over(
     for overlay in overlays {
         match Laid::load(overlay, inputs)? {
             Some(layer) => laid.push(layer),
-            None => talk.warn(warning::EMPTY_TEXT, format!("a watermark of `{}` has no text to show", output.file)),
+            None => talk.warn(warning::EMPTY_TEXT, format!("a watermark of `{}` has an empty text", output.file)),
         }
     }
     Ok(laid)
@@ -368,7 +368,7 @@ fn video<'a>(
     }
     if encode.is_none() && source.look.orientation != Orientation::default() && !container::holds_rotation(format) {
         let problem = format!(
-            "the video is to be shown turned, which the container {} cannot say: encode it, or choose mp4 or mov",
+            "the video has a rotation, which {} files do not support: encode it, or use mp4 or mov",
             format.name
         );
         return Err(MediaError::Parameter(problem));

@@ -84,7 +84,7 @@ pub fn run(
         crew.work(&plans, opened, &mut outcomes);
         drop(done);
     });
-    let lost = || Err(MediaError::Panic("an output came to no result".into()).into());
+    let lost = || Err(MediaError::Panic("an output has no result".into()).into());
     (0..work.outputs.len()).map(|index| outcomes.remove(&index).unwrap_or_else(lost)).collect()
 }
 
@@ -469,7 +469,7 @@ impl Crew<'_> {
             (Plan::Media(media), Made::Media(totals)) => finish::check(self.around, media, &totals),
             (_, Made::Shots(produced)) => Ok(produced),
             (Plan::Shots(_), Made::Media(_)) | (_, Made::Looked) => {
-                Err(MediaError::Panic("pictures became a file".into()))
+                Err(MediaError::Panic("a snapshot became a media file".into()))
             }
         }
     }

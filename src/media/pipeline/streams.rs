@@ -116,7 +116,7 @@ impl Inventory {
         let pictures: Vec<Track> = info.pictures.iter().filter_map(|picture| picture_track(opened, picture)).collect();
         let others = others(opened, video.as_ref());
         let mut left_out: Vec<String> =
-            empty.iter().map(|a| format!("audio stream {} ({}) holds no data", a.index, a.codec)).collect();
+            empty.iter().map(|a| format!("audio stream {} ({}) has no data", a.index, a.codec)).collect();
         let mut hidden_video = None;
         for (index, stream) in opened.demuxer().streams().enumerate().filter(|(index, _)| !is_described(&info, *index))
         {
@@ -199,7 +199,7 @@ impl Inventory {
             Crop::Region { x, y, width, height } => {
                 let region = Region::new((x, width), (y, height), picture).ok_or_else(|| {
                     let Pixels { width, height } = picture;
-                    MediaError::Parameter(format!("the crop reaches beyond the picture, which is {width}x{height}"))
+                    MediaError::Parameter(format!("the crop exceeds the picture, which is {width}x{height}"))
                 })?;
                 Some(region).filter(|region| region.size != picture)
             }
@@ -268,7 +268,7 @@ impl Inventory {
             None => Ok(self.video.as_ref()),
             Some(Hidden::Codec(codec)) => Err(MediaError::UnsupportedCodec { kind: "video", codec: codec.clone() }),
             Some(Hidden::Headers) => {
-                Err(MediaError::Damaged { kind: "video", detail: "its headers do not say what it is".to_owned() })
+                Err(MediaError::Damaged { kind: "video", detail: "its headers are incomplete".to_owned() })
             }
         }
     }
@@ -296,7 +296,9 @@ impl Inventory {
             Tracks::Index(index) => {
                 let missing = || {
                     let count = all.len();
-                    MediaError::Parameter(format!("there is no subtitle track {index}: the source has {count}, from 0"))
+                    MediaError::Parameter(format!(
+                        "there is no subtitle stream {index}: the source has {count}, numbered from 0"
+                    ))
                 };
                 vec![usize::try_from(*index).ok().and_then(|index| all.get(index)).ok_or_else(missing)?]
             }
@@ -320,7 +322,9 @@ impl Inventory {
                 let track = usize::try_from(*index).ok().and_then(|index| self.audio.get(index));
                 let missing = || {
                     let count = self.audio.len();
-                    MediaError::Parameter(format!("there is no audio track {index}: the source has {count}, from 0"))
+                    MediaError::Parameter(format!(
+                        "there is no audio stream {index}: the source has {count}, numbered from 0"
+                    ))
                 };
                 vec![track.ok_or_else(missing)?]
             }

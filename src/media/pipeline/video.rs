@@ -319,7 +319,8 @@ impl VideoBranch<'_> {
         }
         if let Some(asked) = self.encode.size.missed(self.encode.fit, (out.width, out.height)) {
             let (file, Pixels { width, height }) = (self.file, out);
-            let message = format!("`{file}` is {width}×{height}, not {asked}: the source is smaller (`upscale: true`)");
+            let message =
+                format!("`{file}` is {width}×{height}, not {asked}: the source is smaller, and `upscale` is not true");
             self.talk.warn(warning::BOX_NOT_REACHED, message);
         }
     }
@@ -345,7 +346,7 @@ impl VideoBranch<'_> {
         }
         let holds = look::depth(format) >= HDR_BITS;
         if deep && !holds {
-            return Err(MediaError::Parameter(format!("{format} has too few bits for high dynamic range")));
+            return Err(MediaError::Parameter(format!("{format} has too few bits for HDR")));
         }
         let kept = holds && encode.treatment.hdr != HdrMode::Sdr;
         Ok((format, !kept && graph::has_filters(look::TONE_MAPPING)))

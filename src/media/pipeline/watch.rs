@@ -43,7 +43,7 @@ impl Watch {
         let (other, time, _) = self.other.filter(|(other, _, frames)| *frames >= least(*other))?;
         let at_s = seconds(time.saturating_sub(start), base);
         let what = if matches!(first, Shape::Picture { .. }) { "pictures" } else { "sound" };
-        Some(format!("the source changes its {what} under way: {first} becomes {other} after {at_s:.2} s"))
+        Some(format!("the source changes its {what} from {first} to {other} after {at_s:.2} s"))
     }
 }
 

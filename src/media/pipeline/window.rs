@@ -83,7 +83,7 @@ impl Window {
             let start_s = seconds(start_us, rescale::TIME_BASE);
             return MediaError::BeyondEnd { what: "the clip", start_s, end_s: None };
         }
-        MediaError::Damaged { kind, detail: "nothing of it could be decoded".to_owned() }
+        MediaError::Damaged { kind, detail: "none of it could be decoded".to_owned() }
     }
 
     /// Output time of a time of the source; below zero before the window.

@@ -84,11 +84,11 @@ impl fmt::Display for Incomplete {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match (self.declared_s, self.found_s) {
             (Some(declared), Some(found)) => {
-                write!(f, "its container declares {declared:.2} s, and {found:.2} s of it are there")
+                write!(f, "its container declares {declared:.2} s, but the file has only {found:.2} s")
             }
-            (Some(declared), None) => write!(f, "its container declares {declared:.2} s, and not all of it is there"),
-            (None, Some(found)) => write!(f, "the file ends in the middle, after {found:.2} s"),
-            (None, None) => write!(f, "the file ends in the middle"),
+            (Some(declared), None) => write!(f, "its container declares {declared:.2} s, but the file has less"),
+            (None, Some(found)) => write!(f, "the file is truncated after {found:.2} s"),
+            (None, None) => write!(f, "the file is truncated"),
         }
     }
 }

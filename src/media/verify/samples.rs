@@ -133,7 +133,7 @@ impl Samples {
         }
         if let Some(dts) = self.out_of_order {
             let at = seconds(dts, self.time_base);
-            return Err(format!("the times of its {kind} packets go back at {at:.3} s"));
+            return Err(format!("the timestamps of its {kind} packets decrease at {at:.3} s"));
         }
         let read = i64::try_from(self.packets + self.discarded).unwrap_or(i64::MAX);
         if self.stated_packets > read {
@@ -195,8 +195,10 @@ fn decodes(parameters: &codec::Parameters, packets: &[Packet], strict: bool, ind
     }
     let video = parameters.medium() == media::Type::Video;
     match frames {
-        0 => Err("not a single frame comes out".to_owned()),
-        few if strict && video && few < packets.len() => Err(format!("{few} frames come out of {}", packets.len())),
+        0 => Err("no frame could be decoded".to_owned()),
+        few if strict && video && few < packets.len() => {
+            Err(format!("only {few} of {} frames could be decoded", packets.len()))
+        }
         _ => Ok(()),
     }
 }

@@ -26,7 +26,7 @@ struct Animation<'a> {
 /// Holds the file `bytes` against what is expected, and says what it holds.
 pub fn check(bytes: &[u8], expected: &Expected) -> Result<MediaInfo, String> {
     let animation = read(bytes)?;
-    let video = expected.video.ok_or("it holds video where none was asked for")?;
+    let video = expected.video.ok_or("it contains video, but none was requested")?;
     if (animation.width, animation.height) != (video.width, video.height) {
         return Err(format!(
             "the picture is {}x{} instead of {}x{}",
@@ -82,7 +82,7 @@ fn described(animation: &Animation<'_>, size_bytes: u64, duration_s: f64) -> Med
 
 /// Reads the chunks of a file.
 fn read(bytes: &[u8]) -> Result<Animation<'_>, String> {
-    let broken = || "it is no whole WebP file".to_owned();
+    let broken = || "it is not a complete WebP file".to_owned();
     let (head, body) = bytes.split_at_checked(12).ok_or_else(broken)?;
     let stated = u32::from_le_bytes([head[4], head[5], head[6], head[7]]) as usize;
     if &head[..4] != b"RIFF" || &head[8..] != b"WEBP" || stated + CHUNK_HEADER > bytes.len() {

@@ -9,22 +9,26 @@ const LEAST: Field =
 pub(super) static ANALYSIS: Shape = Shape {
     name: "`analysis`",
     id: "Analysis",
-    doc: "Media information; what is asked for beyond headers is found in one pass over the source.",
+    doc: "Media information. Everything beyond headers is measured in one pass over the source.",
     rules: &RULES,
     fields: &[
         Field::new("loudness", Kind::Bool, "Measure loudness to EBU R 128 (decodes the main audio stream)."),
-        Field::new("black", Kind::OneOf(&[Kind::Bool, Kind::Map(&BLACK)]), "Where the picture is black."),
-        Field::new("silence", Kind::OneOf(&[Kind::Bool, Kind::Map(&SILENCE)]), "Where the sound is silent."),
-        Field::new("freeze", Kind::OneOf(&[Kind::Bool, Kind::Map(&FREEZE)]), "Where the picture stands still."),
-        Field::new("scenes", Kind::OneOf(&[Kind::Bool, Kind::Map(&CHANGES)]), "Where scenes begin."),
-        Field::new("crop", Kind::Bool, "What is left of the picture without black bars."),
-        Field::new("interlace", Kind::Bool, "Whether the pictures look interlaced, whatever headers say."),
-        Field::new("gop", Kind::Bool, "Groups of pictures: keyframes, lengths, B frames."),
+        Field::new("black", Kind::OneOf(&[Kind::Bool, Kind::Map(&BLACK)]), "Find intervals of black picture."),
+        Field::new("silence", Kind::OneOf(&[Kind::Bool, Kind::Map(&SILENCE)]), "Find intervals of silence."),
+        Field::new(
+            "freeze",
+            Kind::OneOf(&[Kind::Bool, Kind::Map(&FREEZE)]),
+            "Find intervals in which the picture does not change.",
+        ),
+        Field::new("scenes", Kind::OneOf(&[Kind::Bool, Kind::Map(&CHANGES)]), "Find scene changes."),
+        Field::new("crop", Kind::Bool, "Find the picture without black bars."),
+        Field::new("interlace", Kind::Bool, "Detect interlaced pictures, independent of headers."),
+        Field::new("gop", Kind::Bool, "Measure groups of pictures: keyframes, lengths, B frames."),
         Field::new("bitrate", Kind::OneOf(&[Kind::Bool, Kind::Map(&BITRATE)]), "Bit rate over time."),
         Field::new(
             "chart",
             Kind::OneOf(&[Kind::Bool, Kind::Text { max: NAME }]),
-            "Publish a chart of bit rate and loudness over time (SVG), under this name where one is given.",
+            "Publish a chart of bit rate and loudness over time (SVG), with this name if one is given.",
         ),
     ],
     later: &[],
@@ -33,20 +37,24 @@ pub(super) static ANALYSIS: Shape = Shape {
 static BLACK: Shape = Shape {
     name: "`black`",
     id: "AnalysisBlack",
-    doc: "What counts as black.",
+    doc: "Definition of black.",
     rules: &RULES,
-    fields: &[LEAST, Field::new("threshold", Kind::Percent, "Luma up to which a pixel is black; 10% is the default.")],
+    fields: &[LEAST, Field::new("threshold", Kind::Percent, "Highest luma of a black pixel; 10% is the default.")],
     later: &[],
 };
 
 static SILENCE: Shape = Shape {
     name: "`silence`",
     id: "AnalysisSilence",
-    doc: "What counts as silent.",
+    doc: "Definition of silence.",
     rules: &RULES,
     fields: &[
         LEAST,
-        Field::new("noise", Kind::Number { min: -120.0, max: 0.0 }, "Level below which sound is noise, in dB; -60."),
+        Field::new(
+            "noise",
+            Kind::Number { min: -120.0, max: 0.0 },
+            "Highest level of silence, in dB; -60 is the default.",
+        ),
     ],
     later: &[],
 };
@@ -54,11 +62,15 @@ static SILENCE: Shape = Shape {
 static FREEZE: Shape = Shape {
     name: "`freeze`",
     id: "AnalysisFreeze",
-    doc: "What counts as standing still.",
+    doc: "Definition of a frozen picture.",
     rules: &RULES,
     fields: &[
         LEAST,
-        Field::new("noise", Kind::Number { min: -120.0, max: 0.0 }, "Change below which it is noise, in dB; -60."),
+        Field::new(
+            "noise",
+            Kind::Number { min: -120.0, max: 0.0 },
+            "Largest change of a frozen picture, in dB; -60 is the default.",
+        ),
     ],
     later: &[],
 };
@@ -66,9 +78,13 @@ static FREEZE: Shape = Shape {
 static CHANGES: Shape = Shape {
     name: "`scenes`",
     id: "AnalysisScenes",
-    doc: "What begins a scene.",
+    doc: "Definition of a scene change.",
     rules: &RULES,
-    fields: &[Field::new("threshold", Kind::Percent, "Difference from the frame before; 10% is the default.")],
+    fields: &[Field::new(
+        "threshold",
+        Kind::Percent,
+        "Smallest difference from the previous frame; 10% is the default.",
+    )],
     later: &[],
 };
 

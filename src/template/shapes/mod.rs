@@ -40,7 +40,7 @@ const NAME: usize = 1024;
 const CHARSET: Field = Field::new(
     "charset",
     Kind::Text { max: 64 },
-    "Encoding of its text (utf-8, gbk, big5, shift_jis, windows-1251, …), or `auto`, the default: as its letters say.",
+    "Encoding of its text (utf-8, gbk, big5, shift_jis, windows-1251, …), or `auto` to guess it, the default.",
 );
 
 /// The shape of what stands under an activity's type key.
@@ -71,13 +71,13 @@ pub static PRESET: Shape = Shape {
 pub static TEMPLATE: Shape = Shape {
     name: "a template",
     id: "Template",
-    doc: "Parameters of transcoding, or of a watermark, under a name.",
+    doc: "Named parameters of transcoding, or of a watermark.",
     rules: &RULES,
     fields: &[
         Field::required("name", Kind::Fixed { max: 64 }, "Name by which activities refer to it."),
         DESCRIPTION,
         EXTENDS,
-        Field::new("locked", Kind::Bool, "Whether activities may not override its parameters."),
+        Field::new("locked", Kind::Bool, "If true, activities cannot override its parameters."),
         CONTAINER,
         VIDEO,
         AUDIO,
@@ -90,21 +90,21 @@ pub static TEMPLATE: Shape = Shape {
     later: &[],
 };
 
-const DESCRIPTION: Field = Field::new("description", Kind::Fixed { max: 1024 }, "What it is for.");
+const DESCRIPTION: Field = Field::new("description", Kind::Fixed { max: 1024 }, "Purpose, for people.");
 
 const EXTENDS: Field =
-    Field::new("extends", Kind::Fixed { max: 64 }, "Template whose parameters hold where this one says nothing.");
+    Field::new("extends", Kind::Fixed { max: 64 }, "Template whose parameters apply unless this one sets them.");
 
 const IF_SOURCE_LOWER: Field = Field::new(
     "if_source_lower",
     Kind::Map(&IF_SOURCE_LOWER_SHAPE),
-    "What happens where the source has less than is asked for.",
+    "Handling of a source that has less than requested.",
 );
 
 const OUTPUT_NAME: Field =
-    Field::new("name", Kind::Text { max: NAME }, "Name of the output, after the prefix; may hold `/` and `${…}`.");
+    Field::new("name", Kind::Text { max: NAME }, "Name of the output, after the prefix; may contain `/` and `${…}`.");
 
-const TEMPLATE_NAME: Field = Field::new("template", Kind::Fixed { max: 64 }, "Template whose parameters hold.");
+const TEMPLATE_NAME: Field = Field::new("template", Kind::Fixed { max: 64 }, "Template that gives the parameters.");
 
 static NONE_OR_COPY: Choice = Choice { now: &["none", "copy"], later: &[] };
 
@@ -113,12 +113,12 @@ static LOWER: Choice = Choice { now: &["keep_source", "fail", "ignore"], later: 
 static IF_SOURCE_LOWER_SHAPE: Shape = Shape {
     name: "`if_source_lower`",
     id: "IfSourceLower",
-    doc: "What happens where the source has less than is asked for.",
+    doc: "Handling of a source that has less than requested.",
     rules: &RULES,
     fields: &[
         Field::new("resolution", Kind::Choice(&LOWER), "Smaller source: keep its size, fail, or enlarge it."),
-        Field::new("video_bitrate", Kind::Choice(&LOWER), "Lower video bit rate: keep it, fail, or spend more."),
-        Field::new("audio_bitrate", Kind::Choice(&LOWER), "Lower audio bit rate: keep it, fail, or spend more."),
+        Field::new("video_bitrate", Kind::Choice(&LOWER), "Lower video bit rate: keep it, fail, or encode with more."),
+        Field::new("audio_bitrate", Kind::Choice(&LOWER), "Lower audio bit rate: keep it, fail, or encode with more."),
     ],
     later: &[],
 };
@@ -134,12 +134,12 @@ const LENGTH: Kind = Kind::Duration { min_s: 0.001, max_s: 360_000.0 };
 static TEMPLATE_ANALYSIS: Shape = Shape {
     name: "`template-analysis`",
     id: "TemplateAnalysis",
-    doc: "Which templates suit the source, best first, each with its reason.",
+    doc: "Templates that suit the source, best first, each with its reason.",
     rules: &RULES,
     fields: &[Field::new(
         "templates",
         Kind::List { of: &Kind::Fixed { max: 64 }, max: 200 },
-        "Templates to choose from; all but watermarks where nothing is said.",
+        "Templates to choose from; all except watermarks by default.",
     )],
     later: &[],
 };
@@ -147,7 +147,7 @@ static TEMPLATE_ANALYSIS: Shape = Shape {
 static TRANSCODE: Shape = Shape {
     name: "`transcode`",
     id: "Transcode",
-    doc: "Re-encode. Parameters of a template may stand here and win over it.",
+    doc: "Re-encode the source. Parameters here override those of the template.",
     rules: &RULES,
     fields: &[
         TEMPLATE_NAME,
@@ -165,13 +165,13 @@ static TRANSCODE: Shape = Shape {
         CHAPTERS,
         IF_SOURCE_LOWER,
     ],
-    later: &[("encryption", "leave it out")],
+    later: &[("encryption", "remove it")],
 };
 
 static REMUX: Shape = Shape {
     name: "`remux`",
     id: "Remux",
-    doc: "Another container, the streams as they are.",
+    doc: "Change the container without encoding.",
     rules: &RULES,
     fields: &[TEMPLATE_NAME, OUTPUT_NAME, CLIP, CONTAINER, VIDEO, AUDIO, SUBTITLES, METADATA, CHAPTERS],
     later: &[],

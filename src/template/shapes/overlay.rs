@@ -16,15 +16,15 @@ const TEXT_BYTES: usize = 1024;
 const IMAGE: Field = Field::new(
     "image",
     Kind::Text { max: NAME },
-    "Picture or film (PNG, APNG, GIF, MOV, …): `s3://bucket/key`, or a key in the bucket of the uploaded object.",
+    "Picture or video (PNG, APNG, GIF, MOV, …): `s3://bucket/key`, or a key in the bucket of the uploaded object.",
 );
 
-const TEXT: Field = Field::new("text", Kind::Text { max: TEXT_BYTES }, "Text, literally; may hold `${…}`.");
+const TEXT: Field = Field::new("text", Kind::Text { max: TEXT_BYTES }, "Text to draw; may contain `${…}`.");
 
 const FONT: Field = Field::new(
     "font",
     Kind::Text { max: 128 },
-    "Family of an installed font; where there is none of the name, the nearest that there is.",
+    "Family of an installed font; the most similar one if it is not installed.",
 );
 
 const FONT_SIZE: Field =
@@ -33,19 +33,19 @@ const FONT_SIZE: Field =
 const ADAPTIVE: Field = Field::new(
     "adaptive",
     Kind::Bool,
-    "Whether `font_size` is meant for a shorter side of 720 pixels and follows the output's.",
+    "If true, `font_size` is for a short side of 720 pixels, and scales with that of the output.",
 );
 
 const COLOR: Field = Field::new("color", Kind::Color, "Colour of the text; white is the default.");
 
 const ALPHA: Field = Field::new("alpha", Kind::Number { min: 0.0, max: 1.0 }, "Opacity of the text.");
 
-const BORDER: Field = Field::new("border", Kind::Map(&BORDER_SHAPE), "Line around the letters.");
+const BORDER: Field = Field::new("border", Kind::Map(&BORDER_SHAPE), "Outline of the letters.");
 
 static BORDER_SHAPE: Shape = Shape {
     name: "`border`",
     id: "Border",
-    doc: "Line around the letters.",
+    doc: "Outline of the letters.",
     rules: &RULES,
     fields: &[
         Field::new("width", Kind::Int { min: 0, max: 20 }, "Width in pixels; 1 is the default."),
@@ -57,7 +57,7 @@ static BORDER_SHAPE: Shape = Shape {
 const POSITION: Field = Field::new(
     "position",
     Kind::Choice(&Choice { now: &["top_right", "top_left", "bottom_right", "bottom_left", "center"], later: &[] }),
-    "Corner that offsets count from, or the center.",
+    "Corner that offsets are measured from, or the center.",
 );
 
 const DX: Field = Field::new("dx", DISTANCE, "Distance from the side: pixels, or a share of the output's width.");
@@ -71,19 +71,19 @@ const HEIGHT: Field = Field::new("height", DISTANCE, "Height of a picture: pixel
 
 const OPACITY: Field = Field::new("opacity", Kind::Number { min: 0.0, max: 1.0 }, "Opacity.");
 
-const START: Field = Field::new("start", MOMENT, "First moment shown.");
+const START: Field = Field::new("start", MOMENT, "Time in the output at which it appears.");
 
 const DURATION: Field = Field::new(
     "duration",
     Kind::OneOf(&[Kind::Choice(&Choice { now: &["to_end"], later: &[] }), LENGTH]),
-    "How long it is shown.",
+    "Time for which it is shown.",
 );
 
 /// Something laid over the video.
 pub static OVERLAY: Shape = Shape {
     name: "a watermark",
     id: "Overlay",
-    doc: "A picture, a film or a text laid over the video.",
+    doc: "A picture, a video or a text over the video.",
     rules: &RULES,
     fields: &[
         IMAGE, TEXT, FONT, FONT_SIZE, ADAPTIVE, COLOR, ALPHA, BORDER, POSITION, DX, DY, WIDTH, HEIGHT, OPACITY, START,
@@ -95,15 +95,15 @@ pub static OVERLAY: Shape = Shape {
 const WATERMARKS_KIND: Kind = Kind::List { of: &Kind::OneOf(&[Kind::Map(&OVERLAY), Kind::Fixed { max: 64 }]), max: 20 };
 
 pub(super) const WATERMARKS: Field =
-    Field::new("watermarks", WATERMARKS_KIND, "Watermarks in order: names of templates, or their parameters.");
+    Field::new("watermarks", WATERMARKS_KIND, "Watermarks, in order: names of watermark templates, or parameters.");
 
 pub(super) static WATERMARK: Shape = Shape {
     name: "`watermark`",
     id: "Watermark",
-    doc: "Re-encode with a picture or a text laid over; the parameters of transcoding may stand here too.",
+    doc: "Re-encode with a picture or a text over the video; takes the parameters of transcoding too.",
     rules: &RULES,
     fields: &[
-        Field::new("watermark", Kind::Fixed { max: 64 }, "Watermark template whose parameters hold."),
+        Field::new("watermark", Kind::Fixed { max: 64 }, "Watermark template that gives the parameters."),
         IMAGE,
         TEXT,
         FONT,

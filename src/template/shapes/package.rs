@@ -8,7 +8,7 @@ const REFERENCE: Kind = Kind::Text { max: NAME };
 pub(super) static PACKAGE: Shape = Shape {
     name: "`package`",
     id: "Package",
-    doc: "Adaptive streaming from finished renditions.",
+    doc: "Package renditions for adaptive streaming.",
     rules: &RULES,
     fields: &[
         Field::new(
@@ -19,7 +19,7 @@ pub(super) static PACKAGE: Shape = Shape {
         Field::new(
             "protocol",
             Kind::Choice(&Choice { now: &["hls", "dash", "cmaf"], later: &[] }),
-            "Protocol: hls is the default; cmaf is hls and dash over one set of segments.",
+            "Protocol: hls is the default; cmaf is hls and dash with one set of segments.",
         ),
         Field::new(
             "segments",
@@ -30,7 +30,7 @@ pub(super) static PACKAGE: Shape = Shape {
         Field::new(
             "audio",
             Kind::Choice(&Choice { now: &["auto", "separate"], later: &[] }),
-            "Whether audio is always apart from video; auto, the default, does so where there is a choice of audio.",
+            "Audio in renditions of its own: always (`separate`), or if there are several to choose from (`auto`, the default).",
         ),
         Field::new(
             "subtitles",
@@ -38,10 +38,10 @@ pub(super) static PACKAGE: Shape = Shape {
                 Kind::Choice(&Choice { now: &["keep", "none"], later: &[] }),
                 Kind::List { of: &Kind::Map(&SUBTITLE), max: 50 },
             ]),
-            "Text subtitles of the renditions: keep, the default, or none; or files of subtitles beside them.",
+            "Text subtitles: those of the renditions (keep, the default), none, or a list of subtitle files.",
         ),
         Field::new("byte_range", Kind::Bool, "One file for each track, segments as ranges of bytes."),
-        Field::new("iframe_playlists", Kind::Bool, "Keyframes apart, for fast seeking."),
+        Field::new("iframe_playlists", Kind::Bool, "Playlists of keyframes, for fast seeking."),
         Field::new("encryption", Kind::Map(&ENCRYPTION), "Encryption of segments (hls only)."),
         Field::new(
             "name",
@@ -60,10 +60,14 @@ static SUBTITLE: Shape = Shape {
     rules: &RULES,
     fields: &[
         Field::required("file", REFERENCE, "`s3://bucket/key`, or a key in the bucket of the uploaded object."),
-        Field::new("language", Kind::Text { max: 64 }, "Its language (BCP 47), like en or pt-BR."),
-        Field::new("name", Kind::Text { max: 256 }, "Its name in the menu; that of the language is the default."),
-        Field::new("default", Kind::Bool, "Whether players show it unless told otherwise."),
-        Field::new("forced", Kind::Bool, "Whether it holds only what must always be shown."),
+        Field::new("language", Kind::Text { max: 64 }, "Language (BCP 47), like en or pt-BR."),
+        Field::new(
+            "name",
+            Kind::Text { max: 256 },
+            "Name in the menu of the player; that of the language is the default.",
+        ),
+        Field::new("default", Kind::Bool, "If true, players show it by default."),
+        Field::new("forced", Kind::Bool, "If true, it has only text that is always shown (forced)."),
         super::CHARSET,
     ],
     later: &[],
@@ -89,9 +93,9 @@ static ENCRYPTION: Shape = Shape {
         Field::new(
             "key_uri",
             Kind::Text { max: NAME },
-            "URI by which players get the key; a run of `#` is the number of the key from 1.",
+            "URI that players get the key from; a run of `#` is the number of the key, from 1.",
         ),
-        Field::new("rotate", Kind::Int { min: 1, max: 100_000 }, "Segments after which the next key comes."),
+        Field::new("rotate", Kind::Int { min: 1, max: 100_000 }, "Number of segments per key."),
     ],
     later: &[],
 };

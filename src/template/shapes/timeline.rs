@@ -13,12 +13,15 @@ pub(super) const SUBTITLES: Field = Field::new(
      keeps them unless told otherwise.",
 );
 
-pub(super) const CLIP: Field = Field::new("clip", Kind::Map(&CLIP_SHAPE), "Part of the source to take.");
+pub(super) const CLIP: Field = Field::new("clip", Kind::Map(&CLIP_SHAPE), "Part of the source to use.");
 
 static KEEP_OR_DROP: Choice = Choice { now: &["keep", "drop"], later: &[] };
 
-pub(super) const METADATA: Field =
-    Field::new("metadata", Kind::Choice(&KEEP_OR_DROP), "Title, artist and the like of the source; kept by default.");
+pub(super) const METADATA: Field = Field::new(
+    "metadata",
+    Kind::Choice(&KEEP_OR_DROP),
+    "Metadata of the source, such as title and artist; kept by default.",
+);
 
 pub(super) const CHAPTERS: Field =
     Field::new("chapters", Kind::Choice(&KEEP_OR_DROP), "Chapters of the source; kept by default.");
@@ -28,7 +31,7 @@ const INDEX: Kind = Kind::Int { min: 0, max: 63 };
 static SUBTITLES_SHAPE: Shape = Shape {
     name: "`subtitles`",
     id: "Subtitles",
-    doc: "What becomes of subtitles.",
+    doc: "Subtitles of the output.",
     rules: &RULES,
     fields: &[
         Field::new(
@@ -38,17 +41,17 @@ static SUBTITLES_SHAPE: Shape = Shape {
                 INDEX,
                 Kind::Map(&LANGUAGE_SHAPE),
             ]),
-            "Which subtitle streams go into the file: all, one by its number from 0, or one by `language`.",
+            "Subtitle streams to copy: all, one by its number from 0, or one by `language`.",
         ),
         Field::new(
             "burn",
             Kind::OneOf(&[Kind::Choice(&Choice { now: &["main"], later: &[] }), INDEX, Kind::Map(&BURN_SHAPE)]),
-            "Text subtitles to draw into the picture: the main stream, one by number or `language`, or a `file`.",
+            "Subtitles to burn into the picture: the main stream, one by its number from 0 or `language`, or a `file`.",
         ),
         Field::new(
             "files",
             Kind::List { of: &Kind::Map(&FILE_SHAPE), max: 4 },
-            "Files (SRT, ASS, WebVTT) that become subtitle streams.",
+            "Files (SRT, ASS, WebVTT) to add as subtitle streams.",
         ),
     ],
     later: &[],
@@ -70,7 +73,7 @@ static LANGUAGE_SHAPE: Shape = Shape {
 static BURN_SHAPE: Shape = Shape {
     name: "`burn`",
     id: "Burn",
-    doc: "Subtitles to draw into the picture: `language` or `file`.",
+    doc: "Subtitles to burn into the picture: `language` or `file`.",
     rules: &RULES,
     fields: &[
         Field::new("language", LANGUAGE, "Language of the stream (BCP 47 or ISO 639)."),
@@ -83,14 +86,14 @@ static BURN_SHAPE: Shape = Shape {
 static FILE_SHAPE: Shape = Shape {
     name: "a subtitle file",
     id: "SubtitleFile",
-    doc: "A file that becomes a subtitle stream.",
+    doc: "A file to add as a subtitle stream.",
     rules: &RULES,
     fields: &[
         Field::required("file", FILE, "File: `s3://bucket/key`, or a key in the bucket of the uploaded object."),
-        Field::new("language", LANGUAGE, "Its language (BCP 47 or ISO 639)."),
-        Field::new("name", Kind::Text { max: 256 }, "What players call it."),
-        Field::new("default", Kind::Bool, "Whether players choose it by default."),
-        Field::new("forced", Kind::Bool, "Whether players show it even where subtitles are off."),
+        Field::new("language", LANGUAGE, "Language (BCP 47 or ISO 639)."),
+        Field::new("name", Kind::Text { max: 256 }, "Name in the menu of the player."),
+        Field::new("default", Kind::Bool, "If true, players select it by default."),
+        Field::new("forced", Kind::Bool, "If true, players show it even if subtitles are off (forced)."),
         CHARSET,
     ],
     later: &[],
@@ -101,12 +104,12 @@ const PART: Kind = Kind::OneOf(&[Kind::Map(&PART_SHAPE), FILE]);
 pub(super) const MERGE: Field = Field::new(
     "merge",
     Kind::List { of: &PART, max: 100 },
-    "Files that are played after the source, in order, whatever their size, rate and channels.",
+    "Files to append to the source, in order; size, frame rate and channels may differ.",
 );
 
-pub(super) const OPENING: Field = Field::new("opening", PART, "File that is played before the source.");
+pub(super) const OPENING: Field = Field::new("opening", PART, "File to put before the source.");
 
-pub(super) const TAIL: Field = Field::new("tail", PART, "File that is played at the end.");
+pub(super) const TAIL: Field = Field::new("tail", PART, "File to put at the end.");
 
 static PART_SHAPE: Shape = Shape {
     name: "a part",
@@ -115,9 +118,9 @@ static PART_SHAPE: Shape = Shape {
     rules: &RULES,
     fields: &[
         Field::required("source", FILE, "File: `s3://bucket/key`, or a key in the bucket of the uploaded object."),
-        Field::new("start", MOMENT, "First moment; the beginning is the default."),
+        Field::new("start", MOMENT, "Start; the beginning of the file is the default."),
         Field::new("duration", LENGTH, "Length."),
-        Field::new("end", LENGTH, "First moment left out; instead of `duration`."),
+        Field::new("end", LENGTH, "End, instead of `duration`."),
     ],
     later: &[],
 };
@@ -128,9 +131,9 @@ static CLIP_SHAPE: Shape = Shape {
     doc: "Part of the source.",
     rules: &RULES,
     fields: &[
-        Field::new("start", MOMENT, "First moment; the beginning is the default."),
+        Field::new("start", MOMENT, "Start; the beginning of the file is the default."),
         Field::new("duration", LENGTH, "Length."),
-        Field::new("end", LENGTH, "First moment left out; instead of `duration`."),
+        Field::new("end", LENGTH, "End, instead of `duration`."),
     ],
     later: &[],
 };

@@ -9,69 +9,69 @@ use crate::yaml::{Choice, Field, Kind, Shape};
 const VIDEO_KIND: Kind = Kind::OneOf(&[Kind::Map(&VIDEO_SHAPE), Kind::Choice(&NONE_OR_COPY)]);
 
 pub(super) const VIDEO: Field =
-    Field::new("video", VIDEO_KIND, "Video: `none` leaves it out, `copy` takes it as it is.");
+    Field::new("video", VIDEO_KIND, "Video: `none` to leave it out, `copy` to copy it, or parameters of its encoding.");
 
 const LONG_SIDE: Kind = Kind::Int { min: 128, max: 4096 };
 
 static VIDEO_SHAPE: Shape = Shape {
     name: "`video`",
     id: "Video",
-    doc: "How video is encoded.",
+    doc: "Parameters of video encoding.",
     rules: &RULES,
     fields: &[
         Field::new(
             "codec",
             Kind::Choice(&Choice { now: VideoCodec::WORDS, later: &[] }),
-            "Codec; what the container is made for is the default.",
+            "Codec; the default depends on the container.",
         ),
         Field::new(
             "encoder",
             Kind::Choice(&Choice { now: Hardware::WORDS, later: &[] }),
-            "What encodes: the processor (`software`), or a device.",
+            "Encoder: on the processor (`software`), or on a device.",
         ),
-        Field::new("profile", Kind::Word(codecs::profiles), "Profile; each codec has its own."),
-        Field::new("level", Kind::Word(codecs::levels), "Level; each codec has its own."),
+        Field::new("profile", Kind::Word(codecs::profiles), "Profile; the words depend on the codec."),
+        Field::new("level", Kind::Word(codecs::levels), "Level; the words depend on the codec."),
         Field::new(
             "preset",
             Kind::Word(codecs::presets),
-            "Speed against size; words of h264 and h265, numbers of others.",
+            "Speed against size: words for h264 and h265, numbers for other codecs.",
         ),
-        Field::new("tune", Kind::Word(codecs::tunes), "Kind of content; each codec has its own."),
+        Field::new("tune", Kind::Word(codecs::tunes), "Kind of content; the words depend on the codec."),
         Field::new(
             "rate_control",
             Kind::Choice(&Choice { now: &["crf", "abr", "vbr", "cbr"], later: &[] }),
-            "How bits are spent: constant quality, average, variable or constant bit rate.",
+            "Rate control: constant quality, or average, variable or constant bit rate.",
         ),
         Field::new(
             "crf",
             Kind::Number { min: 0.0, max: 63.0 },
-            "Constant quality; lower is better. To 51 for h264 and h265, to 63 for av1 and vp9.",
+            "Constant quality; lower is better. Up to 51 for h264 and h265, up to 63 for av1 and vp9.",
         ),
         Field::new("quality", Kind::Int { min: 1, max: 100 }, "Quality of mjpeg and webp; higher is better."),
         Field::new("bitrate", VIDEO_RATE, "Bit rate in bit/s."),
-        Field::new("maxrate", VIDEO_RATE, "Highest bit rate over the buffer, in bit/s."),
-        Field::new("bufsize", Kind::Bits { min: 10_000, max: 100_000_000 }, "Buffer, in bits."),
+        Field::new("maxrate", VIDEO_RATE, "Highest bit rate, averaged over the buffer, in bit/s."),
+        Field::new("bufsize", Kind::Bits { min: 10_000, max: 100_000_000 }, "Size of the buffer, in bits."),
         Field::new(
             "passes",
             Kind::Choice(&Choice { now: &["1", "2"], later: &[] }),
-            "Passes over the source; two meet a bit rate more closely.",
+            "Number of passes: two for two-pass encoding, which is closer to the bit rate.",
         ),
         Field::new(
             "gop",
             Kind::OneOf(&[Kind::Duration { min_s: 0.1, max_s: 60.0 }, Kind::Map(&GOP_SHAPE)]),
-            "Longest distance of keyframes: a duration, or `frames`.",
+            "Largest distance between keyframes: a duration, or `frames`.",
         ),
-        Field::new("b_frames", Kind::Int { min: 0, max: 16 }, "Most B frames in a row."),
+        Field::new("b_frames", Kind::Int { min: 0, max: 16 }, "Largest number of consecutive B frames."),
         Field::new("refs", Kind::Int { min: 1, max: 16 }, "Reference frames."),
         Field::new("width", LONG_SIDE, "Width in pixels."),
         Field::new("height", LONG_SIDE, "Height in pixels."),
         Field::new("short_side", Kind::Int { min: 128, max: 2160 }, "Shorter side in pixels."),
         Field::new("long_side", LONG_SIDE, "Longer side in pixels."),
-        Field::new("upscale", Kind::Bool, "Whether a smaller source is enlarged."),
+        Field::new("upscale", Kind::Bool, "If true, a smaller source is enlarged."),
         Field::new(
             "fit",
             Kind::Choice(&Choice { now: &["rescale", "crop", "pad", "none"], later: &[] }),
-            "How a picture of another shape is fitted: inside the size, cut, padded, stretched.",
+            "Scale mode for another aspect ratio: rescale (inside the size), crop, pad, or none (stretch).",
         ),
         CROP,
         ROTATE,
@@ -80,15 +80,15 @@ static VIDEO_SHAPE: Shape = Shape {
         DENOISE,
         HDR,
         Field::new("fps", Kind::FrameRate { max: 60.0 }, "Frames per second."),
-        Field::new("max_fps", Kind::FrameRate { max: 60.0 }, "Most frames per second."),
+        Field::new("max_fps", Kind::FrameRate { max: 60.0 }, "Largest number of frames per second."),
         Field::new("pix_fmt", Kind::Word(codecs::pixel_formats), "Pixel format."),
     ],
     later: &[
-        ("scan_mode", "output is progressive; `deinterlace` says what becomes of interlaced video"),
-        ("bitrate_bound", "`maxrate` and `bufsize` bound the bit rate"),
-        ("degrain", "`denoise` does that"),
-        ("hdr_to_sdr", "`hdr: sdr` does that"),
-        ("narrowband", "leave it out"),
+        ("scan_mode", "output is always progressive; see `deinterlace` for interlaced sources"),
+        ("bitrate_bound", "use `maxrate` and `bufsize` to limit the bit rate"),
+        ("degrain", "use `denoise`"),
+        ("hdr_to_sdr", "use `hdr: sdr`"),
+        ("narrowband", "remove it"),
     ],
 };
 
@@ -97,7 +97,7 @@ const VIDEO_RATE: Kind = Kind::Bits { min: 10_000, max: 50_000_000 };
 static GOP_SHAPE: Shape = Shape {
     name: "`gop`",
     id: "Gop",
-    doc: "Distance of keyframes in frames.",
+    doc: "Distance between keyframes, in frames.",
     rules: &RULES,
     fields: &[Field::required("frames", Kind::Int { min: 1, max: 3_600 }, "Frames from keyframe to keyframe.")],
     later: &[],

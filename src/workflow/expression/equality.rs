@@ -1,5 +1,4 @@
-//! Comparisons for equality that have one answer whatever is compared: CEL takes values of different types for different,
-//! and says nothing.
+//! Comparisons for equality that always have the same result, because the types differ. CEL reports no error for them.
 
 use cel::common::ast::{EntryExpr, Expr, IdedExpr};
 use cel::{Context, Program};
@@ -7,7 +6,7 @@ use serde_json::Value;
 
 use super::evaluate;
 
-/// What is wrong with the first `==` or `!=` whose sides are of different types; `lookup` gives a value of the type of each
+/// Returns the error of the first `==` or `!=` whose sides have different types. `lookup` returns a value of the type of a
 /// name.
 pub fn never_equal(source: &str, lookup: &dyn Fn(&str) -> Option<Value>) -> Option<String> {
     let program = Program::compile(source).ok()?;
@@ -43,7 +42,7 @@ fn differing(operator: &str, one: &IdedExpr, other: &IdedExpr, context: &Context
     (one != other).then(|| format!("the types do not match: {one} is {answer} `{operator}` {other}"))
 }
 
-/// What people call the type of a value; numbers of all kinds compare with each other.
+/// Returns the name of a value's type for messages. All kinds of numbers have one, since they can be compared.
 const fn type_name(value: &cel::Value) -> Option<&'static str> {
     Some(match value {
         cel::Value::Int(_) | cel::Value::UInt(_) | cel::Value::Float(_) => "a number",

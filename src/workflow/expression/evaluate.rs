@@ -1,4 +1,4 @@
-//! An expression evaluated: names looked up as JSON, the value given as JSON.
+//! Evaluation of expressions: names and results are JSON values.
 
 use std::collections::HashMap;
 use std::sync::{Arc, LazyLock, Mutex, PoisonError};
@@ -7,10 +7,10 @@ use cel::objects::{Key, Map};
 use cel::{Context, ExecutionError, Program};
 use serde_json::Value;
 
-/// Why an expression has no value.
+/// Error of evaluating an expression.
 #[derive(Debug, thiserror::Error)]
 pub enum EvaluateError {
-    /// It cannot be read; checked when the workflow was loaded.
+    /// Invalid expression. Workflows are checked for these when they are loaded.
     #[error("`{source_text}` is not a valid expression")]
     Syntax {
         /// The expression.
@@ -19,15 +19,15 @@ pub enum EvaluateError {
     /// A `${` has no `}`.
     #[error("`${{` without a closing `}}`")]
     Unclosed,
-    /// CEL says no.
+    /// Error of CEL.
     #[error("cannot evaluate `{source_text}`: {source}")]
     Execution {
         /// The expression.
         source_text: String,
-        /// CEL's word.
+        /// Error of the library.
         source: Box<ExecutionError>,
     },
-    /// The value is not one that can stand in a definition.
+    /// The value has a type that definitions cannot have.
     #[error("the value of `{source_text}` has an unsupported type")]
     NotData {
         /// The expression.
@@ -47,7 +47,7 @@ pub enum EvaluateError {
     },
 }
 
-/// The value of an expression. `lookup` gives the values of names.
+/// Evaluates an expression. `lookup` returns the values of names.
 pub fn evaluate(source: &str, lookup: &dyn Fn(&str) -> Option<Value>) -> Result<Value, EvaluateError> {
     let source_text = || source.to_owned();
     let program = compiled(source).ok_or_else(|| EvaluateError::Syntax { source_text: source_text() })?;
@@ -58,14 +58,14 @@ pub fn evaluate(source: &str, lookup: &dyn Fn(&str) -> Option<Value>) -> Result<
     from_cel(&value).ok_or_else(|| EvaluateError::NotData { source_text: source_text() })
 }
 
-/// Expressions that were read, by their text: reading one takes longer than evaluating it, and every execution of a
-/// workflow asks the same ones.
+/// Cache of parsed expressions, by their text: parsing takes longer than evaluating, and all executions of a workflow use
+/// the same expressions.
 static COMPILED: LazyLock<Mutex<HashMap<String, Arc<Program>>>> = LazyLock::new(Mutex::default);
 
-/// Expressions that are kept.
+/// Most expressions in the cache.
 const KEPT: usize = 1_024;
 
-/// Whether the expression was read before.
+/// Returns whether the expression is in the cache.
 pub fn is_compiled(source: &str) -> bool {
     COMPILED.lock().unwrap_or_else(PoisonError::into_inner).contains_key(source)
 }
@@ -84,7 +84,7 @@ fn compiled(source: &str) -> Option<Arc<Program>> {
     Some(program)
 }
 
-/// What the names and functions of an expression stand for.
+/// Returns the names and functions that an expression can use.
 pub fn context(program: &Program, lookup: &dyn Fn(&str) -> Option<Value>) -> Context<'static, 'static> {
     let mut context = Context::default();
     for (name, state, all) in
@@ -101,7 +101,7 @@ pub fn context(program: &Program, lookup: &dyn Fn(&str) -> Option<Value>) -> Con
     context
 }
 
-/// The value of a condition.
+/// Evaluates a condition.
 pub fn truth(source: &str, lookup: &dyn Fn(&str) -> Option<Value>) -> Result<bool, EvaluateError> {
     match evaluate(source, lookup)? {
         Value::Bool(truth) => Ok(truth),
@@ -109,7 +109,7 @@ pub fn truth(source: &str, lookup: &dyn Fn(&str) -> Option<Value>) -> Result<boo
     }
 }
 
-/// Whether the activity of this view ended in `state`; of a group, whether all or any of its activities did.
+/// Returns whether the activity of a view ended in `state`; for a group, whether all or any of its activities did.
 fn ended_as(view: &cel::Value, state: &str, all: bool) -> bool {
     let cel::Value::Map(view) = view else { return false };
     if let Some(cel::Value::String(actual)) = view.get(&Key::from("state")) {

@@ -1,5 +1,5 @@
-//! What is known when a workflow is loaded, put into its expressions: `each`, and what templates say. So a plan is frozen:
-//! a template that changes later changes no execution that has begun.
+//! Substitution of values that are known when a workflow is loaded: `each`, and facts of templates. This freezes the plan:
+//! later changes of templates do not affect running executions.
 
 use serde_json::Value;
 
@@ -8,7 +8,7 @@ use crate::model::Code;
 use crate::template::Templates;
 use crate::yaml::is_deferred;
 
-/// What is known when a workflow is loaded.
+/// Values that are known when a workflow is loaded.
 pub struct Fold<'a> {
     /// The element of `for_each`.
     pub each: Option<&'a Value>,
@@ -23,8 +23,8 @@ impl Fold<'_> {
     }
 }
 
-/// A text with what is known filled in: expressions over `each` alone are replaced by their value, and `template(…)` by
-/// what the template says. Expressions over anything else stay.
+/// Substitutes known values in a text: expressions over `each` alone become their value, and `template(…)` the facts of the
+/// template. Other expressions stay.
 pub fn fold(text: &str, known: &Fold<'_>) -> Result<Value, Box<Problem>> {
     let Ok(pieces) = pieces(text) else { return Ok(Value::from(text)) };
     let lookup = known.lookup();
@@ -48,12 +48,12 @@ pub fn fold(text: &str, known: &Fold<'_>) -> Result<Value, Box<Problem>> {
     Ok(Value::String(folded))
 }
 
-/// The value of an expression that says nothing about what is not known yet.
+/// Returns the value of an expression that uses only known values.
 fn known_value(source: &str, lookup: &dyn Fn(&str) -> Option<Value>) -> Option<Value> {
     evaluate(source, lookup).ok()
 }
 
-/// A value that is not to be rendered again.
+/// Escapes a value so that it is not rendered again.
 fn escaped(value: Value) -> Value {
     match value {
         Value::String(text) if is_deferred(&text) => Value::String(text.replace("${", "$${")),
@@ -61,7 +61,7 @@ fn escaped(value: Value) -> Value {
     }
 }
 
-/// An expression with each `template(…)` replaced by what the template says: `template("h264-720p").short_side` → `720`.
+/// Replaces each `template(…)` in an expression by facts of the template: `template("h264-720p").short_side` → `720`.
 pub fn fold_templates(source: &str, known: &Fold<'_>) -> Result<String, Box<Problem>> {
     let mut folded = String::new();
     let mut at = 0;

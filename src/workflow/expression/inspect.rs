@@ -1,4 +1,4 @@
-//! An expression looked at before anything evaluates it: its syntax, its size, and what it refers to.
+//! Checks of an expression before it is evaluated: syntax, size, and the names that it refers to.
 
 use cel::Program;
 use cel::common::ast::{CallExpr, EntryExpr, Expr, IdedExpr, LiteralValue};
@@ -8,7 +8,7 @@ use super::outside_strings;
 use crate::model::Code;
 use crate::yaml::nearest;
 
-/// What is wrong with an expression, and where in it, in bytes.
+/// Error in an expression, with its position in bytes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Problem {
     /// Stable code.
@@ -19,11 +19,11 @@ pub struct Problem {
     pub end: usize,
     /// One sentence.
     pub message: String,
-    /// What to do about it.
+    /// Suggestion for the user.
     pub hint: Option<String>,
 }
 
-/// A name that an expression refers to, and the fields it takes of it: `probe.video.height`.
+/// A name that an expression refers to, with fields: `probe.video.height`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Path {
     /// The name.
@@ -38,14 +38,14 @@ pub struct Path {
     pub argument_of: Option<String>,
 }
 
-/// What an expression refers to.
+/// Names that an expression refers to.
 #[derive(Clone, Debug, Default)]
 pub struct Inspected {
     /// Names and their fields.
     pub paths: Vec<Path>,
 }
 
-/// Functions that expressions may call: CEL's, and our own.
+/// Functions that expressions may call: those of CEL, and Reelmill's.
 pub const FUNCTIONS: &[&str] = &[
     "size",
     "contains",
@@ -76,7 +76,7 @@ pub const FUNCTIONS: &[&str] = &[
 /// Functions whose argument is the name of an activity.
 const OF_ACTIVITIES: &[&str] = &["failed", "succeeded", "skipped"];
 
-/// Reads an expression. Call it on a large stack.
+/// Checks an expression. Needs a large stack ([`super::on_large_stack`]).
 pub fn inspect(source: &str, limits: &Limits) -> Result<Inspected, Box<Problem>> {
     let whole = |code, message: String| Box::new(Problem { code, start: 0, end: source.len(), message, hint: None });
     if source.len() > limits.expression_bytes {
@@ -132,7 +132,7 @@ fn syntax(source: &str, errors: &cel::ParseErrors) -> Problem {
     Problem { code: Code::new("WF0201"), start, end, message, hint: operator(source) }
 }
 
-/// What the parser says, in plain words.
+/// Rewrites a message of the parser in plain words.
 fn said(message: &str) -> String {
     let what = message.trim_start_matches("Syntax error: ").split(" expecting ").next().unwrap_or_default();
     let quoted = |what: &str| what.trim_matches('\'').trim().replace("<EOF>", "its end");
@@ -149,7 +149,7 @@ fn said(message: &str) -> String {
     what.replace("<EOF>", "its end")
 }
 
-/// What is written for an operator of other languages, where one stands in the expression.
+/// Suggests CEL's operator for one of other languages in the expression.
 fn operator(source: &str) -> Option<String> {
     const SPELLED: [(&str, &str); 3] = [("and", "&&"), ("or", "||"), ("not", "!")];
     const SIGNS: [(&str, &str); 7] =
@@ -168,7 +168,7 @@ fn operator(source: &str) -> Option<String> {
 struct Walk<'a> {
     source: &'a str,
     program: &'a Program,
-    /// Variables of the comprehensions around.
+    /// Variables of the enclosing comprehensions.
     bound: Vec<String>,
     inside: bool,
     found: Inspected,
@@ -239,7 +239,7 @@ impl Walk<'_> {
         call.args.iter().try_for_each(|argument| self.expression(argument, argument_of))
     }
 
-    /// Where a path stands: from its root over its dots, names and constant indices.
+    /// Returns the position of a path: its root, dots, names and constant indices.
     fn extent(&self, root: u64, name: &str) -> (usize, usize) {
         let start = self.program.source_info().offset_for(root).map_or(0, |(start, _)| start as usize);
         let rest = self.source.get(start..).unwrap_or_default();

@@ -1,7 +1,7 @@
 //! Expressions: CEL in conditions, and inside `${…}` in texts.
 //!
-//! **Invariant**: every expression has been through [`inspect()`] when its workflow was loaded: its length, depth and
-//! comprehensions are bounded, and so is what evaluating it costs. CEL runs only inside [`on_large_stack`], where neither
+//! **Invariant**: every expression is checked by [`inspect()`] when its workflow is loaded. Its length, depth and
+//! comprehensions are limited, and so is the cost of evaluating it. CEL runs only inside [`on_large_stack`], so neither
 //! deep recursion nor a panic of the library reaches the caller.
 
 mod equality;
@@ -19,7 +19,7 @@ use serde_json::Value;
 /// A part of a text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Piece<'t> {
-    /// Characters that stand for themselves.
+    /// Literal characters.
     Text(&'t str),
     /// `$${`, which stands for `${`.
     Escape,
@@ -57,7 +57,7 @@ pub fn pieces(text: &str) -> Result<Vec<Piece<'_>>, Unclosed> {
     Ok(pieces)
 }
 
-/// What follows the `${…}` that `text` begins with; nothing where it has no end.
+/// Returns the text after the `${…}` that `text` begins with; empty if that has no end.
 pub fn skip(text: &str) -> &str {
     let inner = text.strip_prefix("${").unwrap_or(text);
     end_of_expression(inner).map_or("", |length| &inner[length + 1..])
@@ -94,7 +94,7 @@ pub(super) fn outside_strings(text: &str) -> impl Iterator<Item = (usize, char)>
     })
 }
 
-/// A text with its expressions evaluated. A text that is exactly one expression keeps the type of its value.
+/// Evaluates the expressions in a text. A text that is exactly one expression keeps the type of its value.
 pub fn render(text: &str, lookup: &dyn Fn(&str) -> Option<Value>) -> Result<Value, EvaluateError> {
     let pieces = pieces(text).map_err(|_| EvaluateError::Unclosed)?;
     if let [Piece::Expression(source, _)] = pieces.as_slice() {
@@ -122,13 +122,13 @@ fn as_text(source: &str, value: &Value) -> Result<String, EvaluateError> {
     }
 }
 
-/// Stack for parsing and evaluating, in bytes; only what is used is ever touched.
+/// Stack for parsing and evaluating, in bytes; unused pages take no memory.
 const STACK_BYTES: usize = 64 * 1024 * 1024;
 
-/// An expression of at most so many bytes does not nest deeply enough to exhaust any thread's stack, once it was read.
+/// Longest expression, in bytes, that can be evaluated on any stack once it was parsed.
 const SHORT: usize = 200;
 
-/// Runs `work`, which evaluates `source` alone, where there is stack enough for it. `None` where it panicked.
+/// Runs `work`, which evaluates only `source`, on a stack that is large enough. `None` if it panicked.
 pub fn guarded<T: Send>(source: &str, work: impl FnOnce() -> T + Send) -> Option<T> {
     if source.len() <= SHORT && evaluate::is_compiled(source) {
         return std::panic::catch_unwind(std::panic::AssertUnwindSafe(work)).ok();
@@ -136,8 +136,8 @@ pub fn guarded<T: Send>(source: &str, work: impl FnOnce() -> T + Send) -> Option
     on_large_stack(work)
 }
 
-/// Runs `work` on a stack that the deepest allowed expression does not exhaust. `None` where it panicked, or where the
-/// system has no thread to give.
+/// Runs `work` on a stack for the deepest allowed expression. `None` if it panicked, or if the system could not start a
+/// thread.
 pub fn on_large_stack<T: Send>(work: impl FnOnce() -> T + Send) -> Option<T> {
     std::thread::scope(|scope| {
         let builder = std::thread::Builder::new().name("expressions".to_owned()).stack_size(STACK_BYTES);

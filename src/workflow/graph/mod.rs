@@ -1,4 +1,4 @@
-//! Plans drawn.
+//! Plans as graphs: Mermaid, Graphviz, SVG.
 
 mod svg;
 
@@ -10,7 +10,7 @@ use crate::model::plan::{Activity, Need, Plan};
 
 pub use svg::{Mark, marked_svg, svg};
 
-/// What stands in an activity's box: its name, and what it does.
+/// Returns the label of an activity: its name and its type.
 fn label(activity: &Activity) -> (&str, &'static str) {
     (&activity.name, activity.kind.as_str())
 }

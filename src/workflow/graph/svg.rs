@@ -21,18 +21,18 @@ const CHARACTER: f64 = 8.4;
 /// Sweeps in which boxes move towards the middle of what they are linked to.
 const SWEEPS: usize = 8;
 
-/// What a page says about an activity in a drawing.
+/// State of an activity, to show in a graph.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Mark {
     /// Class of its box, for style sheets.
     pub class: &'static str,
-    /// Where its box leads.
+    /// Link of its box.
     pub href: String,
-    /// The sign in its corner.
+    /// Sign in its corner.
     pub sign: &'static str,
-    /// What is said of it to those who do not see colours.
+    /// Title, for screen readers.
     pub title: String,
-    /// How much of it is done, 0–1, where there is something to show.
+    /// Progress, from 0 to 1; `None` to show none.
     pub share: Option<f64>,
 }
 
@@ -49,7 +49,7 @@ struct Box {
 enum What {
     Upload,
     Activity(NodeIndex),
-    /// Where links pass a layer on their way to a later one: all links of this kind from this box together.
+    /// Point at which links of a kind from a box pass a layer on their way to a later one.
     Waypoint(usize, Need),
 }
 

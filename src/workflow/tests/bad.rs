@@ -59,7 +59,7 @@ notify:
 "#;
     insta::assert_snapshot!(told(text), @r"
     WF0111 1:7 `Vod Ladder` is not a valid name for a workflow → use at most 64 lower case letters, digits, `-` and `_`
-    WF0102 2:10 `trigger` has no `bucket` → Bucket of the uploads.
+    WF0102 2:10 `trigger` has no `bucket` → Bucket whose uploads start the workflow.
     WF0101 2:12 `trigger` has no key `buckt` → did you mean `bucket`?
     WF0104 4:11 11 is out of range: from 1 to 10
     WF0101 7:5 an activity has no key `analysys` → did you mean `analysis`?

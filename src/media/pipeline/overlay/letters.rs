@@ -72,7 +72,9 @@ pub fn draw(text: &OverlayText, out: Pixels) -> Result<Frame, MediaError> {
     let drawn = first(Graph::line(&steps).map_err(|error| match error {
         MediaError::Filter { .. } => {
             let family = text.font.as_deref().unwrap_or("Sans");
-            MediaError::Parameter(format!("no font could be opened for the family `{family}`: install one"))
+            MediaError::Parameter(format!(
+                "no font found for the family `{family}`: install a font on the worker's machine"
+            ))
         }
         other => other,
     })?)?;
@@ -94,7 +96,7 @@ fn canvas(text: &str, font_size: u32, around: u32) -> Pixels {
 }
 
 fn first(mut graph: Graph) -> Result<Frame, MediaError> {
-    let nothing = || MediaError::Panic("a canvas stayed empty".to_owned());
+    let nothing = || MediaError::Panic("a canvas is empty".to_owned());
     Ok(Frame::from(graph.pull()?.ok_or_else(nothing)?))
 }
 

@@ -69,7 +69,7 @@ impl Turning {
     pub fn new(sheets: &Sheets) -> Result<Self, MediaError> {
         let mut blank = Frame::new(Pixel::RGBA, sheets.size.width, sheets.size.height);
         if blank.planes() == 0 {
-            return Err(MediaError::Parameter("there is no room for a sheet of subtitles".to_owned()));
+            return Err(MediaError::Parameter("not enough memory for a subtitle picture".to_owned()));
         }
         blank.data_mut(0).fill(0);
         Ok(Self { sheets: sheets.clone(), blank, reading: None, waiting: VecDeque::new(), end_us: None })

@@ -218,7 +218,7 @@ impl Shooting<'_> {
             // libav does not decode animated WebP in every release.
             let bytes = std::fs::read(path).map_err(|error| scratch::failed(path, error))?;
             if !bytes.starts_with(b"RIFF") || bytes.get(8..12) != Some(b"WEBP") {
-                return Err(wrong("it is no WebP".to_owned()));
+                return Err(wrong("it is not a WebP file".to_owned()));
             }
         } else {
             still::first_frame(&verify::source(path)?).map_err(|error| wrong(error.to_string()))?;

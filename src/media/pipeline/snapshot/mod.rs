@@ -417,7 +417,7 @@ impl Shooting<'_> {
             .map_err(|error| MediaError::WrongOutput { file: file.to_owned(), problem: error.to_string() })?;
         if (written.width(), written.height()) != (picture.width(), picture.height()) {
             let problem = format!(
-                "it is {}x{} and not {}x{}",
+                "the picture is {}x{} instead of {}x{}",
                 written.width(),
                 written.height(),
                 picture.width(),

@@ -35,7 +35,7 @@ impl Moments {
     pub fn new(times: &SnapshotTimes, duration_s: Option<f64>) -> Result<Self, MediaError> {
         let share = |share: f64| match duration_s {
             Some(duration) => Ok(duration * share.clamp(0.0, 1.0)),
-            None => Err(MediaError::Damaged { kind: "video", detail: "its duration cannot be told".into() }),
+            None => Err(MediaError::Damaged { kind: "video", detail: "its duration is unknown".into() }),
         };
         let seconds = |moment: &Moment| match *moment {
             Moment::Seconds(seconds) => Ok(seconds.max(0.0)),
@@ -44,7 +44,7 @@ impl Moments {
         let listed = match times {
             SnapshotTimes::Every(step) if step.is_finite() && *step >= MIN_STEP_S => return Ok(Self::Every(*step)),
             SnapshotTimes::Every(step) => {
-                return Err(MediaError::Parameter(format!("pictures cannot be taken every {step} s")));
+                return Err(MediaError::Parameter(format!("invalid interval of pictures: {step} s")));
             }
             SnapshotTimes::Scenes { threshold, most } => {
                 return Ok(Self::Scenes { threshold: *threshold, most: (*most).min(MAX_PICTURES) });

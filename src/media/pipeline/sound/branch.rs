@@ -76,7 +76,10 @@ impl AudioBranch<'_> {
             (None, Some(port)) => {
                 self.talk.warn(
                     warning::STREAM_LEFT_OUT,
-                    format!("audio stream {} holds nothing there and was left out", self.track.index),
+                    format!(
+                        "audio stream {} was left out: it has no data in this part of the source",
+                        self.track.index
+                    ),
                 );
                 port.end()
             }

@@ -66,7 +66,7 @@ fn loudness(
     let Some(first) = measure("")? else { return Ok(String::new()) };
     let Some(integrated) = first.loudness.integrated_lufs else {
         if first.loudness.true_peak_dbtp.is_some() {
-            let message = "the loudness stays as it is: the sound is too short or too soft to have one";
+            let message = "the loudness was not changed: the audio is too short or too quiet to measure";
             talk.warn(warning::LOUDNESS_MISSED, message.to_owned());
         }
         return Ok(String::new());
@@ -79,7 +79,7 @@ fn loudness(
         LoudnessMethod::Linear => {
             if gain_db > room_db + MISSED_LU {
                 let reached = integrated + room_db;
-                warn(talk, target, reached, "its peaks leave no room for more");
+                warn(talk, target, reached, "its peaks permit no more gain");
             }
             return Ok(gain(gain_db.min(room_db)));
         }
@@ -100,7 +100,7 @@ fn loudness(
         let missed = target.integrated_lufs - reached;
         if missed.abs() <= NEAR_LU && over_db == 0.0 || pass == PASSES {
             if missed.abs() > MISSED_LU {
-                warn(talk, target, reached, "its peaks are too high above the rest");
+                warn(talk, target, reached, "its peaks are too loud compared to the rest");
             }
             return Ok(filters);
         }

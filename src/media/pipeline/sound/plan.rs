@@ -62,7 +62,7 @@ pub fn streams<'a>(
         taken.push(Sound { track: track.clone(), encode, level: String::new(), silence: None });
     }
     if container::single_stream(output.container) && taken.len() > 1 {
-        let problem = format!("the container {} holds one audio track, not {}", format.name, taken.len());
+        let problem = format!("{} files can contain one audio stream, not {}", format.name, taken.len());
         return Err(MediaError::Parameter(problem));
     }
     let alone = taken.is_empty() && !with_video;
@@ -86,7 +86,7 @@ fn silent<'a>(encode: &'a AudioEncode, output: &MediaOutput, inventory: &Invento
         (Some(left), Some(length)) => Some(left.min(length)),
         (left, length) => left.or(length),
     };
-    let unknown = || MediaError::Parameter("the source does not say how long it is: nothing can be mixed in".into());
+    let unknown = || MediaError::Parameter("audio cannot be mixed in: the duration of the source is unknown".into());
     #[expect(clippy::cast_possible_truncation, reason = "saturates, and media are shorter than 292,000 years")]
     let samples = (length_s.ok_or_else(unknown)? * f64::from(SILENCE_BASE.denominator())).round() as i64;
     Ok(Sound { track: silent_track(), encode: Some(encode), level: String::new(), silence: Some(samples) })

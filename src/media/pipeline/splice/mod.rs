@@ -86,7 +86,7 @@ impl Splice {
         }
         if let Some(further) = pieces.iter().map(|piece| piece.further).max().filter(|&further| further > 0) {
             let message = format!(
-                "`{}` is put together of parts, with one audio track: of one of them {further} more were left out",
+                "`{}` is merged from several parts and has one audio stream: {further} more of a part were left out",
                 output.file
             );
             talk.warn(warning::STREAM_LEFT_OUT, message);

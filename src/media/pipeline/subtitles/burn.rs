@@ -74,7 +74,7 @@ pub fn burn(
 ) -> Result<Option<Drawn>, MediaError> {
     let Some(burn) = &output.burn else { return Ok(None) };
     let none = |why: &str| {
-        talk.warn(warning::SUBTITLE_LEFT_OUT, format!("no subtitles were drawn into `{}`: {why}", output.file));
+        talk.warn(warning::SUBTITLE_LEFT_OUT, format!("no subtitles were burnt into `{}`: {why}", output.file));
         Ok(None)
     };
     let of_file = |input, charset| {
@@ -88,18 +88,18 @@ pub fn burn(
             let source = inputs.first().ok_or_else(|| MediaError::Job("it has no input".into()))?;
             match inventory.subtitles(tracks)?.first() {
                 Some(&track) => (source.clone(), track.clone(), window),
-                None => return none("the source has none"),
+                None => return none("the source has no subtitles"),
             }
         }
     };
     if !libav::is_text_subtitle(raw::parameters(&track.parameters)) {
-        let Some(video) = inventory.video()? else { return none("there is no video") };
+        let Some(video) = inventory.video()? else { return none("the output has no video") };
         return Ok(Some(Drawn::Pictures(Sheets::new(&source, &track, window, video.shown))));
     }
     if !graph::has_filters(&[FILTER]) {
         return Err(MediaError::Missing { kind: "filter", name: FILTER.to_owned() });
     }
-    let Some(script) = script(&source, &track, window)? else { return none("none lie in the output") };
+    let Some(script) = script(&source, &track, window)? else { return none("none are in this part of the source") };
     let path = scratch::place(scratch, &format!("{}.burn.ass", output.file))?;
     std::fs::write(&path, script).map_err(|error| scratch::failed(&path, error))?;
     Ok(Some(Drawn::Text(Burn { path })))

@@ -40,10 +40,15 @@ impl TextFile {
         let Decoded { text, encoding, guessed, damaged } =
             charset::decode(&bytes, charset, language).map_err(failed)?;
         if guessed {
-            let message = format!("input {input} is not UTF-8 and was read as {encoding}, as its letters look");
+            let message = format!(
+                "the encoding of input {input} was guessed: it is not UTF-8 and was read as {encoding}; set `charset` to override"
+            );
             warn(warning::ENCODING_GUESSED, message);
         } else if damaged {
-            warn(warning::ENCODING_WRONG, format!("some bytes of input {input} mean nothing in {encoding}"));
+            warn(
+                warning::ENCODING_WRONG,
+                format!("some bytes of input {input} are invalid in {encoding}: check `charset`"),
+            );
         }
         let source = Source::text(Arc::from(cues_alone(&text).into_bytes()));
         let track = track(&source).map_err(failed)?;

@@ -112,7 +112,7 @@ pub fn streams(
             }
             Fate::LeftOut => {
                 let message = format!(
-                    "subtitle stream {} ({}) was left out of `{}`: the container {} cannot hold it",
+                    "subtitle stream {} ({}) was left out of `{}`: {} files cannot contain it",
                     track.index, track.codec, output.file, format.name
                 );
                 talk.warn(warning::SUBTITLE_LEFT_OUT, message);

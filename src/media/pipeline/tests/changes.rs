@@ -69,7 +69,7 @@ fn squares_stay_squares(source: &Path) {
         output.video = Some(Video::Copy);
         output.audio = Some(Audio::Copy { tracks: Tracks::Main });
     });
-    says_that_it_changes(&Trial::new(source, &[copy]), "taken as they are");
+    says_that_it_changes(&Trial::new(source, &[copy]), "copied unchanged");
     for at_s in [1.0, 4.5] {
         let picture = shots(SnapshotTimes::At(Moment::Seconds(at_s)), ImageFormat::Png, "a.png");
         let trial = Trial::new(source, &[Output::Snapshot(picture)]);
@@ -256,7 +256,7 @@ fn newcomer_a_box_that_is_not_reached_is_said() {
     let portrait = Size::Box { width: Some(1080), height: Some(1920) };
     let said = asked(portrait, Fit::Crop, false);
     assert_eq!(said.len(), 1, "{said:?}");
-    assert!(said[0].contains("404×720, not 1080×1920") && said[0].contains("upscale: true"), "{said:?}");
+    assert!(said[0].contains("404×720, not 1080×1920") && said[0].contains("`upscale` is not true"), "{said:?}");
     assert_eq!(asked(portrait, Fit::Crop, true), Vec::<String>::new());
     assert_eq!(asked(Size::Box { width: Some(1920), height: None }, Fit::Rescale, false).len(), 1);
     for reached in [

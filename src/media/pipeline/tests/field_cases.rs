@@ -123,7 +123,7 @@ fn field_case_13_a_container_of_one_audio_track_refuses_several() {
     };
     let all = flv(Audio::Copy { tracks: Tracks::All });
     let failure = all.made.failure();
-    assert_eq!((failure.code.as_str(), failure.message.contains("one audio track, not 2")), ("MEDIA0017", true));
+    assert_eq!((failure.code.as_str(), failure.message.contains("one audio stream, not 2")), ("MEDIA0017", true));
     assert_eq!(flv(Audio::Copy { tracks: Tracks::Main }).made.media().audio.len(), 1);
 }
 
