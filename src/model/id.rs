@@ -61,11 +61,11 @@ macro_rules! id {
 }
 
 id!(
-    /// One run of a workflow.
+    /// Identifier of an execution of a workflow.
     ExecutionId
 );
 id!(
-    /// One activity of one execution; it may take several attempts.
+    /// Identifier of a job: one activity of one execution, with all its attempts.
     JobId
 );
 

@@ -2,9 +2,9 @@
 
 use serde_json::Value as Json;
 
-use super::definition::{Defaults, Header, Target, defaults, is_identifier, target};
-use super::expression::{Fold, fold, fold_templates};
-use super::names::{Mention, Names, means_something_else};
+use super::definition::{JobDefaults, Target, WorkflowHead, defaults, is_identifier, target};
+use super::expression::{KnownValues, fold, fold_templates};
+use super::names::{ActivityMention, NameTable, means_something_else};
 use super::view::element_name;
 use super::{Limits, places, shapes};
 use crate::model::plan::ActivityKind;
@@ -12,7 +12,7 @@ use crate::template::{self, Files, Templates};
 use crate::yaml::{self, Entry, Node, Sink, Span, Value, is_deferred, nearest};
 
 /// An activity as written.
-pub struct Declared<'a> {
+pub struct DeclaredActivity<'a> {
     pub name: String,
     pub span: Span,
     pub kind: ActivityKind,
@@ -23,13 +23,13 @@ pub struct Declared<'a> {
 
 /// A reference to an activity by its name.
 #[derive(Clone, Debug)]
-pub struct Named {
+pub struct ActivityReference {
     pub name: String,
     pub span: Span,
 }
 
 /// An activity of the plan, before it is linked.
-pub struct Draft {
+pub struct ActivityDraft {
     pub name: String,
     pub group: Option<String>,
     pub each: Option<Json>,
@@ -39,16 +39,16 @@ pub struct Draft {
     pub spec: Node,
     pub when: Option<String>,
     /// Expanded names of the activities that it reads from.
-    pub from: Option<Vec<Named>>,
+    pub from: Option<Vec<ActivityReference>>,
     /// Expanded names of other activities that it waits for.
-    pub needs: Vec<Named>,
+    pub needs: Vec<ActivityReference>,
     /// Expanded names of the activities in its `failed(…)`.
     pub handles: Vec<String>,
     pub output: Target,
-    pub defaults: Defaults,
+    pub defaults: JobDefaults,
 }
 
-impl Draft {
+impl ActivityDraft {
     /// Returns whether it publishes objects.
     pub fn publishes(&self) -> bool {
         !self.kind.only_looks() || !self.files().main.is_empty()
@@ -67,7 +67,7 @@ impl Draft {
 }
 
 /// Reads the declared activities.
-pub fn declare<'a>(root: &'a Node, sink: &mut Sink<'_>) -> Vec<Declared<'a>> {
+pub fn declare<'a>(root: &'a Node, sink: &mut Sink<'_>) -> Vec<DeclaredActivity<'a>> {
     let Some(activities) = root.get("activities") else { return Vec::new() };
     if activities.entries().is_empty() && matches!(activities.value, Value::Map(_)) {
         sink.error("WF0102", activities.span, "`activities` is empty: a workflow needs at least one activity");
@@ -75,7 +75,7 @@ pub fn declare<'a>(root: &'a Node, sink: &mut Sink<'_>) -> Vec<Declared<'a>> {
     activities.entries().iter().filter_map(|entry| declare_one(entry, sink)).collect()
 }
 
-fn declare_one<'a>(entry: &'a Entry, sink: &mut Sink<'_>) -> Option<Declared<'a>> {
+fn declare_one<'a>(entry: &'a Entry, sink: &mut Sink<'_>) -> Option<DeclaredActivity<'a>> {
     good_name(entry, sink);
     let node = &entry.value;
     places::output(node, sink);
@@ -95,7 +95,7 @@ fn declare_one<'a>(entry: &'a Entry, sink: &mut Sink<'_>) -> Option<Declared<'a>
             .also(spec.key_span, format!("`{}` here", kind.as_str()))
             .hint(format!("move `{}` to an activity of its own", other.as_str()));
     }
-    Some(Declared {
+    Some(DeclaredActivity {
         name: entry.key.clone(),
         span: entry.key_span,
         kind,
@@ -178,13 +178,13 @@ fn elements(list: &Node, sink: &mut Sink<'_>) -> Vec<Json> {
 
 /// Expands every declared activity. An error in one does not stop the others.
 pub fn expand(
-    declared: &[Declared<'_>],
-    header: &Header,
-    names: &Names,
+    declared: &[DeclaredActivity<'_>],
+    header: &WorkflowHead,
+    names: &NameTable,
     templates: &Templates,
     limits: &Limits,
     sink: &mut Sink<'_>,
-) -> Vec<Draft> {
+) -> Vec<ActivityDraft> {
     let total: usize = declared.iter().map(|d| d.elements.as_ref().map_or(1, Vec::len)).sum();
     if let Some(first) = declared.first().filter(|_| total > limits.activities) {
         let message = format!("the workflow has {total} activities; at most {} are allowed", limits.activities);
@@ -196,23 +196,23 @@ pub fn expand(
 }
 
 struct Expander<'a, 's> {
-    header: &'a Header,
-    names: &'a Names,
+    header: &'a WorkflowHead,
+    names: &'a NameTable,
     templates: &'a Templates,
     limits: &'a Limits,
     sink: &'a mut Sink<'s>,
 }
 
 impl Expander<'_, '_> {
-    fn declared(&mut self, declared: &Declared<'_>) -> Vec<Draft> {
+    fn declared(&mut self, declared: &DeclaredActivity<'_>) -> Vec<ActivityDraft> {
         match &declared.elements {
             None => vec![self.one(declared, None)],
             Some(elements) => elements.iter().map(|each| self.one(declared, Some(each))).collect(),
         }
     }
 
-    fn one(&mut self, declared: &Declared<'_>, each: Option<&Json>) -> Draft {
-        let known = Fold { each, templates: self.templates };
+    fn one(&mut self, declared: &DeclaredActivity<'_>, each: Option<&Json>) -> ActivityDraft {
+        let known = KnownValues { each, templates: self.templates };
         let output = target(declared.node).or(&self.header.output);
         let mut mentions = Vec::new();
         let before = self.sink.len();
@@ -235,9 +235,9 @@ impl Expander<'_, '_> {
             if mention.handled {
                 handles.extend(expanded.iter().cloned());
             }
-            needs.extend(expanded.into_iter().map(|name| Named { name, span: mention.span }));
+            needs.extend(expanded.into_iter().map(|name| ActivityReference { name, span: mention.span }));
         }
-        Draft {
+        ActivityDraft {
             name: each.map_or_else(|| declared.name.clone(), |e| format!("{}.{}", declared.name, element_name(e))),
             group: each.map(|_| declared.name.clone()),
             each: each.cloned(),
@@ -254,7 +254,7 @@ impl Expander<'_, '_> {
     }
 
     /// Checks the expressions of a tree, and substitutes known values.
-    fn fold_node(&mut self, node: &Node, known: &Fold<'_>, mentions: &mut Vec<Mention>) -> Node {
+    fn fold_node(&mut self, node: &Node, known: &KnownValues<'_>, mentions: &mut Vec<ActivityMention>) -> Node {
         let value = match &node.value {
             Value::String(text) => {
                 let before = self.sink.len();
@@ -277,7 +277,7 @@ impl Expander<'_, '_> {
     }
 
     /// Reports parameters whose expressions give a value of another type than expected.
-    fn forms(&mut self, kind: ActivityKind, spec: &Node, known: &Fold<'_>) {
+    fn forms(&mut self, kind: ActivityKind, spec: &Node, known: &KnownValues<'_>) {
         let specimen = |text: &str| self.names.specimen(text, known).map(|value| Node::from_json(&value).value);
         for (value, expected) in yaml::misfits(spec, template::activity_shape(kind), &specimen) {
             let message = format!("expected {expected}, but the expression gives {}", value.kind_name());
@@ -285,7 +285,12 @@ impl Expander<'_, '_> {
         }
     }
 
-    fn condition(&mut self, when: &Node, known: &Fold<'_>, mentions: &mut Vec<Mention>) -> Option<String> {
+    fn condition(
+        &mut self,
+        when: &Node,
+        known: &KnownValues<'_>,
+        mentions: &mut Vec<ActivityMention>,
+    ) -> Option<String> {
         if let Some(truth) = when.as_bool() {
             return Some(truth.to_string());
         }
@@ -297,7 +302,7 @@ impl Expander<'_, '_> {
     }
 
     /// Reads `from`, which may also be inside of `package`.
-    fn inputs(&mut self, declared: &Declared<'_>) -> Option<Vec<Named>> {
+    fn inputs(&mut self, declared: &DeclaredActivity<'_>) -> Option<Vec<ActivityReference>> {
         let inner = (declared.kind == ActivityKind::Package).then(|| declared.spec.get("from")).flatten();
         let outer = declared.node.get("from");
         if let (Some(inner), Some(outer)) = (inner, outer) {
@@ -313,8 +318,8 @@ impl Expander<'_, '_> {
     }
 
     /// Returns the activities of a name or a list of names.
-    fn named(&mut self, node: &Node) -> Vec<Named> {
-        let mut named: Vec<Named> = Vec::new();
+    fn named(&mut self, node: &Node) -> Vec<ActivityReference> {
+        let mut named: Vec<ActivityReference> = Vec::new();
         for element in node.elements() {
             let Some(name) = element.scalar_text() else { continue };
             let Some(expanded) = self.names.expand(&name) else {
@@ -327,7 +332,7 @@ impl Expander<'_, '_> {
             };
             for name in expanded {
                 if named.iter().all(|n| n.name != name) {
-                    named.push(Named { name, span: element.span });
+                    named.push(ActivityReference { name, span: element.span });
                 }
             }
         }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use sha2::{Digest, Sha256};
 
-use super::names::Names;
+use super::names::NameTable;
 use super::{Compiled, Limits, Workflow, activities, definition, expression, installed, keys, link, shapes};
 use crate::model::{Capabilities, Code};
 use crate::template::Templates;
@@ -58,7 +58,7 @@ fn passes(root: &Node, text: &str, around: Around<'_>, sink: &mut Sink<'_>) -> O
     yaml::check(&activities::without_parameters(root), &shapes::WORKFLOW, sink);
     let header = definition::read(root, limits, sink);
     let declared = activities::declare(root, sink);
-    let names = Names::new(&declared, root, &header.params);
+    let names = NameTable::new(&declared, root, &header.params);
     let drafts = activities::expand(&declared, &header, &names, templates, limits, sink);
     let digest = digest(text);
     let linked = link::link(&header, &digest, &drafts, sink);

@@ -13,13 +13,13 @@ use crate::yaml::{Node, Sink};
 
 /// Head of a workflow.
 #[derive(Debug)]
-pub struct Header {
+pub struct WorkflowHead {
     pub name: String,
     pub description: Option<String>,
     pub enabled: bool,
     pub trigger: Option<Trigger>,
     pub output: Target,
-    pub defaults: Defaults,
+    pub defaults: JobDefaults,
     pub deadline: Option<Duration>,
     pub params: BTreeMap<String, Param>,
     pub notify: Vec<NotifyTarget>,
@@ -53,7 +53,7 @@ impl Target {
 
 /// Parameters of jobs that activities can override.
 #[derive(Clone, Debug)]
-pub struct Defaults {
+pub struct JobDefaults {
     pub queue: String,
     pub priority: u8,
     pub timeout: Duration,
@@ -62,7 +62,7 @@ pub struct Defaults {
     pub if_incomplete: IfIncomplete,
 }
 
-impl Default for Defaults {
+impl Default for JobDefaults {
     fn default() -> Self {
         Self {
             queue: "default".to_owned(),
@@ -79,7 +79,7 @@ impl Default for Defaults {
 const TAKEN: &str = "validate";
 
 /// Reads the head of a workflow whose shape has been checked.
-pub fn read(root: &Node, limits: &Limits, sink: &mut Sink<'_>) -> Header {
+pub fn read(root: &Node, limits: &Limits, sink: &mut Sink<'_>) -> WorkflowHead {
     let text = |key: &str| root.get(key).and_then(Node::scalar_text);
     let name = text("name").unwrap_or_default();
     if let Some(node) = root.get("name") {
@@ -96,13 +96,13 @@ pub fn read(root: &Node, limits: &Limits, sink: &mut Sink<'_>) -> Header {
         }
     }
     places::output(root, sink);
-    Header {
+    WorkflowHead {
         name,
         description: text("description"),
         enabled: root.get("enabled").and_then(Node::as_bool).unwrap_or(true),
         trigger: root.get("trigger").and_then(|node| trigger::read(node, sink)),
         output: target(root),
-        defaults: defaults(root, &Defaults::default(), sink),
+        defaults: defaults(root, &JobDefaults::default(), sink),
         deadline: root.get("deadline").and_then(duration),
         params: parameters(root, sink),
         notify: notify(root, limits, sink),
@@ -117,7 +117,7 @@ pub fn target(node: &Node) -> Target {
 }
 
 /// Reads the parameters of jobs from a workflow or an activity; missing ones are those of `fallback`.
-pub fn defaults(node: &Node, fallback: &Defaults, sink: &mut Sink<'_>) -> Defaults {
+pub fn defaults(node: &Node, fallback: &JobDefaults, sink: &mut Sink<'_>) -> JobDefaults {
     let queue = node.get("queue").and_then(Node::scalar_text);
     if let Some((queue, node)) = queue.as_deref().zip(node.get("queue"))
         && !is_word(queue)
@@ -128,7 +128,7 @@ pub fn defaults(node: &Node, fallback: &Defaults, sink: &mut Sink<'_>) -> Defaul
     let retry = node.get("retry");
     let attempts = retry.and_then(|r| r.get("attempts")).and_then(Node::as_int).and_then(|n| u32::try_from(n).ok());
     let wait = |key| retry.and_then(|r| r.get(key)).and_then(duration);
-    Defaults {
+    JobDefaults {
         queue: queue.unwrap_or_else(|| fallback.queue.clone()),
         priority: node
             .get("priority")

@@ -21,7 +21,7 @@ impl Evaluate for Evaluator {
             return Err(Failure::bug("WF0407", format!("the plan has no activity {}", activity.index())));
         };
         let Some(condition) = &activity.when else { return Ok(true) };
-        let scope = Scope {
+        let scope = NameScope {
             plan,
             activity,
             state,
@@ -38,7 +38,7 @@ impl Evaluate for Evaluator {
 }
 
 /// Values of names in one activity of one execution.
-pub struct Scope<'a> {
+pub struct NameScope<'a> {
     pub plan: &'a Plan,
     pub activity: &'a Activity,
     pub state: &'a Execution,
@@ -48,7 +48,7 @@ pub struct Scope<'a> {
     pub params: &'a BTreeMap<String, Value>,
 }
 
-impl Scope<'_> {
+impl NameScope<'_> {
     /// Returns the value of a name.
     pub fn lookup(&self, name: &str) -> Option<Value> {
         Some(match name {

@@ -1,12 +1,12 @@
 //! Encoders that a workflow needs and the installed FFmpeg lacks.
 
-use super::activities::Draft;
+use super::activities::ActivityDraft;
 use crate::model::Capabilities;
 use crate::template;
 use crate::yaml::Sink;
 
 /// Checks that workers have the encoders that activities need.
-pub fn check(drafts: &[Draft], installed: &Capabilities, sink: &mut Sink<'_>) {
+pub fn check(drafts: &[ActivityDraft], installed: &Capabilities, sink: &mut Sink<'_>) {
     for needed in drafts.iter().flat_map(|draft| template::encoders(draft.kind, &draft.spec)) {
         let names = needed.any_of.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(" or ");
         if !installed.has_any(&needed.any_of) {

@@ -1,9 +1,9 @@
 //! Checks of output keys before anything runs: keys that two activities write, and keys that would start the workflow
 //! again.
 
-use super::activities::Draft;
-use super::definition::Header;
-use super::expression::{Piece, pieces};
+use super::activities::ActivityDraft;
+use super::definition::WorkflowHead;
+use super::expression::{TextPiece, pieces};
 use super::pattern::Pattern;
 use super::resolve::good_file;
 use crate::model::plan::{Activity, ActivityInput, Plan};
@@ -11,8 +11,8 @@ use crate::template::{self, Files};
 use crate::yaml::{Node, Sink, Span};
 
 /// A name that an activity writes, or a folder.
-struct Written<'a> {
-    draft: &'a Draft,
+struct OutputKey<'a> {
+    draft: &'a ActivityDraft,
     span: Span,
     bucket: String,
     /// Name, as a text with `${…}`; folders end with `/`.
@@ -23,7 +23,7 @@ struct Written<'a> {
     folder: bool,
 }
 
-impl Written<'_> {
+impl OutputKey<'_> {
     fn pattern(&self) -> Pattern {
         let pattern = Pattern::of_text(&self.key);
         if self.folder { pattern.and_below() } else { pattern }
@@ -43,7 +43,7 @@ impl Written<'_> {
 }
 
 /// Checks the keys that activities write.
-pub fn check(header: &Header, drafts: &[Draft], sink: &mut Sink<'_>) {
+pub fn check(header: &WorkflowHead, drafts: &[ActivityDraft], sink: &mut Sink<'_>) {
     let written: Vec<_> = drafts.iter().filter(|d| d.publishes()).flat_map(written).collect();
     for one in &written {
         name(one, sink);
@@ -66,11 +66,11 @@ pub fn check(header: &Header, drafts: &[Draft], sink: &mut Sink<'_>) {
     }
 }
 
-fn written(draft: &Draft) -> Vec<Written<'_>> {
+fn written(draft: &ActivityDraft) -> Vec<OutputKey<'_>> {
     let target = draft.output.to_plan();
     let files = draft.files();
     let place = |key: &str| draft.spec.get(key).map_or(draft.span, |n| n.span);
-    let written = |name: String, span, folder| Written {
+    let written = |name: String, span, folder| OutputKey {
         draft,
         span,
         bucket: target.bucket.clone(),
@@ -86,7 +86,7 @@ fn written(draft: &Draft) -> Vec<Written<'_>> {
 }
 
 /// Reports a name that is invalid for any value of its expressions.
-fn name(one: &Written<'_>, sink: &mut Sink<'_>) {
+fn name(one: &OutputKey<'_>, sink: &mut Sink<'_>) {
     let (Some(name), Some(key)) = (stand_in(&one.name), stand_in(&one.key)) else { return };
     let good = |text: &str| good_file(if one.folder { text.trim_end_matches('/') } else { text });
     if let Err(why) = good(&name).and_then(|()| good(&key)) {
@@ -96,16 +96,16 @@ fn name(one: &Written<'_>, sink: &mut Sink<'_>) {
 
 /// Replaces each expression in a text by a letter; `None` if the text is invalid.
 fn stand_in(text: &str) -> Option<String> {
-    let piece = |piece: &Piece| match piece {
-        Piece::Text(text) => text.to_string(),
-        Piece::Escape => "${".to_owned(),
-        Piece::Expression(..) => "x".to_owned(),
+    let piece = |piece: &TextPiece| match piece {
+        TextPiece::Text(text) => text.to_string(),
+        TextPiece::Escape => "${".to_owned(),
+        TextPiece::Expression(..) => "x".to_owned(),
     };
     Some(pieces(text).ok()?.iter().map(piece).collect())
 }
 
 /// Reports an output that would start the workflow again.
-fn again(header: &Header, one: &Written<'_>, sink: &mut Sink<'_>) {
+fn again(header: &WorkflowHead, one: &OutputKey<'_>, sink: &mut Sink<'_>) {
     let Some(trigger) = &header.trigger else { return };
     let bucket = Pattern::of_text(&one.bucket);
     let same_bucket = Pattern::of_text(&trigger.bucket.replace("${", "$${")).meets(&bucket);

@@ -3,13 +3,13 @@
 use petgraph::algo::{has_path_connecting, tarjan_scc};
 use petgraph::graph::{DiGraph, NodeIndex};
 
-use super::activities::{Draft, Named};
-use super::definition::Header;
+use super::activities::{ActivityDraft, ActivityReference};
+use super::definition::WorkflowHead;
 use crate::model::plan::{Activity, ActivityInput, ActivityKind, Need, Plan};
 use crate::yaml::Sink;
 
 /// Makes the plan of a workflow; `None` after an error.
-pub fn link(header: &Header, digest: &str, drafts: &[Draft], sink: &mut Sink<'_>) -> Option<Plan> {
+pub fn link(header: &WorkflowHead, digest: &str, drafts: &[ActivityDraft], sink: &mut Sink<'_>) -> Option<Plan> {
     for draft in drafts {
         inputs(draft, drafts, sink);
         outputs(draft, sink);
@@ -29,7 +29,7 @@ pub fn link(header: &Header, digest: &str, drafts: &[Draft], sink: &mut Sink<'_>
     })
 }
 
-fn inputs(draft: &Draft, drafts: &[Draft], sink: &mut Sink<'_>) {
+fn inputs(draft: &ActivityDraft, drafts: &[ActivityDraft], sink: &mut Sink<'_>) {
     let Some(from) = &draft.from else { return };
     for input in from {
         let source = drafts.iter().find(|d| d.name == input.name);
@@ -46,7 +46,7 @@ fn inputs(draft: &Draft, drafts: &[Draft], sink: &mut Sink<'_>) {
 }
 
 /// Warns of an `if_source_lower` without effect: no analysis provides facts about the source.
-fn source_known(node: NodeIndex, graph: &DiGraph<usize, Need>, drafts: &[Draft], sink: &mut Sink<'_>) {
+fn source_known(node: NodeIndex, graph: &DiGraph<usize, Need>, drafts: &[ActivityDraft], sink: &mut Sink<'_>) {
     let draft = &drafts[graph[node]];
     let Some(lower) = draft.spec.get("if_source_lower").filter(|_| draft.from.is_none()) else { return };
     let asks = lower.entries().iter().find(|e| match e.value.as_str() {
@@ -62,21 +62,21 @@ fn source_known(node: NodeIndex, graph: &DiGraph<usize, Need>, drafts: &[Draft],
     }
 }
 
-fn outputs(draft: &Draft, sink: &mut Sink<'_>) {
+fn outputs(draft: &ActivityDraft, sink: &mut Sink<'_>) {
     if draft.publishes() && draft.output.bucket.is_none() {
         sink.error("WF0121", draft.span, "no bucket for the outputs")
             .hint("add `output: { bucket: …, prefix: … }` to the workflow or the activity");
     }
 }
 
-fn connect(drafts: &[Draft], sink: &mut Sink<'_>) -> Option<DiGraph<usize, Need>> {
+fn connect(drafts: &[ActivityDraft], sink: &mut Sink<'_>) -> Option<DiGraph<usize, Need>> {
     let mut graph = DiGraph::new();
     let nodes: Vec<_> = (0..drafts.len()).map(|i| graph.add_node(i)).collect();
     let find = |name: &str| drafts.iter().position(|d| d.name == name).map(|i| nodes[i]);
     let mut whole = true;
     for (draft, &node) in drafts.iter().zip(&nodes) {
         let inputs = draft.from.iter().flatten().map(|n| (n, Need::Input));
-        for (Named { name, span }, need) in inputs.chain(draft.needs.iter().map(|n| (n, Need::Order))) {
+        for (ActivityReference { name, span }, need) in inputs.chain(draft.needs.iter().map(|n| (n, Need::Order))) {
             let Some(source) = find(name) else { continue };
             if source == node || draft.group.is_some() && drafts[source.index()].group == draft.group {
                 let message = format!("`{}` refers to itself", draft.group.as_ref().unwrap_or(&draft.name));
@@ -94,7 +94,7 @@ fn connect(drafts: &[Draft], sink: &mut Sink<'_>) -> Option<DiGraph<usize, Need>
     whole.then_some(graph)
 }
 
-fn tell_cycle(circle: &[NodeIndex], graph: &DiGraph<usize, Need>, drafts: &[Draft], sink: &mut Sink<'_>) {
+fn tell_cycle(circle: &[NodeIndex], graph: &DiGraph<usize, Need>, drafts: &[ActivityDraft], sink: &mut Sink<'_>) {
     let mut members: Vec<_> = circle.iter().map(|n| &drafts[graph[*n]]).collect();
     members.sort_by_key(|d| d.span);
     members.dedup_by_key(|d| d.span);
@@ -108,7 +108,7 @@ fn tell_cycle(circle: &[NodeIndex], graph: &DiGraph<usize, Need>, drafts: &[Draf
     }
 }
 
-fn activity(draft: &Draft, header: &Header) -> Activity {
+fn activity(draft: &ActivityDraft, header: &WorkflowHead) -> Activity {
     let input = match &draft.from {
         None => ActivityInput::Object,
         Some(from) => ActivityInput::Activities(from.iter().map(|n| n.name.clone()).collect()),

@@ -44,7 +44,7 @@ pub use evaluator::Evaluator;
 pub use keys::publishes;
 pub use limits::Limits;
 pub use params::{given_params, params};
-pub use resolve::{Answer, ResolveContext, Resolved, ResolvedInput, resolve};
+pub use resolve::{ResolveContext, Resolved, ResolvedInput, ResultKind, resolve};
 pub use set::{check_set, holder, same_name};
 pub use single::{Single, compile_single};
 pub use starter::{STARTER, starter};

@@ -5,9 +5,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use cel::ExecutionError;
 use serde_json::{Map, Value, json};
 
-use super::activities::Declared;
+use super::activities::DeclaredActivity;
 use super::expression::{
-    EvaluateError, FUNCTIONS, Fold, Path, Piece, Problem, evaluate, fold_templates, inspect, never_equal, pieces,
+    EvaluateError, ExpressionProblem, FUNCTIONS, KnownValues, NamePath, TextPiece, evaluate, fold_templates, inspect,
+    never_equal, pieces,
 };
 use super::{Limits, view};
 use crate::model::plan::{ActivityKind, Param, ParamType};
@@ -50,7 +51,7 @@ pub fn means_something_else(name: &str) -> bool {
 
 /// An activity that an expression refers to.
 #[derive(Clone, Debug)]
-pub struct Mention {
+pub struct ActivityMention {
     /// Name of the activity, or of its group.
     pub name: String,
     /// Position.
@@ -71,7 +72,7 @@ pub enum Purpose {
 }
 
 /// The names of one workflow.
-pub struct Names {
+pub struct NameTable {
     /// Activities with their type; for a group, also the names of its elements.
     activities: BTreeMap<String, (ActivityKind, Option<Vec<String>>)>,
     /// Activities of which only the name is valid.
@@ -79,10 +80,11 @@ pub struct Names {
     params: Value,
 }
 
-impl Names {
+impl NameTable {
     /// Makes the names of the declared activities and parameters.
-    pub fn new(declared: &[Declared<'_>], root: &Node, params: &BTreeMap<String, Param>) -> Self {
-        let elements = |d: &Declared<'_>| d.elements.as_ref().map(|e| e.iter().map(view::element_name).collect());
+    pub fn new(declared: &[DeclaredActivity<'_>], root: &Node, params: &BTreeMap<String, Param>) -> Self {
+        let elements =
+            |d: &DeclaredActivity<'_>| d.elements.as_ref().map(|e| e.iter().map(view::element_name).collect());
         let params: Map<_, _> = params.iter().map(|(name, p)| (name.clone(), zero_param(p))).collect();
         let written = root.get("activities").map(Node::entries).unwrap_or_default().iter().map(|e| e.key.clone());
         Self {
@@ -133,9 +135,9 @@ impl Names {
     }
 
     /// Returns a value of the type of a text with `${…}`; `None` if the type is unknown before rendering.
-    pub fn specimen(&self, text: &str, known: &Fold<'_>) -> Option<Value> {
+    pub fn specimen(&self, text: &str, known: &KnownValues<'_>) -> Option<Value> {
         match pieces(text).ok()?.as_slice() {
-            [Piece::Expression(source, _)] => evaluate(source, &|name| self.zero(name, known.each)).ok(),
+            [TextPiece::Expression(source, _)] => evaluate(source, &|name| self.zero(name, known.each)).ok(),
             _ => Some(Value::from("")),
         }
     }
@@ -146,10 +148,10 @@ impl Names {
         &self,
         node: &Node,
         condition: bool,
-        known: &Fold<'_>,
+        known: &KnownValues<'_>,
         limits: &Limits,
         sink: &mut Sink<'_>,
-    ) -> Vec<Mention> {
+    ) -> Vec<ActivityMention> {
         let Some(text) = node.as_str() else { return Vec::new() };
         let mut check = Check { names: self, node, known, limits, sink, mentions: Vec::new() };
         if condition {
@@ -168,7 +170,7 @@ impl Names {
                 check.other_spellings(&pieces);
                 let purpose = if pieces.len() == 1 { Purpose::Value } else { Purpose::Text };
                 for piece in pieces {
-                    if let Piece::Expression(source, offset) = piece {
+                    if let TextPiece::Expression(source, offset) = piece {
                         check.expression(source, offset, purpose);
                     }
                 }
@@ -188,12 +190,12 @@ fn zero_param(param: &Param) -> Value {
 }
 
 struct Check<'a, 's> {
-    names: &'a Names,
+    names: &'a NameTable,
     node: &'a Node,
-    known: &'a Fold<'a>,
+    known: &'a KnownValues<'a>,
     limits: &'a Limits,
     sink: &'a mut Sink<'s>,
-    mentions: Vec<Mention>,
+    mentions: Vec<ActivityMention>,
 }
 
 impl Check<'_, '_> {
@@ -212,15 +214,15 @@ impl Check<'_, '_> {
         }
     }
 
-    fn tell(&mut self, problem: &Problem, offset: usize) {
+    fn tell(&mut self, problem: &ExpressionProblem, offset: usize) {
         let span = self.sink.within(self.node, offset + problem.start, offset + problem.end);
         self.sink.error(problem.code, span, problem.message.clone()).hint.clone_from(&problem.hint);
     }
 
     /// Warns of expressions in the syntax of other languages, which are used as literal text.
-    fn other_spellings(&mut self, pieces: &[Piece<'_>]) {
+    fn other_spellings(&mut self, pieces: &[TextPiece<'_>]) {
         for piece in pieces {
-            let Piece::Text(text) = piece else { continue };
+            let TextPiece::Text(text) = piece else { continue };
             let braces =
                 text.split_once("{{").and_then(|(_, rest)| rest.split_once("}}")).map(|(inner, _)| inner.trim());
             let dollar = text.match_indices('$').find_map(|(at, _)| {
@@ -239,7 +241,7 @@ impl Check<'_, '_> {
         }
     }
 
-    fn path(&mut self, path: &Path, offset: usize) {
+    fn path(&mut self, path: &NamePath, offset: usize) {
         let span = self.sink.within(self.node, offset + path.start, offset + path.end);
         let Some(zero) = self.names.zero(&path.root, self.known.each) else {
             self.unknown_name(path, span);
@@ -247,7 +249,7 @@ impl Check<'_, '_> {
         };
         if self.names.activities.contains_key(&path.root) {
             let handled = path.argument_of.as_deref() == Some("failed");
-            self.mentions.push(Mention { name: path.root.clone(), span, handled });
+            self.mentions.push(ActivityMention { name: path.root.clone(), span, handled });
         } else if let Some(function) = &path.argument_of {
             let message = format!("`{function}` takes the name of an activity, and `{}` is not one", path.root);
             self.sink.error("WF0207", span, message);
@@ -269,7 +271,7 @@ impl Check<'_, '_> {
         }
     }
 
-    fn unknown_name(&mut self, path: &Path, span: Span) {
+    fn unknown_name(&mut self, path: &NamePath, span: Span) {
         if path.root == "each" {
             self.sink.error("WF0202", span, "`each` exists only in activities with `for_each`");
             return;
@@ -302,7 +304,10 @@ impl Check<'_, '_> {
             Ok(_) | Err(_) => None,
         };
         if let Some(message) = message {
-            self.tell(&Problem { code: Code::new("WF0209"), start: 0, end: source.len(), message, hint: None }, offset);
+            self.tell(
+                &ExpressionProblem { code: Code::new("WF0209"), start: 0, end: source.len(), message, hint: None },
+                offset,
+            );
         }
     }
 }

@@ -6,7 +6,7 @@ use petgraph::algo::has_path_connecting;
 use petgraph::graph::NodeIndex;
 use serde_json::Value;
 
-use super::evaluator::{self, Scope};
+use super::evaluator::{self, NameScope};
 use super::{expression, view};
 use crate::engine::{ActivityState, Execution};
 use crate::model::media::MediaInfo;
@@ -51,19 +51,19 @@ pub struct Resolved {
     /// Handling of existing objects that were made from other uploads.
     pub if_exists: IfExists,
     /// Result that is made of the media information of an analysis.
-    pub answer: Answer,
+    pub answer: ResultKind,
 }
 
 /// Kind of result of an analysis.
 #[derive(Clone, Debug, PartialEq)]
-pub enum Answer {
+pub enum ResultKind {
     /// Media information.
     Media,
     /// Those of these templates that suit the source.
     Fits(Templates),
 }
 
-impl Answer {
+impl ResultKind {
     /// Returns the result of the activity for a source with `info`.
     pub fn of(&self, info: &MediaInfo) -> Result<Value, Failure> {
         let result = match self {
@@ -98,7 +98,7 @@ fn on_this_stack(plan: &Plan, index: usize, cx: &ResolveContext<'_>) -> Result<R
     let Some(activity) = plan.graph.node_weight(index) else {
         return Err(Failure::bug("WF0407", format!("the plan has no activity {}", index.index())));
     };
-    let scope = Scope {
+    let scope = NameScope {
         plan,
         activity,
         state: cx.state,
@@ -137,15 +137,15 @@ fn on_this_stack(plan: &Plan, index: usize, cx: &ResolveContext<'_>) -> Result<R
     }
     work.set_if_incomplete(activity.if_incomplete);
     let answer = match activity.kind {
-        ActivityKind::TemplateAnalysis => Answer::Fits(template::candidates(&spec)),
-        _ => Answer::Media,
+        ActivityKind::TemplateAnalysis => ResultKind::Fits(template::candidates(&spec)),
+        _ => ResultKind::Media,
     };
     let if_exists = plan.output_of(activity).if_exists;
     Ok(Resolved { work, inputs, bucket, prefix, if_exists, answer })
 }
 
 /// A value with every text in it rendered.
-fn render(value: &Value, scope: &Scope<'_>) -> Result<Value, Failure> {
+fn render(value: &Value, scope: &NameScope<'_>) -> Result<Value, Failure> {
     Ok(match value {
         Value::String(text) => expression::render(text, &|name| scope.lookup(name))
             .map_err(|error| evaluator::failure(&error, &scope.activity.name))?,
@@ -183,7 +183,7 @@ fn inputs(
 }
 
 /// Bucket and prefix, after every key has been found good.
-fn target(plan: &Plan, activity: &Activity, files: &Files, scope: &Scope<'_>) -> Result<(String, String), Failure> {
+fn target(plan: &Plan, activity: &Activity, files: &Files, scope: &NameScope<'_>) -> Result<(String, String), Failure> {
     let target = plan.output_of(activity);
     let rendered = |text: &str| -> Result<String, Failure> {
         Ok(match render(&Value::from(text), scope)? {
@@ -216,7 +216,7 @@ fn target(plan: &Plan, activity: &Activity, files: &Files, scope: &Scope<'_>) ->
 }
 
 /// Returns another activity of the execution that has published this key.
-fn published<'a>(scope: &Scope<'a>, bucket: &str, key: &str) -> Option<&'a str> {
+fn published<'a>(scope: &NameScope<'a>, bucket: &str, key: &str) -> Option<&'a str> {
     let indices = scope.plan.graph.node_indices().filter(|&i| scope.plan.graph[i].name != scope.activity.name);
     indices.into_iter().find_map(|i| {
         let outputs = scope.state.activity(i).map(ActivityState::outputs).unwrap_or_default();

@@ -3,20 +3,20 @@
 
 use serde_json::Value;
 
-use super::{Piece, Problem, evaluate, outside_strings, pieces};
+use super::{ExpressionProblem, TextPiece, evaluate, outside_strings, pieces};
 use crate::model::Code;
 use crate::template::Templates;
 use crate::yaml::is_deferred;
 
 /// Values that are known when a workflow is loaded.
-pub struct Fold<'a> {
+pub struct KnownValues<'a> {
     /// The element of `for_each`.
     pub each: Option<&'a Value>,
     /// Templates.
     pub templates: &'a Templates,
 }
 
-impl Fold<'_> {
+impl KnownValues<'_> {
     fn lookup(&self) -> impl Fn(&str) -> Option<Value> {
         let each = self.each.cloned();
         move |name| if name == "each" { each.clone() } else { None }
@@ -25,17 +25,17 @@ impl Fold<'_> {
 
 /// Substitutes known values in a text: expressions over `each` alone become their value, and `template(…)` the facts of the
 /// template. Other expressions stay.
-pub fn fold(text: &str, known: &Fold<'_>) -> Result<Value, Box<Problem>> {
+pub fn fold(text: &str, known: &KnownValues<'_>) -> Result<Value, Box<ExpressionProblem>> {
     let Ok(pieces) = pieces(text) else { return Ok(Value::from(text)) };
     let lookup = known.lookup();
     let mut folded = String::new();
     for piece in &pieces {
         match piece {
-            Piece::Text(text) => folded.push_str(text),
-            Piece::Escape => folded.push_str("$${"),
-            Piece::Expression(source, start) => {
+            TextPiece::Text(text) => folded.push_str(text),
+            TextPiece::Escape => folded.push_str("$${"),
+            TextPiece::Expression(source, start) => {
                 let source = fold_templates(source, known)
-                    .map_err(|p| Box::new(Problem { start: p.start + start, end: p.end + start, ..*p }))?;
+                    .map_err(|p| Box::new(ExpressionProblem { start: p.start + start, end: p.end + start, ..*p }))?;
                 match known_value(&source, &lookup) {
                     Some(value) if pieces.len() == 1 => return Ok(escaped(value)),
                     Some(Value::String(text)) => folded.push_str(&text.replace("${", "$${")),
@@ -62,13 +62,14 @@ fn escaped(value: Value) -> Value {
 }
 
 /// Replaces each `template(…)` in an expression by facts of the template: `template("h264-720p").short_side` → `720`.
-pub fn fold_templates(source: &str, known: &Fold<'_>) -> Result<String, Box<Problem>> {
+pub fn fold_templates(source: &str, known: &KnownValues<'_>) -> Result<String, Box<ExpressionProblem>> {
     let mut folded = String::new();
     let mut at = 0;
     while let Some(call) = next_call(source, at) {
         folded.push_str(&source[at..call.start]);
-        let problem =
-            |code, message: String, hint| Box::new(Problem { code, start: call.start, end: call.end, message, hint });
+        let problem = |code, message: String, hint| {
+            Box::new(ExpressionProblem { code, start: call.start, end: call.end, message, hint })
+        };
         let argument = &source[call.argument.0..call.argument.1];
         let Ok(Value::String(name)) = evaluate(argument, &known.lookup()) else {
             let message = "the name of a template must be known when the workflow is loaded".to_owned();
@@ -104,14 +105,14 @@ pub fn fold_templates(source: &str, known: &Fold<'_>) -> Result<String, Box<Prob
 }
 
 /// A call of `template`, in bytes.
-struct Call {
+struct TemplateCall {
     start: usize,
     end: usize,
     argument: (usize, usize),
 }
 
 /// The first call of `template` at or after `from`.
-fn next_call(source: &str, from: usize) -> Option<Call> {
+fn next_call(source: &str, from: usize) -> Option<TemplateCall> {
     const NAME: &str = "template";
     let is_name = |c: char| c.is_ascii_alphanumeric() || c == '_';
     let outside: Vec<_> = outside_strings(source).collect();
@@ -133,7 +134,7 @@ fn next_call(source: &str, from: usize) -> Option<Call> {
             _ => continue,
         }
         if depth == 0 {
-            return Some(Call { start, end: i + 1, argument: (open?, i) });
+            return Some(TemplateCall { start, end: i + 1, argument: (open?, i) });
         }
     }
     None
@@ -150,7 +151,7 @@ mod tests {
         let each = json!("h264-720p");
         on_large_stack(|| {
             let templates = Templates::presets();
-            fold(text, &Fold { each: Some(&each), templates: &templates }).map_err(|e| e.code)
+            fold(text, &KnownValues { each: Some(&each), templates: &templates }).map_err(|e| e.code)
         })
         .unwrap()
     }

@@ -10,7 +10,7 @@ use crate::yaml::nearest;
 
 /// Error in an expression, with its position in bytes.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Problem {
+pub struct ExpressionProblem {
     /// Stable code.
     pub code: Code,
     /// First byte.
@@ -25,7 +25,7 @@ pub struct Problem {
 
 /// A name that an expression refers to, with fields: `probe.video.height`.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Path {
+pub struct NamePath {
     /// The name.
     pub root: String,
     /// The fields, outermost first.
@@ -40,9 +40,9 @@ pub struct Path {
 
 /// Names that an expression refers to.
 #[derive(Clone, Debug, Default)]
-pub struct Inspected {
+pub struct ExpressionNames {
     /// Names and their fields.
-    pub paths: Vec<Path>,
+    pub paths: Vec<NamePath>,
 }
 
 /// Functions that expressions may call: those of CEL, and Reelmill's.
@@ -77,8 +77,9 @@ pub const FUNCTIONS: &[&str] = &[
 const OF_ACTIVITIES: &[&str] = &["failed", "succeeded", "skipped"];
 
 /// Checks an expression. Needs a large stack ([`super::on_large_stack`]).
-pub fn inspect(source: &str, limits: &Limits) -> Result<Inspected, Box<Problem>> {
-    let whole = |code, message: String| Box::new(Problem { code, start: 0, end: source.len(), message, hint: None });
+pub fn inspect(source: &str, limits: &Limits) -> Result<ExpressionNames, Box<ExpressionProblem>> {
+    let whole =
+        |code, message: String| Box::new(ExpressionProblem { code, start: 0, end: source.len(), message, hint: None });
     if source.len() > limits.expression_bytes {
         let message =
             format!("the expression has {} bytes; at most {} are allowed", source.len(), limits.expression_bytes);
@@ -92,7 +93,8 @@ pub fn inspect(source: &str, limits: &Limits) -> Result<Inspected, Box<Problem>>
         return Err(whole(Code::new("WF0205"), message));
     }
     let program = Program::compile(source).map_err(|errors| Box::new(syntax(source, &errors)))?;
-    let mut walk = Walk { source, program: &program, bound: Vec::new(), inside: false, found: Inspected::default() };
+    let mut walk =
+        Walk { source, program: &program, bound: Vec::new(), inside: false, found: ExpressionNames::default() };
     walk.expression(program.expression(), None)?;
     Ok(walk.found)
 }
@@ -111,9 +113,9 @@ fn deepest(source: &str) -> usize {
     deepest
 }
 
-fn syntax(source: &str, errors: &cel::ParseErrors) -> Problem {
+fn syntax(source: &str, errors: &cel::ParseErrors) -> ExpressionProblem {
     let Some(first) = errors.errors.first() else {
-        return Problem {
+        return ExpressionProblem {
             code: Code::new("WF0201"),
             start: 0,
             end: source.len(),
@@ -129,7 +131,7 @@ fn syntax(source: &str, errors: &cel::ParseErrors) -> Problem {
     let start = line_start + rest.char_indices().nth(column).map_or(rest.len(), |(i, _)| i);
     let end = start + source[start..].chars().next().map_or(0, char::len_utf8);
     let message = format!("this is not a valid expression (CEL): {}", said(&first.msg));
-    Problem { code: Code::new("WF0201"), start, end, message, hint: operator(source) }
+    ExpressionProblem { code: Code::new("WF0201"), start, end, message, hint: operator(source) }
 }
 
 /// Rewrites a message of the parser in plain words.
@@ -171,16 +173,16 @@ struct Walk<'a> {
     /// Variables of the enclosing comprehensions.
     bound: Vec<String>,
     inside: bool,
-    found: Inspected,
+    found: ExpressionNames,
 }
 
 impl Walk<'_> {
-    fn expression(&mut self, node: &IdedExpr, argument_of: Option<&str>) -> Result<(), Box<Problem>> {
+    fn expression(&mut self, node: &IdedExpr, argument_of: Option<&str>) -> Result<(), Box<ExpressionProblem>> {
         if let Some((root, fields)) = path(node) {
             if !self.bound.contains(&root.1) && !root.1.starts_with('@') {
                 let (start, end) = self.extent(root.0, &root.1);
                 let argument_of = argument_of.map(str::to_owned);
-                self.found.paths.push(Path { root: root.1, fields, start, end, argument_of });
+                self.found.paths.push(NamePath { root: root.1, fields, start, end, argument_of });
             }
             return Ok(());
         }
@@ -210,7 +212,7 @@ impl Walk<'_> {
         }
     }
 
-    fn entry(&mut self, entry: &EntryExpr) -> Result<(), Box<Problem>> {
+    fn entry(&mut self, entry: &EntryExpr) -> Result<(), Box<ExpressionProblem>> {
         match entry {
             EntryExpr::StructField(field) => self.expression(&field.value, None),
             EntryExpr::MapEntry(entry) => {
@@ -220,7 +222,7 @@ impl Walk<'_> {
         }
     }
 
-    fn call(&mut self, node: &IdedExpr, call: &CallExpr) -> Result<(), Box<Problem>> {
+    fn call(&mut self, node: &IdedExpr, call: &CallExpr) -> Result<(), Box<ExpressionProblem>> {
         let name = call.func_name.as_str();
         let is_operator = name.contains(|c: char| !c.is_ascii_alphanumeric() && c != '_') || name.starts_with('_');
         if !is_operator && !FUNCTIONS.contains(&name) {
@@ -254,10 +256,10 @@ impl Walk<'_> {
         code: impl Into<Code>,
         message: String,
         hint: Option<String>,
-    ) -> Result<(), Box<Problem>> {
+    ) -> Result<(), Box<ExpressionProblem>> {
         let (start, end) = self.extent(node.id, "");
         let end = if end > start { end } else { self.source.len() };
-        Err(Box::new(Problem { code: code.into(), start, end, message, hint }))
+        Err(Box::new(ExpressionProblem { code: code.into(), start, end, message, hint }))
     }
 }
 

@@ -11,14 +11,14 @@ mod inspect;
 
 pub use equality::never_equal;
 pub use evaluate::{EvaluateError, evaluate, truth};
-pub use fold::{Fold, fold, fold_templates};
-pub use inspect::{FUNCTIONS, Path, Problem, inspect};
+pub use fold::{KnownValues, fold, fold_templates};
+pub use inspect::{ExpressionProblem, FUNCTIONS, NamePath, inspect};
 
 use serde_json::Value;
 
 /// A part of a text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Piece<'t> {
+pub enum TextPiece<'t> {
     /// Literal characters.
     Text(&'t str),
     /// `$${`, which stands for `${`.
@@ -32,27 +32,27 @@ pub enum Piece<'t> {
 pub struct Unclosed(pub usize);
 
 /// The parts of a text with `${…}`.
-pub fn pieces(text: &str) -> Result<Vec<Piece<'_>>, Unclosed> {
+pub fn pieces(text: &str) -> Result<Vec<TextPiece<'_>>, Unclosed> {
     let mut pieces = Vec::new();
     let mut at = 0;
     while let Some(found) = text[at..].find("${").map(|i| at + i) {
         let escaped = text[at..found].ends_with('$');
         let before = &text[at..if escaped { found - 1 } else { found }];
         if !before.is_empty() {
-            pieces.push(Piece::Text(before));
+            pieces.push(TextPiece::Text(before));
         }
         if escaped {
-            pieces.push(Piece::Escape);
+            pieces.push(TextPiece::Escape);
             at = found + 2;
             continue;
         }
         let start = found + 2;
         let length = end_of_expression(&text[start..]).ok_or(Unclosed(found))?;
-        pieces.push(Piece::Expression(&text[start..start + length], start));
+        pieces.push(TextPiece::Expression(&text[start..start + length], start));
         at = start + length + 1;
     }
     if at < text.len() {
-        pieces.push(Piece::Text(&text[at..]));
+        pieces.push(TextPiece::Text(&text[at..]));
     }
     Ok(pieces)
 }
@@ -97,15 +97,15 @@ pub(super) fn outside_strings(text: &str) -> impl Iterator<Item = (usize, char)>
 /// Evaluates the expressions in a text. A text that is exactly one expression keeps the type of its value.
 pub fn render(text: &str, lookup: &dyn Fn(&str) -> Option<Value>) -> Result<Value, EvaluateError> {
     let pieces = pieces(text).map_err(|_| EvaluateError::Unclosed)?;
-    if let [Piece::Expression(source, _)] = pieces.as_slice() {
+    if let [TextPiece::Expression(source, _)] = pieces.as_slice() {
         return evaluate(source, lookup);
     }
     let mut rendered = String::new();
     for piece in pieces {
         match piece {
-            Piece::Text(text) => rendered.push_str(text),
-            Piece::Escape => rendered.push_str("${"),
-            Piece::Expression(source, _) => rendered.push_str(&as_text(source, &evaluate(source, lookup)?)?),
+            TextPiece::Text(text) => rendered.push_str(text),
+            TextPiece::Escape => rendered.push_str("${"),
+            TextPiece::Expression(source, _) => rendered.push_str(&as_text(source, &evaluate(source, lookup)?)?),
         }
     }
     Ok(Value::String(rendered))
@@ -151,7 +151,7 @@ mod tests {
 
     #[test]
     fn texts_fall_into_pieces() {
-        use Piece::{Escape, Expression, Text};
+        use TextPiece::{Escape, Expression, Text};
         for (text, expected) in [
             ("plain", vec![Text("plain")]),
             ("a/${b}.mp4", vec![Text("a/"), Expression("b", 4), Text(".mp4")]),

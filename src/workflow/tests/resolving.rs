@@ -274,8 +274,8 @@ fn template_analyses_choose_what_later_activities_make() {
 #[test]
 fn templates_to_choose_from_are_frozen_with_the_plan() {
     let chosen = |spec: &str| match Run::new(&with(spec), "in/x.mp4").resolve("fit").unwrap().answer {
-        Answer::Fits(templates) => templates.iter().map(|template| template.name.clone()).collect::<Vec<_>>(),
-        Answer::Media => panic!("media information"),
+        ResultKind::Fits(templates) => templates.iter().map(|template| template.name.clone()).collect::<Vec<_>>(),
+        ResultKind::Media => panic!("media information"),
     };
     assert_eq!(chosen("  fit: { template-analysis: { templates: [h264-360p] } }"), ["h264-360p"]);
     let all: Vec<_> = crate::template::Templates::presets().iter().map(|template| template.name.clone()).collect();
