@@ -1,4 +1,4 @@
-//! The definition of an execution, which is frozen, beside the workflow as it is now; and running again with the latter.
+//! The frozen definition of an execution compared with its workflow now, and starting again with the workflow now.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -14,18 +14,18 @@ use crate::model::{ExecutionId, InputObject, JobId};
 use crate::store::{ExecutionRecord, NewExecution};
 use crate::workflow::{self, Workflow};
 
-/// Which definition an execution runs.
+/// Definition that an execution runs.
 #[derive(Clone, Debug, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct DefinitionView {
-    /// Digest of the text that it was made from: the execution keeps it, and a retry runs it.
+    /// Digest of the definition that the execution started with; a retry runs the same one.
     pub digest: String,
-    /// Digest of the workflow's text now; null where no workflow of that name is active.
+    /// Digest of the current definition of the workflow; null if no workflow of that name is active.
     pub current: Option<String>,
-    /// Whether the workflow, or a template of it, does something else now.
+    /// True if the workflow, or a template that it uses, has changed since in what it does.
     pub changed: bool,
 }
 
-/// Which definition an execution of a workflow runs; none for a job without one.
+/// Returns the definition that an execution runs; `None` for a job without a workflow.
 pub(crate) fn definition(context: &Context, plan: &Plan) -> Option<DefinitionView> {
     if Plan::single(&plan.workflow).is_some() {
         return None;
@@ -42,8 +42,8 @@ fn active(context: &Context, workflow: &str) -> Option<Arc<Workflow>> {
     context.intake.catalog.active().iter().find(|known| known.name == workflow).cloned()
 }
 
-/// Starts execution `id`: the workflow of `record` as it is now, on the same object, with the same parameters where it
-/// still has them, but for those in `changed`. Repeating it with the same identifier changes nothing.
+/// Starts execution `id` of the current definition of `record`'s workflow, on the same object. Parameters that the
+/// definition still has are the same, except for those in `changed`. Repeating it with the same `id` changes nothing.
 pub(crate) async fn start_again(
     context: &Context,
     record: &ExecutionRecord,
@@ -53,15 +53,18 @@ pub(crate) async fn start_again(
 ) -> Result<(), Problem> {
     let head = &record.summary;
     if !head.state.is_ended() {
-        let detail = format!("execution {} has not ended: wait for it, or cancel it", head.id);
+        let detail = format!("execution {} has not ended: wait for its end, or cancel it, then retry", head.id);
         return Err(Problem::new(StatusCode::CONFLICT, "CLI0027", detail));
     }
     if Plan::single(&head.workflow).is_some() {
-        let detail = "a job without a workflow has no newer definition: submit it again";
+        let detail = "a job without a workflow has no newer definition: submit a new job";
         return Err(Problem::unprocessable("CLI0028", detail));
     }
     let workflow = active(context, &head.workflow).ok_or_else(|| {
-        Problem::unprocessable("CLI0028", format!("there is no active workflow {} any more", head.workflow))
+        Problem::unprocessable(
+            "CLI0028",
+            format!("workflow {} is no longer active: enable it, or retry without `latest`", head.workflow),
+        )
     })?;
     let InputObject { location, version, .. } = head.input.clone();
     let body = InputBody { bucket: location.bucket, key: location.key, version: version.filter(|v| v != "null") };
@@ -77,7 +80,7 @@ pub(crate) async fn start_again(
     Ok(())
 }
 
-/// Parameters that somebody gave the execution: neither their default nor what the object's metadata says.
+/// Returns the parameters that were given to the execution: not defaults, and not from metadata of the object.
 fn given(record: &ExecutionRecord, plan: &Plan) -> BTreeMap<String, String> {
     let text = |value: &Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
     let declared = record.params.iter().filter(|(name, _)| plan.params.contains_key(*name));

@@ -1,8 +1,7 @@
-//! Who may ask: bearer tokens with scopes.
+//! Access control: bearer tokens with scopes.
 //!
-//! **Invariant**: without tokens the API listens on loopback only (the configuration sees to that); with tokens every route
-//! asks for one but those that tell whether the daemon is well. Tokens are compared by their digests, all of them, in the
-//! same time whatever is presented.
+//! **Invariant**: without tokens the API listens on loopback only (the configuration enforces it); with tokens every route
+//! requires one, except for health checks. Tokens are compared by their digests, in constant time.
 
 use std::sync::Arc;
 
@@ -14,23 +13,23 @@ use axum::response::{IntoResponse, Response};
 use super::Problem;
 use crate::config::{Scope, TokenDigest, digest};
 
-/// Tokens that are known; none: everybody may do everything.
+/// Access tokens of the API. Without any, every request is allowed.
 #[derive(Clone, Default)]
 pub struct Tokens(Arc<[(Scope, TokenDigest)]>);
 
 impl Tokens {
-    /// These tokens.
+    /// Makes a set of these tokens.
     #[must_use]
     pub fn new(tokens: Vec<(Scope, TokenDigest)>) -> Self {
         Self(tokens.into())
     }
 
-    /// Whether nobody is asked for one.
+    /// Returns whether requests need no token.
     pub(crate) fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
 
-    /// What the holder of `presented` may do; nothing where nobody knows it.
+    /// Returns the scope of a presented token; `None` if it is unknown.
     pub(crate) fn scope(&self, presented: &str) -> Option<Scope> {
         let presented = digest(presented);
         let mut found = None;
@@ -44,11 +43,11 @@ impl Tokens {
     }
 }
 
-/// What a request needs; absent: nothing.
+/// Returns the scope that a request needs; `None` if it needs no token.
 fn needed(method: &Method, path: &str) -> Option<Scope> {
     match path {
         "/healthz" | "/readyz" => None,
-        // It changes nothing: what it checks is too long for a path.
+        // A POST that changes nothing: its text is too long for a path.
         "/v1/workflows/validate" => Some(Scope::Read),
         _ if matches!(*method, Method::GET | Method::HEAD) => Some(Scope::Read),
         _ if path.starts_with("/v1/executions") || path.starts_with("/v1/jobs") => Some(Scope::Submit),
@@ -56,7 +55,7 @@ fn needed(method: &Method, path: &str) -> Option<Scope> {
     }
 }
 
-/// Lets requests through that may pass.
+/// Rejects requests without a token of a sufficient scope.
 pub(super) async fn guard(State(tokens): State<Tokens>, request: Request, next: Next) -> Response {
     if tokens.is_empty() {
         return next.run(request).await;
@@ -68,11 +67,15 @@ pub(super) async fn guard(State(tokens): State<Tokens>, request: Request, next: 
     match presented.and_then(|(_, token)| tokens.scope(token.trim())) {
         Some(scope) if scope >= needed => next.run(request).await,
         Some(_) => {
-            let detail = format!("this takes a token with the scope {}", name(needed));
+            let detail = format!("this request needs a token with the scope {}", name(needed));
             Problem::new(StatusCode::FORBIDDEN, "CLI0015", detail).into_response()
         }
         None => {
-            let problem = Problem::new(StatusCode::UNAUTHORIZED, "CLI0014", "there is no token, or nobody knows it");
+            let problem = Problem::new(
+                StatusCode::UNAUTHORIZED,
+                "CLI0014",
+                "missing or unknown token: send `Authorization: Bearer TOKEN`",
+            );
             let mut response = problem.into_response();
             response.headers_mut().insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
             response
@@ -80,7 +83,7 @@ pub(super) async fn guard(State(tokens): State<Tokens>, request: Request, next: 
     }
 }
 
-/// The name of a scope, as the configuration has it.
+/// Returns the name of a scope in the configuration.
 pub(crate) const fn name(scope: Scope) -> &'static str {
     match scope {
         Scope::Read => "read",

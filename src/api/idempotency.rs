@@ -1,7 +1,7 @@
-//! Idempotency keys: a request that is sent again under its key is not carried out again.
+//! Idempotency keys: a request that is sent again with its key is not carried out again.
 //!
-//! What is remembered is written down before anything is done, and says how to find out whether that was done; so a
-//! crash between the two loses nothing and doubles nothing.
+//! The key is stored before the request is carried out, with the identifier that the request will create. After a crash
+//! in between, a repeated request finds the identifier and checks whether it exists: nothing is lost or done twice.
 
 use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
@@ -9,13 +9,13 @@ use axum::http::request::Parts;
 use super::{Context, ParameterPlace, Problem};
 use crate::store::Request;
 
-/// The header.
+/// Name of the header.
 const HEADER: &str = "idempotency-key";
 
-/// Longest key.
+/// Longest key, in characters.
 const LONGEST: usize = 255;
 
-/// The key of a request, where it has one, with what it is a key of.
+/// The idempotency key of a request with its method and path; `None` if it has none.
 pub(super) struct Key(Option<String>);
 
 impl<S: Send + Sync> FromRequestParts<S> for Key {
@@ -33,8 +33,8 @@ impl<S: Send + Sync> FromRequestParts<S> for Key {
 }
 
 impl Key {
-    /// The note of the request that was made first under this key; `note` where this is the first, or there is no key.
-    /// Answers with it whether it is the first.
+    /// Returns the note of the first request with this key, and whether this request is the first. Without a key, this
+    /// request is the first.
     pub(super) async fn first(
         self,
         context: &Context,
@@ -47,7 +47,7 @@ impl Key {
             None => Ok((request.note, true)),
             Some(known) if known.digest == digest => Ok((known.note, false)),
             Some(_) => {
-                let detail = "the same Idempotency-Key came with another body before";
+                let detail = "this Idempotency-Key was used before with another body: use a new key for a new request";
                 Err(Problem::unprocessable("CLI0016", detail))
             }
         }

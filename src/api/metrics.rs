@@ -1,4 +1,4 @@
-//! `/metrics`: Prometheus' text. What is the same for the whole fleet is asked from the store at each scrape.
+//! `/metrics`: Prometheus text. Values of the whole fleet are read from the store at each scrape.
 
 use std::time::Duration;
 
@@ -11,21 +11,21 @@ use crate::intake::Catalog as _;
 use crate::model::ExecutionState;
 use crate::telemetry::metrics;
 
-/// How executions end.
+/// States of ended executions.
 const ENDS: [ExecutionState; 3] = [ExecutionState::Succeeded, ExecutionState::Failed, ExecutionState::Cancelled];
-/// Prometheus' text format.
+/// Media type of the Prometheus text format.
 const TEXT: &str = "text/plain; version=0.0.4; charset=utf-8";
 
-/// Metrics for Prometheus.
+/// Read metrics in the text format of Prometheus.
 #[utoipa::path(get, path = "/metrics", tag = "operation", operation_id = "metrics",
     responses((status = 200, body = String, content_type = "text/plain; version=0.0.4; charset=utf-8")))]
 pub(super) async fn show(State(context): State<Context>) -> Result<impl IntoResponse, Problem> {
     let Some(handle) = &context.metrics else {
-        return Err(Problem::new(StatusCode::NOT_FOUND, "CLI0004", "this process counts nothing"));
+        return Err(Problem::new(StatusCode::NOT_FOUND, "CLI0004", "this process records no metrics"));
     };
     let now = context.clock.now();
     for queue in context.store.queues().await? {
-        // Nobody has to grow for what is paused.
+        // A paused queue must not make an autoscaler add daemons.
         let oldest = queue.oldest.filter(|_| !queue.paused).map_or(Duration::ZERO, |oldest| now.since(oldest));
         metrics::queue(&queue.name, queue.waiting, queue.running, oldest);
     }

@@ -1,10 +1,10 @@
 //! The HTTP API: single jobs, executions, workflows, templates, queues, events, notifications; health.
 //!
-//! JSON under `/v1`, problem details (RFC 9457) for errors, server-sent events to follow an execution; [`openapi`] says
-//! all of it for programs.
+//! JSON under `/v1`, problem details (RFC 9457) for errors, server-sent events to follow an execution; [`openapi`]
+//! describes it for programs.
 //!
-//! **Invariant**: a handler decides nothing: it asks the store and shows the answer. Every body has a largest size, every
-//! answer but a stream comes in time, and what a request is refused for is a problem with a code.
+//! **Invariant**: handlers have no logic of their own: they call the store and format its answers. Bodies are limited in
+//! size, responses other than streams in time, and every rejected request gets a problem with a code.
 
 pub mod again;
 pub mod auth;
@@ -58,42 +58,42 @@ use crate::worker::scratch::ScratchRoot;
 
 pub use problem::{Finding, Parameter, ParameterPlace, Problem};
 
-/// Connections at once; more wait. Each who follows an execution has one.
+/// Most open connections; more wait. Each client that follows an execution has one.
 const CONNECTIONS: usize = 2_048;
 
-/// How long open requests may hold up a shutdown.
+/// Longest that a shutdown waits for open requests.
 const DRAIN: Duration = Duration::from_secs(2);
 
-/// How long of it event streams go on.
+/// Part of [`DRAIN`] in which event streams still send events.
 const LAST_EVENTS: Duration = Duration::from_secs(1);
 
-/// How long a request may take until its answer begins, its body included: the longest wait for a result, and some more.
+/// Timeout of a request until its response begins: longer than the longest wait for a result.
 const ANSWER: Duration = wait::LONGEST.saturating_add(Duration::from_secs(15));
 
-/// What handlers need.
+/// Parts of the daemon that handlers use.
 #[derive(Clone)]
 pub struct Context {
-    /// The store.
+    /// Store of executions, events and queues.
     pub store: SharedStore,
-    /// What starts executions.
+    /// Intake, which starts executions.
     pub intake: Intake,
-    /// The workflows.
+    /// Active workflows and their files.
     pub catalog: Arc<WorkflowFolder>,
-    /// Progress as it happens.
+    /// Progress of running jobs.
     pub live: Live,
-    /// Where jobs have their files: a daemon whose disk is full takes none.
+    /// Scratch folder of jobs: a daemon whose disk is full claims none.
     pub scratch: ScratchRoot,
-    /// Who may ask.
+    /// Access tokens.
     pub tokens: auth::Tokens,
-    /// What running jobs may use.
+    /// Memory and scratch space that running jobs may use.
     pub admission: Admission,
-    /// What was counted, where anything is.
+    /// Metrics of this process; `None` if it records none.
     pub metrics: Option<PrometheusHandle>,
-    /// The time.
+    /// Clock.
     pub clock: Arc<dyn Clock>,
 }
 
-/// The routes, with what each takes and answers.
+/// Returns the routes with their OpenAPI descriptions.
 fn routes() -> OpenApiRouter<Context> {
     OpenApiRouter::with_openapi(openapi::Document::openapi())
         .routes(routes!(jobs::list, jobs::submit))
@@ -124,7 +124,7 @@ fn routes() -> OpenApiRouter<Context> {
         .routes(routes!(health::readyz))
 }
 
-/// The routes, guarded.
+/// Returns the routes with access control and limits.
 pub fn router(context: Context) -> Router {
     let (router, _) = routes().split_for_parts();
     router
@@ -137,16 +137,16 @@ pub fn router(context: Context) -> Router {
         .with_state(context)
 }
 
-/// Gives up requests that do not come to an answer.
+/// Ends requests that take too long.
 pub(crate) async fn in_time(request: Request, next: Next) -> Response {
     tokio::time::timeout(ANSWER, next.run(request)).await.unwrap_or_else(|_| {
-        let detail = format!("there is no answer within {} s", ANSWER.as_secs());
+        let detail = format!("the request took longer than {} s: send it again", ANSWER.as_secs());
         Problem::new(StatusCode::REQUEST_TIMEOUT, "CLI0021", detail).into_response()
     })
 }
 
-/// Ends event streams soon after `stop` says so: what just ended is still told, then they hold up nothing, and who followed
-/// one asks again elsewhere.
+/// Ends event streams [`LAST_EVENTS`] after `stop`: clients still get the events of jobs that just ended, and then
+/// reconnect to another daemon.
 async fn ends_with(State(stop): State<CancellationToken>, response: Response) -> Response {
     let streams = response.headers().get(header::CONTENT_TYPE).is_some_and(|kind| kind == "text/event-stream");
     if !streams {
@@ -159,7 +159,7 @@ async fn ends_with(State(stop): State<CancellationToken>, response: Response) ->
     response.map(|body| Body::from_stream(body.into_data_stream().take_until(Box::pin(told))))
 }
 
-/// Serves `routes` on `listener` until told to stop.
+/// Serves `routes` on `listener` until `stop`.
 pub async fn serve(listener: TcpListener, routes: Router, stop: CancellationToken) {
     let routes = routes.layer(map_response_with_state(stop.clone(), ends_with));
     let service = TowerToHyperService::new(routes);

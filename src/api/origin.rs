@@ -1,8 +1,8 @@
-//! Requests that a web page somewhere else makes in somebody's browser.
+//! Protection against requests that other web sites make in a user's browser.
 //!
-//! A page cannot read what a loopback API answers, but it can make a browser send. **Invariant**: what changes something
-//! comes from a page of this very address, or from no page at all; and an API that asks for no token answers only to the
-//! names of this machine, so that no foreign name can be made to point at it.
+//! A page of another site cannot read responses of a loopback API, but it can make the browser send requests.
+//! **Invariant**: requests that change something come from the daemon's own pages or from no page. Without tokens, only
+//! requests with a `Host` of this machine are answered, so a foreign name that resolves to it is useless.
 
 use std::net::IpAddr;
 
@@ -14,17 +14,17 @@ use axum::response::{IntoResponse, Response};
 use super::Problem;
 use super::auth::Tokens;
 
-/// A browser's word on where a request comes from.
+/// Header in which a browser says which site a request comes from.
 pub(crate) const FETCH_SITE: header::HeaderName = header::HeaderName::from_static("sec-fetch-site");
 
-/// Lets requests through that no foreign page can have made.
+/// Rejects requests that a page of another site may have made.
 pub async fn guard(State(tokens): State<Tokens>, request: Request, next: Next) -> Response {
     let foreign = match (request.method(), tokens.is_empty()) {
-        (_, true) if !names_this_machine(request.headers()) => {
-            Some("it is addressed to a name that is not this machine's")
-        }
+        (_, true) if !names_this_machine(request.headers()) => Some(
+            "the Host header is not a name of this machine: use 127.0.0.1 or localhost, or set tokens (api.tokens)",
+        ),
         (&Method::GET | &Method::HEAD, _) => None,
-        _ if is_foreign(request.headers()) => Some("a page of another address asked for it"),
+        _ if is_foreign(request.headers()) => Some("the request comes from a page of another site"),
         _ => None,
     };
     match foreign {
@@ -37,7 +37,7 @@ fn text(headers: &HeaderMap, name: header::HeaderName) -> Option<&str> {
     headers.get(name).map(|value| value.to_str().unwrap_or("?"))
 }
 
-/// Whether a browser says that the page is not one of ours. Not every request tells its `Origin`.
+/// Returns whether the request comes from a page of another site. Not every browser request has an `Origin`.
 fn is_foreign(headers: &HeaderMap) -> bool {
     if text(headers, FETCH_SITE).is_some_and(|site| !matches!(site, "same-origin" | "none")) {
         return true;
@@ -47,7 +47,7 @@ fn is_foreign(headers: &HeaderMap) -> bool {
     own.is_none() || own != text(headers, header::HOST)
 }
 
-/// Whether the request is for an address or `localhost`; one without a host comes from no browser.
+/// Returns whether `Host` is an IP address or `localhost`. A request without it comes from no browser.
 fn names_this_machine(headers: &HeaderMap) -> bool {
     let Some(host) = text(headers, header::HOST) else { return true };
     let name = match host.rsplit_once(':') {

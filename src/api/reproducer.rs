@@ -1,4 +1,4 @@
-//! `/v1/executions/{id}/activities/{name}/reproducer`: what somebody needs to see a failure again.
+//! `/v1/executions/{id}/activities/{name}/reproducer`: data to reproduce a failure with.
 
 use axum::Json;
 use axum::extract::State;
@@ -12,10 +12,10 @@ use super::{Context, Problem};
 use crate::model::ExecutionId;
 use crate::workflow::{ResolveContext, ResolvedInput, resolve};
 
-/// Log entries of the activity that are part of it, the last ones.
+/// Number of last log entries of the activity that are included.
 const LOG: usize = 200;
 
-/// What is needed to see a failed activity again: its work, its input, its log.
+/// Show what reproduces a failed activity: its work, its inputs, its log.
 #[utoipa::path(get, path = "/v1/executions/{id}/activities/{name}/reproducer", tag = "executions",
     operation_id = "show_reproducer",
     params(
@@ -30,7 +30,7 @@ pub(super) async fn reproducer(
     let record = record(&context, id).await?;
     let Some(node) = record.plan.find(&name) else {
         let names: Vec<&str> = record.plan.graph.node_weights().map(|activity| activity.name.as_str()).collect();
-        let detail = format!("the execution has no activity {name}; there are {}", names.join(", "));
+        let detail = format!("the execution has no activity {name}; its activities are {}", names.join(", "));
         return Err(Problem::new(StatusCode::NOT_FOUND, "STORE0006", detail));
     };
     let resolving = ResolveContext {
@@ -42,7 +42,7 @@ pub(super) async fn reproducer(
     };
     let (work, inputs) = match resolve(&record.plan, node.index(), &resolving) {
         Ok(resolved) => (json!(resolved.work), resolved.inputs.iter().map(input).collect()),
-        // What it would have done is not known where it never came so far.
+        // The work is unknown if the activity was never resolved.
         Err(failure) => (json!({ "unresolved": failure }), Vec::new()),
     };
     let log: Vec<LogLine> = context

@@ -1,6 +1,6 @@
-//! `/v1/executions/{id}/stream`: the log from its beginning and progress as it happens, as server-sent events.
+//! `/v1/executions/{id}/stream`: the log and the progress of an execution as server-sent events.
 //!
-//! Events: `log` (a line of the log, whose number is its `id`), `progress` (a mark), and last `end` (the execution, whole).
+//! Events: `log` (a line of the log; its `seq` is the `id`), `progress`, and last `end` (the execution).
 
 use std::convert::Infallible;
 use std::time::Duration;
@@ -18,16 +18,16 @@ use super::{Context, ParameterPlace, Problem, executions};
 use crate::model::ExecutionId;
 use crate::store::Hint;
 
-/// Hints can be missed; this is how long a line may then wait.
+/// Interval of polling, for hints that were missed.
 const POLL: Duration = Duration::from_secs(1);
-/// Lines asked of the store at once.
+/// Lines per request to the store.
 const BATCH: u32 = 500;
 
-/// The log of an execution from its beginning, and its progress as it happens, until it ends.
+/// Follow an execution until it ends: its log from the beginning, and its progress.
 #[utoipa::path(get, path = "/v1/executions/{id}/stream", tag = "executions", operation_id = "follow_execution",
     params(
-        ("id" = ExecutionId, Path, description = "Its identifier"),
-        ("Last-Event-ID" = Option<u64>, Header, description = "Number of the last line that is known: the log goes on after it"),
+        ("id" = ExecutionId, Path, description = "Identifier of the execution"),
+        ("Last-Event-ID" = Option<u64>, Header, description = "`seq` of the last line that the client has: the log continues after it"),
     ),
     responses((status = 200, body = String, content_type = "text/event-stream",
         description = "Events `log` (LogLine), `progress`, and last `end` (ExecutionView)")))]
@@ -38,7 +38,7 @@ pub(super) async fn stream(
 ) -> Result<Sse<impl Stream<Item = Result<Event, Infallible>>>, Problem> {
     let after = known(&headers)?;
     executions::view(&context, id).await?;
-    // A bounded channel: a slow client slows down its own follower and nobody else.
+    // A bounded channel: a slow client slows down only its own stream.
     let (sender, receiver) = mpsc::channel(64);
     tokio::spawn(async move {
         if let Err(problem) = follow(&context, id, after, &sender).await {
@@ -51,7 +51,7 @@ pub(super) async fn stream(
     Ok(Sse::new(events).keep_alive(KeepAlive::default()))
 }
 
-/// Number of the last line that the client has.
+/// Returns the number of the last line that the client has; 0 for none.
 fn known(headers: &HeaderMap) -> Result<u64, Problem> {
     let Some(last) = headers.get("last-event-id") else { return Ok(0) };
     let number = last.to_str().ok().and_then(|last| last.parse().ok());
@@ -70,7 +70,7 @@ async fn follow(
     let mut hints = context.store.hints();
     let mut marks = context.live.watch();
     loop {
-        // Read before the log: what ended before the log was read has its last line in it.
+        // Read before the log: if the execution has ended by now, the log has its last line.
         let view = executions::view(context, id).await?;
         loop {
             let entries = context.store.log(id, after, BATCH).await?;
@@ -92,7 +92,7 @@ async fn follow(
     }
 }
 
-/// Passes on progress until the execution may have changed; false where the client has gone.
+/// Sends progress until the execution may have changed. Returns false if the client has disconnected.
 async fn changed(
     id: ExecutionId,
     hints: &mut broadcast::Receiver<Hint>,
@@ -110,7 +110,7 @@ async fn changed(
                 Err(broadcast::error::RecvError::Closed) => return false,
             },
             mark = marks.recv() => if let Ok(mark) = mark && mark.execution == id {
-                // Missing a mark is better than falling behind.
+                // A client that is slow misses progress events.
                 let _ = client.try_send(event("progress", &mark));
             },
             () = client.closed() => return false,

@@ -13,20 +13,20 @@ use crate::template::{BROKEN, Template};
 /// A template.
 #[derive(Clone, Debug, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct TemplateView {
-    /// Its name.
+    /// Name of the template.
     pub name: String,
-    /// What it is for.
+    /// Purpose, in one sentence.
     pub description: Option<String>,
-    /// Whether it comes with Reelmill.
+    /// True for built-in templates.
     pub preset: bool,
-    /// Whether activities may not override its parameters.
+    /// True if activities may not override its parameters.
     pub locked: bool,
-    /// Whether it is one of a watermark.
+    /// True for watermark templates.
     pub watermark: bool,
-    /// What expressions learn of it, for a 16:9 source; absent for a watermark.
+    /// Facts that expressions can use, for a 16:9 source; null for a watermark.
     #[schema(value_type = Option<Object>)]
     pub facts: Value,
-    /// Its parameters, with what it extends; absent in a list.
+    /// Parameters, including those of the template it extends; not set in lists.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<Object>)]
     pub parameters: Option<Value>,
@@ -49,20 +49,20 @@ impl From<&Template> for TemplateView {
 /// Every template.
 #[derive(Clone, Debug, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct TemplateList {
-    /// By name.
+    /// Templates, by name.
     pub items: Vec<TemplateView>,
 }
 
-/// Every template, by name.
+/// List all templates, by name.
 #[utoipa::path(get, path = "/v1/templates", tag = "templates", operation_id = "list_templates",
     responses((status = 200, body = TemplateList)))]
 pub(super) async fn list(State(context): State<Context>) -> Json<TemplateList> {
     Json(TemplateList { items: context.catalog.templates().iter().map(TemplateView::from).collect() })
 }
 
-/// One template with its parameters.
+/// Show a template and its parameters.
 #[utoipa::path(get, path = "/v1/templates/{name}", tag = "templates", operation_id = "show_template",
-    params(("name" = String, Path, description = "Its name")), responses((status = 200, body = TemplateView)))]
+    params(("name" = String, Path, description = "Name of the template")), responses((status = 200, body = TemplateView)))]
 pub(super) async fn show(
     State(context): State<Context>,
     Place(name): Place<String>,

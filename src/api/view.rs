@@ -1,4 +1,4 @@
-//! What an execution looks like from outside: the stable JSON of the API and of `--json`.
+//! Executions in the stable JSON of the API and of `--json`.
 
 use indexmap::IndexMap;
 use petgraph::graph::NodeIndex;
@@ -13,53 +13,53 @@ use crate::model::work::FileRole;
 use crate::model::{Code, ExecutionId, ExecutionState, Failure, InputObject, JobId, JobState, OutputObject};
 use crate::store::{ExecutionRecord, ExecutionSummary, Progress, Warning};
 
-/// An execution, whole.
+/// An execution with its activities.
 #[derive(Clone, Debug, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct ExecutionView {
     /// Always `execution`.
     #[serde(rename = "type")]
     pub kind: String,
-    /// Its identifier.
+    /// Identifier of the execution.
     pub id: ExecutionId,
-    /// Its workflow.
+    /// Name of the workflow.
     pub workflow: String,
-    /// Its state.
+    /// State of the execution.
     pub state: ExecutionState,
-    /// Why it is being stopped, while it is.
+    /// Reason why it is being stopped; null if it is not.
     #[serde(default)]
     pub stopping: Option<String>,
-    /// What it works on.
+    /// Input object.
     pub input: InputObject,
     /// RFC 3339.
     pub created_at: String,
     /// RFC 3339.
     pub ended_at: Option<String>,
-    /// Which definition it runs; null where that is not known, and for a job without a workflow.
+    /// Definition that it runs; null if that is unknown, and for a job without a workflow.
     #[serde(default)]
     pub definition: Option<DefinitionView>,
-    /// Values of its parameters.
+    /// Values of the parameters.
     pub params: IndexMap<String, Value>,
-    /// The user's text.
+    /// Text given by the user.
     pub user_data: Option<String>,
-    /// By name, each after what it needs.
+    /// Activities by name, each after those that it needs.
     pub activities: IndexMap<String, ActivityView>,
-    /// Warnings of the last attempts of its activities: how many.
+    /// Number of warnings of the last attempts of its activities.
     #[serde(default)]
     pub warning_count: u64,
-    /// These warnings, in order: at most 100, and without those whose log has been pruned.
+    /// Warnings of the last attempts, in order; at most 100, without those pruned with the log.
     #[serde(default)]
     pub warnings: Vec<WarningView>,
 }
 
-/// Something that a user should read; the activity went on.
+/// A warning of an activity, which continued.
 #[derive(Clone, Debug, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct WarningView {
-    /// The activity.
+    /// Name of the activity.
     pub activity: String,
-    /// Stable code; `docs/errors.md` explains it.
+    /// Stable code, explained in `docs/errors.md`.
     #[schema(value_type = String)]
     pub code: Code,
-    /// One sentence.
+    /// Description in one sentence.
     pub message: String,
     /// RFC 3339.
     pub at: String,
@@ -72,51 +72,51 @@ impl From<&Warning> for WarningView {
     }
 }
 
-/// One activity.
+/// An activity of an execution.
 #[derive(Clone, Debug, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct ActivityView {
-    /// What it does.
+    /// Type of the activity.
     #[serde(rename = "type")]
     pub kind: ActivityKind,
-    /// Its job.
+    /// Identifier of its job.
     pub job: JobId,
-    /// Its state.
+    /// State of the activity.
     pub state: JobState,
-    /// Its queue.
+    /// Queue of its job.
     #[serde(default)]
     pub queue: String,
-    /// Its place there: 1–10, 10 first.
+    /// Priority, 1 to 10; 10 runs first.
     #[serde(default)]
     pub priority: u8,
-    /// Attempts so far.
+    /// Number of attempts so far.
     pub attempts: u32,
     /// RFC 3339.
     pub started_at: Option<String>,
     /// RFC 3339.
     pub ended_at: Option<String>,
-    /// How far it is, while it runs.
+    /// Progress, while it runs.
     pub progress: Option<Progress>,
-    /// Its result: media information for `analysis`.
+    /// Result: media information for `analysis`, else null.
     pub result: Value,
-    /// What it published.
+    /// Published objects.
     pub outputs: Vec<OutputView>,
-    /// Why it failed.
+    /// Failure, if it failed.
     pub error: Option<Failure>,
-    /// Why it was skipped.
+    /// Reason why it was skipped.
     pub skipped: Option<String>,
-    /// What it waits for between two attempts.
+    /// Next attempt, while it waits for one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub retrying: Option<RetryView>,
 }
 
-/// What an activity waits for between two attempts.
+/// The next attempt of an activity that waits for it.
 #[derive(Clone, Debug, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct RetryView {
-    /// When the next attempt is queued: RFC 3339.
+    /// Time when the next attempt is queued: RFC 3339.
     pub at: String,
-    /// Why the last attempt failed.
+    /// Failure of the last attempt.
     pub failure: Failure,
-    /// Since when something that it needs is away: RFC 3339. Absent where the activity itself failed.
+    /// Start of an outage of infrastructure that the activity waits for: RFC 3339. Not set if the activity itself failed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub away_since: Option<String>,
 }
@@ -124,20 +124,20 @@ pub struct RetryView {
 /// A published object.
 #[derive(Clone, Debug, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct OutputView {
-    /// Its bucket.
+    /// Bucket of the object.
     pub bucket: String,
-    /// Its key.
+    /// Key of the object.
     pub key: String,
-    /// Where the file is, for `reelmill run`.
+    /// Path of the file; only for `reelmill run`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub path: Option<String>,
     /// Size in bytes.
     pub size_bytes: u64,
     /// Media type.
     pub content_type: String,
-    /// What it is in its activity.
+    /// Role in its activity.
     pub role: FileRole,
-    /// What it holds, for media files.
+    /// Media information of media files.
     pub media: Option<MediaInfo>,
 }
 
@@ -183,7 +183,7 @@ impl From<&ExecutionRecord> for ExecutionView {
     }
 }
 
-/// What an activity looks like.
+/// Returns the view of an activity.
 pub(super) fn activity(record: &ExecutionRecord, index: NodeIndex) -> Option<ActivityView> {
     let job = record.jobs.get(index.index())?;
     let state = record.state.activities.get(index.index())?;
@@ -225,28 +225,28 @@ pub(super) fn activity(record: &ExecutionRecord, index: NodeIndex) -> Option<Act
 /// A page of executions, newest first.
 #[derive(Clone, Debug, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct ExecutionPage {
-    /// The executions.
+    /// Executions of the page.
     pub items: Vec<SummaryView>,
-    /// Cursor of the next page; null on the last one.
+    /// Cursor of the next page; null on the last page.
     pub next: Option<ExecutionId>,
 }
 
 /// An execution in a list.
 #[derive(Clone, Debug, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct SummaryView {
-    /// Its identifier.
+    /// Identifier of the execution.
     pub id: ExecutionId,
-    /// Its workflow.
+    /// Name of the workflow.
     pub workflow: String,
-    /// Its state.
+    /// State of the execution.
     pub state: ExecutionState,
-    /// What it works on.
+    /// Input object.
     pub input: InputObject,
     /// RFC 3339.
     pub created_at: String,
     /// RFC 3339.
     pub ended_at: Option<String>,
-    /// Warnings of the last attempts of its activities: how many.
+    /// Number of warnings of the last attempts of its activities.
     #[serde(default)]
     pub warning_count: u64,
 }
@@ -276,13 +276,13 @@ pub struct LogLine {
     pub seq: u64,
     /// RFC 3339.
     pub at: String,
-    /// The activity, where it is about one.
+    /// Name of the activity, if the line is about one.
     pub activity: Option<String>,
-    /// The attempt, where it is about one.
+    /// Number of the attempt, if the line is about one.
     pub attempt: Option<u32>,
-    /// The sentence for people.
+    /// Text for people.
     pub message: String,
-    /// The same as data.
+    /// The same as structured data.
     pub event: Value,
 }
 
