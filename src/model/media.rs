@@ -15,7 +15,7 @@ pub use measured::{BitrateOverTime, Crop, Gops, Interlace, Interval, LoudnessOve
 pub struct MediaInfo {
     /// The container.
     pub format: Format,
-    /// Video streams; attached pictures (cover art) are not among them.
+    /// Video streams, without attached pictures (cover art).
     pub video: Vec<VideoStream>,
     /// Audio streams.
     pub audio: Vec<AudioStream>,
@@ -27,7 +27,7 @@ pub struct MediaInfo {
     /// Chapters.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub chapters: Vec<Chapter>,
-    /// Loudness of the main audio stream to EBU R 128, where it was asked for.
+    /// Loudness of the main audio stream to EBU R 128, if it was requested.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub loudness: Option<Loudness>,
     /// Measurements over the whole source.
@@ -40,7 +40,7 @@ pub struct MediaInfo {
 pub struct Format {
     /// libav's name of the demuxer: `mov,mp4,m4a,3gp,3g2,mj2`.
     pub name: String,
-    /// Duration in seconds: what the packets say where header and packets disagree.
+    /// Duration in seconds; that of the packets if header and packets differ.
     pub duration_s: Option<f64>,
     /// Size in bytes.
     pub size_bytes: u64,
@@ -63,14 +63,14 @@ pub struct Ratio {
 }
 
 impl Ratio {
-    /// The quotient; zero where the denominator is zero.
+    /// Returns the quotient; zero if the denominator is zero.
     #[must_use]
     pub fn value(self) -> f64 {
         if self.den == 0 { 0.0 } else { f64::from(self.num) / f64::from(self.den) }
     }
 }
 
-/// Kinds of high dynamic range.
+/// Kinds of high dynamic range (HDR).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema, utoipa::ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Hdr {
@@ -107,12 +107,12 @@ pub struct VideoStream {
     pub short_side: u32,
     /// The larger of width and height.
     pub long_side: u32,
-    /// Clockwise turn to show it upright, in degrees: 0, 90, 180 or 270.
+    /// Clockwise rotation to show it upright, in degrees: 0, 90, 180 or 270.
     pub rotation: u16,
     /// True if it is also mirrored top to bottom, before that turn.
     #[serde(default)]
     pub flipped: bool,
-    /// Sample (pixel) aspect ratio as shown, after rotation; 1:1 where unknown.
+    /// Sample (pixel) aspect ratio as shown, after rotation; 1:1 if unknown.
     pub sample_aspect_ratio: Option<Ratio>,
     /// Average frame rate in frames per second.
     pub frame_rate: f64,
@@ -132,7 +132,7 @@ pub struct VideoStream {
     pub color_transfer: Option<String>,
     /// Primaries: `bt709`.
     pub color_primaries: Option<String>,
-    /// Kind of high dynamic range; absent for standard range.
+    /// Kind of HDR; not set for SDR.
     pub hdr: Option<Hdr>,
     /// True if frames are coded as two fields.
     pub interlaced: bool,
@@ -142,7 +142,7 @@ pub struct VideoStream {
     pub bit_rate: Option<u64>,
     /// Duration in seconds.
     pub duration_s: Option<f64>,
-    /// Number of frames, where it is known without decoding.
+    /// Number of frames, if it is known without decoding.
     pub frames: Option<u64>,
     /// BCP 47 or ISO 639 language.
     pub language: Option<String>,
@@ -229,7 +229,7 @@ pub struct Chapter {
 /// Loudness to EBU R 128.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize, schemars::JsonSchema, utoipa::ToSchema)]
 pub struct Loudness {
-    /// Integrated loudness in LUFS; absent for silence.
+    /// Integrated loudness in LUFS; not set for silence.
     pub integrated_lufs: Option<f64>,
     /// Loudness range in LU.
     pub range_lu: Option<f64>,

@@ -11,9 +11,9 @@ use super::media::MediaInfo;
 /// Address of an object.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct ObjectLocation {
-    /// The bucket's name.
+    /// Name of the bucket.
     pub bucket: String,
-    /// The key, decoded: as a person would type it.
+    /// Key, not URL-encoded.
     pub key: String,
 }
 
@@ -23,13 +23,13 @@ impl fmt::Display for ObjectLocation {
     }
 }
 
-/// An object that an execution works on, as it was when the execution began.
+/// Input object of an execution, as it was when the execution started.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct InputObject {
     /// Address.
     #[serde(flatten)]
     pub location: ObjectLocation,
-    /// Size in bytes, where the event told it.
+    /// Size in bytes, if known from the event.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub size_bytes: Option<u64>,
     /// Entity tag without quotes.

@@ -47,7 +47,7 @@ impl Plan {
         format!("{SINGLE}{}", kind.as_str())
     }
 
-    /// The type of the activity, where this is the name of a plan that is one by itself.
+    /// Returns the type of a single job, from the name of its plan; `None` for a workflow.
     #[must_use]
     pub fn single(name: &str) -> Option<ActivityKind> {
         let kind = name.strip_prefix(SINGLE)?;
@@ -75,7 +75,7 @@ impl Plan {
         activity.output.as_ref().unwrap_or(&self.output)
     }
 
-    /// The activity of that name.
+    /// Returns the activity with this name.
     #[must_use]
     pub fn find(&self, name: &str) -> Option<NodeIndex> {
         self.graph.node_indices().find(|&i| self.graph[i].name == name)
@@ -127,7 +127,7 @@ pub struct Activity {
     pub handles: Vec<String>,
     /// Queue of its job.
     pub queue: String,
-    /// 1–10, 10 first.
+    /// Priority of its job, 1 to 10; 10 runs first.
     pub priority: u8,
     /// Wall-clock limit of one attempt.
     pub timeout: Duration,
@@ -217,7 +217,7 @@ pub enum ActivityInput {
     Activities(Vec<String>),
 }
 
-/// Why one activity waits for another.
+/// Reason why an activity waits for another.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Need {
@@ -273,12 +273,12 @@ pub struct OutputTarget {
 )]
 #[serde(rename_all = "snake_case")]
 pub enum IfExists {
-    /// It takes its place, with a warning.
+    /// Replace it, with a warning.
     #[default]
     Warn,
-    /// The activity fails before it publishes anything; an object that no execution on record made counts too.
+    /// Fail the activity before it publishes anything, also if the object was made by no known execution.
     Fail,
-    /// It takes its place.
+    /// Replace it.
     Replace,
 }
 
@@ -308,7 +308,7 @@ impl IfExists {
 pub struct NotifyTarget {
     /// Receiver.
     pub to: NotifyChannel,
-    /// On which states of the execution.
+    /// States of the execution to notify of.
     pub on: Vec<NotifyOn>,
 }
 

@@ -1,10 +1,10 @@
-//! Template analysis: which templates suit a source, best first, each with its reason.
+//! Template analysis: templates that suit a source, best first, each with its reason.
 //!
-//! **Invariant**: pure; every template but watermarks is in the answer once, among what suits or among what is left out.
+//! **Invariant**: pure; every template except watermarks is in the result once, in `fits` or in `left_out`.
 //! Order: video for players, the largest that the source fills first and H.264 before others of a size, because it plays
 //! everywhere; then copies; then video for editors and previews; then sound alone. Of a sound recording, sound comes first.
 //!
-//! Deliberately absent: a judgement of the picture itself. Sizes, rates, codecs and range decide.
+//! Deliberately missing: analysis of the picture. Sizes, bit rates, codecs and dynamic range decide.
 
 use std::cmp::Reverse;
 
@@ -26,7 +26,7 @@ const HEARD: &[&str] = &["aac", "mp3", "opus", "vorbis", "ac3", "eac3"];
 /// Audio codecs that lose nothing.
 const LOSSLESS: &[&str] = &["flac", "pcm", "alac", "wavpack", "tta", "ape", "mlp", "truehd"];
 
-/// The answer.
+/// Result of a template analysis.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Fits {
     /// Name of the first of `fits`.
@@ -35,7 +35,7 @@ pub struct Fits {
     pub templates: Vec<String>,
     /// Templates that suit, best first.
     pub fits: Vec<Fit>,
-    /// Templates that do not.
+    /// Templates that do not suit.
     pub left_out: Vec<LeftOut>,
 }
 
@@ -47,7 +47,7 @@ pub struct Fit {
     /// Facts about its output.
     #[serde(flatten)]
     pub facts: Facts,
-    /// Why, and what to know of it.
+    /// Reason why it suits, and remarks.
     pub reason: String,
 }
 
@@ -56,7 +56,7 @@ pub struct Fit {
 pub struct LeftOut {
     /// Its name.
     pub template: String,
-    /// Why not.
+    /// Reason why it does not suit.
     pub reason: String,
 }
 
@@ -71,7 +71,7 @@ enum Purpose {
     SoundOfVideo,
 }
 
-/// A template that is looked at.
+/// A template under consideration.
 struct Candidate<'a> {
     template: &'a Template,
     facts: Facts,

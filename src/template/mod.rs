@@ -1,11 +1,11 @@
-//! Templates and the parameters of media work: presets, custom templates, and how what people write becomes
+//! Templates and the parameters of media work: presets, custom templates, and the conversion of parameters to
 //! [`crate::model::work`].
 //!
-//! A definition is read twice by the same code: when it is loaded ([`check`] tells everything that is wrong with what is
-//! written as it stands), and when an execution runs, with every `${…}` rendered ([`outputs`]). **Invariant**: pure; what
-//! passes neither is dropped nor changed silently: a key that this version does not carry out is an error.
+//! The same code reads a definition twice: when it is loaded ([`check`] reports all errors), and when an execution runs,
+//! with every `${…}` rendered ([`outputs`]). **Invariant**: pure; no parameter is ignored or changed silently: a key that
+//! this version does not support is an error.
 //!
-//! Deliberately absent: activities and their order (`workflow`), and how media work is done (`media`).
+//! Deliberately missing: activities and their order (`workflow`), and media work itself (`media`).
 
 mod analysis;
 mod beside;
@@ -41,8 +41,8 @@ pub use registry::{BROKEN, Facts, Missing, Template, Templates};
 pub use shapes::activity as activity_shape;
 pub use source::{fit, missed_box};
 
-/// Parameters of an activity as they take effect: its templates laid under what it says itself. What is wrong with either
-/// goes to `sink`; the answer is the best that can be made of them.
+/// Returns the effective parameters of an activity: those of its templates, overridden by its own. After errors, the result
+/// has as much as is valid.
 #[must_use]
 pub fn apply(kind: ActivityKind, spec: &Node, templates: &Templates, sink: &mut Sink<'_>) -> Node {
     let before = sink.len();

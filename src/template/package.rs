@@ -1,6 +1,6 @@
-//! Parameters of packaging: what goes together, the names that come of them, and the work.
+//! Parameters of packaging: checks, file names, and the work.
 //!
-//! **Invariant**: a key never stands in a definition or in work, only the place where it is.
+//! **Invariant**: definitions and work contain the location of a key, never the key itself.
 
 use super::encode::{count, seconds};
 use super::names::Files;
@@ -19,7 +19,7 @@ pub enum KeySource {
     File(String),
     /// An object: `s3://bucket/key`.
     Object(String),
-    /// Nowhere yet: it is made up.
+    /// Generated when the package is made.
     Generated,
 }
 

@@ -40,7 +40,7 @@ pub struct Template {
     pub preset: bool,
     /// True if activities may not override its parameters.
     pub locked: bool,
-    /// Its parameters, what it extends included.
+    /// Parameters, including those of the template it extends.
     pub parameters: Node,
 }
 
@@ -68,7 +68,7 @@ pub struct Facts {
     pub audio_codec: String,
 }
 
-/// Why there is no template of a name.
+/// Error that a template is missing.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Missing {
     /// Stable code.

@@ -249,7 +249,7 @@ impl Check<'_, '_> {
     }
 }
 
-/// The key of `node` that holds nothing, and whose mapping would have `key`: the line of `key` is not indented.
+/// Returns the empty key of `node` whose mapping would have `key`: the line of `key` is not indented.
 fn not_indented(key: &str, node: &Node, shape: &Shape) -> Option<&'static str> {
     let empty = |field: &&Field| node.entry(field.key).is_some_and(|entry| entry.value.value == Value::Null);
     let takes = |field: &&Field| match field.kind {

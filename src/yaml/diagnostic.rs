@@ -9,9 +9,9 @@ use crate::model::{Code, Failure, failure};
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Severity {
-    /// It cannot be used.
+    /// The definition cannot be used.
     Error,
-    /// It can be used, and is likely not what was meant.
+    /// The definition can be used, but is probably not what was intended.
     Warning,
 }
 
@@ -33,7 +33,7 @@ impl Default for Place {
     }
 }
 
-/// One thing that is wrong.
+/// An error or a warning.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Diagnostic {
     /// Severity.
@@ -54,12 +54,12 @@ pub struct Diagnostic {
     /// Hint: what to do.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub hint: Option<String>,
-    /// Other places in the same file that have to do with it.
+    /// Related places in the same file.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub also: Vec<Label>,
 }
 
-/// Another place, and what it has to do with the diagnostic.
+/// A place that is related to a diagnostic.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Label {
     /// The place.
@@ -74,7 +74,7 @@ fn span<S: Serializer>(span: &Span, serializer: S) -> Result<S::Ok, S::Error> {
 }
 
 impl Diagnostic {
-    /// Something wrong at a place that is known already, without the text around it.
+    /// Makes a diagnostic at a known place.
     #[must_use]
     pub fn at(severity: Severity, code: impl Into<Code>, file: &str, place: Place, message: String) -> Self {
         let Place { span, line, column } = place;
@@ -88,24 +88,24 @@ impl Diagnostic {
         self.severity == Severity::Error
     }
 
-    /// Sets what to do about it.
+    /// Sets the suggestion for the user.
     pub fn hint(&mut self, hint: impl Into<String>) -> &mut Self {
         self.hint = Some(hint.into());
         self
     }
 
-    /// Offers the known name nearest to `name`, where there is one; otherwise `otherwise`.
+    /// Suggests `nearest`, if there is one, else `otherwise`.
     pub fn suggest(&mut self, nearest: Option<&str>, otherwise: impl FnOnce() -> String) -> &mut Self {
         self.hint(nearest.map_or_else(otherwise, |n| format!("did you mean `{n}`?")))
     }
 
-    /// Points at another place.
+    /// Adds a related place.
     pub fn also(&mut self, span: Span, message: impl Into<String>) -> &mut Self {
         self.also.push(Label { span, message: message.into() });
         self
     }
 
-    /// The same as a failure of the definition, for values that are known only when an execution runs.
+    /// Returns it as a failure, for values that are known only when an execution runs.
     #[must_use]
     pub fn to_failure(&self) -> Failure {
         let hint = self.hint.as_ref().map(|h| format!(" ({h})")).unwrap_or_default();
@@ -122,7 +122,7 @@ pub struct Sink<'a> {
 }
 
 impl<'a> Sink<'a> {
-    /// Nothing wrong so far.
+    /// Makes an empty collection.
     #[must_use]
     pub const fn new(file: &'a str, text: &'a str) -> Self {
         Self { file, text, found: Vec::new() }
@@ -182,7 +182,7 @@ impl<'a> Sink<'a> {
         self.found.len()
     }
 
-    /// The last diagnostic, where there are more than `before`.
+    /// Returns the last diagnostic, if there are more than `before`.
     pub fn last_since(&mut self, before: usize) -> Option<&mut Diagnostic> {
         if self.found.len() > before { self.found.last_mut() } else { None }
     }

@@ -1,4 +1,4 @@
-//! The tree: values with the place they stand at.
+//! The tree: values with their positions.
 
 use serde_json::Number;
 
@@ -12,13 +12,13 @@ pub struct Span {
 }
 
 impl Span {
-    /// From `start` up to but not including `end`.
+    /// Makes the span from `start` up to but not including `end`.
     #[must_use]
     pub const fn new(start: usize, end: usize) -> Self {
         Self { start, end }
     }
 
-    /// The part of this span from `start` to `end`, both counted from its beginning.
+    /// Returns the part of this span from `start` to `end`, both relative to its start.
     #[must_use]
     pub fn part(self, start: usize, end: usize) -> Self {
         let clamp = |n: usize| (self.start + n).min(self.end);
@@ -78,7 +78,7 @@ impl Node {
         Self { span, value: Value::Map(Vec::new()) }
     }
 
-    /// The value under `key`, in a mapping that has one; `null` counts as absent.
+    /// Returns the value of `key` in a mapping; `None` if missing or `null`.
     #[must_use]
     pub fn get(&self, key: &str) -> Option<&Self> {
         self.entry(key).map(|e| &e.value).filter(|n| n.value != Value::Null)
@@ -183,7 +183,7 @@ impl Node {
         }
     }
 
-    /// The same tree, all of it standing at `span`.
+    /// Returns the same tree with all positions set to `span`.
     #[must_use]
     pub fn moved_to(&self, span: Span) -> Self {
         let value = match &self.value {
@@ -199,7 +199,7 @@ impl Node {
         Self { span, value }
     }
 
-    /// This mapping laid over `base`: mappings are merged key by key, anything else replaces what was there.
+    /// Returns `base` overridden by this mapping: mappings are merged key by key, other values are replaced.
     #[must_use]
     pub fn over(self, base: Self) -> Self {
         let (Value::Map(own), Value::Map(mut merged)) = (&self.value, base.value) else { return self };

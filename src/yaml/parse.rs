@@ -1,4 +1,4 @@
-//! Text into a tree, counted as it grows.
+//! Parsing of a text into a tree, within limits.
 
 use std::collections::HashMap;
 
@@ -92,7 +92,7 @@ fn unquoted(text: &str, span: Span) -> Option<&'static str> {
     .map(|(_, hint)| *hint)
 }
 
-/// Why no tree can be built.
+/// Reason why no tree can be built.
 struct Stop {
     code: Code,
     span: Span,

@@ -1,18 +1,17 @@
-//! Shapes: which keys a mapping may have, and which values they take. One table for checking, for hints and for the
-//! JSON Schema.
+//! Shapes: the keys that a mapping can have, and their values. One table for checks, hints and the JSON Schema.
 
 /// Rules of a family of shapes: the codes of mistakes, and whether there are expressions.
 #[derive(Clone, Copy, Debug)]
 pub struct Rules {
-    /// A key that the shape does not have.
+    /// Code of an unknown key.
     pub unknown_key: &'static str,
-    /// A key that must be there is not.
+    /// Code of a missing key.
     pub missing_key: &'static str,
-    /// A value of the wrong kind.
+    /// Code of a value of the wrong type.
     pub wrong_kind: &'static str,
-    /// A value out of its range, or not one of its words.
+    /// Code of a value that is out of range, or not one of the words.
     pub out_of_range: &'static str,
-    /// Something that the language names and this version does not carry out.
+    /// Code of a key or word that this version does not support yet.
     pub later: &'static str,
     /// True if a text with `${…}` may stand for any single value. For [`Kind::Text`] it always may.
     pub expressions: bool,
@@ -31,7 +30,7 @@ pub struct Shape {
     pub rules: &'static Rules,
     /// Keys it may have.
     pub fields: &'static [Field],
-    /// Keys that the language names and this version does not carry out, with what to do instead.
+    /// Keys that this version does not support yet, each with a suggestion.
     pub later: &'static [(&'static str, &'static str)],
 }
 
@@ -49,13 +48,13 @@ pub struct Field {
 }
 
 impl Field {
-    /// A key that may be there.
+    /// Makes an optional key.
     #[must_use]
     pub const fn new(key: &'static str, kind: Kind, doc: &'static str) -> Self {
         Self { key, kind, required: false, doc }
     }
 
-    /// A key that must be there.
+    /// Makes a required key.
     #[must_use]
     pub const fn required(key: &'static str, kind: Kind, doc: &'static str) -> Self {
         Self { key, kind, required: true, doc }
@@ -65,10 +64,9 @@ impl Field {
 /// One of several words.
 #[derive(Debug)]
 pub struct Choice {
-    /// Words that this version carries out.
+    /// Words that this version supports.
     pub now: &'static [&'static str],
-    /// Words that the language names and this version does not carry out, with what to do instead; empty where the
-    /// other words are all there is to say.
+    /// Words that this version does not support yet, each with a suggestion; an empty one lists the supported words.
     pub later: &'static [(&'static str, &'static str)],
 }
 
@@ -91,12 +89,12 @@ pub enum Kind {
         /// Largest.
         max: f64,
     },
-    /// Text of at most so many bytes.
+    /// Text.
     Text {
         /// Longest, in bytes.
         max: usize,
     },
-    /// Text that only the reader of the definition can judge further, known when it is loaded: no `${…}`.
+    /// Text without `${…}`, which the code that reads the definition checks further.
     Fixed {
         /// Longest, in bytes.
         max: usize,
@@ -137,11 +135,11 @@ pub enum Kind {
     Color,
     /// One of several words.
     Choice(&'static Choice),
-    /// One of several words that something else knows.
+    /// One of several words, which a function returns.
     Word(fn() -> Vec<&'static str>),
     /// A mapping with known keys.
     Map(&'static Shape),
-    /// A mapping with keys of the writer's.
+    /// A mapping with any keys.
     Named(&'static Kind),
     /// A list.
     List {
@@ -150,7 +148,7 @@ pub enum Kind {
         /// Most elements.
         max: usize,
     },
-    /// Whichever fits the form of the value first.
+    /// One of several kinds: the first that matches the value.
     OneOf(&'static [Kind]),
     /// A text, a number, `true` or `false`.
     Scalar,

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-/// Measured over the whole source; what was not asked for, or has no stream to be measured on, is absent.
+/// Measurements over the whole source. Those that were not requested, or have no stream to measure, are not set.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, schemars::JsonSchema, utoipa::ToSchema)]
 pub struct Measured {
     /// Intervals in which the picture is black.
@@ -65,15 +65,15 @@ pub struct Crop {
 pub struct Interlace {
     /// True if most frames that could be classified are interlaced.
     pub interlaced: bool,
-    /// Progressive.
+    /// Progressive frames.
     pub progressive: u64,
-    /// Interlaced, top field first.
+    /// Interlaced frames, top field first.
     pub top_first: u64,
-    /// Interlaced, bottom field first.
+    /// Interlaced frames, bottom field first.
     pub bottom_first: u64,
-    /// Too still to be told.
+    /// Frames without a result, since the picture does not move.
     pub undetermined: u64,
-    /// With a field repeated from the frame before (telecine).
+    /// Frames with a field repeated from the previous frame (telecine).
     pub repeated: u64,
 }
 
@@ -84,11 +84,11 @@ pub struct Gops {
     pub keyframes: u64,
     /// Average length in seconds.
     pub average_s: f64,
-    /// Shortest length in seconds; the last group does not count.
+    /// Shortest length in seconds, without the last group.
     pub shortest_s: f64,
     /// Longest length in seconds.
     pub longest_s: f64,
-    /// Frames of the longest.
+    /// Frames of the longest group.
     pub longest_frames: u64,
     /// True if all but the last have the same length.
     pub constant: bool,
@@ -101,11 +101,11 @@ pub struct Gops {
 pub struct BitrateOverTime {
     /// Length of a step in seconds.
     pub step_s: f64,
-    /// Highest of all streams in a step.
+    /// Highest bit rate of all streams in a step.
     pub peak: u64,
-    /// Of the main video stream, for each step; empty without video.
+    /// Bit rate of the main video stream, for each step; empty without video.
     pub video: Vec<u64>,
-    /// Of the main audio stream, for each step; empty without audio.
+    /// Bit rate of the main audio stream, for each step; empty without audio.
     pub audio: Vec<u64>,
 }
 
