@@ -1,4 +1,4 @@
-//! Is it alive, is it ready?
+//! Health checks: `/healthz` and `/readyz`.
 
 use axum::extract::State;
 use axum::http::StatusCode;
@@ -6,19 +6,19 @@ use axum::http::StatusCode;
 use super::{Context, Problem};
 use crate::daemon::catalog::AWAY;
 
-/// Whether the daemon is alive.
+/// Check that the daemon is alive.
 #[utoipa::path(get, path = "/healthz", tag = "operation", operation_id = "health",
     responses((status = 200, body = String, content_type = "text/plain; charset=utf-8")), security(()))]
 pub(super) async fn healthz() -> &'static str {
     "ok\n"
 }
 
-/// Whether the daemon can do work: 503 where it reaches no store, has no room, lost its workflow folder, or drains.
+/// Check that the daemon can run jobs: 503 if the store or the workflow folder is missing, the disk is full, or it drains.
 #[utoipa::path(get, path = "/readyz", tag = "operation", operation_id = "readiness",
     responses((status = 200, body = String, content_type = "text/plain; charset=utf-8")), security(()))]
 pub(super) async fn readyz(State(context): State<Context>) -> Result<&'static str, Problem> {
     if context.live.is_draining() {
-        let detail = "the daemon is draining: it claims no more jobs and ends when those that run have ended";
+        let detail = "the daemon is draining: it claims no jobs, and exits when its running jobs have ended";
         return Err(Problem::new(StatusCode::SERVICE_UNAVAILABLE, "CLI0022", detail));
     }
     if let Some(why) = context.catalog.away() {
