@@ -1,4 +1,4 @@
-//! `/v1/events`: pages of the ledger, newest first; of one object, to tell why its upload started something or did not.
+//! `/v1/events`: pages of the ledger, newest first, or the entries of one object.
 
 use axum::Json;
 use axum::extract::State;
@@ -10,26 +10,26 @@ use super::{Context, ParameterPlace, Problem, whole};
 use crate::model::{ExecutionId, InputObject, ObjectLocation};
 use crate::store::{EventFilter, EventRecord, MatchDecision};
 
-/// An entry of the ledger.
+/// An entry of the ledger: a received upload event.
 #[derive(Clone, Debug, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct EventView {
-    /// RFC 3339: when it was written down.
+    /// Time when it was received: RFC 3339.
     pub at: String,
-    /// What was uploaded; absent for a message that no shape fits.
+    /// Uploaded object; null for a message in an unknown format.
     pub object: Option<InputObject>,
     /// Name of the event: `Put`, `CompleteMultipartUpload`.
     pub name: Option<String>,
-    /// In which shape it came: `s3`, `sns`, `eventbridge`.
+    /// Format of the message: `s3`, `sns`, `eventbridge`; `embedded` for uploads to the daemon itself.
     pub shape: Option<String>,
-    /// Later deliveries of the same upload, which did nothing.
+    /// Number of later deliveries of the same event; they are ignored.
     pub duplicates: u32,
-    /// What each workflow made of it, and why.
+    /// Decision of each workflow, with the reason.
     pub decisions: Vec<MatchDecision>,
-    /// Executions it started.
+    /// Executions that it started.
     pub executions: Vec<ExecutionId>,
-    /// Why no shape fits, for such a message.
+    /// Reason why the message could not be read.
     pub unreadable: Option<String>,
-    /// The beginning of such a message.
+    /// First 4 KiB of a message that could not be read.
     pub body: Option<String>,
 }
 
@@ -47,33 +47,33 @@ impl From<EventRecord> for EventView {
 /// A page of the ledger.
 #[derive(Clone, Debug, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct EventList {
-    /// Newest first.
+    /// Entries, newest first.
     pub items: Vec<EventView>,
     /// Cursor of the next page; null on the last one.
     pub next: Option<i64>,
 }
 
-/// Which entries.
+/// Filter of ledger entries.
 #[derive(Debug, Default, Deserialize, utoipa::IntoParams)]
 #[serde(deny_unknown_fields, default)]
 #[into_params(parameter_in = Query)]
 pub(super) struct ListQuery {
-    /// Only of the object in this bucket, with `key`.
+    /// Only events of the object in this bucket; needs `key`.
     #[param(required = false)]
     bucket: Option<String>,
-    /// Only of the object with this key, with `bucket`.
+    /// Only events of the object with this key; needs `bucket`.
     #[param(required = false)]
     key: Option<String>,
-    /// `next` of the page before.
+    /// `next` of the previous page.
     #[param(required = false)]
     cursor: Option<i64>,
-    /// At most so many.
+    /// Most events in the page; 50 by default.
     #[serde(deserialize_with = "whole::optional::<1, PAGE_MAX, _, _>")]
     #[param(required = false, minimum = 1, maximum = 1000)]
     limit: Option<u32>,
 }
 
-/// Uploads that were announced, newest first, with what each workflow made of them.
+/// List upload events, newest first, with the decision of each workflow.
 #[utoipa::path(get, path = "/v1/events", tag = "events", operation_id = "list_events",
     params(ListQuery), responses((status = 200, body = EventList)))]
 pub(super) async fn list(
@@ -93,10 +93,10 @@ pub(super) async fn list(
     Ok(Json(EventList { items: records.into_iter().map(EventView::from).collect(), next }))
 }
 
-/// The entries of a page, and where the next one begins.
+/// Returns the entries of a page, and the cursor of the next page.
 pub(crate) async fn page(context: &Context, filter: EventFilter) -> Result<(Vec<EventRecord>, Option<i64>), Problem> {
     let limit = filter.limit as usize;
-    // One more than asked for tells whether there is a next page.
+    // One more than the limit shows that there is a next page.
     let mut records = context.store.events(EventFilter { limit: filter.limit + 1, ..filter }).await?;
     let more = records.len() > limit;
     records.truncate(limit);

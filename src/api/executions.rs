@@ -18,41 +18,41 @@ use crate::model::{ExecutionId, ExecutionState, JobId, ObjectLocation, Timestamp
 use crate::store::{ExecutionFilter, ExecutionRecord, NewExecution};
 use crate::workflow;
 
-/// Entries of a page where nothing else is asked for, and at most.
+/// Default and largest number of entries in a page.
 pub(super) const PAGE: u32 = 50;
 pub(super) const PAGE_MAX: i64 = 1_000;
 
 /// Lines of a log where nothing else is asked for.
 const LOG_PAGE: u32 = 1_000;
 
-/// Who asks, in logs.
+/// Name of the API in logs of executions.
 pub(super) const BY: &str = "API";
 
 /// Longest `user_data`, in bytes.
 const USER_DATA_BYTES: usize = 1024;
 
-/// What to list.
+/// Filter of executions.
 #[derive(Debug, Default, Deserialize, utoipa::IntoParams)]
 #[serde(deny_unknown_fields, default)]
 #[into_params(parameter_in = Query)]
 pub(super) struct ListQuery {
-    /// Only of this workflow; single jobs are those of `job:TYPE`.
+    /// Only executions of this workflow; `job:TYPE` for single jobs of a type.
     #[param(required = false)]
     workflow: Option<String>,
-    /// Only in this state.
+    /// Only executions in this state.
     #[param(required = false)]
     state: Option<ExecutionState>,
-    /// Only those with warnings, or all.
+    /// True: only executions that have warnings.
     #[param(required = false)]
     warnings: bool,
-    /// Only created at or after.
+    /// Only executions created at or after this time: RFC 3339.
     #[serde(deserialize_with = "time")]
     #[param(required = false, value_type = Option<String>, format = DateTime)]
     since: Option<jiff::Timestamp>,
-    /// `next` of the page before.
+    /// `next` of the previous page.
     #[param(required = false)]
     cursor: Option<ExecutionId>,
-    /// At most so many.
+    /// Most executions in the page; 50 by default.
     #[serde(deserialize_with = "whole::optional::<1, PAGE_MAX, _, _>")]
     #[param(required = false, minimum = 1, maximum = 1000)]
     limit: Option<u32>,
@@ -70,16 +70,16 @@ fn time<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<jiff::Times
 #[serde(deny_unknown_fields, default)]
 #[into_params(parameter_in = Query)]
 pub(super) struct LogQuery {
-    /// Lines after this one.
+    /// Only lines after the line with this `seq`.
     #[param(required = false)]
     after: u64,
-    /// At most so many.
+    /// Most lines to return; 1000 by default.
     #[serde(deserialize_with = "whole::optional::<1, PAGE_MAX, _, _>")]
     #[param(required = false, minimum = 1, maximum = 1000)]
     limit: Option<u32>,
 }
 
-/// Executions, newest first.
+/// List executions, newest first.
 #[utoipa::path(get, path = "/v1/executions", tag = "executions", operation_id = "list_executions",
     params(ListQuery), responses((status = 200, body = ExecutionPage)))]
 pub(super) async fn list(
@@ -93,7 +93,7 @@ pub(super) async fn list(
         warned: query.warnings,
         since: query.since.map(|since| Timestamp(since.as_microsecond())),
         before: query.cursor,
-        // One more than asked for tells whether there is a next page.
+        // One more than the limit shows that there is a next page.
         limit: limit + 1,
     };
     let mut items: Vec<SummaryView> =
@@ -104,9 +104,9 @@ pub(super) async fn list(
     Ok(Json(ExecutionPage { items, next }))
 }
 
-/// One execution with its activities.
+/// Show an execution and its activities.
 #[utoipa::path(get, path = "/v1/executions/{id}", tag = "executions", operation_id = "show_execution",
-    params(("id" = ExecutionId, Path, description = "Its identifier")),
+    params(("id" = ExecutionId, Path, description = "Identifier of the execution")),
     responses((status = 200, body = ExecutionView)))]
 pub(super) async fn show(
     State(context): State<Context>,
@@ -120,47 +120,47 @@ pub(super) async fn show(
 #[derive(Clone, Debug, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields, expecting = "an object")]
 pub struct ExecutionBody {
-    /// Name of the workflow, which may be disabled and need not have a trigger.
+    /// Name of the workflow. It may be disabled, and needs no trigger.
     #[schema(min_length = 1)]
     pub workflow: String,
-    /// What it works on.
+    /// Input object.
     pub input: InputBody,
-    /// Values of its parameters, as text.
+    /// Values of the workflow's parameters, as text.
     #[serde(default)]
     #[schema(required = false)]
     pub params: BTreeMap<String, String>,
-    /// Priority of all its jobs, 10 first; absent: each as the workflow says.
+    /// Priority of all its jobs, 1 to 10; 10 runs first. Not set: as in the workflow.
     #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "whole::optional::<1, 10, _, _>")]
     #[schema(minimum = 1, maximum = 10)]
     pub priority: Option<u8>,
-    /// Any text (≤ 1024 bytes), repeated in notifications.
+    /// Text of up to 1024 bytes that notifications repeat.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(max_length = 1024)]
     pub user_data: Option<String>,
 }
 
-/// An object to work on.
+/// An input object.
 #[derive(Clone, Debug, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields, expecting = "an object")]
 pub struct InputBody {
-    /// Its bucket.
+    /// Bucket of the object.
     #[schema(min_length = 1)]
     pub bucket: String,
-    /// Its key.
+    /// Key of the object.
     #[schema(min_length = 1)]
     pub key: String,
-    /// Its version, in versioned buckets; absent: what is there now.
+    /// Version of the object, in versioned buckets. Not set: the current version.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub version: Option<String>,
 }
 
-/// Start an execution by hand. The same `Idempotency-Key` with the same body starts it once.
+/// Start an execution by hand. Requests with the same `Idempotency-Key` and the same body start it once.
 #[utoipa::path(post, path = "/v1/executions", tag = "executions", operation_id = "start_execution",
-    params(("Idempotency-Key" = Option<String>, Header, description = "Any text of the sender's", pattern = "^[!-~]([\\t -~]*[!-~])?$", min_length = 1, max_length = 255), Wait),
+    params(("Idempotency-Key" = Option<String>, Header, description = "Key that identifies the request when it is sent again", pattern = "^[!-~]([\\t -~]*[!-~])?$", min_length = 1, max_length = 255), Wait),
     request_body = ExecutionBody,
     responses(
-        (status = 200, body = ExecutionView, description = "It has ended"),
-        (status = 202, body = ExecutionView, description = "It has not ended"),
+        (status = 200, body = ExecutionView, description = "The execution has ended"),
+        (status = 202, body = ExecutionView, description = "The execution has not ended yet"),
     ))]
 pub(super) async fn start(
     State(context): State<Context>,
@@ -174,7 +174,10 @@ pub(super) async fn start(
     let active = context.intake.catalog.active();
     let workflow = active.iter().find(|known| known.name == workflow).ok_or_else(|| {
         let names: Vec<&str> = active.iter().map(|known| known.name.as_str()).collect();
-        Problem::unprocessable("STORE0006", format!("there is no workflow {workflow}; there are {}", names.join(", ")))
+        Problem::unprocessable(
+            "STORE0006",
+            format!("there is no workflow {workflow}; the workflows are {}", names.join(", ")),
+        )
     })?;
     let mut plan = std::sync::Arc::clone(&workflow.plan);
     if let Some(priority) = priority {
@@ -197,7 +200,7 @@ pub(super) async fn start(
     Ok((status, location, Json(view_of(&context, &record))).into_response())
 }
 
-/// The object that somebody names.
+/// Looks up the object that a request names.
 pub(super) async fn look_up(context: &Context, input: InputBody) -> Result<crate::model::InputObject, Problem> {
     let InputBody { bucket, key, version } = input;
     Ok(context.intake.look_up(ObjectLocation { bucket, key }, version).await?)
@@ -213,9 +216,9 @@ pub(super) fn check_user_data(user_data: Option<&str>) -> Result<(), Problem> {
     }
 }
 
-/// Ask an execution to stop.
+/// Cancel an execution. Its running jobs are stopped.
 #[utoipa::path(post, path = "/v1/executions/{id}/cancel", tag = "executions", operation_id = "cancel_execution",
-    params(("id" = ExecutionId, Path, description = "Its identifier")),
+    params(("id" = ExecutionId, Path, description = "Identifier of the execution")),
     responses((status = 202, body = ExecutionView)))]
 pub(super) async fn cancel(
     State(context): State<Context>,
@@ -225,26 +228,27 @@ pub(super) async fn cancel(
     Ok((StatusCode::ACCEPTED, Json(view(&context, id).await?)))
 }
 
-/// What a retry changes.
+/// Options of a retry.
 #[derive(Debug, Default, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields, default, expecting = "an object")]
 pub struct RetryBody {
-    /// Parameters, as text.
+    /// Parameters that change for the retry, as text.
     pub params: BTreeMap<String, String>,
-    /// Whether to run the workflow as it is now, whole and as a new execution, instead of what did not succeed of this one,
-    /// which keeps its definition. Works for one that succeeded, too.
+    /// True: start a new execution of the workflow's current definition, from its first activity. The execution may
+    /// have succeeded. False: run the activities that did not succeed again, in this execution.
     pub latest: bool,
 }
 
-/// Run what did not succeed again, by the definition that the execution began with (`definition.changed` says whether its
-/// workflow does something else now); or, with `latest`, the workflow as it is now. The same `Idempotency-Key` with the same body does so once.
+/// Retry an execution: its activities that did not succeed run again, with the definition that the execution started
+/// with (`definition.changed` is true if the workflow has changed since). With `latest`, a new execution of the current
+/// definition starts. Requests with the same `Idempotency-Key` and the same body do so once.
 #[utoipa::path(post, path = "/v1/executions/{id}/retry", tag = "executions", operation_id = "retry_execution",
     params(
-        ("id" = ExecutionId, Path, description = "Its identifier"),
-        ("Idempotency-Key" = Option<String>, Header, description = "Any text of the sender's", pattern = "^[!-~]([\\t -~]*[!-~])?$", min_length = 1, max_length = 255),
+        ("id" = ExecutionId, Path, description = "Identifier of the execution"),
+        ("Idempotency-Key" = Option<String>, Header, description = "Key that identifies the request when it is sent again", pattern = "^[!-~]([\\t -~]*[!-~])?$", min_length = 1, max_length = 255),
     ),
     request_body = Option<RetryBody>,
-    responses((status = 202, body = ExecutionView, description = "The execution, or with `latest` the new one")))]
+    responses((status = 202, body = ExecutionView, description = "The execution, or the new one with `latest`")))]
 pub(super) async fn retry(
     State(context): State<Context>,
     Place(id): Place<ExecutionId>,
@@ -263,7 +267,7 @@ pub(super) async fn retry(
     }
     let params = workflow::given_params(&record.plan, &body.value.params)?;
     let (run, first) = key.first(&context, body.digest, record.state.run.to_string()).await?;
-    // Sent again, it is carried out only where that was prevented the first time.
+    // A repeated request retries only if the first one did not get that far.
     if first || run == record.state.run.to_string() {
         context.store.retry(id, params, BY, context.clock.now()).await?;
     }
@@ -275,19 +279,19 @@ async fn accepted(context: &Context, id: ExecutionId) -> Result<Response, Proble
     Ok((StatusCode::ACCEPTED, location, Json(view(context, id).await?)).into_response())
 }
 
-/// What can be changed about an execution that runs.
+/// Change of a running execution or job.
 #[derive(Debug, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields, expecting = "an object")]
 pub struct PriorityPatch {
-    /// Priority of what has not ended: 1–10, 10 first.
+    /// Priority of jobs that have not ended, 1 to 10; 10 runs first.
     #[serde(deserialize_with = "whole::needed::<1, 10, _, _>")]
     #[schema(minimum = 1, maximum = 10)]
     pub priority: u8,
 }
 
-/// Give what has not ended of an execution another priority.
+/// Change the priority of an execution's jobs that have not ended.
 #[utoipa::path(patch, path = "/v1/executions/{id}", tag = "executions", operation_id = "prioritize_execution",
-    params(("id" = ExecutionId, Path, description = "Its identifier")), request_body = PriorityPatch,
+    params(("id" = ExecutionId, Path, description = "Identifier of the execution")), request_body = PriorityPatch,
     responses((status = 200, body = ExecutionView)))]
 pub(super) async fn change(
     State(context): State<Context>,
@@ -298,9 +302,9 @@ pub(super) async fn change(
     view(&context, id).await.map(Json)
 }
 
-/// The log of an execution, in order.
+/// Read the log of an execution, in order.
 #[utoipa::path(get, path = "/v1/executions/{id}/log", tag = "executions", operation_id = "read_log",
-    params(("id" = ExecutionId, Path, description = "Its identifier"), LogQuery),
+    params(("id" = ExecutionId, Path, description = "Identifier of the execution"), LogQuery),
     responses((status = 200, body = Vec<LogLine>)))]
 pub(super) async fn log(
     State(context): State<Context>,
@@ -314,7 +318,7 @@ pub(super) async fn log(
     Ok(Json(entries.iter().map(LogLine::from).collect()))
 }
 
-/// An execution that is there.
+/// Returns an execution; fails if there is none.
 pub(crate) async fn record(context: &Context, id: ExecutionId) -> Result<ExecutionRecord, Problem> {
     context.store.execution(id).await?.ok_or_else(|| Problem::not_found("execution", id))
 }

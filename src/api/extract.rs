@@ -1,4 +1,4 @@
-//! What a request says, read: each mistake is a problem, with the status that says whose turn it is.
+//! Extractors of request bodies, queries, paths and forms. Each error is a problem with a code.
 
 use axum::body::Bytes;
 use axum::extract::{Form, FromRequest, FromRequestParts, Query, RawPathParams, Request};
@@ -14,29 +14,29 @@ use super::{ParameterPlace, Problem};
 /// Largest body, in bytes: a workflow may have 256 KiB.
 pub(super) const BODY_BYTES: usize = 512 * 1024;
 
-/// A body in JSON; nothing where it is empty and that says something ([`Default`]).
+/// A body in JSON. An empty body of a POST is `{}`, if `T` can be read from that.
 pub(super) struct Body<T> {
-    /// What it says.
+    /// Parsed value.
     pub(super) value: T,
-    /// SHA-256 of its bytes.
+    /// SHA-256 of the body's bytes.
     pub(super) digest: [u8; 32],
 }
 
 /// A body in YAML.
 pub(super) struct Text(pub(super) String);
 
-/// Parameters of the query.
+/// Parameters of a query.
 pub(crate) struct Asked<T>(pub(crate) T);
 
-/// The query of what takes no parameters.
+/// Query of a route without parameters.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct NoQuery {}
 
-/// Names in the path.
+/// Parameters in a path.
 pub(crate) struct Place<T>(pub(crate) T);
 
-/// Fields of a form.
+/// Fields of a submitted form.
 pub(crate) struct Sent<T>(pub(crate) T);
 
 impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for Body<T> {
@@ -47,14 +47,14 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for Body<T> {
         let named = media_type(request.headers()).is_some_and(|name| name == "application/json");
         let bytes = body(request, state).await?;
         let digest = Sha256::digest(&bytes).into();
-        // A POST that changes its defaults in nothing says nothing, and needs no type for it.
+        // A POST without a body stands for the defaults, and needs no Content-Type.
         if posted
             && bytes.is_empty()
             && let Ok(value) = serde_json::from_slice(b"{}")
         {
             return Ok(Self { value, digest });
         }
-        // A form of a foreign page can send other types without asking, but not this one.
+        // A form on another site can send other types without a preflight request, but not this one.
         if !named {
             return Err(unsupported("application/json"));
         }
@@ -63,9 +63,9 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for Body<T> {
             Err(problem) if posted && bytes.trim_ascii() == b"null" => parsed(b"{}").map_err(|_| problem)?,
             read => read?,
         };
-        // The values of a list are taken for the fields in their order.
+        // serde reads a list as the fields in their order.
         if bytes.trim_ascii_start().starts_with(b"[") {
-            return Err(Problem::unprocessable("CLI0003", "the body: a list, where an object is expected"));
+            return Err(Problem::unprocessable("CLI0003", "the body is a list; an object is expected"));
         }
         Ok(Self { value, digest })
     }
@@ -156,6 +156,6 @@ fn media_type(headers: &HeaderMap) -> Option<String> {
 }
 
 fn unsupported(wanted: &str) -> Problem {
-    let detail = format!("the body has to be {wanted}, and Content-Type to say so");
+    let detail = format!("the body must be {wanted}, with `Content-Type: {wanted}`");
     Problem::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "CLI0003", detail)
 }

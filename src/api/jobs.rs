@@ -1,7 +1,7 @@
-//! `/v1/jobs`: one activity by itself, without a workflow.
+//! `/v1/jobs`: single activities without a workflow.
 //!
-//! A job is an execution of a plan of one activity, and both have one identifier: whatever follows, stops or explains an
-//! execution does so for a job too.
+//! A job is an execution of a plan with one activity, and both have the same identifier: routes of executions work for
+//! jobs too.
 
 use axum::Json;
 use axum::extract::State;
@@ -22,58 +22,58 @@ use crate::model::{ExecutionId, ExecutionState, Failure, InputObject, JobId, Job
 use crate::store::{ExecutionFilter, ExecutionRecord, ExecutionSummary, NewExecution, Progress};
 use crate::workflow::Single;
 
-/// A job to do.
+/// A job to submit.
 #[derive(Clone, Debug, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields, expecting = "an object")]
 pub struct JobBody {
-    /// What it does.
+    /// Type of the job.
     #[serde(rename = "type")]
     pub kind: ActivityKind,
-    /// What it works on.
+    /// Input object.
     pub input: InputBody,
-    /// A transcoding, snapshot or watermark template, with `parameters` laid over it.
+    /// Name of a transcoding, snapshot or watermark template; `parameters` override it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub template: Option<String>,
-    /// What stands under the type's key in a workflow.
+    /// Parameters, as under the key of this type in a workflow.
     #[serde(default)]
     #[schema(required = false)]
     pub parameters: Map<String, Value>,
-    /// Where its outputs go; an analysis without a chart needs none.
+    /// Destination of its outputs; not needed by an analysis without a chart.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub output: Option<OutputBody>,
-    /// Its queue; `default` is the default.
+    /// Queue of the job; `default` by default.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub queue: Option<String>,
-    /// Its priority, 10 first; 6 is the default.
+    /// Priority, 1 to 10; 10 runs first. 6 by default.
     #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "whole::optional::<1, 10, _, _>")]
     #[schema(minimum = 1, maximum = 10)]
     pub priority: Option<u8>,
-    /// Wall-clock limit of one attempt, like `30m`; 2h is the default.
+    /// Longest that one attempt may take, like `30m`; `2h` by default.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub timeout: Option<String>,
-    /// Any text (≤ 1024 bytes), repeated in notifications.
+    /// Text of up to 1024 bytes that notifications repeat.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(max_length = 1024)]
     pub user_data: Option<String>,
 }
 
-/// Where outputs go.
+/// Destination of outputs.
 #[derive(Clone, Debug, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields, expecting = "an object")]
 pub struct OutputBody {
-    /// The bucket.
+    /// Bucket of the outputs.
     #[schema(min_length = 1)]
     pub bucket: String,
-    /// What every key begins with.
+    /// Prefix of every key.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub prefix: Option<String>,
-    /// What happens to an object of the same key that was made from another upload; `warn` is the default.
+    /// Handling of an existing object that was made from another upload; `warn` by default.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub if_exists: Option<IfExists>,
 }
 
 impl JobBody {
-    /// As a workflow would say it.
+    /// Returns the activity that a workflow would have for it.
     fn single(&self) -> Result<Single, Problem> {
         let mut parameters = self.parameters.clone();
         if let Some(template) = &self.template
@@ -91,25 +91,25 @@ impl JobBody {
     }
 }
 
-/// A job, whole.
+/// A job with its result.
 #[derive(Clone, Debug, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct JobView {
-    /// Its identifier, also as an execution.
+    /// Identifier of the job, and of its execution.
     pub id: JobId,
-    /// What it does.
+    /// Type of the job.
     #[serde(rename = "type")]
     pub kind: ActivityKind,
-    /// Its state.
+    /// State of the job.
     pub state: JobState,
-    /// Why it is being stopped, while it is.
+    /// Reason why it is being stopped; null if it is not.
     pub stopping: Option<String>,
-    /// What it works on.
+    /// Input object.
     pub input: InputObject,
-    /// Its queue.
+    /// Queue of the job.
     pub queue: String,
-    /// Its place there: 1–10, 10 first.
+    /// Priority, 1 to 10; 10 runs first.
     pub priority: u8,
-    /// Attempts so far.
+    /// Number of attempts so far.
     pub attempts: u32,
     /// RFC 3339.
     pub created_at: String,
@@ -117,26 +117,26 @@ pub struct JobView {
     pub started_at: Option<String>,
     /// RFC 3339.
     pub ended_at: Option<String>,
-    /// How far it is, while it runs.
+    /// Progress, while it runs.
     pub progress: Option<Progress>,
-    /// Its result: media information for `analysis`.
+    /// Result: media information for `analysis`, else null.
     pub result: Value,
-    /// What it published.
+    /// Published objects.
     pub outputs: Vec<OutputView>,
-    /// Why it failed.
+    /// Failure, if it failed.
     pub error: Option<Failure>,
-    /// The user's text.
+    /// Text given by the user.
     pub user_data: Option<String>,
-    /// Warnings of its last attempt: how many.
+    /// Number of warnings of the last attempt.
     #[serde(default)]
     pub warning_count: u64,
-    /// These warnings, in order: at most 100, and without those whose log has been pruned.
+    /// Warnings of the last attempt, in order; at most 100, without those pruned with the log.
     #[serde(default)]
     pub warnings: Vec<WarningView>,
 }
 
 impl JobView {
-    /// The job that this execution is; absent where it is one of a workflow.
+    /// Returns the job that an execution is; `None` for an execution of a workflow.
     #[must_use]
     pub fn of(record: &ExecutionRecord) -> Option<Self> {
         let kind = Plan::single(&record.summary.workflow)?;
@@ -169,29 +169,29 @@ impl JobView {
 /// A page of jobs, newest first.
 #[derive(Clone, Debug, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct JobPage {
-    /// The jobs.
+    /// Jobs of the page.
     pub items: Vec<JobSummary>,
-    /// Cursor of the next page; null on the last one.
+    /// Cursor of the next page; null on the last page.
     pub next: Option<JobId>,
 }
 
 /// A job in a list.
 #[derive(Clone, Debug, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct JobSummary {
-    /// Its identifier.
+    /// Identifier of the job.
     pub id: JobId,
-    /// What it does.
+    /// Type of the job.
     #[serde(rename = "type")]
     pub kind: ActivityKind,
-    /// `running` until it has ended: whether it waits in its queue is told of one job.
+    /// State. `running` until the job has ended, also while it is queued.
     pub state: ExecutionState,
-    /// What it works on.
+    /// Input object.
     pub input: InputObject,
     /// RFC 3339.
     pub created_at: String,
     /// RFC 3339.
     pub ended_at: Option<String>,
-    /// Warnings of its last attempt: how many.
+    /// Number of warnings of the last attempt.
     #[serde(default)]
     pub warning_count: u64,
 }
@@ -211,37 +211,37 @@ impl JobSummary {
     }
 }
 
-/// Which jobs.
+/// Filter of jobs.
 #[derive(Debug, Default, Deserialize, utoipa::IntoParams)]
 #[serde(deny_unknown_fields, default)]
 #[into_params(parameter_in = Query)]
 pub(super) struct ListQuery {
-    /// Only of this type.
+    /// Only jobs of this type.
     #[serde(rename = "type")]
     #[param(required = false)]
     kind: Option<ActivityKind>,
-    /// Only in this state; `running` until it has ended.
+    /// Only jobs in this state; `running` until a job has ended.
     #[param(required = false)]
     state: Option<ExecutionState>,
-    /// Only those with warnings, or all.
+    /// True: only jobs that have warnings.
     #[param(required = false)]
     warnings: bool,
-    /// `next` of the page before.
+    /// `next` of the previous page.
     #[param(required = false)]
     cursor: Option<ExecutionId>,
-    /// At most so many.
+    /// Most jobs in the page; 50 by default.
     #[serde(deserialize_with = "whole::optional::<1, PAGE_MAX, _, _>")]
     #[param(required = false, minimum = 1, maximum = 1000)]
     limit: Option<u32>,
 }
 
-/// Submit a job. The same `Idempotency-Key` with the same body submits it once.
+/// Submit a job. Requests with the same `Idempotency-Key` and the same body submit it once.
 #[utoipa::path(post, path = "/v1/jobs", tag = "jobs", operation_id = "submit_job",
-    params(("Idempotency-Key" = Option<String>, Header, description = "Any text of the sender's", pattern = "^[!-~]([\\t -~]*[!-~])?$", min_length = 1, max_length = 255), Wait),
+    params(("Idempotency-Key" = Option<String>, Header, description = "Key that identifies the request when it is sent again", pattern = "^[!-~]([\\t -~]*[!-~])?$", min_length = 1, max_length = 255), Wait),
     request_body = JobBody,
     responses(
-        (status = 200, body = JobView, description = "It has ended"),
-        (status = 202, body = JobView, description = "It has not ended"),
+        (status = 200, body = JobView, description = "The job has ended"),
+        (status = 202, body = JobView, description = "The job has not ended yet"),
     ))]
 pub(super) async fn submit(
     State(context): State<Context>,
@@ -254,7 +254,7 @@ pub(super) async fn submit(
     let single = body.value.single()?;
     let compiled = context.catalog.compile_single(&single);
     let Some(workflow) = compiled.workflow else {
-        // Nobody wrote the text that the places are of.
+        // The user did not write the text that lines and columns refer to.
         let findings = compiled.diagnostics.iter().map(Finding::from);
         let findings = findings.map(|finding| Finding { line: None, column: None, ..finding });
         return Err(Problem::definition(findings.collect()));
@@ -278,7 +278,7 @@ pub(super) async fn submit(
     Ok((status, [(header::LOCATION, format!("/v1/jobs/{id}"))], Json(job)).into_response())
 }
 
-/// Jobs, newest first. Those of workflows are told with their executions.
+/// List single jobs, newest first. Jobs of workflows are in their executions.
 #[utoipa::path(get, path = "/v1/jobs", tag = "jobs", operation_id = "list_jobs",
     params(ListQuery), responses((status = 200, body = JobPage)))]
 pub(super) async fn list(
@@ -293,7 +293,7 @@ pub(super) async fn list(
         warned: query.warnings,
         since: None,
         before: query.cursor,
-        // One more than asked for tells whether there is a next page.
+        // One more than the limit shows that there is a next page.
         limit: limit + 1,
     };
     let mut items: Vec<JobSummary> =
@@ -304,9 +304,9 @@ pub(super) async fn list(
     Ok(Json(JobPage { items, next }))
 }
 
-/// One job.
+/// Show a job and its result.
 #[utoipa::path(get, path = "/v1/jobs/{id}", tag = "jobs", operation_id = "show_job",
-    params(("id" = ExecutionId, Path, description = "Its identifier"), Wait),
+    params(("id" = ExecutionId, Path, description = "Identifier of the job"), Wait),
     responses((status = 200, body = JobView)))]
 pub(super) async fn show(
     State(context): State<Context>,
@@ -317,9 +317,9 @@ pub(super) async fn show(
     job(wait::ended(&context, id, wait.duration()?).await?).map(Json)
 }
 
-/// Ask a job to stop.
+/// Cancel a job. If it runs, it is stopped.
 #[utoipa::path(post, path = "/v1/jobs/{id}/cancel", tag = "jobs", operation_id = "cancel_job",
-    params(("id" = ExecutionId, Path, description = "Its identifier")),
+    params(("id" = ExecutionId, Path, description = "Identifier of the job")),
     responses((status = 202, body = JobView)))]
 pub(super) async fn cancel(
     State(context): State<Context>,
@@ -330,9 +330,9 @@ pub(super) async fn cancel(
     Ok((StatusCode::ACCEPTED, Json(found(&context, id).await?)))
 }
 
-/// Give a job that has not ended another priority.
+/// Change the priority of a job that has not ended.
 #[utoipa::path(patch, path = "/v1/jobs/{id}", tag = "jobs", operation_id = "prioritize_job",
-    params(("id" = ExecutionId, Path, description = "Its identifier")), request_body = PriorityPatch,
+    params(("id" = ExecutionId, Path, description = "Identifier of the job")), request_body = PriorityPatch,
     responses((status = 200, body = JobView)))]
 pub(super) async fn change(
     State(context): State<Context>,
@@ -344,7 +344,7 @@ pub(super) async fn change(
     found(&context, id).await.map(Json)
 }
 
-/// The job of that identifier. An execution of a workflow is none.
+/// Returns the job with an identifier; fails if there is none or it is an execution of a workflow.
 async fn found(context: &Context, id: ExecutionId) -> Result<JobView, Problem> {
     let record = record(context, id).await.map_err(|problem| match problem.status {
         404 => Problem::not_found("job", id),

@@ -1,4 +1,4 @@
-//! `/v1/notifications`: what was told, what was set aside, and sending it again.
+//! `/v1/notifications`: list notifications and their deliveries, send one again.
 
 use axum::Json;
 use axum::extract::State;
@@ -15,23 +15,23 @@ use crate::store::{Delivery, NotificationFilter, NotificationRecord};
 /// A notification.
 #[derive(Clone, Debug, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct NotificationView {
-    /// Its identifier.
+    /// Identifier of the notification.
     pub id: i64,
-    /// The execution, or job, that it tells of.
+    /// Execution or job that it is about.
     pub execution: ExecutionId,
-    /// The state that it tells.
+    /// State that it reports.
     pub state: ExecutionState,
-    /// Its receiver.
+    /// Receiver.
     pub to: NotifyChannel,
-    /// What became of it.
+    /// State of its delivery.
     pub delivery: Delivery,
-    /// Deliveries tried.
+    /// Number of delivery attempts.
     pub attempts: u32,
-    /// RFC 3339: when the state was reached.
+    /// Time when the state was reached: RFC 3339.
     pub at: String,
-    /// RFC 3339: when it is tried next, while it is pending.
+    /// Time of the next attempt, while it is pending: RFC 3339.
     pub due_at: Option<String>,
-    /// Why the last delivery failed.
+    /// Reason why the last attempt failed.
     pub error: Option<String>,
 }
 
@@ -55,33 +55,33 @@ impl From<NotificationRecord> for NotificationView {
 /// A page of notifications, newest first.
 #[derive(Clone, Debug, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct NotificationPage {
-    /// The notifications.
+    /// Notifications of the page.
     pub items: Vec<NotificationView>,
-    /// Cursor of the next page; null on the last one.
+    /// Cursor of the next page; null on the last page.
     pub next: Option<i64>,
 }
 
-/// Which notifications.
+/// Filter of notifications.
 #[derive(Debug, Default, Deserialize, utoipa::IntoParams)]
 #[serde(deny_unknown_fields, default)]
 #[into_params(parameter_in = Query)]
 pub(super) struct ListQuery {
-    /// Only those of this execution, or job.
+    /// Only notifications of this execution or job.
     #[param(required = false)]
     execution: Option<ExecutionId>,
-    /// Only those of which this became.
+    /// Only notifications in this state of delivery; `set_aside` for dead-lettered ones.
     #[param(required = false)]
     delivery: Option<Delivery>,
-    /// `next` of the page before.
+    /// `next` of the previous page.
     #[param(required = false)]
     cursor: Option<i64>,
-    /// At most so many.
+    /// Most notifications in the page; 50 by default.
     #[serde(deserialize_with = "whole::optional::<1, PAGE_MAX, _, _>")]
     #[param(required = false, minimum = 1, maximum = 1000)]
     limit: Option<u32>,
 }
 
-/// Notifications, newest first.
+/// List notifications, newest first.
 #[utoipa::path(get, path = "/v1/notifications", tag = "notifications", operation_id = "list_notifications",
     params(ListQuery), responses((status = 200, body = NotificationPage)))]
 pub(super) async fn list(
@@ -90,7 +90,7 @@ pub(super) async fn list(
 ) -> Result<Json<NotificationPage>, Problem> {
     let limit = query.limit.unwrap_or(PAGE);
     let ListQuery { execution, delivery, cursor: before, .. } = query;
-    // One more than asked for tells whether there is a next page.
+    // One more than the limit shows that there is a next page.
     let filter = NotificationFilter { execution, delivery, before, limit: limit + 1 };
     let mut items: Vec<NotificationView> =
         context.store.notifications(filter).await?.into_iter().map(NotificationView::from).collect();
@@ -100,9 +100,9 @@ pub(super) async fn list(
     Ok(Json(NotificationPage { items, next }))
 }
 
-/// Send a notification again that was delivered or set aside. One that is pending stays so.
+/// Send a delivered or dead-lettered notification again. A pending one does not change.
 #[utoipa::path(post, path = "/v1/notifications/{id}/resend", tag = "notifications", operation_id = "resend_notification",
-    params(("id" = i64, Path, description = "Its identifier")), responses((status = 204)))]
+    params(("id" = i64, Path, description = "Identifier of the notification")), responses((status = 204)))]
 pub(super) async fn resend(State(context): State<Context>, Place(id): Place<i64>) -> Result<StatusCode, Problem> {
     context.store.resend(id, context.clock.now()).await?;
     Ok(StatusCode::NO_CONTENT)

@@ -1,6 +1,6 @@
-//! `/v1/openapi.json`: what the API takes and answers, for programs that write clients.
+//! `/v1/openapi.json`: the OpenAPI document, for generators of clients.
 //!
-//! **Invariant**: it is made of the handlers themselves; `schemas/openapi.json` is the same, held in step by a test.
+//! **Invariant**: it is generated from the handlers; a test checks that `schemas/openapi.json` is the same.
 
 use axum::Json;
 use axum::extract::State;
@@ -11,27 +11,27 @@ use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
 use super::problem::MEDIA_TYPE;
 use super::{Context, Problem, routes};
 
-/// What stands above the paths.
+/// Head of the document.
 #[derive(OpenApi)]
 #[openapi(
     info(
         title = "Reelmill",
-        description = "Media workflows: single jobs, executions, and what they are made of. Everything is JSON; problems \
-                       are RFC 9457, each with a code that docs/errors.md explains.",
+        description = "Media workflows on uploads, and single jobs. Bodies are JSON; errors are problem details \
+                       (RFC 9457), each with a code that docs/errors.md explains.",
         license(name = "MIT OR Apache-2.0"),
     ),
     components(schemas(Problem)),
     security((), ("token" = [])),
     modifiers(&Token),
     tags(
-        (name = "jobs", description = "One activity by itself, without a workflow"),
-        (name = "executions", description = "Runs of workflows"),
-        (name = "workflows", description = "Definitions"),
-        (name = "templates", description = "Parameters with a name"),
-        (name = "queues", description = "Where jobs wait"),
-        (name = "events", description = "Uploads that were announced"),
-        (name = "notifications", description = "What receivers were told"),
-        (name = "operation", description = "For those who run it"),
+        (name = "jobs", description = "Single activities without a workflow"),
+        (name = "executions", description = "Executions of workflows"),
+        (name = "workflows", description = "Definitions of workflows"),
+        (name = "templates", description = "Named sets of parameters"),
+        (name = "queues", description = "Queues of jobs"),
+        (name = "events", description = "Ledger of upload events"),
+        (name = "notifications", description = "Notifications to receivers, and their deliveries"),
+        (name = "operation", description = "Health, metrics and this document"),
     ),
 )]
 pub(super) struct Document;
@@ -45,7 +45,7 @@ impl utoipa::Modify for Token {
     }
 }
 
-/// The document.
+/// Returns the document.
 #[must_use]
 pub fn document() -> Value {
     let (_, document) = routes().split_for_parts();
@@ -58,12 +58,12 @@ pub fn document() -> Value {
         }
         for response in operation["responses"].as_object_mut().into_iter().flat_map(Map::values_mut) {
             if response["description"].is_null() {
-                response["description"] = "It was done".into();
+                response["description"] = "Success".into();
             }
         }
-        // Whatever is refused is refused in one shape.
+        // Every error has the same schema.
         operation["responses"]["default"] = json!({
-            "description": "It was refused, or it failed",
+            "description": "The request was rejected, or it failed",
             "content": { MEDIA_TYPE: { "schema": { "$ref": "#/components/schemas/Problem" } } },
         });
     }
@@ -97,7 +97,7 @@ mod tests {
 
     use super::*;
 
-    /// `UPDATE_SCHEMAS=1 cargo test openapi` writes it anew.
+    /// `UPDATE_SCHEMAS=1 cargo test openapi` rewrites the file.
     #[test]
     fn the_committed_document_is_in_step() {
         let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("schemas/openapi.json");

@@ -16,17 +16,17 @@ use crate::yaml::{Diagnostic, Severity};
 /// Media type of problems.
 pub(super) const MEDIA_TYPE: &str = "application/problem+json";
 
-/// When to ask again where too much waits already or something is away, in seconds.
+/// `Retry-After` of 429 and 503, in seconds.
 const ASK_AGAIN_S: u32 = 5;
 
-/// A problem: what went wrong with a request.
+/// Problem details of a rejected or failed request.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct Problem {
-    /// HTTP status.
+    /// HTTP status code.
     pub status: u16,
-    /// The status in words.
+    /// Name of the status.
     pub title: String,
-    /// What went wrong here.
+    /// Description of what went wrong, and where.
     pub detail: String,
     /// Stable code of `docs/errors.md`.
     #[schema(value_type = String)]
@@ -35,7 +35,7 @@ pub struct Problem {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(required = false)]
     pub parameter: Option<Parameter>,
-    /// Everything that is wrong with a definition, where that is the problem.
+    /// All errors and warnings of a definition that was rejected.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schema(required = false)]
     pub errors: Vec<Finding>,
@@ -67,7 +67,7 @@ pub enum ParameterPlace {
     Form,
 }
 
-/// One thing that is wrong with a definition.
+/// An error or a warning in a definition.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct Finding {
     /// `error` or `warning`.
@@ -75,15 +75,15 @@ pub struct Finding {
     /// Stable code of `docs/errors.md`.
     #[schema(value_type = String)]
     pub code: Code,
-    /// One sentence.
+    /// Description in one sentence.
     pub message: String,
-    /// What to do about it.
+    /// Suggestion for the user.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub hint: Option<String>,
-    /// Line in the definition, from 1; absent for what was not written as a text.
+    /// Line in the definition, from 1; not set if the definition was not a text.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub line: Option<usize>,
-    /// Column in characters, from 1.
+    /// Column in the line, in characters from 1.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub column: Option<usize>,
 }
@@ -117,7 +117,7 @@ impl From<&Diagnostic> for Finding {
 }
 
 impl Problem {
-    /// One with a stable code of `docs/errors.md`.
+    /// Makes a problem with a stable code of `docs/errors.md`.
     pub(crate) fn new(status: StatusCode, code: impl Into<Code>, detail: impl Into<String>) -> Self {
         Self {
             status: status.as_u16(),
@@ -129,7 +129,7 @@ impl Problem {
         }
     }
 
-    /// A request that says what is not understood.
+    /// Makes a problem of a request that cannot be parsed.
     pub(crate) fn bad_request(detail: impl Into<String>) -> Self {
         Self::new(StatusCode::BAD_REQUEST, "CLI0003", detail)
     }
@@ -147,20 +147,20 @@ impl Problem {
         Self { parameter, ..Self::new(status, "CLI0003", format!("{what} `{name}`: {detail}")) }
     }
 
-    /// A request that can be read, and asks for what cannot be.
+    /// Makes a problem of a request that can be parsed but not carried out.
     pub(super) fn unprocessable(code: impl Into<Code>, detail: impl Into<String>) -> Self {
         Self::new(StatusCode::UNPROCESSABLE_ENTITY, code, detail)
     }
 
-    /// There is no `what` of that name.
+    /// Makes the problem that there is no `what` with this identifier.
     pub(crate) fn not_found(what: &'static str, id: impl std::fmt::Display) -> Self {
         StoreError::NotFound { what, id: id.to_string() }.into()
     }
 
-    /// A definition that cannot be used; the first error speaks for all.
+    /// Makes a problem of an invalid definition. `code` and `detail` are those of the first error.
     pub(super) fn definition(errors: Vec<Finding>) -> Self {
         let first = errors.iter().find(|finding| finding.severity == "error").or(errors.first());
-        let (code, detail) = first.map_or((Code::new("WF0006"), "it cannot be used".to_owned()), |first| {
+        let (code, detail) = first.map_or((Code::new("WF0006"), "the definition is invalid".to_owned()), |first| {
             let hint = first.hint.as_ref().map(|hint| format!(" ({hint})")).unwrap_or_default();
             (first.code, format!("{}{hint}", first.message))
         });
@@ -218,7 +218,7 @@ impl IntoResponse for Problem {
     fn into_response(self) -> Response {
         let status = StatusCode::from_u16(self.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
         let mut response = (status, [(header::CONTENT_TYPE, MEDIA_TYPE)], Json(&self)).into_response();
-        // For who shows problems in another way: the console, to people.
+        // The console shows problems as pages.
         response.extensions_mut().insert(self);
         if matches!(status, StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE) {
             response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(ASK_AGAIN_S));
@@ -227,13 +227,17 @@ impl IntoResponse for Problem {
     }
 }
 
-/// What is said where there is nothing.
+/// Returns the problem of an unknown path.
 pub(crate) async fn no_such_route(uri: Uri) -> Problem {
-    Problem::new(StatusCode::NOT_FOUND, "CLI0004", format!("there is nothing at {}", uri.path()))
+    Problem::new(
+        StatusCode::NOT_FOUND,
+        "CLI0004",
+        format!("no route at {}: see /v1/openapi.json for all routes", uri.path()),
+    )
 }
 
-/// What is said to a method that a path does not take.
+/// Returns the problem of an unsupported method.
 pub(crate) async fn no_such_method(method: Method, uri: Uri) -> Problem {
-    let detail = format!("{} does not take {method}", uri.path());
+    let detail = format!("{} does not support {method}", uri.path());
     Problem::new(StatusCode::METHOD_NOT_ALLOWED, "CLI0004", detail)
 }

@@ -15,17 +15,17 @@ pub(crate) const MOST: i64 = 2_147_483_647;
 /// A queue.
 #[derive(Clone, Debug, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct QueueView {
-    /// Its name.
+    /// Name of the queue.
     pub name: String,
-    /// Most jobs at once over all daemons; 0: as many as there are slots.
+    /// Most jobs that run at once, over all daemons; 0: no limit but worker slots.
     pub concurrency: u32,
-    /// Whether nothing is taken from it.
+    /// True: its jobs wait, none is claimed.
     pub paused: bool,
-    /// Jobs that wait in it.
+    /// Number of waiting jobs.
     pub waiting: u64,
-    /// Jobs of it that run.
+    /// Number of running jobs.
     pub running: u64,
-    /// RFC 3339: when the execution of its oldest waiting job was created.
+    /// Time when the execution of its oldest waiting job was created: RFC 3339.
     pub oldest: Option<String>,
 }
 
@@ -39,24 +39,24 @@ impl From<QueueStatus> for QueueView {
 /// Every queue.
 #[derive(Clone, Debug, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct QueueList {
-    /// By name.
+    /// Queues, by name.
     pub items: Vec<QueueView>,
 }
 
-/// What is to change about a queue; what is absent stays.
+/// Change of a queue. Fields that are not set stay as they are.
 #[derive(Clone, Copy, Debug, Default, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields, default, expecting = "an object")]
 pub struct QueuePatch {
-    /// Whether nothing shall be taken from it.
+    /// True to pause the queue, false to resume it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub paused: Option<bool>,
-    /// Most jobs at once over all daemons; 0: as many as there are slots.
+    /// Most jobs that run at once, over all daemons; 0: no limit but worker slots.
     #[serde(skip_serializing_if = "Option::is_none", deserialize_with = "whole::optional::<0, MOST, _, _>")]
     #[schema(maximum = 2_147_483_647)]
     pub concurrency: Option<u32>,
 }
 
-/// Every queue, by name.
+/// List all queues, by name.
 #[utoipa::path(get, path = "/v1/queues", tag = "queues", operation_id = "list_queues",
     responses((status = 200, body = QueueList)))]
 pub(super) async fn list(State(context): State<Context>) -> Result<Json<QueueList>, Problem> {
@@ -64,10 +64,9 @@ pub(super) async fn list(State(context): State<Context>) -> Result<Json<QueueLis
     Ok(Json(QueueList { items }))
 }
 
-/// Sets a queue that is there. One that no job was ever put in has to be named in the configuration first: a slip of the
-/// pen would else pause nothing.
+/// Change a queue. It must exist: had a job, or be in the configuration; so a misspelled name is an error.
 #[utoipa::path(patch, path = "/v1/queues/{name}", tag = "queues", operation_id = "set_queue",
-    params(("name" = String, Path, description = "Its name")), request_body = QueuePatch,
+    params(("name" = String, Path, description = "Name of the queue")), request_body = QueuePatch,
     responses((status = 200, body = QueueView)))]
 pub(super) async fn set(
     State(context): State<Context>,
@@ -84,7 +83,7 @@ async fn find(context: &Context, name: &str) -> Result<QueueView, Problem> {
     let queues = context.store.queues().await?;
     let names = queues.iter().map(|queue| queue.name.clone()).collect::<Vec<_>>().join(", ");
     queues.into_iter().find(|queue| queue.name == name).map(QueueView::from).ok_or_else(|| {
-        let detail = format!("there is no queue {name}; there are {names}");
+        let detail = format!("there is no queue {name}; the queues are {names}");
         Problem::new(StatusCode::NOT_FOUND, "STORE0006", detail)
     })
 }

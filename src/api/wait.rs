@@ -1,4 +1,4 @@
-//! `?wait=30s`: the answer comes when there is a result, or when that took too long.
+//! `?wait=30s`: the response comes when the execution has ended, or after that time.
 
 use std::time::Duration;
 
@@ -11,24 +11,24 @@ use crate::model::ExecutionId;
 use crate::model::units::parse_duration;
 use crate::store::{ExecutionRecord, Hint};
 
-/// Longest wait.
+/// Longest time to wait.
 pub(super) const LONGEST: Duration = Duration::from_secs(60);
 
-/// Hints can be missed; this is how long an end may then go unnoticed.
+/// Interval of polling, for hints that were missed.
 const POLL: Duration = Duration::from_secs(1);
 
-/// How long to wait.
+/// Time to wait for a result.
 #[derive(Debug, Default, Deserialize, utoipa::IntoParams)]
 #[serde(deny_unknown_fields, default)]
 #[into_params(parameter_in = Query)]
 pub(super) struct Wait {
-    /// How long to wait for the end before answering, like `30s`; at most `60s`.
+    /// Time to wait for the end before responding, like `30s`; at most `60s`.
     #[param(required = false, pattern = r"^(([1-5]?[0-9](\.[0-9]+)?|60)s?|([0-9]{1,4}|[1-5][0-9]{4}|60000)ms|1m)$")]
     wait: Option<String>,
 }
 
 impl Wait {
-    /// As a time; none where nothing is said.
+    /// Returns the time to wait; zero if it is not set.
     pub(super) fn duration(&self) -> Result<Duration, Problem> {
         let Some(text) = &self.wait else { return Ok(Duration::ZERO) };
         match parse_duration(text) {
@@ -43,7 +43,7 @@ fn invalid(detail: String) -> Problem {
     Problem::invalid(ParameterPlace::Query, "wait", detail)
 }
 
-/// The execution once it has ended, or as it is after `wait`.
+/// Waits until the execution has ended, for `wait` at most, and returns it.
 pub(super) async fn ended(context: &Context, id: ExecutionId, wait: Duration) -> Result<ExecutionRecord, Problem> {
     let until = Instant::now() + wait;
     let mut hints = context.store.hints();
@@ -62,7 +62,7 @@ pub(super) async fn ended(context: &Context, id: ExecutionId, wait: Duration) ->
                 }
             }
         };
-        // However it ends, the execution is looked at again.
+        // After a hint, a poll interval or the timeout, the execution is read again.
         let _ = timeout_at(until.min(Instant::now() + POLL), changed).await;
     }
 }

@@ -1,6 +1,6 @@
 //! `/v1/workflows`: list, show, put, enable, disable, validate.
 //!
-//! Definitions are the files of the daemon that is asked. Their entity tag is the digest of their text.
+//! Definitions are the files of the daemon that gets the request. Their entity tag is the digest of their text.
 
 use std::sync::Arc;
 
@@ -18,24 +18,24 @@ use crate::daemon::definitions::{ChangeError, Condition};
 /// A workflow.
 #[derive(Clone, Debug, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct WorkflowView {
-    /// Its name; that of its file where there was never a version that is right.
+    /// Name of the workflow; name of its file if there was never a valid version.
     pub name: String,
-    /// What it is for.
+    /// Purpose, in one sentence.
     pub description: Option<String>,
-    /// Bucket whose uploads start it; absent where none do.
+    /// Bucket whose uploads start it; null without a trigger.
     #[serde(default)]
     pub bucket: Option<String>,
-    /// Whether uploads start it; absent where there was never a version that is right.
+    /// True if uploads start it; null if there was never a valid version.
     pub enabled: Option<bool>,
-    /// Whether the version that runs is the one in the file.
+    /// True if the active version is that of the file.
     pub current: bool,
-    /// Digest of the text: the entity tag.
+    /// Digest of the text, which is the entity tag.
     pub digest: String,
     /// Names of its activities, in order.
     pub activities: Vec<String>,
-    /// What is wrong with the file.
+    /// Errors and warnings of the file.
     pub problems: Vec<Finding>,
-    /// The text; absent in a list.
+    /// Text of the file; not set in lists.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub yaml: Option<String>,
 }
@@ -65,20 +65,20 @@ impl From<&Definition> for WorkflowView {
 /// Every workflow.
 #[derive(Clone, Debug, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct WorkflowList {
-    /// In the order of their files.
+    /// Workflows, in the order of their files.
     pub items: Vec<WorkflowView>,
 }
 
-/// What a text turns out to be.
+/// Result of checking a definition.
 #[derive(Clone, Debug, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct Validation {
-    /// Whether it can be used.
+    /// True if the definition has no errors.
     pub valid: bool,
-    /// Everything that is wrong with it, and warnings.
+    /// Errors and warnings of the definition.
     pub problems: Vec<Finding>,
 }
 
-/// Whether the disk or a quota is full, which passes.
+/// Returns whether the disk or a quota is full, which is temporary.
 fn is_full(error: &std::io::Error) -> bool {
     use std::io::ErrorKind::{FileTooLarge, QuotaExceeded, StorageFull};
     matches!(error.kind(), StorageFull | QuotaExceeded | FileTooLarge)
@@ -102,22 +102,22 @@ impl From<ChangeError> for Problem {
     }
 }
 
-/// Every workflow, with what is wrong with its file.
+/// List all workflows, with the errors of their files.
 #[utoipa::path(get, path = "/v1/workflows", tag = "workflows", operation_id = "list_workflows",
     responses((status = 200, body = WorkflowList)))]
 pub(super) async fn list(State(context): State<Context>) -> Json<WorkflowList> {
     Json(WorkflowList { items: context.catalog.definitions().iter().map(WorkflowView::from).collect() })
 }
 
-/// One workflow with its text.
+/// Show a workflow and its text.
 #[utoipa::path(get, path = "/v1/workflows/{name}", tag = "workflows", operation_id = "show_workflow",
     params(
-        ("name" = String, Path, description = "Its name"),
-        ("If-None-Match" = Option<String>, Header, description = "Entity tag of what the sender has"),
+        ("name" = String, Path, description = "Name of the workflow"),
+        ("If-None-Match" = Option<String>, Header, description = "Entity tag of the version that the client has"),
     ),
     responses(
         (status = 200, body = WorkflowView, headers(("ETag" = String))),
-        (status = 304, description = "The sender has it"),
+        (status = 304, description = "The client has the current version"),
     ))]
 pub(super) async fn show(
     State(context): State<Context>,
@@ -132,18 +132,18 @@ pub(super) async fn show(
     Ok(answer(StatusCode::OK, &definition))
 }
 
-/// Write a workflow into its file; uploads start it as it is now from the next one on.
+/// Create or replace a workflow, in its file. Later uploads start the new version.
 #[utoipa::path(put, path = "/v1/workflows/{name}", tag = "workflows", operation_id = "put_workflow",
     params(
-        ("name" = String, Path, description = "Its name, which the text has to have too",
+        ("name" = String, Path, description = "Name of the workflow; must be the `name` in the text",
             pattern = "^[a-z0-9][a-z0-9_-]{0,63}$"),
-        ("If-Match" = Option<String>, Header, description = "Entity tag of what is replaced"),
-        ("If-None-Match" = Option<String>, Header, description = "`*`: there must be none"),
+        ("If-Match" = Option<String>, Header, description = "Entity tag of the version to replace"),
+        ("If-None-Match" = Option<String>, Header, description = "`*` to create only: fails if the workflow exists"),
     ),
-    request_body(content = Value, content_type = "application/yaml", description = "As in a workflow file"),
+    request_body(content = Value, content_type = "application/yaml", description = "Text of a workflow file"),
     responses(
-        (status = 200, body = WorkflowView, description = "It was replaced", headers(("ETag" = String))),
-        (status = 201, body = WorkflowView, description = "It is new", headers(("ETag" = String))),
+        (status = 200, body = WorkflowView, description = "The workflow was replaced", headers(("ETag" = String))),
+        (status = 201, body = WorkflowView, description = "The workflow was created", headers(("ETag" = String))),
     ))]
 pub(super) async fn put(
     State(context): State<Context>,
@@ -158,11 +158,11 @@ pub(super) async fn put(
     Ok(answer(status, &find(&context, &name)?))
 }
 
-/// Let uploads start a workflow, in its file.
+/// Enable a workflow, in its file: uploads start it.
 #[utoipa::path(post, path = "/v1/workflows/{name}/enable", tag = "workflows", operation_id = "enable_workflow",
     params(
-        ("name" = String, Path, description = "Its name"),
-        ("If-Match" = Option<String>, Header, description = "Entity tag of what is changed"),
+        ("name" = String, Path, description = "Name of the workflow"),
+        ("If-Match" = Option<String>, Header, description = "Entity tag of the version to change"),
     ),
     responses((status = 200, body = WorkflowView, headers(("ETag" = String)))))]
 pub(super) async fn enable(
@@ -173,11 +173,11 @@ pub(super) async fn enable(
     switch(&context, name, true, &headers).await
 }
 
-/// Let uploads no longer start a workflow, in its file. What runs goes on.
+/// Disable a workflow, in its file: uploads do not start it. Running executions continue.
 #[utoipa::path(post, path = "/v1/workflows/{name}/disable", tag = "workflows", operation_id = "disable_workflow",
     params(
-        ("name" = String, Path, description = "Its name"),
-        ("If-Match" = Option<String>, Header, description = "Entity tag of what is changed"),
+        ("name" = String, Path, description = "Name of the workflow"),
+        ("If-Match" = Option<String>, Header, description = "Entity tag of the version to change"),
     ),
     responses((status = 200, body = WorkflowView, headers(("ETag" = String)))))]
 pub(super) async fn disable(
@@ -188,9 +188,9 @@ pub(super) async fn disable(
     switch(&context, name, false, &headers).await
 }
 
-/// Check a workflow with the templates of this daemon, and write nothing.
+/// Check a definition with the templates of this daemon. Nothing is written.
 #[utoipa::path(post, path = "/v1/workflows/validate", tag = "workflows", operation_id = "validate_workflow",
-    request_body(content = Value, content_type = "application/yaml", description = "As in a workflow file"),
+    request_body(content = Value, content_type = "application/yaml", description = "Text of a workflow file"),
     responses((status = 200, body = Validation)))]
 pub(super) async fn validate(State(context): State<Context>, Text(text): Text) -> Json<Validation> {
     let catalog = Arc::clone(&context.catalog);
@@ -208,7 +208,7 @@ async fn switch(context: &Context, name: String, enabled: bool, headers: &Header
     Ok(answer(StatusCode::OK, &find(context, &name)?))
 }
 
-/// Changes files where nobody waits for them.
+/// Changes files on a thread for blocking calls.
 async fn changing<T: Send + 'static>(
     context: &Context,
     change: impl FnOnce(&WorkflowFolder) -> Result<T, ChangeError> + Send + 'static,
@@ -232,7 +232,7 @@ fn tag(definition: &Definition) -> [(HeaderName, String); 1] {
     [(header::ETAG, format!("\"{}\"", definition.digest()))]
 }
 
-/// What `If-Match` asks for. A weak tag says that something like it will do, which is not enough to replace it.
+/// Returns the condition of `If-Match`. Weak tags never match, since they name no exact version.
 fn matching(headers: &HeaderMap) -> Condition {
     let strong = |tags: Vec<Tag>| tags.into_iter().filter(|tag| !tag.weak).map(|tag| tag.text).collect();
     Condition { matches: tags(headers, &header::IF_MATCH).map(strong), new: false }
@@ -240,9 +240,9 @@ fn matching(headers: &HeaderMap) -> Condition {
 
 /// An entity tag of a condition.
 struct Tag {
-    /// Without quotes; `*` is any.
+    /// Text without quotes; `*` matches any.
     text: String,
-    /// Whether it is written `W/"…"`.
+    /// True if written `W/"…"`.
     weak: bool,
 }
 
@@ -252,7 +252,7 @@ impl Tag {
     }
 }
 
-/// Entity tags of a condition, of all its headers; absent where it is not made.
+/// Returns the entity tags of all headers of a name; `None` without the header.
 fn tags(headers: &HeaderMap, name: &HeaderName) -> Option<Vec<Tag>> {
     let lines = headers.get_all(name).iter().map(|line| line.to_str().unwrap_or_default());
     let tag = |tag: &str| {
