@@ -163,7 +163,7 @@ class Guards(unittest.TestCase):
         # Of the same site, to which the cookie is sent, and of another.
         for host in ("127.0.0.1", "localhost"):
             self.browser.get(f"http://{host}:{elsewhere.port}/")
-            self.browser.until(lambda: "not come from a page of the console" in self.browser.text("main"), "the refusal")
+            self.browser.until(lambda: "comes from a page of another site" in self.browser.text("main"), "the refusal")
             self.assertEqual(self.browser.driver.current_url, action)
         self.assertNotIn("enabled: false", self.workflow.read_text("utf-8"))
         own = self.daemon.url
