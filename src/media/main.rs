@@ -24,6 +24,7 @@ mod raw;
 mod scratch;
 mod shape;
 mod source;
+mod srt;
 mod talk;
 #[cfg(test)]
 mod testing;

@@ -37,6 +37,16 @@ pub fn share_packet(packet: &Packet) -> Packet {
     shared
 }
 
+/// A packet like another, with `data` instead of its own.
+#[must_use]
+pub fn with_data(packet: &Packet, data: &[u8]) -> Packet {
+    use ffmpeg_next::packet::{Mut, Ref};
+    let mut changed = Packet::copy(data);
+    // SAFETY: both packets are initialised; libav copies times and side data, and leaves the payload alone.
+    unsafe { ffi::av_packet_copy_props(changed.as_mut_ptr(), packet.as_ptr()) };
+    changed
+}
+
 /// Whether a packet's payload is encrypted.
 #[must_use]
 pub fn is_encrypted(packet: &Packet) -> bool {

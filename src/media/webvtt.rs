@@ -6,6 +6,8 @@
 
 use std::collections::BTreeMap;
 
+use crate::srt;
+
 /// Fields of an event before its text: number, layer, style, name, three margins, effect.
 const FIELDS_BEFORE_TEXT: usize = 8;
 
@@ -304,7 +306,7 @@ pub fn without_entities(text: &str) -> String {
 #[must_use]
 pub fn in_ass(event: &str, codec: &str) -> String {
     let text = match codec {
-        "subrip" => without_entities(event),
+        srt::CODEC => srt::as_meant(event),
         "mov_text" | "text" => event.to_owned(),
         _ => return event.to_owned(),
     };

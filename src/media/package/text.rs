@@ -12,7 +12,7 @@ use crate::error::MediaError;
 use crate::pipeline::subtitles::cue_of;
 use crate::source::Opened;
 use crate::webvtt::{Writer, Written};
-use crate::{libav, raw};
+use crate::{libav, raw, srt};
 
 /// Clock of texts: milliseconds.
 const BASE: Rational = Rational(1, 1000);
@@ -54,7 +54,8 @@ pub fn read(mut opened: Opened, index: usize) -> Result<Vec<Cue>, MediaError> {
         let Some(time) = packet.pts().filter(|_| packet.stream() == index) else { continue };
         packets += 1;
         let mut subtitle = Subtitle::new();
-        match decoder.decode(&packet, &mut subtitle) {
+        let marked = srt::for_decoder(&codec, &packet);
+        match decoder.decode(marked.as_ref().unwrap_or(&packet), &mut subtitle) {
             Ok(true) => {}
             Ok(false) => continue,
             Err(_) => {

@@ -21,7 +21,7 @@ use crate::pipeline::streams::{Inventory, Track};
 use crate::pipeline::window::{Placed, Window};
 use crate::source::Source;
 use crate::talk::Talk;
-use crate::{libav, raw, scratch, webvtt};
+use crate::{libav, raw, scratch, srt, webvtt};
 
 /// The filter.
 const FILTER: &str = "ass";
@@ -126,7 +126,8 @@ fn script(source: &Source, track: &Track, window: Window) -> Result<Option<Strin
             return Ok(true);
         }
         let mut subtitle = Subtitle::new();
-        if !decoder.decode(packet, &mut subtitle).unwrap_or(false) {
+        let marked = srt::for_decoder(&track.codec, packet);
+        if !decoder.decode(marked.as_ref().unwrap_or(packet), &mut subtitle).unwrap_or(false) {
             return Ok(true);
         }
         let centi = |ms: u32| i64::from(ms / 10);

@@ -22,14 +22,13 @@ use crate::error::{MediaError, warning};
 use crate::source::Source;
 use crate::talk::Talk;
 use crate::webvtt::{self, Writer, Written};
-use crate::{libav, raw};
+use crate::{libav, raw, srt};
 
 /// Clock of subtitles: milliseconds.
 const BASE: Rational = Rational(1, 1000);
 
-/// libav's names of codecs whose texts hold marks of their own.
+/// libav's name of a codec whose texts are cues already.
 const WEBVTT: &str = "webvtt";
-const SRT: &str = "subrip";
 
 /// The cue of WebVTT that a packet of a subtitle codec is, decoded as `subtitle`.
 #[must_use]
@@ -177,7 +176,8 @@ impl SubtitleBranch {
         while let Some(packet) = packets.next()? {
             let mut subtitle = Subtitle::new();
             // A text that does not decode is one text less, not a failed output.
-            if !decoder.decode(&packet, &mut subtitle).unwrap_or(false) {
+            let marked = srt::for_decoder(&self.track.codec, &packet);
+            if !decoder.decode(marked.as_ref().unwrap_or(&packet), &mut subtitle).unwrap_or(false) {
                 continue;
             }
             if let Some(packet) = self.encode(&mut encoder, writer.as_ref(), &packet, &mut subtitle)? {
@@ -216,8 +216,9 @@ impl SubtitleBranch {
                 packet
             })
         } else {
-            if self.track.codec == SRT && self.encoder != SRT {
-                raw::change_texts(subtitle, &webvtt::without_entities);
+            if self.track.codec == srt::CODEC {
+                let to_srt = self.encoder == srt::CODEC;
+                raw::change_texts(subtitle, if to_srt { &srt::as_written } else { &srt::as_meant });
             }
             raw::encode_subtitle(encoder, subtitle)
                 .map_err(|source| MediaError::Encode { encoder: self.encoder.to_owned(), source })?
