@@ -80,7 +80,9 @@ fn newcomer_no_whole_file_of_real_media_is_taken_for_a_truncated_one() {
         return;
     };
     let mut wrong = Vec::new();
-    let whole = |row: &&Row| row.expected == "ok" && !row.labels.contains("truncated");
+    // The first 35 KB of a file of 5.9 MB, as its header says.
+    let part = Path::new("audio/asf.wma");
+    let whole = |row: &&Row| row.expected == "ok" && !row.labels.contains("truncated") && !row.file.ends_with(part);
     for row in rows.iter().filter(whole) {
         let said = std::cell::RefCell::new(Vec::new());
         let tell = |message: &Message| said.borrow_mut().push(message.clone());

@@ -4,7 +4,9 @@
 //! writers of streams are known to leave open, is [`State::Unknown`], never a guess.
 
 mod boxes;
+mod counts;
 
+use std::collections::BTreeMap;
 use std::io::{self, Read, Seek, SeekFrom};
 
 use crate::bytes::Reader;
@@ -36,7 +38,7 @@ pub struct Extent {
     pub state: State,
     /// Bytes that there should be, where that is said.
     pub size_bytes: Option<u64>,
-    /// Duration in seconds that libav does not take over (fragmented MP4, AVI).
+    /// Duration in seconds that libav does not take over (fragmented MP4, AVI, ASF).
     pub duration_s: Option<f64>,
     /// Whether that is said of all fragments, and not of the first alone.
     pub of_all: bool,
@@ -66,6 +68,10 @@ pub fn extent(demuxer: &str, reader: &mut Reader, size: u64) -> Extent {
         "w64" => wave64(reader, size),
         "flv" => flash(reader, size),
         "ogg" => ogg(reader, size),
+        "asf" => counts::asf(reader, size),
+        "mp3" => counts::mp3(reader, size),
+        "flac" => counts::flac(reader, size),
+        name if name.starts_with("mxf") => counts::mxf(reader, size),
         _ => Ok(Extent::UNKNOWN),
     };
     read.unwrap_or(Extent::UNKNOWN)
@@ -179,22 +185,35 @@ fn flash(reader: &mut Reader, size: u64) -> io::Result<Extent> {
     Ok(Extent { state: if ends { State::Unknown } else { State::Cut }, ..Extent::UNKNOWN })
 }
 
-/// The last page of Ogg, which says how long it is and whether others follow.
+/// The last pages of Ogg: each says how long it is, and of which stream; the last one of a stream says so.
 fn ogg(reader: &mut Reader, size: u64) -> io::Result<Extent> {
     const PAGE: &[u8] = b"OggS\0";
     const HEAD: usize = 27;
     const LAST: u8 = 4;
     let from = size.saturating_sub(HEAD_BYTES as u64 * 2);
     let tail = bytes(reader, from, HEAD_BYTES * 2)?;
-    let Some(at) = tail.windows(PAGE.len()).rposition(|window| window == PAGE) else { return Ok(Extent::UNKNOWN) };
     let cut = Ok(Extent { state: State::Cut, ..Extent::UNKNOWN });
-    let Some(&segments) = tail.get(at + HEAD - 1) else { return cut };
-    let Some(table) = tail.get(at + HEAD..at + HEAD + usize::from(segments)) else { return cut };
-    let body: usize = table.iter().map(|&length| usize::from(length)).sum();
-    if at + HEAD + table.len() + body > tail.len() {
-        return cut;
+    let mut ended: BTreeMap<[u8; 4], bool> = BTreeMap::new();
+    let mut at = 0;
+    while let Some(found) = tail[at..].windows(PAGE.len()).position(|window| window == PAGE) {
+        at += found;
+        let Some(&segments) = tail.get(at + HEAD - 1) else { return cut };
+        let Some(table) = tail.get(at + HEAD..at + HEAD + usize::from(segments)) else { return cut };
+        let body: usize = table.iter().map(|&length| usize::from(length)).sum();
+        let end = at + HEAD + table.len() + body;
+        if end > tail.len() {
+            return cut;
+        }
+        ended.insert(number(&tail, at + 14)?, tail[at + 5] & LAST != 0);
+        at = end;
     }
-    let state = if tail[at + 5] & LAST == 0 { State::Unknown } else { State::Whole };
+    let state = if ended.is_empty() {
+        State::Unknown
+    } else if ended.values().all(|ended| *ended) {
+        State::Whole
+    } else {
+        State::Cut
+    };
     Ok(Extent { state, ..Extent::UNKNOWN })
 }
 

@@ -26,6 +26,9 @@ const DOUBT_S: f64 = 1.0;
 /// The same as a share of the duration.
 const DOUBT_SHARE: f64 = 0.02;
 
+/// Demuxers of containers that count samples, frames or bytes exactly: any difference but rounding counts.
+const EXACT: [&str; 6] = ["flac", "mp3", "mxf", "asf", "wv", "tta"];
+
 /// A file, or a stream of it, that has less than is declared.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Incomplete {
@@ -56,6 +59,7 @@ impl Incomplete {
         let incomplete = match (state, short_s) {
             (State::Whole, _) | (State::Unknown, None) => false,
             (State::Cut, short) => short.is_none_or(|short| short > LEAST_S),
+            (State::Unknown, Some(short)) if EXACT.contains(&libav::demuxer_name(demuxer).as_str()) => short > LEAST_S,
             (State::Unknown, Some(short)) => short > DOUBT_S.max(DOUBT_SHARE * declared_s.unwrap_or_default()),
         };
         // Of most files bytes are about as time.

@@ -19,7 +19,7 @@ const TONE: [&str; 4] = ["-f", "lavfi", "-i", "anoisesrc=d=6:r=48000:a=0.3"];
 const H264: [&str; 8] = ["-c:v", "libx264", "-g", "25", "-preset", "ultrafast", "-c:a", "aac"];
 
 /// Containers, and how they are written; those of sound alone come last.
-const KINDS: [(&str, &[&str], bool); 13] = [
+const KINDS: [(&str, &[&str], bool); 17] = [
     ("a.mp4", &["-movflags", "faststart"], true),
     ("a.mov", &["-movflags", "faststart"], true),
     ("keyframes.mp4", &["-movflags", "frag_keyframe"], true),
@@ -29,8 +29,12 @@ const KINDS: [(&str, &[&str], bool); 13] = [
     ("a.avi", &["-c:a", "libmp3lame"], true),
     ("a.flv", &[], true),
     ("plain.flv", &["-flvflags", "no_duration_filesize"], true),
+    ("a.wmv", &["-c:v", "wmv2", "-c:a", "wmav2"], true),
+    ("a.mxf", &["-c:v", "mpeg2video", "-s", "720x576", "-c:a", "pcm_s16le"], true),
+    ("a.ogv", &["-c:v", "libtheora", "-c:a", "libvorbis"], true),
     ("a.wav", &["-c:a", "pcm_s16le"], false),
     ("a.mp3", &["-c:a", "libmp3lame"], false),
+    ("tagged.mp3", &["-c:a", "libmp3lame", "-q:a", "4", "-metadata", "title=A title"], false),
     ("a.flac", &["-c:a", "flac"], false),
     ("a.ogg", &["-c:a", "libvorbis"], false),
 ];
@@ -99,13 +103,49 @@ fn newcomer_a_truncated_upload_is_a_warning_in_every_container() {
                 assert!((0.3..4.5).contains(&found) && (found - there_s).abs() < 0.3, "{name}: {there_s} {message}");
             }
             // They do not say how long they are.
-            [found] if ["keyframes.mp4", "plain.flv", "a.ogg"].contains(&name) => {
+            [found] if ["keyframes.mp4", "plain.flv", "a.ogg", "a.ogv"].contains(&name) => {
                 assert!((found - there_s).abs() < 0.3, "{name}: {message}");
             }
             _ => panic!("{name}: {message}"),
         }
         let failure = analysed(short.path(), IfIncomplete::Fail).0.unwrap_err();
         assert_eq!(failure.code(), "MEDIA0022", "{name}");
+    }
+}
+
+#[test]
+fn newcomer_less_than_a_second_is_missed_where_a_container_counts_exactly() {
+    for (name, options, picture) in KINDS {
+        let exact = [".flac", ".mp3", ".mxf", ".wmv", ".ogg", ".ogv"].iter().any(|kind| name.ends_with(kind));
+        if !exact {
+            continue;
+        }
+        let short = cut(&made(name, options, picture), 0.95);
+        let (_, said) = analysed(short.path(), IfIncomplete::Warn);
+        assert!(warning(&said, "MEDIA0115").is_some(), "{name}: {said:?}");
+        assert_eq!(analysed(short.path(), IfIncomplete::Fail).0.unwrap_err().code(), "MEDIA0022", "{name}");
+    }
+}
+
+#[test]
+fn newcomer_ogg_that_is_cut_between_two_pages_is_incomplete() {
+    for (name, options, picture) in [
+        ("a.ogg", &["-c:a", "libvorbis"][..], false),
+        ("a.opus", &["-c:a", "libopus"][..], false),
+        ("a.ogv", &["-c:v", "libtheora", "-c:a", "libvorbis"][..], true),
+    ] {
+        let whole = made(name, options, picture);
+        let (found, said) = analysed(&whole, IfIncomplete::Fail);
+        assert!(found.is_ok() && said.is_empty(), "{name}: {found:?} {said:?}");
+        let bytes = std::fs::read(&*whole).unwrap();
+        let pages: Vec<usize> = (0..bytes.len() - 4).filter(|&at| &bytes[at..at + 4] == b"OggS").collect();
+        // Without the last page, and from the middle on.
+        for page in [pages[pages.len() - 1], pages[pages.len() / 2 + 1]] {
+            let short = tempfile::NamedTempFile::new().unwrap();
+            std::fs::write(short.path(), &bytes[..page]).unwrap();
+            let failure = analysed(short.path(), IfIncomplete::Fail).0.unwrap_err();
+            assert_eq!(failure.code(), "MEDIA0022", "{name} up to {page} of {}", bytes.len());
+        }
     }
 }
 
