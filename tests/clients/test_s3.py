@@ -204,6 +204,20 @@ class S3(unittest.TestCase):
         self.s3.complete_multipart_upload(**self.at, **done, IfMatch=etag)
         self.assertEqual(self.s3.get_object(**self.at)["Body"].read(), b"4")
 
+    def test_s3_tests_conditions_on_copies(self) -> None:
+        source = {"Bucket": self.bucket, "Key": "source"}
+        self.s3.put_object(**source, Body=b"source")
+        copy = {**self.at, "CopySource": source}
+        failed = [412, "PreconditionFailed"]
+        self.assertEqual(refusal(self.s3.copy_object, **copy, IfMatch="*"), [404, "NoSuchKey"])
+        etag = self.s3.copy_object(**copy, IfNoneMatch="*")["CopyObjectResult"]["ETag"]
+        self.s3.put_object(**self.at, Body=b"precious")
+        for condition in ({"IfNoneMatch": "*"}, {"IfMatch": '"dead"'}, {"IfMatch": etag}):
+            self.assertEqual(refusal(self.s3.copy_object, **copy, **condition), failed)
+            self.assertEqual(self.s3.get_object(**self.at)["Body"].read(), b"precious")
+        self.s3.copy_object(**copy, IfMatch=self.s3.head_object(**self.at)["ETag"])
+        self.assertEqual(self.s3.get_object(**self.at)["Body"].read(), b"source")
+
     def test_s3_tests_conditions_on_deletion(self) -> None:
         etag = self.s3.put_object(**self.at, Body=b"1")["ETag"]
         failed = [412, "PreconditionFailed"]

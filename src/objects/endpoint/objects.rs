@@ -2,6 +2,8 @@
 
 use std::io::SeekFrom;
 
+use hyper::HeaderMap;
+use hyper::header::{HeaderName, IF_MATCH, IF_NONE_MATCH};
 use s3s::dto::{
     Checksum as ChecksumDto, CopyObjectInput, CopyObjectOutput, CopyObjectResult, CopySource, DeleteObjectInput,
     DeleteObjectsInput, DeleteObjectsOutput, DeletedObject, ETagCondition, Error, GetObjectAttributesInput,
@@ -224,6 +226,7 @@ impl Service {
 
     pub(super) async fn copy(&self, req: S3Request<CopyObjectInput>) -> S3Result<S3Response<CopyObjectOutput>> {
         let input = req.input;
+        let onto = onto_by_headers(&req.headers)?.unwrap_or(PlaceCondition::Anything);
         let (from, source, kept, file) = self.source(&input.copy_source).await?;
         source_conditions!(input).check_source(&source)?;
         let object = location(&input.bucket, &input.key);
@@ -253,6 +256,7 @@ impl Service {
             event: "Copy",
             content_type,
             metadata,
+            onto,
             kept: EndpointAttributes { headers, checksum: checksum.clone(), parts: Vec::new() },
             ..Placement::default()
         };
@@ -385,6 +389,15 @@ pub(super) fn onto(
         (None, Some(ETagCondition::ETag(etag))) => Ok(Some(PlaceCondition::Other(etag.value().to_owned()))),
         (Some(_), Some(_)) => Err(s3_error!(InvalidRequest, "use If-Match or If-None-Match, not both")),
     }
+}
+
+/// Returns the same condition of a copy, of which s3s does not read the headers.
+fn onto_by_headers(headers: &HeaderMap) -> S3Result<Option<PlaceCondition>> {
+    let condition = |name: HeaderName| {
+        let invalid = |_| s3_error!(InvalidArgument, "{name} is `*` or the ETag of an object");
+        headers.get(&name).map(|value| ETagCondition::parse_http_header(value.as_bytes()).map_err(invalid)).transpose()
+    };
+    onto(condition(IF_MATCH)?.as_ref(), condition(IF_NONE_MATCH)?.as_ref())
 }
 
 fn tag(condition: ETagCondition) -> Tag {
