@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::Duration;
 
-use super::last_good::{CheckOccasion, Files, LastGoodFile, Watcher};
+use super::last_good::{CheckOccasion, Files, Identity, LastGoodFile, Watcher};
 use super::source::{SourceFile, load_templates};
 use crate::intake::Catalog;
 use crate::model::plan::NotifyTarget;
@@ -177,13 +177,14 @@ impl WorkflowFolder {
         };
         let forgotten = memory.as_ref().is_some_and(LastGoodFile::is_forgotten);
         let known = if forgotten { Files::default() } else { before.clone() };
+        let folder = Identity::of(&self.folder);
         let mut found = Files::read(&self.folder);
         if let Ok(found) = &mut found {
             // A template stays with the file that has its name.
             let place = |file: &SourceFile| before.templates.iter().position(|old| old.name == file.name);
             found.templates.sort_by_key(|file| place(file).unwrap_or(usize::MAX));
         }
-        let files = watcher.judge(&known, found, look)?;
+        let files = watcher.judge(&known, found, folder, look)?;
         let away = watcher.away.clone();
         self.log_availability(self.away().as_deref(), away.as_deref());
         if files == before {

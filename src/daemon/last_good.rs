@@ -1,15 +1,17 @@
 //! Files of the workflow folder that count: those that are there, and those that may be missing only for a moment.
 //!
-//! A mount that is missing and a sync that failed look like a folder whose files were removed. So a folder that cannot
-//! be read, or that lost all its files at once, keeps the last good set until it is back; a single file that is missing
-//! is believed to be removed when it is missing in two checks in succession.
+//! A mount that is missing and a sync that failed look like a folder whose files were removed. So a folder that cannot be
+//! read, that lost all its files at once or that is another, empty one keeps the last good set until it is back; a single
+//! file that is missing is believed to be removed when it is missing in two checks in succession.
 //!
 //! **Invariant**: judging is pure; the set is kept on disk ([`LastGoodFile`]) as it was when it was last good, so that
 //! a start without the folder goes on with it.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, Write};
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
+use std::time::SystemTime;
 
 use serde::{Deserialize, Serialize};
 
@@ -41,6 +43,24 @@ impl Files {
     }
 }
 
+/// Identity of a folder, to tell it from another one at the same path. Numbers are used again, hence the time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Identity {
+    device: u64,
+    /// Inode number.
+    number: u64,
+    /// Time of its creation, where that is known.
+    made: Option<SystemTime>,
+}
+
+impl Identity {
+    /// Of what is at `folder` now.
+    pub(super) fn of(folder: &Path) -> Option<Self> {
+        let found = std::fs::metadata(folder).ok()?;
+        Some(Self { device: found.dev(), number: found.ino(), made: found.created().ok() })
+    }
+}
+
 /// Occasion of a check.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum CheckOccasion {
@@ -57,10 +77,12 @@ pub(super) enum CheckOccasion {
 pub(super) struct Watcher {
     /// Looks in succession for which a file has been missing.
     missing: BTreeMap<PathBuf, u32>,
-    /// Set where the last change was the removal of a single file.
+    /// Set where the last change was the removal of a single file from this folder.
     shrinking: bool,
     /// Set where the folder was unavailable, and some of its files are still missing.
     returning: bool,
+    /// The folder of the last check.
+    folder: Option<Identity>,
     /// Reason not to believe the folder, where there is one.
     pub(super) away: Option<String>,
 }
@@ -71,12 +93,21 @@ impl Watcher {
         self.missing.keys().cloned().collect()
     }
 
-    /// The files that count, where those of `before` counted until now.
+    /// The files that count, where those of `before` counted until now and `found` is what is in `folder`.
     ///
     /// # Errors
     /// The folder cannot be read, and nothing is known of it.
-    pub(super) fn judge(&mut self, before: &Files, found: io::Result<Files>, look: CheckOccasion) -> io::Result<Files> {
+    pub(super) fn judge(
+        &mut self,
+        before: &Files,
+        found: io::Result<Files>,
+        folder: Option<Identity>,
+        look: CheckOccasion,
+    ) -> io::Result<Files> {
         let known = before.any_readable();
+        // What another folder does not hold was not removed from this one.
+        let is_another = self.folder != folder;
+        self.folder = folder;
         let mut found = match found {
             Ok(found) => found,
             Err(error) if known => return Ok(self.keep(before, format!("it cannot be read: {error}"))),
@@ -97,8 +128,9 @@ impl Watcher {
             .collect();
         let gone = counted.values().filter(|looks| **looks > patience).count();
         let grown = found.workflows.keys().any(|path| !before.workflows.contains_key(path));
-        let shrinking = !grown && (gone == 1 || gone == 0 && self.shrinking);
-        let left = if look == CheckOccasion::First { before.workflows.len() } else { before.workflows.len() - gone };
+        let shrinking = !grown && !is_another && (gone == 1 || gone == 0 && self.shrinking);
+        let all = look == CheckOccasion::First || is_another;
+        let left = if all { before.workflows.len() } else { before.workflows.len() - gone };
         let one_by_one = left == 1 && shrinking && found.workflows.is_empty() && look != CheckOccasion::First;
         if known && left > 0 && !found.any_readable() && !one_by_one {
             return Ok(self.keep(before, lost(&found, before.workflows.len())));
@@ -208,6 +240,8 @@ impl LastGoodFile {
 mod tests {
     use super::*;
 
+    const HERE: Option<Identity> = Some(Identity { device: 1, number: 2, made: None });
+
     fn files(names: &[&str]) -> Files {
         let file = |name: &&str| (PathBuf::from(name), SourceFile::of((*name).to_owned(), format!("name: {name}")));
         Files { templates: Vec::new(), workflows: names.iter().map(file).collect() }
@@ -218,7 +252,7 @@ mod tests {
         let mut watcher = Watcher::default();
         let mut before = Files::default();
         let look = |folder: &&[&str]| {
-            before = watcher.judge(&before, Ok(files(folder)), CheckOccasion::Regular).unwrap();
+            before = watcher.judge(&before, Ok(files(folder)), HERE, CheckOccasion::Regular).unwrap();
             let names = before.workflows.keys().map(|path| path.display().to_string());
             (names.collect(), watcher.away.is_some())
         };
@@ -255,7 +289,7 @@ mod tests {
     fn a_start_knows_what_was_there_before() {
         let judge = |found: io::Result<Files>| {
             let mut watcher = Watcher::default();
-            let judged = watcher.judge(&files(&["a", "b"]), found, CheckOccasion::First).unwrap();
+            let judged = watcher.judge(&files(&["a", "b"]), found, HERE, CheckOccasion::First).unwrap();
             (judged.workflows.len(), watcher.away.is_some())
         };
         assert_eq!(judge(Ok(files(&["b"]))), (1, false), "what was removed meanwhile is gone at once");
@@ -263,11 +297,11 @@ mod tests {
         assert_eq!(judge(Err(io::ErrorKind::NotFound.into())), (2, true));
         let mut newcomer = Watcher::default();
         let nothing =
-            newcomer.judge(&Files::default(), Err(io::ErrorKind::NotFound.into()), CheckOccasion::First).unwrap();
+            newcomer.judge(&Files::default(), Err(io::ErrorKind::NotFound.into()), None, CheckOccasion::First).unwrap();
         assert!(nothing.workflows.is_empty() && newcomer.away.is_none());
         assert!(
             newcomer
-                .judge(&Files::default(), Err(io::ErrorKind::PermissionDenied.into()), CheckOccasion::First)
+                .judge(&Files::default(), Err(io::ErrorKind::PermissionDenied.into()), None, CheckOccasion::First)
                 .is_err()
         );
     }

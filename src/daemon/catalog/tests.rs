@@ -62,6 +62,41 @@ fn field_fault_airflow_42111_a_folder_that_vanishes_keeps_the_last_good_set() {
 }
 
 #[test]
+fn field_fault_airflow_42111_an_empty_folder_in_its_place_is_no_removal() {
+    let place = tempfile::tempdir().unwrap();
+    let at = |name: &str| place.path().join(name);
+    std::fs::create_dir(at("workflows")).unwrap();
+    for name in ["clips", "vod"] {
+        std::fs::write(at("workflows").join(format!("{name}.yaml")), text(name)).unwrap();
+    }
+    let catalog = WorkflowFolder::open(&at("workflows"), None).unwrap();
+    let removed = |name: &str| {
+        std::fs::remove_file(at("workflows").join(name)).unwrap();
+        for _ in 0..3 {
+            catalog.look().unwrap();
+        }
+        (names(&catalog), catalog.away())
+    };
+    assert_eq!(removed("vod.yaml"), (vec!["clips".to_owned()], None));
+    // Both are there at the same time, so they differ whatever the file system does with numbers that are free.
+    std::fs::create_dir(at("empty")).unwrap();
+    std::fs::rename(at("workflows"), at("aside")).unwrap();
+    std::fs::rename(at("empty"), at("workflows")).unwrap();
+    for _ in 0..40 {
+        catalog.look().unwrap();
+        assert_eq!(names(&catalog), ["clips"]);
+        assert!(catalog.away().is_some_and(|why| why.contains("only workflow file")), "{:?}", catalog.away());
+    }
+    std::fs::remove_dir(at("workflows")).unwrap();
+    std::fs::rename(at("aside"), at("workflows")).unwrap();
+    std::fs::write(at("workflows/vod.yaml"), text("vod")).unwrap();
+    catalog.look().unwrap();
+    assert_eq!((names(&catalog).len(), catalog.away()), (2, None));
+    assert_eq!(removed("clips.yaml"), (vec!["vod".to_owned()], None));
+    assert_eq!(removed("vod.yaml"), (Vec::new(), None), "from the same folder it is removed");
+}
+
+#[test]
 fn field_fault_airflow_42111_a_start_without_the_folder_goes_on_with_the_last_good_set() {
     let place = tempfile::tempdir().unwrap();
     let (folder, kept) = (place.path().join("workflows"), place.path().join("kept.json"));
