@@ -46,12 +46,14 @@ struct WatchState {
 /// Receivers of notifications about a queue, by its name.
 pub type Receivers = BTreeMap<String, Vec<NotifyTarget>>;
 
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 struct State {
     /// The files that count, as they were last read.
     files: Files,
     /// Last good version by file: one file for each name.
     good: BTreeMap<PathBuf, GoodVersion>,
+    /// By name, the file that had it until it went missing: a sync may remove a file and bring it back later.
+    gone: BTreeMap<String, PathBuf>,
     active: Arc<Vec<Arc<Workflow>>>,
     templates: Arc<Templates>,
     problems: Arc<Vec<Problem>>,
@@ -132,7 +134,7 @@ impl WorkflowFolder {
             changing: Mutex::default(),
         };
         // The presets are there before any file is.
-        let state = this.compile_all(last_good.unwrap_or_default(), &BTreeMap::new(), &BTreeSet::new());
+        let state = this.compile_all(last_good.unwrap_or_default(), &State::default(), &BTreeSet::new());
         *this.state.write().unwrap_or_else(PoisonError::into_inner) = state;
         this.read(CheckOccasion::First)?;
         Ok(this)
@@ -171,27 +173,24 @@ impl WorkflowFolder {
     fn read(&self, look: CheckOccasion) -> std::io::Result<bool> {
         let mut watching = self.watching.lock().unwrap_or_else(PoisonError::into_inner);
         let WatchState { watcher, memory } = &mut *watching;
-        let (before, good) = {
-            let state = self.read_state();
-            (state.files.clone(), state.good.clone())
-        };
+        let before = self.read_state().clone();
         let forgotten = memory.as_ref().is_some_and(LastGoodFile::is_forgotten);
-        let known = if forgotten { Files::default() } else { before.clone() };
+        let known = if forgotten { Files::default() } else { before.files.clone() };
         let folder = Identity::of(&self.folder);
         let mut found = Files::read(&self.folder);
         if let Ok(found) = &mut found {
             // A template stays with the file that has its name.
-            let place = |file: &SourceFile| before.templates.iter().position(|old| old.name == file.name);
+            let place = |file: &SourceFile| before.files.templates.iter().position(|old| old.name == file.name);
             found.templates.sort_by_key(|file| place(file).unwrap_or(usize::MAX));
         }
         let files = watcher.judge(&known, found, folder, look)?;
         let away = watcher.away.clone();
         self.log_availability(self.away().as_deref(), away.as_deref());
-        if files == before {
+        if files == before.files {
             self.state.write().unwrap_or_else(PoisonError::into_inner).away = away;
             return Ok(false);
         }
-        let state = State { away, ..self.compile_all(files, &good, &watcher.missing()) };
+        let state = State { away, ..self.compile_all(files, &before, &watcher.missing()) };
         if let Some(memory) = memory {
             let good = state.good.iter().map(|(path, good)| (path.clone(), good.text.as_ref().to_owned()));
             memory.save(&state.files.templates, good.collect());
@@ -227,9 +226,9 @@ impl WorkflowFolder {
         }
     }
 
-    /// The state that `files` give, after the versions of `before`; those that are `missing` give way to files that
-    /// have their names now.
-    fn compile_all(&self, files: Files, before: &BTreeMap<PathBuf, GoodVersion>, missing: &BTreeSet<PathBuf>) -> State {
+    /// The state that `files` give after `before`; those that are `missing` stay where they are active and no new file
+    /// has their names.
+    fn compile_all(&self, files: Files, before: &State, missing: &BTreeSet<PathBuf>) -> State {
         let (templates, mut found) = load_templates(&files.templates);
         let mut versions = BTreeMap::new();
         for (path, file) in &files.workflows {
@@ -237,19 +236,30 @@ impl WorkflowFolder {
             let Compiled { workflow, diagnostics } = self.told(compiled);
             found.extend(diagnostics);
             let new = workflow.map(|workflow| GoodVersion { workflow: Arc::new(workflow), text: file.text().into() });
-            versions.extend(new.or_else(|| before.get(path).cloned()).map(|good| (path.clone(), good)));
+            versions.extend(new.or_else(|| before.good.get(path).cloned()).map(|good| (path.clone(), good)));
         }
-        let there = versions.iter().filter(|(path, _)| !missing.contains(*path));
-        let names: BTreeSet<String> = there.map(|(_, good)| good.workflow.name.clone()).collect();
-        versions.retain(|path, good| !missing.contains(path) || !names.contains(&good.workflow.name));
+        let has_its_name = |path: &PathBuf, good: &GoodVersion| {
+            before.good.get(path).is_some_and(|old| old.workflow.name == good.workflow.name)
+        };
+        let takes = |(path, good): &(&PathBuf, &GoodVersion)| {
+            let is_new = !before.files.workflows.contains_key(*path);
+            !missing.contains(*path) && (is_new || has_its_name(path, good))
+        };
+        let taken: BTreeSet<String> =
+            versions.iter().filter(takes).map(|(_, good)| good.workflow.name.clone()).collect();
+        versions.retain(|path, good| {
+            !missing.contains(path) || has_its_name(path, good) && !taken.contains(&good.workflow.name)
+        });
         let (good, twice) = one_for_each_name(versions, before);
         found.extend(twice);
+        let is_there = |path: &PathBuf| files.workflows.contains_key(path) && !missing.contains(path);
+        let gone = names_of_gone(&good, before, is_there);
         let everything: Vec<&Workflow> = good.values().map(|good| good.workflow.as_ref()).collect();
         found.extend(workflow::check_set(&everything));
         let problems = found.into_iter().map(|diagnostic| problem(&files, diagnostic)).collect();
         let active = good.values().map(|good| Arc::clone(&good.workflow)).collect();
         let (active, templates, problems) = (Arc::new(active), Arc::new(templates), Arc::new(problems));
-        State { files, good, active, templates, problems, away: None }
+        State { files, good, gone, active, templates, problems, away: None }
     }
 
     /// The templates that workflows may use.
@@ -356,11 +366,11 @@ impl WorkflowFolder {
     }
 }
 
-/// One file for each name: the one that has it already, also where it was renamed; else [`workflow::holder`]. The
-/// others are errors, and keep what they were before.
+/// One file for each name: the one that had it and comes back; else the one that has it already, also where it was renamed;
+/// else [`workflow::holder`]. The others are errors, and keep what they were before.
 fn one_for_each_name(
     versions: BTreeMap<PathBuf, GoodVersion>,
-    before: &BTreeMap<PathBuf, GoodVersion>,
+    before: &State,
 ) -> (BTreeMap<PathBuf, GoodVersion>, Vec<Diagnostic>) {
     let mut by_name: BTreeMap<String, Vec<(PathBuf, GoodVersion)>> = BTreeMap::new();
     for (path, good) in versions {
@@ -369,25 +379,44 @@ fn one_for_each_name(
     let names: BTreeSet<String> = by_name.keys().cloned().collect();
     let (mut kept, mut found) = (BTreeMap::new(), Vec::new());
     for (name, mut files) in by_name {
-        let old = before.iter().find(|(_, old)| old.workflow.name == name);
-        let had_it =
-            |(path, good): &(PathBuf, GoodVersion)| old.is_some_and(|(at, _)| at == path) && good.workflow.name == name;
-        let renamed = |(_, good): &(PathBuf, GoodVersion)| old.is_some_and(|(_, old)| old.text == good.text);
+        let old = before.good.iter().find(|(_, old)| old.workflow.name == name);
+        let at =
+            |wanted: &dyn Fn(&PathBuf, &GoodVersion) -> bool| files.iter().position(|(path, good)| wanted(path, good));
+        let back = at(&|path, _| before.gone.get(&name) == Some(path));
+        let has_it = || at(&|path, _| old.is_some_and(|(old, _)| old == path));
+        let renamed = || at(&|_, good| old.is_some_and(|(_, old)| old.text == good.text));
         let called_so = || {
             let first = workflow::holder(files.iter().map(|(_, good)| good.workflow.as_ref()))?;
-            files.iter().position(|(_, good)| std::ptr::eq(good.workflow.as_ref(), first))
+            at(&|_, good| std::ptr::eq(good.workflow.as_ref(), first))
         };
-        let at = files.iter().position(had_it).or_else(|| files.iter().position(renamed)).or_else(called_so);
-        let (path, holder) = files.swap_remove(at.unwrap_or(0));
+        let holder = back.or_else(has_it).or_else(renamed).or_else(called_so);
+        let (path, holder) = files.swap_remove(holder.unwrap_or(0));
         for (path, other) in files {
             found.push(workflow::same_name(&other.workflow, &holder.workflow));
-            kept.extend(
-                before.get(&path).filter(|old| !names.contains(&old.workflow.name)).map(|old| (path, old.clone())),
-            );
+            let old = before.good.get(&path).filter(|old| !names.contains(&old.workflow.name));
+            kept.extend(old.map(|old| (path, old.clone())));
         }
         kept.insert(path, holder);
     }
     (kept, found)
+}
+
+/// Names that were with files which are not there any more, in `good` after `before`: of each the first such file. A file
+/// that was renamed does not count, and neither does one that has its name again.
+fn names_of_gone(
+    good: &BTreeMap<PathBuf, GoodVersion>,
+    before: &State,
+    is_there: impl Fn(&PathBuf) -> bool,
+) -> BTreeMap<String, PathBuf> {
+    let mut gone = before.gone.clone();
+    for (path, old) in before.good.iter().filter(|(path, _)| !is_there(path)) {
+        let is_new = |path: &PathBuf| !before.files.workflows.contains_key(path);
+        if !good.iter().any(|(path, good)| good.text == old.text && is_new(path)) {
+            gone.entry(old.workflow.name.clone()).or_insert_with(|| path.clone());
+        }
+    }
+    gone.retain(|name, path| !(is_there(path) && good.get(path).is_some_and(|good| good.workflow.name == *name)));
+    gone
 }
 
 impl Catalog for WorkflowFolder {

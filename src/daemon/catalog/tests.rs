@@ -219,11 +219,51 @@ fn field_fault_airflow_29321_the_name_goes_with_its_file_when_that_is_renamed_an
         assert_eq!(active_file(&catalog), "film.yaml");
     }
     std::fs::remove_file(at("film.yaml")).unwrap();
+    std::fs::write(at("vod.yaml"), text("vod").replace("media", "films")).unwrap();
+    for _ in 0..3 {
+        catalog.reload().unwrap();
+        assert_eq!(active_file(&catalog), "vod.yaml");
+    }
+    std::fs::remove_file(at("vod.yaml")).unwrap();
     for _ in 0..2 {
         catalog.look().unwrap();
     }
     assert_eq!(active_file(&catalog), "backup.yaml", "what remains is the workflow");
     assert!(catalog.problems().is_empty());
+}
+
+#[test]
+fn field_fault_airflow_29321_a_file_that_a_sync_brings_back_has_its_name_again() {
+    for same_text in [true, false] {
+        let folder = tempfile::tempdir().unwrap();
+        let at = |name: &str| folder.path().join(name);
+        let write = |name: &str, bucket: &str| std::fs::write(at(name), text("vod").replace("media", bucket)).unwrap();
+        let backup = if same_text { "media" } else { "elsewhere" };
+        write("film.yaml", "media");
+        let catalog = WorkflowFolder::open(folder.path(), None).unwrap();
+        write("backup-vod.yaml", backup);
+        let after_looks = |looks: u32| {
+            for _ in 0..looks {
+                catalog.look().unwrap();
+            }
+            active_file(&catalog)
+        };
+        assert_eq!(after_looks(1), "film.yaml");
+        std::fs::remove_file(at("film.yaml")).unwrap();
+        assert_eq!(after_looks(1), "film.yaml", "missing once it may be a file being replaced");
+        assert_eq!(after_looks(3), "backup-vod.yaml");
+        write("third.yaml", "elsewhere");
+        assert_eq!(after_looks(2), "backup-vod.yaml", "a newcomer has nothing to come back to");
+        write("film.yaml", "media");
+        assert_eq!(after_looks(1), "film.yaml");
+        let told = catalog.problems();
+        let told: Vec<_> = told.iter().map(|problem| (problem.diagnostic.code, &problem.diagnostic.file)).collect();
+        assert!(told.len() == 2 && told.iter().all(|(code, _)| *code == "WF0307"), "{told:?}");
+        std::fs::rename(at("film.yaml"), at("vod.yaml")).unwrap();
+        write("vod.yaml", "films");
+        write("film.yaml", "films");
+        assert_eq!(after_looks(1), "film.yaml", "two files of a name, one of which has it");
+    }
 }
 
 #[test]
