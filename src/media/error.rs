@@ -51,6 +51,9 @@ pub enum MediaError {
         /// Where the source ends, in seconds, where that is known.
         end_s: Option<f64>,
     },
+    /// A source that changes under way, so that its packets cannot be taken as they are.
+    #[error("{0}, and its packets cannot be taken as they are in `{1}`: encode it")]
+    Changes(String, String),
     /// Sample encryption without a key.
     #[error("the media is encrypted")]
     Encrypted,
@@ -193,6 +196,7 @@ impl Coded for MediaError {
             Self::Panic(_) => "MEDIA0021",
             Self::Incomplete(_) => "MEDIA0022",
             Self::BeyondEnd { .. } => "MEDIA0023",
+            Self::Changes(..) => "MEDIA0024",
             Self::Beside { .. } => "MEDIA0031",
         })
     }
@@ -204,6 +208,15 @@ impl MediaError {
     pub fn panicked(payload: &(dyn Any + Send)) -> Self {
         let text = payload.downcast_ref::<&str>().map(|text| (*text).to_owned());
         Self::Panic(text.or_else(|| payload.downcast_ref::<String>().cloned()).unwrap_or_default())
+    }
+
+    /// The same error of an output whose streams were taken as they are, where a `change` of the source may be why.
+    #[must_use]
+    pub fn because_of(self, change: Option<String>) -> Self {
+        match (self, change) {
+            (Self::Mux { file, .. } | Self::WrongOutput { file, .. }, Some(change)) => Self::Changes(change, file),
+            (error, _) => error,
+        }
     }
 
     const fn class(&self) -> Class {
@@ -225,6 +238,7 @@ impl MediaError {
             | Self::Damaged { .. }
             | Self::Incomplete(_)
             | Self::BeyondEnd { .. }
+            | Self::Changes(..)
             | Self::Encrypted
             | Self::Limit(_) => Blame::Input,
             Self::SourceUnreadable | Self::ScratchFull | Self::Scratch { .. } | Self::Missing { .. } => {

@@ -23,6 +23,7 @@ mod probe;
 mod raw;
 mod scratch;
 mod shape;
+mod sound;
 mod source;
 mod srt;
 mod talk;

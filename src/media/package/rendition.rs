@@ -13,7 +13,7 @@ use crate::pipeline::headers::Headers;
 use crate::source::{Opened, Source};
 use crate::{codecs_string, libav};
 
-/// Cuts the tracks that are `planned` of a source into `folder`; `tell` hears where its video changes under way.
+/// Cuts the tracks that are `planned` of a source into `folder`; `tell` hears where it changes under way.
 pub fn cut(
     source: &Source,
     info: &MediaInfo,
@@ -41,19 +41,23 @@ pub fn cut(
         .collect();
     let is_video = |index: &usize| info.video.iter().any(|video| video.index as usize == *index);
     let video = chosen.iter().position(is_video);
-    let stream = video.and_then(|slot| opened.demuxer().stream(chosen[slot]));
-    let mut headers = stream.and_then(|stream| Headers::follow(&stream.parameters(), stream.time_base()));
+    let mut headers: Vec<Option<Headers>> = chosen.iter().map(|&index| follow(&opened, index, planned)).collect();
     let mut packets = Interleaved::new(opened, &chosen)?;
     let mut beside = Beside::default();
     while let Some(Next { slot, packet, left_s }) = packets.next()? {
         let (track, lane) = places[slot];
-        if let Some(headers) = headers.as_mut().filter(|_| Some(slot) == video) {
+        if let Some(headers) = &mut headers[slot] {
             headers.see(&packet);
         }
         beside.goes_on = video.is_some_and(|video| !packets.has_ended(video));
-        cutters[track].add(lane, packet, left_s, &mut beside)?;
+        let added = cutters[track].add(lane, packet, left_s, &mut beside);
+        added.map_err(|error| error.because_of(headers.iter().flatten().find_map(Headers::begun)))?;
     }
-    if let Some(change) = headers.as_ref().and_then(Headers::change) {
+    for headers in headers.iter().flatten() {
+        let Some(change) = headers.change() else { continue };
+        if headers.breaks() && manner.form != Form::Ts {
+            return Err(MediaError::Changes(change, folder.to_owned()));
+        }
         let message = format!("in the rendition `{folder}`, {change}; its packets were copied unchanged");
         tell(&Message::Warning { code: warning::SOURCE_CHANGES, message });
     }
@@ -63,6 +67,13 @@ pub fn cut(
         return Err(MediaError::NoStreams("media data"));
     }
     Ok(tracks)
+}
+
+/// Follows what the headers of a stream say.
+fn follow(opened: &Opened, index: usize, planned: &Planned) -> Option<Headers> {
+    let stream = opened.demuxer().stream(index)?;
+    let base = stream.time_base();
+    Headers::follow(&stream.parameters(), base, planned.origin_us.rescale(rescale::TIME_BASE, base))
 }
 
 fn lane(opened: &Opened, info: &MediaInfo, index: usize, origin_us: i64) -> Option<Lane> {

@@ -64,6 +64,8 @@ pub struct Segmenter {
     time_bases: Vec<Rational>,
     /// By how much streams begin later than zero, on the muxer's clocks, as far as they have begun.
     delays: Vec<Option<i64>>,
+    /// Decoding times of the last packets, on the muxer's clocks.
+    last: Vec<Option<i64>>,
 }
 
 impl Segmenter {
@@ -91,8 +93,8 @@ impl Segmenter {
         // could not tell of it. Ours is held back until after them.
         // SAFETY: the context is open, and the flag is read anew with each packet.
         unsafe { (*muxer.as_mut_ptr()).flags |= ffi::AVFMT_FLAG_AUTO_BSF };
-        let delays = vec![None; time_bases.len()];
-        Ok(Self { form, muxer, written, time_bases, delays })
+        let (delays, last) = (vec![None; time_bases.len()], vec![None; time_bases.len()]);
+        Ok(Self { form, muxer, written, time_bases, delays, last })
     }
 
     /// Adds a packet of a stream, in that stream's time base.
@@ -106,6 +108,14 @@ impl Segmenter {
             packet.set_pts(packet.pts().map(|pts| pts - delay));
             packet.set_dts(packet.dts().map(|dts| dts - delay));
         }
+        // Times that are apart may be one on a coarser clock.
+        if let (Some(dts), Some(last)) = (packet.dts(), self.last[stream])
+            && dts <= last
+        {
+            packet.set_dts(Some(last + 1));
+            packet.set_pts(packet.pts().map(|pts| pts.max(last + 1)));
+        }
+        self.last[stream] = packet.dts().or(self.last[stream]);
         packet.set_stream(stream);
         packet.set_position(-1);
         packet.write(&mut self.muxer).map(|_| ())

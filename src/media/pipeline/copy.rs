@@ -43,7 +43,7 @@ impl Copying {
             title: track.title.clone(),
             disposition: if video { Disposition::DEFAULT } else { track.disposition },
         })?;
-        let headers = Headers::follow(&track.parameters, track.time_base).filter(|_| video);
+        let headers = Headers::follow(&track.parameters, track.time_base, track.start).filter(|_| !attached);
         Ok(Self { track, window, video, attached, port, started: false, held: Vec::new(), headers })
     }
 
@@ -110,6 +110,16 @@ impl Copying {
     /// What the stream has changed under way, in words.
     pub fn change(&self) -> Option<String> {
         self.headers.as_ref()?.change()
+    }
+
+    /// The same of a change that has only just begun.
+    pub fn begun(&self) -> Option<String> {
+        self.headers.as_ref()?.begun()
+    }
+
+    /// Whether it is video.
+    pub const fn is_video(&self) -> bool {
+        self.video
     }
 
     /// The stream has ended.

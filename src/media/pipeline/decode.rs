@@ -12,6 +12,7 @@ use super::streams::Track;
 use super::watch::Watch;
 use crate::error::{MediaError, warning};
 use crate::raw;
+use crate::shape::shape;
 use crate::source::MAX_PIXELS;
 use crate::talk::Talk;
 
@@ -72,7 +73,7 @@ impl Decoder {
             packets: 0,
             frames: 0,
             damaged: 0,
-            watch: Watch::default(),
+            watch: Watch::new(track.start),
         })
     }
 
@@ -131,7 +132,7 @@ impl Decoder {
             }
             self.frames += 1;
             self.time(&mut frame);
-            self.watch.see(&frame, frame.pts().unwrap_or(0));
+            self.watch.see(shape(&frame), frame.pts().unwrap_or(0));
             if self.kind == "video" {
                 colors::settle(&mut frame);
             }
@@ -145,6 +146,7 @@ impl Decoder {
     pub fn flush(&mut self) {
         self.opened.flush();
         self.last = None;
+        self.watch.jump();
     }
 
     /// Whether anything was decoded; damage along the way is a warning.

@@ -20,40 +20,48 @@ pub struct Route {
     pub copies: Vec<(usize, Copying)>,
 }
 
-/// Reads `opened` to its end, or until nobody wants more. Says which outputs failed on the way, by index.
-pub fn run(
-    opened: &mut Opened,
-    mut routes: BTreeMap<usize, Route>,
-    talk: &Talk,
-) -> Result<Vec<(usize, MediaError)>, MediaError> {
+/// What became of streams that were taken as they are, by the index of the output.
+#[derive(Default)]
+pub struct Copied {
+    /// Outputs that failed on the way.
+    pub failed: Vec<(usize, MediaError)>,
+    /// Outputs whose streams change under way, and how.
+    pub changed: Vec<(usize, String)>,
+}
+
+/// Reads `opened` to its end, or until nobody wants more.
+pub fn run(opened: &mut Opened, mut routes: BTreeMap<usize, Route>, talk: &Talk) -> Result<Copied, MediaError> {
     opened.read_only(&routes.keys().copied().collect::<Vec<_>>());
-    let mut failed = Vec::new();
+    let mut copied = Copied::default();
     let mut packet = Packet::empty();
     while !routes.is_empty() && opened.read(&mut packet)? {
         let index = packet.stream();
         let Some(route) = routes.get_mut(&index) else { continue };
         route.packets.send(|| Ok(raw::share_packet(&packet)))?;
-        route.copy(&packet, &mut failed, talk);
+        route.copy(&packet, &mut copied, talk);
         if route.is_idle() {
             routes.remove(&index);
         }
     }
     for (_, route) in routes {
         for (output, copy) in route.copies {
-            end(output, copy, &mut failed, talk);
+            end(output, copy, &mut copied, talk);
         }
         route.packets.end();
     }
-    Ok(failed)
+    Ok(copied)
 }
 
 impl Route {
-    fn copy(&mut self, packet: &Packet, failed: &mut Vec<(usize, MediaError)>, talk: &Talk) {
+    fn copy(&mut self, packet: &Packet, copied: &mut Copied, talk: &Talk) {
         for (output, mut copy) in std::mem::take(&mut self.copies) {
             match copy.feed(packet) {
                 Ok(true) => self.copies.push((output, copy)),
-                Ok(false) => end(output, copy, failed, talk),
-                Err(stop) => note(output, Err(stop), failed),
+                Ok(false) => end(output, copy, copied, talk),
+                Err(stop) => {
+                    copied.changed.extend(copy.begun().map(|change| (output, change)));
+                    note(output, Err(stop), copied);
+                }
             }
         }
     }
@@ -64,16 +72,18 @@ impl Route {
 }
 
 /// Ends a copy, and says what its stream has changed under way.
-fn end(output: usize, copy: Copying, failed: &mut Vec<(usize, MediaError)>, talk: &Talk) {
+fn end(output: usize, copy: Copying, copied: &mut Copied, talk: &Talk) {
     if let Some(change) = copy.change() {
-        talk.warn(warning::SOURCE_CHANGES, format!("{change}; its packets were copied unchanged"));
+        let so = if copy.is_video() { "" } else { "; players may play the rest too fast or too slow: encode it" };
+        talk.warn(warning::SOURCE_CHANGES, format!("{change}; its packets were copied unchanged{so}"));
+        copied.changed.push((output, change));
     }
-    note(output, copy.finish(), failed);
+    note(output, copy.finish(), copied);
 }
 
-fn note(output: usize, result: Result<(), Stop>, failed: &mut Vec<(usize, MediaError)>) {
+fn note(output: usize, result: Result<(), Stop>, copied: &mut Copied) {
     // A muxer that went away says itself why.
     if let Err(Stop::Failed(error)) = result {
-        failed.push((output, error));
+        copied.failed.push((output, error));
     }
 }

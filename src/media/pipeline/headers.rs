@@ -1,5 +1,5 @@
-//! Follows the headers that come in a video stream's packets, to notice where packets that nobody decodes change their
-//! pictures: a picture is decoded only where a header is another one than before.
+//! Follows the headers that come in a stream's packets, to notice where packets that nobody decodes change their pictures or
+//! their sound: a picture is decoded only where a header is another one than before, and sound never.
 #![expect(unsafe_code, reason = "ffmpeg-next does not wrap filters of bit streams")]
 
 use std::ptr;
@@ -12,6 +12,8 @@ use ffmpeg_next::{Dictionary, Packet, Rational, codec, ffi, media};
 use super::watch::Watch;
 use crate::libav;
 use crate::raw;
+use crate::shape::{Shape, shape};
+use crate::sound;
 use crate::source::MAX_PIXELS;
 
 /// Longest header that is kept, in bytes.
@@ -23,30 +25,40 @@ pub struct Headers {
     base: Rational,
     filter: Option<Filter>,
     last: Option<Vec<u8>>,
+    /// What is declared of sound whose packets have no headers.
+    declared: Option<Shape>,
     watch: Watch,
 }
 
 impl Headers {
-    /// Of a stream with these parameters and times in `base`; `None` where it is no video.
-    pub fn follow(parameters: &Parameters, base: Rational) -> Option<Self> {
+    /// Of a stream with these parameters and times in `base`, of a source that begins at `start`; `None` where it is neither
+    /// video nor sound.
+    pub fn follow(parameters: &Parameters, base: Rational, start: i64) -> Option<Self> {
         let video = parameters.medium() == media::Type::Video;
-        video.then(|| Self {
+        (video || parameters.medium() == media::Type::Audio).then(|| Self {
             // Where parts have their lengths in front of them, it finds nothing and complains.
-            filter: Filter::new(parameters)
+            filter: video
+                .then(|| Filter::new(parameters))
+                .flatten()
                 .filter(|_| libav::extradata(raw::parameters(parameters)).first() != Some(&1)),
             parameters: parameters.clone(),
             base,
             last: None,
-            watch: Watch::default(),
+            declared: sound::of_configuration(libav::extradata(raw::parameters(parameters)))
+                .filter(|_| parameters.id() == codec::Id::AAC),
+            watch: Watch::new(start),
         })
     }
 
     /// Takes notice of a packet.
     pub fn see(&mut self, packet: &Packet) {
+        if self.parameters.medium() == media::Type::Audio {
+            return self.hear(packet);
+        }
         if !packet.is_key() {
             return;
         }
-        let own = packet.side_data().find(|data| data.kind() == Type::NewExtraData).map(|data| data.data().to_vec());
+        let own = new_header(packet);
         let sets = || parameter_sets(&self.parameters, packet);
         let header = own.or_else(sets).or_else(|| self.filter.as_mut()?.header(packet));
         // The first picture is the one that others differ from.
@@ -64,6 +76,30 @@ impl Headers {
         self.watch.change(self.base)
     }
 
+    /// The same of a change that has only just begun.
+    pub fn begun(&self) -> Option<String> {
+        self.watch.begun(self.base)
+    }
+
+    /// Whether nothing plays what comes after a change where packets are stored without their own headers: players know
+    /// the channels of AAC from the start.
+    pub fn breaks(&self) -> bool {
+        self.parameters.id() == codec::Id::AAC && self.watch.changes_channels()
+    }
+
+    /// Takes notice of a packet of sound.
+    fn hear(&mut self, packet: &Packet) {
+        let codec = self.parameters.id();
+        if codec == codec::Id::AAC
+            && let Some(header) = new_header(packet)
+        {
+            self.declared = sound::of_configuration(&header);
+        }
+        if let Some(shape) = packet.data().and_then(|data| sound::of_packet(codec, data)).or(self.declared) {
+            self.watch.see(shape, packet.pts().or(packet.dts()).unwrap_or_default());
+        }
+    }
+
     /// Decodes one picture. What does not decode says nothing.
     fn decode(&mut self, packet: &Packet) {
         let Some(codec) = decoder::find(self.parameters.id()) else { return };
@@ -75,9 +111,14 @@ impl Headers {
         let fed = decoder.send_packet(packet).and_then(|()| decoder.send_eof());
         let mut frame = raw::blank();
         if fed.is_ok() && decoder.receive_frame(&mut frame).is_ok() {
-            self.watch.see(&frame, packet.pts().or(packet.dts()).unwrap_or(0));
+            self.watch.see(shape(&frame), packet.pts().or(packet.dts()).unwrap_or(0));
         }
     }
+}
+
+/// The header that a demuxer found beside a packet.
+fn new_header(packet: &Packet) -> Option<Vec<u8>> {
+    packet.side_data().find(|data| data.kind() == Type::NewExtraData).map(|data| data.data().to_vec())
 }
 
 /// Parameter sets of H.264 and H.265 in a packet whose parts have their lengths in front of them, as files store them.

@@ -6,6 +6,7 @@ use std::thread::ScopedJoinHandle;
 use reelmill::model::Failure;
 use reelmill::model::work::Produced;
 
+use super::demux::Copied;
 use super::flow::Stop;
 use super::mux::Totals;
 use super::streams::Track;
@@ -31,8 +32,8 @@ pub enum Last<'scope> {
 
 /// What the threads of one output made.
 pub enum Made {
-    /// A media file: what each stream got.
-    Media(Vec<Totals>),
+    /// A media file: what each stream got, and what streams that were taken as they are change under way.
+    Media(Vec<Totals>, Option<String>),
     /// Pictures.
     Shots(Produced),
     /// A first pass: what it saw, and nothing else.
@@ -44,7 +45,7 @@ impl Running<'_> {
     pub fn finish(self) -> Result<Made, Stop> {
         let branches: Vec<Result<(), Stop>> = self.branches.into_iter().map(joined).collect();
         let last = match self.last {
-            Last::Muxer(thread) => joined(thread).map(Made::Media),
+            Last::Muxer(thread) => joined(thread).map(|totals| Made::Media(totals, None)),
             Last::Shooting(thread) => joined(thread).map(Made::Shots),
             Last::Looking(thread) => joined(thread).map(|()| Made::Looked),
         };
@@ -71,16 +72,18 @@ pub fn joined<T>(thread: ScopedJoinHandle<'_, Result<T, Stop>>) -> Result<T, Sto
 pub struct Faults {
     reading: Option<Failure>,
     copying: BTreeMap<usize, Failure>,
+    /// What streams that were taken as they are change under way, by output.
+    changes: BTreeMap<usize, String>,
     decoding: BTreeMap<usize, Failure>,
 }
 
 impl Faults {
     /// Of reading the source and of decoding its streams.
     #[must_use]
-    pub fn new(read: Result<Vec<(usize, MediaError)>, MediaError>, decoded: BTreeMap<usize, Result<(), Stop>>) -> Self {
+    pub fn new(read: Result<Copied, MediaError>, decoded: BTreeMap<usize, Result<(), Stop>>) -> Self {
         let (copies, reading) = match read {
             Ok(copies) => (copies, None),
-            Err(error) => (Vec::new(), Some(error.into())),
+            Err(error) => (Copied::default(), Some(error.into())),
         };
         let failed = |result: Result<(), Stop>| match result {
             Err(Stop::Failed(error)) => Some(Failure::from(error)),
@@ -88,16 +91,23 @@ impl Faults {
         };
         Self {
             reading,
-            copying: copies.into_iter().map(|(output, error)| (output, error.into())).collect(),
+            copying: copies.failed.into_iter().map(|(output, error)| (output, error.into())).collect(),
+            changes: copies.changed.into_iter().collect(),
             decoding: decoded.into_iter().filter_map(|(index, result)| Some((index, failed(result)?))).collect(),
         }
+    }
+
+    /// What the streams of an output that were taken as they are change under way.
+    #[must_use]
+    pub fn change(&self, output: usize) -> Option<String> {
+        self.changes.get(&output).cloned()
     }
 
     /// Why an output that uses the frames of `tracks` stopped.
     #[must_use]
     pub fn of(&self, output: usize, tracks: &[&Track], stop: Stop) -> Failure {
         if let Stop::Failed(error) = stop {
-            return error.into();
+            return error.because_of(self.change(output)).into();
         }
         let decoding = || tracks.iter().find_map(|track| self.decoding.get(&track.index));
         let why = self.reading.as_ref().or_else(|| self.copying.get(&output)).or_else(decoding);

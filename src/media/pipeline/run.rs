@@ -262,7 +262,12 @@ impl Crew<'_> {
                 .into_iter()
                 .map(|(index, running)| {
                     let made = running.map_err(Failure::from).and_then(|running| {
-                        running.finish().map_err(|stop| faults.of(index, &plans[&index].decoded(), stop))
+                        let made = running.finish().map_err(|stop| faults.of(index, &plans[&index].decoded(), stop))?;
+                        Ok(if let Made::Media(totals, _) = made {
+                            Made::Media(totals, faults.change(index))
+                        } else {
+                            made
+                        })
                     });
                     (index, made)
                 })
@@ -466,9 +471,11 @@ impl Crew<'_> {
     /// Opens what was made again, and holds it against what was asked for.
     fn check(&self, plan: &Plan<'_>, made: Made) -> Result<Produced, MediaError> {
         match (plan, made) {
-            (Plan::Media(media), Made::Media(totals)) => finish::check(self.around, media, &totals),
+            (Plan::Media(media), Made::Media(totals, change)) => {
+                finish::check(self.around, media, &totals).map_err(|error| error.because_of(change))
+            }
             (_, Made::Shots(produced)) => Ok(produced),
-            (Plan::Shots(_), Made::Media(_)) | (_, Made::Looked) => {
+            (Plan::Shots(_), Made::Media(..)) | (_, Made::Looked) => {
                 Err(MediaError::Panic("a snapshot became a media file".into()))
             }
         }

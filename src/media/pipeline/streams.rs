@@ -33,6 +33,8 @@ pub struct Track {
     pub index: usize,
     /// Unit of its times.
     pub time_base: Rational,
+    /// When the source begins, in that unit.
+    pub start: i64,
     /// What the container says about its codec.
     pub parameters: Parameters,
     /// What it says about itself beside its packets.
@@ -110,8 +112,8 @@ impl Inventory {
     #[must_use]
     pub fn new(opened: &Opened, info: MediaInfo) -> Self {
         let (heard, empty): (Vec<_>, Vec<_>) = info.audio.iter().partition(|a| a.channels > 0 && a.sample_rate > 0);
-        let video = best_video(&info.video).and_then(|video| video_track(opened, video));
-        let audio: Vec<Track> = heard.iter().filter_map(|audio| audio_track(opened, audio)).collect();
+        let mut video = best_video(&info.video).and_then(|video| video_track(opened, video));
+        let mut audio: Vec<Track> = heard.iter().filter_map(|audio| audio_track(opened, audio)).collect();
         let subtitles: Vec<Track> = info.subtitles.iter().filter_map(|text| subtitle_track(opened, text)).collect();
         let pictures: Vec<Track> = info.pictures.iter().filter_map(|picture| picture_track(opened, picture)).collect();
         let others = others(opened, video.as_ref());
@@ -136,6 +138,9 @@ impl Inventory {
         }
         let starts = video.iter().map(|v| &v.track).chain(&audio).filter_map(|track| start_us(opened, track.index));
         let start_us = starts.min().or_else(|| libav::start_time_us(opened.demuxer())).unwrap_or(0);
+        for track in video.iter_mut().map(|video| &mut video.track).chain(&mut audio) {
+            track.start = start_us.rescale(rescale::TIME_BASE, track.time_base);
+        }
         let survey = Survey::new(opened.source().clone(), info.format.duration_s);
         let end_known = true;
         Self { info, video, audio, subtitles, pictures, others, left_out, hidden_video, start_us, end_known, survey }
@@ -348,6 +353,7 @@ fn track(opened: &Opened, index: u32, codec: &str, language: Option<&String>, ti
     Some(Track {
         index: index as usize,
         time_base: stream.time_base(),
+        start: 0,
         parameters: stream.parameters().clone(),
         side_data: raw::side_data(&stream),
         codec: codec.to_owned(),

@@ -97,6 +97,7 @@ pub fn silent_track() -> Track {
     Track {
         index: usize::MAX,
         time_base: SILENCE_BASE,
+        start: 0,
         parameters: Parameters::new(),
         side_data: Vec::new(),
         codec: "silence".to_owned(),

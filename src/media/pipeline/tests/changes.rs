@@ -8,8 +8,11 @@ use super::*;
 use crate::testing::Clip as File;
 use crate::{analysis, package};
 
+/// A folder, and a file in it.
+pub type Parts = (tempfile::TempDir, PathBuf);
+
 /// Files one after the other.
-fn joined(parts: &[File], name: &str) -> (tempfile::TempDir, PathBuf) {
+pub fn joined(parts: &[File], name: &str) -> Parts {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join(name);
     let bytes: Vec<u8> = parts.iter().flat_map(|part| std::fs::read(&**part).unwrap()).collect();

@@ -30,6 +30,7 @@ mod loud;
 mod parts;
 mod pictures;
 mod rates;
+mod rates_change;
 mod real;
 mod real_pictures;
 mod remux;
