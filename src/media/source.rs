@@ -6,6 +6,7 @@
 #![expect(unsafe_code, reason = "libav's demuxing context has fields that ffmpeg-next does not wrap")]
 
 mod clocks;
+mod stamps;
 
 use std::ffi::{c_char, c_int};
 use std::io::Read as _;
@@ -18,10 +19,11 @@ use std::time::{Duration, Instant};
 use ffmpeg_next::ffi;
 use ffmpeg_next::format::context::{Input as Demuxer, StreamIo};
 use ffmpeg_next::util::interrupt;
-use ffmpeg_next::{Dictionary, Error, Packet, Rescale as _, media, rescale};
+use ffmpeg_next::{Dictionary, Error, Packet, Rescale as _, codec, media, rescale};
 use reelmill::worker::protocol;
 
 pub use self::clocks::Clocks;
+use self::stamps::Stamps;
 use crate::bytes::{Bytes, Reader};
 use crate::error::MediaError;
 use crate::headerless;
@@ -60,6 +62,9 @@ const LATE_LIMIT: Duration = Duration::from_secs(30);
 
 /// AVIO buffer, in bytes.
 const BUFFER_BYTES: usize = 64 * 1024;
+
+/// The demuxer of AAC without a container: all of its times are counted from the start, so it is read from there.
+const COUNTED: &str = "aac";
 
 /// An input that can be opened as often as needed.
 #[derive(Clone, Debug)]
@@ -188,7 +193,15 @@ impl Source {
         }
         let broadcast = libav::demuxer_name(&demuxer).starts_with("mpeg");
         let timeline = Timeline::new(broadcast);
-        Ok(Opened { demuxer, source: self.clone(), damaged_reads: 0, broadcast, timeline, wanted: None })
+        Ok(Opened {
+            demuxer,
+            source: self.clone(),
+            damaged_reads: 0,
+            broadcast,
+            timeline,
+            stamps: Stamps::default(),
+            wanted: None,
+        })
     }
 
     /// All of its bytes, up to `most`.
@@ -229,6 +242,7 @@ pub struct Opened {
     /// Whether the clock of its format may start anew.
     broadcast: bool,
     timeline: Timeline,
+    stamps: Stamps,
     /// Streams whose packets are handed over, where that is not all.
     wanted: Option<Vec<usize>>,
 }
@@ -287,8 +301,11 @@ impl Opened {
     /// Moves a packet onto the clock that the source started with.
     fn join(&mut self, packet: &mut Packet) {
         let Some(stream) = self.demuxer.stream(packet.stream()) else { return };
-        let Some(time) = packet.dts().or(packet.pts()) else { return };
         let base = stream.time_base();
+        if stream.parameters().id() == codec::Id::AAC {
+            self.stamps.settle(packet, base);
+        }
+        let Some(time) = packet.dts().or(packet.pts()) else { return };
         let microseconds = |ticks: i64| ticks.rescale(base, rescale::TIME_BASE);
         let offset = match stream.parameters().medium() {
             media::Type::Video | media::Type::Audio => {
@@ -328,7 +345,14 @@ impl Opened {
     /// Goes to the last keyframe at or before `position_us`, microseconds on the clock that the source started with. Where
     /// the clock starts anew on the way: to a place before it that may be no keyframe.
     pub fn seek(&mut self, position_us: i64) -> Result<(), MediaError> {
+        if libav::demuxer_name(&self.demuxer) == COUNTED {
+            return Err(MediaError::Libav {
+                doing: "seek",
+                source: Error::Other { errno: ffmpeg_next::error::ENOSYS },
+            });
+        }
         self.damaged_reads = 0;
+        self.stamps.elsewhere();
         if self.broadcast
             && let Some(place) = self.source.clocks()?.place(position_us)
         {
@@ -349,6 +373,7 @@ impl Opened {
     /// Goes to a byte of the file, where the clocks are those of `timeline`.
     pub fn seek_byte(&mut self, byte: i64, timeline: Timeline) -> Result<(), MediaError> {
         self.damaged_reads = 0;
+        self.stamps.elsewhere();
         self.timeline = timeline;
         // SAFETY: the context is open.
         let sought = unsafe { ffi::av_seek_frame(self.demuxer.as_mut_ptr(), -1, byte, ffi::AVSEEK_FLAG_BYTE) };
