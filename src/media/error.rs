@@ -52,7 +52,7 @@ pub enum MediaError {
         end_s: Option<f64>,
     },
     /// A source that changes under way, so that its packets cannot be taken as they are.
-    #[error("{0}, and its packets cannot be taken as they are in `{1}`: encode it")]
+    #[error("{0}, and its packets cannot be copied unchanged into `{1}`: encode it")]
     Changes(String, String),
     /// Sample encryption without a key.
     #[error("the media is encrypted")]

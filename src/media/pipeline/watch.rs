@@ -114,6 +114,6 @@ mod tests {
         watch.jump();
         watch.see(picture(320), 20);
         let change = watch.change(base).unwrap();
-        assert!(change.contains("320x240 becomes 640x240 after 2.00 s"), "{change}");
+        assert!(change.contains("from 320x240 to 640x240 after 2.00 s"), "{change}");
     }
 }
