@@ -251,7 +251,7 @@ mod tests {
             }
         };
         assert_eq!((long, failure.code), (4, GAVE_UP));
-        assert!(failure.message.contains("away 4 times"), "{failure}");
+        assert!(failure.message.contains("4 outages of infrastructure"), "{failure}");
     }
 
     #[test]

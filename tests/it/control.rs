@@ -91,7 +91,7 @@ fn field_case_29_a_paused_queue_keeps_its_jobs_and_a_resumed_one_runs_them() {
     let at = |id: &Value| ended.iter().find(|one| one["id"] == *id).unwrap()["ended_at"].as_str().unwrap().to_owned();
     assert!(at(&executions[0]["id"]) < at(&executions[1]["id"]), "the second was put first: {ended:#?}");
     let (code, message) = refused(&daemon, &["queues", "pause", "defualt"]);
-    assert!(code == Some(4) && message.contains("there are default"), "{message}");
+    assert!(code == Some(4) && message.contains("the queues are default"), "{message}");
     let (code, message) = refused(&daemon, &["queues", "set", "default?x", "--concurrency", "1"]);
     assert!(code == Some(4) && message.contains("default?x"), "not another queue: {message}");
 }

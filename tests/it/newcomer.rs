@@ -42,7 +42,7 @@ fn newcomer_put_says_what_each_file_started_or_why_nothing_did() {
     std::fs::write(&two, "no media").unwrap();
 
     let told = put(&daemon, &[&one], "s3://uploads/incoming/");
-    assert!(told.contains("started nothing: there are no workflows yet: `reelmill init`"), "{told}");
+    assert!(told.contains("started nothing: there are no workflows yet; `reelmill init`"), "{told}");
     let (exit, told) = explain("s3://uploads/incoming/one.mp4");
     assert!(exit == Some(4) && told.contains("there are no workflows yet"), "{told}");
 

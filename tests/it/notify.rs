@@ -126,7 +126,7 @@ fn what_is_not_taken_is_set_aside_listed_and_sent_again() {
         of["error"].as_str().unwrap().to_owned()
     };
     assert!(why("/fail").contains("500"), "{}", why("/fail"));
-    assert!(why("/hang").contains("no answer"), "{}", why("/hang"));
+    assert!(why("/hang").contains("no response"), "{}", why("/hang"));
     assert!(why("/away").contains("a redirect") && why("/see-other").contains("a redirect"));
     assert_eq!(elsewhere.at("/ok").len(), 0, "nothing goes to another host");
     assert_eq!(receiver.wait("/home", 1).len(), 1);

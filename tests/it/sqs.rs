@@ -185,7 +185,7 @@ async fn doctor_asks_buckets_and_the_queue_and_takes_nothing() {
     let waiting = fleet.waiting().await;
     let (code, events) = fleet.examined(&config, "events");
     assert_eq!((code, events.len(), events[0].0.as_str()), (Some(0), 1, "ok"), "{events:?}");
-    assert!(events[0].1.ends_with(&format!("about {waiting} messages wait")), "{events:?}");
+    assert!(events[0].1.ends_with(&format!("about {waiting} messages waiting")), "{events:?}");
     let (_, buckets) = fleet.examined(&config, "buckets");
     assert_eq!(buckets.iter().filter(|(state, _)| state == "ok").count(), 2, "{buckets:?}");
     assert_eq!(fleet.waiting().await, waiting);

@@ -80,7 +80,7 @@ fn newcomer_mistakes_are_told_with_what_to_write() {
     for (text, expected) in [
         (
             "activities:\n  a:\n    transcode:\n    template: h264-720p\n",
-            "WF0101 6:5 an activity has no key `template` → it belongs under `transcode`: indent it",
+            "WF0101 6:5 an activity has no key `template` → it belongs to `transcode`: indent it",
         ),
         (
             "activities: { a: { transcode: { template: hevc-720p } } }",
