@@ -24,5 +24,5 @@ pub use code::{Code, Coded};
 pub use failure::{Blame, Class, Failure};
 pub use id::{ExecutionId, Ids, JobId, RandomIds, SequentialIds};
 pub use object::{InputObject, ObjectEvent, ObjectLocation, OutputObject};
-pub use state::{ExecutionState, JobState};
+pub use state::{ExecutionState, ExecutionStatus, JobState};
 pub use time::{Clock, ManualClock, SystemClock, Timestamp};

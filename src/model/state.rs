@@ -81,3 +81,49 @@ states! {
     }
     ended: Succeeded | Failed | Cancelled
 }
+
+states! {
+    /// The state of an execution as lists and answers give it: while it has not ended, whether it runs or waits.
+    ExecutionStatus {
+        /// Created; nothing stepped yet.
+        Pending = "pending",
+        /// None of its activities runs: what can run next waits in its queue.
+        Queued = "queued",
+        /// An activity of it runs, or waits for its next attempt.
+        Running = "running",
+        /// Every activity ended and none failed without `on_failure: continue`.
+        Succeeded = "succeeded",
+        /// Every activity ended and one failed.
+        Failed = "failed",
+        /// Stopped on request.
+        Cancelled = "cancelled",
+    }
+    ended: Succeeded | Failed | Cancelled
+}
+
+impl ExecutionStatus {
+    /// The status of an execution in `state`; `active` says whether an activity of it runs or waits for its next attempt.
+    #[must_use]
+    pub const fn of(state: ExecutionState, active: bool) -> Self {
+        match state {
+            ExecutionState::Pending => Self::Pending,
+            ExecutionState::Running if active => Self::Running,
+            ExecutionState::Running => Self::Queued,
+            ExecutionState::Succeeded => Self::Succeeded,
+            ExecutionState::Failed => Self::Failed,
+            ExecutionState::Cancelled => Self::Cancelled,
+        }
+    }
+
+    /// The state that is stored.
+    #[must_use]
+    pub const fn stored(self) -> ExecutionState {
+        match self {
+            Self::Pending => ExecutionState::Pending,
+            Self::Queued | Self::Running => ExecutionState::Running,
+            Self::Succeeded => ExecutionState::Succeeded,
+            Self::Failed => ExecutionState::Failed,
+            Self::Cancelled => ExecutionState::Cancelled,
+        }
+    }
+}

@@ -10,6 +10,7 @@
 mod fault;
 mod json;
 mod ledger;
+mod listing;
 mod log;
 mod memory;
 mod notification;
@@ -31,11 +32,12 @@ use serde_json::Value;
 use crate::engine::{Execution, LogEntry, LogEvent};
 use crate::model::plan::Plan;
 use crate::model::{
-    Code, Coded, ExecutionId, ExecutionState, Failure, InputObject, JobId, JobState, ObjectEvent, ObjectLocation,
-    OutputObject, Timestamp,
+    Code, Coded, ExecutionId, Failure, InputObject, JobId, JobState, ObjectEvent, ObjectLocation, OutputObject,
+    Timestamp,
 };
 
 pub use ledger::{Companion, EventFilter, EventIdentity, EventOutcome, EventRecord, MatchDecision};
+pub use listing::{ExecutionFilter, ExecutionSummary, JobGroup};
 pub use log::whole_log;
 pub use notification::{Delivery, DueFilter, Notification, NotificationFilter, NotificationRecord};
 pub use publisher::Publisher;
@@ -290,43 +292,6 @@ pub enum Heartbeat {
     Stop,
     /// The lease was lost: stop and publish nothing.
     Lost,
-}
-
-/// Filter of executions to list, newest first.
-#[derive(Clone, Debug, Default)]
-pub struct ExecutionFilter {
-    /// Only of these workflows; empty: of all.
-    pub workflows: Vec<String>,
-    /// Filter by state.
-    pub state: Option<ExecutionState>,
-    /// Filter: only executions with warnings.
-    pub warned: bool,
-    /// Filter by time of creation: at or after.
-    pub since: Option<Timestamp>,
-    /// Cursor: only older ones.
-    pub before: Option<ExecutionId>,
-    /// Largest number of results.
-    pub limit: u32,
-}
-
-/// An execution in a list.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct ExecutionSummary {
-    /// Its identifier.
-    pub id: ExecutionId,
-    /// Its workflow.
-    pub workflow: String,
-    /// Its state.
-    pub state: ExecutionState,
-    /// Input object.
-    pub input: InputObject,
-    /// Time when it was created.
-    pub created_at: Timestamp,
-    /// Time when it ended.
-    pub ended_at: Option<Timestamp>,
-    /// Warnings of the last attempts of its activities.
-    #[serde(default)]
-    pub warnings: u64,
 }
 
 /// An execution, whole.

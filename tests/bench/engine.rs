@@ -32,7 +32,7 @@ use reelmill::model::media::{MediaInfo, VideoStream};
 use reelmill::model::plan::NotifyChannel;
 use reelmill::model::work::FileRole;
 use reelmill::model::{
-    Clock, ExecutionState, InputObject, ObjectEvent, ObjectLocation, OutputObject, RandomIds, SystemClock,
+    Clock, ExecutionStatus, InputObject, ObjectEvent, ObjectLocation, OutputObject, RandomIds, SystemClock,
 };
 use reelmill::notify::{self, DeliveryPolicy, NotifyError, Sender};
 use reelmill::objects::local::{Layout, LocalBuckets};
@@ -244,8 +244,10 @@ impl Bench {
     }
 
     async fn assert_all_succeeded(&self) {
-        for state in [ExecutionState::Running, ExecutionState::Failed, ExecutionState::Cancelled] {
-            let filter = ExecutionFilter { state: Some(state), limit: 1, ..ExecutionFilter::default() };
+        for state in
+            [ExecutionStatus::Queued, ExecutionStatus::Running, ExecutionStatus::Failed, ExecutionStatus::Cancelled]
+        {
+            let filter = ExecutionFilter { states: vec![state], limit: 1, ..ExecutionFilter::default() };
             assert!(self.store.executions(filter).await.unwrap().is_empty(), "some are {state}");
         }
     }

@@ -5,6 +5,7 @@ use reelmill::model::Code;
 use super::*;
 use std::collections::BTreeSet;
 
+pub use super::listing::*;
 pub use super::results::*;
 pub use super::telling::*;
 
@@ -319,9 +320,9 @@ pub async fn executions_are_listed_newest_first_and_filtered(world: World) {
     assert_eq!(list(ExecutionFilter { limit: 2, ..all.clone() }).await, [3, 2]);
     assert_eq!(list(ExecutionFilter { before: Some(ids[2]), ..all.clone() }).await, [1, 0]);
     assert_eq!(list(ExecutionFilter { workflows: vec!["vod".to_owned()], ..all.clone() }).await, [3, 2, 0]);
-    assert_eq!(list(ExecutionFilter { state: Some(ExecutionState::Succeeded), ..all.clone() }).await, [0]);
+    assert_eq!(list(ExecutionFilter { states: vec![ExecutionStatus::Succeeded], ..all.clone() }).await, [0]);
     assert_eq!(list(ExecutionFilter { since: Some(Timestamp(3_000_000)), ..all.clone() }).await, [3, 2]);
-    let both = ExecutionFilter { workflows: vec!["vod".to_owned()], state: Some(ExecutionState::Running), ..all };
+    let both = ExecutionFilter { workflows: vec!["vod".to_owned()], states: vec![ExecutionStatus::Queued], ..all };
     assert_eq!(list(ExecutionFilter { before: Some(ids[3]), ..both }).await, [2]);
 }
 

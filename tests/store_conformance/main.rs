@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a test may panic")]
 
 mod behaviours;
+mod listing;
 mod pooler;
 mod postgres;
 mod results;
@@ -21,14 +22,14 @@ use reelmill::engine::{ActivityState, LogEvent, replay};
 use reelmill::model::plan::{Activity, Need, Plan, RetryPolicy};
 use reelmill::model::work::FileRole;
 use reelmill::model::{
-    ExecutionId, ExecutionState, Failure, Ids, JobId, JobState, ObjectEvent, ObjectLocation, OutputObject,
-    SequentialIds, Timestamp,
+    ExecutionId, ExecutionState, ExecutionStatus, Failure, Ids, JobId, JobState, ObjectEvent, ObjectLocation,
+    OutputObject, SequentialIds, Timestamp,
 };
 use reelmill::store::sqlite::SqliteStore;
 use reelmill::store::{
     Claim, Claimant, Companion, Delivery, EventFilter, EventIdentity, EventOutcome, EventRecord, ExecutionFilter,
-    Heartbeat, Hint, MatchDecision, NewExecution, NotificationFilter, Progress, Pruned, QueueChange, Request,
-    Retention, SharedStore, StoreError,
+    ExecutionSummary, Heartbeat, Hint, MatchDecision, NewExecution, NotificationFilter, Progress, Pruned, QueueChange,
+    Request, Retention, SharedStore, StoreError,
 };
 use serde_json::json;
 use support::{Conditions, activity, object, plan, target};
@@ -276,4 +277,5 @@ conformance! {
     field_fault_owncast_1504_a_receiver_that_asks_to_wait_is_left_alone
     due_notifications_are_chosen_by_the_room_of_their_receivers
     newcomer_many_long_warnings_fit_into_a_notification
+    newcomer_what_waits_is_told_from_what_runs
 }

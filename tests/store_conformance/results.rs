@@ -45,8 +45,8 @@ pub async fn newcomer_warnings_of_the_last_attempts_are_counted_read_and_listed(
 
     let all = ExecutionFilter::default;
     assert_eq!(warned(&world, all()).await, [(id, 2)]);
-    for (state, found) in [(ExecutionState::Succeeded, 1), (ExecutionState::Failed, 0)] {
-        assert_eq!(warned(&world, ExecutionFilter { state: Some(state), ..all() }).await.len(), found);
+    for (state, found) in [(ExecutionStatus::Succeeded, 1), (ExecutionStatus::Failed, 0)] {
+        assert_eq!(warned(&world, ExecutionFilter { states: vec![state], ..all() }).await.len(), found);
     }
     for (name, found) in [("chain", 1), ("quiet", 0)] {
         assert_eq!(warned(&world, ExecutionFilter { workflows: vec![name.to_owned()], ..all() }).await.len(), found);

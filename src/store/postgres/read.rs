@@ -10,6 +10,7 @@ use super::fault::Fault;
 use crate::engine::{Execution, LogEntry, Replay};
 use crate::model::plan::Plan;
 use crate::model::{ExecutionId, ExecutionState, InputObject, JobId, JobState, ObjectLocation, Timestamp};
+use crate::store::listing::in_state;
 use crate::store::unit::Seq;
 use crate::store::warning::Warnings;
 use crate::store::{EventFilter, EventRecord, ExecutionFilter, ExecutionRecord, ExecutionSummary, JobRecord};
@@ -21,7 +22,11 @@ const LINEAGE: usize = 32;
 const LINEAGE_EXECUTIONS: usize = 1_024;
 
 /// Columns of a summary, in the order [`summary`] reads them.
-const SUMMARY: &str = "id, workflow, state, input, created_at, ended_at, warnings";
+const SUMMARY: &str = "id, workflow, state, input, created_at, ended_at, warnings,
+    (SELECT coalesce(json_agg(json_build_object(
+             'queue', queue, 'state', state, 'priority', priority, 'paused', coalesce(paused, FALSE))), '[]')::text
+     FROM (SELECT DISTINCT queue, state, priority, paused FROM jobs LEFT JOIN queues ON name = queue
+           WHERE execution = executions.seq) AS alike)";
 
 /// The database's time.
 pub(super) async fn now(db: impl PgExecutor<'_>) -> Result<Timestamp, Fault> {
@@ -41,8 +46,8 @@ pub(super) async fn execution(pool: &PgPool, id: ExecutionId) -> Result<Option<E
     let Some(row) = sqlx::query(AssertSqlSafe(sql)).bind(id.0).fetch_optional(&mut *db).await? else {
         return Ok(None);
     };
-    let seq: Seq = row.try_get(7)?;
-    let plan: Plan = codec::from_json("plan", row.try_get(8)?)?;
+    let seq: Seq = row.try_get(8)?;
+    let plan: Plan = codec::from_json("plan", row.try_get(9)?)?;
     let entries =
         sqlx::query("SELECT seq, at, activity, attempt, event, mark FROM log WHERE execution = $1 ORDER BY seq")
             .bind(seq)
@@ -85,8 +90,8 @@ pub(super) async fn execution(pool: &PgPool, id: ExecutionId) -> Result<Option<E
     }
     let record = ExecutionRecord {
         summary: summary(&row)?,
-        params: codec::from_json("parameters", row.try_get(9)?)?,
-        user_data: row.try_get(10)?,
+        params: codec::from_json("parameters", row.try_get(10)?)?,
+        user_data: row.try_get(11)?,
         warnings: warnings.of_last_attempts(&plan, |node| state.activities[node].attempt()),
         state,
         jobs,
@@ -101,42 +106,51 @@ pub(super) async fn executions(pool: &PgPool, filter: &ExecutionFilter) -> Resul
         None => None,
         Some(id) => Some(find(pool, id).await?),
     };
-    // One statement per set of conditions, so that each can use its index; several workflows are as many walks along
-    // theirs.
-    let mut conditions = String::from(
-        "($1::text[] IS NULL OR TRUE) AND ($2::text IS NULL OR TRUE) AND ($3::bigint IS NULL OR TRUE)
-         AND ($4::bigint IS NULL OR TRUE)",
-    );
-    for (given, condition) in [
-        (filter.state.is_some(), " AND state = $2"),
-        (filter.since.is_some(), " AND created_at >= $3"),
-        (before.is_some(), " AND seq < $4"),
-        (filter.warned, " AND warnings > 0"),
-    ] {
-        if given {
-            conditions.push_str(condition);
-        }
-    }
-    let newest = "ORDER BY seq DESC LIMIT $5";
-    let sql = if filter.workflows.is_empty() {
-        format!("SELECT {SUMMARY} FROM executions WHERE {conditions} {newest}")
-    } else {
-        format!(
-            "SELECT {SUMMARY} FROM unnest($1::text[]) AS wanted (name), LATERAL (
-                 SELECT {SUMMARY}, seq FROM executions WHERE workflow = wanted.name AND {conditions} {newest}) AS found
-             {newest}"
-        )
-    };
     let workflows: Vec<_> = filter.workflows.iter().map(|name| codec::text(name).into_owned()).collect();
-    let rows = sqlx::query(AssertSqlSafe(sql))
+    let rows = sqlx::query(AssertSqlSafe(listing(filter)))
         .bind(workflows)
-        .bind(filter.state.map(ExecutionState::as_str))
         .bind(filter.since.map(|at| at.0))
         .bind(before)
         .bind(i64::from(filter.limit))
         .fetch_all(pool)
         .await?;
     rows.iter().map(summary).collect()
+}
+
+/// One statement per set of conditions, so that each can use its index; several workflows, or several states of any
+/// workflow, are as many walks along theirs.
+fn listing(filter: &ExecutionFilter) -> String {
+    let mut conditions =
+        String::from("($1::text[] IS NULL OR TRUE) AND ($2::bigint IS NULL OR TRUE) AND ($3::bigint IS NULL OR TRUE)");
+    for (given, condition) in [
+        (filter.since.is_some(), " AND created_at >= $2"),
+        (filter.before.is_some(), " AND seq < $3"),
+        (filter.warned, " AND warnings > 0"),
+    ] {
+        if given {
+            conditions.push_str(condition);
+        }
+    }
+    let newest = "ORDER BY seq DESC LIMIT $4";
+    let states: Vec<String> = filter.states.iter().copied().map(in_state).collect();
+    if !filter.workflows.is_empty() {
+        let state = if states.is_empty() { String::new() } else { format!(" AND ({})", states.join(" OR ")) };
+        return format!(
+            "SELECT found.* FROM unnest($1::text[]) AS wanted (name), LATERAL (
+                 SELECT {SUMMARY}, seq FROM executions
+                 WHERE workflow = wanted.name AND {conditions}{state} {newest}) AS found
+             {newest}"
+        );
+    }
+    let of = |condition: &str| format!("SELECT {SUMMARY}, seq FROM executions WHERE {condition}{conditions} {newest}");
+    match states.as_slice() {
+        [] => of(""),
+        [one] => of(&format!("{one} AND ")),
+        several => {
+            let each: Vec<String> = several.iter().map(|state| format!("({})", of(&format!("{state} AND ")))).collect();
+            format!("{} {newest}", each.join(" UNION ALL "))
+        }
+    }
 }
 
 /// See [`crate::store::Store::log`].
@@ -256,5 +270,6 @@ fn summary(row: &PgRow) -> Result<ExecutionSummary, Fault> {
         created_at: Timestamp(row.try_get(4)?),
         ended_at: row.try_get::<Option<i64>, _>(5)?.map(Timestamp),
         warnings: row.try_get::<i64, _>(6)?.unsigned_abs(),
+        jobs: codec::from_json("jobs", row.try_get(7)?)?,
     })
 }

@@ -11,6 +11,7 @@ use super::fault::Fault;
 use crate::engine::LogEntry;
 use crate::model::plan::Plan;
 use crate::model::{ExecutionId, ExecutionState, InputObject, JobId, JobState, ObjectLocation, Timestamp};
+use crate::store::listing::in_state;
 use crate::store::publisher::PUBLISHERS;
 use crate::store::unit::Seq;
 use crate::store::warning::Warnings;
@@ -28,7 +29,11 @@ const LINEAGE_EXECUTIONS: usize = 1_024;
 const CLOCK_SLACK: Duration = Duration::from_secs(3_600);
 
 /// Columns of a summary, in the order [`summary`] reads them.
-const SUMMARY: &str = "id, workflow, state, input, created_at, ended_at, warnings";
+const SUMMARY: &str = "id, workflow, state, input, created_at, ended_at, warnings,
+    (SELECT json_group_array(json_object(
+             'queue', queue, 'state', state, 'priority', priority, 'paused', json(iif(paused, 'true', 'false'))))
+     FROM (SELECT DISTINCT queue, state, priority, paused FROM jobs LEFT JOIN queues ON name = queue
+           WHERE execution = executions.seq))";
 
 /// See [`crate::store::Store::execution`].
 pub(super) fn execution(db: &Connection, id: ExecutionId) -> Result<Option<ExecutionRecord>, Fault> {
@@ -36,8 +41,8 @@ pub(super) fn execution(db: &Connection, id: ExecutionId) -> Result<Option<Execu
     let mut statement = db.prepare_cached(&sql)?;
     let mut rows = statement.query([id.0])?;
     let Some(row) = rows.next()? else { return Ok(None) };
-    let seq: Seq = row.get(7)?;
-    let plan = codec::plan(db, row.get(8)?)?;
+    let seq: Seq = row.get(8)?;
+    let plan = codec::plan(db, row.get(9)?)?;
     let mut warnings = Warnings::default();
     let state = load(db, seq, &plan, |row| {
         warnings.take(codec::log_entry(row)?);
@@ -45,8 +50,8 @@ pub(super) fn execution(db: &Connection, id: ExecutionId) -> Result<Option<Execu
     })?;
     let record = ExecutionRecord {
         summary: summary(row)?,
-        params: codec::from_json("parameters", &row.get::<_, String>(9)?)?,
-        user_data: row.get(10)?,
+        params: codec::from_json("parameters", &row.get::<_, String>(10)?)?,
+        user_data: row.get(11)?,
         warnings: warnings.of_last_attempts(&plan, |node| state.activities[node].attempt()),
         state,
         jobs: jobs(db, seq, &plan)?,
@@ -64,8 +69,7 @@ pub(super) fn executions(db: &Connection, filter: &ExecutionFilter) -> Result<Ve
     let mut statement = db.prepare_cached(&listing(filter, before.is_some()))?;
     // What is left out by time is not counted by the statement.
     let rows_limit = if filter.since.is_some() { -1 } else { i64::from(filter.limit) };
-    let state = filter.state.map(ExecutionState::as_str);
-    let mut values: Vec<&dyn ToSql> = vec![&state, &before, &rows_limit];
+    let mut values: Vec<&dyn ToSql> = vec![&before, &rows_limit];
     values.extend(filter.workflows.iter().map(|workflow| workflow as &dyn ToSql));
     let mut rows = statement.query(values.as_slice())?;
     let limit = usize::try_from(filter.limit).unwrap_or(usize::MAX);
@@ -85,30 +89,35 @@ pub(super) fn executions(db: &Connection, filter: &ExecutionFilter) -> Result<Ve
     Ok(page)
 }
 
-/// One statement per set of conditions, so that each can use its index; several workflows are as many walks along
-/// theirs.
+/// One statement per set of conditions, so that each can use its index; several workflows, or several states of any
+/// workflow, are as many walks along theirs.
 fn listing(filter: &ExecutionFilter, before: bool) -> String {
-    let state = if filter.state.is_some() { " AND state = ?1" } else { "" };
-    let before = if before { " AND seq < ?2" } else { "" };
-    let warned = if filter.warned { " AND warnings > 0" } else { "" };
+    let mut and = String::new();
+    if before {
+        and.push_str(" AND seq < ?1");
+    }
+    if filter.warned {
+        and.push_str(" AND warnings > 0");
+    }
+    let states: Vec<String> = filter.states.iter().copied().map(in_state).collect();
     // Few have warnings: without another condition these are walked along, and nothing else.
-    let index = if filter.warned && filter.workflows.is_empty() && filter.state.is_none() {
-        " INDEXED BY executions_warned"
+    let warned_only = filter.warned && filter.workflows.is_empty() && states.is_empty();
+    let index = if warned_only { " INDEXED BY executions_warned" } else { "" };
+    let walks: Vec<String> = if filter.workflows.is_empty() {
+        states
     } else {
-        ""
+        let state = if states.is_empty() { String::new() } else { format!(" AND ({})", states.join(" OR ")) };
+        (3..3 + filter.workflows.len()).map(|at| format!("workflow = ?{at}{state}")).collect()
     };
-    let of = |condition: String| {
-        format!(
-            "SELECT {SUMMARY}, seq FROM executions{index} WHERE {condition}{state}{before}{warned}
-             ORDER BY seq DESC LIMIT ?3"
-        )
+    let of = |condition: &str| {
+        format!("SELECT {SUMMARY}, seq FROM executions{index} WHERE {condition}{and} ORDER BY seq DESC LIMIT ?2")
     };
-    match filter.workflows.len() {
-        0 => of("1".to_owned()),
-        1 => of("workflow = ?4".to_owned()),
+    match walks.as_slice() {
+        [] => of("1"),
+        [one] => of(one),
         several => {
-            let each = (4..4 + several).map(|index| format!("SELECT * FROM ({})", of(format!("workflow = ?{index}"))));
-            format!("{} ORDER BY seq DESC LIMIT ?3", each.collect::<Vec<_>>().join(" UNION ALL "))
+            let each: Vec<String> = several.iter().map(|walk| format!("SELECT * FROM ({})", of(walk))).collect();
+            format!("{} ORDER BY seq DESC LIMIT ?2", each.join(" UNION ALL "))
         }
     }
 }
@@ -244,6 +253,7 @@ fn summary(row: &Row<'_>) -> Result<ExecutionSummary, Fault> {
         created_at: Timestamp(row.get(4)?),
         ended_at: row.get::<_, Option<i64>>(5)?.map(Timestamp),
         warnings: row.get::<_, i64>(6)?.unsigned_abs(),
+        jobs: codec::from_json("jobs", &row.get::<_, String>(7)?)?,
     })
 }
 
