@@ -10,7 +10,7 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use super::{CliError, DaemonArgs, Exit};
-use crate::api::Problem;
+use crate::api::{Finding, Problem};
 use crate::objects::proxy;
 
 /// Read timeout: longer than the longest wait for a result, and than the interval of keep-alives in event streams.
@@ -176,7 +176,9 @@ impl Client {
         };
         Err(match response.json::<Problem>().await {
             Ok(Problem { code, detail, errors, .. }) => {
-                let chain = errors.iter().map(ToString::to_string).collect();
+                // One mistake alone is what `detail` says, but for its place.
+                let said = |errors: &[Finding]| matches!(errors, [only] if only.line.is_none());
+                let chain = if said(&errors) { Vec::new() } else { errors.iter().map(ToString::to_string).collect() };
                 CliError { chain, ..CliError::new(exit, code, detail) }
             }
             Err(_) => CliError::new(exit, "CLI0007", format!("{} answered {status}", self.url)),

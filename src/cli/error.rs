@@ -8,6 +8,7 @@ use crate::model::{Blame, Code, Coded, Failure};
 use crate::objects::ObjectError;
 use crate::store::StoreError;
 use crate::worker::WorkerError;
+use crate::yaml::Diagnostic;
 
 /// Exit codes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -43,12 +44,14 @@ pub struct CliError {
     pub message: String,
     /// Causes, outermost first.
     pub chain: Vec<String>,
+    /// Mistakes of a file, and its text, which are drawn for people instead of the chain.
+    pub drawing: Option<(Vec<Diagnostic>, String)>,
 }
 
 impl CliError {
     /// Makes an error without causes.
     pub fn new(exit: Exit, code: impl Into<Code>, message: impl Into<String>) -> Self {
-        Self { exit, code: code.into(), message: message.into(), chain: Vec::new() }
+        Self { exit, code: code.into(), message: message.into(), chain: Vec::new(), drawing: None }
     }
 
     /// Makes an error of invalid usage.
@@ -92,13 +95,18 @@ impl From<Failure> for CliError {
             Blame::Infrastructure => Exit::Storage,
             Blame::Input | Blame::Bug => Exit::Failed,
         };
-        Self { exit, code: failure.code, message: failure.message, chain: failure.chain }
+        Self { chain: failure.chain, ..Self::new(exit, failure.code, failure.message) }
     }
 }
 
 impl From<ConfigError> for CliError {
     fn from(error: ConfigError) -> Self {
-        Self::coded(Exit::Usage, &error)
+        let mut this = Self::coded(Exit::Usage, &error);
+        if let ConfigError::Mistakes { text, mistakes, .. } = error {
+            this.chain = mistakes.iter().map(Diagnostic::sentence).collect();
+            this.drawing = Some((mistakes, text));
+        }
+        this
     }
 }
 

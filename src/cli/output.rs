@@ -11,6 +11,7 @@ use std::process::ExitCode;
 use serde::Serialize;
 
 use super::CliError;
+use crate::yaml;
 
 /// Output of a command.
 #[derive(Clone, Copy, Debug)]
@@ -70,11 +71,14 @@ impl Output {
             });
             self.note_block(value);
         } else {
+            if let Some((mistakes, text)) = &error.drawing {
+                self.note_block(yaml::render(mistakes, text, self.live));
+            }
             // Messages about arguments have several lines; indent all after the first.
             let mut lines = error.message.split('\n');
             self.note(format_args!("error[{}]: {}", error.code, lines.next().unwrap_or_default()));
             lines.for_each(|line| self.note(format_args!("  {line}").to_string().trim_end()));
-            for cause in &error.chain {
+            for cause in error.chain.iter().filter(|_| error.drawing.is_none()) {
                 self.note(format_args!("  because: {cause}"));
             }
         }

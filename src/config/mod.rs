@@ -8,6 +8,7 @@
 mod endpoint;
 mod environment;
 mod forms;
+mod mistakes;
 mod notify;
 mod store;
 mod tokens;
@@ -23,6 +24,8 @@ pub use self::endpoint::CorsConfig;
 pub use self::notify::{NotificationsConfig, NotifyConfig, WebhooksConfig};
 pub use self::store::StoreTarget;
 pub use self::tokens::{Scope, TokenConfig, TokenDigest, digest};
+
+use crate::yaml::Diagnostic;
 
 use self::forms::{Slots, bytes, duration, memory, parse_slots, slots};
 use crate::model::{Code, Coded};
@@ -46,6 +49,16 @@ pub enum ConfigError {
         path: PathBuf,
         /// Reason, with line and column.
         reason: String,
+    },
+    /// Keys or values that no setting has: all of them.
+    #[error("{path} cannot be used: {} in it", plural(.mistakes.len(), "error"))]
+    Mistakes {
+        /// The file.
+        path: PathBuf,
+        /// Its text, without its secrets.
+        text: String,
+        /// What is wrong with it.
+        mistakes: Vec<Diagnostic>,
     },
     /// A rule for web pages, or a host, of the embedded S3 endpoint is invalid.
     #[error("{setting}: {reason}")]
@@ -72,7 +85,7 @@ impl Coded for ConfigError {
     fn code(&self) -> Code {
         Code::new(match self {
             Self::Read { .. } => "CFG0001",
-            Self::Parse { .. } => "CFG0002",
+            Self::Parse { .. } | Self::Mistakes { .. } => "CFG0002",
             Self::Environment { .. } => "CFG0003",
             Self::Conflict(_) => "CFG0004",
             Self::Endpoint { .. } => "CFG0010",
@@ -366,8 +379,14 @@ impl Config {
     fn read(path: &Path) -> Result<Self, ConfigError> {
         let text =
             std::fs::read_to_string(path).map_err(|source| ConfigError::Read { path: path.to_owned(), source })?;
-        serde_yaml::from_str(&text)
-            .map_err(|error| ConfigError::Parse { path: path.to_owned(), reason: first_line(&error.to_string()) })
+        serde_yaml::from_str(&text).map_err(|error| {
+            let mistakes = mistakes::find(&path.display().to_string(), &text);
+            let path = path.to_owned();
+            if mistakes.is_empty() {
+                return ConfigError::Parse { path, reason: first_line(&error.to_string()) };
+            }
+            ConfigError::Mistakes { path, text: mistakes::blotted(&text), mistakes }
+        })
     }
 
     /// Checks the values against each other.
@@ -434,6 +453,11 @@ const fn default_wait() -> Duration {
     Duration::from_secs(20)
 }
 
+/// `1 error`, `2 errors`.
+fn plural(count: usize, thing: &str) -> String {
+    format!("{count} {thing}{}", if count == 1 { "" } else { "s" })
+}
+
 /// Returns the first line of the parser's message.
 fn first_line(error: &str) -> String {
     let line = error.lines().next().unwrap_or_default();
@@ -469,9 +493,12 @@ mod tests {
 
     #[test]
     fn an_unknown_key_is_an_error_with_its_line() {
-        let error = from_text("workflows: w\nworker:\n  slotz: 3\n").unwrap_err().to_string();
-        assert!(error.contains("slotz") && error.contains("line 3"), "{error}");
-        assert_eq!(error.matches("slotz").count(), 1, "it is said twice: {error}");
+        let ConfigError::Mistakes { mistakes, .. } = from_text("workflows: w\nworker:\n  slotz: 3\n").unwrap_err()
+        else {
+            panic!("its mistakes are known")
+        };
+        assert_eq!((mistakes.len(), mistakes[0].line, mistakes[0].column), (1, 3, 3));
+        assert_eq!(mistakes[0].hint.as_deref(), Some("did you mean `slots`?"));
     }
 
     #[test]

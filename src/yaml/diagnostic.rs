@@ -88,6 +88,13 @@ impl Diagnostic {
         self.severity == Severity::Error
     }
 
+    /// Returns all of it on one line: `vod.yaml:3:5: WF0103: …`.
+    #[must_use]
+    pub fn sentence(&self) -> String {
+        let hint = self.hint.as_ref().map(|hint| format!(" ({hint})")).unwrap_or_default();
+        format!("{}:{}:{}: {}: {}{hint}", self.file, self.line, self.column, self.code, self.message)
+    }
+
     /// Sets the suggestion for the user.
     pub fn hint(&mut self, hint: impl Into<String>) -> &mut Self {
         self.hint = Some(hint.into());
