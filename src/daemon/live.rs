@@ -1,6 +1,9 @@
 //! Live view of a daemon: progress as it happens, and whether the daemon drains. Watching is free
 //! to miss marks: the store has what counts.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
 use tokio::sync::broadcast;
 use tokio_util::sync::CancellationToken;
 
@@ -23,11 +26,22 @@ pub struct Mark {
 pub struct Live {
     marks: broadcast::Sender<Mark>,
     draining: CancellationToken,
+    jobs: Arc<AtomicUsize>,
+}
+
+/// A job that runs here, as long as this is kept.
+#[derive(Debug)]
+pub struct RunningJob(Arc<AtomicUsize>);
+
+impl Drop for RunningJob {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
 }
 
 impl Default for Live {
     fn default() -> Self {
-        Self { marks: broadcast::channel(1024).0, draining: CancellationToken::new() }
+        Self { marks: broadcast::channel(1024).0, draining: CancellationToken::new(), jobs: Arc::default() }
     }
 }
 
@@ -42,6 +56,19 @@ impl Live {
     #[must_use]
     pub fn watch(&self) -> broadcast::Receiver<Mark> {
         self.marks.subscribe()
+    }
+
+    /// Counts a job that runs here.
+    #[must_use]
+    pub fn begin_job(&self) -> RunningJob {
+        self.jobs.fetch_add(1, Ordering::Relaxed);
+        RunningJob(Arc::clone(&self.jobs))
+    }
+
+    /// How many jobs run here.
+    #[must_use]
+    pub fn jobs(&self) -> usize {
+        self.jobs.load(Ordering::Relaxed)
     }
 
     /// Says that the daemon claims no more jobs and will end.

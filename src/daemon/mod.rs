@@ -2,7 +2,8 @@
 //!
 //! [`Host`] is what all its loops share. [`scheduler`] claims jobs and sees each through ([`job`]); [`reaper`] takes
 //! back leases and wakes retries; [`retention`] takes away what is old; [`trace`] says what took how long; [`catalog`]
-//! keeps the workflows, read by [`source`], judged by [`last_good`] and changed by [`definitions`]; [`serve`] adds what
+//! keeps the workflows, read by [`source`], judged by [`last_good`], held
+//! against [`settings`] and changed by [`definitions`]; [`serve`] adds what
 //! a long-running daemon has besides: events, the S3 endpoint, notifications.
 //!
 //! **Invariant**: whatever is in memory can be lost; what matters is in the store before it is reported.
@@ -22,6 +23,7 @@ mod replacing;
 mod retention;
 pub mod scheduler;
 pub mod serve;
+pub mod settings;
 pub mod source;
 mod trace;
 

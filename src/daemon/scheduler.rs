@@ -61,10 +61,10 @@ pub async fn run(host: Arc<Host>, shutdown: Shutdown) {
         let until = Instant::now() + host.lease;
         match host.store.claim(&host.claimant, host.lease, host.clock.now()).await {
             Ok(Some(claim)) => {
-                let (host, hard) = (Arc::clone(&host), shutdown.hard.clone());
+                let (running, host, hard) = (host.live.begin_job(), Arc::clone(&host), shutdown.hard.clone());
                 jobs.spawn(async move {
                     see_through(&host, claim, until, &hard).await;
-                    drop(permit);
+                    drop((permit, running));
                 });
             }
             Ok(None) => {

@@ -19,6 +19,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::catalog::WorkflowFolder;
 use super::scheduler::{Shutdown, pause};
+use super::settings::Settings;
 use super::{Host, live::Live, reaper, retention, scheduler, trace};
 use crate::config::{
     Config, ConfigError, EventsConfig, NotificationsConfig, NotifyConfig, ObjectsConfig, QueueConfig, RetentionConfig,
@@ -27,7 +28,6 @@ use crate::config::{
 use crate::intake::backlog::Backlog;
 use crate::intake::{Catalog, Intake, sqs};
 use crate::lock::{FolderLocks, LockError};
-use crate::model::plan::NotifyChannel;
 use crate::model::{Capabilities, Clock, Code, Coded, RandomIds, SystemClock};
 use crate::notify::{self, DeliveryPolicy, Senders, SnsSender, SqsSender, WebhookOptions, WebhookSender};
 use crate::objects::aws::AwsOptions;
@@ -43,7 +43,7 @@ use crate::worker::WorkerError;
 use crate::worker::admission::{Admission, Need};
 use crate::worker::pool::Pool;
 use crate::worker::scratch::ScratchRoot;
-use crate::workflow::{Evaluator, Workflow};
+use crate::workflow::Evaluator;
 
 /// File of the data folder that keeps the last good workflows.
 const KEPT_WORKFLOWS: &str = "workflows.json";
@@ -137,6 +137,7 @@ pub struct Daemon {
     local: Option<LocalBuckets>,
     retention: Retention,
     webhooks: WebhookOptions,
+    settings: Settings,
     traces: Option<Exporter>,
     patience: DeliveryPolicy,
     drain: Duration,
@@ -235,6 +236,7 @@ impl Daemon {
             local,
             retention,
             webhooks: WebhookOptions { secrets: config.webhooks.keys()?, allow_private: config.webhooks.networks()? },
+            settings: Settings::of(config),
             traces,
             patience: DeliveryPolicy { timeout, backoff, max, attempts },
             drain,
@@ -296,6 +298,7 @@ impl Daemon {
             local,
             retention,
             webhooks,
+            settings,
             traces,
             patience,
             drain,
@@ -333,7 +336,6 @@ impl Daemon {
                 );
             });
         }
-        let signed = !webhooks.secrets.is_empty();
         let sender = Arc::new(Senders {
             sqs: SqsSender::default(),
             sns: SnsSender::default(),
@@ -355,7 +357,7 @@ impl Daemon {
                 endpoint::serve(s3.listener, buckets, &s3.keys, s3.options, stop).await;
             });
         }
-        parts.start("workflows", follow(catalog, local, signed, end.clone()));
+        parts.start("workflows", follow(catalog, local, settings, end.clone()));
         for queue in events {
             let settings = sqs::Settings {
                 queue_url: queue.queue,
@@ -376,10 +378,14 @@ impl Daemon {
         let fault = parts.watch(&end).await;
         host.live.drain();
         end.cancel();
+        say_draining(host.live.jobs(), drain);
         tokio::select! {
             () = jobs_ended.cancelled() => {}
             () = now.cancelled() => {}
             () = tokio::time::sleep(drain) => {}
+        }
+        if host.live.jobs() > 0 {
+            tracing::info!(jobs = host.live.jobs(), "stopping the jobs that still run; they are queued again");
         }
         shutdown.hard.cancel();
         let last = Instant::now() + LAST_WORDS;
@@ -390,6 +396,7 @@ impl Daemon {
         if timeout_at(last, parts.end()).await.is_err() {
             tracing::warn!("shutdown timed out; the next start resumes from the store");
         }
+        tracing::info!("ended");
         fault.map_or(Ok(()), |part| Err(ServeError::Ended { part }))
     }
 }
@@ -426,26 +433,28 @@ impl DaemonTasks {
     }
 }
 
-/// Says which workflows tell webhooks that nothing can be sent to.
-fn say_unsigned(workflows: &[Arc<Workflow>]) {
-    for workflow in workflows {
-        if workflow.plan.notify.iter().any(|target| matches!(target.to, NotifyChannel::Webhook(_))) {
-            tracing::warn!(
-                code = "NOTE0003",
-                workflow = workflow.name,
-                "it has a webhook, and `webhooks.secret` is not set: nothing is sent"
-            );
-        }
+/// Says what a daemon that is asked to end waits for.
+fn say_draining(jobs: usize, drain: Duration) {
+    let seconds = drain.as_secs();
+    match jobs {
+        0 => tracing::info!(jobs, "draining: no job runs"),
+        1 => tracing::info!(jobs, "draining: 1 job runs, waits up to {seconds} s; asked again, it is stopped at once"),
+        _ => tracing::info!(
+            jobs,
+            "draining: {jobs} jobs run, waits up to {seconds} s; asked again, they are stopped at once"
+        ),
     }
 }
 
-/// Reads the workflows again when they change, and makes the buckets that are new in them. `signed` says whether
-/// webhooks can be sent.
-async fn follow(catalog: Arc<WorkflowFolder>, local: Option<LocalBuckets>, signed: bool, stop: CancellationToken) {
+/// Reads the workflows again when they change, and makes the buckets that are new in them.
+async fn follow(
+    catalog: Arc<WorkflowFolder>,
+    local: Option<LocalBuckets>,
+    settings: Settings,
+    stop: CancellationToken,
+) {
     let mut seen = catalog.active();
-    if !signed {
-        say_unsigned(&seen);
-    }
+    settings.tell(&seen);
     while pause(LOOK, &stop).await {
         match stop.run_until_cancelled(look(&catalog)).await {
             None => return,
@@ -460,9 +469,7 @@ async fn follow(catalog: Arc<WorkflowFolder>, local: Option<LocalBuckets>, signe
             continue;
         }
         seen = active;
-        if !signed {
-            say_unsigned(&seen);
-        }
+        settings.tell(&seen);
         if let Some(local) = &local
             && let Err(error) = make_buckets(local, &catalog).await
         {

@@ -4,9 +4,12 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use crate::model::Capabilities;
-use crate::template::Templates;
+use crate::template::{self, Templates};
 use crate::workflow::{self, Compiled, Limits};
 use crate::yaml::{Diagnostic, Sink, Span};
+
+/// Folder of custom templates.
+const TEMPLATES: &str = "templates";
 
 /// A file of a definition.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -41,11 +44,27 @@ impl SourceFile {
         Self { name, text: Ok(text) }
     }
 
+    /// The name of what it defines, where that begins a line.
+    #[must_use]
+    pub fn defines(&self) -> Option<&str> {
+        let name = self.text().lines().find_map(|line| line.strip_prefix("name:"))?;
+        Some(name.split(" #").next().unwrap_or_default().trim().trim_matches(['"', '\'']))
+    }
+
     /// Returns whether the file is called like what it defines.
     fn is_called_like_its_name(&self) -> bool {
-        let name = self.text().lines().find_map(|line| line.strip_prefix("name:"));
-        let name = name.map(|name| name.split(" #").next().unwrap_or_default().trim().trim_matches(['"', '\'']));
+        let name = self.defines();
         name.is_some() && Path::new(&self.name).file_stem().and_then(|stem| stem.to_str()) == name
+    }
+
+    /// Returns whether it defines a template: it stands among them, or has keys that only they have.
+    #[must_use]
+    pub fn is_template(&self) -> bool {
+        let folder = Path::new(&self.name).parent().and_then(Path::file_name);
+        let keys = self.text().lines().filter(|line| !line.starts_with(char::is_whitespace));
+        let keys: Vec<&str> = keys.filter_map(|line| line.split_once(':')).map(|(key, _)| key).collect();
+        let among_them = folder.is_some_and(|folder| folder == TEMPLATES) && !keys.contains(&"activities");
+        among_them || template::is_template(keys)
     }
 
     /// Reason why it cannot be reached; nothing where its bytes were read, whatever they are.
@@ -102,8 +121,8 @@ pub fn yaml_files(folder: &Path) -> io::Result<Vec<PathBuf>> {
 /// Custom templates beside the workflows of `folder`: in its own `templates`, or in that of its parent. Files that are
 /// called like their templates come first.
 pub fn template_files(folder: &Path) -> io::Result<Vec<SourceFile>> {
-    let own = folder.join("templates");
-    let beside = folder.parent().map(|parent| parent.join("templates"));
+    let own = folder.join(TEMPLATES);
+    let beside = folder.parent().map(|parent| parent.join(TEMPLATES));
     let folder = if own.is_dir() { Some(own) } else { beside };
     match folder.map(|folder| yaml_files(&folder)) {
         None => Ok(Vec::new()),

@@ -124,6 +124,7 @@ async fn all(config: &Config, args: &DoctorArgs) -> Vec<Check> {
     places::store(config, &mut checks).await;
     places::objects(config, catalog.as_ref(), &mut checks).await;
     places::events(config, &mut checks).await;
+    places::queues(config, catalog.as_ref(), &mut checks);
     places::webhooks(config, catalog.as_ref(), &mut checks);
     places::scratch(config, &mut checks);
     places::memory(config, &mut checks);

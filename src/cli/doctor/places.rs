@@ -11,6 +11,7 @@ use super::Check;
 use crate::cli::serve::Running;
 use crate::config::{Config, EventsConfig, ObjectsConfig, StoreTarget};
 use crate::daemon::catalog::WorkflowFolder;
+use crate::daemon::settings::{Settings, UNLISTED_QUEUE};
 use crate::intake::{Catalog, sqs};
 use crate::model::plan::NotifyChannel;
 use crate::model::{Clock, SystemClock, Timestamp};
@@ -113,6 +114,22 @@ pub(super) fn webhooks(config: &Config, catalog: Option<&WorkflowFolder>, checks
     });
 }
 
+/// Checks that the configuration lists the queues of workflows, if it lists any.
+pub(super) fn queues(config: &Config, catalog: Option<&WorkflowFolder>, checks: &mut Vec<Check>) {
+    if config.queues.is_empty() {
+        return;
+    }
+    let settings = Settings::of(config);
+    let workflows = catalog.map(Catalog::active).unwrap_or_default();
+    let unlisted: Vec<String> = workflows.iter().flat_map(|workflow| settings.unlisted_queues(workflow)).collect();
+    checks.push(if unlisted.is_empty() {
+        Check::ok("queues", format!("{} are listed", config.queues.len()))
+    } else {
+        let message = format!("{UNLISTED_QUEUE}: {}", unlisted.join("; "));
+        Check::warn("queues", message, "name it in `queues`, or correct the workflow")
+    });
+}
+
 /// Checks that the buckets in workflows can be used.
 pub(super) async fn objects(config: &Config, catalog: Option<&WorkflowFolder>, checks: &mut Vec<Check>) {
     match &config.objects {
@@ -183,7 +200,8 @@ pub(super) fn scratch(config: &Config, checks: &mut Vec<Check>) {
 pub(super) fn memory(config: &Config, checks: &mut Vec<Check>) {
     let (bytes, slots) = (config.worker.memory_bytes(), config.worker.slot_count());
     let each = bytes / u64::try_from(slots).unwrap_or(u64::MAX).max(1);
-    let message = format!("{slots} slots share {:.1} GiB", gibibytes(bytes));
+    let share = if slots == 1 { "slot has" } else { "slots share" };
+    let message = format!("{slots} {share} {:.1} GiB", gibibytes(bytes));
     checks.push(if each < ENCODE_MEMORY {
         Check::warn("memory", message, "encodes of 1080p will wait for memory; lower worker.slots, or add memory")
     } else {
@@ -209,14 +227,28 @@ pub(super) async fn ports(config: &Config, data: &Path, checks: &mut Vec<Check>)
 
 /// Checks one port. `told` is the address in the file of a running daemon.
 async fn port(name: &'static str, address: SocketAddr, told: Option<&str>) -> Check {
+    if let Some(url) = told
+        && listens(name, url).await
+    {
+        return Check::ok(name, format!("the daemon of this data folder listens at {url}"));
+    }
     let Err(error) = TcpListener::bind(address) else { return Check::ok(name, format!("{address} is free")) };
-    if told == Some(&format!("http://{address}")) || is_daemon(address).await {
+    if is_daemon(address).await {
         return Check::ok(name, format!("a daemon listens at {address}"));
     }
     let hint = format!(
         "find the process that uses it (`ss -ltnp`), or set another address for {name}: `reelmill serve --help`"
     );
     Check::fail(name, format!("CLI0011: cannot listen on {address}: {error}"), hint)
+}
+
+/// Whether something listens at the address of a daemon that was there; where it is the API's, whether that is one.
+async fn listens(name: &str, url: &str) -> bool {
+    let Some(address) = url.strip_prefix("http://").and_then(|address| address.parse().ok()) else { return false };
+    match name {
+        "api" => is_daemon(address).await,
+        _ => tokio::net::TcpStream::connect(address).await.is_ok(),
+    }
 }
 
 async fn is_daemon(address: SocketAddr) -> bool {
