@@ -1,6 +1,6 @@
 //! `/v1/executions`: list, show, start by hand, cancel, retry, prioritize, log.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use axum::Json;
 use axum::extract::State;
@@ -14,7 +14,7 @@ use super::idempotency::Key;
 use super::view::{ExecutionPage, ExecutionView, LogLine, SummaryView};
 use super::wait::{self, Wait};
 use super::{Context, ParameterPlace, Problem, again, whole};
-use crate::model::{ExecutionId, ExecutionState, JobId, ObjectLocation, Timestamp};
+use crate::model::{ExecutionId, ExecutionStatus, JobId, ObjectLocation, Timestamp};
 use crate::store::{ExecutionFilter, ExecutionRecord, NewExecution};
 use crate::workflow;
 
@@ -39,9 +39,10 @@ pub(super) struct ListQuery {
     /// Only executions of this workflow; `job:TYPE` for single jobs of a type.
     #[param(required = false)]
     workflow: Option<String>,
-    /// Only executions in this state.
-    #[param(required = false)]
-    state: Option<ExecutionState>,
+    /// Only executions in one of these states, comma-separated.
+    #[param(required = false, value_type = Option<String>,
+        pattern = "^(pending|queued|running|succeeded|failed|cancelled)(,(pending|queued|running|succeeded|failed|cancelled))*$", example = "failed,cancelled")]
+    state: States,
     /// True: only executions that have warnings.
     #[param(required = false)]
     warnings: bool,
@@ -65,7 +66,32 @@ fn time<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<jiff::Times
     text.parse().map(Some).map_err(wrong)
 }
 
-/// Which part of a log.
+/// Comma-separated states; none: any.
+#[derive(Debug, Default, Deserialize)]
+#[serde(try_from = "String")]
+pub(super) struct States(pub(super) Vec<ExecutionStatus>);
+
+impl TryFrom<String> for States {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, String> {
+        states(&text).map(Self)
+    }
+}
+
+/// Parses comma-separated states.
+fn states(text: &str) -> Result<Vec<ExecutionStatus>, String> {
+    let one = |name: &str| {
+        ExecutionStatus::parse(name.trim()).ok_or_else(|| {
+            let names: Vec<&str> = ExecutionStatus::ALL.iter().map(|state| state.as_str()).collect();
+            format!("`{name}` is not one of {}; several are comma-separated", names.join(", "))
+        })
+    };
+    let found: BTreeSet<ExecutionStatus> = text.split(',').map(one).collect::<Result<_, _>>()?;
+    Ok(found.into_iter().collect())
+}
+
+/// Part of a log.
 #[derive(Debug, Default, Deserialize, utoipa::IntoParams)]
 #[serde(deny_unknown_fields, default)]
 #[into_params(parameter_in = Query)]
@@ -89,7 +115,7 @@ pub(super) async fn list(
     let limit = query.limit.unwrap_or(PAGE);
     let filter = ExecutionFilter {
         workflows: query.workflow.into_iter().collect(),
-        state: query.state,
+        states: query.state.0,
         warned: query.warnings,
         since: query.since.map(|since| Timestamp(since.as_microsecond())),
         before: query.cursor,

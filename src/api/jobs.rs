@@ -10,15 +10,15 @@ use axum::response::{IntoResponse, Response};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
-use super::executions::{BY, InputBody, PAGE, PAGE_MAX, PriorityPatch, check_user_data, look_up, record};
+use super::executions::{BY, InputBody, PAGE, PAGE_MAX, PriorityPatch, States, check_user_data, look_up, record};
 use super::extract::{Asked, Body, Place};
 use super::idempotency::Key;
 use super::problem::Finding;
-use super::view::{OutputView, WarningView, activity};
+use super::view::{OutputView, WaitingView, WarningView, activity};
 use super::wait::{self, Wait};
 use super::{Context, ParameterPlace, Problem, whole};
 use crate::model::plan::{ActivityKind, IfExists, Plan};
-use crate::model::{ExecutionId, ExecutionState, Failure, InputObject, JobId, JobState};
+use crate::model::{ExecutionId, Failure, InputObject, JobId, JobState};
 use crate::store::{ExecutionFilter, ExecutionRecord, ExecutionSummary, NewExecution, Progress};
 use crate::workflow::Single;
 
@@ -101,6 +101,9 @@ pub struct JobView {
     pub kind: ActivityKind,
     /// State of the job.
     pub state: JobState,
+    /// Queue in which it waits, while it does.
+    #[serde(default)]
+    pub waiting: Vec<WaitingView>,
     /// Reason why it is being stopped; null if it is not.
     pub stopping: Option<String>,
     /// Input object.
@@ -147,6 +150,7 @@ impl JobView {
             id: JobId(head.id.0),
             kind,
             state: activity.state,
+            waiting: WaitingView::of(head),
             stopping: record.state.cancel.clone().filter(|_| !head.state.is_ended()),
             input: head.input.clone(),
             queue: activity.queue,
@@ -183,8 +187,17 @@ pub struct JobSummary {
     /// Type of the job.
     #[serde(rename = "type")]
     pub kind: ActivityKind,
-    /// State. `running` until the job has ended, also while it is queued.
-    pub state: ExecutionState,
+    /// State of the job.
+    pub state: JobState,
+    /// Queue in which it waits, while it does.
+    #[serde(default)]
+    pub waiting: Vec<WaitingView>,
+    /// Queue of the job.
+    #[serde(default)]
+    pub queue: String,
+    /// Priority, 1 to 10; 10 runs first.
+    #[serde(default)]
+    pub priority: u8,
     /// Input object.
     pub input: InputObject,
     /// RFC 3339.
@@ -198,15 +211,18 @@ pub struct JobSummary {
 
 impl JobSummary {
     fn of(summary: ExecutionSummary) -> Option<Self> {
-        let ExecutionSummary { id, workflow, state, input, created_at, ended_at, warnings } = summary;
+        let job = summary.jobs.first()?;
         Some(Self {
-            id: JobId(id.0),
-            kind: Plan::single(&workflow)?,
-            state,
-            input,
-            created_at: created_at.to_string(),
-            ended_at: ended_at.map(|at| at.to_string()),
-            warning_count: warnings,
+            id: JobId(summary.id.0),
+            kind: Plan::single(&summary.workflow)?,
+            state: job.state,
+            waiting: WaitingView::of(&summary),
+            queue: job.queue.clone(),
+            priority: job.priority,
+            input: summary.input,
+            created_at: summary.created_at.to_string(),
+            ended_at: summary.ended_at.map(|at| at.to_string()),
+            warning_count: summary.warnings,
         })
     }
 }
@@ -220,9 +236,10 @@ pub(super) struct ListQuery {
     #[serde(rename = "type")]
     #[param(required = false)]
     kind: Option<ActivityKind>,
-    /// Only jobs in this state; `running` until a job has ended.
-    #[param(required = false)]
-    state: Option<ExecutionState>,
+    /// Only jobs in one of these states, comma-separated; `running` includes `retrying`.
+    #[param(required = false, value_type = Option<String>,
+        pattern = "^(pending|queued|running|succeeded|failed|cancelled)(,(pending|queued|running|succeeded|failed|cancelled))*$", example = "queued,running")]
+    state: States,
     /// True: only jobs that have warnings.
     #[param(required = false)]
     warnings: bool,
@@ -289,7 +306,7 @@ pub(super) async fn list(
     let kinds = query.kind.map_or(ActivityKind::ALL.to_vec(), |kind| vec![kind]);
     let filter = ExecutionFilter {
         workflows: kinds.into_iter().map(Plan::name_of_single).collect(),
-        state: query.state,
+        states: query.state.0,
         warned: query.warnings,
         since: None,
         before: query.cursor,

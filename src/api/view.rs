@@ -10,7 +10,7 @@ use crate::engine::ActivityState;
 use crate::model::media::MediaInfo;
 use crate::model::plan::ActivityKind;
 use crate::model::work::FileRole;
-use crate::model::{Code, ExecutionId, ExecutionState, Failure, InputObject, JobId, JobState, OutputObject};
+use crate::model::{Code, ExecutionId, ExecutionStatus, Failure, InputObject, JobId, JobState, OutputObject};
 use crate::store::{ExecutionRecord, ExecutionSummary, Progress, Warning};
 
 /// An execution with its activities.
@@ -24,7 +24,10 @@ pub struct ExecutionView {
     /// Name of the workflow.
     pub workflow: String,
     /// State of the execution.
-    pub state: ExecutionState,
+    pub state: ExecutionStatus,
+    /// Queues in which its activities wait.
+    #[serde(default)]
+    pub waiting: Vec<WaitingView>,
     /// Reason why it is being stopped; null if it is not.
     #[serde(default)]
     pub stopping: Option<String>,
@@ -49,6 +52,22 @@ pub struct ExecutionView {
     /// Warnings of the last attempts, in order; at most 100, without those pruned with the log.
     #[serde(default)]
     pub warnings: Vec<WarningView>,
+}
+
+/// A queue in which jobs wait.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+pub struct WaitingView {
+    /// Name of the queue.
+    pub queue: String,
+    /// Whether the queue is paused: none of its jobs is started.
+    pub paused: bool,
+}
+
+impl WaitingView {
+    /// Returns the queues in which jobs of an execution wait.
+    pub(super) fn of(summary: &ExecutionSummary) -> Vec<Self> {
+        summary.waiting().into_iter().map(|(queue, paused)| Self { queue: queue.to_owned(), paused }).collect()
+    }
 }
 
 /// A warning of an activity, which continued.
@@ -163,12 +182,13 @@ impl From<&ExecutionRecord> for ExecutionView {
             .into_iter()
             .filter_map(|index| Some((record.plan.graph[index].name.clone(), activity(record, index)?)))
             .collect();
-        let ExecutionSummary { id, workflow, state, input, created_at, ended_at, warnings } = &record.summary;
+        let ExecutionSummary { id, workflow, state, input, created_at, ended_at, warnings, .. } = &record.summary;
         Self {
             kind: "execution".to_owned(),
             id: *id,
             workflow: workflow.clone(),
-            state: *state,
+            state: record.summary.status(),
+            waiting: WaitingView::of(&record.summary),
             stopping: record.state.cancel.clone().filter(|_| !state.is_ended()),
             input: input.clone(),
             created_at: created_at.to_string(),
@@ -239,7 +259,16 @@ pub struct SummaryView {
     /// Name of the workflow.
     pub workflow: String,
     /// State of the execution.
-    pub state: ExecutionState,
+    pub state: ExecutionStatus,
+    /// Queues in which its activities wait.
+    #[serde(default)]
+    pub waiting: Vec<WaitingView>,
+    /// Queues of its activities that have not ended; if all have ended, of all.
+    #[serde(default)]
+    pub queues: Vec<String>,
+    /// Highest priority of these activities, 1 to 10; 10 runs first.
+    #[serde(default)]
+    pub priority: u8,
     /// Input object.
     pub input: InputObject,
     /// RFC 3339.
@@ -253,15 +282,17 @@ pub struct SummaryView {
 
 impl From<ExecutionSummary> for SummaryView {
     fn from(summary: ExecutionSummary) -> Self {
-        let ExecutionSummary { id, workflow, state, input, created_at, ended_at, warnings } = summary;
         Self {
-            id,
-            workflow,
-            state,
-            input,
-            created_at: created_at.to_string(),
-            ended_at: ended_at.map(|at| at.to_string()),
-            warning_count: warnings,
+            state: summary.status(),
+            waiting: WaitingView::of(&summary),
+            queues: summary.queues().into_iter().map(str::to_owned).collect(),
+            priority: summary.priority(),
+            id: summary.id,
+            workflow: summary.workflow,
+            input: summary.input,
+            created_at: summary.created_at.to_string(),
+            ended_at: summary.ended_at.map(|at| at.to_string()),
+            warning_count: summary.warnings,
         }
     }
 }

@@ -16,7 +16,7 @@ use crate::api::{ParameterPlace, Problem, extract};
 use crate::intake::Catalog;
 use crate::model::plan::Plan;
 use crate::model::units::parse_duration;
-use crate::model::{ExecutionId, ExecutionState, Timestamp};
+use crate::model::{ExecutionId, ExecutionStatus, Timestamp};
 use crate::store::{ExecutionFilter, ExecutionSummary};
 
 /// Executions per page.
@@ -51,13 +51,13 @@ impl Asked {
     }
 
     fn filter(&self, now: Timestamp) -> Result<ExecutionFilter, Problem> {
-        let state = match self.state.as_str() {
-            "" => None,
-            name => Some(ExecutionState::parse(name).ok_or_else(|| {
-                let known: Vec<_> = ExecutionState::ALL.iter().map(|state| state.as_str()).collect();
+        let states = match self.state.as_str() {
+            "" => Vec::new(),
+            name => vec![ExecutionStatus::parse(name).ok_or_else(|| {
+                let known: Vec<_> = ExecutionStatus::ALL.iter().map(|state| state.as_str()).collect();
                 let detail = format!("`{name}` is not one of {}", known.join(", "));
                 Problem::invalid(ParameterPlace::Query, "state", detail)
-            })?),
+            })?],
         };
         let since = match self.age.as_str() {
             "" => None,
@@ -67,7 +67,7 @@ impl Asked {
         };
         let workflows = Some(self.workflow.clone()).filter(|name| !name.is_empty()).into_iter().collect();
         let warned = !self.warnings.is_empty();
-        Ok(ExecutionFilter { workflows, state, warned, since, before: self.before, limit: 0 })
+        Ok(ExecutionFilter { workflows, states, warned, since, before: self.before, limit: 0 })
     }
 
     /// Returns the address of the list of executions older than `id`.
@@ -154,7 +154,7 @@ fn form(context: &Context, asked: &Asked) -> Markup {
             label { span { "State" }
                 select name="state" {
                     option value="" { "all" }
-                    @for state in ExecutionState::ALL {
+                    @for state in ExecutionStatus::ALL {
                         option value=(state) selected[state.as_str() == asked.state] { (state) }
                     }
                 }
@@ -188,9 +188,10 @@ fn table(found: &Found, asked: &Asked, now: Timestamp) -> Markup {
     }
     html! {
         div.scroll {
-            table.rows {
+            table.rows.stack {
                 thead { tr {
                     th scope="col" { "Object" } th scope="col" { "Workflow" } th scope="col" { "State" }
+                    th scope="col" { "Queue" } th.number scope="col" { "Priority" }
                     th scope="col" { "Created" } th.number scope="col" { "Took" }
                 } }
                 tbody { @for one in &found.items { (row(one, now)) } }
@@ -214,9 +215,11 @@ fn row(one: &ExecutionSummary, now: Timestamp) -> Markup {
                 @if Plan::single(&one.workflow).is_some() { (one.workflow) }
                 @else { a.quiet href={ "/workflows/" (part(&one.workflow)) } { (one.workflow) } }
             }
-            td { (execution_state(one.state)) @if one.warnings > 0 { " " (warning_badge(one.warnings)) } }
+            td { (execution_state(one)) @if one.warnings > 0 { " " (warning_badge(one.warnings)) } }
+            td data-label="queue" { @for (at, queue) in one.queues().into_iter().enumerate() { @if at > 0 { ", " } (queue) } }
+            td.number data-label="priority" { (one.priority()) }
             td { (Ago { at: one.created_at, now }) }
-            td.number { (duration(took)) }
+            td.number data-label="took" { (duration(took)) }
         }
     }
 }
@@ -224,7 +227,7 @@ fn row(one: &ExecutionSummary, now: Timestamp) -> Markup {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::{InputObject, ObjectLocation};
+    use crate::model::{ExecutionState, InputObject, ObjectLocation};
 
     #[test]
     fn a_search_takes_every_word_in_any_case() {
@@ -242,6 +245,7 @@ mod tests {
             created_at: Timestamp(0),
             ended_at: None,
             warnings: 0,
+            jobs: Vec::new(),
         };
         for (wanted, found) in [("", true), ("holiday vod", true), ("00000000", true), ("holiday audio", false)] {
             assert_eq!(matches(&one, wanted), found, "{wanted}");

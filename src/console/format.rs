@@ -105,15 +105,22 @@ impl Render for Ago {
     }
 }
 
-/// A time of day in UTC, `13:58:08.123`, with the exact time as a tooltip.
+/// The time of day with milliseconds, `13:58:08.123`; the full time is in the tooltip. It is sent in UTC; scripts show the
+/// time of the browser. [`zone`] names the zone.
 pub struct At(pub Timestamp);
 
 impl Render for At {
     fn render(&self) -> Markup {
         let full = self.0.to_string();
         let time = full.split_once('T').map_or(full.as_str(), |(_, time)| time);
-        html! { time datetime=(full) title=(full) { (time.get(..12).unwrap_or(time)) } }
+        html! { time.clock datetime=(full) title=(full) { (time.get(..12).unwrap_or(time)) } }
     }
+}
+
+/// The time zone of every [`At`] on the page.
+#[must_use]
+pub fn zone() -> Markup {
+    html! { span data-zone { "UTC" } }
 }
 
 #[cfg(test)]

@@ -8,7 +8,8 @@ use maud::{DOCTYPE, Markup, PreEscaped, html};
 use super::assets::address;
 use super::auth::Visitor;
 use crate::config::Scope;
-use crate::model::{ExecutionState, JobState};
+use crate::model::{ExecutionStatus, JobState};
+use crate::store::ExecutionSummary;
 
 /// Parts of the console, in the navigation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -168,17 +169,27 @@ pub fn job_state(state: JobState) -> Markup {
     html! { span class={ "state " (state) } { span aria-hidden="true" { (sign(state)) } " " (state) } }
 }
 
-/// Draws a state of an execution.
+/// Draws the state of an execution, and whether a queue in which it waits is paused.
 #[must_use]
-pub fn execution_state(state: ExecutionState) -> Markup {
+pub fn execution_state(summary: &ExecutionSummary) -> Markup {
+    let state = summary.status();
     let sign = match state {
-        ExecutionState::Pending => "⋯",
-        ExecutionState::Running => "▸",
-        ExecutionState::Succeeded => "✓",
-        ExecutionState::Failed => "✕",
-        ExecutionState::Cancelled => "■",
+        ExecutionStatus::Pending | ExecutionStatus::Queued => "⋯",
+        ExecutionStatus::Running => "▸",
+        ExecutionStatus::Succeeded => "✓",
+        ExecutionStatus::Failed => "✕",
+        ExecutionStatus::Cancelled => "■",
     };
-    html! { span class={ "state " (state) } { span aria-hidden="true" { (sign) } " " (state) } }
+    html! {
+        span class={ "state " (state) } { span aria-hidden="true" { (sign) } " " (state) }
+        @if summary.waiting().values().any(|paused| *paused) { " " (paused_badge()) }
+    }
+}
+
+/// Says that a queue is paused.
+#[must_use]
+pub fn paused_badge() -> Markup {
+    html! { span.state.retrying { span aria-hidden="true" { "‖" } " paused" } }
 }
 
 /// Draws the number of warnings of an execution.

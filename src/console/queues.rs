@@ -10,15 +10,15 @@ use super::Context;
 use super::auth::Visitor;
 use super::execution::priority;
 use super::format::{Ago, part};
-use super::page::{Page, Part, button, nothing};
+use super::page::{Page, Part, button, execution_state, nothing, paused_badge};
 use crate::api::extract::{Place, Sent};
 use crate::api::queues::MOST;
 use crate::api::{Problem, whole};
 use crate::config::Scope;
-use crate::model::{ExecutionState, Timestamp};
+use crate::model::{ExecutionStatus, Timestamp};
 use crate::store::{ExecutionFilter, ExecutionRecord, QueueChange, QueueStatus};
 
-/// Most running executions whose priority can be set on the page.
+/// Most executions whose priority can be set on the page.
 const RUNNING: u32 = 20;
 
 pub(super) async fn list(
@@ -26,7 +26,8 @@ pub(super) async fn list(
     Extension(visitor): Extension<Visitor>,
 ) -> Result<Markup, Problem> {
     let queues = context.store.queues().await?;
-    let filter = ExecutionFilter { state: Some(ExecutionState::Running), limit: RUNNING, ..ExecutionFilter::default() };
+    let states = vec![ExecutionStatus::Queued, ExecutionStatus::Running];
+    let filter = ExecutionFilter { states, limit: RUNNING, ..ExecutionFilter::default() };
     let mut running = Vec::new();
     for one in context.store.executions(filter).await? {
         running.extend(context.store.execution(one.id).await?);
@@ -55,7 +56,7 @@ fn card(queue: &QueueStatus, visitor: Visitor, now: Timestamp) -> Markup {
         article.panel.queue data-queue=(queue.name) {
             h2 {
                 (queue.name) " "
-                @if queue.paused { span.state.retrying { span aria-hidden="true" { "‖" } " paused" } }
+                @if queue.paused { (paused_badge()) }
             }
             dl.figures {
                 div { dt { "waiting" } dd { (queue.waiting) (most) } }
@@ -93,17 +94,19 @@ fn priorities(running: &[ExecutionRecord], visitor: Visitor, now: Timestamp) -> 
     }
     html! {
         section.panel aria-labelledby="running-title" {
-            h2 #running-title { "Running executions " small { "priority 10 runs first" } }
+            h2 #running-title { "Executions that run or wait " small { "newest first; priority 10 runs first" } }
             div.scroll {
                 table.rows {
                     thead { tr {
-                        th scope="col" { "Object" } th scope="col" { "Workflow" } th scope="col" { "Created" } th scope="col" { "Priority" }
+                        th scope="col" { "Object" } th scope="col" { "Workflow" } th scope="col" { "State" }
+                        th scope="col" { "Created" } th scope="col" { "Priority" }
                     } }
                     tbody { @for record in running {
                         @let one = &record.summary;
                         tr {
                             td { a href={ "/executions/" (one.id) } { (one.input.name()) } }
                             td { (one.workflow) }
+                            td { (execution_state(one)) }
                             td { (Ago { at: one.created_at, now }) }
                             td { (priority(record, &html! { span.hidden { "Priority of " (one.input.name()) } }, visitor)) }
                         }

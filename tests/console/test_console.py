@@ -224,7 +224,9 @@ class Console(unittest.TestCase):
         self.browser.click("[data-queue=default] input[name=paused][value=true] + button")
         self.browser.until(lambda: "paused" in self.browser.text("[data-queue=default] h2"), "the pause")
         execution = self.upload(self.broken, "web")
-        self.assertIn("running", self.browser.text("h1"))
+        self.assertIn("queued", self.browser.text("h1"))
+        self.assertIn("paused", self.browser.text("h1"))
+        self.assertIn("Queue default is paused", self.browser.text("#head"))
         self.open("/queues")
         waiting = "return Number(document.querySelector('[data-queue=default] .figures dd').innerText)"
         self.browser.until(lambda: self.browser.run(waiting) >= 5, "jobs that wait")

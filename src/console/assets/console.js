@@ -3,11 +3,28 @@
 
 // --- Times --------------------------------------------------------------------------------------------------
 
+const FULL = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "long" });
+const ZONE = new Intl.DateTimeFormat(undefined, { timeZoneName: "short" });
+
+function zoneOf(at) {
+  return ZONE.formatToParts(at).find((part) => part.type === "timeZoneName")?.value ?? "";
+}
+
+function clockOf(at) {
+  const [hours, minutes, seconds] = [at.getHours(), at.getMinutes(), at.getSeconds()].map((n) => String(n).padStart(2, "0"));
+  return `${hours}:${minutes}:${seconds}.${String(at.getMilliseconds()).padStart(3, "0")}`;
+}
+
+// The server writes UTC, and says so; a browser knows the zone of who looks.
 function sayTimes(root) {
+  let newest = null;
   for (const time of root.querySelectorAll("time[datetime]")) {
     const at = new Date(time.dateTime);
-    if (!Number.isNaN(at.getTime())) time.title = at.toLocaleString();
+    if (Number.isNaN(at.getTime())) continue;
+    time.title = FULL.format(at);
+    if (time.classList.contains("clock")) { time.textContent = clockOf(at); newest = at; }
   }
+  for (const zone of root.querySelectorAll("[data-zone]")) zone.textContent = zoneOf(newest ?? new Date());
 }
 
 // --- Live ---------------------------------------------------------------------------------------------------

@@ -14,7 +14,7 @@ use petgraph::graph::NodeIndex;
 use serde::Deserialize;
 
 use super::auth::Visitor;
-use super::format::{Ago, At, bytes, duration, part};
+use super::format::{Ago, At, bytes, duration, part, zone};
 use super::page::{Page, Part, button, drawing, execution_state, job_state, sign, warning_badge};
 use super::{BY, Context};
 use crate::api::again::DefinitionView;
@@ -66,11 +66,11 @@ pub(super) async fn show(
         div #outputs data-swap { (outputs::table(&record)) }
         div #media data-swap { (media::analyses(&record)) }
         section.panel aria-labelledby="log-title" {
-            h2 #log-title { "Log" }
+            h2 #log-title { "Log " small { "times in " (zone()) } }
             div #log data-swap { (lines(&log)) }
         }
     };
-    let title = format!("{} · {}", record.summary.input.name(), record.summary.state);
+    let title = format!("{} · {}", record.summary.input.name(), record.summary.status());
     let live = (!record.summary.state.is_ended()).then(|| id.to_string());
     let page =
         Page { title: &title, part: Some(Part::Executions), visitor: Some(visitor), scripts: &["player.js"], live };
@@ -135,7 +135,7 @@ fn head(
                     @else { a href={ "/workflows/" (part(&summary.workflow)) } { (summary.workflow) } }
                 }
                 h1 {
-                    (summary.input.name()) " " (execution_state(summary.state))
+                    (summary.input.name()) " " (execution_state(summary))
                     @if summary.warnings > 0 { " " a href="#warnings" { (warning_badge(summary.warnings)) } }
                 }
             }
@@ -143,6 +143,9 @@ fn head(
         }
         @if let Some(reason) = record.state.cancel.as_ref().filter(|_| !summary.state.is_ended()) {
             p.notice role="status" { "Being cancelled: " (reason) }
+        }
+        @for (queue, _) in summary.waiting().into_iter().filter(|(_, paused)| *paused) {
+            p.notice role="status" { "Queue " b { (queue) } " is paused: what waits in it starts once it is " a href="/queues" { "resumed" } "." }
         }
         @if definition.is_some_and(|definition| definition.changed) && summary.state.is_ended() {
             p.notice {
@@ -155,6 +158,8 @@ fn head(
             @if let Some(size) = summary.input.size_bytes { div { dt { "Size" } dd { (bytes(size)) } } }
             div { dt { "Created" } dd { (Ago { at: summary.created_at, now }) } }
             div { dt { "Took" } dd { (duration(took)) } }
+            div { dt { "Queue" } dd { @for (at, queue) in summary.queues().into_iter().enumerate() { @if at > 0 { ", " } (queue) } } }
+            @if summary.state.is_ended() { div { dt { "Priority" } dd { (summary.priority()) } } }
             @if record.state.run > 1 { div { dt { "Run" } dd { (record.state.run) } } }
             @for (name, value) in &record.params { div { dt { "param " (name) } dd { code { (value) } } } }
             @if let Some(text) = &record.user_data { div { dt { "User data" } dd { code { (text) } } } }

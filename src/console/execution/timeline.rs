@@ -3,7 +3,7 @@
 use maud::{Markup, html};
 use petgraph::graph::NodeIndex;
 
-use crate::console::format::{At, duration};
+use crate::console::format::{At, duration, zone};
 use crate::console::page::job_state;
 use crate::engine::{LogEntry, LogEvent};
 use crate::model::{JobState, Timestamp};
@@ -68,7 +68,7 @@ pub fn draw(record: &ExecutionRecord, run: &[LogEntry], now: Timestamp) -> Marku
             table.timeline {
                 thead { tr {
                     th scope="col" { "Activity" } th scope="col" { "State" }
-                    th.lane scope="col" { span { (At(start)) } span { "+" (duration(end.since(start))) } }
+                    th.lane scope="col" { span { (At(start)) " " (zone()) } span { "+" (duration(end.since(start))) } }
                     th.number scope="col" { "Ran" }
                 } }
                 tbody { @for node in record.plan.in_order() { (lane(record, run, node, (start, end))) } }
