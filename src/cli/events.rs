@@ -35,6 +35,9 @@ enum Action {
     },
 }
 
+/// Why an upload into a bucket that is watched may have no event.
+const NO_EVENT: &str = "the bucket sends no events to this daemon, or the event was pruned; see docs/events.md";
+
 pub(super) async fn events(args: EventsArgs, output: Output) -> Result<Exit, CliError> {
     let client = Client::new(&args.daemon)?;
     match args.action {
@@ -55,7 +58,8 @@ pub(super) async fn events(args: EventsArgs, output: Output) -> Result<Exit, Cli
                 output.json_line(&events);
             } else if events.items.is_empty() {
                 output.line(format_args!("no event of {object} was received"));
-                output.line(format_args!("  {}", unwatched(&client, &location.bucket).await));
+                let why = unwatched(&client, &location.bucket).await;
+                output.line(format_args!("  {}", why.as_deref().unwrap_or(NO_EVENT)));
             } else {
                 explain(&events.items, output);
             }
@@ -70,20 +74,19 @@ pub(super) async fn of_object(client: &Client, location: &ObjectLocation) -> Res
     client.get("/v1/events", &query).await
 }
 
-/// Explains why an upload into `bucket` has no event: usually no workflow names the bucket.
-pub(super) async fn unwatched(client: &Client, bucket: &str) -> String {
-    const OTHERWISE: &str = "the bucket sends no events to this daemon, or the event was pruned; see docs/events.md";
-    let Ok(WorkflowList { items }) = client.get("/v1/workflows", &[]).await else { return OTHERWISE.to_owned() };
+/// Explains why an upload into `bucket` has no event, if the reason is that no workflow names the bucket.
+pub(super) async fn unwatched(client: &Client, bucket: &str) -> Option<String> {
+    let WorkflowList { items } = client.get("/v1/workflows", &[]).await.ok()?;
     let watched: BTreeSet<&str> = items.iter().filter_map(|workflow| workflow.bucket.as_deref()).collect();
     if watched.contains(bucket) {
-        return OTHERWISE.to_owned();
+        return None;
     }
     let others = watched.into_iter().map(|bucket| format!("`{bucket}`")).collect::<Vec<_>>().join(", ");
-    match (items.is_empty(), others.is_empty()) {
+    Some(match (items.is_empty(), others.is_empty()) {
         (true, _) => "there are no workflows yet; `reelmill init` writes a first one".to_owned(),
-        (_, true) => format!("no workflow has a trigger for a bucket"),
+        (_, true) => "no workflow has a trigger for a bucket".to_owned(),
         (_, false) => format!("no workflow has a trigger for bucket `{bucket}`, only for {others}"),
-    }
+    })
 }
 
 fn table(events: &[EventView], output: Output) {

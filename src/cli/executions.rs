@@ -1,18 +1,23 @@
 //! `reelmill executions`: list, show, start, cancel, retry, reproducer, priority.
 
+use std::fmt::Display;
+
 use clap::{Args, Subcommand};
 use futures::StreamExt;
 use reqwest::Method;
 
+use super::bulk::Which;
 use super::client::{Client, segment};
 use super::named::Named;
 use super::output::Output;
 use super::progress::Watch;
 use super::{CliError, DaemonArgs, Exit, local};
 use crate::api::executions::{ExecutionBody, InputBody, PriorityPatch, RetryBody};
-use crate::api::view::{ActivityView, ExecutionPage, ExecutionView, LogLine, OutputView, RetryView, WarningView};
+use crate::api::view::{
+    ActivityView, ExecutionPage, ExecutionView, LogLine, OutputView, RetryView, WaitingView, WarningView,
+};
 use crate::model::units::parse_duration;
-use crate::model::{Clock, ExecutionId, ExecutionState, SystemClock};
+use crate::model::{Clock, ExecutionId, ExecutionStatus, SystemClock};
 
 /// List, show, start, cancel, retry and prioritize executions.
 #[derive(Debug, Args)]
@@ -30,9 +35,9 @@ enum Action {
         /// Only executions of this workflow
         #[arg(long)]
         workflow: Option<String>,
-        /// Only executions in this state: pending, running, succeeded, failed, cancelled
-        #[arg(long, value_parser = state)]
-        state: Option<ExecutionState>,
+        /// Only executions in these states, comma-separated: queued, running, succeeded, failed, cancelled
+        #[arg(long, value_delimiter = ',', value_parser = state)]
+        state: Vec<ExecutionStatus>,
         /// Only executions that have warnings
         #[arg(long)]
         warnings: bool,
@@ -70,15 +75,15 @@ enum Action {
         #[arg(long)]
         idempotency_key: Option<String>,
     },
-    /// Cancel an execution
+    /// Cancel executions; with --all those that are queued or running
     Cancel {
-        /// Identifier of the execution, its first characters (at least 4), or @last for the newest
-        execution: Named<ExecutionId>,
+        #[command(flatten)]
+        which: Which,
     },
-    /// Run activities that did not succeed again, with the definition that the execution started with
+    /// Run activities that did not succeed again, with the definition that the execution started with; with --all of failed executions
     Retry {
-        /// Identifier of the execution, its first characters (at least 4), or @last for the newest
-        execution: Named<ExecutionId>,
+        #[command(flatten)]
+        which: Which,
         /// Change a parameter for the retry; repeat for several
         #[arg(long, value_name = "NAME=VALUE", value_parser = super::run::pair)]
         set: Vec<(String, String)>,
@@ -104,18 +109,18 @@ enum Action {
 }
 
 /// Path of the list of executions.
-const LIST: &str = "/v1/executions";
+pub(super) const LIST: &str = "/v1/executions";
 
 /// Parses the name of a state.
-pub(super) fn state(text: &str) -> Result<ExecutionState, String> {
-    ExecutionState::parse(text).ok_or_else(|| {
-        let names: Vec<&str> = ExecutionState::ALL.iter().map(|state| state.as_str()).collect();
+pub(super) fn state(text: &str) -> Result<ExecutionStatus, String> {
+    ExecutionStatus::parse(text).ok_or_else(|| {
+        let names: Vec<&str> = ExecutionStatus::ALL.iter().map(|state| state.as_str()).collect();
         format!("expected one of {}", names.join(", "))
     })
 }
 
 /// Parses a time. A date and `today` are 00:00 UTC of that day; a duration is before now.
-fn since(text: &str) -> Result<String, String> {
+pub(super) fn since(text: &str) -> Result<String, String> {
     let now = SystemClock.now();
     if text == "today" {
         return Ok(format!("{}T00:00:00Z", &now.to_string()[..10]));
@@ -141,7 +146,7 @@ pub(super) async fn executions(args: ExecutionsArgs, output: Output) -> Result<E
         Action::List { workflow, state, warnings, since, limit } => {
             let mut query = vec![("limit", limit.to_string())];
             query.extend(workflow.map(|workflow| ("workflow", workflow)));
-            query.extend(state.map(|state| ("state", state.to_string())));
+            query.extend(states(&state));
             query.extend(warnings.then(|| ("warnings", "true".to_owned())));
             query.extend(since.map(|since| ("since", since)));
             list(&client.get("/v1/executions", &query).await?, output);
@@ -166,21 +171,21 @@ pub(super) async fn executions(args: ExecutionsArgs, output: Output) -> Result<E
             show(&client.call_with(Method::POST, "/v1/executions", &[], &key, &body).await?, output);
             Ok(Exit::Done)
         }
-        Action::Cancel { execution } => {
-            let execution = execution.find(&client, LIST).await?;
-            show(&client.post(&format!("/v1/executions/{execution}/cancel")).await?, output);
-            Ok(Exit::Done)
+        Action::Cancel { which } => {
+            let usual = [ExecutionStatus::Pending, ExecutionStatus::Queued, ExecutionStatus::Running];
+            let cancel = async |id| client.post(&format!("{LIST}/{id}/cancel")).await;
+            which.each(&client, output, &usual, show, cancel).await
         }
-        Action::Retry { execution, set, latest } => {
-            let execution = execution.find(&client, LIST).await?;
+        Action::Retry { which, set, latest } => {
             let body = RetryBody { params: set.into_iter().collect(), latest };
-            let path = format!("/v1/executions/{execution}/retry");
-            let view: ExecutionView = client.call(Method::POST, &path, &body).await?;
-            show(&view, output);
-            if !latest {
-                note_definition(&view, output);
-            }
-            Ok(Exit::Done)
+            let retry = async |id| client.call(Method::POST, &format!("{LIST}/{id}/retry"), &body).await;
+            let show_one = |view: &ExecutionView, output: Output| {
+                show(view, output);
+                if !latest {
+                    note_definition(view, output);
+                }
+            };
+            which.each(&client, output, &[ExecutionStatus::Failed], show_one, retry).await
         }
         Action::Reproducer { execution, activity } => {
             let execution = execution.find(&client, LIST).await?;
@@ -207,20 +212,22 @@ fn list(page: &ExecutionPage, output: Output) {
         output.json_line(page);
         return;
     }
-    let rows: Vec<[String; 5]> = page
+    let rows: Vec<[String; 7]> = page
         .items
         .iter()
         .map(|item| {
             [
                 item.id.to_string(),
                 item.workflow.clone(),
-                with_warnings(item.state, item.warning_count),
+                with_warnings(waits(item.state, &item.waiting), item.warning_count),
+                item.queues.join(", "),
+                item.priority.to_string(),
                 second(&item.created_at),
                 item.input.location.to_string(),
             ]
         })
         .collect();
-    output.table(["EXECUTION", "WORKFLOW", "STATE", "CREATED (UTC)", "OBJECT"], &rows);
+    output.table(["EXECUTION", "WORKFLOW", "STATE", "QUEUE", "PRIORITY", "CREATED (UTC)", "OBJECT"], &rows);
     if page.next.is_some() {
         output.note("more executions match: raise --limit, or filter with --workflow, --state, --warnings or --since");
     }
@@ -231,10 +238,26 @@ pub(super) fn second(time: &str) -> String {
     time.get(..19).unwrap_or(time).replace('T', " ")
 }
 
+/// Returns states as a query parameter, if there are any.
+pub(super) fn states(states: &[ExecutionStatus]) -> Option<(&'static str, String)> {
+    let names: Vec<&str> = states.iter().map(|state| state.as_str()).collect();
+    (!names.is_empty()).then(|| ("state", names.join(",")))
+}
+
+/// Formats a state with the paused queues in which it waits: `queued, queue bulk is paused`.
+pub(super) fn waits(state: impl Display, waiting: &[WaitingView]) -> String {
+    let paused: Vec<&str> = waiting.iter().filter(|one| one.paused).map(|one| one.queue.as_str()).collect();
+    match paused.as_slice() {
+        [] => state.to_string(),
+        [one] => format!("{state}, queue {one} is paused"),
+        several => format!("{state}, queues {} are paused", several.join(", ")),
+    }
+}
+
 /// Formats a state in a list: `succeeded, 2 warnings`.
-pub(super) fn with_warnings(state: ExecutionState, count: u64) -> String {
+pub(super) fn with_warnings(state: String, count: u64) -> String {
     match count {
-        0 => state.to_string(),
+        0 => state,
         1 => format!("{state}, 1 warning"),
         several => format!("{state}, {several} warnings"),
     }
@@ -261,9 +284,10 @@ pub(super) fn show(view: &ExecutionView, output: Output) {
     output.line(format_args!("execution  {}", view.id));
     output.line(format_args!("workflow   {}", view.workflow));
     output.line(format_args!("object     {}", view.input.location));
+    let state = waits(view.state, &view.waiting);
     match &view.stopping {
-        None => output.line(format_args!("state      {}", view.state)),
-        Some(why) => output.line(format_args!("state      {}, stopping: {why}", view.state)),
+        None => output.line(format_args!("state      {state}")),
+        Some(why) => output.line(format_args!("state      {state}, stopping: {why}")),
     }
     output.line(format_args!("created    {} UTC", second(&view.created_at)));
     if let Some(ended_at) = &view.ended_at {
@@ -271,7 +295,7 @@ pub(super) fn show(view: &ExecutionView, output: Output) {
     }
     warnings(&view.warnings, view.warning_count, output);
     output.line("");
-    let rows: Vec<[String; 5]> = view
+    let rows: Vec<[String; 7]> = view
         .activities
         .iter()
         .map(|(name, activity)| {
@@ -279,12 +303,14 @@ pub(super) fn show(view: &ExecutionView, output: Output) {
                 name.clone(),
                 activity.kind.as_str().to_owned(),
                 activity.state.to_string(),
+                activity.queue.clone(),
+                activity.priority.to_string(),
                 activity.attempts.to_string(),
                 remark(activity),
             ]
         })
         .collect();
-    output.table(["ACTIVITY", "TYPE", "STATE", "ATTEMPTS", ""], &rows);
+    output.table(["ACTIVITY", "TYPE", "STATE", "QUEUE", "PRIORITY", "ATTEMPTS", ""], &rows);
 }
 
 /// Prints which definition a retry runs.
@@ -350,7 +376,7 @@ async fn follow(client: &Client, execution: ExecutionId, output: Output) -> Resu
             "end" => {
                 let Ok(view) = serde_json::from_value::<ExecutionView>(event.data) else { break };
                 show(&view, output);
-                return Ok(if view.state == ExecutionState::Succeeded { Exit::Done } else { Exit::Failed });
+                return Ok(if view.state == ExecutionStatus::Succeeded { Exit::Done } else { Exit::Failed });
             }
             _ => break,
         }

@@ -12,7 +12,7 @@ use crate::workflow::graph::{dot, mermaid, svg};
 /// Print the activities of a workflow as a graph.
 #[derive(Debug, Args)]
 pub(super) struct GraphArgs {
-    /// Workflow file
+    /// Workflow file, or the name of a workflow in ./workflows
     workflow: PathBuf,
     /// Format of the graph
     #[arg(long, value_enum, default_value_t)]
@@ -28,7 +28,7 @@ enum GraphFormat {
 }
 
 pub(super) fn graph(args: &GraphArgs, output: Output) -> Result<Exit, CliError> {
-    let workflow = validate::load(&args.workflow, None, output)?;
+    let workflow = validate::load(&validate::find(&args.workflow)?, None, output)?;
     let (name, drawing) = match args.format {
         GraphFormat::Mermaid => ("mermaid", mermaid(&workflow.plan)),
         GraphFormat::Dot => ("dot", dot(&workflow.plan)),

@@ -5,14 +5,14 @@ use reqwest::Method;
 use serde_json::{Map, Value};
 
 use super::client::Client;
-use super::executions::{place, second, state, warnings, with_warnings};
+use super::executions::{place, second, state, states, waits, warnings, with_warnings};
 use super::named::Named;
 use super::output::Output;
 use super::{CliError, DaemonArgs, Exit, local};
 use crate::api::executions::{InputBody, PriorityPatch};
 use crate::api::jobs::{JobBody, JobPage, JobView, OutputBody};
 use crate::model::plan::{ActivityKind, IfExists};
-use crate::model::{ExecutionState, JobId, JobState};
+use crate::model::{ExecutionStatus, JobId, JobState};
 
 /// Submit, list, show, cancel and prioritize single jobs, without a workflow.
 ///
@@ -34,9 +34,9 @@ enum Action {
         /// Only jobs of this type: analysis, template-analysis, transcode, remux, snapshot, watermark, package
         #[arg(long = "type", value_parser = kind)]
         kind: Option<ActivityKind>,
-        /// Only jobs in this state: running (until a job ends), succeeded, failed, cancelled
-        #[arg(long, value_parser = state)]
-        state: Option<ExecutionState>,
+        /// Only jobs in these states, comma-separated: queued, running, succeeded, failed, cancelled
+        #[arg(long, value_delimiter = ',', value_parser = state)]
+        state: Vec<ExecutionStatus>,
         /// Only jobs that have warnings
         #[arg(long)]
         warnings: bool,
@@ -66,6 +66,9 @@ enum Action {
         priority: u8,
     },
 }
+
+/// Code of work without a place for its outputs.
+const NO_OUTPUT: &str = "WF0121";
 
 /// Path of the list of jobs.
 const LIST: &str = "/v1/jobs";
@@ -129,7 +132,7 @@ pub(super) async fn jobs(args: JobsArgs, output: Output) -> Result<Exit, CliErro
         Action::List { kind, state, warnings, limit } => {
             let mut query = vec![("limit", limit.to_string())];
             query.extend(kind.map(|kind| ("type", kind.as_str().to_owned())));
-            query.extend(state.map(|state| ("state", state.to_string())));
+            query.extend(states(&state));
             query.extend(warnings.then(|| ("warnings", "true".to_owned())));
             list(&client.get("/v1/jobs", &query).await?, output);
             return Ok(Exit::Done);
@@ -139,7 +142,8 @@ pub(super) async fn jobs(args: JobsArgs, output: Output) -> Result<Exit, CliErro
             let key = args.idempotency_key.clone();
             let query: Vec<_> = wait.clone().map(|wait| ("wait", wait)).into_iter().collect();
             let headers: Vec<_> = key.as_deref().map(|key| ("idempotency-key", key)).into_iter().collect();
-            (client.call_with(Method::POST, "/v1/jobs", &query, &headers, &body(args)?).await?, wait.is_some())
+            let submitted = client.call_with(Method::POST, "/v1/jobs", &query, &headers, &body(args)?).await;
+            (submitted.map_err(without_output)?, wait.is_some())
         }
         Action::Show { job, wait } => {
             let job = job.find(&client, LIST).await?;
@@ -158,6 +162,15 @@ pub(super) async fn jobs(args: JobsArgs, output: Output) -> Result<Exit, CliErro
     show(&job, output);
     let failed = waited && job.state.is_ended() && job.state != JobState::Succeeded;
     Ok(if failed { Exit::Failed } else { Exit::Done })
+}
+
+/// Says of a job without a place for its outputs which option names one.
+fn without_output(error: CliError) -> CliError {
+    if error.code != NO_OUTPUT {
+        return error;
+    }
+    let message = "nothing says which bucket the outputs go to: add `--output s3://bucket/prefix/`".to_owned();
+    CliError { message, ..error }
 }
 
 fn body(args: SubmitArgs) -> Result<JobBody, CliError> {
@@ -220,13 +233,15 @@ fn list(page: &JobPage, output: Output) {
         [
             item.id.to_string(),
             item.kind.as_str().to_owned(),
-            with_warnings(item.state, item.warning_count),
+            with_warnings(waits(item.state, &item.waiting), item.warning_count),
+            item.queue.clone(),
+            item.priority.to_string(),
             second(&item.created_at),
             item.input.location.to_string(),
         ]
     };
-    let rows: Vec<[String; 5]> = page.items.iter().map(row).collect();
-    output.table(["JOB", "TYPE", "STATE", "CREATED (UTC)", "OBJECT"], &rows);
+    let rows: Vec<[String; 7]> = page.items.iter().map(row).collect();
+    output.table(["JOB", "TYPE", "STATE", "QUEUE", "PRIORITY", "CREATED (UTC)", "OBJECT"], &rows);
     if page.next.is_some() {
         output.note("more jobs match: raise --limit, or filter with --type, --state or --warnings");
     }
@@ -241,9 +256,10 @@ fn show(job: &JobView, output: Output) {
     output.line(format_args!("type       {}", job.kind.as_str()));
     output.line(format_args!("object     {}", job.input.location));
     output.line(format_args!("queue      {}, priority {}", job.queue, job.priority));
+    let state = waits(job.state, &job.waiting);
     match &job.stopping {
-        None => output.line(format_args!("state      {}", job.state)),
-        Some(why) => output.line(format_args!("state      {}, stopping: {why}", job.state)),
+        None => output.line(format_args!("state      {state}")),
+        Some(why) => output.line(format_args!("state      {state}, stopping: {why}")),
     }
     output.line(format_args!("created    {} UTC", second(&job.created_at)));
     if let Some(ended_at) = &job.ended_at {

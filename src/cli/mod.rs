@@ -3,12 +3,15 @@
 //! **Invariant**: results go to standard output, errors to standard error in one shape; exit codes are those of
 //! [`Exit`]; the output of `--json` is stable and documented.
 
+mod brief;
+mod bulk;
 mod client;
 mod doctor;
 mod error;
 mod events;
 mod examples;
 mod executions;
+mod get;
 mod graph;
 mod init;
 mod jobs;
@@ -64,6 +67,7 @@ enum Command {
     Probe(probe::ProbeArgs),
     Templates(templates::TemplatesArgs),
     Put(put::PutArgs),
+    Get(get::GetArgs),
     Executions(executions::ExecutionsArgs),
     Jobs(jobs::JobsArgs),
     Workflows(workflows::WorkflowsArgs),
@@ -75,6 +79,9 @@ enum Command {
     /// Print the OpenAPI document of the HTTP API
     Openapi,
     /// Print a completion script for a shell
+    ///
+    /// Save it as ~/.local/share/bash-completion/completions/reelmill (bash), as _reelmill in a folder of $fpath (zsh), or
+    /// as ~/.config/fish/completions/reelmill.fish (fish); load it in the profile of PowerShell or elvish.
     Completions {
         /// Shell that the script is for
         #[arg(value_enum)]
@@ -169,6 +176,7 @@ async fn dispatch(command: Command, output: Output) -> Result<Exit, CliError> {
         Command::Probe(args) => probe::probe(args, output).await,
         Command::Templates(args) => templates::templates(args, output).await,
         Command::Put(args) => put::put(args, output).await,
+        Command::Get(args) => get::get(args, output).await,
         Command::Executions(args) => executions::executions(args, output).await,
         Command::Events(args) => events::events(args, output).await,
         Command::Queues(args) => queues::queues(args, output).await,

@@ -13,7 +13,7 @@ use serde::Serialize;
 use serde_json::Value;
 
 use super::output::Output;
-use super::{CliError, Exit, FileArgs, WorkerArgs, local, probe, validate};
+use super::{CliError, Exit, FileArgs, WorkerArgs, brief, local, probe, validate};
 use crate::engine::ActivityState;
 use crate::model::media::MediaInfo;
 use crate::model::plan::{ActivityInput, ActivityKind, Plan};
@@ -37,7 +37,7 @@ const LEASE: Duration = Duration::from_secs(3_600);
 pub(super) struct PlanArgs {
     #[command(flatten)]
     worker: WorkerArgs,
-    /// Workflow file
+    /// Workflow file, or the name of a workflow in ./workflows
     workflow: PathBuf,
     #[command(flatten)]
     file: FileArgs,
@@ -58,6 +58,9 @@ struct Step {
     /// Warnings that the user should see.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     warnings: Vec<String>,
+    /// Codec, size and rate in a few words.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    brief: String,
     /// Outputs, as `s3://bucket/key`; without the segments of packages.
     makes: Vec<String>,
     /// Work that the worker would get.
@@ -66,16 +69,17 @@ struct Step {
 }
 
 pub(super) async fn plan(args: PlanArgs, output: Output) -> Result<Exit, CliError> {
-    let workflow = validate::load(&args.workflow, None, output)?;
+    let workflow = validate::load(&validate::find(&args.workflow)?, None, output)?;
     let info = probe::look(&args.worker, &args.file, false).await?;
     let input = input(&args.file.file, &info, &workflow)?;
     let given: BTreeMap<String, String> = args.set.into_iter().collect();
     let params = workflow::params(&workflow.plan, &given, &BTreeMap::new())
         .map_err(|failure| CliError { exit: Exit::Usage, ..failure.into() })?;
     let steps = play(&workflow.plan, input.clone(), params, &info).await?;
+    let trigger = trigger_note(&args.file.file, &input, &workflow);
     if output.json {
         output.json_line(&serde_json::json!({
-            "type": "plan", "workflow": workflow.name, "input": input, "activities": steps,
+            "type": "plan", "workflow": workflow.name, "input": input, "activities": steps, "trigger": trigger,
         }));
         return Ok(Exit::Done);
     }
@@ -84,15 +88,36 @@ pub(super) async fn plan(args: PlanArgs, output: Output) -> Result<Exit, CliErro
             (Some(remark), _) => remark.clone(),
             (None, makes) => makes.join(", "),
         };
-        [step.activity.clone(), step.kind.as_str().to_owned(), makes]
+        [step.activity.clone(), step.kind.as_str().to_owned(), step.brief.clone(), makes]
     };
-    output.table(["ACTIVITY", "TYPE", "MAKES"], &steps.iter().map(row).collect::<Vec<_>>());
+    output.table(["ACTIVITY", "TYPE", "HOW", "MAKES"], &steps.iter().map(row).collect::<Vec<_>>());
     for step in &steps {
         for warning in &step.warnings {
             output.line(format!("warning: {}: {warning}", step.activity));
         }
     }
+    if let Some(note) = trigger {
+        output.line(note);
+    }
     Ok(Exit::Done)
+}
+
+/// Says why an upload of this object would not start the workflow; nothing of a file that has no key yet.
+fn trigger_note(file: &str, input: &InputObject, workflow: &Workflow) -> Option<String> {
+    local::parse_location(file)?.ok()?;
+    let reason = match &workflow.trigger {
+        None => "it has no trigger".to_owned(),
+        Some(_) if !workflow.enabled => "it is disabled".to_owned(),
+        Some(trigger) => {
+            let reason = trigger.matches(input);
+            if reason.is_match() {
+                return None;
+            }
+            reason.to_string()
+        }
+    };
+    let (location, name) = (&input.location, &workflow.name);
+    Some(format!("note: an upload of {location} would not start {name}: {reason}"))
 }
 
 fn input(file: &str, info: &MediaInfo, workflow: &Workflow) -> Result<InputObject, CliError> {
@@ -138,14 +163,16 @@ async fn play(
     Ok(order
         .iter()
         .map(|node| step(plan, node.index(), resolved.remove(&node.index()), states.get(node.index())))
-        .map(|step| step.warned(plan, info))
+        .map(|step| step.told(plan, info))
         .collect())
 }
 
 impl Step {
-    /// Adds the warnings that are known beforehand for a file with `info`.
-    fn warned(mut self, plan: &Plan, info: &MediaInfo) -> Self {
+    /// Adds the warnings and the sizes that are known beforehand for a file with `info`.
+    fn told(mut self, plan: &Plan, info: &MediaInfo) -> Self {
         let reads_it = plan.graph.node_weights().any(|a| a.name == self.activity && a.input == ActivityInput::Object);
+        let Some(work) = &self.work else { return self };
+        self.brief = brief::words(work, reads_it.then_some(info));
         let Some(Work::Pipeline(pipeline)) = self.work.as_ref().filter(|_| reads_it) else { return self };
         for asked in pipeline.outputs.iter().filter_map(|output| template::missed_box(output, info)) {
             let (width, height) = info.video.first().map_or((0, 0), |video| (video.width, video.height));
@@ -179,7 +206,8 @@ fn step(plan: &Plan, index: usize, resolved: Option<Result<Resolved, Failure>>, 
         }
         (None, _) => (Some("not reached".to_owned()), Vec::new(), None),
     };
-    Step { activity: activity.name.clone(), kind: activity.kind, remark, warnings: Vec::new(), makes, work }
+    let (warnings, brief) = (Vec::new(), String::new());
+    Step { activity: activity.name.clone(), kind: activity.kind, remark, warnings, brief, makes, work }
 }
 
 /// Returns the outputs of work, as far as their names are known beforehand.

@@ -92,10 +92,10 @@ impl Watch {
     }
 }
 
-/// Formats a line of the log with the time of day: `09:00:01.250  poster: running on …`.
+/// Formats a line of the log with the time of day, in UTC: `09:00:01.250Z  poster: running on …`.
 pub(super) fn log_text(line: &LogLine) -> String {
     let clock = line.at.split_once('T').map_or(line.at.as_str(), |(_, time)| time);
-    format!("{}  {}", clock.get(..12).unwrap_or(clock), said(line))
+    format!("{}Z  {}", clock.get(..12).unwrap_or(clock).trim_end_matches('Z'), said(line))
 }
 
 /// Formats a line of the log with date and time: `2026-11-22 09:00:01.250 UTC  poster: running on …`.

@@ -17,6 +17,8 @@ use crate::objects::SharedObjects;
 ///
 /// Uploads go to the S3 endpoint of the daemon that runs in data folder DIR. With --aws, or if no daemon runs there and
 /// AWS_ENDPOINT_URL is set, they go to the S3 of the AWS environment (AWS_ENDPOINT_URL, AWS_PROFILE, …).
+/// For a daemon on another machine, set AWS_ENDPOINT_URL, AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY to its S3 endpoint and
+/// keys, and --url to its API.
 #[derive(Debug, Args)]
 pub(super) struct PutArgs {
     /// Files to upload
@@ -30,6 +32,9 @@ pub(super) struct PutArgs {
     /// Upload to the S3 of the AWS environment, even if a daemon runs in the data folder
     #[arg(long)]
     aws: bool,
+    /// Address of the API of a daemon on another machine
+    #[arg(long, env = "REELMILL_URL")]
+    url: Option<String>,
     /// Access token for the daemon's API, which returns the executions that were started
     #[arg(long, env = "REELMILL_TOKEN", hide_env_values = true)]
     token: Option<String>,
@@ -45,11 +50,12 @@ pub(super) async fn put(args: PutArgs, output: Output) -> Result<Exit, CliError>
         return Err(CliError::usage(message));
     }
     let embedded = if args.aws { None } else { local::embedded(&args.data).await? };
-    let daemon = embedded.is_some().then(|| Running::read(&args.data)).flatten();
-    let client = match daemon {
-        Some(daemon) => Some(Client::new(&DaemonArgs { url: daemon.api, token: args.token.clone() })?),
-        None => None,
+    // Whoever has the endpoint that the uploads go to knows what they start.
+    let url = match embedded {
+        Some(_) => Running::read(&args.data).map(|daemon| daemon.api),
+        None => args.url.clone(),
     };
+    let client = url.map(|url| Client::new(&DaemonArgs { url, token: args.token.clone() })).transpose()?;
     let makes_buckets = embedded.is_some();
     let objects = match embedded {
         Some(objects) => objects,
@@ -90,13 +96,14 @@ async fn elsewhere(args: &PutArgs) -> Result<SharedObjects, CliError> {
         return Ok(local::s3().await);
     }
     let message = format!(
-        "no daemon runs in data folder {}; start one with `reelmill serve`, name its folder with --data, or use --aws",
+        "no daemon runs in data folder {}; start one with `reelmill serve`, name its folder with --data, use --aws, or set \
+         AWS_ENDPOINT_URL to the S3 endpoint of a daemon on another machine",
         args.data.display()
     );
     Err(CliError::new(Exit::Storage, "CLI0008", message))
 }
 
-/// Uploads one file. `client` is the daemon that the upload goes to; `None` for the S3 of the AWS environment.
+/// Uploads one file. `client` is the daemon that receives the event of the upload, if it is known.
 async fn one(
     file: &Path,
     location: &ObjectLocation,
@@ -105,7 +112,8 @@ async fn one(
     output: Output,
 ) -> Result<(), CliError> {
     let published = objects.publish(location, file, media_type(file)).await?;
-    // The event was stored before the upload was acknowledged. If the daemon does not answer, the upload still succeeded.
+    // An embedded endpoint stores the event before it acknowledges the upload. If the daemon does not answer, the upload
+    // still succeeded.
     let event = match client {
         Some(client) => events::of_object(client, location).await.ok(),
         None => None,
@@ -124,15 +132,20 @@ async fn one(
     }
     output.line(format_args!("{location}  {} bytes", published.size_bytes));
     if let (Some(client), Some(event)) = (client, event) {
-        tell(&event, location, client, output).await;
+        tell(&event, location, &published.etag, client, output).await;
     }
     Ok(())
 }
 
 /// Prints which executions an upload started, or why it started none.
-async fn tell(events: &EventList, location: &ObjectLocation, client: &Client, output: Output) {
-    let Some(EventView { executions, decisions, .. }) = events.items.first() else {
-        output.line(format_args!("  started nothing: {}", events::unwatched(client, &location.bucket).await));
+async fn tell(events: &EventList, location: &ObjectLocation, etag: &str, client: &Client, output: Output) {
+    // The newest event may be of an earlier upload: events of other storage come later.
+    let is_of_it = |event: &&EventView| event.object.as_ref().is_some_and(|o| o.etag.as_deref() == Some(etag));
+    let Some(EventView { executions, decisions, .. }) = events.items.first().filter(is_of_it) else {
+        match events::unwatched(client, &location.bucket).await {
+            Some(why) => output.line(format_args!("  started nothing: {why}")),
+            None => output.line(format_args!("  no event yet; ask later with `reelmill events explain {location}`")),
+        }
         return;
     };
     let started = decisions.iter().filter(|decision| decision.matched).zip(executions);

@@ -16,7 +16,7 @@ use crate::config::WorkerConfig;
 use crate::daemon::scheduler::Shutdown;
 use crate::daemon::{Host, live::Live};
 use crate::model::{
-    Clock, ExecutionId, ExecutionState, Ids, InputObject, JobId, ObjectLocation, RandomIds, SystemClock,
+    Clock, ExecutionId, ExecutionStatus, Ids, InputObject, JobId, ObjectLocation, RandomIds, SystemClock,
 };
 use crate::objects::local::{Layout, LocalBuckets};
 use crate::store::sqlite::SqliteStore;
@@ -39,7 +39,7 @@ const POLL: Duration = Duration::from_millis(500);
 pub(super) struct RunArgs {
     #[command(flatten)]
     worker: WorkerArgs,
-    /// Workflow file
+    /// Workflow file, or the name of a workflow in ./workflows
     workflow: PathBuf,
     /// Media file
     file: PathBuf,
@@ -61,7 +61,8 @@ pub(super) fn pair(text: &str) -> Result<(String, String), String> {
 
 pub(super) async fn run(args: RunArgs, output: Output) -> Result<Exit, CliError> {
     let (pool, installed) = local::pool(&args.worker, 0).await?;
-    let workflow = validate::load(&args.workflow, Some(&installed), output)?;
+    let path = validate::find(&args.workflow)?;
+    let workflow = validate::load(&path, Some(&installed), output)?;
     let plan = Arc::clone(&workflow.plan);
     let given: BTreeMap<String, String> = args.set.into_iter().collect();
     // The object has no metadata that sets parameters.
@@ -73,7 +74,7 @@ pub(super) async fn run(args: RunArgs, output: Output) -> Result<Exit, CliError>
     }
     let bucket = workflow.trigger.as_ref().map_or(INPUT_BUCKET, |trigger| trigger.bucket.as_str());
     let input = input_object(&args.file, bucket, metadata.len())?;
-    let places = Places::new(&args.workflow, &args.output, &args.bucket, &workflow)?;
+    let places = Places::new(&path, &args.output, &args.bucket, &workflow)?;
     let mut signals = local::Signals::catch()?;
     let temporary = local::TemporaryFolder::create("run")?;
     let clock = Arc::new(SystemClock);
@@ -132,7 +133,7 @@ pub(super) async fn run(args: RunArgs, output: Output) -> Result<Exit, CliError>
         }
     }
     executions::show(&view, output);
-    Ok(if view.state == ExecutionState::Succeeded { Exit::Done } else { Exit::Failed })
+    Ok(if view.state == ExecutionStatus::Succeeded { Exit::Done } else { Exit::Failed })
 }
 
 fn stop(shutdown: &Shutdown, hard: bool) {

@@ -1,6 +1,6 @@
 //! `reelmill templates`: lists templates, shows one, and finds those that suit a file.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::{Args, Subcommand};
 use serde_json::{Value, json};
@@ -14,9 +14,9 @@ use crate::yaml::Diagnostic;
 /// List and show templates, and find those that suit a file.
 #[derive(Debug, Args)]
 pub(super) struct TemplatesArgs {
-    /// Workflow folder whose templates are included [default: only the built-in templates]
-    #[arg(long, global = true, value_name = "DIR")]
-    workflows: Option<PathBuf>,
+    /// Workflow folder whose templates are included
+    #[arg(long, global = true, default_value = validate::WORKFLOWS, value_name = "DIR")]
+    workflows: PathBuf,
     #[command(subcommand)]
     action: Action,
 }
@@ -80,7 +80,11 @@ pub(super) async fn templates(args: TemplatesArgs, output: Output) -> Result<Exi
 
 /// Loads the templates; prints what is wrong with their files, for people.
 fn load(args: &TemplatesArgs, output: Output) -> Result<(Templates, Vec<Diagnostic>), CliError> {
-    let Some(folder) = &args.workflows else { return Ok((Templates::presets(), Vec::new())) };
+    let folder = &args.workflows;
+    // The default is a folder that need not be there.
+    if folder == Path::new(validate::WORKFLOWS) && !folder.exists() {
+        return Ok((Templates::presets(), Vec::new()));
+    }
     let error = |error| CliError::file(folder, &error);
     let whole = folder.canonicalize().map_err(error)?;
     let files = template_files(&whole).map_err(error)?;

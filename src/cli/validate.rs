@@ -14,17 +14,20 @@ use crate::template::{BROKEN, Templates};
 use crate::workflow::{self, Workflow};
 use crate::yaml::{self, Diagnostic, Severity};
 
-/// Check workflow files, and report all errors at once.
+/// Check files of workflows and templates, and report all errors at once.
 ///
 /// Exit code 2 if there is an error; warnings do not change it.
 #[derive(Debug, Args)]
 pub(super) struct ValidateArgs {
     #[command(flatten)]
     worker: WorkerArgs,
-    /// Workflow files, or folders that contain them
+    /// Files of workflows or templates, or folders that contain them
     #[arg(required = true)]
     paths: Vec<PathBuf>,
 }
+
+/// Folder of workflows, where none is named.
+pub(super) const WORKFLOWS: &str = "workflows";
 
 pub(super) async fn validate(args: &ValidateArgs, output: Output) -> Result<Exit, CliError> {
     let (mut files, mut absent) = (Vec::new(), Vec::new());
@@ -50,6 +53,13 @@ pub(super) async fn validate(args: &ValidateArgs, output: Output) -> Result<Exit
     let mut folders: BTreeMap<PathBuf, Templates> = BTreeMap::new();
     for path in &files {
         let folder = folder_of(path)?;
+        let file = SourceFile::read(path);
+        if file.is_template() {
+            let (file, found) = check_template(file, path)?;
+            diagnostics.extend(found);
+            sources.push(file);
+            continue;
+        }
         if !folders.contains_key(&folder) {
             let files = template_files(&folder).map_err(|error| CliError::file(&folder, &error))?;
             let (templates, found) = load_templates(&files);
@@ -57,7 +67,6 @@ pub(super) async fn validate(args: &ValidateArgs, output: Output) -> Result<Exit
             sources.extend(files);
             folders.insert(folder.clone(), templates);
         }
-        let file = SourceFile::read(path);
         let compiled = file.compile(&folders[&folder], installed.as_ref());
         diagnostics.extend(compiled.diagnostics);
         workflows.extend(compiled.workflow);
@@ -73,6 +82,39 @@ pub(super) async fn validate(args: &ValidateArgs, output: Output) -> Result<Exit
         Some(error) => error.exit,
         None => Exit::Done,
     })
+}
+
+/// What is wrong with a template, beside which those stand that it may extend.
+fn check_template(file: SourceFile, path: &Path) -> Result<(SourceFile, Vec<Diagnostic>), CliError> {
+    let folder = folder_of(path)?;
+    let this = std::fs::canonicalize(path).ok();
+    let beside = yaml_files(&folder).map_err(|error| CliError::file(&folder, &error))?;
+    let others = beside.iter().filter(|other| std::fs::canonicalize(other).ok() != this);
+    let others = others.map(|other| SourceFile::read(other)).filter(SourceFile::is_template);
+    let name = file.name.clone();
+    let mut files: Vec<SourceFile> = std::iter::once(file).chain(others).collect();
+    let (_, found) = load_templates(&files);
+    Ok((files.swap_remove(0), found.into_iter().filter(|diagnostic| diagnostic.file == name).collect()))
+}
+
+/// The file that is meant: the one of that path, or of the workflow of that name in the folder of workflows.
+pub(super) fn find(named: &Path) -> Result<PathBuf, CliError> {
+    let name = named.to_string_lossy();
+    if named.exists() || name.contains(['/', '.']) {
+        return Ok(named.to_owned());
+    }
+    let files = yaml_files(Path::new(WORKFLOWS)).unwrap_or_default();
+    let mut names = Vec::new();
+    for path in files {
+        let file = SourceFile::read(&path);
+        match file.defines() {
+            Some(found) if found == name => return Ok(path),
+            found => names.extend(found.map(str::to_owned)),
+        }
+    }
+    let there = if names.is_empty() { "none".to_owned() } else { names.join(", ") };
+    let message = format!("there is no file {name}, and no workflow of that name in ./{WORKFLOWS} ({there})");
+    Err(CliError::new(Exit::NotFound, "CLI0005", message))
 }
 
 fn tell(errors: &[CliError], output: Output) {
@@ -116,6 +158,10 @@ pub(super) fn load(path: &Path, installed: Option<&Capabilities>, output: Output
     let mut sources = template_files(&folder).map_err(|error| CliError::file(&folder, &error))?;
     let (templates, mut diagnostics) = load_templates(&sources);
     let file = SourceFile::read(path);
+    if file.is_template() {
+        let message = format!("{} is a template; a workflow has `activities` that use it", file.name);
+        return Err(CliError::usage(message));
+    }
     let compiled = file.compile(&templates, installed);
     if let Some(workflow) = compiled.workflow {
         return Ok(workflow);
@@ -129,18 +175,11 @@ pub(super) fn load(path: &Path, installed: Option<&Capabilities>, output: Output
         error.code = first.code;
     }
     if output.json {
-        error.chain = diagnostics.iter().map(sentence).collect();
+        error.chain = diagnostics.iter().map(Diagnostic::sentence).collect();
     } else {
         draw(&diagnostics, &sources, output);
     }
     Err(error)
-}
-
-fn sentence(diagnostic: &Diagnostic) -> String {
-    format!(
-        "{}:{}:{}: {}: {}",
-        diagnostic.file, diagnostic.line, diagnostic.column, diagnostic.code, diagnostic.message
-    )
 }
 
 /// `1 error`, `2 errors`.

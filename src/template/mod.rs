@@ -96,6 +96,15 @@ pub fn keys(kind: ActivityKind, spec: &Node) -> Vec<KeySource> {
     if kind == ActivityKind::Package { package::keys(spec) } else { Vec::new() }
 }
 
+/// Returns whether a file with these keys at its top defines a template: it has one that no workflow has.
+#[must_use]
+pub fn is_template<'a>(keys: impl IntoIterator<Item = &'a str>) -> bool {
+    let own =
+        |key: &str| !matches!(key, "name" | "description") && shapes::TEMPLATE.fields.iter().any(|f| f.key == key);
+    let keys: Vec<&str> = keys.into_iter().collect();
+    !keys.contains(&"activities") && keys.into_iter().any(own)
+}
+
 /// The JSON Schema of template files.
 #[must_use]
 pub fn schema() -> schemars::Schema {

@@ -1,0 +1,103 @@
+//! Executions that a command is for: those that are named, or all that fit.
+
+use clap::Args;
+use serde_json::Value;
+
+use super::client::Client;
+use super::executions::{LIST, since, state, states};
+use super::named::Named;
+use super::output::Output;
+use super::{CliError, Exit};
+use crate::api::view::ExecutionView;
+use crate::model::{ExecutionId, ExecutionStatus};
+
+/// Which executions.
+#[derive(Debug, Args)]
+pub(super) struct Which {
+    /// Identifiers, the beginning of each, or @last
+    #[arg(required_unless_present = "all", conflicts_with = "all", value_name = "EXECUTION")]
+    executions: Vec<Named<ExecutionId>>,
+    /// All that --state, --workflow and --since leave, instead of identifiers
+    #[arg(long)]
+    all: bool,
+    /// With --all: only in these states, with commas between them; without it those that the command is for
+    #[arg(long, requires = "all", value_delimiter = ',', value_parser = state)]
+    state: Vec<ExecutionStatus>,
+    /// With --all: only of this workflow
+    #[arg(long, requires = "all")]
+    workflow: Option<String>,
+    /// With --all: only created since: a date or a time in RFC 3339, `today`, or so long ago, like 2h
+    #[arg(long, requires = "all", value_parser = since)]
+    since: Option<String>,
+}
+
+impl Which {
+    /// Does `change` to each of them, says what became of it, and goes on where one cannot be changed. Without `--state`
+    /// those in `usual` are meant.
+    pub(super) async fn each(
+        &self,
+        client: &Client,
+        output: Output,
+        usual: &[ExecutionStatus],
+        show: impl Fn(&ExecutionView, Output),
+        change: impl AsyncFn(ExecutionId) -> Result<ExecutionView, CliError>,
+    ) -> Result<Exit, CliError> {
+        let ids = self.find(client, usual).await?;
+        if let ([one], false) = (ids.as_slice(), self.all) {
+            show(&change(*one).await?, output);
+            return Ok(Exit::Done);
+        }
+        if ids.is_empty() {
+            output.note("no execution fits");
+        }
+        let mut exit = Exit::Done;
+        for id in ids {
+            match change(id).await {
+                Ok(view) if output.json => output.json_line(&view),
+                Ok(view) if view.stopping.is_some() => {
+                    output.line(format_args!("{}  {}, stopping", view.id, view.state))
+                }
+                Ok(view) => output.line(format_args!("{}  {}", view.id, view.state)),
+                // Nothing that follows would be answered either.
+                Err(error) if error.exit == Exit::Storage => return Err(error),
+                Err(error) => {
+                    let message = format!("{id}: {}", error.message);
+                    output.error(&CliError { message, ..error });
+                    exit = Exit::Failed;
+                }
+            }
+        }
+        Ok(exit)
+    }
+
+    async fn find(&self, client: &Client, usual: &[ExecutionStatus]) -> Result<Vec<ExecutionId>, CliError> {
+        let mut ids = Vec::new();
+        if !self.all {
+            for execution in &self.executions {
+                let id = execution.find(client, LIST).await?;
+                if !ids.contains(&id) {
+                    ids.push(id);
+                }
+            }
+            return Ok(ids);
+        }
+        // All are found before the first is changed: what changes leaves its place in the list.
+        let mut cursor: Option<String> = None;
+        loop {
+            let mut query = vec![("limit", "1000".to_owned())];
+            query.extend(states(if self.state.is_empty() { usual } else { &self.state }));
+            query.extend(self.workflow.clone().map(|workflow| ("workflow", workflow)));
+            query.extend(self.since.clone().map(|since| ("since", since)));
+            query.extend(cursor.map(|cursor| ("cursor", cursor)));
+            let page: Value = client.get(LIST, &query).await?;
+            let items = page["items"].as_array().into_iter().flatten();
+            ids.extend(items.filter_map(|item| item["id"].as_str()?.parse::<ExecutionId>().ok()));
+            cursor = page["next"].as_str().map(str::to_owned);
+            if cursor.is_none() {
+                // Oldest first, the order in which they were submitted.
+                ids.reverse();
+                return Ok(ids);
+            }
+        }
+    }
+}
