@@ -80,7 +80,7 @@ fn field_case_29_a_paused_queue_keeps_its_jobs_and_a_resumed_one_runs_them() {
     assert!(queue["oldest"].is_string(), "{queue}");
     let executions = daemon.executions();
     let second = executions[0]["id"].as_str().unwrap();
-    assert_eq!(ask(&daemon, &["executions", "priority", second, "9"])["state"], "running");
+    assert_eq!(ask(&daemon, &["executions", "priority", second, "9"])["state"], "queued");
     daemon.kill();
 
     let daemon = place.start();

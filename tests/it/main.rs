@@ -17,6 +17,7 @@ mod daemon;
 mod drain;
 mod endpoint;
 mod field_cases;
+mod first_steps;
 mod installed;
 mod intake;
 mod intake_storage;

@@ -1,8 +1,11 @@
 //! The first ten minutes: from an empty folder to finished media, with nothing but what the commands say.
 
+use std::collections::HashMap;
 use std::io::{BufRead, BufReader};
 use std::path::Path;
 use std::process::Stdio;
+
+use serde_json::json;
 
 use crate::support::{Daemon, fixture, last_json, reelmill, run, run_ok, wait_for};
 
@@ -130,4 +133,65 @@ fn newcomer_serve_in_an_empty_folder_names_the_console_and_the_next_step() {
     assert!(told[0].starts_with("Console      http://127.0.0.1:"), "{told:?}");
     let place = folder.path().canonicalize().unwrap().join("workflows");
     assert!(told.iter().any(|line| line.contains(&format!("none in {}", place.display()))), "{told:?}");
+}
+
+#[test]
+fn newcomer_what_waits_is_called_queued_and_its_paused_queue_is_named() {
+    let folder = tempfile::tempdir().unwrap();
+    let at = |name: &str| folder.path().join(name);
+    std::fs::create_dir(at("workflows")).unwrap();
+    let text =
+        "name: look\ntrigger: { bucket: uploads }\nactivities: { a: { analysis: {}, queue: bulk, priority: 4 } }\n";
+    std::fs::write(at("workflows/look.yaml"), text).unwrap();
+    let config =
+        format!("s3_endpoint: 127.0.0.1:0\nworkflows: {}\nqueues: {{ bulk: {{}} }}\n", at("workflows").display());
+    std::fs::write(at("reelmill.yaml"), config).unwrap();
+    let daemon = Daemon::with_config(&at("reelmill.yaml"), &at("data"), &HashMap::new());
+    let said = |args: &[&str]| run_ok(reelmill().args(args).args(["--url", &daemon.api]));
+    let json = |args: &[&str]| last_json(&run_ok(&mut daemon.cli(args)));
+    said(&["queues", "pause", "bulk"]);
+    for key in ["one.mp4", "two.mp4", "three.mp4"] {
+        daemon.put(&fixture("normal/tiny_aac_180p.mp4"), &format!("s3://uploads/{key}"));
+    }
+    let job = json(&["jobs", "submit", "analysis", "s3://uploads/one.mp4", "--queue", "bulk"]);
+
+    let waiting = json!([{ "queue": "bulk", "paused": true }]);
+    for list in [&["executions", "list"], &["jobs", "list"]] {
+        let items = json(list)["items"].as_array().unwrap().clone();
+        assert!(items.iter().all(|one| one["state"] == "queued" && one["waiting"] == waiting), "{items:#?}");
+        assert!(said(list).contains("queued, queue bulk is paused  bulk"), "{}", said(list));
+    }
+    let id = job["id"].as_str().unwrap();
+    let shown = json(&["jobs", "show", id]);
+    assert_eq!((&shown["state"], &shown["waiting"]), (&json!("queued"), &waiting));
+    assert!(said(&["jobs", "show", id]).contains("state      queued, queue bulk is paused"));
+    let shown = said(&["executions", "show", "@last"]);
+    assert!(shown.contains("state      queued, queue bulk is paused") && shown.contains("bulk   6"), "{shown}");
+
+    let count = |state: &str| json(&["executions", "list", "--state", state])["items"].as_array().unwrap().len();
+    assert_eq!((count("queued"), count("running"), count("running,queued")), (4, 0, 4));
+    let refused = run(&mut daemon.cli(&["executions", "list", "--state", "waiting"]));
+    assert_eq!(refused.status.code(), Some(2));
+
+    // Several at once: by name, or all that fit.
+    let ids: Vec<String> = daemon.executions().iter().map(|one| one["id"].as_str().unwrap().to_owned()).collect();
+    let cancelled = said(&["executions", "cancel", &ids[1], &ids[2]]);
+    assert_eq!(cancelled.lines().count(), 2, "{cancelled}");
+    said(&["executions", "cancel", "--all", "--workflow", "look", "--state", "queued"]);
+    assert_eq!((count("cancelled"), count("queued"), count("failed,cancelled")), (3, 1, 3));
+    let none = run(reelmill().args(["executions", "retry", "--all", "--workflow", "look", "--url", &daemon.api]));
+    assert!(none.status.success() && String::from_utf8(none.stderr).unwrap().contains("no execution fits"));
+    let retried = json(&["executions", "retry", "--all", "--workflow", "look", "--state", "cancelled"]);
+    assert_eq!((&retried["state"], count("queued")), (&json!("queued"), 4));
+    let mixed = run(&mut daemon.cli(&["executions", "cancel", &ids[1], "00000000-0000-7000-8000-000000000000"]));
+    assert_eq!((mixed.status.code(), count("queued")), (Some(1), 3), "one is unknown, the other is cancelled");
+    for wrong in [
+        &["executions", "cancel"][..],
+        &["executions", "cancel", &ids[1], "--all"],
+        &["executions", "retry", "--state", "failed"],
+    ] {
+        assert_eq!(run(&mut daemon.cli(wrong)).status.code(), Some(2), "{wrong:?}");
+    }
+    said(&["queues", "resume", "bulk"]);
+    assert_eq!(daemon.ended(4).iter().filter(|one| one["state"] == "succeeded").count(), 3);
 }

@@ -109,7 +109,9 @@ fn the_page_of_commands_shows_what_they_print() {
             let here: Vec<String> = ids.page(&here).lines().map(str::to_owned).collect();
             if command.contains(" put ") || command.contains(" resume ") {
                 wait_for("what was started to end", || {
-                    let busy = |one: &serde_json::Value| matches!(one["state"].as_str(), Some("pending" | "running"));
+                    let busy = |one: &serde_json::Value| {
+                        matches!(one["state"].as_str(), Some("pending" | "queued" | "running"))
+                    };
                     (!daemon.executions().iter().any(busy)).then_some(())
                 });
             }
