@@ -95,13 +95,12 @@ fn size_words(size: Size, fit: Fit, upscale: bool, stream: Option<&VideoStream>)
         return format!("{width}×{height}");
     }
     match size {
-        Size::Source => String::new(),
         Size::ShortSide(side) => format!("{side} on the short side"),
         Size::LongSide(side) => format!("{side} on the long side"),
         Size::Box { width: Some(width), height: Some(height) } => format!("{width}×{height}"),
         Size::Box { width: Some(width), .. } => format!("{width} wide"),
         Size::Box { height: Some(height), .. } => format!("{height} high"),
-        Size::Box { .. } => String::new(),
+        Size::Source | Size::Box { .. } => String::new(),
     }
 }
 

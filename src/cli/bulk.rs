@@ -55,7 +55,7 @@ impl Which {
             match change(id).await {
                 Ok(view) if output.json => output.json_line(&view),
                 Ok(view) if view.stopping.is_some() => {
-                    output.line(format_args!("{}  {}, stopping", view.id, view.state))
+                    output.line(format_args!("{}  {}, stopping", view.id, view.state));
                 }
                 Ok(view) => output.line(format_args!("{}  {}", view.id, view.state)),
                 // Nothing that follows would be answered either.

@@ -4,6 +4,7 @@
 //! called wrong here that would have been read.
 
 use serde_json::{Map, Value as Json, json};
+use std::fmt::Write as _;
 
 use super::Config;
 use crate::model::Code;
@@ -74,7 +75,7 @@ impl Search<'_, '_> {
         let schema = self.resolved(schema);
         if let Some(expected) = expected_instead(node, &schema) {
             let message = format!("{} takes {expected}, not {}", self.name(), node.kind_name());
-            let hint = self.hint(&schema);
+            let hint = hint(&schema);
             self.sink.error(CODE, node.span, message).hint = hint;
             return;
         }
@@ -136,7 +137,7 @@ impl Search<'_, '_> {
         let text = self.path.iter().rev().fold(node.to_json(), wrap).to_string();
         let Err(error) = serde_yaml::from_str::<Config>(&text) else { return };
         let message = format!("{}: {}", self.name(), reason(&error.to_string()));
-        let hint = self.hint(schema);
+        let hint = hint(schema);
         self.sink.error(CODE, node.span, message).hint = hint;
     }
 
@@ -150,16 +151,12 @@ impl Search<'_, '_> {
                     name.push('.');
                     name.push_str(key);
                 }
-                Step::Element(at) => name.push_str(&format!("[{at}]")),
+                Step::Element(at) => {
+                    let _ = write!(name, "[{at}]");
+                }
             }
         }
         if name.is_empty() { "the configuration".to_owned() } else { name }
-    }
-
-    /// What the setting is, from its description.
-    fn hint(&self, schema: &Json) -> Option<String> {
-        let text = schema["description"].as_str()?.split("\n\n").next()?.replace('\n', " ");
-        Some(text).filter(|text| !text.is_empty())
     }
 
     /// The schema that `schema` refers to; of several mappings one with the keys of all.
@@ -218,6 +215,12 @@ fn reason(error: &str) -> String {
         line.strip_prefix("line ").and_then(|rest| rest.split_once(": ")).map_or(line.as_str(), |(_, said)| said);
     let said = said.split(" at line ").next().unwrap_or(said);
     said.to_owned()
+}
+
+/// Says what the setting is, from its description.
+fn hint(schema: &Json) -> Option<String> {
+    let text = schema["description"].as_str()?.split("\n\n").next()?.replace('\n', " ");
+    Some(text).filter(|text| !text.is_empty())
 }
 
 #[cfg(test)]

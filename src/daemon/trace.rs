@@ -34,7 +34,7 @@ pub(super) fn run(host: Arc<Host>, stop: CancellationToken) -> impl Future<Outpu
                 Ok(Hint::Ended(id)) => match trace(&host, id).await {
                     Ok(spans) => spans.into_iter().for_each(traces::record),
                     Err(error) => {
-                        tracing::warn!(error = %error.with_code(), execution = %id, "cannot read an execution for its trace")
+                        tracing::warn!(error = %error.with_code(), execution = %id, "cannot read an execution for its trace");
                     }
                 },
                 Ok(_) => {}

@@ -303,7 +303,7 @@ impl Consumer {
                     lost.extend(failed.filter_map(|entry| some.get(entry.id().parse::<usize>().ok()?)).cloned());
                 }
                 Err(error) => {
-                    tracing::debug!(error = %DisplayErrorContext(&error), "cannot make messages visible; they become visible by themselves")
+                    tracing::debug!(error = %DisplayErrorContext(&error), "cannot make messages visible; they become visible by themselves");
                 }
             }
         }

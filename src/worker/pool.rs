@@ -56,7 +56,7 @@ impl Pool {
         for _ in 1..STARTS {
             match WorkerProcess::start(&self.program).await {
                 Err(error @ WorkerError::Stillborn { .. }) => {
-                    tracing::warn!(error = %error.with_code(), "a worker was not ready; starting another")
+                    tracing::warn!(error = %error.with_code(), "a worker was not ready; starting another");
                 }
                 other => return other,
             }

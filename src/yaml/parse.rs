@@ -60,7 +60,7 @@ pub fn parse(sink: &mut Sink<'_>, budget: Budget, codes: ParseCodes) -> Option<N
     root
 }
 
-fn events<'t>(text: &'t str, code: Code) -> impl Iterator<Item = Result<(Event<'t>, Span), Stop>> {
+fn events(text: &str, code: Code) -> impl Iterator<Item = Result<(Event<'_>, Span), Stop>> {
     let options = options! { emit_comments: false, flow_nesting_limit: 64, block_nesting_limit: 64 };
     Parser::new_from_str_with_options(text, options).map(move |event| match event {
         Ok((event, span)) => Ok((event, span.byte_range().map_or(Span::default(), |r| Span::new(r.start, r.end)))),

@@ -382,7 +382,7 @@ async fn an_invalid_parameter_is_named_with_what_is_expected() {
     ];
     for (method, path, body, place_of, name, expected) in cases {
         let request = place.http.request(method.parse().unwrap(), format!("{}{path}", place.daemon.api));
-        let request = body.iter().fold(request, |request, body| request.json(body));
+        let request = body.iter().fold(request, reqwest::RequestBuilder::json);
         let problem = json_of(request.send().await.unwrap()).await;
         let detail = problem["detail"].as_str().unwrap();
         assert_eq!(problem["parameter"], json!({ "in": place_of, "name": name }), "{method} {path}: {problem:#}");
