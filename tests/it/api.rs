@@ -350,6 +350,9 @@ async fn what_cannot_be_is_refused_with_a_problem() {
 
 #[tokio::test]
 async fn an_invalid_parameter_is_named_with_what_is_expected() {
+    /// Method, path, body; then where the parameter is, its name and what is said of it.
+    type Case<'a> = (&'a str, &'a str, Option<Value>, &'a str, &'a str, &'a str);
+
     let place = Place::new();
     let id = "01a2030d-0eaf-73c5-a66c-34bb69010b60";
     let job = |change: fn(&mut Value)| {
@@ -357,7 +360,7 @@ async fn an_invalid_parameter_is_named_with_what_is_expected() {
         change(&mut body);
         Some(body)
     };
-    let cases: [(&str, &str, Option<Value>, &str, &str, &str); 21] = [
+    let cases: [Case<'_>; 21] = [
         ("GET", "/v1/executions?limit=0", None, "query", "limit", "`0` is not a whole number from 1 to 1000"),
         ("GET", "/v1/events?limit=many", None, "query", "limit", "`many` is not a whole number from 1 to 1000"),
         ("GET", "/v1/jobs?state=lost", None, "query", "state", "`lost` is not one of `pending`, `running`"),
