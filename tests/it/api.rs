@@ -363,7 +363,7 @@ async fn an_invalid_parameter_is_named_with_what_is_expected() {
     let cases: [Case<'_>; 21] = [
         ("GET", "/v1/executions?limit=0", None, "query", "limit", "`0` is not a whole number from 1 to 1000"),
         ("GET", "/v1/events?limit=many", None, "query", "limit", "`many` is not a whole number from 1 to 1000"),
-        ("GET", "/v1/jobs?state=lost", None, "query", "state", "`lost` is not one of `pending`, `running`"),
+        ("GET", "/v1/jobs?state=lost", None, "query", "state", "`lost` is not one of pending, queued"),
         ("GET", "/v1/jobs?warnings=1", None, "query", "warnings", "`1` is not `true` or `false`"),
         ("GET", "/v1/jobs?cursor=x", None, "query", "cursor", "`x` is not an identifier, a UUID like 01"),
         ("GET", "/v1/executions?since=yesterday", None, "query", "since", "`yesterday` is not a time like 20"),
