@@ -45,7 +45,7 @@ pub struct UploadStart {
     pub content_type: String,
     /// User metadata, names in lower case.
     pub metadata: BTreeMap<String, String>,
-    /// Headers to give back, as in [`super::Kept`].
+    /// Headers to give back, as in [`super::EndpointAttributes`].
     pub headers: BTreeMap<String, String>,
     /// Its checksum, where one was asked for.
     pub summed: Option<UploadChecksum>,
