@@ -98,10 +98,10 @@ struct Encoder {
     cadence: Cadence,
     /// Whether frames know their durations better than the frame rate.
     trusts_durations: bool,
-    /// Whether the container says how long a frame is shown. In one that does not, a last frame that is held is said again.
-    keeps_durations: bool,
-    /// The frame that is encoded next, and how long it is shown: the last one is known before it is encoded.
-    next: Option<(Frame, i64)>,
+    /// Whether a last frame that is held is said again, because the container does not say how long it is shown.
+    holds: bool,
+    /// The last frame, its time and when it is no longer shown.
+    last: Option<(Frame, i64, i64)>,
 }
 
 impl VideoBranch<'_> {
@@ -135,7 +135,7 @@ impl VideoBranch<'_> {
         self.flush(&mut state)?;
         match state.encoder {
             Some(mut encoder) => {
-                encoder.last()?;
+                encoder.hold()?;
                 let seen = encoder.encoding.finish()?;
                 if let Some(round) = self.round {
                     round.note(seen);
@@ -465,8 +465,8 @@ impl VideoBranch<'_> {
             space: frame.color_space(),
             // Filters that change the clock leave durations on the old one.
             trusts_durations: !matches!(asked, FrameRate::Fixed(_)) && base == track.time_base,
-            keeps_durations: KEEPS_DURATIONS.contains(&self.muxer),
-            next: None,
+            holds: !KEEPS_DURATIONS.contains(&self.muxer),
+            last: None,
             cadence,
         })
     }
@@ -505,28 +505,23 @@ impl Encoder {
         if let Some(round) = round.filter(|round| round.first) {
             round.position.reach(0, time.rescale(time_base, rescale::TIME_BASE));
         }
-        match self.next.replace((frame, duration)) {
-            Some((before, duration)) => self.encoding.encode(&before, duration),
-            None => Ok(()),
+        if self.holds {
+            let shared = raw::share(&frame).map_err(|source| MediaError::Libav { doing: "share a frame", source })?;
+            self.last = Some((Frame::from(shared), time, time.saturating_add(duration)));
         }
+        self.encoding.encode(&frame, duration)
     }
 
-    /// Encodes the last frame, so that it is shown for its time.
-    fn last(&mut self) -> Result<(), Stop> {
+    /// Says a last frame again at the end of a time for which it is held.
+    fn hold(&mut self) -> Result<(), Stop> {
         let frame_duration = self.cadence.frame_duration;
-        let Some((mut frame, duration)) = self.next.take() else { return Ok(()) };
-        let held = duration - frame_duration > frame_duration / 2;
-        if held && self.keeps_durations {
-            // The duration is that of the file's last packet, and after a keyframe there is none of a frame before it.
-            frame.set_kind(picture::Type::I);
+        let Some((mut frame, time, end)) = self.last.take() else { return Ok(()) };
+        let again = end - frame_duration;
+        if again - time <= frame_duration / 2 {
+            return Ok(());
         }
-        self.encoding.encode(&frame, duration)?;
-        if held && !self.keeps_durations {
-            let again = frame.pts().map(|time| time + duration - frame_duration);
-            frame.set_pts(again);
-            frame.set_kind(picture::Type::None);
-            self.encoding.encode(&frame, frame_duration)?;
-        }
-        Ok(())
+        frame.set_pts(Some(again));
+        frame.set_kind(picture::Type::None);
+        self.encoding.encode(&frame, frame_duration)
     }
 }
