@@ -124,7 +124,7 @@ fn invalid(place: ParameterPlace, error: FieldError) -> Problem {
     }
 }
 
-/// What a body in JSON says.
+/// Reads the JSON body of a request.
 fn parsed<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Problem> {
     let mut json = serde_json::Deserializer::from_slice(bytes);
     let value = serde_path_to_error::deserialize(&mut json).map_err(|error| {
