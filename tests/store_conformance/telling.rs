@@ -1,6 +1,7 @@
 //! Behaviours of the outbox under its pump: slow receivers, and fair shares.
 
 use std::sync::Mutex;
+use std::time::Instant;
 
 use async_trait::async_trait;
 use reelmill::model::plan::NotifyChannel;
@@ -17,11 +18,12 @@ pub fn up_to(limit: u32) -> DueFilter {
     DueFilter { limit, per_receiver: limit, ..DueFilter::default() }
 }
 
-struct Stopped(Timestamp);
+/// Begins at a time of the test and goes on from there: a delivery that failed for want of the store is lent again.
+struct Going(Timestamp, Instant);
 
-impl Clock for Stopped {
+impl Clock for Going {
     fn now(&self) -> Timestamp {
-        self.0
+        self.0.after(self.1.elapsed())
     }
 }
 
@@ -82,7 +84,7 @@ async fn begun(world: &World, receiver: &str, count: usize) {
 async fn pump(world: &World, receivers: &Arc<Receivers>, done: impl Future<Output = ()>) {
     let hour = Duration::from_secs(3_600);
     let patience = DeliveryPolicy { timeout: hour, backoff: Duration::from_millis(1), max: hour, attempts: 20 };
-    let (clock, sender) = (Arc::new(Stopped(world.now())), Arc::clone(receivers));
+    let (clock, sender) = (Arc::new(Going(world.now(), Instant::now())), Arc::clone(receivers));
     let running = notify::run(Arc::clone(&world.store), clock, sender, patience, CancellationToken::new());
     tokio::select! {
         () = running => panic!("the pump ended"),
@@ -119,7 +121,7 @@ pub async fn field_fault_owncast_1504_a_receiver_that_asks_to_wait_is_left_alone
     let put_off: Vec<_> = page.iter().filter(|record| record.error.is_some()).collect();
     assert!(!put_off.is_empty());
     for record in put_off {
-        assert_eq!(record.due_at.unwrap().since(world.now()), Duration::from_secs(3_600), "its wish, not the backoff");
+        assert!(record.due_at.unwrap().since(world.now()) >= Duration::from_secs(3_600), "its wish, not the backoff");
     }
 }
 
