@@ -26,7 +26,7 @@ pub(super) fn read<T: DeserializeOwned>(pairs: &[(String, String)]) -> Result<T,
 pub(super) struct FieldError {
     /// Its name, where it is one field.
     pub(super) name: Option<String>,
-    /// What is wrong with it.
+    /// Description of the error.
     pub(super) detail: String,
 }
 
@@ -87,7 +87,7 @@ impl de::Error for FieldError {
     }
 }
 
-/// What serde calls a number by Rust's name of it.
+/// The expected type in words; serde gives numbers by their Rust types.
 fn wanted(expected: &str) -> &str {
     match expected {
         "u8" | "u16" | "u32" | "u64" => "a whole number that fits, from 0 on",
@@ -177,7 +177,7 @@ impl<'de> SeqAccess<'de> for Fields<'_> {
 struct Text<'a>(&'a str);
 
 impl Text<'_> {
-    /// A number, as JSON schema has it: `1.0` is whole. What is none is told to `visitor` as the text that it is.
+    /// A whole number as JSON Schema defines it: `1.0` is whole. Text that is not one is passed to `visitor` as text.
     fn whole<'de, V: Visitor<'de>>(&self, visitor: V) -> Made<'de, V> {
         let digits = self
             .0

@@ -44,14 +44,14 @@ pub struct Problem {
 /// A part of a request that has a name.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct Parameter {
-    /// Where it is in the request.
+    /// Its place in the request.
     #[serde(rename = "in")]
     pub place: ParameterPlace,
     /// Its name; of a field in a body its path, like `input.bucket`.
     pub name: String,
 }
 
-/// Where a parameter is in a request.
+/// The place of a parameter in a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum ParameterPlace {

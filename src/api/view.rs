@@ -59,7 +59,7 @@ pub struct ExecutionView {
 pub struct WaitingView {
     /// Name of the queue.
     pub queue: String,
-    /// Whether the queue is paused: none of its jobs is started.
+    /// True if the queue is paused: none of its jobs is started.
     pub paused: bool,
 }
 

@@ -6,7 +6,7 @@ use crate::model::work::{
     Work,
 };
 
-/// What `work` would do with a source that holds `source`: `h264 1280×720 crf 23, aac 128 kbit/s`.
+/// A summary of `work` on a source with the properties `source`: `h264 1280×720 crf 23, aac 128 kbit/s`.
 pub(super) fn words(work: &Work, source: Option<&MediaInfo>) -> String {
     match work {
         Work::Analysis(_) => String::new(),

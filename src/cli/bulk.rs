@@ -11,7 +11,7 @@ use super::{CliError, Exit};
 use crate::api::view::ExecutionView;
 use crate::model::{ExecutionId, ExecutionStatus};
 
-/// Which executions.
+/// A selection of executions.
 #[derive(Debug, Args)]
 pub(super) struct Which {
     /// Identifiers, the beginning of each, or @last

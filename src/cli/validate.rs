@@ -84,7 +84,7 @@ pub(super) async fn validate(args: &ValidateArgs, output: Output) -> Result<Exit
     })
 }
 
-/// What is wrong with a template, beside which those stand that it may extend.
+/// The errors and warnings of a template; the templates that it may extend are read from its folder.
 fn check_template(file: SourceFile, path: &Path) -> Result<(SourceFile, Vec<Diagnostic>), CliError> {
     let folder = folder_of(path)?;
     let this = std::fs::canonicalize(path).ok();

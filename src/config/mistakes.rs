@@ -179,7 +179,7 @@ impl Search<'_, '_> {
     }
 }
 
-/// What a value of another form should be, where its form alone says that it is wrong.
+/// The expected form of a value, if the value is of another form.
 fn expected_instead(node: &Node, schema: &Json) -> Option<&'static str> {
     let types: Vec<&str> = match &schema["type"] {
         Json::String(one) => vec![one.as_str()],
@@ -208,7 +208,7 @@ fn expected_instead(node: &Node, schema: &Json) -> Option<&'static str> {
     }
 }
 
-/// What the reader says, without the place, which is not that of the file.
+/// The reader's message without its line and column, which are not those of the file.
 fn reason(error: &str) -> String {
     let line = super::first_line(error);
     let said =

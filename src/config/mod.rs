@@ -57,7 +57,7 @@ pub enum ConfigError {
         path: PathBuf,
         /// Its text, without its secrets.
         text: String,
-        /// What is wrong with it.
+        /// The errors.
         mistakes: Vec<Diagnostic>,
     },
     /// A rule for web pages, or a host, of the embedded S3 endpoint is invalid.
@@ -172,7 +172,7 @@ pub struct RetentionConfig {
     #[serde(with = "duration")]
     #[schemars(with = "String")]
     pub logs: Duration,
-    /// Events in the ledger. An upload that is announced again after so long starts its workflows again.
+    /// Events in the ledger. An event that arrives again after its record was pruned starts its workflows again.
     #[serde(with = "duration")]
     #[schemars(with = "String")]
     pub events: Duration,

@@ -1,6 +1,6 @@
 //! The workflows of a daemon: read from a folder, read again when a file changes.
 //!
-//! **Invariant**: a file that does not compile leaves its last good version active, and says so; a name stays with the
+//! **Invariant**: a file that does not compile is reported, and its last good version stays active; a name stays with the
 //! file that has it; a folder that is unavailable keeps its last good set ([`super::last_good`]).
 
 use std::collections::{BTreeMap, BTreeSet};

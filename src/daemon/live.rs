@@ -65,7 +65,7 @@ impl Live {
         RunningJob(Arc::clone(&self.jobs))
     }
 
-    /// How many jobs run here.
+    /// Number of jobs that run in this daemon.
     #[must_use]
     pub fn jobs(&self) -> usize {
         self.jobs.load(Ordering::Relaxed)
@@ -76,7 +76,7 @@ impl Live {
         self.draining.cancel();
     }
 
-    /// Returns whether draining was announced.
+    /// Returns whether the daemon is draining.
     #[must_use]
     pub fn is_draining(&self) -> bool {
         self.draining.is_cancelled()

@@ -85,7 +85,7 @@ pub async fn run(host: Arc<Host>, shutdown: Shutdown) {
     while jobs.join_next().await.is_some() {}
 }
 
-/// Returns whether the disk of the scratch folder has room for another job; says so when that changes.
+/// Returns whether the disk of the scratch folder has room for another job; logs every change of that.
 fn room(host: &Host, full: &mut bool) -> bool {
     let shortage = host.scratch.shortage();
     match shortage {

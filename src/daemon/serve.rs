@@ -1,7 +1,8 @@
 //! A long-running daemon: from its configuration to its end.
 //!
-//! Start: open the store, lock the folders, listen, requeue jobs of an earlier run, then work. End: claim no more and
-//! finish what runs for as long as `worker.drain` says; what runs longer is stopped and handed back.
+//! Start: open the store, lock the folders, listen, requeue jobs of an earlier run, then work. End: claim no more
+//! jobs and let running ones finish for as long as `worker.drain` allows; those that take longer are stopped and handed
+//! back.
 //!
 //! **Invariant**: requests are answered until no job runs any more. What is submitted or uploaded during a drain is in
 //! the store, and waits there for the next start.

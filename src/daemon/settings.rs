@@ -1,4 +1,4 @@
-//! Settings of a daemon that workflows ask for: what a workflow names and the configuration does not.
+//! Settings that workflows refer to: reports those that the configuration does not have.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -15,12 +15,12 @@ pub const UNLISTED_QUEUE: Code = Code::new("CFG0011");
 /// The queue of activities that name none.
 const DEFAULT_QUEUE: &str = "default";
 
-/// What of the configuration workflows can ask for.
+/// The part of the configuration that workflows can refer to.
 #[derive(Clone, Debug, Default)]
 pub struct Settings {
-    /// Whether webhooks can be sent.
+    /// True if webhooks can be sent: they are signed with a secret of the configuration.
     signed: bool,
-    /// The queues that it lists; none: workflows name what they like.
+    /// The queues that it lists; if empty, workflows may use any.
     queues: BTreeSet<String>,
 }
 

@@ -322,7 +322,7 @@ impl Stepping<'_> {
         high ^ low ^ (node.index() as u64).rotate_left(48) ^ u64::from(attempt).rotate_left(56)
     }
 
-    /// Stops what has not begun, and asks what runs to stop. A second request changes nothing.
+    /// Cancels activities that have not begun, and asks running ones to stop. A second request changes nothing.
     fn stop(&mut self, why: LogEvent) {
         if self.state.cancel.is_some() {
             return;

@@ -32,13 +32,14 @@ struct CachedCount {
 }
 
 impl Backlog {
-    /// With limits by queue; 0 is none.
+    /// With limits by queue; 0 means no limit.
     #[must_use]
     pub fn new(limits: BTreeMap<String, u64>) -> Self {
         Self { limits, ..Self::default() }
     }
 
-    /// The queue of `plan` that takes no more, with what waits in it; counts the plan's jobs where there is none.
+    /// The first full queue of `plan`, with the number of its waiting jobs. If no queue is full, the plan's first jobs are
+    /// counted as waiting.
     pub(super) async fn admit(&self, store: &SharedStore, plan: &Plan) -> Result<Option<(String, u64)>, StoreError> {
         self.recount(store).await?;
         let mut counted = self.counted();

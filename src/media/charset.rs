@@ -10,7 +10,8 @@ use encoding_rs::{Encoding, UTF_8, UTF_16BE, UTF_16LE};
 use crate::error::MediaError;
 use crate::language;
 
-/// Top-level domains by which the detector weighs encodings, of languages whose own code is none or another's.
+/// Top-level domains by which the detector weighs encodings, for languages whose own code is not a top-level domain or
+/// belongs to another country.
 const DOMAINS: [(&str, &str); 15] = [
     ("ar", "eg"),
     ("cs", "cz"),

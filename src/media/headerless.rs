@@ -1,8 +1,8 @@
 //! Whether what looks like a stream without a header is one.
 //!
 //! Such formats are told by patterns that tables of figures, logs and noise have by chance. A guess that libav is not sure of
-//! is held against the bytes: text is no media, and a stream decodes. **Invariant**: what is looked at is bounded; a file
-//! that libav is sure of costs nothing but a look at its first bytes.
+//! is checked: text is no media, and a stream decodes. **Invariant**: the bytes that are read are bounded; of a file that
+//! libav is sure of, only the first ones are read.
 
 use ffmpeg_next::codec::Context;
 use ffmpeg_next::{Dictionary, Error, Packet, frame, media};

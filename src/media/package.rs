@@ -4,8 +4,8 @@
 //! renditions ─▶ layout: which streams become which tracks ─▶ track: segments on a shelf ─▶ playlists and MPD ─▶ check
 //!                                                   texts ─▶ WebVTT ───────────────────────▶
 //! ```
-//! **Invariant**: nothing is re-encoded; what is returned was read again and held against what went in (`check`); files come
-//! in the order in which they must become visible, manifests last.
+//! **Invariant**: nothing is re-encoded; the package was read again and compared with the renditions (`check`); its files
+//! are listed in the order in which they must become visible, manifests last.
 
 mod bandwidth;
 mod boxes;

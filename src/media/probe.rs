@@ -1,4 +1,4 @@
-//! What a media file holds: headers, held against the packets and the first frames.
+//! Probes media files: headers, checked against the packets and the first frames.
 //!
 //! **Invariant**: reads only what it needs, and never more than its limits, whatever the file claims (see `scan`). What
 //! headers and packets disagree about is what the packets say. Deliberately absent: whether that is good enough

@@ -26,7 +26,7 @@ const AAC_BLOCK: i64 = 1024;
 /// Length of the header of AAC that is not stripped, in bytes.
 const ADTS_BYTES: usize = 7;
 
-/// The sound of a packet, where it has a header that says so.
+/// Channels and rate of a packet, if it has a header that gives them.
 #[must_use]
 pub fn of_packet(codec: codec::Id, data: &[u8]) -> Option<Shape> {
     match codec {

@@ -30,7 +30,8 @@ use crate::headerless;
 use crate::libav;
 use crate::timeline::Timeline;
 
-/// Demuxers that may be used, by libav's names. Raw AMR without the header of its files is none: any bytes are speech to it.
+/// Demuxers that may be used, by libav's names. The demuxer of raw AMR without a header is not among them: it
+/// takes any bytes for speech.
 const DEMUXERS: &str = "mov,matroska,avi,flv,mpegts,mpeg,asf,ogg,mxf,gxf,nut,rm,dv,wtv,ivf,obu,av1,\
     h264,hevc,vvc,m4v,mpegvideo,mjpeg,dnxhd,dirac,vc1,\
     aac,ac3,eac3,ac4,dts,dtshd,truehd,mlp,mp3,flac,wav,w64,aiff,au,caf,amr,ape,wv,tta,tak,loas,voc,oma,\

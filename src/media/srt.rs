@@ -11,7 +11,7 @@ use crate::webvtt::without_entities;
 /// libav's name of the codec.
 pub const CODEC: &str = "subrip";
 
-/// Stands for a `<` that begins no tag; no text holds this character, which is none by definition.
+/// Stands for a `<` that begins no tag. No text contains this code point: Unicode defines it as a noncharacter.
 const MARK: char = '\u{fdd0}';
 
 /// What begins with `<`.

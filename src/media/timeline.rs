@@ -156,6 +156,6 @@ mod tests {
         file.offset(0, 0, SECOND);
         assert_eq!(file.offset(0, 1_000 * SECOND, SECOND), 0);
         assert_eq!(file.offset(0, 90_000 * SECOND, SECOND), -88_999 * SECOND);
-        assert_eq!(file.offset(0, 0, SECOND), -88_999 * SECOND, "what runs back is left to the decoder");
+        assert_eq!(file.offset(0, 0, SECOND), -88_999 * SECOND, "times that go back are left to the decoder");
     }
 }

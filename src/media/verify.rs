@@ -28,7 +28,7 @@ const ROUNDING_S: f64 = 0.002;
 /// Audio frames by which a track may be longer than its samples: one of priming, one of padding.
 const AUDIO_SLACK_FRAMES: f64 = 2.0;
 
-/// What an output must hold. Where the pipeline cannot know a number it is absent and not held against the file.
+/// Properties that an output must have. Numbers that the pipeline cannot know are not set, and not checked.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Expected {
     /// The video stream; absent: there must be none.
@@ -61,7 +61,7 @@ pub struct ExpectedAudio {
     pub priming_s: f64,
 }
 
-/// Opens the finished output at `path`, holds it against what was asked for, and says what it holds.
+/// Opens the finished output at `path`, checks it against its definition, and returns its media information.
 pub fn verify(path: &Path, output: &MediaOutput, expected: &Expected) -> Result<MediaInfo, MediaError> {
     let wrong = |problem: String| MediaError::WrongOutput { file: output.file.clone(), problem };
     if output.container == Container::Webp {

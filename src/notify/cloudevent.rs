@@ -171,9 +171,9 @@ const LARGEST: usize = 240 * 1024;
 
 /// Makes the event of `notification` about the execution `record`, which may be a single job.
 ///
-/// `id` is the same in every delivery of one notification, so that a receiver can drop repetitions. Results and media
-/// information are left out where there is more than a message holds, then outputs, activities and warnings;
-/// `truncated` says so.
+/// `id` is the same in every delivery of one notification, so that a receiver can drop repetitions. If the
+/// event is larger than a message may be, results and media information are left out, then outputs, activities and
+/// warnings, and `truncated` is true.
 #[must_use]
 pub fn cloudevent(notification: &Notification, record: &ExecutionRecord) -> Value {
     let mut event = json!(whole(notification, record));

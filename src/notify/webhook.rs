@@ -73,7 +73,7 @@ impl WebhookSender {
             .as_ref()
             .ok_or_else(|| refused("the HTTP client could not be set up; the log of the start says why".to_owned()))?;
         let target: Url = url.parse().map_err(|error| refused(format!("{error}")))?;
-        // A name is resolved when it is connected to, and held against the same rules then.
+        // Host names are resolved when connecting, and their addresses are checked against the same rules then.
         let literal = target.host_str().and_then(|host| host.trim_matches(['[', ']']).parse().ok());
         if literal.is_some_and(|address| !self.reach.allows(address)) {
             return Err(NotifyError::Private { to: url.to_owned() });

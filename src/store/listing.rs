@@ -1,4 +1,4 @@
-//! Executions in lists: which ones, and what is told of each.
+//! Lists of executions: their filter, and the summary of each.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -9,7 +9,7 @@ use crate::model::{ExecutionId, ExecutionState, ExecutionStatus, InputObject, Jo
 /// Executions of which a job runs or waits for its next attempt.
 const ACTIVE: &str = "(SELECT execution FROM jobs WHERE due_at IS NOT NULL)";
 
-/// Which executions to list, newest first.
+/// Filter of a list of executions, newest first.
 #[derive(Clone, Debug, Default)]
 pub struct ExecutionFilter {
     /// Only of these workflows; empty: of all.
@@ -35,30 +35,30 @@ pub struct ExecutionSummary {
     pub workflow: String,
     /// Its state.
     pub state: ExecutionState,
-    /// What it works on.
+    /// The object that it processes.
     pub input: InputObject,
-    /// When it was created.
+    /// Time of its creation.
     pub created_at: Timestamp,
-    /// When it ended.
+    /// Time of its end.
     pub ended_at: Option<Timestamp>,
     /// Warnings of the last attempts of its activities.
     #[serde(default)]
     pub warnings: u64,
-    /// Its jobs, those that are alike once, in no order.
+    /// Its jobs in groups, in no order.
     #[serde(default)]
     pub jobs: Vec<JobGroup>,
 }
 
-/// Jobs of one execution that are alike.
+/// Jobs of one execution with the same queue, state and priority.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct JobGroup {
     /// Their queue.
     pub queue: String,
     /// Their state.
     pub state: JobState,
-    /// Their place in the queue: 1–10, 10 first.
+    /// Their priority: 1–10, 10 first.
     pub priority: u8,
-    /// Whether the queue is paused.
+    /// True if the queue is paused.
     pub paused: bool,
 }
 

@@ -1,7 +1,7 @@
 //! Metrics: their names, and one function for each thing that is counted. `docs/metrics.md` says what they mean; a test
 //! holds the two together.
 //!
-//! Where nobody installed a recorder, as in commands that run one workflow, counting costs next to nothing.
+//! Without a recorder, as in commands that run one workflow, counting costs next to nothing.
 //!
 //! Deliberately absent: labels whose values users make up without end (keys, executions).
 

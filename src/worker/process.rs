@@ -189,7 +189,7 @@ impl WorkerProcess {
         }
     }
 
-    /// The most memory that it has used so far, in bytes, where the system says so.
+    /// Its peak memory so far, in bytes, if the system reports it.
     pub(super) fn peak_memory(&self) -> Option<u64> {
         let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id()?)).ok()?;
         let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;

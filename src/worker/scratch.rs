@@ -38,8 +38,8 @@ impl ScratchRoot {
         Ok(Self(root))
     }
 
-    /// Bytes that are free for new files, where the system says so, while that is less than what a job should find: a
-    /// twentieth of the disk, at most [`RESERVE`].
+    /// Free bytes for new files, if they are fewer than a job should find: a twentieth of the disk, at most [`RESERVE`].
+    /// `None` if there is enough room, or if the system does not report it.
     #[must_use]
     pub fn shortage(&self) -> Option<u64> {
         let disk = rustix::fs::statvfs(&self.0).ok()?;

@@ -88,7 +88,7 @@ impl Pattern {
         self
     }
 
-    /// Whether a key can be in both sets.
+    /// Returns whether a key can be in both sets.
     #[must_use]
     pub fn meets(&self, other: &Self) -> bool {
         let mut seen = HashSet::new();
@@ -122,7 +122,7 @@ impl Part {
         matches!(self, Self::Digits | Self::Within | Self::Any)
     }
 
-    /// Whether one character can satisfy both.
+    /// Returns whether one character can match both.
     fn shares(self, other: Self) -> bool {
         match (self, other) {
             (Self::Char(a), Self::Char(b)) => a == b,

@@ -242,7 +242,7 @@ async fn port(name: &'static str, address: SocketAddr, told: Option<&str>) -> Ch
     Check::fail(name, format!("CLI0011: cannot listen on {address}: {error}"), hint)
 }
 
-/// Whether something listens at the address of a daemon that was there; where it is the API's, whether that is one.
+/// Returns whether a process listens at `url`; at the address of the API, whether that process is a daemon.
 async fn listens(name: &str, url: &str) -> bool {
     let Some(address) = url.strip_prefix("http://").and_then(|address| address.parse().ok()) else { return false };
     match name {

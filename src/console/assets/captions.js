@@ -33,7 +33,7 @@ class Captions {
     this.isRead = true;
     const { segments } = await readMedia(this.url);
     const here = Math.max(0, segments.findIndex((segment) => time < segment.end));
-    // A cue that goes on in the next segment stands there, too.
+    // A cue that continues in the next segment is listed there, too.
     const known = new Set();
     for (const { url } of [...segments.slice(here), ...segments.slice(0, here)]) {
       const answer = await fetch(url);

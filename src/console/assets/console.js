@@ -15,7 +15,7 @@ function clockOf(at) {
   return `${hours}:${minutes}:${seconds}.${String(at.getMilliseconds()).padStart(3, "0")}`;
 }
 
-// The server writes UTC, and says so; a browser knows the zone of who looks.
+// The server writes times in UTC, marked as such; the browser shows them in the user's time zone.
 function sayTimes(root) {
   let newest = null;
   for (const time of root.querySelectorAll("time[datetime]")) {
@@ -127,7 +127,7 @@ function follow() {
   source.addEventListener("open", () => pulse("live", "live"));
   source.addEventListener("error", () => {
     pulse("lost", "reconnecting");
-    // After an answer that is none, as of a proxy whose daemon starts anew, browsers give up.
+    // Browsers give up after an answer that is no event stream, such as a proxy's while the daemon restarts.
     if (source.readyState !== EventSource.CLOSED) return;
     source = null;
     setTimeout(() => { if (!document.hidden) { refresh(); follow(); } }, RECONNECT_MS);

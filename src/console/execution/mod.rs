@@ -145,7 +145,7 @@ fn head(
             p.notice role="status" { "Being cancelled: " (reason) }
         }
         @for (queue, _) in summary.waiting().into_iter().filter(|(_, paused)| *paused) {
-            p.notice role="status" { "Queue " b { (queue) } " is paused: what waits in it starts once it is " a href="/queues" { "resumed" } "." }
+            p.notice role="status" { "Queue " b { (queue) } " is paused: its waiting jobs start once it is " a href="/queues" { "resumed" } "." }
         }
         @if definition.is_some_and(|definition| definition.changed) && summary.state.is_ended() {
             p.notice {

@@ -72,7 +72,7 @@ impl Evaluate for Conditions {
     }
 }
 
-/// An execution under test; holds every step against its log.
+/// An execution under test; checks after every step that its log leads to the same state.
 struct Run {
     plan: Plan,
     input: InputObject,

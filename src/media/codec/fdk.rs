@@ -27,7 +27,7 @@ pub const SAMPLES: &str = "s16";
 /// Bytes of a sample.
 const SAMPLE_BYTES: usize = 2;
 
-/// Bit rate where nothing is said, per channel.
+/// Default bit rate per channel.
 const USUAL_BPS: u64 = 32_000;
 
 /// Profiles: their words, the library's and libav's, and how many samples are heard for each that is encoded.

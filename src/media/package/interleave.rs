@@ -97,7 +97,7 @@ impl Slot {
             || span().is_none_or(|span| seconds(span, self.time_base) < AHEAD_S)
     }
 
-    /// How long what waits goes on after the time of `packet`, which came before it, in seconds.
+    /// Seconds from the time of `packet` to the end of the packets that wait behind it.
     fn left_s(&self, packet: &Packet) -> f64 {
         let end = |packet: &Packet| {
             let duration = if packet.duration() > 0 { packet.duration() } else { self.usual_duration };

@@ -42,7 +42,7 @@ mod tests {
         // Milliseconds of 29.97 frames a second that come evenly, and of 30 that do not.
         near(highest((0..300).map(|n| n * 1001 / 30).collect(), MS, 30_000.0 / 1001.0), 30_000.0 / 1001.0);
         near(highest((0..300).flat_map(|n| [n * 100, n * 100 + 33, n * 100 + 67]).collect(), MS, 24.0), 30.0);
-        // One slip among many is none.
+        // One irregular step among many does not count.
         near(highest((0..1000).map(|n| n * 40).chain([41]).collect(), MS, 25.0), 25.0);
         near(highest(vec![0], MS, 25.0), 25.0);
     }

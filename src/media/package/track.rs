@@ -46,7 +46,7 @@ impl Default for Beside {
 
 /// A finished track.
 ///
-/// Moments count from the start of the package: a track that begins later says so.
+/// Times are counted from the start of the package, so the first segment of a track that begins later has a later time.
 pub struct Track {
     /// Its folder in scratch.
     pub folder: String,

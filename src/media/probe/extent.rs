@@ -1,4 +1,4 @@
-//! What a container says about its own size, held against the bytes that are there.
+//! The size that a container declares, compared with the bytes that are there.
 //!
 //! **Invariant**: reads a few kilobytes, whatever the file claims. What a container does not say, or says in a way that
 //! writers of streams are known to leave open, is [`State::Unknown`], never a guess.
@@ -185,7 +185,7 @@ fn flash(reader: &mut Reader, size: u64) -> io::Result<Extent> {
     Ok(Extent { state: if ends { State::Unknown } else { State::Cut }, ..Extent::UNKNOWN })
 }
 
-/// The last pages of Ogg: each says how long it is, and of which stream; the last one of a stream says so.
+/// The last pages of Ogg: each gives its length and its stream; the last page of a stream is marked.
 fn ogg(reader: &mut Reader, size: u64) -> io::Result<Extent> {
     const PAGE: &[u8] = b"OggS\0";
     const HEAD: usize = 27;

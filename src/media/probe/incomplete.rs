@@ -70,7 +70,7 @@ impl Incomplete {
         })
     }
 
-    /// Says so, as `choice` wants it: a warning or a failure.
+    /// Reports it as `choice` wants: as a warning or a failure.
     pub fn judge(self, what: &str, choice: IfIncomplete) -> Result<(Code, String), MediaError> {
         let text = format!("{what} is incomplete: {self}");
         match choice {

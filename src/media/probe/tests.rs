@@ -1,4 +1,4 @@
-//! Clips made by the `ffmpeg` command, held against what `ffprobe` says of them.
+//! Probes of clips made by the `ffmpeg` command, compared with those of `ffprobe`.
 
 use std::io::{Read, Write};
 use std::os::unix::fs::FileExt;

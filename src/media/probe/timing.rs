@@ -1,4 +1,4 @@
-//! Durations and frame rates: headers held against packets.
+//! Durations and frame rates: headers compared with packets.
 //!
 //! **Invariant**: pure arithmetic, no reading. A header is believed as long as the packets do not contradict it, because
 //! it knows better than they do (priming, padding, edit lists).

@@ -23,7 +23,7 @@ struct Animation<'a> {
     frames: Vec<(&'a [u8], u32)>,
 }
 
-/// Holds the file `bytes` against what is expected, and says what it holds.
+/// Checks the file `bytes` against `expected`, and returns its media information.
 pub fn check(bytes: &[u8], expected: &Expected) -> Result<MediaInfo, String> {
     let animation = read(bytes)?;
     let video = expected.video.ok_or("it contains video, but none was requested")?;

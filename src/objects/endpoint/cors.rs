@@ -57,7 +57,7 @@ impl CorsRule {
     }
 }
 
-/// The answer to a preflight; nothing where the request is none.
+/// The answer to a preflight request; `None` if `request` is not a preflight request.
 pub fn preflight(rules: &[CorsRule], request: &Parts) -> Option<Result<HeaderMap, S3Error>> {
     if request.method != Method::OPTIONS {
         return None;

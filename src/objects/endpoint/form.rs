@@ -95,7 +95,7 @@ impl Forms {
         }
     }
 
-    /// Holds a form against its signature and policy.
+    /// Checks the signature and the policy of a form.
     async fn authorize(&self, fields: &BTreeMap<String, String>, bucket: &str, file: &str) -> S3Result<Policy> {
         let field = |name: &str| fields.get(name).map(String::as_str);
         let (v4, v2, text) = (field("x-amz-signature"), field("signature"), field("policy"));
@@ -320,7 +320,7 @@ fn answer(
         }
     };
     set(&mut response, ETAG, &etag);
-    // An address that is none counts as not given.
+    // An invalid address is ignored, as S3 does.
     let page = ["success_action_redirect", "redirect"].into_iter().find_map(|name| fields.get(name));
     let page = page.and_then(|page| Url::parse(page).ok()).filter(|page| matches!(page.scheme(), "http" | "https"));
     if let Some(mut page) = page {

@@ -407,7 +407,7 @@ fn tag(condition: ETagCondition) -> Tag {
     }
 }
 
-/// The second of a time; one that is none matches nothing.
+/// A time in whole seconds; an invalid time becomes one that no object has.
 fn second(timestamp: &Timestamp) -> i64 {
     let mut text = Vec::new();
     let written = timestamp.format(TimestampFormat::EpochSeconds, &mut text);

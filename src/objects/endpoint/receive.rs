@@ -29,7 +29,7 @@ const ALGORITHMS: [&str; 2] = ["x-amz-sdk-checksum-algorithm", "x-amz-checksum-a
 pub const CONTENT_SHA256: &str = "x-amz-content-sha256";
 
 /// A body whose length the client does not know beforehand. The front keeps it from s3s, which would ask for the
-/// length, and its SHA-256 is held against the signed one here.
+/// length, and its SHA-256 is compared with the signed one here.
 #[derive(Clone)]
 pub struct UnsizedBody(Arc<Mutex<Option<Body>>>);
 

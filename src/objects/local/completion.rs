@@ -1,4 +1,4 @@
-//! Completing an upload in parts: the parts that are named, held against what is there, become one object.
+//! Completing an upload in parts: the named parts are checked against those received, and become one object.
 //!
 //! **Invariant**: nothing becomes visible unless the parts, their sizes and their checksums are what the request says;
 //! a completion that is asked for again gets the answer of the first (`completed.json`, kept as long as an unfinished
@@ -45,9 +45,9 @@ pub struct CompletionRequest {
     pub parts: Vec<NamedPart>,
     /// Checksums of the object in Base64.
     pub checksums: Vec<(Algorithm, String)>,
-    /// True if its checksum is computed over the parts' checksums, where the request says so.
+    /// True if its checksum is computed over the parts' checksums; `None` if the request leaves that open.
     pub composite: Option<bool>,
-    /// Its size in bytes, where the request says so.
+    /// Its size in bytes, if the request gives it.
     pub size_bytes: Option<u64>,
     /// Condition on the object that is at the key before.
     pub onto: PlaceCondition,
@@ -138,7 +138,7 @@ struct Joined {
     kept_parts: Vec<KeptPart>,
 }
 
-/// Holds the named parts against those in `folder`, and writes them one after the other to `stage`.
+/// Checks the named parts against those in `folder`, and writes them one after the other to `stage`.
 fn join(
     upload: &Upload,
     folder: &Path,

@@ -113,7 +113,7 @@ impl Tag {
     }
 }
 
-/// Condition on an object that is to be deleted. Where nothing is set, every object meets it, and so does none.
+/// Condition for deleting an object. If no field is set, it is met by every object, and also if there is no object.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct DeleteCondition {
     /// Its entity tag.

@@ -1,6 +1,6 @@
 //! Uploading a file, or what comes in: in one request up to [`PART_BYTES`], in parts above.
 //!
-//! The SDK sends a checksum with every request and S3 holds the bytes against it. **Invariant**: an upload in parts is
+//! The SDK sends a checksum with every request and S3 checks the bytes with it. **Invariant**: an upload in parts is
 //! either completed or aborted; one whose process dies is the bucket's lifecycle rule's to remove.
 
 use std::path::Path;

@@ -182,7 +182,7 @@ impl Writer {
         self.cache.clear();
         self.hints.clear();
         if !self.db.is_autocommit() {
-            // Where even this fails, the next BEGIN fails and says so.
+            // If even this fails, the next BEGIN fails too and reports the error.
             let _ = self.db.execute_batch("ROLLBACK");
         }
     }

@@ -1,4 +1,4 @@
-//! What is said where an encoder or a device is missing.
+//! Errors and warnings for missing encoders and devices.
 
 use super::*;
 use crate::model::Capabilities;

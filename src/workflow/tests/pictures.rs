@@ -1,4 +1,4 @@
-//! What is done to pictures and laid over them: from YAML to work, and what is refused.
+//! Filters and overlays: from YAML to work, and refused definitions.
 
 use super::*;
 use crate::model::Code;

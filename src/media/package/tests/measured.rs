@@ -1,4 +1,4 @@
-//! What manifests say, held against what was measured elsewhere: frame rates, times of segments, ranges of brightness.
+//! Values in manifests compared with measured ones: frame rates, times of segments, ranges of brightness.
 
 use std::collections::BTreeSet;
 

@@ -1,4 +1,4 @@
-//! Whether pictures are interlaced: flags are held against what the lines of the pictures show.
+//! Detects interlaced pictures: flags are checked against the lines of the pictures.
 
 use super::samples::{Samples, Words};
 use crate::pipeline::picture::Fields;

@@ -182,7 +182,7 @@ impl Layer {
         Ok(())
     }
 
-    /// Its first frame, and where that goes on an output of `out` pixels.
+    /// Its first frame, and the place of that frame in an output of `out` pixels.
     fn placed(&self, out: Pixels) -> Result<(&Frame, Placed), MediaError> {
         let pixels = |frame: &Frame| Pixels::new(frame.width(), frame.height());
         let picture = |frame| Ok((frame, geometry::place(&self.overlay, pixels(frame), out)));

@@ -95,7 +95,7 @@ fn mix(graph: &mut Graph, bed: Option<&mut Bed>, frame: &Frame, out: &mut Out<'_
     let samples = i64::try_from(frame.samples()).unwrap_or(0);
     let end = frame.pts().unwrap_or(0).saturating_add(samples);
     if let Some(bed) = bed.filter(|bed| !bed.has_ended()) {
-        // The mixer takes one frame at a time: what waits before it is not asked for again.
+        // The mixer takes one frame at a time, and does not ask again for frames that wait at its input.
         bed.until(end, &mut |under| {
             graph.push(UNDER, &under)?;
             pull(graph, out)

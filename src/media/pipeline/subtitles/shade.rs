@@ -125,7 +125,7 @@ fn color_tag(text: &str) -> Option<(&str, u32, &str)> {
     let digits = value.trim_start_matches(['&', 'H', 'h', ' ']);
     let end = digits.find(|c: char| !c.is_ascii_hexdigit()).unwrap_or(digits.len());
     let (number, after) = digits.split_at(end);
-    // `\clip` is none, and `\c` alone goes back to the style's.
+    // `\clip` is not a colour, and `\c` alone goes back to the style's.
     let number = u32::from_str_radix(number.get(number.len().saturating_sub(8)..)?, 16).ok()?;
     let marked = value.starts_with(['&', 'H', 'h']) || after.starts_with(['&', '\\', '}', ')']);
     marked.then(|| (&text[..=name], number, after.strip_prefix('&').unwrap_or(after)))

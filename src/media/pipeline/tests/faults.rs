@@ -1,4 +1,4 @@
-//! What happens when sources and surroundings fail.
+//! Faults of sources and of the environment.
 
 use std::io::{Read, Write};
 use std::os::unix::net::UnixStream;

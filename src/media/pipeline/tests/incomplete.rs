@@ -11,7 +11,7 @@ use crate::error::MediaError;
 use crate::testing::{Clip as File, run_if};
 use crate::{analysis, package};
 
-/// Length of what is made here, in seconds.
+/// Length of the clips of these tests, in seconds.
 const LENGTH_S: f64 = 6.0;
 
 const PICTURE: [&str; 4] = ["-f", "lavfi", "-i", "testsrc2=d=6:r=25:s=192x108"];

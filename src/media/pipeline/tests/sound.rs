@@ -269,7 +269,7 @@ fn music_becomes_the_sound_of_a_silent_video() {
 
 #[test]
 fn field_case_20_sound_is_encoded_once_and_sample_exact() {
-    // 3.3 s is no whole number of any codec's frames.
+    // 3.3 s is not a multiple of any codec's frame.
     let clip = lavfi(
         &["testsrc2=d=3.3:r=25:s=64x64", "aevalsrc='0.5*sin(1000*2*PI*t)':d=3.3:s=48000"],
         &["-c:a", "pcm_s16le"],

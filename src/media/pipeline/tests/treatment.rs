@@ -1,4 +1,4 @@
-//! What is done to pictures, held against the `ffmpeg` command doing the same, pixel by pixel.
+//! Processed pictures, compared pixel by pixel with those of the `ffmpeg` command.
 
 use reelmill::model::work::{Color, Crop, Deinterlace, Denoise, Fit, HdrMode, Pad, Treatment, Turn};
 
