@@ -1,4 +1,4 @@
-//! Executions that a command is for: those that are named, or all that fit.
+//! Selection of executions for a command: by identifier, or all that match a filter.
 
 use clap::Args;
 use serde_json::Value;
@@ -14,26 +14,26 @@ use crate::model::{ExecutionId, ExecutionStatus};
 /// A selection of executions.
 #[derive(Debug, Args)]
 pub(super) struct Which {
-    /// Identifiers, the beginning of each, or @last
+    /// Identifiers of executions, their first characters (at least 4), or @last for the newest
     #[arg(required_unless_present = "all", conflicts_with = "all", value_name = "EXECUTION")]
     executions: Vec<Named<ExecutionId>>,
-    /// All that --state, --workflow and --since leave, instead of identifiers
+    /// All executions that match --state, --workflow and --since, instead of identifiers
     #[arg(long)]
     all: bool,
-    /// With --all: only in these states, with commas between them; without it those that the command is for
+    /// With --all: only executions in these states, comma-separated [default: queued and running for cancel, failed for retry]
     #[arg(long, requires = "all", value_delimiter = ',', value_parser = state)]
     state: Vec<ExecutionStatus>,
-    /// With --all: only of this workflow
+    /// With --all: only executions of this workflow
     #[arg(long, requires = "all")]
     workflow: Option<String>,
-    /// With --all: only created since: a date or a time in RFC 3339, `today`, or so long ago, like 2h
+    /// With --all: only executions created since this time: RFC 3339 date or time, `today`, or a duration ago like 2h
     #[arg(long, requires = "all", value_parser = since)]
     since: Option<String>,
 }
 
 impl Which {
-    /// Does `change` to each of them, says what became of it, and goes on where one cannot be changed. Without `--state`
-    /// those in `usual` are meant.
+    /// Applies `change` to each selected execution and prints the result; continues if one cannot be changed. Without
+    /// `--state`, executions in the states `usual` are selected.
     pub(super) async fn each(
         &self,
         client: &Client,
@@ -48,7 +48,7 @@ impl Which {
             return Ok(Exit::Done);
         }
         if ids.is_empty() {
-            output.note("no execution fits");
+            output.note("no execution matches");
         }
         let mut exit = Exit::Done;
         for id in ids {
@@ -58,7 +58,7 @@ impl Which {
                     output.line(format_args!("{}  {}, stopping", view.id, view.state));
                 }
                 Ok(view) => output.line(format_args!("{}  {}", view.id, view.state)),
-                // Nothing that follows would be answered either.
+                // The daemon or its store is unavailable: the next requests would fail, too.
                 Err(error) if error.exit == Exit::Storage => return Err(error),
                 Err(error) => {
                     let message = format!("{id}: {}", error.message);

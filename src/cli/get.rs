@@ -22,26 +22,26 @@ const CHUNK: u64 = 8 << 20;
 
 /// Copy the outputs of an execution, or of a job, into a folder.
 ///
-/// Outputs get their keys below DIR; where they are in several buckets, each bucket is a folder in it. Files that are there are
-/// replaced. They are read where `reelmill put` writes: from the embedded endpoint of the daemon whose data folder is --data;
-/// with --aws, or where no daemon runs there, from the S3 of the AWS environment.
+/// Outputs are written to DIR, each at the path of its key. If they are in several buckets, each bucket is a folder in DIR.
+/// Existing files are replaced. Outputs are read from the S3 endpoint of the daemon that runs in the data folder; with --aws,
+/// or if no daemon runs there, from the S3 of the AWS environment.
 #[derive(Debug, Args)]
 pub(super) struct GetArgs {
-    /// Identifier of the execution, the beginning of it, or @last
+    /// Identifier of the execution, its first characters (at least 4), or @last for the newest
     execution: Named<ExecutionId>,
     /// Folder for the files
     #[arg(default_value = ".")]
     dir: PathBuf,
-    /// Data folder of an embedded daemon
+    /// Data folder of the daemon to read from
     #[arg(long, default_value = "reelmill-data", value_name = "DIR")]
     data: PathBuf,
-    /// Read from the S3 of the AWS environment
+    /// Read from the S3 of the AWS environment, even if a daemon runs in the data folder
     #[arg(long)]
     aws: bool,
-    /// Address of the API of a daemon that does not run here
+    /// Address of the API of a daemon on another machine
     #[arg(long, env = "REELMILL_URL", default_value = "http://127.0.0.1:8080")]
     url: String,
-    /// Token for the daemon's API
+    /// Access token for the daemon's API
     #[arg(long, env = "REELMILL_TOKEN", hide_env_values = true)]
     token: Option<String>,
 }

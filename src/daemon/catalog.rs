@@ -157,16 +157,16 @@ impl WorkflowFolder {
         self.read(CheckOccasion::Regular)
     }
 
-    /// Returns the reason why the last good set is kept, where the folder is unavailable.
+    /// Returns the reason why the workflow folder is unavailable; `None` if it is available.
     #[must_use]
     pub fn away(&self) -> Option<String> {
         self.read_state().away.clone()
     }
 
-    /// Returns the hint for users who want no workflow, as the end of a sentence.
+    /// Returns a hint how to deactivate the last good workflows, as the end of a sentence.
     #[must_use]
     pub fn way_out(&self) -> String {
-        let kept = |file: &PathBuf| format!("; to have no workflow, remove {}", file.display());
+        let kept = |file: &PathBuf| format!("; to continue without workflows, remove {}", file.display());
         self.kept.as_ref().map(kept).unwrap_or_default()
     }
 
@@ -217,8 +217,8 @@ impl WorkflowFolder {
                     %folder,
                     why,
                     kept,
-                    "the workflow folder is unavailable: the last good workflows stay active; to have no workflow, remove \
-                     the file `kept`"
+                    "the workflow folder is unavailable: the last good workflows stay active; to continue without \
+                     workflows, remove the file that `kept` names"
                 );
             }
             (Some(_), None) => tracing::info!(%folder, "the workflow folder is available again"),

@@ -390,14 +390,14 @@ impl Daemon {
         }
         shutdown.hard.cancel();
         let last = Instant::now() + LAST_WORDS;
-        // Jobs that are handed back are still looked at; where one hangs, the end comes all the same.
+        // Waits until jobs are handed back; if that hangs, the daemon ends all the same.
         let _ = timeout_at(last - CLOSING, jobs_ended.cancelled()).await;
         closing.cancel();
-        // Everything is at least once, so what does not end in time is dropped and done again.
+        // Work is done at least once: tasks that do not end in time are dropped, and the next start repeats them.
         if timeout_at(last, parts.end()).await.is_err() {
             tracing::warn!("shutdown timed out; the next start resumes from the store");
         }
-        tracing::info!("ended");
+        tracing::info!("the daemon ended");
         fault.map_or(Ok(()), |part| Err(ServeError::Ended { part }))
     }
 }
@@ -414,7 +414,7 @@ impl DaemonTasks {
         self.names.insert(self.running.spawn(part).id(), name);
     }
 
-    /// Waits for `end`, or for a part that ends before it; answers which.
+    /// Waits for `end`, or for a part that ends before it; returns the name of that part.
     async fn watch(&mut self, end: &CancellationToken) -> Option<&'static str> {
         tokio::select! {
             biased;
@@ -434,15 +434,18 @@ impl DaemonTasks {
     }
 }
 
-/// Says what a daemon that is asked to end waits for.
+/// Logs how many jobs the daemon waits for before it ends.
 fn say_draining(jobs: usize, drain: Duration) {
     let seconds = drain.as_secs();
     match jobs {
         0 => tracing::info!(jobs, "draining: no job runs"),
-        1 => tracing::info!(jobs, "draining: 1 job runs, waits up to {seconds} s; asked again, it is stopped at once"),
+        1 => tracing::info!(
+            jobs,
+            "draining: 1 job runs, waiting up to {seconds} s for it; a second signal stops it at once"
+        ),
         _ => tracing::info!(
             jobs,
-            "draining: {jobs} jobs run, waits up to {seconds} s; asked again, they are stopped at once"
+            "draining: {jobs} jobs run, waiting up to {seconds} s for them; a second signal stops them at once"
         ),
     }
 }

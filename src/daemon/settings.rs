@@ -57,7 +57,7 @@ impl Settings {
         found
     }
 
-    /// Logs what workflows ask for in vain.
+    /// Logs settings that workflows need and the configuration does not have.
     pub fn tell(&self, workflows: &[Arc<Workflow>]) {
         for workflow in workflows {
             let webhook = |to: &NotifyChannel| matches!(to, NotifyChannel::Webhook(_));
@@ -65,7 +65,7 @@ impl Settings {
                 tracing::warn!(
                     code = "NOTE0003",
                     workflow = workflow.name,
-                    "it tells a webhook, and `webhooks.secret` is not set: nothing is sent"
+                    "the workflow notifies a webhook, but `webhooks.secret` is not set: nothing is sent"
                 );
             }
             for sentence in self.unlisted_queues(workflow) {

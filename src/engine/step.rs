@@ -212,8 +212,8 @@ pub enum StepError {
         /// Its state.
         state: &'static str,
     },
-    /// The input belongs to an attempt that is over.
-    #[error("attempt {attempt} is over")]
+    /// The input belongs to an attempt that has ended.
+    #[error("attempt {attempt} has already ended")]
     Stale {
         /// The attempt.
         attempt: u32,

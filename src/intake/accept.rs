@@ -101,7 +101,7 @@ impl Intake {
     ) -> Result<EventOutcome, IntakeError> {
         let nothing = starts.is_empty().then(|| reasons(&decisions));
         let outcome = self.store.record_event(&identity(&event), &event, decisions, starts, now).await?;
-        tracing::debug!(object = %event.object.location, shape = event.shape, ?outcome, "event");
+        tracing::debug!(object = %event.object.location, shape = event.shape, ?outcome, "recorded an event");
         if let (EventOutcome::Recorded(_), Some(reasons)) = (&outcome, nothing) {
             tracing::info!(object = %event.object.location, reasons, "upload started no execution");
         }

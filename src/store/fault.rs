@@ -37,9 +37,9 @@ impl<E> From<StoreError> for Fault<E> {
     }
 }
 
-/// A statement changed another number of rows than it was given.
+/// A statement did not change as many rows as expected.
 #[derive(Debug, thiserror::Error)]
-#[error("{changed} rows instead of {expected}")]
+#[error("the statement changed {changed} rows instead of {expected}")]
 struct RowCount {
     changed: u64,
     expected: usize,

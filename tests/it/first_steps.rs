@@ -189,11 +189,11 @@ fn newcomer_a_daemon_that_is_asked_to_end_says_what_it_waits_for() {
         (last_json(&shown)["state"] == "running").then_some(())
     });
     run_ok(Command::new("kill").args(["-TERM", &child.id().to_string()]));
-    said("draining: 1 job runs, waits up to 1 s");
+    said("draining: 1 job runs, waiting up to 1 s for it");
     assert!(child.wait().unwrap().success());
     let logged = logged();
     assert!(
-        logged.contains("stopping the jobs that still run") && logged.contains("\"message\":\"ended\""),
+        logged.contains("stopping the jobs that still run") && logged.contains("\"message\":\"the daemon ended\""),
         "{logged}"
     );
 }

@@ -180,7 +180,7 @@ fn newcomer_what_waits_is_called_queued_and_its_paused_queue_is_named() {
     said(&["executions", "cancel", "--all", "--workflow", "look", "--state", "queued"]);
     assert_eq!((count("cancelled"), count("queued"), count("failed,cancelled")), (3, 1, 3));
     let none = run(reelmill().args(["executions", "retry", "--all", "--workflow", "look", "--url", &daemon.api]));
-    assert!(none.status.success() && String::from_utf8(none.stderr).unwrap().contains("no execution fits"));
+    assert!(none.status.success() && String::from_utf8(none.stderr).unwrap().contains("no execution matches"));
     let retried = json(&["executions", "retry", "--all", "--workflow", "look", "--state", "cancelled"]);
     assert_eq!((&retried["state"], count("queued")), (&json!("queued"), 4));
     let mixed = run(&mut daemon.cli(&["executions", "cancel", &ids[1], "00000000-0000-7000-8000-000000000000"]));

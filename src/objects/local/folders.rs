@@ -48,7 +48,7 @@ impl Folders {
         Ok(folders)
     }
 
-    /// Removes uploads that are too old, where that was not done for a while. An upload does not fail over it.
+    /// Removes expired unfinished uploads, at most once per interval. A failure is logged and does not fail an upload.
     pub fn tidy_uploads(&self) {
         let now = self.clock.now();
         let before = self.tidied.load(Ordering::SeqCst);
@@ -56,7 +56,7 @@ impl Folders {
         if is_due && self.tidied.compare_exchange(before, now.as_micros(), Ordering::SeqCst, Ordering::SeqCst).is_ok() {
             let folder = self.internal("multipart");
             if let Err(error) = parts::remove_old(&folder, now) {
-                tracing::warn!(%error, folder = %folder.display(), "could not remove old uploads");
+                tracing::warn!(%error, folder = %folder.display(), "cannot remove unfinished uploads that have expired");
             }
         }
     }
