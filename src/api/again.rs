@@ -21,7 +21,7 @@ pub struct DefinitionView {
     pub digest: String,
     /// Digest of the current definition of the workflow; null if no workflow of that name is active.
     pub current: Option<String>,
-    /// True if the workflow, or a template that it uses, has changed since in what it does.
+    /// True if the workflow or a template that it uses has changed since, in a way that changes its work.
     pub changed: bool,
 }
 

@@ -45,7 +45,7 @@ fn media_words(media: &MediaOutput, source: Option<&MediaInfo>) -> String {
 
 fn video_words(video: &VideoEncode, stream: Option<&VideoStream>) -> String {
     let name = video.codec.info().name;
-    // What is cut off, turned or filled up is another size than the source's.
+    // After a crop, a turn or padding, the size is not computed from the source's.
     let plain = Treatment {
         deinterlace: video.treatment.deinterlace,
         denoise: video.treatment.denoise,
@@ -86,7 +86,7 @@ fn rate(bits_per_second: u64) -> String {
     format!("{} kbit/s", bits_per_second / 1_000)
 }
 
-/// The size that comes out where that can be said of `stream`, else the one that is asked for.
+/// The size of the output if it can be computed from `stream`, else the requested size.
 fn size_words(size: Size, fit: Fit, upscale: bool, stream: Option<&VideoStream>) -> String {
     let square = |stream: &&VideoStream| stream.sample_aspect_ratio.is_none_or(|ratio| ratio.num == ratio.den);
     if let Some(stream) = stream.filter(square)

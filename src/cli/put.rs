@@ -50,7 +50,7 @@ pub(super) async fn put(args: PutArgs, output: Output) -> Result<Exit, CliError>
         return Err(CliError::usage(message));
     }
     let embedded = if args.aws { None } else { local::embedded(&args.data).await? };
-    // Whoever has the endpoint that the uploads go to knows what they start.
+    // The daemon whose endpoint receives the uploads also reports the executions that they start.
     let url = match embedded {
         Some(_) => Running::read(&args.data).map(|daemon| daemon.api),
         None => args.url.clone(),

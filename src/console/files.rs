@@ -120,7 +120,7 @@ fn chunks(
 /// Request of a `Range` header.
 #[derive(Debug, PartialEq, Eq)]
 enum Asking {
-    /// No range, or one that is not understood: then there is none.
+    /// No range, or an invalid one, which is ignored.
     Everything,
     Part(Range<u64>),
     /// Bytes that are not there.

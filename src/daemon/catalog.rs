@@ -52,12 +52,13 @@ struct State {
     files: Files,
     /// Last good version by file: one file for each name.
     good: BTreeMap<PathBuf, GoodVersion>,
-    /// By name, the file that had it until it went missing: a sync may remove a file and bring it back later.
+    /// By name of the workflow, the file that defined it until the file went missing: a sync may remove a file and
+    /// bring it back later.
     gone: BTreeMap<String, PathBuf>,
     active: Arc<Vec<Arc<Workflow>>>,
     templates: Arc<Templates>,
     problems: Arc<Vec<Problem>>,
-    /// Reason not to believe the folder, where there is one.
+    /// Reason why the folder's content is not used, if it is unavailable.
     away: Option<String>,
 }
 
@@ -107,14 +108,14 @@ pub struct Problem {
 }
 
 impl WorkflowFolder {
-    /// Reads the folder. Files that do not compile, or need what is not `installed` where that is known, are among the
-    /// [`WorkflowFolder::problems`].
+    /// Reads the folder. Files that do not compile, or that need a feature missing in `installed` (if it is known), are
+    /// among the [`WorkflowFolder::problems`].
     pub fn open(folder: &Path, installed: Option<Capabilities>) -> std::io::Result<Self> {
         Self::with_receivers(folder, installed, Receivers::new(), None)
     }
 
-    /// The same, where `receivers` are told of what has to do with their queues, and `memory` is a file that keeps the
-    /// last good set over restarts: a start that does not find the folder goes on with that.
+    /// Like [`WorkflowFolder::open`]. `receivers` get notifications about jobs in their queues. `memory` is a file that
+    /// keeps the last good set over restarts; it is used if the folder is unavailable at the start.
     pub fn with_receivers(
         folder: &Path,
         installed: Option<Capabilities>,
@@ -268,7 +269,7 @@ impl WorkflowFolder {
         Arc::clone(&self.read_state().templates)
     }
 
-    /// The file of the workflow `name`: the one that is active, else one that would be.
+    /// The file of the workflow `name`: the active one, else the first of that name.
     #[must_use]
     pub fn definition(&self, name: &str) -> Option<Definition> {
         let mut named: Vec<_> = self.definitions().into_iter().filter(|one| one.name == name).collect();
@@ -319,7 +320,7 @@ impl WorkflowFolder {
         for target in more {
             match notify.iter_mut().find(|known| known.to == target.to) {
                 None => notify.push(target),
-                // Nobody is told the same twice.
+                // No receiver gets an event twice.
                 Some(known) => {
                     let new: Vec<_> = target.on.into_iter().filter(|on| !known.on.contains(on)).collect();
                     known.on.extend(new);
@@ -329,7 +330,7 @@ impl WorkflowFolder {
         compiled
     }
 
-    /// Logs what is active and what is wrong.
+    /// Logs the active workflows, and the problems of files.
     pub fn tell(&self) {
         for problem in self.problems().iter() {
             let diagnostic = &problem.diagnostic;
@@ -366,8 +367,9 @@ impl WorkflowFolder {
     }
 }
 
-/// One file for each name: the one that had it and comes back; else the one that has it already, also where it was renamed;
-/// else [`workflow::holder`]. The others are errors, and keep what they were before.
+/// Selects one file for each name. In this order: the file that defined it before it went missing, if it is back; the
+/// file that defines it now, also if it was renamed; [`workflow::holder`]. The other files get an error, and keep the
+/// version that was active for them before.
 fn one_for_each_name(
     versions: BTreeMap<PathBuf, GoodVersion>,
     before: &State,

@@ -1,7 +1,7 @@
-//! Workflow files changed from outside: put, switched on and off.
+//! Changes of workflow files from outside: create, replace, enable, disable.
 //!
-//! **Invariant**: what is written has compiled; a file is replaced whole or not at all, and a link to one never;
-//! whoever says which version they replace never replaces another one.
+//! **Invariant**: only definitions that compile are written; a file is replaced atomically, and a symbolic link is
+//! never replaced; a request that names the version to replace never replaces another one.
 
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -149,7 +149,7 @@ impl Condition {
     }
 }
 
-/// Replaces a file whole. A link stays one: what it points to is replaced, beside which it is written.
+/// Replaces a file atomically. Of a symbolic link, the target is replaced; the new file is first written beside that.
 fn write(path: &Path, text: &str) -> Result<(), ChangeError> {
     let failed = |source| ChangeError::Write { path: path.display().to_string(), source };
     let written = || {

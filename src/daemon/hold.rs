@@ -1,4 +1,4 @@
-//! Knowledge of a daemon about a lease that it holds.
+//! The daemon's knowledge of a lease that it has.
 
 use std::sync::{Mutex, PoisonError};
 use std::time::Instant;
@@ -17,7 +17,7 @@ pub(super) struct LeaseGuard {
 }
 
 impl LeaseGuard {
-    /// Until that moment at least; `abandoned` ends it early.
+    /// Valid until that moment at least; `abandoned` ends it early.
     pub(super) fn new(until: Instant, abandoned: CancellationToken) -> Self {
         Self { until: Mutex::new(until), abandoned }
     }

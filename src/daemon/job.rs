@@ -35,8 +35,8 @@ pub(super) struct JobResult {
     pub(super) outputs: Vec<OutputObject>,
 }
 
-/// Does the job. `stop` ends its work, and publication goes on as long as the lease `hold`s. Its scratch folder is gone
-/// when this returns.
+/// Carries out the job. `stop` ends its work; publishing continues as long as the lease `hold` is valid. The scratch
+/// folder is removed before this returns.
 pub(super) async fn run(
     host: &Host,
     claim: &Claim,
@@ -92,7 +92,8 @@ async fn make(
         peak_memory: Arc::clone(&peak_memory),
     };
     let supervised = supervise(&host.pool, assignment, words, stop).await;
-    // What outgrew its estimate and failed for it is what has to be learned from.
+    // Recorded before errors are returned: jobs that fail because they needed more than estimated must correct the
+    // estimate.
     admitted.used(Need { memory: peak_memory.load(Ordering::Relaxed), scratch: 0 });
     let report = all_or_nothing(supervised?)?;
     admitted.used(Need { memory: 0, scratch: scratch_of(&report) });

@@ -54,7 +54,7 @@ pub(super) struct Identity {
 }
 
 impl Identity {
-    /// Of what is at `folder` now.
+    /// Of the folder that is now at `folder`; `None` if it cannot be read.
     pub(super) fn of(folder: &Path) -> Option<Self> {
         let found = std::fs::metadata(folder).ok()?;
         Some(Self { device: found.dev(), number: found.ino(), made: found.created().ok() })
@@ -64,11 +64,11 @@ impl Identity {
 /// Occasion of a check.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum CheckOccasion {
-    /// The daemon starts: what was removed meanwhile is gone, unless that is everything.
+    /// The daemon starts: files removed while it did not run are gone, unless all of them are.
     First,
     /// Time has passed since the last check.
     Regular,
-    /// Somebody asked: what is there counts, and nothing is believed to be gone.
+    /// Requested by a user: new and changed files are used at once, and missing files do not count as removed yet.
     Asked,
 }
 
@@ -83,7 +83,7 @@ pub(super) struct Watcher {
     returning: bool,
     /// The folder of the last check.
     folder: Option<Identity>,
-    /// Reason not to believe the folder, where there is one.
+    /// Reason why the folder's content is not used, if it is unavailable.
     pub(super) away: Option<String>,
 }
 
@@ -150,7 +150,7 @@ impl Watcher {
     }
 }
 
-/// Reason not to believe a folder in which nothing can be read.
+/// Reason to treat the folder as unavailable if none of its files can be read.
 fn lost(found: &Files, before: usize) -> String {
     match found.workflows.values().find_map(SourceFile::out_of_reach) {
         Some(error) => format!("none of its files can be read any more: {error}"),

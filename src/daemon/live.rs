@@ -1,5 +1,5 @@
-//! Live view of a daemon: progress as it happens, and whether the daemon drains. Watching is free
-//! to miss marks: the store has what counts.
+//! Live view of a daemon: progress as it happens, and whether the daemon drains. Watchers may miss marks; the store has
+//! all that must be kept.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -29,7 +29,7 @@ pub struct Live {
     jobs: Arc<AtomicUsize>,
 }
 
-/// A job that runs here, as long as this is kept.
+/// Counts as a running job until it is dropped.
 #[derive(Debug)]
 pub struct RunningJob(Arc<AtomicUsize>);
 
@@ -48,7 +48,7 @@ impl Default for Live {
 impl Live {
     /// Sends it to all watchers.
     pub fn tell(&self, mark: Mark) {
-        // Nobody watching is fine.
+        // An error means only that nobody watches.
         let _ = self.marks.send(mark);
     }
 
@@ -71,7 +71,7 @@ impl Live {
         self.jobs.load(Ordering::Relaxed)
     }
 
-    /// Says that the daemon claims no more jobs and will end.
+    /// Marks the daemon as draining: it claims no more jobs and will end.
     pub fn drain(&self) {
         self.draining.cancel();
     }

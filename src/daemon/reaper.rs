@@ -14,7 +14,7 @@ const LONGEST: Duration = Duration::from_secs(1);
 /// Shortest wait between two checks.
 const SHORTEST: Duration = Duration::from_millis(20);
 
-/// Checks again and again until told to stop.
+/// Requeues jobs with expired leases or due retries, until `stop`.
 pub async fn run(host: Arc<Host>, stop: CancellationToken) {
     loop {
         let now = host.clock.now();

@@ -1,8 +1,8 @@
-//! Outputs of the keys of others: announcing what is published, and what a workflow wants done about an object that was
-//! made from another upload.
+//! Outputs with keys that exist already: records the objects to publish, and applies the workflow's `if_exists` to
+//! objects made from another upload.
 //!
-//! **Invariant**: where `if_exists` is `fail`, nothing is published over what another upload's execution recorded
-//! before this one, however close together the two are: both record before they check.
+//! **Invariant**: with `if_exists: fail`, an attempt never replaces an object that an execution of another upload
+//! recorded before, however close together the two are: both record before they check.
 
 use std::time::Duration;
 
@@ -18,7 +18,7 @@ use crate::store::{Claim, Publisher, StoreError};
 
 /// Wait before the store is asked again.
 const AGAIN: Duration = Duration::from_millis(500);
-/// Objects looked at at once.
+/// Objects that are checked concurrently.
 const AT_ONCE: usize = 8;
 /// Executions whose outputs are replaced that a warning names.
 const NAMED: usize = 5;
@@ -45,7 +45,7 @@ impl PendingOutputs<'_> {
             IfExists::Warn => {
                 self.begin().await?;
                 let others = others(self.claim, &self.publishers().await?);
-                // What cannot be looked at counts as there: the warning is the safe side.
+                // Objects that cannot be checked count as existing, so that there is rather one warning too many.
                 let there = there(self.host, &others).await.unwrap_or(others);
                 self.warn(&there).await;
                 Ok(())
@@ -64,7 +64,7 @@ impl PendingOutputs<'_> {
             Ok(there) => refused(&there),
             Err(error) => Failure::from(error),
         };
-        // What an earlier attempt announced it may have published.
+        // An earlier attempt may already have published objects that it recorded.
         if !before.iter().any(|publisher| publisher.execution == self.claim.execution) {
             self.withdraw().await?;
         }
@@ -173,16 +173,17 @@ async fn foreign(host: &Host, named: &[ObjectLocation], publishers: &[Publisher]
     }
     let Some((first, more)) = found.split_first() else { return Ok(()) };
     let what = match more.len() {
-        0 => format!("{first} is"),
-        more => format!("{first} and {more} more objects are"),
+        0 => format!("{first} already exists and was"),
+        more => format!("{first} and {more} more objects already exist and were"),
     };
     let message = format!(
-        "{what} there already, made by no execution on record, and `output.if_exists` is `fail`; nothing was published"
+        "{what} not published by a recorded execution, and `output.if_exists` is `fail`; nothing was published"
     );
     Err(Failure::definition("OBJ0020", message))
 }
 
-/// `s3://media/a.mp4 and 2 more objects`, and who made them, for each execution.
+/// For each execution: `s3://media/a.mp4 and 2 more objects`, whether that is more than one object, and the execution
+/// with its input.
 fn by_execution(others: &[Publisher]) -> Vec<(String, bool, String)> {
     let mut executions: Vec<ExecutionId> = Vec::new();
     for other in others {
@@ -199,7 +200,8 @@ fn by_execution(others: &[Publisher]) -> Vec<(String, bool, String)> {
             1 => format!("{} and 1 more object", first.object),
             more => format!("{} and {more} more objects", first.object),
         };
-        let whose = format!("what execution {execution} ({}) made of {}", first.workflow, first.input);
+        let outputs = if more > 0 { "outputs" } else { "an output" };
+        let whose = format!("{outputs} of execution {execution} ({}), made from {}", first.workflow, first.input);
         Some((what, more > 0, whose))
     };
     executions.into_iter().filter_map(of).collect()

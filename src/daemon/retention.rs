@@ -16,7 +16,7 @@ const LOOK: Duration = Duration::from_secs(60);
 /// Between batches, while there is more.
 const BREATH: Duration = Duration::from_millis(100);
 
-/// Checks again and again until told to stop.
+/// Prunes expired records, until `stop`.
 pub(super) async fn run(host: std::sync::Arc<Host>, retention: Retention, stop: CancellationToken) {
     let mut wait = LOOK;
     while pause(wait, &stop).await {

@@ -219,7 +219,7 @@ async fn attend(host: &Host, claim: &Claim, activity: &str, until: Instant, hard
             }
         }
     };
-    // What is done is reported even while the daemon goes down; what was stopped by that is not.
+    // Finished work is reported even while the daemon shuts down; attempts that the shutdown stopped are handed back.
     let (outcome, ()) = futures::join!(work, beat);
     if let Some(speed) = speed {
         metrics::encoded(speed);

@@ -318,7 +318,7 @@ impl Daemon {
             clock: Arc::clone(&host.clock),
         };
         let shutdown = Shutdown { soft: end.clone(), hard: CancellationToken::new() };
-        // When nobody is answered any more.
+        // Cancelled when requests are no longer answered.
         let closing = CancellationToken::new();
         let mut parts = DaemonTasks::default();
         parts.start("reaper", reaper::run(Arc::clone(&host), shutdown.hard.clone()));

@@ -44,14 +44,14 @@ impl SourceFile {
         Self { name, text: Ok(text) }
     }
 
-    /// The name of what it defines, where that begins a line.
+    /// The name of the workflow or template in it, from its first line that begins with `name:`.
     #[must_use]
     pub fn defines(&self) -> Option<&str> {
         let name = self.text().lines().find_map(|line| line.strip_prefix("name:"))?;
         Some(name.split(" #").next().unwrap_or_default().trim().trim_matches(['"', '\'']))
     }
 
-    /// Returns whether the file is called like what it defines.
+    /// Returns whether the file has the name of its workflow or template.
     fn is_called_like_its_name(&self) -> bool {
         let name = self.defines();
         name.is_some() && Path::new(&self.name).file_stem().and_then(|stem| stem.to_str()) == name

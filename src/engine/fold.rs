@@ -49,13 +49,13 @@ impl<'a> Replay<'a> {
         Self { plan, activities: plan.graph.node_indices().map(index).collect(), state: Execution::new(plan) }
     }
 
-    /// The state that the entries so far tell.
+    /// The state after the entries so far.
     #[must_use]
     pub const fn state(&self) -> &Execution {
         &self.state
     }
 
-    /// The state that all entries tell.
+    /// The state after all entries.
     #[must_use]
     pub fn into_state(self) -> Execution {
         self.state

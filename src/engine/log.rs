@@ -47,7 +47,7 @@ pub enum LogEvent {
         #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
         params: BTreeMap<String, Value>,
     },
-    /// Somebody asked for it to stop.
+    /// A user requested to cancel it.
     CancelRequested {
         /// Reason.
         reason: String,
@@ -65,7 +65,7 @@ pub enum LogEvent {
         /// The state.
         state: ExecutionState,
     },
-    /// The activity went into its queue.
+    /// The activity was queued.
     Queued,
     /// A worker took it.
     Claimed {
@@ -84,12 +84,12 @@ pub enum LogEvent {
         #[serde(default, skip_serializing_if = "std::ops::Not::not")]
         outage: bool,
     },
-    /// The attempt was lost with its worker; the activity went back into its queue.
+    /// The attempt was lost with its worker; the activity was requeued.
     AttemptLost {
         /// Known details.
         reason: String,
     },
-    /// Its daemon handed it back on its way out; the activity went back into its queue.
+    /// Its daemon shut down and handed it back; the activity was requeued.
     HandedBack {
         /// Reason.
         reason: String,
@@ -129,7 +129,7 @@ pub enum LogEvent {
         /// Name of the user or token that asked.
         by: String,
     },
-    /// Mark: something the user should read; the attempt goes on.
+    /// A warning for the user; the attempt continues.
     Warning {
         /// Stable code.
         code: Code,

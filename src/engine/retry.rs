@@ -42,7 +42,7 @@ pub(super) struct Attempt<'a> {
 }
 
 impl Attempt<'_> {
-    /// Returns what follows its end.
+    /// Returns the event after the end of an attempt.
     pub(super) fn ended(&self, outcome: Outcome, now: Timestamp) -> LogEvent {
         match outcome {
             Outcome::Succeeded { result, outputs } => LogEvent::Succeeded { result, outputs },
@@ -55,7 +55,7 @@ impl Attempt<'_> {
         }
     }
 
-    /// Returns what follows a failure.
+    /// Returns the event after a failure.
     fn failed(&self, failure: Failure, now: Timestamp) -> LogEvent {
         if self.stop_requested {
             return LogEvent::Cancelled;
@@ -76,10 +76,10 @@ impl Attempt<'_> {
         LogEvent::AttemptFailed { failure, retry_at: now.after(wait(self.policy, failures, self.salt)), outage: false }
     }
 
-    /// Returns what follows a failure of something that the activity needs: another attempt, until the outage has
-    /// lasted for `patience` and as many attempts met it as the policy has. After an attempt that worked for long, or a
-    /// long time in the queue, it is a new outage: as often as the policy has attempts, and for `patience` in all at
-    /// least.
+    /// Returns the event after a failure by an outage: another attempt, until the outage has lasted for `patience` and
+    /// has met as many attempts as the policy allows. After an attempt that ran for long, or a long time in the queue,
+    /// a new outage begins; it can begin anew as often as the policy has attempts, and for at least `patience` in
+    /// total.
     fn wait_out(&self, failure: Failure, patience: Duration, now: Timestamp) -> LogEvent {
         if self.stop_requested {
             return LogEvent::Cancelled;
@@ -104,8 +104,8 @@ impl Attempt<'_> {
         LogEvent::AttemptFailed { failure, retry_at: now.after(wait(&policy, failures, self.salt)), outage: true }
     }
 
-    /// Returns what follows a loss. It does not use up an attempt of the policy: the worker was killed, not the work
-    /// wrong.
+    /// Returns the event after a lost attempt. It does not count as an attempt of the policy: the worker was killed;
+    /// the work did not fail.
     fn lost(&self, reason: String) -> LogEvent {
         if self.stop_requested {
             return LogEvent::Cancelled;
@@ -117,7 +117,7 @@ impl Attempt<'_> {
         LogEvent::Failed { failure: Failure::bug("ENG0001", message) }
     }
 
-    /// Returns what follows when its daemon handed it back: another attempt, which uses up none.
+    /// Returns the event after the daemon handed the attempt back. It does not count as an attempt of the policy.
     fn handed_back(&self, reason: String) -> LogEvent {
         if self.stop_requested { LogEvent::Cancelled } else { LogEvent::HandedBack { reason } }
     }

@@ -139,11 +139,11 @@ pub struct Outage {
     pub since: Timestamp,
     /// Attempts that failed for it in succession.
     pub failures: u32,
-    /// Number of times that it began anew, after an attempt that had worked for long or a long time in the queue.
+    /// Number of times that the outage began anew, after an attempt that ran for long or a long time in the queue.
     #[serde(default)]
     pub renewals: u32,
-    /// Time from which all of it counts, times that it began anew included: that of the first failure, moved on by the
-    /// time in the queue. Not set: [`Outage::since`].
+    /// Start of the whole outage, including the times that it began anew: time of the first failure, plus the time in
+    /// the queue. Not set: [`Outage::since`].
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub first: Option<Timestamp>,
     /// Time of the last failure. Not set: [`Outage::since`].
@@ -177,22 +177,22 @@ impl Outage {
     }
 }
 
-/// Shortest run of an attempt, or time from a failure to the next claim, for which what it needs was not away all the
-/// time.
+/// Shortest run of an attempt, or time from a failure to the next claim, after which the outage must have ended in
+/// between.
 const WORKED: Duration = Duration::from_secs(300);
 
 /// Longest wait between attempts during an outage: the end of the outage is noticed no later than this.
 pub(super) const LONGEST_WAIT: Duration = Duration::from_secs(60);
 
 impl Tally {
-    /// After another failure of the activity; an outage is over by that.
+    /// After another failure of the activity, which ends an outage.
     #[must_use]
     pub(super) fn failed(self, killed_worker: bool) -> Self {
         let crashes = self.crashes + u32::from(killed_worker);
         Self { failures: self.failures + 1, crashes, outage: None, ..self }
     }
 
-    /// After another failure of what it needs, at `at`, of an attempt that was claimed at `claimed`.
+    /// After another failure by an outage, at `at`, of an attempt that was claimed at `claimed`.
     #[must_use]
     pub(super) fn away(self, claimed: Timestamp, at: Timestamp) -> Self {
         let outage = self.outage.map_or_else(|| Outage::new(at), |outage| outage.again(claimed, at));

@@ -54,7 +54,7 @@ pub enum Input {
         /// Cause of the start, for the log.
         cause: String,
     },
-    /// Somebody asks for it to stop.
+    /// A user requests to cancel it.
     Cancel {
         /// Reason.
         reason: String,
@@ -66,14 +66,14 @@ pub enum Input {
         /// Time limit.
         limit: Duration,
     },
-    /// Somebody asks for it to run again from what did not succeed.
+    /// A user requests to run again the activities that did not succeed.
     Retry {
         /// Name of the user or token that asks.
         by: String,
         /// Parameters that are changed for it; the caller stores them.
         params: BTreeMap<String, Value>,
     },
-    /// Somebody asks for another place in the queue for what has not ended.
+    /// A user requests another priority for the activities that have not ended.
     Prioritize {
         /// 1–10, 10 first.
         priority: u8,
@@ -160,7 +160,7 @@ pub enum Effect {
         /// Time.
         at: Timestamp,
     },
-    /// Tell the attempt to stop.
+    /// Stop the attempt.
     Stop {
         /// Its activity.
         activity: NodeIndex,
@@ -364,7 +364,8 @@ impl Stepping<'_> {
         self.effects.extend(moved.map(|activity| Effect::Prioritize { activity, priority }));
     }
 
-    /// Decides on touched activities that wait, and on what comes after those that thereby end; then on the whole.
+    /// Decides on the waiting ones of the `touched` activities, then on those that depend on activities which end by
+    /// that, and last on the execution.
     fn settle(&mut self, mut touched: BTreeSet<NodeIndex>) {
         while let Some(node) = touched.pop_first() {
             if self.state.activities[node.index()].name() != JobState::Waiting {

@@ -11,7 +11,7 @@ use crate::store::{EventOutcome, MatchDecision, NewExecution};
 use crate::telemetry::metrics::{self, EventResult};
 use crate::workflow::{self, Workflow};
 
-/// Time in which the storage answers what it is asked about an object; others may wait behind.
+/// Longest time for the storage to answer about an object; other events may wait behind it.
 const ANSWER: Duration = Duration::from_secs(10);
 
 /// An event, with what the workflows make of it.
@@ -23,7 +23,7 @@ struct DecidedEvent {
 }
 
 impl Intake {
-    /// Writes `event` down and starts what it matches. The same event may come again at any time.
+    /// Records `event` and starts the workflows that it matches. The same event may be delivered again at any time.
     pub async fn accept(&self, event: ObjectEvent) -> Result<EventOutcome, IntakeError> {
         let admitted = async {
             let decided = self.decide_all(event).await?;

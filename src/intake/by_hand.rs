@@ -6,7 +6,8 @@ use crate::objects::{ObjectError, Revision};
 use crate::store::NewExecution;
 
 impl Intake {
-    /// The object as it is now, or as that version of it is: what is started works on this upload and no later one.
+    /// Reads the metadata of the object, or of one of its versions. The execution then processes exactly this upload,
+    /// and no later one.
     pub async fn look_up(&self, location: ObjectLocation, version: Option<String>) -> Result<InputObject, ObjectError> {
         let head = self.objects.head(&location, Revision { version: version.as_deref(), etag: None }).await?;
         Ok(InputObject {

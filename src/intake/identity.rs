@@ -14,7 +14,7 @@
 use crate::model::ObjectEvent;
 use crate::store::{Companion, EventIdentity};
 
-/// Returns the identity of an upload where the event alone tells it.
+/// Returns the identity of an upload if the event alone determines it.
 fn own_identity(event: &ObjectEvent) -> String {
     let object = &event.object;
     let etag = object.etag.as_deref().unwrap_or_default();

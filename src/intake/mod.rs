@@ -46,7 +46,7 @@ pub struct Intake {
     pub objects: SharedObjects,
     /// Limit of waiting jobs.
     pub backlog: Arc<Backlog>,
-    /// Identifiers of what is created.
+    /// Source of identifiers for new records.
     pub ids: Arc<dyn Ids>,
     /// The time.
     pub clock: Arc<dyn Clock>,
@@ -108,8 +108,8 @@ impl From<IntakeError> for Failure {
     }
 }
 
-/// For object storage of our own, which tells of every object, each output of each execution included: what lands in a
-/// bucket that no workflow watches is not written down.
+/// Used by local buckets, which send an event for every object, outputs of executions included. Objects in buckets that
+/// no workflow watches are not recorded.
 #[async_trait]
 impl EventSink for Intake {
     async fn admit(&self, event: &ObjectEvent) -> Result<(), Failure> {

@@ -1,8 +1,8 @@
-//! Messages that wait for one thing while all others go on: room in a queue of jobs, or the storage.
+//! Messages that wait for space in a job queue or for the storage, while other messages continue.
 //!
-//! **Invariant**: messages that wait for a queue are tried again in the order in which they came; one for whose object
-//! the storage fails lets the others of its line pass. All stay in their queue of events until they are taken: what is
-//! only in memory here can be lost.
+//! **Invariant**: messages that wait for a queue are tried again in the order in which they arrived. A message whose
+//! object the storage cannot read does not block the others that wait for the storage. All stay in their event queue
+//! until they are accepted: what is only in memory here can be lost.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -29,7 +29,7 @@ pub(super) struct WaitingMessage {
     pub(super) delete: bool,
 }
 
-/// All messages that wait, by what they wait for.
+/// All waiting messages, by the reason for which they wait.
 #[derive(Debug, Default)]
 pub(super) struct ParkedMessages(Mutex<BTreeMap<WaitReason, VecDeque<WaitingMessage>>>);
 

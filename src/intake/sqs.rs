@@ -54,7 +54,8 @@ pub struct Settings {
     pub options: AwsOptions,
 }
 
-/// About how many messages wait in the queue at `queue_url`; none is taken. What went wrong, in the service's words.
+/// Approximate number of messages that wait in the queue at `queue_url`; none is received. The error is the text of the
+/// service.
 pub async fn waiting(queue_url: &str, options: &AwsOptions) -> Result<u64, String> {
     let client = Client::new(&sdk_config(options).await);
     let wanted = QueueAttributeName::ApproximateNumberOfMessages;
@@ -78,7 +79,7 @@ enum MessageOutcome {
     Done,
     /// It stays in the queue, and comes again.
     Left,
-    /// It waits, with what is left of it.
+    /// It waits for the reason given, with the events that are not accepted yet.
     Waits(WaitReason, VecDeque<ObjectEvent>),
 }
 
@@ -97,16 +98,16 @@ impl Consumer {
         self
     }
 
-    /// Takes messages until told to stop; what is being worked on is finished.
+    /// Receives and processes messages until `stop`; messages in progress are finished.
     pub async fn run(&self, stop: CancellationToken) {
         let queues = Box::pin(self.try_again(|line| matches!(line, WaitReason::Queue(_)), &stop));
         let storage = Box::pin(self.try_again(|line| matches!(line, WaitReason::Storage), &stop));
         futures::join!(self.take_all(&stop), queues, storage, self.keep_hidden(&stop));
-        // Nobody waits for them here any more.
+        // They are made visible, because this daemon no longer tries them.
         self.hide(&self.parked.receipts(), Duration::ZERO).await;
     }
 
-    /// Receives messages and works on them until told to stop.
+    /// Receives and processes messages until `stop`.
     async fn take_all(&self, stop: &CancellationToken) {
         let mut wait = FIRST_WAIT;
         let mut idle = false;
@@ -226,7 +227,7 @@ impl Consumer {
         }
     }
 
-    /// Tries messages that wait in some lines again, until told to stop.
+    /// Retries messages that wait for the reasons selected by `which`, until `stop`.
     async fn try_again(&self, which: fn(&WaitReason) -> bool, stop: &CancellationToken) {
         while stop.run_until_cancelled(tokio::time::sleep(AGAIN)).await.is_some() {
             for line in self.parked.waited_for().into_iter().filter(which) {
@@ -272,7 +273,7 @@ impl Consumer {
         }
     }
 
-    /// Keeps messages that wait hidden from others, until told to stop.
+    /// Keeps waiting messages invisible to other consumers, until `stop`.
     async fn keep_hidden(&self, stop: &CancellationToken) {
         let hidden = self.visibility * PARKED;
         while stop.run_until_cancelled(tokio::time::sleep(hidden / 3)).await.is_some() {

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use ipnet::IpNet;
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 
-/// Networks that are not public and may be reached all the same.
+/// Private networks that are allowed.
 #[derive(Clone, Debug, Default)]
 pub(super) struct AllowedNetworks(Arc<[IpNet]>);
 
@@ -75,7 +75,7 @@ fn is_public_v6(address: Ipv6Addr) -> bool {
         [0, 0, 0, 0, 0, 0xffff, high, low] | [0x64, 0xff9b, 0, 0, 0, 0, high, low] | [0x2002, high, low, ..] => {
             embedded(high, low)
         }
-        // What is assigned for use by everybody is 2000::/3, less documentation, benchmarks, Teredo and protocols.
+        // Public addresses are 2000::/3, except those for documentation, benchmarks, Teredo and protocols.
         [0x2001, second, ..] => second != 0xdb8 && second >= 0x200,
         [0x3fff, ..] => false,
         [first, ..] => first & 0xe000 == 0x2000,

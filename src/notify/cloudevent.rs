@@ -82,7 +82,7 @@ struct Input {
     bucket: String,
     /// Its key.
     key: String,
-    /// Size in bytes, where the event told it.
+    /// Size in bytes, if the event had it.
     #[serde(skip_serializing_if = "Option::is_none")]
     size_bytes: Option<u64>,
     /// Entity tag without quotes.
@@ -151,7 +151,7 @@ struct FailureReport {
     activity: String,
 }
 
-/// Something that a user should read; the activity went on.
+/// A warning of an activity that continued.
 #[derive(Debug, Serialize, JsonSchema)]
 struct WarningReport {
     /// Stable code; `docs/errors.md` explains it.

@@ -21,7 +21,7 @@ pub(super) const AGAIN: Duration = Duration::from_secs(1);
 pub(super) enum DeliveryEnd {
     /// The receiver took it.
     Taken,
-    /// It did not, and may have said how long it wants to be left alone.
+    /// The receiver did not accept it; with the wait that it requested, if any.
     NotTaken(Option<Duration>),
     /// The store could not be read or written, or the delivery panicked: nothing is known of the receiver. Without a
     /// rest the same would be sent again and again while the store is unavailable.
@@ -50,7 +50,7 @@ async fn attempt(
     (patience, stop): (DeliveryPolicy, &CancellationToken),
 ) -> Result<DeliveryEnd, StoreError> {
     let Some(record) = store.execution(notification.execution).await? else {
-        // Pruned together with its execution: there is nothing left to tell.
+        // The execution has been pruned, so there is no data to send.
         store.delivered(notification.id, clock.now()).await?;
         return Ok(DeliveryEnd::Taken);
     };

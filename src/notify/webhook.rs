@@ -32,7 +32,7 @@ const REDIRECTS: usize = 3;
 pub struct WebhookOptions {
     /// Secrets that all are signed with, each on its own; without one none is sent.
     pub secrets: Vec<Vec<u8>>,
-    /// Networks that are not public and may be reached all the same.
+    /// Private networks that are allowed.
     pub allow_private: Vec<IpNet>,
 }
 

@@ -7,8 +7,8 @@ use crate::model::{Failure, ObjectEvent};
 /// Receiver of "object created" events.
 #[async_trait]
 pub trait EventSink: Send + Sync {
-    /// Returns whether the event could be persisted now; asked before the object becomes visible. `event` is what
-    /// [`EventSink::created`] will be told, without its sequencer and time. By default nothing is refused beforehand.
+    /// Returns whether the event can be persisted now; called before the object becomes visible. `event` is the event
+    /// that [`EventSink::created`] will get, without its sequencer and time. By default nothing is refused.
     async fn admit(&self, _event: &ObjectEvent) -> Result<(), Failure> {
         Ok(())
     }

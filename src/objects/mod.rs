@@ -110,7 +110,8 @@ pub struct Incoming {
     pub content_type: String,
     /// Expected size in bytes, where it is known.
     pub size_bytes: Option<u64>,
-    /// True if nothing may be there yet: else it is a [`ObjectError::Precondition`] and what is there stays.
+    /// True if an object must not be replaced: if there is one, it stays, and the upload fails with
+    /// [`ObjectError::Precondition`].
     pub only_new: bool,
     /// They.
     pub bytes: BoxStream<'static, Result<Bytes, BoxError>>,
@@ -164,7 +165,7 @@ pub trait Objects: Send + Sync {
     /// A body that breaks off, or is not as long as it says, leaves nothing.
     async fn receive(&self, object: &ObjectLocation, body: Incoming) -> Result<Published, ObjectError>;
 
-    /// Removes an object; nothing happens where there is none.
+    /// Deletes an object; does nothing if there is no object.
     async fn delete(&self, object: &ObjectLocation) -> Result<(), ObjectError>;
 
     /// Lists at most `limit` objects whose keys begin with `prefix` and come after `after`.

@@ -12,7 +12,7 @@ use super::unit::{CachedExecution, Seq};
 use crate::model::JobId;
 use crate::model::plan::Plan;
 
-/// Entries of a generation, of which there are two: a new execution that has to wait must not push out what is at work.
+/// Entries of each of the two generations, enough that new executions that wait do not push out the running ones.
 const EXECUTIONS: usize = 512;
 const PLANS: usize = 128;
 const PLACES: usize = 8_192;

@@ -1,5 +1,5 @@
 //! Bounded cache of recently used values: a map of two generations. When the young one is full it becomes the old one,
-//! and what was in that and not asked for since is forgotten. No clock, no list of uses.
+//! and entries of the old one that were not used since are dropped. No clock, no list of uses.
 
 use std::collections::HashMap;
 use std::hash::Hash;
@@ -32,7 +32,7 @@ impl<K: Eq + Hash, V> Recent<K, V> {
         self.young.remove(key).or_else(|| self.old.remove(key))
     }
 
-    /// Looks at an entry, which then counts as used.
+    /// Returns an entry, and marks it as used.
     pub(super) fn get(&mut self, key: &K) -> Option<&V>
     where
         K: Clone,

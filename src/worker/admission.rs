@@ -31,7 +31,7 @@ const AUDIO_BPS: f64 = 256_000.0;
 const FRAME_RATE: f64 = 30.0;
 /// Pixels of a picture where nothing is known.
 const PIXELS: u64 = 1920 * 1080;
-/// Scratch of a set of pictures.
+/// Scratch space of snapshots, in bytes.
 const SNAPSHOT: u64 = 16 << 20;
 /// Weight of a new observation in a correction.
 const LEARNING: f64 = 0.2;

@@ -51,11 +51,11 @@ pub struct Input {
 pub enum Source {
     /// A file open for reading.
     File,
-    /// A socket that speaks [`super::ranges`].
+    /// A socket with the protocol of [`super::ranges`].
     Ranges,
 }
 
-/// A line of the worker's.
+/// A message of the worker, on one line.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "type", rename_all = "snake_case")]
 pub enum Message {

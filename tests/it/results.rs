@@ -154,8 +154,11 @@ fn newcomer_two_uploads_of_one_stem_are_warned_of_or_refused() {
     let second = upload("warn/same.mov");
     let told = warnings(&second);
     assert_eq!((&second["state"], told.len()), (&json!("succeeded"), 1), "{second:#}");
-    let names =
-        ["OBJ0019 s3://media/warn/same/poster.jpg replaces", "(warn) made of s3://uploads/warn/same.mp4", "${object"];
+    let names = [
+        "OBJ0019 s3://media/warn/same/poster.jpg replaces",
+        "(warn), made from s3://uploads/warn/same.mp4",
+        "${object",
+    ];
     assert!(names.iter().all(|part| told[0].contains(part)), "{told:?}");
     std::fs::remove_file(daemon.data.join("buckets/media/warn/same/poster.jpg")).unwrap();
     assert_eq!(warnings(&upload("warn/same.mkv")), Vec::<String>::new(), "what is gone is not replaced");
@@ -168,7 +171,7 @@ fn newcomer_two_uploads_of_one_stem_are_warned_of_or_refused() {
     let error = &refused["activities"]["poster"]["error"];
     assert_eq!((&refused["state"], &error["code"]), (&json!("failed"), &json!("OBJ0020")), "{refused:#}");
     assert_eq!(refused["activities"]["poster"]["attempts"], 1);
-    assert!(error["message"].as_str().unwrap().contains("made of s3://uploads/fail/same.mp4"), "{error}");
+    assert!(error["message"].as_str().unwrap().contains("made from s3://uploads/fail/same.mp4"), "{error}");
     assert_eq!(made("fail/same/poster.jpg"), before, "nothing was published");
     assert_eq!(upload("fail/same.mp4")["state"], "succeeded", "who was refused is in nobody's way");
 
@@ -176,7 +179,7 @@ fn newcomer_two_uploads_of_one_stem_are_warned_of_or_refused() {
     let refused = upload("fail/mine.mp4");
     let error = &refused["activities"]["poster"]["error"];
     assert_eq!(error["code"], "OBJ0020", "{refused:#}");
-    assert!(error["message"].as_str().unwrap().contains("no execution on record"), "{error}");
+    assert!(error["message"].as_str().unwrap().contains("not published by a recorded execution"), "{error}");
     std::fs::remove_file(daemon.data.join("buckets/media/fail/mine/poster.jpg")).unwrap();
     let id = refused["id"].as_str().unwrap();
     place.cli(&["executions", "retry", id]);

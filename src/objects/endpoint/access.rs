@@ -10,7 +10,7 @@ use s3s::{S3Error, S3ErrorCode, S3Result, s3_error};
 
 use crate::objects::local::LocalBuckets;
 
-/// Access lists that say what is so anyway.
+/// Access lists that are accepted, because they match the behaviour of this endpoint.
 const PRIVATE: [&str; 2] = ["private", "bucket-owner-full-control"];
 
 /// Unsupported headers: their prefix, and the message for the client.

@@ -1,7 +1,7 @@
-//! Pages of other origins: which may use the endpoint from a browser.
+//! Cross-origin requests (CORS): the web pages that may use the endpoint from a browser.
 //!
-//! A browser asks before it sends (a preflight, `OPTIONS` without a signature) and wants a word in every answer. What a
-//! page may do beside stays a matter of signatures.
+//! A browser sends a preflight request first (`OPTIONS`, without a signature) and needs headers in every response. The
+//! rules here do not replace signatures: each request is still authorized by its own.
 
 use std::time::Duration;
 
@@ -92,7 +92,7 @@ pub fn allowed(rules: &[CorsRule], method: &Method, origin: Option<&HeaderValue>
     if rules.is_empty() {
         return headers;
     }
-    // Also to whoever sent no origin: a cache must not give one page the answer to another.
+    // Also for requests without an origin: a cache must not give the response for one origin to another.
     vary(&mut headers);
     let Some(origin) = origin else { return headers };
     let named = origin.to_str().unwrap_or_default();

@@ -40,7 +40,8 @@ const MAX_FIELDS: usize = 100;
 /// Largest file in bytes, as in S3: 5 GiB.
 const MAX_FILE_BYTES: u64 = 5 * 1024 * 1024 * 1024;
 
-/// Most bytes that are read before the form is known to be signed: its fields, and what came in one piece with them.
+/// Most bytes that are read before the signature of the form is checked: its fields, and the part of the file that
+/// arrived with them.
 const MAX_UNSIGNED_BYTES: usize = 1024 * 1024;
 
 /// Handler of forms.
@@ -141,7 +142,7 @@ impl Forms {
         if field("bucket").is_some_and(|named| named != bucket) {
             return Err(s3_error!(AccessDenied, "the form names another bucket than the one that it was sent to"));
         }
-        // Before the policy: whoever wrote the form forgot it.
+        // Checked before the policy, for a clearer message: the form itself is incomplete.
         if field("key").is_none() {
             return Err(s3_error!(InvalidArgument, "the form has no field `key`"));
         }

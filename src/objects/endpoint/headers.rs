@@ -77,7 +77,7 @@ pub fn given_back(head: &Head, kept: &EndpointAttributes, overridden: &[&str]) -
     headers
 }
 
-/// Adds the checksum of a whole object, where the client wants it.
+/// Adds the checksum of a whole object, if the client requests it.
 pub fn add_checksum(headers: &mut HeaderMap, kept: &EndpointAttributes, mode: Option<&ChecksumMode>) {
     if !mode.is_some_and(|mode| mode.as_str().eq_ignore_ascii_case(ChecksumMode::ENABLED)) {
         return;

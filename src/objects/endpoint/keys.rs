@@ -31,8 +31,8 @@ impl std::fmt::Debug for KeyPair {
 }
 
 impl KeyPair {
-    /// The pair kept at `path`, made where there is none; answers whether it is new and should be shown. Only the
-    /// file's owner can read it.
+    /// Reads the key pair in `path`, or creates it if there is no file. The flag is true if the pair is new and should
+    /// be shown to the user. Only the file's owner can read it.
     pub fn load_or_create(path: &Path) -> Result<(Self, bool), ObjectError> {
         let failed =
             |source: Box<dyn std::error::Error + Send + Sync>| ObjectError::KeyPair { path: path.to_owned(), source };

@@ -18,7 +18,7 @@ const MAX_KEYS: i32 = 1_000;
 /// Characters of a key that are not percent-encoded.
 const KEPT: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~').remove(b'/');
 
-/// Names as the client wants them written: XML cannot hold every character of a key.
+/// Encoding of names in a listing: URL-encoded if requested, because XML cannot contain every character of a key.
 struct Names(bool);
 
 impl Names {

@@ -415,7 +415,7 @@ fn second(timestamp: &Timestamp) -> i64 {
     written.ok().and(whole).unwrap_or(i64::MIN)
 }
 
-/// Refuses a version: there are none, and what is there is not the one that was meant.
+/// Refuses a request for a version: this endpoint keeps none, and the current object may be another one.
 pub(super) fn no_version(version: Option<&str>) -> S3Result<()> {
     match version {
         None | Some("null" | "") => Ok(()),

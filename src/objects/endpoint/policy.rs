@@ -47,8 +47,8 @@ impl Policy {
         Ok(Self { expires_at, conditions })
     }
 
-    /// Holds the fields of a form against it. `bucket` is where the form was sent to, `file` the name of its file: a
-    /// condition may be written for the field as it came, or with that name in it.
+    /// Checks the fields of a form against the policy. `bucket` is the bucket that the form was sent to, `file` the
+    /// name of the uploaded file: a condition may match a field as it was sent, or with that name inserted.
     pub fn check(&self, fields: &BTreeMap<String, String>, bucket: &str, file: &str, now: Timestamp) -> S3Result<()> {
         if now > self.expires_at {
             return Err(s3_error!(AccessDenied, "the policy of the form has expired; make the form again"));

@@ -44,7 +44,7 @@ impl UnsizedBody {
     }
 }
 
-/// A body, and what it must be.
+/// A body, with its expected length and checksums.
 pub struct Upload {
     body: BoxStream<'static, Result<Bytes, StdError>>,
     length_bytes: Option<u64>,
@@ -116,7 +116,7 @@ impl Upload {
         let announced = self.announced.first().map(|(algorithm, _)| *algorithm);
         let sent = announced.or_else(|| self.trailer.as_ref().map(|(algorithm, _)| *algorithm));
         let mut hashers: Vec<Hasher> = Vec::new();
-        // The wanted one first: it is the one that is kept.
+        // The requested checksum comes first, because the first one is stored.
         for algorithm in self.wanted.into_iter().chain(sent.filter(|sent| self.wanted != Some(*sent))) {
             hashers.push(algorithm.hasher());
         }

@@ -23,7 +23,7 @@ const MAX_BYTES: usize = 16 * 1024 * 1024;
 #[derive(Clone)]
 pub struct UnreadBody {
     left: Arc<Mutex<UnreadRest>>,
-    /// True if the client sends nothing before it is told to.
+    /// True if the client waits for `100 Continue` before it sends the body.
     waits: bool,
 }
 
@@ -33,7 +33,7 @@ enum UnreadRest {
     #[default]
     Nothing,
     Some(Incoming),
-    /// All of it, which the client was not asked to send. Reading the body would ask for it.
+    /// The whole body, which the client has not begun to send. Reading it would send `100 Continue`.
     Unsent,
 }
 
@@ -50,7 +50,7 @@ impl UnreadBody {
         Body::http_body_unsync(LentBody { body: Some(body), polled: false, rest: self.clone() })
     }
 
-    /// Reads what was left; whether the connection is good for another request.
+    /// Reads the rest of the body, and returns whether the connection can be used for another request.
     pub async fn drain(&self) -> bool {
         let left = std::mem::take(&mut *self.left.lock().unwrap_or_else(PoisonError::into_inner));
         let mut body = match left {
@@ -69,7 +69,7 @@ impl UnreadBody {
     }
 }
 
-/// A body that comes back when it is dropped.
+/// A body whose rest is given to [`UnreadBody`] when it is dropped.
 struct LentBody {
     body: Option<Incoming>,
     /// True if the client was asked for it.

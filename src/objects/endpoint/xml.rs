@@ -33,7 +33,7 @@ const MAX_BYTES: usize = 8 * 1024 * 1024;
 #[derive(Debug, PartialEq, Eq)]
 struct Form {
     root: &'static str,
-    /// Elements that are read; others are passed over with what they hold.
+    /// Elements that are read; others are skipped with their content.
     known: &'static [&'static str],
 }
 
@@ -54,7 +54,7 @@ const COMPLETE: Form = Form {
     ],
 };
 
-/// Headers that speak of the bytes that came.
+/// Headers that describe the original body.
 const OF_THE_BODY: [HeaderName; 4] = [AUTHORIZATION, CONTENT_ENCODING, CONTENT_LENGTH, TRANSFER_ENCODING];
 
 /// The way of requests with XML.

@@ -64,7 +64,7 @@ pub struct Attributes {
     pub kept: EndpointAttributes,
 }
 
-/// Tells the bytes of one upload from those of another.
+/// Distinguishes the bytes of two uploads of one key.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 struct Fingerprint {
     inode: u64,
@@ -109,7 +109,7 @@ impl Attributes {
         meta.join(&object.bucket).join(&digest[..2]).join(format!("{digest}.json"))
     }
 
-    /// Reads the attributes of `object` if they speak for `file`.
+    /// Reads the attributes of `object`; `None` if they were written for other bytes than those of `file`.
     pub fn load(meta: &Path, object: &ObjectLocation, file: &Metadata) -> Option<Self> {
         let text = std::fs::read(Self::path(meta, object)).ok()?;
         let attributes: Self = serde_json::from_slice(&text).ok()?;
@@ -147,7 +147,7 @@ pub fn hex(bytes: &[u8]) -> String {
     format!("{:x}", bytes::Bytes::copy_from_slice(bytes))
 }
 
-/// The bytes that hexadecimal digits stand for; what is no pair of digits is left out.
+/// Decodes hexadecimal digits; invalid pairs are skipped.
 #[must_use]
 pub fn unhex(hex: &str) -> Vec<u8> {
     let digits = hex.as_bytes().chunks_exact(2);

@@ -43,7 +43,7 @@ impl Folder {
 
     /// Opens a regular file for reading.
     pub fn file(&self, name: &str) -> io::Result<File> {
-        // NONBLOCK: a named pipe must not hold the caller until somebody writes to it.
+        // NONBLOCK: opening a named pipe must not block until a process writes to it.
         let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NOFOLLOW | OFlags::NONBLOCK;
         let fd = rustix::fs::openat(&self.0, name, flags, Mode::empty())?;
         if FileType::from_raw_mode(rustix::fs::fstat(&fd)?.st_mode) != FileType::RegularFile {
@@ -78,7 +78,7 @@ impl Folder {
         self.sync()
     }
 
-    /// Moves the file at `from` here, in place of what has its name.
+    /// Moves the file at `from` into this folder, and replaces a file of that name.
     pub fn place(&self, from: &Path, name: &str) -> io::Result<()> {
         Ok(rustix::fs::renameat(rustix::fs::CWD, from, &self.0, name)?)
     }
@@ -98,7 +98,8 @@ impl Folder {
         Ok(rustix::fs::fsync(&self.0)?)
     }
 
-    /// Names and kinds of what is directly in it; names that are not UTF-8 are no keys and are left out, links too.
+    /// Names and types of the files and folders directly in it. Links are left out, and so are names that are not
+    /// UTF-8, which cannot be keys.
     pub fn entries(&self) -> io::Result<Vec<(String, FileType)>> {
         let mut entries = Vec::new();
         for entry in rustix::fs::Dir::read_from(&self.0)? {
@@ -108,7 +109,7 @@ impl Folder {
                 continue;
             }
             let kind = match entry.file_type() {
-                // Some file systems do not tell it in the listing.
+                // Some file systems do not report the type in listings.
                 FileType::Unknown => {
                     FileType::from_raw_mode(rustix::fs::statat(&self.0, name, AtFlags::SYMLINK_NOFOLLOW)?.st_mode)
                 }

@@ -12,7 +12,7 @@ pub const INTERNAL: &str = ".reelmill";
 /// File that is the object of a key that ends in `/`: a folder, as consoles make one.
 pub const MARKER: &str = ".reelmill-folder";
 
-/// Folder that stands for nothing between two slashes: `a//b`.
+/// Name of the folder for an empty part of a key between two slashes: `a//b`.
 pub const EMPTY: &str = ".reelmill-empty";
 
 /// File that is the object `a` in the folder `a`, where there are keys below `a/` too.

@@ -145,7 +145,7 @@ impl LocalBuckets {
         Ok(Self { folders, sink: Arc::default(), clock })
     }
 
-    /// Tells `sink` of every object from now on. Only the first call counts.
+    /// Sends events of new objects to `sink` from now on. Only the first call has an effect.
     pub fn announce_to(&self, sink: Arc<dyn EventSink>) {
         let _ = self.sink.set(sink);
     }
@@ -256,7 +256,7 @@ impl LocalBuckets {
         .await
     }
 
-    /// Removes an object, if it is what `only` says; nothing happens where there is none.
+    /// Deletes an object if it meets the condition `only`; does nothing if there is no object.
     pub async fn delete_only(&self, object: &ObjectLocation, only: DeleteCondition) -> Result<(), ObjectError> {
         let object = object.clone();
         self.blocking(move |folders| folders.delete(&object, &only)).await

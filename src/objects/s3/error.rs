@@ -64,8 +64,9 @@ where
     }
 }
 
-/// Returns whether the same request may succeed later: throttled, cut off on its way, in conflict with another one, its
-/// upload aborted by somebody else, or a fault of the storage's own. Some storages throttle with 400 or 403.
+/// Returns whether the same request may succeed later: it was throttled or cut off, is in conflict with another one,
+/// its upload was aborted by another client, or the storage has an internal error. Some storages throttle with 400 or
+/// 403.
 fn is_passing(code: &str, status: u16) -> bool {
     const WORDS: [&str; 9] = [
         "SlowDown",

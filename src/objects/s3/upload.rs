@@ -43,7 +43,7 @@ pub async fn upload(
     Ok(Published { etag, size_bytes })
 }
 
-/// Uploads what comes as `object`: at most one part of it is held in memory.
+/// Uploads a stream as `object`; at most one part of it is in memory.
 pub async fn receive(client: &Client, object: &ObjectLocation, body: Incoming) -> Result<Published, ObjectError> {
     let only_new = body.only_new;
     receive_any(client, object, body).await.map_err(|error| match error {

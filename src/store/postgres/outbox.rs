@@ -46,7 +46,7 @@ pub(super) async fn due_notifications(
     now: Timestamp,
 ) -> Result<Vec<Notification>, Fault> {
     let mut db = pool.begin().await?;
-    // Others pass over what is locked here, which is not long.
+    // Rows locked here are skipped by other daemons, for a short time only.
     let candidates = sqlx::query(AssertSqlSafe(due()))
         .bind(now.0)
         .bind(i64::from(CANDIDATES))
@@ -97,7 +97,7 @@ pub(super) async fn undelivered(
     .execute(pool)
     .await?;
     if retry.is_some() {
-        // Those that follow wait for it, and are not looked at meanwhile.
+        // Later notifications of the execution to the same receiver wait for this one, and are not tried until then.
         sqlx::query(
             "UPDATE outbox o SET due_at = p.due_at FROM outbox p
              WHERE p.id = $1 AND o.execution = p.execution AND o.position = p.position AND o.id > p.id

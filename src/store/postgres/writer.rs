@@ -29,7 +29,7 @@ const TRIES: usize = 5;
 
 /// Longest wait for any response of the database.
 const ANSWER: Duration = Duration::from_secs(5);
-/// A connection that was used so recently is not asked whether it lives.
+/// A connection that was used within this time is not checked before its next use.
 const FRESH: Duration = Duration::from_secs(1);
 /// Longest time to connect.
 const CONNECT: Duration = Duration::from_secs(10);
@@ -151,7 +151,7 @@ impl Writer {
         outcome
     }
 
-    /// The connection that was kept, if it still lives, else a new one.
+    /// The open connection, if the server still answers on it, else a new one.
     async fn connection(&mut self) -> Result<PgConnection, Fault> {
         if let Some((mut db, used)) = self.db.take()
             && (used.elapsed() < FRESH || in_time(ANSWER, db.ping()).await.is_ok())
