@@ -73,7 +73,7 @@ impl de::Error for FieldError {
 
     fn unknown_field(field: &str, expected: &'static [&'static str]) -> Self {
         match expected {
-            [] => Self::of(field, "unknown; none is taken here"),
+            [] => Self::of(field, "unknown; this request takes no parameters"),
             known => Self::of(field, format!("unknown; known are {}", listed(known))),
         }
     }

@@ -56,7 +56,7 @@ fn known(headers: &HeaderMap) -> Result<u64, Problem> {
     let Some(last) = headers.get("last-event-id") else { return Ok(0) };
     let number = last.to_str().ok().and_then(|last| last.parse().ok());
     number.ok_or_else(|| {
-        let detail = "expected is the number of a line, which its `id` tells";
+        let detail = "expected the `id` of a log line, which is a whole number";
         Problem::invalid(ParameterPlace::Header, "Last-Event-ID", detail)
     })
 }

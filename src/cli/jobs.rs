@@ -169,7 +169,7 @@ fn without_output(error: CliError) -> CliError {
     if error.code != NO_OUTPUT {
         return error;
     }
-    let message = "nothing says which bucket the outputs go to: add `--output s3://bucket/prefix/`".to_owned();
+    let message = "no bucket is set for the outputs: add `--output s3://bucket/prefix/`".to_owned();
     CliError { message, ..error }
 }
 

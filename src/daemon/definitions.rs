@@ -99,7 +99,7 @@ impl WorkflowFolder {
         // The name has passed as one: letters, digits, `-` and `_`.
         let path = present.map_or_else(|| self.folder.join(format!("{name}.yaml")), |present| present.path.clone());
         if present.is_none() && path.exists() {
-            return Err(ChangeError::Refused(name.to_owned(), "its file holds another workflow"));
+            return Err(ChangeError::Refused(name.to_owned(), "its file contains another workflow"));
         }
         write(&path, text)?;
         self.reread()?;

@@ -98,7 +98,7 @@ async fn make(
     let report = all_or_nothing(supervised?)?;
     admitted.used(Need { memory: 0, scratch: scratch_of(&report) });
     if !resolved.work.fits(&report) {
-        return Err(Failure::bug("WORKER0008", "the worker sent a report that is not of its job"));
+        return Err(Failure::bug("WORKER0008", "the worker's report does not match its job"));
     }
     match report {
         Report::Analysis { info, files } => {

@@ -225,7 +225,7 @@ impl fmt::Display for SkipReason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::NeedFailed { activity } => write!(f, "{activity} failed"),
-            Self::NoInput => f.write_str("none of its inputs was made"),
+            Self::NoInput => f.write_str("none of its inputs exists"),
             Self::When => f.write_str("its condition is false"),
         }
     }

@@ -68,10 +68,9 @@ impl WebhookSender {
         if self.secrets.is_empty() {
             return Err(NotifyError::Unsigned);
         }
-        let client = self
-            .client
-            .as_ref()
-            .ok_or_else(|| refused("the HTTP client could not be set up; the log of the start says why".to_owned()))?;
+        let client = self.client.as_ref().ok_or_else(|| {
+            refused("the HTTP client could not be set up; the log has the cause, at the start of the daemon".to_owned())
+        })?;
         let target: Url = url.parse().map_err(|error| refused(format!("{error}")))?;
         // Host names are resolved when connecting, and their addresses are checked against the same rules then.
         let literal = target.host_str().and_then(|host| host.trim_matches(['[', ']']).parse().ok());

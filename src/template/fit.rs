@@ -120,7 +120,8 @@ pub fn fits(info: &MediaInfo, templates: &Templates) -> Fits {
         let (name, codec) = (&candidate.template.name, &candidate.facts.video_codec);
         let alone = !served.contains(&codec) && smallest(candidate).as_ref() == Some(name);
         if candidate.beyond && !alone {
-            let reason = format!("asks for {}, which {} does not fill", size_words(&candidate.facts), shape(info));
+            let reason =
+                format!("asks for {}, and the source is smaller: {}", size_words(&candidate.facts), shape(info));
             answer.left_out.push(LeftOut { template: name.clone(), reason });
             continue;
         }
@@ -186,7 +187,7 @@ fn picture(candidate: &mut Candidate<'_>, video: &VideoStream, info: &MediaInfo)
 fn sound(candidate: &mut Candidate<'_>, audio: &AudioStream, info: &MediaInfo) -> Result<(), String> {
     let lossless = is_lossless(&candidate.facts.audio_codec);
     if lossless && !is_lossless(&audio.codec) {
-        return Err(format!("loses nothing, but the source is {} already: it would only grow", audio.codec));
+        return Err(format!("lossless, but the source is lossy ({}): the file would only grow", audio.codec));
     }
     if candidate.facts.audio_codec == "copy" {
         return copy(candidate, info);

@@ -106,7 +106,7 @@ impl WorkerProcess {
         match first.map_err(silent)?.map_err(|error| StartError::Stranger(error.to_string()))? {
             Some(Message::Hello { protocol: VERSION, capabilities }) => Ok(capabilities),
             Some(Message::Hello { protocol, .. }) => {
-                Err(StartError::Stranger(format!("it speaks protocol {protocol}, not {VERSION}")))
+                Err(StartError::Stranger(format!("its protocol has version {protocol}, not {VERSION}")))
             }
             Some(other) => Err(StartError::Stranger(format!("its first message was {other:?}"))),
             None => {

@@ -206,13 +206,13 @@ fn explained(code: &str) -> &'static str {
             "a bucket's name has 3 to 63 lower-case letters, digits, `-` and `.`, and begins and ends with a letter or digit"
         }
         "KeyTooLongError" => "a key has at most 1024 bytes in UTF-8",
-        "MalformedXML" => "the XML of the request is not what this operation takes",
+        "MalformedXML" => "the XML of the request is not valid for this operation",
         "MalformedPOSTRequest" => "the form cannot be read; send it as multipart/form-data with the file last",
         "MissingContentLength" => "the request needs the header Content-Length",
         "MissingRequestBodyError" => "the request needs a body",
         "MaxMessageLengthExceeded" => "the body of the request is too long",
-        "IncompleteBody" => "the body has another length than the request says",
-        "InternalError" => "the endpoint failed; its log says why, and the request may be sent again",
+        "IncompleteBody" => "the length of the body differs from the one in the request",
+        "InternalError" => "the endpoint failed; the daemon's log has the cause; the request can be sent again",
         "MethodNotAllowed" => "this path does not support this method",
         "NotImplemented" => "this endpoint does not have this operation",
         _ => "the request was refused",

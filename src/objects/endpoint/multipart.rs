@@ -255,7 +255,11 @@ fn summed(algorithm: Option<&ChecksumAlgorithm>, kind: Option<&ChecksumType>) ->
     // As S3: by default of the parts, but for CRC64NVME, which there is of the bytes only.
     let composite = composite.unwrap_or(algorithm != Algorithm::Crc64nvme);
     if (composite && algorithm == Algorithm::Crc64nvme) || (!composite && !algorithm.is_crc()) {
-        return Err(s3_error!(InvalidRequest, "{name} is not of the type {}", checksum_type(composite)));
+        return Err(s3_error!(
+            InvalidRequest,
+            "{name} does not support the checksum type {}",
+            checksum_type(composite)
+        ));
     }
     Ok(Some(UploadChecksum { algorithm, composite }))
 }

@@ -132,7 +132,7 @@ impl Upload {
             writer.write(&chunk).await.map_err(|e| ObjectError::io("write", object, e))?;
         }
         if self.length_bytes.is_some_and(|length| length != writer.size_bytes()) {
-            return Err(s3_error!(IncompleteBody, "the body has another length than the request says"));
+            return Err(s3_error!(IncompleteBody, "the length of the body differs from the one in the request"));
         }
         let staged = writer.finish().await.map_err(|e| ObjectError::io("write", object, e))?;
         let sha256 = sha256.map(|sha256| format!("{:x}", bytes::Bytes::copy_from_slice(&sha256.finalize())));
@@ -152,7 +152,7 @@ impl Upload {
         if format!("{:x}", bytes::Bytes::from(md5)) == staged.md5() {
             return Ok(());
         }
-        Err(s3_error!(BadDigest, "the body does not have the MD5 that came with it"))
+        Err(s3_error!(BadDigest, "the MD5 of the body differs from the one in the request"))
     }
 
     fn check(&self, computed: &[Checksum], object: &ObjectLocation) -> S3Result<()> {
@@ -185,7 +185,7 @@ pub(super) fn broken(source: StdError) -> S3Error {
         return other_than_signed();
     }
     let (code, message) = if text.contains("SignatureMismatch") {
-        (S3ErrorCode::SignatureDoesNotMatch, "a chunk of the body does not have the signature that came with it")
+        (S3ErrorCode::SignatureDoesNotMatch, "the signature of a chunk of the body does not match")
     } else if text.contains("FormatError") || text.contains("TooLarge") || text.contains("TooMany") {
         (S3ErrorCode::InvalidRequest, "the chunks of the body cannot be read")
     } else {

@@ -144,7 +144,7 @@ fn check_md5(headers: &HeaderMap, body: &[u8]) -> S3Result<()> {
     if sent == Md5::digest(body).as_slice() {
         return Ok(());
     }
-    Err(s3_error!(BadDigest, "the body does not have the MD5 that came with it"))
+    Err(s3_error!(BadDigest, "the MD5 of the body differs from the one in the request"))
 }
 
 /// An address without the signature of a presigned URL.

@@ -50,9 +50,10 @@ where
         ("KeyTooLongError" | "InvalidObjectName" | "XMinioInvalidObjectName", _) => {
             ObjectError::InvalidName { name: object.key, reason: "the object storage refuses the key".into() }
         }
-        ("InvalidArgument", _) => {
-            ObjectError::InvalidName { name: object.to_string(), reason: format!("the storage says {said}").into() }
-        }
+        ("InvalidArgument", _) => ObjectError::InvalidName {
+            name: object.to_string(),
+            reason: format!("the storage answered: {said}").into(),
+        },
         ("BadDigest" | "XAmzContentSHA256Mismatch", _) => ObjectError::WrongChecksum { object, algorithm: "checksum" },
         (code, 403) if !is_passing(code, 403) => {
             ObjectError::AccessDenied { operation, what: object.to_string(), source: said }

@@ -10,7 +10,7 @@ pub(super) const SUBTITLES: Field = Field::new(
     "subtitles",
     SUBTITLES_KIND,
     "Subtitles: `keep` the streams that the container holds, `burn` the main one into the picture, or `none`; a remux \
-     keeps them unless told otherwise.",
+     keeps them by default.",
 );
 
 pub(super) const CLIP: Field = Field::new("clip", Kind::Map(&CLIP_SHAPE), "Part of the source to use.");

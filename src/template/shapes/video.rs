@@ -29,14 +29,14 @@ static VIDEO_SHAPE: Shape = Shape {
             Kind::Choice(&Choice { now: Hardware::WORDS, later: &[] }),
             "Encoder: on the processor (`software`), or on a device.",
         ),
-        Field::new("profile", Kind::Word(codecs::profiles), "Profile; the words depend on the codec."),
-        Field::new("level", Kind::Word(codecs::levels), "Level; the words depend on the codec."),
+        Field::new("profile", Kind::Word(codecs::profiles), "Profile; the allowed values depend on the codec."),
+        Field::new("level", Kind::Word(codecs::levels), "Level; the allowed values depend on the codec."),
         Field::new(
             "preset",
             Kind::Word(codecs::presets),
-            "Speed against size: words for h264 and h265, numbers for other codecs.",
+            "Speed against size: names for h264 and h265, numbers for other codecs.",
         ),
-        Field::new("tune", Kind::Word(codecs::tunes), "Kind of content; the words depend on the codec."),
+        Field::new("tune", Kind::Word(codecs::tunes), "Kind of content; the allowed values depend on the codec."),
         Field::new(
             "rate_control",
             Kind::Choice(&Choice { now: &["crf", "abr", "vbr", "cbr"], later: &[] }),
