@@ -22,7 +22,7 @@ use crate::workflow;
 pub(super) const PAGE: u32 = 50;
 pub(super) const PAGE_MAX: i64 = 1_000;
 
-/// Lines of a log where nothing else is asked for.
+/// Default number of log lines in an answer.
 const LOG_PAGE: u32 = 1_000;
 
 /// Name of the API in logs of executions.

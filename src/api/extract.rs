@@ -59,7 +59,7 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for Body<T> {
             return Err(unsupported("application/json"));
         }
         let value = match parsed(&bytes) {
-            // `null` says as little as no body.
+            // `null` counts as no body.
             Err(problem) if posted && bytes.trim_ascii() == b"null" => parsed(b"{}").map_err(|_| problem)?,
             read => read?,
         };

@@ -73,7 +73,7 @@ pub struct OutputBody {
 }
 
 impl JobBody {
-    /// Returns the activity that a workflow would have for it.
+    /// Returns the activity that the job is, as a workflow would define it.
     fn single(&self) -> Result<Single, Problem> {
         let mut parameters = self.parameters.clone();
         if let Some(template) = &self.template

@@ -26,7 +26,7 @@ fn output_words(output: &Output, source: Option<&MediaInfo>) -> String {
 }
 
 fn media_words(media: &MediaOutput, source: Option<&MediaInfo>) -> String {
-    // Of a source that is not known everything asked for may be there.
+    // If the source is unknown, all requested streams are assumed to exist.
     let has = |streams: fn(&MediaInfo) -> bool| source.is_none_or(streams);
     let video = media.video.as_ref().filter(|_| has(|info| !info.video.is_empty()));
     let audio = media.audio.as_ref().filter(|_| has(|info| !info.audio.is_empty()));
@@ -104,7 +104,7 @@ fn size_words(size: Size, fit: Fit, upscale: bool, stream: Option<&VideoStream>)
     }
 }
 
-/// Width and height that a picture of square pixels comes out with, where its shape stays as it is.
+/// Output size of a source with square pixels, if its aspect ratio is kept.
 fn scaled(size: Size, fit: Fit, upscale: bool, (width, height): (u32, u32)) -> Option<(u32, u32)> {
     let part = |asked: u32, side: u32| f64::from(asked) / f64::from(side.max(1));
     let factor = match size {

@@ -81,7 +81,7 @@ impl Which {
             }
             return Ok(ids);
         }
-        // All are found before the first is changed: what changes leaves its place in the list.
+        // All are listed before the first is changed, because a changed execution may no longer match the filter.
         let mut cursor: Option<String> = None;
         loop {
             let mut query = vec![("limit", "1000".to_owned())];

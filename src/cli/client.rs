@@ -176,7 +176,7 @@ impl Client {
         };
         Err(match response.json::<Problem>().await {
             Ok(Problem { code, detail, errors, .. }) => {
-                // One mistake alone is what `detail` says, but for its place.
+                // A single error is already described by `detail`, except for its position.
                 let said = |errors: &[Finding]| matches!(errors, [only] if only.line.is_none());
                 let chain = if said(&errors) { Vec::new() } else { errors.iter().map(ToString::to_string).collect() };
                 CliError { chain, ..CliError::new(exit, code, detail) }

@@ -76,7 +76,7 @@ impl CliError {
         Self::new(exit, "CLI0005", format!("cannot read {}: {error}", path.display()))
     }
 
-    /// Makes the error of one that has a code.
+    /// Makes an error from one that has a code.
     fn coded(exit: Exit, error: &impl Coded) -> Self {
         let mut this = Self::new(exit, error.code(), error.to_string());
         let mut source = error.source();

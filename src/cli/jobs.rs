@@ -164,7 +164,7 @@ pub(super) async fn jobs(args: JobsArgs, output: Output) -> Result<Exit, CliErro
     Ok(if failed { Exit::Failed } else { Exit::Done })
 }
 
-/// Says of a job without a place for its outputs which option names one.
+/// Adds to the error of a job without an output bucket which option sets it.
 fn without_output(error: CliError) -> CliError {
     if error.code != NO_OUTPUT {
         return error;

@@ -90,7 +90,7 @@ fn destination(file: &Path, args: &PutArgs) -> Result<ObjectLocation, CliError> 
         .unwrap_or_else(|| Err(CliError::usage(format!("`{to}` is not an object: write s3://bucket/key"))))
 }
 
-/// Returns the S3 of the AWS environment, if it is asked for or named there.
+/// Returns the S3 of the AWS environment, if `--aws` or `AWS_ENDPOINT_URL` is set.
 async fn elsewhere(args: &PutArgs) -> Result<SharedObjects, CliError> {
     if args.aws || local::names_an_s3() {
         return Ok(local::s3().await);

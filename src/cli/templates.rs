@@ -78,7 +78,7 @@ pub(super) async fn templates(args: TemplatesArgs, output: Output) -> Result<Exi
     Ok(if diagnostics.iter().any(Diagnostic::is_error) { Exit::Usage } else { Exit::Done })
 }
 
-/// Loads the templates; prints what is wrong with their files, for people.
+/// Loads the templates; prints the errors in their files.
 fn load(args: &TemplatesArgs, output: Output) -> Result<(Templates, Vec<Diagnostic>), CliError> {
     let folder = &args.workflows;
     // The default is a folder that need not be there.

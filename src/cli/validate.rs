@@ -97,7 +97,7 @@ fn check_template(file: SourceFile, path: &Path) -> Result<(SourceFile, Vec<Diag
     Ok((files.swap_remove(0), found.into_iter().filter(|diagnostic| diagnostic.file == name).collect()))
 }
 
-/// The file that is meant: the one of that path, or of the workflow of that name in the folder of workflows.
+/// Finds a file by its path, or by the name of its workflow in the workflow folder.
 pub(super) fn find(named: &Path) -> Result<PathBuf, CliError> {
     let name = named.to_string_lossy();
     if named.exists() || name.contains(['/', '.']) {

@@ -80,7 +80,7 @@ fn needed(reads: bool, path: &str) -> Scope {
     }
 }
 
-/// Returns whether a browser says that the request comes from a page of this address.
+/// Returns whether the browser reports that the request comes from a page of this console.
 fn is_own(headers: &HeaderMap) -> bool {
     let text = |name: HeaderName| headers.get(name).and_then(|value| value.to_str().ok());
     match (text(FETCH_SITE), text(header::ORIGIN)) {

@@ -135,7 +135,7 @@ fn destination(context: &Context, (bucket, key): (String, String)) -> Result<Obj
     Ok(ObjectLocation { bucket, key })
 }
 
-/// Returns whether every storage keeps a key as it is.
+/// Returns whether every storage accepts the key unchanged.
 fn is_plain(key: &str) -> bool {
     let parts_are_plain = key.split('/').all(|part| !matches!(part, "" | "." | ".."));
     key.len() <= KEY_BYTES && parts_are_plain && !key.contains('\\') && !key.chars().any(char::is_control)

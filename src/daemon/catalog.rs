@@ -147,8 +147,8 @@ impl WorkflowFolder {
         Arc::clone(&self.read_state().problems)
     }
 
-    /// Reads the folder again on request; returns whether anything had changed. A file that is missing counts
-    /// until [`WorkflowFolder::look`] misses it too.
+    /// Reads the folder again on request; returns whether anything changed. A file that has just gone missing stays
+    /// until [`WorkflowFolder::look`] also finds it missing.
     pub fn reload(&self) -> std::io::Result<bool> {
         self.read(CheckOccasion::Asked)
     }
@@ -207,7 +207,7 @@ impl WorkflowFolder {
         self.state.write().unwrap_or_else(PoisonError::into_inner).away.get_or_insert(why);
     }
 
-    /// Logs that the folder went away or came back.
+    /// Logs that the folder became unavailable, or available again.
     fn log_availability(&self, was: Option<&str>, is: Option<&str>) {
         let folder = self.folder.display();
         match (was, is) {
@@ -403,8 +403,8 @@ fn one_for_each_name(
     (kept, found)
 }
 
-/// Names that were with files which are not there any more, in `good` after `before`: of each the first such file. A file
-/// that was renamed does not count, and neither does one that has its name again.
+/// Names whose file has gone missing, in `good` after `before`, each with the first such file. Names whose file was
+/// renamed, or came back, are not among them.
 fn names_of_gone(
     good: &BTreeMap<PathBuf, GoodVersion>,
     before: &State,

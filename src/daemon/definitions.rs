@@ -17,7 +17,7 @@ use crate::yaml::Diagnostic;
 pub struct Condition {
     /// The digests of which the present text must have one; `*` is any.
     pub matches: Option<Vec<String>>,
-    /// True if there must be none of that name yet.
+    /// True if no workflow of that name may exist yet.
     pub new: bool,
 }
 
@@ -32,13 +32,13 @@ pub enum ChangeError {
     Name {
         /// Its own.
         found: String,
-        /// The one that was asked for.
+        /// The requested name.
         asked: String,
     },
     /// No workflow has that name.
     #[error("there is no workflow {0}")]
     Missing(String),
-    /// The definition is another version than the one that was to be replaced.
+    /// The request names another version than the current one.
     #[error("the definition has changed; read it again, then repeat the change")]
     Changed,
     /// The definition cannot be changed where it is.
@@ -49,7 +49,7 @@ pub enum ChangeError {
     Away {
         /// Reason.
         why: String,
-        /// Hint for users who want no workflow.
+        /// Hint how to continue without workflows.
         way_out: String,
     },
     /// The file cannot be written.

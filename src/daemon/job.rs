@@ -71,7 +71,7 @@ pub(super) async fn run(
     }
 }
 
-/// Makes what the job is to make in its scratch folder, and publishes it.
+/// Runs the job in its scratch folder, and publishes the outputs.
 async fn make(
     host: &Host,
     claim: &Claim,

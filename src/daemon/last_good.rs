@@ -17,7 +17,7 @@ use serde::{Deserialize, Serialize};
 
 use super::source::{SourceFile, template_files, yaml_files};
 
-/// Looks for which a missing file still counts.
+/// Number of checks in which a missing file still counts as present.
 const PATIENCE: u32 = 1;
 /// The same after the folder was unavailable: a sync may bring its files back one by one.
 const PATIENCE_AFTER_AWAY: u32 = 30;
@@ -43,7 +43,8 @@ impl Files {
     }
 }
 
-/// Identity of a folder, to tell it from another one at the same path. Numbers are used again, hence the time.
+/// Identity of a folder, to distinguish it from another one at the same path. Inode numbers are reused, so it includes
+/// the time of creation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Identity {
     device: u64,
@@ -75,7 +76,7 @@ pub(super) enum CheckOccasion {
 /// State of the folder between two checks.
 #[derive(Debug, Default)]
 pub(super) struct Watcher {
-    /// Looks in succession for which a file has been missing.
+    /// Number of successive checks in which a file has been missing.
     missing: BTreeMap<PathBuf, u32>,
     /// Set where the last change was the removal of a single file from this folder.
     shrinking: bool,
@@ -105,7 +106,7 @@ impl Watcher {
         look: CheckOccasion,
     ) -> io::Result<Files> {
         let known = before.any_readable();
-        // What another folder does not hold was not removed from this one.
+        // Files that are missing in another folder were not removed from this one.
         let is_another = self.folder != folder;
         self.folder = folder;
         let mut found = match found {
@@ -185,7 +186,7 @@ impl LastGoodFile {
         Self { file, folder, saved: false }
     }
 
-    /// Files that were kept of this folder; nothing where there is nothing, or nothing that can be read.
+    /// The saved files of this folder; `None` if there are none, or they cannot be read.
     pub(super) fn load(&mut self) -> Option<Files> {
         let bytes = std::fs::read(&self.file).ok()?;
         let kept: StoredSet = serde_json::from_slice(&bytes).ok()?;

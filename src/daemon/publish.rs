@@ -15,7 +15,7 @@ use crate::store::Claim;
 use crate::worker::WorkerError;
 use crate::workflow::Resolved;
 
-/// Publishes `files` where `resolved` says, as long as the lease `hold`s.
+/// Publishes `files` to the keys in `resolved`, as long as the lease `hold` is valid.
 pub(super) async fn publish(
     host: &Host,
     claim: &Claim,

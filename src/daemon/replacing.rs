@@ -16,11 +16,11 @@ use crate::model::{Code, Coded, ExecutionId, Failure, ObjectLocation};
 use crate::objects::{ObjectError, Revision};
 use crate::store::{Claim, Publisher, StoreError};
 
-/// Wait before the store is asked again.
+/// Wait before a request to the store is repeated.
 const AGAIN: Duration = Duration::from_millis(500);
 /// Objects that are checked concurrently.
 const AT_ONCE: usize = 8;
-/// Executions whose outputs are replaced that a warning names.
+/// Most warnings of replaced outputs; there is one for each execution that published them.
 const NAMED: usize = 5;
 
 /// Outputs of an attempt on their way to be published.
@@ -38,7 +38,7 @@ pub(super) struct PendingOutputs<'a> {
 }
 
 impl PendingOutputs<'_> {
-    /// Announces the outputs and does what `if_exists` says about those of other uploads.
+    /// Records the objects to publish, and applies `if_exists` to those of other uploads.
     pub(super) async fn make(&self, if_exists: IfExists) -> Result<(), Failure> {
         match if_exists {
             IfExists::Replace => self.begin().await,
@@ -100,7 +100,7 @@ impl PendingOutputs<'_> {
         }
     }
 
-    /// Returns the store's answer; `None` where it is unavailable and is to be asked again.
+    /// Returns the store's answer; `None` if the store is unavailable and the request must be repeated.
     async fn answer<T>(&self, asked: Result<T, StoreError>) -> Option<Result<T, Failure>> {
         match asked {
             Ok(answer) => Some(Ok(answer)),
@@ -143,7 +143,7 @@ fn others(claim: &Claim, publishers: &[Publisher]) -> Vec<Publisher> {
     others
 }
 
-/// Those whose objects are there, or may be at any time.
+/// The publishers whose objects exist, or may exist at any time because their execution still runs.
 async fn there(host: &Host, others: &[Publisher]) -> Result<Vec<Publisher>, ObjectError> {
     let mut there = Vec::new();
     for some in others.chunks(AT_ONCE) {

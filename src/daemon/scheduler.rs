@@ -35,7 +35,7 @@ pub struct Shutdown {
     pub hard: CancellationToken,
 }
 
-/// Claims and runs jobs until told to stop; returns when the last job has ended.
+/// Claims and runs jobs until `shutdown`; returns when the last job has ended.
 pub async fn run(host: Arc<Host>, shutdown: Shutdown) {
     let slots = Arc::new(Semaphore::new(host.slots));
     let mut hints = host.store.hints();
@@ -137,7 +137,7 @@ enum AttemptEnd {
     Abandoned,
 }
 
-/// Sees a job through whose lease holds at least `until`.
+/// Runs a claimed job whose lease is valid at least until `until`, and reports its end.
 async fn see_through(host: &Host, claim: Claim, until: Instant, hard: &CancellationToken) {
     let Some(activity) = claim.plan.graph.node_weight(petgraph::graph::NodeIndex::new(claim.activity)) else { return };
     let name = activity.name.clone();
@@ -198,7 +198,7 @@ async fn report(host: &Host, claim: &Claim, name: &str, outcome: &AttemptEnd, ha
     }
 }
 
-/// Runs the job beside its heartbeat: a store that answers late holds up neither.
+/// Runs the job and its heartbeat concurrently, so that a slow answer of the store delays neither.
 async fn attend(host: &Host, claim: &Claim, activity: &str, until: Instant, hard: &CancellationToken) -> AttemptEnd {
     let stop = hard.child_token();
     let done = CancellationToken::new();
@@ -231,7 +231,7 @@ async fn attend(host: &Host, claim: &Claim, activity: &str, until: Instant, hard
     }
 }
 
-/// Prolongs the lease and passes on what the worker says, until dropped.
+/// Renews the lease and records the worker's messages, until dropped.
 async fn keep(
     host: &Host,
     claim: &Claim,

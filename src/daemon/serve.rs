@@ -54,7 +54,7 @@ const LOOK: Duration = Duration::from_secs(1);
 const HUNG: Duration = Duration::from_secs(10);
 /// Time for stopped jobs and open requests to end after the drain.
 const LAST_WORDS: Duration = Duration::from_secs(15);
-/// Part of that time that is kept for open requests, however long jobs take to stop.
+/// Part of that time that is reserved for open requests, however long jobs take to stop.
 const CLOSING: Duration = Duration::from_secs(3);
 
 /// Parts of the daemon that the API uses.
@@ -155,7 +155,7 @@ struct S3Endpoint {
     listener: TcpListener,
     options: EndpointOptions,
     keys: KeyPair,
-    /// True if the key pair was made just now.
+    /// True if the key pair was created at this start.
     new_keys: bool,
 }
 
@@ -274,15 +274,15 @@ impl Daemon {
         self.s3.as_ref()?.listener.local_addr().ok()
     }
 
-    /// The key pair of the S3 endpoint, where it was made just now.
+    /// The key pair of the S3 endpoint, if it was created at this start.
     #[must_use]
     pub fn new_keys(&self) -> Option<&KeyPair> {
         self.s3.as_ref().filter(|s3| s3.new_keys).map(|s3| &s3.keys)
     }
 
-    /// Works until `end`, then drains; `now` cuts the drain short. `api` is given the listener of the API, and a token
-    /// that says when the drain is over. A part that ends before it was told to ends the daemon: it would go on without
-    /// what it is for.
+    /// Works until `end`, then drains; `now` cuts the drain short. `api` gets the listener of the API, and a token that
+    /// is cancelled after the drain. If a part ends before `end`, the whole daemon ends: without that part it would be
+    /// of no use.
     pub async fn work<F>(
         self,
         api: impl FnOnce(TcpListener, Served, CancellationToken) -> F,
@@ -402,7 +402,7 @@ impl Daemon {
     }
 }
 
-/// The parts of a daemon that run beside each other.
+/// The concurrent tasks of a daemon.
 #[derive(Default)]
 struct DaemonTasks {
     running: JoinSet<()>,

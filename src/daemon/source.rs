@@ -38,7 +38,7 @@ impl SourceFile {
         Self { name: path.display().to_string(), text }
     }
 
-    /// A file whose text is known.
+    /// A file with a known text.
     #[must_use]
     pub(super) const fn of(name: String, text: String) -> Self {
         Self { name, text: Ok(text) }
@@ -57,7 +57,7 @@ impl SourceFile {
         name.is_some() && Path::new(&self.name).file_stem().and_then(|stem| stem.to_str()) == name
     }
 
-    /// Returns whether it defines a template: it stands among them, or has keys that only they have.
+    /// Returns whether it defines a template: it is in a folder of templates, or has keys that only templates have.
     #[must_use]
     pub fn is_template(&self) -> bool {
         let folder = Path::new(&self.name).parent().and_then(Path::file_name);
@@ -79,7 +79,7 @@ impl SourceFile {
         self.text.as_ref().map_or("", String::as_str)
     }
 
-    /// Compiles a workflow file with these templates and, where it is known, with what is `installed`.
+    /// Compiles a workflow file with these templates, and with the `installed` features if they are known.
     #[must_use]
     pub fn compile(&self, templates: &Templates, installed: Option<&Capabilities>) -> Compiled {
         match &self.text {
@@ -98,7 +98,7 @@ impl SourceFile {
     }
 }
 
-/// The templates that stand in `files`, and all that is wrong with them.
+/// The templates in `files`, with all their errors and warnings.
 #[must_use]
 pub fn load_templates(files: &[SourceFile]) -> (Templates, Vec<Diagnostic>) {
     let texts: Vec<_> =
@@ -107,8 +107,7 @@ pub fn load_templates(files: &[SourceFile]) -> (Templates, Vec<Diagnostic>) {
     (templates, files.iter().flat_map(SourceFile::unreadable).chain(found).collect())
 }
 
-/// The YAML files of a folder, in order of their names. Hidden files, and what editors leave beside a file, do not
-/// count.
+/// The YAML files of a folder, in order of their names; without hidden files, and backup files of editors.
 pub fn yaml_files(folder: &Path) -> io::Result<Vec<PathBuf>> {
     let mut files: Vec<PathBuf> = std::fs::read_dir(folder)?
         .map(|entry| entry.map(|e| e.path()))
@@ -141,8 +140,7 @@ fn is_yaml(path: &Path) -> bool {
     path.extension().is_some_and(|ext| ext.eq_ignore_ascii_case("yaml") || ext.eq_ignore_ascii_case("yml"))
 }
 
-/// Returns whether a file is hidden, or what an editor keeps beside the one that it edits: a lock, a swap file, a
-/// backup.
+/// Returns whether a file is hidden, or a lock, swap or backup file of an editor.
 fn is_aside(path: &Path) -> bool {
     let name = path.file_name().unwrap_or_default().to_string_lossy();
     let stem = path.file_stem().unwrap_or_default().to_string_lossy();

@@ -21,10 +21,10 @@ use crate::model::{Coded, ExecutionId, ExecutionState, Failure, Timestamp};
 use crate::store::{EventFilter, EventRecord, ExecutionRecord, Hint, StoreError, whole_log};
 use crate::telemetry::traces;
 
-/// Events of one object among which an execution's is looked for.
+/// Most events of one object that are searched for the one of an execution.
 const EVENTS: u32 = 100;
 
-/// Records the trace of each execution that this daemon ends, until told to stop.
+/// Records the trace of each execution that this daemon ends, until `stop`.
 pub(super) fn run(host: Arc<Host>, stop: CancellationToken) -> impl Future<Output = ()> + Send + 'static {
     // From now on, not from when it is first polled.
     let mut hints = host.store.hints();
@@ -116,7 +116,7 @@ struct Attempt<'a> {
 }
 
 impl<'a> Run<'a> {
-    /// The way of the event that started it, from the storage's word to the ledger; answers when it began.
+    /// Adds the span of the event that started it, from its time in the storage to the ledger; returns when it began.
     fn announced(&mut self, event: Option<&EventRecord>) -> Option<Timestamp> {
         let event = event?;
         let announced = event.event.as_ref()?;

@@ -36,11 +36,11 @@ pub enum LogEvent {
         /// Cause of the start.
         cause: String,
     },
-    /// The execution began again from what did not succeed.
+    /// The activities that did not succeed run again.
     Restarted {
         /// The activities that run again.
         activities: Vec<String>,
-        /// Name of the user or token that asked.
+        /// Name of the user or token that requested it.
         #[serde(default, skip_serializing_if = "String::is_empty")]
         by: String,
         /// Parameters that were changed for it.
@@ -126,7 +126,7 @@ pub enum LogEvent {
     Priority {
         /// 1–10, 10 first.
         priority: u8,
-        /// Name of the user or token that asked.
+        /// Name of the user or token that requested it.
         by: String,
     },
     /// A warning for the user; the attempt continues.
@@ -144,7 +144,7 @@ pub enum LogEvent {
 }
 
 impl LogEvent {
-    /// Returns whether it leaves the state as it is.
+    /// Returns whether it does not change the state.
     #[must_use]
     pub const fn is_mark(&self) -> bool {
         matches!(self, Self::Progress { .. } | Self::Priority { .. } | Self::Warning { .. } | Self::Note { .. })

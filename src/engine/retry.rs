@@ -33,7 +33,7 @@ pub(super) struct Attempt<'a> {
     pub tally: Tally,
     /// Time of its claim.
     pub claimed: Timestamp,
-    /// True if it was asked to stop.
+    /// True if a cancellation was requested.
     pub stop_requested: bool,
     /// The activity's policy.
     pub policy: &'a RetryPolicy,

@@ -17,7 +17,7 @@ pub struct Execution {
     pub state: ExecutionState,
     /// Number of the run: 0 before the start, then 1, and one more with each retry.
     pub run: u32,
-    /// Reason to stop, once a user asked for it or the time limit was exceeded.
+    /// Reason for the cancellation, once a user requested it or the time limit was exceeded.
     pub cancel: Option<String>,
     /// True if it is to stop because its time was up.
     pub expired: bool,
@@ -74,7 +74,7 @@ pub enum ActivityState {
         worker: String,
         /// Time when it was claimed.
         since: Timestamp,
-        /// True if it was asked to stop.
+        /// True if a cancellation was requested.
         stop_requested: bool,
     },
     /// An attempt failed; the next one waits for its time.
@@ -135,9 +135,9 @@ pub struct Tally {
 /// Outage: storage, network, database or disk that an activity needs is unavailable.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Outage {
-    /// Time of the first attempt that failed for it.
+    /// Time of the first attempt that failed by it.
     pub since: Timestamp,
-    /// Attempts that failed for it in succession.
+    /// Attempts in succession that failed by it.
     pub failures: u32,
     /// Number of times that the outage began anew, after an attempt that ran for long or a long time in the queue.
     #[serde(default)]
@@ -152,13 +152,13 @@ pub struct Outage {
 }
 
 impl Outage {
-    /// An outage that one attempt met, at `at`.
+    /// An outage whose first failed attempt ended at `at`.
     #[must_use]
     pub(super) const fn new(at: Timestamp) -> Self {
         Self { since: at, failures: 1, renewals: 0, first: Some(at), last: Some(at) }
     }
 
-    /// Time of all of it until `now`, time in the queue left out.
+    /// Total time until `now`, without the time in the queue.
     #[must_use]
     pub(super) fn lasted(&self, now: Timestamp) -> Duration {
         now.since(self.first.unwrap_or(self.since))
@@ -251,12 +251,12 @@ impl ActivityState {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "because", rename_all = "snake_case")]
 pub enum SkipReason {
-    /// Something it needs, or something that one needs, failed.
+    /// An activity that it needs failed, or one that such an activity needs.
     NeedFailed {
         /// Name of the activity that failed.
         activity: String,
     },
-    /// None of the activities it reads made anything.
+    /// None of the activities that it reads has an output.
     NoInput,
     /// Its `when` is false.
     When,

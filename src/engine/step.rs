@@ -165,7 +165,7 @@ pub enum Effect {
         /// Its activity.
         activity: NodeIndex,
     },
-    /// The activity has ended: nothing more comes for it.
+    /// The activity has ended and gets no more events.
     Settle {
         /// The activity.
         activity: NodeIndex,
@@ -235,7 +235,7 @@ fn in_words(state: &str) -> String {
     }
 }
 
-/// Returns the next state of an execution, what to log, and what to do.
+/// Returns the next state of an execution, the entries to log, and the effects to carry out.
 pub fn step(cx: &Context<'_>, state: &Execution, input: Input, now: Timestamp) -> Result<Step, StepError> {
     let mut stepping = Stepping { cx, now, state: state.clone(), log: Vec::new(), effects: Vec::new() };
     let touched = stepping.take(input)?;
@@ -287,7 +287,7 @@ impl Stepping<'_> {
         }
     }
 
-    /// Returns what a signal means for an activity in its present state.
+    /// Returns the event that a signal causes for an activity in its present state.
     fn answer(&self, node: NodeIndex, signal: Signal) -> Result<LogEvent, StepError> {
         use ActivityState as A;
         let current = self.state.activity(node).ok_or(StepError::UnknownActivity { index: node.index() })?;
@@ -337,7 +337,7 @@ impl Stepping<'_> {
         }
     }
 
-    /// Begins a new run: what failed or was cancelled, and everything after it, waits again.
+    /// Begins a new run: activities that failed or were cancelled, and all that depend on them, wait again.
     fn restart(&mut self, by: String, params: BTreeMap<String, Value>) -> BTreeSet<NodeIndex> {
         let graph = &self.cx.plan.graph;
         let mut again = BTreeSet::new();

@@ -14,7 +14,7 @@ use crate::workflow::{self, Workflow};
 /// Longest time for the storage to answer about an object; other events may wait behind it.
 const ANSWER: Duration = Duration::from_secs(10);
 
-/// An event, with what the workflows make of it.
+/// An event, with the decisions of the workflows about it.
 struct DecidedEvent {
     event: ObjectEvent,
     decisions: Vec<MatchDecision>,
@@ -33,8 +33,8 @@ impl Intake {
         self.write_down(admitted.await).await
     }
 
-    /// Finds out whether what `event` starts has room in its queues, and keeps that room for it; the event itself
-    /// follows by [`Intake::accept_admitted`] at once.
+    /// Checks that the queues have space for the jobs that `event` starts, and reserves it; [`Intake::accept_admitted`]
+    /// must follow at once.
     pub(super) async fn make_room(&self, event: &ObjectEvent) -> Result<(), IntakeError> {
         let room = self.admit_all(&self.decide_all(event.clone()).await?).await;
         if matches!(room, Err(IntakeError::Full { .. })) {

@@ -50,7 +50,7 @@ impl Backlog {
                 return Ok(Some((activity.queue.clone(), waiting)));
             }
         }
-        // What can start at once waits in its queue now.
+        // Activities without dependencies are queued at once.
         for node in plan.graph.externals(petgraph::Direction::Incoming) {
             *counted.waiting.entry(plan.graph[node].queue.clone()).or_default() += 1;
         }

@@ -123,7 +123,7 @@ impl EventSink for Intake {
         if workflows.iter().any(watched) {
             self.accept_admitted(event).await?;
         } else if !workflows.iter().any(|workflow| workflow.buckets().any(|named| named == bucket)) {
-            // What lands in a bucket of outputs is most likely an output.
+            // Objects in a bucket of outputs are most likely outputs.
             tracing::info!(object = %event.object.location, "upload started no execution: no workflow names its bucket");
         }
         Ok(())

@@ -14,7 +14,7 @@ use crate::model::ObjectEvent;
 pub(super) enum WaitReason {
     /// Room in a queue of jobs.
     Queue(String),
-    /// The storage, which has to be asked about the object.
+    /// The storage, which must answer about the object.
     Storage,
 }
 

@@ -80,7 +80,7 @@ fn decode_at(body: &str, shape: &str, depth: u32) -> Decoded {
     Decoded::Unreadable("unknown JSON: it has none of the keys Records, Message, detail and events".to_owned())
 }
 
-/// Sorts what the entries of one message say: one that cannot be read spoils no other.
+/// Collects the results of the entries of one message; an invalid entry does not affect the others.
 fn collect(entries: impl Iterator<Item = Result<Option<ObjectEvent>, String>>) -> Decoded {
     let (mut events, mut unreadable) = (Vec::new(), None);
     for entry in entries {
@@ -142,7 +142,7 @@ fn complete(sent: &Value) -> Result<S3EventRecord, serde_json::Error> {
     serde_json::from_value(record)
 }
 
-/// `s3:ObjectCreated:Put` → `Put`; nothing for other kinds of events.
+/// `s3:ObjectCreated:Put` → `Put`; `None` for other kinds of events.
 fn created(name: &str) -> Option<String> {
     let (_, what) = name.strip_prefix("s3:").unwrap_or(name).split_once("ObjectCreated:")?;
     Some(what.to_owned())

@@ -24,7 +24,7 @@ use crate::model::{Coded, ObjectEvent};
 use crate::objects::aws::{AwsOptions, sdk_config};
 use crate::telemetry::metrics::{self, EventResult};
 
-/// Messages asked for at once: as many as SQS gives.
+/// Messages per request: the maximum of SQS.
 const BATCH: i32 = 10;
 /// Time for which a message is hidden from other receivers; extended while the message is processed.
 const VISIBILITY: Duration = Duration::from_secs(30);
@@ -77,7 +77,7 @@ pub struct Consumer {
 enum MessageOutcome {
     /// It can be deleted.
     Done,
-    /// It stays in the queue, and comes again.
+    /// It stays in the queue, and is delivered again.
     Left,
     /// It waits for the reason given, with the events that are not accepted yet.
     Waits(WaitReason, VecDeque<ObjectEvent>),
@@ -90,8 +90,7 @@ impl Consumer {
         Self { client, settings, intake, visibility: VISIBILITY, parked: ParkedMessages::default() }
     }
 
-    /// With another time for which a message is hidden from others, in whole seconds: when it comes again after a
-    /// crash.
+    /// Sets another visibility timeout, in whole seconds: after a crash, messages are delivered again after that time.
     #[must_use]
     pub const fn with_visibility(mut self, visibility: Duration) -> Self {
         self.visibility = visibility;
@@ -177,7 +176,7 @@ impl Consumer {
         }
     }
 
-    /// Works on all messages beside each other, and deletes those that are done.
+    /// Processes all messages concurrently, and deletes those that are done.
     async fn work(&self, messages: Vec<Message>, stop: &CancellationToken) {
         if messages.is_empty() {
             return;
@@ -255,7 +254,7 @@ impl Consumer {
             match error.waits_for() {
                 Some(line) => self.parked.put_back(line, waiting),
                 None if error.stops_all() => self.parked.put_back(line.clone(), waiting),
-                // It comes again when it is no longer hidden.
+                // It is delivered again when its visibility timeout ends.
                 None => {
                     tracing::warn!(error = %error.with_code(), "event not recorded; its message stays in the queue");
                     self.parked.forget(std::slice::from_ref(&waiting.receipt));
@@ -332,7 +331,7 @@ impl Consumer {
         let mut wait = FIRST_WAIT;
         loop {
             if self.parked.holds(&WaitReason::Storage) && events.iter().any(|event| self.intake.asks(event)) {
-                // Asked about the first of the line only: one that hangs would hold up all of them.
+                // Only the first message of the line asks the storage: if that hangs, it must not delay all of them.
                 return MessageOutcome::Waits(WaitReason::Storage, events);
             }
             let Err(error) = self.accept_in_order(&mut events).await else { return MessageOutcome::Done };
@@ -388,7 +387,7 @@ impl Consumer {
         }
     }
 
-    /// Keeps messages hidden from others, for as long as it is polled.
+    /// Keeps messages invisible to other consumers, as long as this future is polled.
     async fn extend(&self, receipts: &[&str]) {
         loop {
             tokio::time::sleep(self.visibility / 3).await;

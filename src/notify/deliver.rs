@@ -28,7 +28,7 @@ pub(super) enum DeliveryEnd {
     Unknown,
 }
 
-/// Delivers a notification and keeps what became of it.
+/// Delivers a notification and records the outcome.
 pub(super) async fn deliver(
     store: &SharedStore,
     clock: &dyn Clock,

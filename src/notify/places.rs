@@ -21,7 +21,7 @@ const REMEMBERED: usize = 4_096;
 #[derive(Debug, Default)]
 pub(super) struct DeliverySlots {
     under_way: HashMap<i64, NotifyChannel>,
-    /// Receivers that failed last, and until when they asked to be left alone.
+    /// Receivers whose last delivery failed, with the end of the wait that they requested.
     failed: HashMap<NotifyChannel, Option<Instant>>,
 }
 

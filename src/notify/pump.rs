@@ -20,7 +20,7 @@ use crate::store::{Hint, SharedStore};
 /// Hints can be missed, and retries become due without one.
 const POLL: Duration = Duration::from_secs(1);
 
-/// Sends due notifications until told to stop; deliveries in progress are finished.
+/// Sends due notifications until `stop`; deliveries in progress are finished.
 pub async fn run(
     store: SharedStore,
     clock: Arc<dyn Clock>,
@@ -44,7 +44,7 @@ pub async fn run(
                             (Arc::clone(&store), Arc::clone(&clock), Arc::clone(&sender), stop.clone());
                         deliveries.spawn(async move {
                             let delivery = deliver(&store, &*clock, &*sender, &notification, (patience, &stop));
-                            // One that panics frees its place as any other.
+                            // A delivery that panics must free its place, too.
                             let delivered = AssertUnwindSafe(delivery).catch_unwind().await;
                             (notification.id, delivered.unwrap_or(DeliveryEnd::Unknown))
                         });
@@ -61,7 +61,7 @@ pub async fn run(
             () = outbox(&mut hints) => None,
             () = tokio::time::sleep(POLL) => None,
         };
-        // As many as have ended by now: the store is asked once for all of them.
+        // All that have ended by now are recorded in one request to the store.
         for (id, delivered) in ended.into_iter().chain(std::iter::from_fn(|| deliveries.try_join_next())).flatten() {
             places.end(id, delivered, Instant::now());
         }

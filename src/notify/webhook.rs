@@ -121,7 +121,7 @@ fn retry_after(headers: &HeaderMap, now: Timestamp) -> Option<Duration> {
     Some(wait.min(LONGEST_WISH)).filter(|wait| !wait.is_zero())
 }
 
-/// Follows what repeats the same request at the same host, and nothing else.
+/// Follows only redirects that repeat the same request at the same host.
 fn same_host() -> Policy {
     Policy::custom(|attempt| {
         let place =

@@ -51,7 +51,7 @@ impl Algorithm {
         }
     }
 
-    /// The algorithm of that name, in any case.
+    /// The algorithm of that name, in upper or lower case.
     #[must_use]
     pub fn named(name: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|algorithm| algorithm.name().eq_ignore_ascii_case(name))

@@ -22,7 +22,7 @@ pub enum ObjectError {
         /// The object.
         object: ObjectLocation,
     },
-    /// The object is no longer the one that was asked for.
+    /// The object is not the revision that was requested.
     #[error("{object} was replaced by another upload after its event")]
     Changed {
         /// The object.
@@ -155,7 +155,7 @@ pub enum ObjectError {
         /// Its size in bytes.
         size_bytes: u64,
     },
-    /// Parts that together have another size than the request says.
+    /// The size of the parts together differs from the one in the request.
     #[error("the parts of {object} have {size_bytes} bytes, and the request says {wanted}")]
     WrongSize {
         /// The object.
@@ -165,7 +165,7 @@ pub enum ObjectError {
         /// Size of the parts in bytes.
         size_bytes: u64,
     },
-    /// Other bytes came than the checksum of the request says.
+    /// The received bytes do not have the checksum of the request.
     #[error("the {algorithm} of {object} differs from the one in the request; upload it again")]
     WrongChecksum {
         /// The object.

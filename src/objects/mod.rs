@@ -35,8 +35,7 @@ pub type SharedObjects = Arc<dyn Objects>;
 /// Media type of objects without one.
 pub const OCTET_STREAM: &str = "application/octet-stream";
 
-/// Revision of a key that is meant. Parts that are not set match anything; where neither is set, every revision
-/// matches.
+/// A revision of a key. Parts that are not set match anything; if none is set, every revision matches.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Revision<'a> {
     /// The version, in versioned buckets.
@@ -161,8 +160,8 @@ pub trait Objects: Send + Sync {
     async fn publish(&self, object: &ObjectLocation, file: &Path, content_type: &str)
     -> Result<Published, ObjectError>;
 
-    /// Takes an object from outside as its bytes come, and makes it visible at their end, all at once, like any upload.
-    /// A body that breaks off, or is not as long as it says, leaves nothing.
+    /// Stores a stream as an object, which becomes visible at its end, as with any upload. If the stream breaks off, or
+    /// does not have the declared length, nothing is stored.
     async fn receive(&self, object: &ObjectLocation, body: Incoming) -> Result<Published, ObjectError>;
 
     /// Deletes an object; does nothing if there is no object.

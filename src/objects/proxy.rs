@@ -13,7 +13,7 @@ use aws_smithy_runtime_api::client::http::{HttpConnector, HttpConnectorFuture, S
 use aws_smithy_runtime_api::client::orchestrator::HttpRequest;
 use reqwest::Url;
 
-/// Returns whether a request to this URL goes to its host itself, whatever the environment says.
+/// Returns whether a request to this URL must bypass proxies of the environment.
 #[must_use]
 pub fn is_direct(url: &str) -> bool {
     let Ok(url) = Url::parse(url) else { return false };

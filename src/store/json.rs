@@ -10,7 +10,7 @@ pub(super) fn to_json<T: Serialize + ?Sized>(value: &T) -> Result<String, StoreE
     serde_json::to_string(value).map_err(|error| corrupt("value", error))
 }
 
-/// A value from JSON; `what` names it in the error.
+/// Parses a value from JSON; `what` names it in the error.
 pub(super) fn from_json<T: DeserializeOwned>(what: &'static str, text: &str) -> Result<T, StoreError> {
     serde_json::from_str(text).map_err(|error| corrupt(what, error))
 }

@@ -43,7 +43,7 @@ pub struct Companion {
 }
 
 impl Companion {
-    /// Ledger entries of one object among which a companion is looked for.
+    /// Most ledger entries of one object that are searched for a companion.
     pub const LOOK_BACK: u32 = 100;
 
     /// Returns whether `event`, of the same object, is about the same upload.

@@ -83,13 +83,14 @@ impl ExecutionSummary {
         self.jobs.iter().filter(move |job| all || !job.state.is_ended())
     }
 
-    /// The queues of what has not ended, once it has ended those of all its jobs.
+    /// The queues of activities that have not ended; after the end of the execution, those of all its jobs.
     #[must_use]
     pub fn queues(&self) -> BTreeSet<&str> {
         self.open().map(|job| job.queue.as_str()).collect()
     }
 
-    /// The highest priority of what has not ended, once it has ended that of all its jobs; 0 where it has no jobs.
+    /// The highest priority of activities that have not ended; after the end of the execution, that of all its jobs; 0
+    /// without jobs.
     #[must_use]
     pub fn priority(&self) -> u8 {
         self.open().map(|job| job.priority).max().unwrap_or_default()

@@ -4,10 +4,10 @@ use super::{Store, StoreError};
 use crate::engine::LogEntry;
 use crate::model::ExecutionId;
 
-/// Entries asked of the store at once.
+/// Log entries per request to the store.
 const PAGE: u32 = 1_000;
 
-/// The whole log of an execution; empty where there is none.
+/// The whole log of an execution; empty if there is no such execution.
 pub async fn whole_log(store: &dyn Store, id: ExecutionId) -> Result<Vec<LogEntry>, StoreError> {
     let mut log: Vec<LogEntry> = Vec::new();
     loop {

@@ -69,7 +69,7 @@ pub struct DueFilter {
     pub per_receiver: u32,
     /// Receivers with less room than that, and how much less.
     pub taken: Vec<(NotifyChannel, u32)>,
-    /// Notifications under way: they are not asked for again.
+    /// Notifications that are being delivered; they are not returned again.
     pub under_way: Vec<i64>,
 }
 
@@ -138,7 +138,7 @@ pub struct NotificationFilter {
     pub limit: u32,
 }
 
-/// A notification and what became of it.
+/// A notification and the state of its delivery.
 #[derive(Clone, Debug, PartialEq)]
 pub struct NotificationRecord {
     /// Content and receiver.

@@ -2,7 +2,7 @@
 
 use crate::model::{ExecutionId, ObjectLocation};
 
-/// Executions per object that are looked at.
+/// Most executions per object that are returned.
 pub(super) const PUBLISHERS: usize = 32;
 
 /// An execution that recorded an object as its output.

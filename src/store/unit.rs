@@ -93,7 +93,7 @@ pub(super) struct Changes {
     pub(super) jobs: BTreeMap<(Seq, u32), JobChange>,
     /// Notifications.
     pub(super) outbox: Vec<OutboxRow>,
-    /// Executions whose warnings are to be counted again.
+    /// Executions whose warnings must be recounted.
     pub(super) warned: BTreeSet<Seq>,
     /// Hints to send after the commit.
     pub(super) hints: Vec<Hint>,
@@ -240,7 +240,7 @@ impl Changes {
     }
 }
 
-/// Counts what metrics tell of. What a transaction that is lost had decided is decided, and counted, again.
+/// Updates metrics. If a transaction is lost, its decisions are made, and counted, again.
 fn count(plan: &Plan, event: &LogEvent) {
     match event {
         LogEvent::AttemptLost { .. } => metrics::leases_lost(1),

@@ -6,7 +6,7 @@ use crate::engine::{LogEntry, LogEvent};
 use crate::model::plan::Plan;
 use crate::model::{Code, Timestamp};
 
-/// Warnings of one execution that are read; its row says how many there are.
+/// Most warnings of one execution that are read; its row has their number.
 pub const WARNINGS_READ: usize = 100;
 
 /// A warning of an attempt.

@@ -90,7 +90,7 @@ impl Admission {
         Self { memory: Budget::new(total.memory), scratch: Budget::new(total.scratch), corrections: Arc::default() }
     }
 
-    /// Waits until `estimate`, corrected by what jobs of this kind used before, is free.
+    /// Waits until `estimate` is free, corrected by the use of earlier jobs of this kind.
     pub async fn admit(&self, kind: &'static str, estimate: Need) -> AdmissionGuard {
         let (memory, scratch) = *self.learned().get(kind).unwrap_or(&(1.0, 1.0));
         let needed = Need { memory: scaled(estimate.memory, memory), scratch: scaled(estimate.scratch, scratch) };

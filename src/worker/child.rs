@@ -19,7 +19,7 @@ pub enum ReceiveError {
     /// The socket failed.
     #[error("cannot read the job")]
     Socket(#[source] rustix::io::Errno),
-    /// The job is not what this protocol says.
+    /// The job does not conform to the protocol.
     #[error("the job is invalid: {0}")]
     Malformed(String),
 }

@@ -63,7 +63,7 @@ pub enum InputBytes {
 #[derive(Clone, Debug, Default)]
 pub(super) struct RangeErrors {
     first: Arc<Mutex<Option<ReadError>>>,
-    /// Ranges that the storage was asked for and has not answered.
+    /// Ranges that were requested from the storage and have not arrived yet.
     reading: Arc<AtomicUsize>,
 }
 

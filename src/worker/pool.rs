@@ -34,7 +34,7 @@ impl Pool {
         Self { size, ..self }
     }
 
-    /// Starts a worker to see that it can be done, and says what it can do; it stays in the pool.
+    /// Starts a worker, to check that it starts, and returns its capabilities; it stays in the pool.
     pub async fn warm_up(&self) -> Result<Capabilities, WorkerError> {
         let worker = WorkerProcess::start(&self.program).await?;
         let capabilities = worker.capabilities.clone();
@@ -52,7 +52,7 @@ impl Pool {
         if let Some(worker) = ready {
             return Ok(worker);
         }
-        // That a worker was killed before it had a job says nothing about the job.
+        // If a worker is killed before it has a job, the job is not the cause, so another is started.
         for _ in 1..STARTS {
             match WorkerProcess::start(&self.program).await {
                 Err(error @ WorkerError::Stillborn { .. }) => {

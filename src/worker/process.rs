@@ -24,25 +24,25 @@ use crate::model::Capabilities;
 
 /// Longest wait for the first message of a worker: a cold disk has to load some 200 libraries.
 const HELLO_TIMEOUT: Duration = Duration::from_secs(60);
-/// Bytes of a worker's standard error that are kept.
+/// Bytes of a worker's standard error that are kept, from its end.
 const STDERR_BYTES: usize = 16 * 1024;
 /// Longest wait for the end of standard error: a process that the worker started may hold it open.
 const LAST_WORDS: Duration = Duration::from_secs(1);
 /// Number of last lines of it that go into a failure.
 const STDERR_LINES: usize = 20;
-/// glibc gives each thread that allocates a heap of its own and keeps in each what was freed; a worker has a dozen
-/// threads that hand few, large pieces on. Other C libraries do not know the variable.
+/// glibc gives each thread its own heap and keeps freed memory in it; a worker has a dozen threads that pass on few,
+/// large buffers. Other C libraries ignore the variable.
 const ARENAS: (&str, &str) = ("MALLOC_ARENA_MAX", "2");
 
 /// Error of a started process that is no worker.
 enum StartError {
-    /// It speaks, but not as a worker of this version does.
+    /// It sent a message, but not that of a worker of this version.
     Stranger(String),
-    /// It ended, or says nothing.
+    /// It ended, or sent no message in time.
     Silent(String),
 }
 
-/// A worker that has said hello.
+/// A worker that has sent its first message, [`Message::Hello`].
 #[derive(Debug)]
 pub(super) struct WorkerProcess {
     child: Child,
@@ -159,7 +159,7 @@ impl WorkerProcess {
         serde_json::from_str(&line).map(Some).map_err(|error| WorkerError::Protocol(error.to_string()))
     }
 
-    /// Waits for its end and says how it ended.
+    /// Waits for its end and returns a description of it.
     pub(super) async fn end(&mut self) -> String {
         match self.child.wait().await {
             Ok(status) => status.to_string(),
@@ -173,7 +173,7 @@ impl WorkerProcess {
         if tokio::time::timeout(grace, self.child.wait()).await.is_err() {
             self.kill().await;
         }
-        // What the worker may have started lives in its group; where nothing is left, nothing happens.
+        // Processes that the worker started are in its group; if there are none, this has no effect.
         let _ = kill_process_group(self.group, Signal::KILL);
     }
 
@@ -183,7 +183,7 @@ impl WorkerProcess {
     }
 
     fn signal(&self, signal: Signal) {
-        // The group lives at least as long as the child is not waited for; a group already gone is what was wanted.
+        // The group exists at least until the child has been waited for; if it is already gone, nothing must be done.
         if self.child.id().is_some() {
             let _ = kill_process_group(self.group, signal);
         }
@@ -198,7 +198,7 @@ impl WorkerProcess {
 
     /// The last lines of its standard error.
     pub(super) async fn last_words(&mut self) -> Vec<String> {
-        // What an ended worker said may still be in the pipe.
+        // The last output of an ended worker may still be in the pipe.
         let _ = tokio::time::timeout(LAST_WORDS, &mut self.reading).await;
         let kept = self.stderr.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
         let bytes: Vec<u8> = kept.iter().copied().collect();

@@ -75,19 +75,19 @@ pub enum Message {
         /// Media time reached, in milliseconds.
         position_ms: Option<u64>,
     },
-    /// Something the user should read in the execution's log; the job goes on.
+    /// A warning for the execution's log; the job continues.
     Warning {
         /// Stable code.
         code: Code,
         /// One sentence.
         message: String,
     },
-    /// The end: what was made. Outputs may have failed one by one.
+    /// The end of the job, with its report. Single outputs may have failed.
     Done {
         /// Report of the job.
         report: Report,
     },
-    /// The end: nothing was made.
+    /// The end of the job: it failed, and there are no outputs.
     Failed {
         /// Reason.
         failure: Failure,

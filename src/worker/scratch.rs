@@ -22,7 +22,7 @@ const MARKER: &str = ".reelmill-attempt";
 pub struct ScratchRoot(PathBuf);
 
 impl ScratchRoot {
-    /// Makes the root where it is missing, and removes what attempts left in it. Whatever else lies there stays.
+    /// Creates the root if it is missing, and removes folders that attempts left in it. Other files in it stay.
     pub fn open(root: impl Into<PathBuf>) -> Result<Self, WorkerError> {
         let root = root.into();
         let error = |source| WorkerError::Scratch { path: root.clone(), source };
@@ -80,7 +80,8 @@ impl Scratch {
         &self.path
     }
 
-    /// An error where the folder has vanished since it was made: whatever failed then failed for that.
+    /// Returns an error if the folder has been removed since it was created: that is then the cause of any other
+    /// failure.
     pub fn check(&self) -> Result<(), WorkerError> {
         let stays = self.path.join(MARKER).is_file();
         if stays { Ok(()) } else { Err(WorkerError::ScratchGone { path: self.path.clone() }) }

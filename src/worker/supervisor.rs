@@ -168,7 +168,7 @@ async fn listen(
         };
         match message {
             Some(Message::Progress { fraction, speed, position_ms }) => {
-                // Standing still and saying so is standing still.
+                // Progress messages without a change do not count as progress.
                 if (fraction, position_ms) != (last.fraction, last.position_ms) {
                     stalled = Instant::now() + limits.stall;
                 }
@@ -177,7 +177,7 @@ async fn listen(
                 // A slow listener misses marks of progress; it never slows the job down.
                 let _ = words.try_send(JobMessage::Progress(last));
             }
-            // A warning is no progress, and a worker that warns for ever is only heard for so long.
+            // Warnings do not count as progress, so a worker that sends only warnings is stopped after a time.
             Some(Message::Warning { code, message }) => {
                 warnings += 1;
                 if warnings <= MAX_WARNINGS {

@@ -15,8 +15,8 @@ use crate::yaml::{self, Node, ParseCodes, Sink, Span};
 pub(super) const PARSE: ParseCodes =
     ParseCodes { syntax: Code::new("WF0001"), budget: Code::new("WF0002"), duplicate: Code::new("WF0003") };
 
-/// Checks the text of a workflow as a whole and makes its plan. `file_name` is for diagnostics; where it is known what
-/// is `installed`, what needs an encoder that is not is an error.
+/// Checks the text of a workflow and makes its plan. `file_name` is for diagnostics. If `installed` is known,
+/// activities that need a missing encoder are errors.
 #[must_use]
 pub fn compile(
     file_name: &str,

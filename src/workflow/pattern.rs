@@ -13,7 +13,7 @@ pub struct Pattern(Vec<Part>);
 enum Part {
     /// This character, in lower case.
     Char(char),
-    /// A digit, or `#` where it stands for itself.
+    /// A digit, or a literal `#`.
     Digit,
     /// Any digits.
     Digits,
@@ -38,7 +38,7 @@ impl Pattern {
         while let Some(c) = chars.next() {
             match c {
                 '*' if chars.next_if_eq(&'*').is_some() => {
-                    // `**/` also stands for nothing.
+                    // `**/` also matches the empty text.
                     chars.next_if_eq(&'/');
                     parts.push(Part::Any);
                 }

@@ -16,7 +16,7 @@ pub fn output(node: &Node, sink: &mut Sink<'_>) {
     }
 }
 
-/// Checks a bucket's name. What S3 takes from old buckets only is a warning.
+/// Checks a bucket's name. A name that S3 only accepts for old buckets is a warning.
 pub fn bucket(node: &Node, sink: &mut Sink<'_>) {
     const RULE: &str = "use 3 to 63 lower case letters, digits, `-` and `.`";
     let Some(name) = node.scalar_text().filter(|name| !is_deferred(name)) else { return };

@@ -50,7 +50,7 @@ pub struct Resolved {
     pub prefix: String,
     /// Handling of existing objects that were made from other uploads.
     pub if_exists: IfExists,
-    /// Result that is made of the media information of an analysis.
+    /// Form of the result of an analysis.
     pub answer: ResultKind,
 }
 

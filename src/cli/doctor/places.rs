@@ -225,7 +225,7 @@ pub(super) async fn ports(config: &Config, data: &Path, checks: &mut Vec<Check>)
     }
 }
 
-/// Checks one port. `told` is the address in the file of a running daemon.
+/// Checks one port. `told` is the address in the `daemon.json` of a running daemon.
 async fn port(name: &'static str, address: SocketAddr, told: Option<&str>) -> Check {
     if let Some(url) = told
         && listens(name, url).await

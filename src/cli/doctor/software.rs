@@ -64,7 +64,7 @@ fn ffmpeg(installed: &Capabilities) -> Check {
     }
 }
 
-/// Reports missing software encoders, each with what needs it.
+/// Reports missing software encoders, each with the features that need it.
 fn encoders(installed: &Capabilities) -> Check {
     let video = VideoCodec::ALL.iter().map(|codec| (codec.info().title.to_owned(), vec![codec.info().encoder]));
     let audio = AudioCodec::ALL.iter().flat_map(|codec| codec.variants());

@@ -31,7 +31,7 @@ const REFUSED: [(&str, &str); 11] = [
     ("x-amz-rename-source", "this endpoint does not rename; copy the object and delete the old one"),
 ];
 
-/// Refuses a header, or the field of a form, that asks for what would not be done.
+/// Refuses a header, or a field of a form, that requests an unsupported feature.
 pub fn check_header(name: &str, value: &str) -> S3Result<()> {
     match name {
         "x-amz-acl" | "acl" if !PRIVATE.contains(&value) => Err(s3_error!(
@@ -68,8 +68,8 @@ impl Access {
         Self { buckets }
     }
 
-    /// Returns the error of a request without a signature: as in S3, it tells whether the bucket exists, and nothing of
-    /// its keys.
+    /// Returns the error of a request without a signature: as in S3, it reveals whether the bucket exists, but nothing
+    /// about its keys.
     pub async fn unsigned(buckets: &LocalBuckets, bucket: Option<&str>) -> S3Error {
         if let Some(bucket) = bucket
             && let Err(error) = buckets.check_bucket(bucket).await

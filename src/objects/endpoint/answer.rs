@@ -124,7 +124,7 @@ pub fn coded(code: &str, status: StatusCode, message: impl Into<Cow<'static, str
     error
 }
 
-/// The bytes asked for, and the `Content-Range` of the answer where it is a part.
+/// The requested bytes, and the `Content-Range` of the answer if that is a part.
 pub fn range(asked: Option<dto::Range>, size_bytes: u64) -> S3Result<(std::ops::Range<u64>, Option<String>)> {
     let Some(asked) = asked else { return Ok((0..size_bytes, None)) };
     let range = asked

@@ -61,7 +61,7 @@ impl Service {
         Ok(GetBucketLocationOutput { location_constraint: region.map(BucketLocationConstraint::from) })
     }
 
-    /// Everything is its owner's alone, which is what clients ask for before they show an object.
+    /// Always the owner's full control; clients request it before they show an object.
     pub(super) async fn bucket_acl(&self, bucket: &str) -> S3Result<GetBucketAclOutput> {
         self.buckets.check_bucket(bucket).await?;
         Ok(GetBucketAclOutput { grants: Some(vec![full_control()]), owner: Some(owner()) })

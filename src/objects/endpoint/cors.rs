@@ -12,7 +12,7 @@ use s3s::S3Error;
 
 use super::answer::coded;
 
-/// A rule: what pages of some origins may do.
+/// A rule: the requests that pages of some origins may send.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CorsRule {
     /// Origins as in `https://app.example.org`; each may have one `*`.
@@ -115,7 +115,7 @@ fn set(headers: &mut HeaderMap, name: HeaderName, value: &str) {
     }
 }
 
-/// Returns whether `text` is `pattern`, whose one `*` stands for anything.
+/// Returns whether `text` matches `pattern`, in which one `*` matches any text.
 fn fits(pattern: &str, text: &str) -> bool {
     match pattern.split_once('*') {
         None => pattern == text,

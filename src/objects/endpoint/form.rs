@@ -62,7 +62,7 @@ impl Forms {
         parts.method == Method::POST && content_type(parts).to_ascii_lowercase().starts_with("multipart/form-data")
     }
 
-    /// Takes a form, and answers as its fields want it.
+    /// Stores the file of a form, and answers as its fields request.
     pub async fn take(&self, parts: Parts, body: Body) -> S3Result<HttpResponse> {
         let bucket = self.bucket(&parts)?;
         let boundary = multer::parse_boundary(content_type(&parts));
@@ -192,7 +192,7 @@ impl Forms {
             }
         }
         let writer = self.buckets.writer(&object).await?;
-        // Counted as it comes: a form does not say how long its file is.
+        // Counted while it arrives, because a form does not declare the size of its file.
         let mut came = 0_u64;
         let bytes = file.map_err(malformed).and_then(move |chunk| {
             came += chunk.len() as u64;
@@ -271,7 +271,7 @@ fn malformed(error: multer::Error) -> S3Error {
     }
 }
 
-/// The fields before the file, names in lower case, and the file. What stands behind the file does not count.
+/// The fields before the file, with names in lower case, and the file. Fields after the file are ignored.
 async fn fields(form: &mut Multipart<'static>) -> S3Result<(BTreeMap<String, String>, Option<Field<'static>>)> {
     let mut fields = BTreeMap::new();
     let mut bytes = 0_usize;

@@ -27,7 +27,7 @@ use crate::objects::local::LocalBuckets;
 /// Longest time a presigned URL may be valid for, in seconds: seven days, as in S3.
 const MAX_EXPIRES_S: i64 = 7 * 24 * 60 * 60;
 
-/// Region to sign for, where the client has none that could be one.
+/// Region for signatures, if the client's is not a valid region.
 const REGION: &str = "us-east-1";
 
 /// The service in front. Clones share everything.
@@ -103,7 +103,7 @@ fn refusal(error: S3Error) -> Result<HttpResponse, HttpError> {
     error.to_http_response().map_err(|error| HttpError::new(Box::new(error)))
 }
 
-/// Refuses what s3s would take, or refuse with another status than S3.
+/// Refuses requests that s3s would accept, or would refuse with another status than S3.
 fn check(parts: &Parts) -> S3Result<()> {
     let query = parts.uri.query().unwrap_or_default();
     let expires = query.split('&').find_map(|pair| pair.strip_prefix("X-Amz-Expires="));

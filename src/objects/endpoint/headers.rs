@@ -14,7 +14,7 @@ use crate::objects::Head;
 use crate::objects::checksum::Algorithm;
 use crate::objects::local::EndpointAttributes;
 
-/// Headers that an object has beside its media type and metadata.
+/// Headers that are stored with an object, besides its media type and metadata.
 pub const GIVEN_BACK: [&str; 5] =
     ["cache-control", "content-disposition", "content-encoding", "content-language", "expires"];
 
@@ -95,7 +95,7 @@ pub const fn checksum_type(composite: bool) -> &'static str {
     if composite { "COMPOSITE" } else { "FULL_OBJECT" }
 }
 
-/// The checksums that a request comes with.
+/// The checksums in the headers of a request.
 pub fn announced(headers: &HeaderMap) -> S3Result<Vec<(Algorithm, String)>> {
     let mut announced = Vec::new();
     for algorithm in Algorithm::ALL {

@@ -49,7 +49,7 @@ impl Names {
     }
 }
 
-/// Refuses what other servers take and S3 does not: a list without an order cannot be rolled up.
+/// Refuses requests that other servers accept and S3 does not: an unordered listing cannot have common prefixes.
 pub fn check(uri: &Uri, delimiter: Option<&str>) -> S3Result<()> {
     let unordered = uri.query().is_some_and(|query| {
         query.split('&').any(|pair| pair.to_ascii_lowercase().starts_with("allow-unordered=true"))

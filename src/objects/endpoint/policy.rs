@@ -9,7 +9,7 @@ use serde_json::Value;
 
 use crate::model::Timestamp;
 
-/// Stands for the name of the file.
+/// Placeholder for the name of the file.
 pub const FILE_NAME: &str = "${filename}";
 
 /// Fields that no condition has to name.

@@ -72,7 +72,7 @@ impl UnreadBody {
 /// A body whose rest is given to [`UnreadBody`] when it is dropped.
 struct LentBody {
     body: Option<Incoming>,
-    /// True if the client was asked for it.
+    /// True if the body was read, which asks the client to send it.
     polled: bool,
     rest: UnreadBody,
 }

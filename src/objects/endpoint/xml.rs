@@ -59,7 +59,7 @@ const OF_THE_BODY: [HeaderName; 4] = [AUTHORIZATION, CONTENT_ENCODING, CONTENT_L
 
 /// The way of requests with XML.
 pub struct XmlRoute {
-    /// Behind the one that checks signatures; reached from here only.
+    /// The service that does not check signatures; only this route reaches it.
     behind: S3Service,
     buckets: LocalBuckets,
 }

@@ -26,7 +26,7 @@ pub struct EndpointAttributes {
     /// Headers of the upload, by their names in lower case; each character of a value stands for one byte.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub headers: BTreeMap<String, String>,
-    /// Checksum that the upload came with.
+    /// Checksum that the upload was sent with.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub checksum: Option<Checksum>,
     /// Parts of a multipart upload, in their order.
@@ -95,7 +95,7 @@ impl Attributes {
         Self { key: object.key.clone(), bytes: Fingerprint::of(file), etag, content_type, metadata, sequencer, kept }
     }
 
-    /// Returns whether an object with these attributes is what `placement` would make, if the bytes are the same.
+    /// Returns whether they are the attributes that `placement` would store for the same bytes.
     pub fn is_of(&self, placement: &Placement) -> bool {
         self.content_type == placement.content_type
             && self.metadata == placement.metadata

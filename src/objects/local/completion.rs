@@ -41,7 +41,7 @@ pub struct NamedPart {
 /// Object that a client asks for.
 #[derive(Clone, Debug)]
 pub struct CompletionRequest {
-    /// The parts, by number; of one that is named twice the last counts.
+    /// The parts, by number; if a number occurs twice, the last one is used.
     pub parts: Vec<NamedPart>,
     /// Checksums of the object in Base64.
     pub checksums: Vec<(Algorithm, String)>,
@@ -117,7 +117,7 @@ fn done(folder: &Path) -> Option<Completed> {
     serde_json::from_reader(File::open(folder.join(COMPLETED_FILE)).ok()?).ok()
 }
 
-/// Notes what became of an upload, and removes its parts.
+/// Records the outcome of an upload, and removes its parts.
 fn finish(folder: &Path, completed: &Completed) -> io::Result<()> {
     let written = folder.join("completed.tmp");
     std::fs::write(&written, serde_json::to_vec(completed)?)?;

@@ -26,7 +26,7 @@ impl Folder {
         Ok(Self(rustix::fs::openat(&self.0, name, FOLDER | OFlags::NOFOLLOW, Mode::empty())?))
     }
 
-    /// Opens a folder directly below, made where it does not exist.
+    /// Opens a folder directly below, and creates it if it does not exist.
     pub fn enter_or_create(&self, name: &str) -> io::Result<Self> {
         match rustix::fs::mkdirat(&self.0, name, Mode::from_raw_mode(0o777)) {
             Ok(()) => self.sync()?,
@@ -93,7 +93,7 @@ impl Folder {
         Ok(rustix::fs::unlinkat(&self.0, name, AtFlags::REMOVEDIR)?)
     }
 
-    /// Makes what was moved into or out of it durable.
+    /// Makes the moves into and out of it durable.
     pub fn sync(&self) -> io::Result<()> {
         Ok(rustix::fs::fsync(&self.0)?)
     }
@@ -123,7 +123,7 @@ impl Folder {
     }
 }
 
-/// Returns whether an error says that there is no such file, or no such folder: a link counts as neither.
+/// Returns whether an error means that there is no such file or folder; links count as missing.
 pub fn is_absent(error: &io::Error) -> bool {
     use io::ErrorKind::{IsADirectory, NotADirectory, NotFound};
     matches!(error.kind(), NotFound | NotADirectory | IsADirectory)

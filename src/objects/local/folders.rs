@@ -18,7 +18,7 @@ use crate::objects::{Head, ObjectError};
 /// Interval of removing uploads that are too old, in microseconds: an hour.
 const TIDY_EVERY_US: i64 = 60 * 60 * 1_000_000;
 
-/// Folders that are buckets, and what is known of the files in them.
+/// The folders of all buckets, with caches about their files.
 pub struct Folders {
     layout: Layout,
     clock: Arc<dyn Clock>,
@@ -31,7 +31,7 @@ pub struct Folders {
 }
 
 impl Folders {
-    /// Opens or creates what `layout` names, and removes incomplete files of an earlier run.
+    /// Opens or creates the folders of `layout`, and removes incomplete files of an earlier run.
     pub fn open(layout: Layout, clock: Arc<dyn Clock>) -> Result<Self, ObjectError> {
         let tidied = AtomicI64::new(clock.now().as_micros());
         let folders = Self { layout, clock, tidied, ticks: AtomicI64::new(0), names: RwLock::new(()) };
@@ -129,8 +129,8 @@ impl Folders {
         Ok((attributes::head(&metadata, Some(attributes)), sequencer))
     }
 
-    /// Opens the folders of `path`, made where they do not exist. An object that has the name of one becomes a file in
-    /// it.
+    /// Opens the folders of `path`, and creates missing ones. An object with the name of such a folder becomes a file
+    /// in it.
     fn make_way(&self, bucket: Folder, path: &[&str], name: &str) -> io::Result<Folder> {
         path.iter().try_fold(bucket, |folder, component| {
             if folder.has_file(component) {
@@ -212,7 +212,7 @@ impl Folders {
         Ok(true)
     }
 
-    /// The region that a bucket was made in, where one was asked for.
+    /// The region that a bucket was created with, if one was requested.
     pub fn region(&self, bucket: &str) -> Result<Option<String>, ObjectError> {
         self.bucket(bucket)?;
         Ok(std::fs::read_to_string(self.region_path(bucket)).ok())
@@ -276,7 +276,7 @@ impl Folders {
         })
     }
 
-    /// Moves written attributes to where they are looked for; answers their folder, to be synced.
+    /// Moves written attributes to their final place; returns the folder there, which the caller must sync.
     fn keep_attributes(&self, notes: &Path, object: &ObjectLocation) -> io::Result<Folder> {
         let path = Attributes::path(&self.internal("meta"), object);
         let folder = path.parent().unwrap_or(&path);
@@ -293,7 +293,7 @@ impl Folders {
         }
     }
 
-    /// Removes an object if it is what `only` says, and the folders that were there for its sake only.
+    /// Deletes an object if it meets the condition `only`, and the folders that only existed for its key.
     pub fn delete(&self, object: &ObjectLocation, only: &DeleteCondition) -> Result<(), ObjectError> {
         let path = self.writable(object)?;
         let bucket = self.bucket(&object.bucket)?;

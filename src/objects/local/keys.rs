@@ -24,7 +24,7 @@ const MAX_KEY_BYTES: usize = 1024;
 /// Longest component in bytes, as Linux file systems have it.
 const MAX_COMPONENT_BYTES: usize = 255;
 
-/// Refuses what S3 would not take as a bucket's name.
+/// Refuses names that are invalid for buckets in S3.
 pub fn check_bucket(name: &str) -> Result<(), ObjectError> {
     let refuse = |reason: &'static str| Err(ObjectError::InvalidName { name: name.to_owned(), reason: reason.into() });
     if !(3..=63).contains(&name.len()) {
@@ -40,7 +40,7 @@ pub fn check_bucket(name: &str) -> Result<(), ObjectError> {
     Ok(())
 }
 
-/// Refuses what S3 would not take as the name of a new bucket. Folders that were made before it was so stay buckets.
+/// Refuses names that are invalid for new buckets in S3. Existing folders with such names stay buckets.
 pub fn check_new_bucket(name: &str) -> Result<(), ObjectError> {
     let refuse = |reason: &'static str| Err(ObjectError::InvalidName { name: name.to_owned(), reason: reason.into() });
     check_bucket(name)?;

@@ -16,7 +16,7 @@ use crate::objects::{Entry, Head, ObjectError};
 pub struct Query {
     /// Prefix of the keys.
     pub prefix: String,
-    /// Keys that share what comes before this, behind the prefix, are rolled up into one name.
+    /// Keys that are equal up to the first delimiter after the prefix are listed as one common prefix.
     pub delimiter: Option<String>,
     /// Only names behind this one.
     pub after: Option<String>,
@@ -149,7 +149,7 @@ impl<H: Fn(&str) -> Result<Head, ObjectError>> FolderWalk<'_, H> {
 
 /// Something in a folder.
 struct FolderEntry {
-    /// The key; of a folder, what the keys below it begin with, up to a slash.
+    /// The key; of a folder, the common beginning of the keys below it, with the slash.
     path: String,
     /// Name of the file or folder.
     name: String,

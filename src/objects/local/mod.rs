@@ -45,9 +45,9 @@ pub use staged::{Staged, Writer};
 /// Folders of the buckets.
 #[derive(Clone, Debug, Default)]
 pub struct Layout {
-    /// Folder whose subfolders are buckets; made where it does not exist.
+    /// Folder whose subfolders are buckets; created if it does not exist.
     pub root: PathBuf,
-    /// Folders that stand for a bucket of another name or place; made where they do not exist.
+    /// Folders that are a bucket by another name or at another place; created if they do not exist.
     pub mounts: BTreeMap<String, PathBuf>,
     /// Existing files lent as objects, for reading only.
     pub files: BTreeMap<ObjectLocation, PathBuf>,
@@ -125,7 +125,7 @@ pub struct DeleteCondition {
 }
 
 impl DeleteCondition {
-    /// Returns whether anything is asked for.
+    /// Returns whether the condition has any part.
     #[must_use]
     pub fn is_any(&self) -> bool {
         *self == Self::default()
@@ -139,7 +139,7 @@ impl DeleteCondition {
 }
 
 impl LocalBuckets {
-    /// Opens buckets as `layout` says, and removes incomplete files of an earlier run.
+    /// Opens the buckets of `layout`, and removes incomplete files of an earlier run.
     pub fn open(layout: Layout, clock: Arc<dyn Clock>) -> Result<Self, ObjectError> {
         let folders = Arc::new(Folders::open(layout, Arc::clone(&clock))?);
         Ok(Self { folders, sink: Arc::default(), clock })
@@ -183,7 +183,7 @@ impl LocalBuckets {
         .await
     }
 
-    /// Names of all buckets and when they were made.
+    /// Names of all buckets, with the times of their creation.
     pub async fn buckets(&self) -> Result<Vec<(String, Timestamp)>, ObjectError> {
         self.blocking(Folders::buckets).await
     }
@@ -194,7 +194,7 @@ impl LocalBuckets {
         self.blocking(move |folders| folders.create_bucket(&bucket, region.as_deref())).await
     }
 
-    /// The region that a bucket was made in, where one was asked for.
+    /// The region that a bucket was created with, if one was requested.
     pub async fn region(&self, bucket: &str) -> Result<Option<String>, ObjectError> {
         let bucket = bucket.to_owned();
         self.blocking(move |folders| folders.region(&bucket)).await
@@ -212,7 +212,7 @@ impl LocalBuckets {
         self.blocking(move |folders| folders.remove_bucket(&bucket)).await
     }
 
-    /// Fails where there is no such bucket.
+    /// Fails if there is no such bucket.
     pub async fn check_bucket(&self, bucket: &str) -> Result<(), ObjectError> {
         let bucket = bucket.to_owned();
         self.blocking(move |folders| folders.bucket(&bucket).map(drop)).await
@@ -227,7 +227,7 @@ impl LocalBuckets {
         self.open_kept(object, revision).await.map(|(head, _, file)| (head, file))
     }
 
-    /// An object's head, what else is kept with it, and its bytes to read.
+    /// Metadata of an object, its stored attributes, and its bytes to read.
     pub async fn open_kept(
         &self,
         object: &ObjectLocation,

@@ -47,7 +47,7 @@ pub struct UploadStart {
     pub metadata: BTreeMap<String, String>,
     /// Headers to give back, as in [`super::EndpointAttributes`].
     pub headers: BTreeMap<String, String>,
-    /// Its checksum, where one was asked for.
+    /// Its checksum, if one was requested.
     pub summed: Option<UploadChecksum>,
 }
 
@@ -67,7 +67,7 @@ pub struct Upload {
     /// Headers to give back.
     #[serde(default)]
     pub headers: BTreeMap<String, String>,
-    /// Its checksum, where one was asked for.
+    /// Its checksum, if one was requested.
     #[serde(default)]
     pub summed: Option<UploadChecksum>,
 }
@@ -81,7 +81,7 @@ pub struct Part {
     pub md5: String,
     /// Size in bytes.
     pub size_bytes: u64,
-    /// Its checksum, where one came with it or the upload asked for one.
+    /// Its checksum, if it was sent with one, or if the upload requested one.
     pub checksum: Option<Checksum>,
     /// Time when it was written.
     pub modified_at: Timestamp,

@@ -167,7 +167,7 @@ impl<'a> Upload<'a> {
         self.complete(parts).await
     }
 
-    /// All parts of what comes, one after another: `first`, and the rest.
+    /// Uploads all parts of a stream one after another: `first`, and the rest.
     async fn stream(
         &self,
         first: Bytes,

@@ -19,7 +19,7 @@ const BODY_BYTES: usize = 4096;
 pub(super) type Starts = Vec<(NewExecution, Option<i64>, Timestamp)>;
 
 impl Batch<'_> {
-    /// Writes events to the ledger, stages what became of them, and answers what those that are new start.
+    /// Writes events to the ledger, stages the result of each, and returns the executions that new events start.
     pub(super) async fn record_events(&mut self, commands: &mut [Command]) -> Result<Starts, Fault> {
         self.lock_objects(commands).await?;
         // In the order of identities, so that batches of several daemons cannot wait for each other.
@@ -182,7 +182,7 @@ fn are_companions(one: &Command, other: &Command) -> bool {
 
 /// See [`crate::store::Store::record_unreadable`].
 pub(super) async fn record_unreadable(pool: &PgPool, body: &str, reason: &str, now: Timestamp) -> Result<(), Fault> {
-    // No bucket's name holds a space, so this is nobody else's identity.
+    // Names of buckets contain no space, so this differs from every identity of an event.
     let identity = format!("unreadable message\n{:x?}", Sha256::digest(body));
     sqlx::query(
         "INSERT INTO events (identity, at, decisions, unreadable, body) VALUES ($1, $2, '[]', $3, $4)

@@ -13,7 +13,7 @@ use crate::store::Hint;
 use crate::store::fault::all_rows;
 use crate::store::unit::{CachedExecution, Changes, JobChange, OutboxRow, Seq, column};
 
-/// Writes everything; `hints` gets what to tell after the commit.
+/// Writes all changes; `hints` gets the hints to send after the commit.
 pub(super) async fn flush(
     db: &mut PgConnection,
     hot: &HashMap<Seq, CachedExecution>,
@@ -179,7 +179,7 @@ async fn append(db: &mut PgConnection, log: &[(Seq, LogEntry)]) -> Result<(), Fa
     Ok(())
 }
 
-/// Counts the warnings of the last attempts anew.
+/// Recounts the warnings of the last attempts.
 async fn count_warnings(db: &mut PgConnection, executions: BTreeSet<Seq>) -> Result<(), Fault> {
     if executions.is_empty() {
         return Ok(());

@@ -21,7 +21,8 @@ pub(super) struct Cache {
     evaluate: Arc<dyn Evaluate + Send + Sync>,
     /// Executions, plans and places.
     pub(super) memory: Memory,
-    /// Claims made, and how many had been when each queue was last served: queues with as many running jobs take turns.
+    /// Number of claims, and the number at which each queue was last served: queues with equally many running jobs take
+    /// turns.
     pub(super) claims: u64,
     pub(super) served: HashMap<String, u64>,
     /// Queues that are known to have their row.
@@ -61,8 +62,8 @@ impl Batch<'_> {
         self.fetch(locked).await
     }
 
-    /// Locks those executions that no other daemon works on, and loads them. Every daemon checks what is overdue;
-    /// what one has locked, the others leave to it.
+    /// Locks and loads the executions that no other daemon has locked. All daemons check for overdue executions; each
+    /// skips those that another one has locked.
     pub(super) async fn lock_free(&mut self, wanted: &[Seq]) -> Result<(), Fault> {
         if wanted.is_empty() {
             return Ok(());
@@ -153,8 +154,8 @@ impl Batch<'_> {
         Ok(plan)
     }
 
-    /// Rows of plans, in their order. What is new is written in the order of hashes, as every daemon does: so none
-    /// waits for one that waits for it.
+    /// Rows of plans, in their order. New plans are written in the order of their hashes by all daemons, which avoids
+    /// deadlocks.
     pub(super) async fn plan_ids(&mut self, plans: &[Arc<Plan>]) -> Result<Vec<i64>, Fault> {
         let mut ids: Vec<_> = plans.iter().map(|plan| self.cache.memory.plan_id(plan)).collect();
         let mut new = BTreeMap::new();

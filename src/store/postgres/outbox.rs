@@ -14,7 +14,7 @@ use crate::store::{DELIVERY_LEASE, Delivery, DueFilter, Notification, Notificati
 /// Columns of a notification, in the order [`notification`] reads them.
 const NOTIFICATION: &str = "o.id, e.id, o.target, o.state, o.at, o.attempts";
 
-/// Receiver of a notification: what its target begins with. The index over receivers has the same words.
+/// Receiver of a notification: the beginning of its target. The index over receivers uses the same expression.
 const RECEIVER: &str = "md5(split_part(target, ',\"on\":', 1))";
 
 /// Statement that finds due notifications (due until `$1`, `$2` in all, `$4` of each receiver but those of `$3`) and locks
@@ -134,7 +134,7 @@ pub(super) async fn notifications(pool: &PgPool, filter: NotificationFilter) -> 
         sql.push_str(" AND o.execution = (SELECT seq FROM executions WHERE id = $1)");
     }
     if let Some(delivery) = filter.delivery {
-        // Written out, so that an index over these alone is one that serves.
+        // A literal, so that the planner can use the partial index over these alone.
         sql.push_str(" AND o.delivery = '");
         sql.push_str(delivery.as_str());
         sql.push('\'');

@@ -86,7 +86,7 @@ pub(super) async fn prune(pool: &PgPool, retention: Retention, limit: u32, now: 
     .bind(i64::from(limit))
     .execute(pool)
     .await?;
-    // A daemon that has one of them in memory, and is about to use it, is told by the foreign key and writes it again.
+    // A daemon that has such a plan in memory, and is about to use it, gets a foreign key error and writes it again.
     sqlx::query("DELETE FROM plans WHERE id = ANY($1) AND NOT EXISTS (SELECT 1 FROM executions WHERE plan = plans.id)")
         .bind(&plans)
         .execute(pool)

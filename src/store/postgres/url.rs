@@ -25,7 +25,7 @@ const KNOWN: [&str; 18] = [
     "user",
 ];
 
-/// Parameters of libpq that are not carried out. Managed databases put some of them into their URLs.
+/// Parameters of libpq that are ignored. Managed databases put some of them into their URLs.
 const IGNORED: [&str; 42] = [
     "channel_binding",
     "client_encoding",

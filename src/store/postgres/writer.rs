@@ -86,7 +86,7 @@ impl Writer {
         let mut commands = Vec::with_capacity(BATCH);
         while inbox.recv_many(&mut commands, BATCH).await > 0 {
             match self.run(&mut commands).await {
-                // One that cannot be carried out must not take the others with it.
+                // A command that fails must not make the others fail.
                 Err(fault) if commands.len() > 1 && !fault.is_connection() => {
                     tracing::warn!(
                         ?fault,
@@ -108,7 +108,7 @@ impl Writer {
         let lost = match outcome {
             Ok(hints) => {
                 for hint in hints {
-                    // An error means that nobody listens.
+                    // An error only means that there is no receiver.
                     let _ = self.hints.send(hint);
                     if matches!(hint, Hint::Queue | Hint::Outbox) {
                         let _ = self.others.send(hint);

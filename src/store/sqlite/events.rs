@@ -54,7 +54,7 @@ impl Writer {
 
     /// See [`crate::store::Store::record_unreadable`].
     pub(super) fn record_unreadable(&mut self, body: &str, reason: &str, now: Timestamp) -> Result<(), Fault> {
-        // No bucket's name holds a space, so this is nobody else's identity.
+        // Names of buckets contain no space, so this differs from every identity of an event.
         let identity = format!("unreadable message\n{:x?}", Sha256::digest(body));
         if self.is_duplicate(&identity)? {
             return Ok(());

@@ -21,7 +21,7 @@ const MIGRATIONS: &[&str] = &[
 /// Statements kept prepared per connection.
 const STATEMENTS: usize = 96;
 
-/// Pages kept in memory by the writer (negative: KiB). Its indexes' ends are what it needs again and again.
+/// Page cache of the writer (negative: KiB). It mostly needs the ends of indexes.
 const CACHE_KIB: i32 = -16_384;
 
 /// Pages of log before they are written into the database; with 4 KiB each, 16 MiB. The same page is then written once
@@ -52,7 +52,7 @@ pub(super) fn lock(database: &Path) -> Result<File, StoreError> {
     }
 }
 
-/// The lock beside the file that `database` is, by whatever path that is reached.
+/// The lock file beside the file of `database`, the same for every path to that file.
 fn lock_path(database: &Path) -> PathBuf {
     let real = database.canonicalize().or_else(|_| {
         let folder = database.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
@@ -63,7 +63,7 @@ fn lock_path(database: &Path) -> PathBuf {
     PathBuf::from(path)
 }
 
-/// The connection that writes, schema brought up to date; in memory where there is no path.
+/// The connection that writes, with an up-to-date schema; in memory without a `path`.
 pub(super) fn writer(path: Option<&Path>) -> Result<Connection, StoreError> {
     let name = path.unwrap_or(Path::new(":memory:"));
     let open = || {
@@ -81,7 +81,7 @@ pub(super) fn writer(path: Option<&Path>) -> Result<Connection, StoreError> {
         Ok(connection)
     };
     let mut connection = open().map_err(|source: rusqlite::Error| cannot_open(name, source))?;
-    // A migration may lay a table anew, which must not take along what refers to it.
+    // A migration may recreate a table, which must not delete the rows that refer to it.
     let enforce = |connection: &Connection, yes: bool| {
         connection.pragma_update(None, "foreign_keys", yes).map_err(|source| cannot_open(name, source))
     };
@@ -103,7 +103,7 @@ pub(super) fn reader(path: &Path) -> Result<Connection, StoreError> {
     open().map_err(|source: rusqlite::Error| cannot_open(path, source))
 }
 
-/// Looks at the database at `path`, which may be in use, and changes nothing.
+/// Reads information about the database at `path`, which may be in use, and changes nothing.
 pub fn look(path: &Path) -> Result<StoreInfo, StoreError> {
     let known = u32::try_from(MIGRATIONS.len()).unwrap_or(u32::MAX);
     let schema = if path.try_exists().map_err(|source| cannot_open(path, source))? {

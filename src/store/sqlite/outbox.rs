@@ -11,7 +11,7 @@ use crate::model::{ExecutionId, ExecutionState, Timestamp};
 use crate::store::notification::CANDIDATES;
 use crate::store::{Delivery, DueFilter, Hint, Notification, NotificationFilter, NotificationRecord};
 
-/// Receiver of a notification: what its target begins with. The index over receivers has the same words.
+/// Receiver of a notification: the beginning of its target. The index over receivers uses the same expression.
 const RECEIVER: &str = "substr(target, 1, instr(target, ',\"on\":') - 1)";
 
 /// Columns of a notification, in the order [`notification`] reads them.
@@ -46,7 +46,8 @@ impl Writer {
             )?
             .execute(params![id, delivery, now.after(retry.unwrap_or_default()).0, error])?;
         if retry.is_some() {
-            // Those that follow wait for it, and are not looked at meanwhile.
+            // Later notifications of the execution to the same receiver wait for this one, and are not tried until
+            // then.
             self.db
                 .prepare_cached(
                     "UPDATE outbox AS o SET due_at = p.due_at FROM outbox p
@@ -135,7 +136,7 @@ pub(super) fn notifications(db: &Connection, filter: NotificationFilter) -> Resu
         sql.push_str(" AND o.execution = (SELECT seq FROM executions WHERE id = ?1)");
     }
     if let Some(delivery) = filter.delivery {
-        // Written out, so that an index over these alone is one that serves.
+        // A literal, so that the planner can use the partial index over these alone.
         sql.push_str(" AND o.delivery = '");
         sql.push_str(delivery.as_str());
         sql.push('\'');
@@ -177,7 +178,7 @@ mod tests {
     use super::*;
     use crate::model::plan::NotifyChannel;
 
-    /// Steps of the database's machine that a look takes, with so many due notifications of a receiver without room.
+    /// Steps of SQLite's virtual machine for one query, with so many due notifications of a receiver without room.
     fn steps(waiting: u32) -> i32 {
         let db = crate::store::sqlite::open::writer(None).unwrap();
         db.pragma_update(None, "foreign_keys", false).unwrap();

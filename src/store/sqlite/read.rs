@@ -67,7 +67,7 @@ pub(super) fn executions(db: &Connection, filter: &ExecutionFilter) -> Result<Ve
         Some(id) => Some(find(db, id)?),
     };
     let mut statement = db.prepare_cached(&listing(filter, before.is_some()))?;
-    // What is left out by time is not counted by the statement.
+    // With `since`, the statement has no limit: rows are excluded by their time below.
     let rows_limit = if filter.since.is_some() { -1 } else { i64::from(filter.limit) };
     let mut values: Vec<&dyn ToSql> = vec![&before, &rows_limit];
     values.extend(filter.workflows.iter().map(|workflow| workflow as &dyn ToSql));
@@ -78,7 +78,7 @@ pub(super) fn executions(db: &Connection, filter: &ExecutionFilter) -> Result<Ve
         && let Some(row) = rows.next()?
     {
         let summary = summary(row)?;
-        // Executions come in the order of time, so the first one that is too old ends it.
+        // Executions are in order of time, so the first one that is too old ends the list.
         let too_old = filter.since.map(|since| since.since(summary.created_at)).filter(|age| !age.is_zero());
         match too_old {
             None => page.push(summary),

@@ -30,7 +30,7 @@ impl ReaderHandle {
         Ok(Self { questions: Some(questions), thread: Some(thread) })
     }
 
-    /// Asks `question` of one snapshot of what is committed.
+    /// Runs `question` on one snapshot of committed data.
     pub(super) async fn ask<T, F>(&self, doing: &'static str, question: F) -> Result<T, StoreError>
     where
         T: Send + 'static,
@@ -44,7 +44,7 @@ impl ReaderHandle {
         let questions = self.questions.as_ref().ok_or(StoreError::Closed)?;
         questions
             .send(Box::new(move |db| {
-                // An error means that nobody listens any more: the caller was dropped while it waited.
+                // An error only means that the caller was dropped while it waited.
                 let _ = answer.send(in_snapshot(db).map_err(|fault| fault.during(doing)));
             }))
             .map_err(|_| StoreError::Closed)?;
@@ -53,7 +53,7 @@ impl ReaderHandle {
 }
 
 impl Drop for ReaderHandle {
-    /// Waits for what was asked, so that the database is closed when the store is gone.
+    /// Waits for running queries, so that the database is closed when the store is dropped.
     fn drop(&mut self) {
         self.questions = None;
         if let Some(thread) = self.thread.take() {

@@ -63,7 +63,7 @@ impl WriterHandle {
 }
 
 impl Drop for WriterHandle {
-    /// Waits for what was sent, so that the database is closed when the store is gone.
+    /// Waits for the commands sent so far, so that the database is closed when the store is dropped.
     fn drop(&mut self) {
         self.commands = None;
         if let Some(thread) = self.thread.take() {
@@ -89,7 +89,7 @@ trait Command: Send {
     /// Does it and keeps the result.
     fn run(&mut self, writer: &mut Writer, undo: UndoMode) -> Result<(), Dirty>;
 
-    /// Sends the result; `lost` says why the transaction was not committed.
+    /// Sends the result; `lost` is the reason if the transaction was not committed.
     fn answer(self: Box<Self>, lost: Option<&str>);
 }
 
@@ -123,7 +123,7 @@ where
                 Err(StoreError::Database { operation: self.doing, source: why.into() })
             }
         };
-        // An error means that nobody listens any more: the caller was dropped while it waited.
+        // An error only means that the caller was dropped while it waited.
         let _ = self.answer.send(result);
     }
 }
@@ -134,7 +134,7 @@ fn serve(mut writer: Writer, inbox: &Receiver<Box<dyn Command>>, hints: &broadca
         let lost = writer.transact(&mut batch).err();
         let mut told = BTreeSet::new();
         for hint in writer.hints.drain(..).filter(|&hint| told.insert(hint)) {
-            // An error means that nobody listens.
+            // An error only means that there is no receiver.
             let _ = hints.send(hint);
         }
         for command in batch {
@@ -144,7 +144,7 @@ fn serve(mut writer: Writer, inbox: &Receiver<Box<dyn Command>>, hints: &broadca
 }
 
 impl Writer {
-    /// Runs commands in one transaction; an error says why none of them happened.
+    /// Runs commands in one transaction. An error means that none of them was committed.
     fn transact(&mut self, batch: &mut [Box<dyn Command>]) -> Result<(), String> {
         match self.run_and_commit(batch, UndoMode::Whole) {
             Ok(Ok(())) => Ok(()),

@@ -34,7 +34,7 @@ pub struct NamePath {
     pub start: usize,
     /// One past the last byte.
     pub end: usize,
-    /// Function whose whole argument it is: `failed` in `failed(x)`.
+    /// Function that has it as its only argument: `failed` in `failed(x)`.
     pub argument_of: Option<String>,
 }
 

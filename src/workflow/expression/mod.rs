@@ -27,7 +27,7 @@ pub enum TextPiece<'t> {
     Expression(&'t str, usize),
 }
 
-/// A `${` that has no `}`: the byte at which it stands.
+/// A `${` without a `}`, with its position in bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Unclosed(pub usize);
 

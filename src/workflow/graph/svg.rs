@@ -18,7 +18,7 @@ const GAP: f64 = 64.0;
 const MARGIN: f64 = 16.0;
 /// Advance of a character of the 13-pixel sans-serif face, generously.
 const CHARACTER: f64 = 8.4;
-/// Sweeps in which boxes move towards the middle of what they are linked to.
+/// Passes in which boxes move towards the middle of the boxes that they are linked to.
 const SWEEPS: usize = 8;
 
 /// State of an activity, to show in a graph.
@@ -59,7 +59,7 @@ pub fn svg(plan: &Plan) -> String {
     draw(plan, &[])
 }
 
-/// A drawing of the plan with what there is to say about its activities, by node index.
+/// A drawing of the plan, with marks for its activities, by node index.
 #[must_use]
 pub fn marked_svg(plan: &Plan, marks: &[Mark]) -> String {
     draw(plan, marks)
@@ -67,7 +67,7 @@ pub fn marked_svg(plan: &Plan, marks: &[Mark]) -> String {
 
 fn draw(plan: &Plan, marks: &[Mark]) -> String {
     let (boxes, links) = layout(plan);
-    // What is a picture to assistive technology has no links in it.
+    // Assistive technology ignores links in an element with the role `img`.
     let role = if marks.is_empty() { "img" } else { "group" };
     let width = boxes.iter().map(|b| b.x + b.width).fold(0.0, f64::max) + MARGIN;
     let height = boxes.iter().map(|b| b.row * ROW).fold(0.0, f64::max) + BOX_HEIGHT + 2.0 * MARGIN;
@@ -235,7 +235,7 @@ fn place_columns(boxes: &mut [Box]) {
     }
 }
 
-/// Rows within layers: in the order of the mean row of what each is linked to, so that links cross seldom.
+/// Rows within layers: in the order of the mean row of the linked boxes, so that few links cross.
 fn place_rows(boxes: &mut [Box], links: &[(usize, usize, Need)]) {
     let last = boxes.iter().map(|b| b.layer).max().unwrap_or(0);
     let members = |boxes: &[Box], layer: usize| -> Vec<usize> {
