@@ -340,6 +340,14 @@ pub fn parameters_of(encoder: &codec::Context) -> codec::Parameters {
     parameters
 }
 
+/// Frames by which decoding may be ahead of what is shown: more than none with B-frames.
+pub fn video_delay(parameters: &codec::Parameters) -> usize {
+    // SAFETY: they are allocated as long as they live.
+    let said = usize::try_from(unsafe { (*parameters.as_ptr()).video_delay }).unwrap_or(0);
+    // libx265 does not say it; with its pyramid of B-frames it is two.
+    if parameters.id() == codec::Id::HEVC { said.max(2) } else { said }
+}
+
 /// What the stream of an encoder that is not libav's is.
 #[cfg(feature = "fdk-aac")]
 #[derive(Clone, Copy, Debug)]

@@ -21,6 +21,7 @@ mod flow;
 pub mod graph;
 mod hdr;
 pub mod headers;
+mod hold;
 mod mux;
 mod outcome;
 mod overlay;

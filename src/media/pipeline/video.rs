@@ -17,6 +17,7 @@ use super::encode::{self, Encoding};
 use super::flow::{Inlet, Stop};
 use super::graph::{self, Graph};
 use super::hdr;
+use super::hold::Hold;
 use super::mux::{Port, Spec};
 use super::overlay::Layers;
 use super::passes::Round;
@@ -39,9 +40,6 @@ const MAX_BLANK_US: i64 = 100_000;
 
 /// Bits that high dynamic range takes.
 const HDR_BITS: u8 = 10;
-
-/// Muxers of containers that say how long the last frame is shown.
-const KEEPS_DURATIONS: [&str; 4] = ["mp4", "mov", "gif", "webp"];
 
 /// Most bytes of pictures that wait for their palette.
 const MAX_PALETTE_BYTES: f64 = 256.0 * 1024.0 * 1024.0;
@@ -98,10 +96,8 @@ struct Encoder {
     cadence: Cadence,
     /// Whether frames know their durations better than the frame rate.
     trusts_durations: bool,
-    /// Whether a last frame that is held is said again, because the container does not say how long it is shown.
-    holds: bool,
-    /// The last frame, its time and when it is no longer shown.
-    last: Option<(Frame, i64, i64)>,
+    /// How a last frame is held, where the duration of its packet is not enough.
+    hold: Option<Hold>,
 }
 
 impl VideoBranch<'_> {
@@ -449,8 +445,10 @@ impl VideoBranch<'_> {
         let whole = self.encode.codec.info().one_packet;
         let encoding = if whole { encoding.of_webp(cadence.time_base) } else { encoding };
         let track = &self.source.track;
+        let parameters = encoding.parameters();
+        let hold = Hold::new(self.muxer, raw::video_delay(&parameters));
         encoding.port().ready(Spec {
-            parameters: encoding.parameters(),
+            parameters,
             time_base: cadence.time_base,
             side_data: if kept { side_data } else { Vec::new() },
             frame_rate: (cadence.is_constant() || !self.source.variable_rate).then_some(rate),
@@ -465,8 +463,7 @@ impl VideoBranch<'_> {
             space: frame.color_space(),
             // Filters that change the clock leave durations on the old one.
             trusts_durations: !matches!(asked, FrameRate::Fixed(_)) && base == track.time_base,
-            holds: !KEEPS_DURATIONS.contains(&self.muxer),
-            last: None,
+            hold,
             cadence,
         })
     }
@@ -505,23 +502,22 @@ impl Encoder {
         if let Some(round) = round.filter(|round| round.first) {
             round.position.reach(0, time.rescale(time_base, rescale::TIME_BASE));
         }
-        if self.holds {
-            let shared = raw::share(&frame).map_err(|source| MediaError::Libav { doing: "share a frame", source })?;
-            self.last = Some((Frame::from(shared), time, time.saturating_add(duration)));
+        if let Some(hold) = &mut self.hold {
+            hold.keep(&frame, time, duration)?;
         }
         self.encoding.encode(&frame, duration)
     }
 
-    /// Says a last frame again at the end of a time for which it is held.
+    /// Repeats a last frame that is held.
     fn hold(&mut self) -> Result<(), Stop> {
-        let frame_duration = self.cadence.frame_duration;
-        let Some((mut frame, time, end)) = self.last.take() else { return Ok(()) };
-        let again = end - frame_duration;
-        if again - time <= frame_duration / 2 {
-            return Ok(());
-        }
-        frame.set_pts(Some(again));
+        let Cadence { frame_duration, time_base, .. } = self.cadence;
+        let held = self.hold.take().and_then(|hold| hold.again(frame_duration, time_base));
+        let Some((mut frame, times, duration)) = held else { return Ok(()) };
         frame.set_kind(picture::Type::None);
-        self.encoding.encode(&frame, frame_duration)
+        for time in times {
+            frame.set_pts(Some(time));
+            self.encoding.encode(&frame, duration)?;
+        }
+        Ok(())
     }
 }

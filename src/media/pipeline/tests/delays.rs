@@ -65,6 +65,30 @@ fn webp_delays(path: &Path) -> Vec<u32> {
     places.map(|at| u32::from_le_bytes([bytes[at + 20], bytes[at + 21], bytes[at + 22], 0])).collect()
 }
 
+/// Presets that put frames in another order to save bits, as most do.
+#[test]
+fn field_fault_16_a_last_frame_is_held_whatever_the_encoder_does_with_the_order() {
+    for (delays, name) in [(held(), "a.gif"), (held(), "a.png"), (UNEVEN.to_vec(), "a.gif"), (vec![250], "a.gif")] {
+        let clip = animation(&delays, name);
+        for container in [Container::Mp4, Container::Mov] {
+            for codec in [VideoCodec::H264, VideoCodec::H265] {
+                let encode = VideoEncode { codec, preset: Some("medium".into()), ..encoded() };
+                let Output::Media(media) = media_output("out.bin", encode) else { unreachable!() };
+                let trial = Trial::new(&clip, &[Output::Media(MediaOutput { container, audio: None, ..media })]);
+                let what = format!("{name} of {} frames as {codec:?} in {container:?}", delays.len());
+                let made = trial.made.media().format.duration_s.unwrap();
+                assert!((made - seconds(&delays)).abs() < 0.011, "{what}: {made}");
+                let found = starts(&trial);
+                for (n, start) in found[..delays.len()].iter().enumerate() {
+                    assert!((start - seconds(&delays[..n])).abs() < 0.011, "{what}: {found:?}");
+                }
+                let track: f64 = trial.ffprobe("out.bin", "v", "stream=duration")[0].parse().unwrap();
+                assert!((track - seconds(&delays)).abs() < 0.011, "{what}: {track}");
+            }
+        }
+    }
+}
+
 fn every_delay_is_kept(delays: &[u32], name: &str) {
     use VideoCodec::{Gif, H264, Vp9, Webp};
     let clip = animation(delays, name);

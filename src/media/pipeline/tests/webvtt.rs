@@ -128,7 +128,7 @@ fn packaged(inputs: &[&Path], package: &Package, folder: &str) -> (String, Vec<(
 #[test]
 fn field_fault_03_texts_of_srt_survive_in_files_of_webvtt() {
     let (_folder, srt) = file("a.srt", &srt());
-    for (codec, name) in [("srt", "a.mkv"), ("ass", "a.mkv"), ("mov_text", "a.mp4")] {
+    for (codec, name) in [("copy", "a.mkv"), ("ass", "a.mkv"), ("mov_text", "a.mp4")] {
         let clip = subtitled(&srt, codec, name);
         let trial = Trial::new(&clip, &[taken_out(Container::Vtt)]);
         let webvtt = std::fs::read_to_string(trial.path("out.mp4")).unwrap();
