@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use sqlx::postgres::{PgConnectOptions, PgListener, PgPoolOptions};
 use sqlx::{Connection, Executor, PgConnection, PgPool, Row};
-use tokio::sync::{broadcast, mpsc};
+use tokio::sync::{broadcast, mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 
 use super::{HINTS, url};
@@ -164,18 +164,22 @@ pub(super) async fn channel(pool: &PgPool) -> Result<Channel, StoreError> {
     Ok(Channel { name: format!("reelmill_{}", column(0)?), sender: column(1)? })
 }
 
-/// Passes on hints of other daemons, until told to stop.
+/// Passes on hints of other daemons, until told to stop. `listening` is answered once the first attempt to listen has
+/// succeeded or failed.
 pub(super) async fn listen(
     options: PgConnectOptions,
     channel: Channel,
     hints: broadcast::Sender<Hint>,
+    listening: oneshot::Sender<()>,
     stop: CancellationToken,
 ) {
+    let mut listening = Some(listening);
     let heard = async {
         loop {
-            if let Err(error) = hear(&options, &channel, &hints).await {
+            if let Err(error) = hear(&options, &channel, &hints, &mut listening).await {
                 tracing::warn!(%error, "cannot receive hints of other daemons; polling continues");
             }
+            listening = None;
             tokio::time::sleep(LISTEN_AGAIN).await;
         }
     };
@@ -189,10 +193,12 @@ async fn hear(
     options: &PgConnectOptions,
     channel: &Channel,
     hints: &broadcast::Sender<Hint>,
+    listening: &mut Option<oneshot::Sender<()>>,
 ) -> Result<(), sqlx::Error> {
     let pool = PgPoolOptions::new().max_connections(1).connect_with(options.clone()).await?;
     let mut listener = PgListener::connect_with(&pool).await?;
     listener.listen(&channel.name).await?;
+    *listening = None;
     loop {
         let heard = listener.recv().await?;
         let Some((sender, letters)) = heard.payload().split_once(' ') else { continue };
