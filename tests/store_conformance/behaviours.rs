@@ -5,6 +5,7 @@ use reelmill::model::Code;
 use super::*;
 use std::collections::BTreeSet;
 
+pub use super::grouping::*;
 pub use super::listing::*;
 pub use super::results::*;
 pub use super::telling::*;

@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a test may panic")]
 
 mod behaviours;
+mod grouping;
 mod listing;
 mod pooler;
 mod postgres;
@@ -278,4 +279,6 @@ conformance! {
     due_notifications_are_chosen_by_the_room_of_their_receivers
     newcomer_many_long_warnings_fit_into_a_notification
     newcomer_what_waits_is_told_from_what_runs
+    a_claim_takes_along_what_waits_in_the_same_queue_with_the_same_priority
+    a_claim_takes_along_no_more_than_its_queue_has_room_for
 }

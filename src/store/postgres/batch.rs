@@ -110,6 +110,8 @@ impl<'a> Batch<'a> {
         self.flush().await?;
         self.deliver(commands).await?;
         self.claim_all(commands).await?;
+        self.flush().await?;
+        self.claim_beside_all(commands).await?;
         self.flush().await
     }
 
@@ -397,7 +399,7 @@ impl<'a> Batch<'a> {
     }
 
     /// Writes what changed so far.
-    async fn flush(&mut self) -> Result<(), Fault> {
+    pub(super) async fn flush(&mut self) -> Result<(), Fault> {
         let changes = std::mem::take(&mut self.changes);
         let created = std::mem::take(&mut self.created);
         let outputs = std::mem::take(&mut self.outputs);

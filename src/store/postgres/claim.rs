@@ -76,6 +76,62 @@ impl Batch<'_> {
         Ok(())
     }
 
+    /// Leases jobs that may run together with one that was claimed.
+    pub(super) async fn claim_beside_all(&mut self, commands: &mut [Command]) -> Result<(), Fault> {
+        for command in commands {
+            let Command::ClaimBeside { job, activities, worker, lease, now, reply } = command else { continue };
+            let now = self.now(*now);
+            let waiting = self.waiting_beside(*job, activities).await?;
+            let mut claims = Vec::with_capacity(waiting.len());
+            self.fetch(waiting.first().map(|(seq, ..)| *seq).into_iter().collect()).await?;
+            let evaluate = self.cache.evaluate();
+            for (seq, activity, job) in waiting {
+                let Some(hot) = self.hot.get_mut(&seq) else { continue };
+                let claim = self.changes.claim(&*evaluate, hot, (job, activity), (worker, *lease), now);
+                self.cache.memory.keep_place(job, (seq, activity));
+                claims.push(claim.map_err(illegal)?);
+            }
+            reply.stage(Ok(claims));
+            // The next one counts what this one claimed.
+            self.flush().await?;
+        }
+        Ok(())
+    }
+
+    /// Reads and locks jobs of `activities` that wait beside `job`, as many as their queue has room for.
+    async fn waiting_beside(
+        &mut self,
+        job: JobId,
+        activities: &[usize],
+    ) -> Result<Vec<(Seq, NodeIndex, JobId)>, Fault> {
+        const ROOM: &str = "SELECT CASE WHEN q.paused THEN 0 WHEN q.concurrency = 0 THEN 2147483647
+                 ELSE q.concurrency - (SELECT count(*)::int FROM jobs WHERE state = 'running' AND queue = q.name) END
+             FROM queues q WHERE q.name = (SELECT queue FROM jobs WHERE id = $1)";
+        // Who may run how many at once is decided by one daemon at a time, and counted once that is this one.
+        sqlx::query(
+            "SELECT name FROM queues WHERE concurrency > 0 AND name = (SELECT queue FROM jobs WHERE id = $1) FOR UPDATE",
+        )
+        .bind(job.0)
+        .execute(&mut *self.db)
+        .await?;
+        let room: Option<i32> = sqlx::query_scalar(ROOM).bind(job.0).fetch_optional(&mut *self.db).await?;
+        let activities: Vec<i32> = activities.iter().filter_map(|&activity| i32::try_from(activity).ok()).collect();
+        let rows = sqlx::query(
+            "SELECT j.execution, j.activity, j.id FROM jobs j JOIN executions e ON e.seq = j.execution
+                 JOIN jobs l ON l.execution = j.execution AND l.queue = j.queue AND l.priority = j.priority
+             WHERE l.id = $1 AND j.state = 'queued' AND j.activity = ANY($2)
+             ORDER BY j.activity LIMIT $3 FOR UPDATE OF j, e SKIP LOCKED",
+        )
+        .bind(job.0)
+        .bind(activities)
+        .bind(i64::from(room.unwrap_or(0).max(0)))
+        .fetch_all(&mut *self.db)
+        .await?;
+        rows.iter()
+            .map(|row| Ok((row.try_get(0)?, NodeIndex::from(codec::count(row, 1)?), JobId(row.try_get(2)?))))
+            .collect()
+    }
+
     /// Reads and locks the queues that a claim serves and that are not paused, and enough jobs of each.
     async fn lines(&mut self, claimants: &[Claimant]) -> Result<Vec<QueueRow>, Fault> {
         const OPEN: &str = "SELECT name, concurrency,

@@ -103,6 +103,21 @@ pub(super) enum Command {
         /// Answer to the caller.
         reply: Reply<Option<Claim>>,
     },
+    /// See [`crate::store::Store::claim_beside`].
+    ClaimBeside {
+        /// The job beside which others are claimed.
+        job: JobId,
+        /// Node indices of activities.
+        activities: Vec<usize>,
+        /// Name of the daemon.
+        worker: String,
+        /// Lease duration.
+        lease: Duration,
+        /// Time.
+        now: Timestamp,
+        /// Answer to the caller.
+        reply: Reply<Vec<Claim>>,
+    },
     /// Everything that steps one execution.
     Advance {
         /// The execution.
@@ -139,6 +154,7 @@ impl Command {
                 reply.result = None;
             }
             Self::Claim { reply, .. } => reply.result = None,
+            Self::ClaimBeside { reply, .. } => reply.result = None,
             Self::Reap { reply, .. } => reply.result = None,
         }
     }
@@ -151,6 +167,7 @@ impl Command {
                 reply.answer(lost);
             }
             Self::Claim { reply, .. } => reply.answer(lost),
+            Self::ClaimBeside { reply, .. } => reply.answer(lost),
             Self::Reap { reply, .. } => reply.answer(lost),
         }
     }

@@ -33,7 +33,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use serde_json::Value;
 use sqlx::PgPool;
-use tokio::sync::{broadcast, mpsc};
+use tokio::sync::{broadcast, mpsc, oneshot};
 use tokio_util::sync::{CancellationToken, DropGuard};
 
 pub use self::open::look;
@@ -51,6 +51,9 @@ use crate::model::{ExecutionId, Failure, JobId, ObjectEvent, ObjectLocation, Out
 
 /// Hints kept for a slow listener before it misses some.
 const HINTS: usize = 4_096;
+
+/// Longest wait for the connection that listens.
+const LISTENING: Duration = Duration::from_secs(5);
 
 /// Source of the time of a command.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -84,11 +87,15 @@ impl PostgresStore {
         let channel = open::channel(&pool).await?;
         let (hints, _) = broadcast::channel(HINTS);
         let stop = CancellationToken::new();
-        tokio::spawn(open::listen(options.clone(), channel.clone(), hints.clone(), stop.clone()));
+        let listener = stop.clone().drop_guard();
+        let (listening, listens) = oneshot::channel();
+        tokio::spawn(open::listen(options.clone(), channel.clone(), hints.clone(), listening, stop));
+        // So that no hint is missed from here on; without hints it works too, by polling.
+        let _ = tokio::time::timeout(LISTENING, listens).await;
         let (others, told) = mpsc::unbounded_channel();
         tokio::spawn(open::tell(pool.clone(), channel, told));
         let writer = WriterHandle::spawn(options, evaluate, time, hints.clone(), others);
-        Ok(Self { pool, writer, hints, time, _listener: stop.drop_guard() })
+        Ok(Self { pool, writer, hints, time, _listener: listener })
     }
 
     /// The time that counts, where the caller's is `now`.
@@ -148,6 +155,19 @@ impl Store for PostgresStore {
     async fn claim(&self, claimant: &Claimant, lease: Duration, now: Timestamp) -> Result<Option<Claim>, StoreError> {
         let claimant = claimant.clone();
         self.writer.call("claim a job", |reply| Command::Claim { claimant, lease, now, reply }).await
+    }
+
+    async fn claim_beside(
+        &self,
+        claim: &Claim,
+        activities: &[usize],
+        claimant: &Claimant,
+        lease: Duration,
+        now: Timestamp,
+    ) -> Result<Vec<Claim>, StoreError> {
+        let (job, activities, worker) = (claim.job, activities.to_vec(), claimant.name.clone());
+        let command = |reply| Command::ClaimBeside { job, activities, worker, lease, now, reply };
+        self.writer.call("claim more jobs", command).await
     }
 
     async fn heartbeat(

@@ -43,6 +43,17 @@ pub(super) struct QueueRow {
     pub served: u64,
 }
 
+impl QueueRow {
+    /// Jobs that can be claimed from it now.
+    pub(super) fn room(&self) -> usize {
+        match self.concurrency {
+            _ if self.paused => 0,
+            0 => usize::MAX,
+            most => usize::try_from(i64::from(most) - self.running).unwrap_or(0),
+        }
+    }
+}
+
 impl Cache {
     /// An empty cache.
     pub(super) fn new(evaluate: Arc<dyn Evaluate + Send + Sync>) -> Self {

@@ -6,7 +6,7 @@ use petgraph::graph::NodeIndex;
 use rusqlite::{OptionalExtension, Row, params};
 
 use super::codec;
-use super::execution::{AdvanceError, illegal};
+use super::execution::{AdvanceError, QueueRow, illegal};
 use super::fault::Fault;
 use super::writer::Writer;
 use crate::engine::{ActivityState, Input, LogEvent, Outcome, Signal, StepError};
@@ -25,10 +25,7 @@ impl Writer {
         let mut open: Vec<(i64, u64, String)> = self
             .lines()?
             .iter()
-            .filter(|(name, line)| {
-                let full = line.concurrency > 0 && line.running >= i64::from(line.concurrency);
-                !line.paused && !full && claimant.serves(name)
-            })
+            .filter(|(name, line)| line.room() > 0 && claimant.serves(name))
             .map(|(name, line)| (line.running, line.served, name.clone()))
             .collect();
         open.sort();
@@ -46,6 +43,39 @@ impl Writer {
             return Ok(Some(claim));
         }
         Ok(None)
+    }
+
+    /// See [`crate::store::Store::claim_beside`].
+    pub(super) fn claim_beside(
+        &mut self,
+        job: JobId,
+        activities: &[usize],
+        claimant: (&str, Duration),
+        now: Timestamp,
+    ) -> Result<Vec<Claim>, Fault> {
+        let (seq, queue, priority): (Seq, String, u8) = self
+            .db
+            .prepare_cached("SELECT execution, queue, priority FROM jobs WHERE id = ?1")?
+            .query_row([job.0], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))
+            .optional()?
+            .ok_or_else(|| Fault::not_found("job", job))?;
+        let room = self.lines()?.get(&queue).map_or(0, QueueRow::room);
+        let waiting: Vec<(NodeIndex, JobId)> = self
+            .db
+            .prepare_cached(
+                "SELECT activity, id FROM jobs WHERE execution = ?1 AND state = 'queued' AND queue = ?2 AND priority = ?3
+                 ORDER BY activity",
+            )?
+            .query_map(params![seq, queue, priority], |row| Ok((NodeIndex::from(row.get::<_, u32>(0)?), JobId(row.get(1)?))))?
+            .collect::<Result<_, _>>()?;
+        let mut claims = Vec::new();
+        let mut hot = self.take(seq)?;
+        for (activity, job) in waiting.into_iter().filter(|(node, _)| activities.contains(&node.index())).take(room) {
+            claims.push(self.step_claim(&mut hot, (job, activity), claimant, now).map_err(illegal)?);
+            self.cache.memory.keep_place(job, (seq, activity));
+        }
+        self.cache.memory.keep(hot);
+        Ok(claims)
     }
 
     fn first_in(&self, queue: &str) -> Result<Option<(Seq, NodeIndex, JobId)>, Fault> {

@@ -130,6 +130,18 @@ impl Store for SqliteStore {
         self.writer.call("claim a job", move |w| w.claim(&claimant, lease, now)).await
     }
 
+    async fn claim_beside(
+        &self,
+        claim: &Claim,
+        activities: &[usize],
+        claimant: &Claimant,
+        lease: Duration,
+        now: Timestamp,
+    ) -> Result<Vec<Claim>, StoreError> {
+        let (job, activities, worker) = (claim.job, activities.to_vec(), claimant.name.clone());
+        self.writer.call("claim more jobs", move |w| w.claim_beside(job, &activities, (&worker, lease), now)).await
+    }
+
     async fn heartbeat(
         &self,
         job: JobId,
