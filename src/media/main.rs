@@ -41,7 +41,7 @@ use reelmill::worker::child::{end_with_supervisor, receive_job};
 use reelmill::worker::protocol::{Job, Message, VERSION};
 
 use self::error::MediaError;
-use self::pipeline::Surroundings;
+use self::pipeline::JobContext;
 use self::source::Source;
 use self::talk::Talk;
 
@@ -75,8 +75,8 @@ fn work(job: &Job, inputs: &[Source], talk: &Talk) -> Result<Report, MediaError>
     match &job.work {
         Work::Pipeline(work) => {
             let (scratch, if_incomplete) = (job.scratch.as_path(), work.if_incomplete);
-            let around = Surroundings { scratch, threads: job.threads, talk, if_incomplete };
-            pipeline::run(work, inputs, around).map(Report::Outputs)
+            let context = JobContext { scratch, threads: job.threads, talk, if_incomplete };
+            pipeline::run(work, inputs, context).map(Report::Outputs)
         }
         Work::Analysis(analysis) => {
             let source = inputs.first().ok_or_else(|| MediaError::Job("it has no input".into()))?;

@@ -319,7 +319,7 @@ pub fn add_flags(encoder: &mut codec::Context, flags: codec::Flags) {
     unsafe { (*encoder.as_mut_ptr()).flags |= flags.bits().cast_signed() };
 }
 
-/// Tells an encoder how many ticks of its clock a frame lasts. From FFmpeg 6.1 on frames say so themselves.
+/// Tells an encoder how many ticks of its clock a frame lasts. From FFmpeg 6.1 on each frame carries its duration.
 pub fn set_frame_ticks(encoder: &mut codec::Context, ticks: i64) {
     if cfg!(ffmpeg_6_1) {
         return;

@@ -14,7 +14,7 @@ use reelmill::model::work::{
 };
 use reelmill::worker::protocol::{Input, Message, Source as Kind};
 
-use crate::pipeline::{self, Surroundings};
+use crate::pipeline::{self, JobContext};
 use crate::source::Source;
 use crate::talk::Talk;
 
@@ -98,9 +98,9 @@ pub fn run_if(outputs: &[Output], inputs: &[Source], scratch: &Path, if_incomple
     ffmpeg_next::log::set_level(ffmpeg_next::log::Level::Error);
     let said = Shared::default();
     let talk = Talk::new(said.clone());
-    let around = Surroundings { scratch, threads: 0, talk: &talk, if_incomplete };
+    let context = JobContext { scratch, threads: 0, talk: &talk, if_incomplete };
     let work = Pipeline { outputs: outputs.to_vec(), if_incomplete };
-    let outcomes = pipeline::run(&work, inputs, around).map_err(Failure::from);
+    let outcomes = pipeline::run(&work, inputs, context).map_err(Failure::from);
     let bytes = said.0.lock().unwrap();
     let said = bytes.split(|&b| b == b'\n').filter(|line| !line.is_empty());
     Made { outcomes, said: said.map(|line| serde_json::from_slice(line).unwrap()).collect() }

@@ -5,7 +5,7 @@ use reelmill::model::work::{FileRole, MediaOutput, Produced, ProducedFile};
 use super::mux::{Chapter, Totals};
 use super::plan::MediaPlan;
 use super::streams::Inventory;
-use super::{Surroundings, container};
+use super::{JobContext, container};
 use crate::error::{MediaError, warning};
 use crate::scratch;
 use crate::verify::{self, Expected, ExpectedAudio, ExpectedVideo};
@@ -43,11 +43,11 @@ pub fn chapters(inventory: &Inventory, plan: &MediaPlan<'_>) -> Vec<Chapter> {
     inside.collect()
 }
 
-/// Opens a finished file again, and holds it against what went into it.
-pub fn check(around: Surroundings<'_>, plan: &MediaPlan<'_>, totals: &[Totals]) -> Result<Produced, MediaError> {
-    let scratch = around.scratch;
+/// Opens a finished file again, and checks that it contains what was written to it.
+pub fn check(context: JobContext<'_>, plan: &MediaPlan<'_>, totals: &[Totals]) -> Result<Produced, MediaError> {
+    let scratch = context.scratch;
     if let Some(early) = early(plan, totals) {
-        around.talk.warn(warning::CUT_AT_KEYFRAME, early);
+        context.talk.warn(warning::CUT_AT_KEYFRAME, early);
     }
     let file = &plan.output.file;
     let path = scratch::place(scratch, file)?;

@@ -53,9 +53,9 @@ use crate::probe;
 use crate::source::Source;
 use crate::talk::Talk;
 
-/// What a job gives besides its work.
+/// Settings and channels of a job, besides its work.
 #[derive(Clone, Copy)]
-pub struct Surroundings<'a> {
+pub struct JobContext<'a> {
     /// Folder to write to.
     pub scratch: &'a Path,
     /// Threads for codecs; 0: one for each processor.
@@ -70,7 +70,7 @@ pub struct Surroundings<'a> {
 pub fn run(
     work: &Pipeline,
     inputs: &[Source],
-    around: Surroundings<'_>,
+    context: JobContext<'_>,
 ) -> Result<Vec<Result<Produced, Failure>>, MediaError> {
     let source = inputs.first().ok_or_else(|| MediaError::Job("it has no input".into()))?;
     let examined = probe::examine(&mut source.open()?)?;
@@ -78,7 +78,7 @@ pub fn run(
         return Err(MediaError::Encrypted);
     }
     for (code, message) in examined.remarks("the source", work.if_incomplete)? {
-        around.talk.warn(code, message);
+        context.talk.warn(code, message);
     }
     let opened = source.open()?;
     let mut inventory = Inventory::examined(&opened, examined);
@@ -89,5 +89,5 @@ pub fn run(
     if let Some(latest_s) = latest_s.reduce(f64::max) {
         inventory.measure(&mut source.open()?, latest_s)?;
     }
-    Ok(run::run(work, &inventory, opened, inputs, around))
+    Ok(run::run(work, &inventory, opened, inputs, context))
 }

@@ -8,7 +8,7 @@ use reelmill::model::work::{
     Audio, MediaOutput, Moment, Output, Overlay, Snapshot, SnapshotTimes, Subtitles, Treatment, Video, VideoEncode,
 };
 
-use super::Surroundings;
+use super::JobContext;
 use super::container::{self, Format};
 use super::overlay::Laid;
 use super::picture::Fields;
@@ -98,14 +98,14 @@ impl<'a> Plan<'a> {
         output: &'a Output,
         inventory: &Inventory,
         inputs: &[Source],
-        around: Surroundings<'_>,
+        context: JobContext<'_>,
     ) -> Result<Self, MediaError> {
         match output {
-            Output::Media(media) => Ok(Self::Media(Box::new(MediaPlan::new(media, inventory, inputs, around)?))),
+            Output::Media(media) => Ok(Self::Media(Box::new(MediaPlan::new(media, inventory, inputs, context)?))),
             Output::Snapshot(snapshot) => {
                 let video = inventory.video()?.ok_or(MediaError::NoStreams("video"))?.clone();
                 decodable(&video.track, "video")?;
-                snapshot_reaches(snapshot, inventory, around.talk)?;
+                snapshot_reaches(snapshot, inventory, context.talk)?;
                 Ok(Self::Shots(ShotPlan {
                     snapshot,
                     moments: Moments::new(&snapshot.at, inventory.duration_s())?,
@@ -165,12 +165,12 @@ impl<'a> MediaPlan<'a> {
         output: &'a MediaOutput,
         inventory: &Inventory,
         inputs: &[Source],
-        around: Surroundings<'_>,
+        context: JobContext<'_>,
     ) -> Result<Self, MediaError> {
-        let talk = around.talk;
+        let talk = context.talk;
         let format = container::format(output.container);
         warn_of_languages(output, inventory, talk);
-        let splice = Splice::plan(output, inputs, around)?;
+        let splice = Splice::plan(output, inputs, context)?;
         let whole = splice.as_ref().map(|splice| splice.inventory(inventory));
         let inventory = whole.as_ref().unwrap_or(inventory);
         inventory.reaches("the clip", output.clip)?;
@@ -193,7 +193,7 @@ impl<'a> MediaPlan<'a> {
         let window = Window::new(inventory.start_us, output.clip);
         audio.iter_mut().try_for_each(|sound| sound.level(window, splice.as_ref(), inputs, talk))?;
         let drawn =
-            if encoded { subtitles::burn(output, inventory, inputs, window, around.scratch, talk)? } else { None };
+            if encoded { subtitles::burn(output, inventory, inputs, window, context.scratch, talk)? } else { None };
         let overlays = if encoded { output.overlays.as_slice() } else { &[] };
         if matches!(output.video, Some(Video::Copy)) && matches!(output.audio, Some(Audio::Copy { .. })) {
             for other in &inventory.others {

@@ -8,7 +8,7 @@ use ffmpeg_next::Frame;
 use reelmill::model::Failure;
 use reelmill::model::work::{Output, Pipeline, Produced, VideoEncode};
 
-use super::Surroundings;
+use super::JobContext;
 use super::container;
 use super::copy::Copying;
 use super::decode::Decoder;
@@ -56,16 +56,16 @@ pub fn run(
     inventory: &Inventory,
     opened: Opened,
     inputs: &[Source],
-    around: Surroundings<'_>,
+    context: JobContext<'_>,
 ) -> Vec<Result<Produced, Failure>> {
-    warn_of_empty_audio(work, inventory, around);
+    warn_of_empty_audio(work, inventory, context);
     if inventory.is_hdr() && !graph::has_filters(picture::TONE_MAPPING) {
-        around.talk.warn(warning::NO_TONE_MAPPING, "the source is HDR and this build of FFmpeg cannot tone-map it");
+        context.talk.warn(warning::NO_TONE_MAPPING, "the source is HDR and this build of FFmpeg cannot tone-map it");
     }
     let mut outcomes = Outcomes::new();
     let mut plans: BTreeMap<usize, Plan<'_>> = BTreeMap::new();
     for (index, output) in work.outputs.iter().enumerate() {
-        match Plan::new(output, inventory, inputs, around) {
+        match Plan::new(output, inventory, inputs, context) {
             Ok(plan) => {
                 plans.insert(index, plan);
             }
@@ -76,11 +76,11 @@ pub fn run(
     }
     let positions: Vec<Position> =
         (0..work.outputs.len()).map(|index| position(plans.get(&index), inventory)).collect();
-    let crew = Crew { inventory, inputs, positions: &positions, around };
+    let crew = Crew { inventory, inputs, positions: &positions, context };
     thread::scope(|scope| {
         let (done, stopped) = sync_channel(0);
         let positions = &positions;
-        scope.spawn(move || progress::report(positions, around.talk, &stopped));
+        scope.spawn(move || progress::report(positions, context.talk, &stopped));
         crew.work(&plans, opened, &mut outcomes);
         drop(done);
     });
@@ -89,10 +89,10 @@ pub fn run(
 }
 
 /// Streams that are declared but empty are left out where somebody wanted them, and never silently.
-fn warn_of_empty_audio(work: &Pipeline, inventory: &Inventory, around: Surroundings<'_>) {
+fn warn_of_empty_audio(work: &Pipeline, inventory: &Inventory, context: JobContext<'_>) {
     let wanted = work.outputs.iter().any(|output| matches!(output, Output::Media(media) if media.audio.is_some()));
     for reason in inventory.left_out.iter().filter(|_| wanted) {
-        around.talk.warn(warning::STREAM_LEFT_OUT, format!("{reason} and was left out"));
+        context.talk.warn(warning::STREAM_LEFT_OUT, format!("{reason} and was left out"));
     }
 }
 
@@ -111,7 +111,7 @@ struct Crew<'a> {
     inventory: &'a Inventory,
     inputs: &'a [Source],
     positions: &'a [Position],
-    around: Surroundings<'a>,
+    context: JobContext<'a>,
 }
 
 /// Connections that wait for the demuxer and the decoders.
@@ -129,7 +129,7 @@ impl Crew<'_> {
         let notes: BTreeMap<usize, Notes> = flowing
             .iter()
             .filter(|(_, plan)| plan.looks_first())
-            .map(|(&index, _)| (index, Notes::new(self.around.scratch, index)))
+            .map(|(&index, _)| (index, Notes::new(self.context.scratch, index)))
             .collect();
         self.look(&mut flowing, &notes, &source, outcomes);
         if !flowing.is_empty() {
@@ -143,10 +143,10 @@ impl Crew<'_> {
         for (index, shots) in sought {
             let shooting = self.shooting(index, shots);
             let produced = source.open().and_then(|mut opened| {
-                let mut decoder = Decoder::open(&shots.video.track, self.around.threads)?;
+                let mut decoder = Decoder::open(&shots.video.track, self.context.threads)?;
                 let produced = shooting.seek(&mut opened, &mut decoder);
                 if let Some(change) = decoder.change() {
-                    self.around.talk.warn(warning::SOURCE_CHANGES, change);
+                    self.context.talk.warn(warning::SOURCE_CHANGES, change);
                 }
                 produced
             });
@@ -188,7 +188,7 @@ impl Crew<'_> {
             if decoders.contains_key(&track.index) || faulty.contains_key(&track.index) {
                 continue;
             }
-            match Decoder::open(track, self.around.threads) {
+            match Decoder::open(track, self.context.threads) {
                 Ok(decoder) => drop(decoders.insert(track.index, decoder)),
                 Err(error) => drop(faulty.insert(track.index, error.into())),
             }
@@ -249,13 +249,13 @@ impl Crew<'_> {
                 .filter_map(|(index, decoder)| {
                     let frames = wiring.frames.remove(&index)?;
                     let packets = wiring.routes.entry(index).or_default().packets.connect(PACKETS);
-                    let talk = self.around.talk;
+                    let talk = self.context.talk;
                     Some((index, scope.spawn(move || decoder.run(&packets, frames, talk))))
                 })
                 .collect();
             let read = self
                 .seek_to_clips(&mut opened, plans)
-                .and_then(|()| demux::run(&mut opened, wiring.routes, self.around.talk));
+                .and_then(|()| demux::run(&mut opened, wiring.routes, self.context.talk));
             let decoded = decoding.into_iter().map(|(index, thread)| (index, joined(thread))).collect();
             let faults = Faults::new(read, decoded);
             running
@@ -322,7 +322,7 @@ impl Crew<'_> {
             source: shots.video.clone(),
             window: shots.window,
             duration_s: self.inventory.duration_s(),
-            scratch: self.around.scratch,
+            scratch: self.context.scratch,
             position: &self.positions[index],
         }
     }
@@ -362,12 +362,12 @@ impl Crew<'_> {
             burn: plan.burn.as_ref(),
             source: source.clone(),
             window: plan.window,
-            threads: self.around.threads,
+            threads: self.context.threads,
             muxer: plan.format.muxer,
             round,
             length_s: plan.duration_s,
             file: &plan.output.file,
-            talk: self.around.talk,
+            talk: self.context.talk,
         }
     }
 
@@ -379,12 +379,12 @@ impl Crew<'_> {
         round: Option<Round<'scope>>,
         wiring: &mut Wiring,
     ) -> Result<Running<'scope>, MediaError> {
-        let around = self.around;
+        let context = self.context;
         let mut layers = Layers::new(&plan.overlays)?;
         let streams = plan.streams();
         let (ports, mailbox) = mux::ports(streams);
         let muxing = Muxing {
-            path: scratch::place(around.scratch, &plan.output.file)?,
+            path: scratch::place(context.scratch, &plan.output.file)?,
             file: &plan.output.file,
             format: &plan.format,
             window: plan.window,
@@ -392,7 +392,7 @@ impl Crew<'_> {
             chapters: finish::chapters(self.inventory, plan),
             shows_lead: plan.copies_video() && !container::has_edit_lists(&plan.format),
             position: &self.positions[index],
-            talk: around.talk,
+            talk: context.talk,
         };
         let muxer = scope.spawn(move || muxing.run(streams, &mailbox));
         let mut branches = Vec::new();
@@ -436,12 +436,12 @@ impl Crew<'_> {
                 window: sound::window_of(sound, plan.window),
                 inputs: self.inputs,
                 muxer: plan.format.muxer,
-                talk: around.talk,
+                talk: context.talk,
             };
             branches.push(scope.spawn(move || branch.run(frames, port)));
         }
         if let Some((splice, pictures, sounds)) = spliced {
-            branches.push(scope.spawn(move || splice.send(pictures, sounds, around.threads)));
+            branches.push(scope.spawn(move || splice.send(pictures, sounds, context.threads)));
         }
         for (text, port) in plan.subtitles.iter().zip(ports.by_ref()) {
             let track = &text.track;
@@ -468,11 +468,11 @@ impl Crew<'_> {
         Ok(Running { branches, last: Last::Muxer(muxer) })
     }
 
-    /// Opens what was made again, and holds it against what was asked for.
+    /// Opens a finished output again, and checks it against its definition.
     fn check(&self, plan: &Plan<'_>, made: Made) -> Result<Produced, MediaError> {
         match (plan, made) {
             (Plan::Media(media), Made::Media(totals, change)) => {
-                finish::check(self.around, media, &totals).map_err(|error| error.because_of(change))
+                finish::check(self.context, media, &totals).map_err(|error| error.because_of(change))
             }
             (_, Made::Shots(produced)) => Ok(produced),
             (Plan::Shots(_), Made::Media(..)) | (_, Made::Looked) => {

@@ -222,7 +222,9 @@ impl<'a> Batch<'a> {
                     Some(ActivityState::Running { attempt: held, .. }) if held == attempt
                 );
                 let Target::Job(job) = target else {
-                    return Err(StoreError::Illegal("publish what is no job".to_owned()));
+                    return Err(StoreError::Illegal(
+                        "cannot publish: outputs belong to a job, not to an execution".to_owned(),
+                    ));
                 };
                 if !held {
                     return Err(StoreError::Stale { job, attempt: *attempt });

@@ -177,7 +177,7 @@ pub(super) async fn listen(
     let heard = async {
         loop {
             if let Err(error) = hear(&options, &channel, &hints, &mut listening).await {
-                tracing::warn!(%error, "cannot receive hints of other daemons; polling continues");
+                tracing::warn!(%error, "cannot listen for changes made by other daemons; polling continues");
             }
             listening = None;
             tokio::time::sleep(LISTEN_AGAIN).await;
@@ -223,7 +223,7 @@ pub(super) async fn tell(pool: PgPool, channel: Channel, mut hints: mpsc::Unboun
         waiting.clear();
         let told = sqlx::query("SELECT pg_notify($1, $2)").bind(&channel.name).bind(payload).execute(&pool).await;
         if let Err(error) = told {
-            tracing::debug!(%error, "cannot send hints to other daemons; they find the work when they poll");
+            tracing::debug!(%error, "cannot notify other daemons of changes; they find them when they poll");
         }
     }
 }

@@ -18,7 +18,7 @@ use reelmill::model::work::{Audio, FrameRate, MediaOutput, Video};
 use self::picture::Slots;
 use self::piece::Piece;
 use self::sound::Seamless;
-use super::Surroundings;
+use super::JobContext;
 use super::decode::Decoder;
 use super::flow::{Outlets, Stop};
 use super::graph::AudioFormat;
@@ -68,8 +68,8 @@ pub type Take<'a> = dyn FnMut(Kind, Frame) -> Result<bool, Stop> + 'a;
 impl Splice {
     /// The pieces that `output` names; `None` where it is made of the source alone. What audio tracks it has no place for
     /// is said.
-    pub fn plan(output: &MediaOutput, inputs: &[Source], around: Surroundings<'_>) -> Result<Option<Self>, MediaError> {
-        let talk = around.talk;
+    pub fn plan(output: &MediaOutput, inputs: &[Source], context: JobContext<'_>) -> Result<Option<Self>, MediaError> {
+        let talk = context.talk;
         if output.parts.is_empty() {
             return Ok(None);
         }
@@ -78,7 +78,7 @@ impl Splice {
             Some(Audio::Encode(encode)) => Some(&encode.tracks),
             _ => None,
         };
-        let open = |part| Piece::open(part, inputs, with_video, tracks, around.if_incomplete);
+        let open = |part| Piece::open(part, inputs, with_video, tracks, context.if_incomplete);
         let pieces: Vec<Piece> = output.parts.iter().map(open).collect::<Result<_, _>>()?;
         // Of the source it is said already.
         for (code, message) in pieces.iter().filter(|piece| piece.input > 0).flat_map(|piece| &piece.remarks) {
@@ -186,7 +186,7 @@ impl Splice {
         Ok(())
     }
 
-    /// How long a piece that was played is: as its picture, or its sound where that goes on well after it.
+    /// Length of a piece that was played, in microseconds: that of its video, or of its audio if that is clearly longer.
     fn length_us(piece: &Piece, slots: Option<&Slots>, sound: Option<&Seamless>) -> Option<i64> {
         let video_us = slots.filter(|_| piece.video.is_some()).map(Slots::length_us);
         let audio_us = sound.filter(|_| piece.audio.is_some()).map(Seamless::length_us);
