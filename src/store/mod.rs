@@ -166,7 +166,7 @@ pub struct NewExecution {
     pub cause: String,
 }
 
-/// A queue, with what it holds now.
+/// A queue, with its numbers of jobs.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct QueueStatus {
     /// Its name.
@@ -220,7 +220,7 @@ pub struct Pruned {
     pub marks: u64,
     /// Ledger entries.
     pub events: u64,
-    /// Remembered requests.
+    /// Idempotency keys of requests.
     pub requests: u64,
 }
 
@@ -240,7 +240,7 @@ impl Claimant {
         Self { name: name.to_owned(), queues: Vec::new() }
     }
 
-    /// Returns whether it takes jobs of that queue.
+    /// Returns whether it claims jobs of that queue.
     #[must_use]
     pub fn serves(&self, queue: &str) -> bool {
         self.queues.is_empty() || self.queues.iter().any(|served| served == queue)
@@ -266,7 +266,7 @@ pub struct Claim {
     pub params: BTreeMap<String, Value>,
     /// Time when the execution was created.
     pub created_at: Timestamp,
-    /// The state right after the claim: results of what is upstream are in it.
+    /// The state right after the claim; it has the results of the activities before it.
     pub state: Execution,
 }
 
@@ -349,9 +349,9 @@ pub struct StoreInfo {
 /// A request that was made under a key of its sender's, so that it can be sent again without being done again.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Request {
-    /// The key, with what it is a key of.
+    /// The key, with the kind of request that it belongs to.
     pub key: String,
-    /// Digest of what was asked: the same key for something else is a mistake.
+    /// Digest of the request: using the same key for another request is an error.
     pub digest: [u8; 32],
     /// Data by which a repeated request finds out whether the first one was carried out.
     pub note: String,
@@ -417,9 +417,9 @@ pub trait Store: Send + Sync {
         now: Timestamp,
     ) -> Result<Heartbeat, StoreError>;
 
-    /// Notes where an attempt is about to publish, before the first of these objects becomes visible; so an event that
-    /// one of them causes is recognised ([`Store::lineage`]) however early it comes. [`StoreError::Stale`] for a lost
-    /// lease. A repeated call replaces nothing and adds what is new.
+    /// Records the keys to which an attempt will publish, before the first of these objects becomes visible. So an
+    /// event caused by one of them is recognised ([`Store::lineage`]) however early it arrives. [`StoreError::Stale`]
+    /// for a lost lease. A repeated call replaces nothing and adds new keys.
     async fn begin_publish(
         &self,
         job: JobId,
@@ -486,7 +486,7 @@ pub trait Store: Send + Sync {
         now: Timestamp,
     ) -> Result<(), StoreError>;
 
-    /// Gives what has not ended of a running execution another priority (1–10, 10 first).
+    /// Sets the priority of the activities of a running execution that have not ended (1–10, 10 first).
     async fn prioritize(
         &self,
         execution: ExecutionId,
@@ -501,11 +501,11 @@ pub trait Store: Send + Sync {
     /// Sets a queue, which need not be there yet.
     async fn set_queue(&self, name: &str, change: QueueChange) -> Result<(), StoreError>;
 
-    /// Takes away what is older than `retention`, at most `limit` executions, as many marks, ledger entries and
-    /// requests; executions with undelivered notifications stay. Plans that no execution has go with them.
+    /// Prunes records that are older than `retention`: at most `limit` executions, and as many marks, ledger entries
+    /// and requests. Executions with undelivered notifications stay. Plans without executions are deleted, too.
     async fn prune(&self, retention: Retention, limit: u32, now: Timestamp) -> Result<Pruned, StoreError>;
 
-    /// Adds a line of the worker's to the log. Ignored where the attempt no longer holds its lease.
+    /// Adds a worker's message to the log; ignored if the attempt has lost its lease.
     async fn note(&self, job: JobId, attempt: u32, event: LogEvent, now: Timestamp) -> Result<(), StoreError>;
 
     /// An execution, whole.
@@ -543,8 +543,8 @@ pub trait Store: Send + Sync {
     /// to one that is pending.
     async fn resend(&self, id: i64, now: Timestamp) -> Result<(), StoreError>;
 
-    /// Remembers a request, unless there is one under its key: then answers that one. Crash before: it was never made.
-    /// Crash after: whoever sends it again learns of it.
+    /// Stores a request; if there is one under its key, returns that one instead. Crash before: it is not stored. Crash
+    /// after: a repeated request gets the stored one.
     async fn remember(&self, request: &Request, now: Timestamp) -> Result<Option<Request>, StoreError>;
 
     /// Counts notifications that are not delivered yet, without dead-lettered ones.

@@ -1,9 +1,10 @@
-//! A last frame that is held longer than others, where the duration of its packet does not say so.
+//! A last frame that is shown longer than others, in containers that do not store the duration of its packet, or store
+//! it wrongly.
 //!
-//! Matroska, WebM and transport streams keep no duration of the last frame: it comes once more, right before its end.
-//! MP4 and MOV keep one, but libav's muxer adds durations up in order of decoding, and an encoder with B-frames puts
-//! another packet last: the frame comes as many times as decoding is ahead and once more. **Invariant**: what is added
-//! stands between the last frame and its end.
+//! Matroska, WebM and transport streams store no duration of the last frame: it is repeated right before its end. MP4
+//! and MOV store one, but libav's muxer adds durations up in order of decoding, and an encoder with B-frames puts
+//! another packet last: the frame is repeated as often as decoding is ahead, and once more. **Invariant**: repeated
+//! frames lie between the last frame and its end.
 
 use ffmpeg_next::frame::Video as Frame;
 use ffmpeg_next::{Rational, Rescale};

@@ -302,8 +302,8 @@ impl<'a> Batch<'a> {
         Ok(overdue)
     }
 
-    /// Ends leases and waits of locked executions, and executions that ran too long; answers how many. What is due is
-    /// asked again, now that nobody else changes it.
+    /// Ends expired leases and waits of locked executions, and executions that exceeded their deadline; returns their
+    /// number. Whether they are due is checked again, now that the rows are locked.
     async fn take_back(&mut self, executions: &[Seq], now: Timestamp) -> Result<u32, Fault> {
         if executions.is_empty() {
             return Ok(0);
@@ -409,7 +409,7 @@ impl<'a> Batch<'a> {
     }
 }
 
-/// Refuses what cannot be an execution.
+/// Refuses an invalid execution.
 pub(super) fn well_formed(new: &NewExecution) -> Result<(), StoreError> {
     let (jobs, activities) = (new.jobs.len(), new.plan.graph.node_count());
     if jobs == activities {

@@ -201,8 +201,8 @@ impl Batch<'_> {
     }
 }
 
-/// See [`crate::store::Store::heartbeat`]; with the execution whose progress it told. A row that somebody else works on
-/// at this moment is left alone: the next heartbeat prolongs the lease.
+/// See [`crate::store::Store::heartbeat`]; also returns the execution whose progress was reported. A row that is locked
+/// is skipped: the next heartbeat renews the lease.
 pub(super) async fn heartbeat(
     pool: &PgPool,
     job: JobId,

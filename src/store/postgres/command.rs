@@ -36,7 +36,7 @@ impl<T> Reply<T> {
                 Err(StoreError::Database { operation: self.operation, source: why.into() })
             }
         };
-        // An error means that nobody listens any more: the caller was dropped while it waited.
+        // An error only means that the caller was dropped while it waited.
         let _ = self.sender.send(result);
     }
 }
@@ -55,7 +55,7 @@ pub(super) enum Target {
 pub(super) enum Advance {
     /// Something happened to the job.
     Signal(Signal),
-    /// Somebody asks for something.
+    /// A user's request.
     Order(Input),
     /// An attempt is about to publish.
     Publish {

@@ -184,7 +184,7 @@ impl Store for PostgresStore {
         };
         let (heartbeat, execution) = beat.await.map_err(|fault: Fault| fault.during("extend a lease"))?;
         if let Some(execution) = execution {
-            // An error means that nobody listens.
+            // An error only means that there is no receiver.
             let _ = self.hints.send(Hint::Execution(execution));
         }
         Ok(heartbeat)

@@ -33,9 +33,9 @@ const ACQUIRE: Duration = Duration::from_secs(10);
 /// Waits between attempts to listen again.
 const LISTEN_AGAIN: Duration = Duration::from_secs(2);
 
-/// Settings of every session. A daemon that hangs in a transaction loses it after ten seconds, so that its locks hold
-/// up nobody else. They are set by statements: a pooler in between, such as PgBouncer, refuses what it does not know in
-/// the first packet of a connection.
+/// Settings of every session. The transaction of a daemon that hangs is ended after ten seconds, so that its locks do
+/// not block others. They are set by statements: a pooler in between, such as PgBouncer, refuses parameters of the
+/// startup packet that it does not know.
 const SESSION: &str = "SET idle_in_transaction_session_timeout = '10s'; SET statement_timeout = '60s'";
 
 /// Settings of a writer's session. All its statements look rows up by their keys: one plan is right for all values, and
@@ -49,7 +49,7 @@ pub(super) fn options(url: &str) -> Result<PgConnectOptions, StoreError> {
     let options = PgConnectOptions::from_str(&url).map_err(|source| cannot_open(&url, source))?;
     let named = options.get_application_name().is_some();
     let options = if named { options } else { options.application_name("reelmill") };
-    // What is read of numbers is exact by itself since PostgreSQL 12.
+    // Since PostgreSQL 12, numbers are read exactly without this setting.
     Ok(options.extra_float_digits(None))
 }
 
@@ -82,7 +82,7 @@ pub(super) async fn pool(options: PgConnectOptions) -> Result<PgPool, StoreError
     Ok(pool.connect_lazy_with(options))
 }
 
-/// Looks at the database at `url`, and changes nothing.
+/// Reads information about the database at `url`, and changes nothing.
 pub async fn look(url: &str) -> Result<StoreInfo, StoreError> {
     let options = options(url)?;
     let name = name(&options);
@@ -207,7 +207,7 @@ async fn hear(
         }
         for letter in letters.chars() {
             if let Some(hint) = hint(letter) {
-                // An error means that nobody listens.
+                // An error only means that there is no receiver.
                 let _ = hints.send(hint);
             }
         }

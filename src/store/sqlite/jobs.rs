@@ -233,7 +233,7 @@ impl Writer {
         Ok(self.db.prepare_cached(sql)?.query_map(params, due)?.collect::<Result<_, _>>()?)
     }
 
-    /// Ends leases and waits; answers how many.
+    /// Ends expired leases and waits; returns their number.
     fn take_back(&mut self, due: Vec<DueJob>, reason: &str, now: Timestamp) -> Result<u32, Fault> {
         let mut moved = 0;
         for DueJob { execution, activity, attempt, running } in due {
