@@ -199,6 +199,10 @@ pub(super) async fn start(
     check_user_data(user_data.as_deref())?;
     let active = context.intake.catalog.active();
     let workflow = active.iter().find(|known| known.name == workflow).ok_or_else(|| {
+        let broken = context.intake.catalog.broken();
+        if let Some(file) = broken.iter().find(|file| file.workflow == workflow) {
+            return Problem::unprocessable("STORE0006", format!("{workflow} is broken: {file}"));
+        }
         let names: Vec<&str> = active.iter().map(|known| known.name.as_str()).collect();
         Problem::unprocessable(
             "STORE0006",

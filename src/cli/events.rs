@@ -8,7 +8,7 @@ use super::client::Client;
 use super::output::Output;
 use super::{CliError, DaemonArgs, Exit, local};
 use crate::api::events::{EventList, EventView};
-use crate::api::workflows::WorkflowList;
+use crate::api::workflows::{WorkflowList, WorkflowView};
 use crate::model::ObjectLocation;
 
 /// List upload events, and explain which workflows they started.
@@ -81,12 +81,22 @@ pub(super) async fn unwatched(client: &Client, bucket: &str) -> Option<String> {
     if watched.contains(bucket) {
         return None;
     }
+    let broken = items.iter().filter(|workflow| workflow.enabled.is_none()).map(broken);
     let others = watched.into_iter().map(|bucket| format!("`{bucket}`")).collect::<Vec<_>>().join(", ");
-    Some(match (items.is_empty(), others.is_empty()) {
+    let why = match (items.is_empty(), others.is_empty()) {
         (true, _) => "there are no workflows yet; `reelmill init` writes a first one".to_owned(),
         (_, true) => "no workflow has a trigger for a bucket".to_owned(),
         (_, false) => format!("no workflow has a trigger for bucket `{bucket}`, only for {others}"),
-    })
+    };
+    Some(std::iter::once(why).chain(broken).collect::<Vec<_>>().join("; "))
+}
+
+/// Says of a workflow without a valid version why nothing starts it.
+fn broken(workflow: &WorkflowView) -> String {
+    let WorkflowView { name, problems, .. } = workflow;
+    let errors = problems.iter().filter(|problem| problem.severity == "error").count();
+    let errors = if errors == 1 { "1 error".to_owned() } else { format!("{errors} errors") };
+    format!("{name}: its file has {errors} (reelmill workflows show {name})")
 }
 
 fn table(events: &[EventView], output: Output) {

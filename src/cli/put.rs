@@ -10,6 +10,7 @@ use super::output::Output;
 use super::serve::Running;
 use super::{CliError, DaemonArgs, Exit, events, local};
 use crate::api::events::{EventList, EventView};
+use crate::intake::EARLIER_VERSION;
 use crate::model::ObjectLocation;
 use crate::objects::SharedObjects;
 
@@ -150,7 +151,8 @@ async fn tell(events: &EventList, location: &ObjectLocation, etag: &str, client:
     };
     let started = decisions.iter().filter(|decision| decision.matched).zip(executions);
     for (decision, execution) in started {
-        output.line(format_args!("  started {}: {execution}", decision.workflow));
+        let earlier = if decision.reason.ends_with(EARLIER_VERSION) { EARLIER_VERSION } else { "" };
+        output.line(format!("  started {}: {execution} {earlier}", decision.workflow).trim_end());
     }
     if executions.is_empty() {
         output.line("  started nothing:");

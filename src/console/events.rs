@@ -64,6 +64,10 @@ pub(super) async fn list(
             @if object.is_some() { a.plain href="/events" { "Reset" } }
         }
         section #list data-swap {
+            @for file in context.intake.catalog.broken().iter() {
+                p.notice { a href={ "/workflows/" (part(&file.workflow)) } { (file.workflow) } ": " (file)
+                    @if file.is_active { "; uploads start an earlier version" } @else { "; uploads do not start it" } }
+            }
             @if entries.is_empty() { (none(object.as_ref())) }
             @for entry in &entries { (row(entry, now)) }
             @if let Some(next) = next {

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use super::last_good::{CheckOccasion, Files, Identity, LastGoodFile, Watcher};
 use super::source::{SourceFile, load_templates};
-use crate::intake::Catalog;
+use crate::intake::{BrokenFile, Catalog};
 use crate::model::plan::NotifyTarget;
 use crate::model::{Capabilities, Code};
 use crate::template::Templates;
@@ -58,6 +58,7 @@ struct State {
     active: Arc<Vec<Arc<Workflow>>>,
     templates: Arc<Templates>,
     problems: Arc<Vec<Problem>>,
+    broken: Arc<Vec<BrokenFile>>,
     /// Reason why the folder's content is not used, if it is unavailable.
     away: Option<String>,
 }
@@ -96,6 +97,12 @@ impl Definition {
     pub fn digest(&self) -> String {
         workflow::digest(&self.text)
     }
+}
+
+/// Returns the name of the workflow of a file; the name of the file if no version is `active`.
+fn name_of(path: &Path, active: Option<&Workflow>) -> String {
+    let stem = || path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
+    active.map_or_else(stem, |workflow| workflow.name.clone())
 }
 
 /// Something wrong in a file, with the text it is wrong in.
@@ -257,10 +264,27 @@ impl WorkflowFolder {
         let gone = names_of_gone(&good, before, is_there);
         let everything: Vec<&Workflow> = good.values().map(|good| good.workflow.as_ref()).collect();
         found.extend(workflow::check_set(&everything));
+        let broken = Arc::new(self.broken_files(&files, &good, &found));
         let problems = found.into_iter().map(|diagnostic| problem(&files, diagnostic)).collect();
         let active = good.values().map(|good| Arc::clone(&good.workflow)).collect();
         let (active, templates, problems) = (Arc::new(active), Arc::new(templates), Arc::new(problems));
-        State { files, good, gone, active, templates, problems, away: None }
+        State { files, good, gone, active, templates, problems, broken, away: None }
+    }
+
+    /// Returns the files that have errors among `found`.
+    fn broken_files(
+        &self,
+        files: &Files,
+        good: &BTreeMap<PathBuf, GoodVersion>,
+        found: &[Diagnostic],
+    ) -> Vec<BrokenFile> {
+        let broken = |(path, file): (&PathBuf, &SourceFile)| {
+            let errors = found.iter().filter(|one| one.is_error() && one.file == file.name).count();
+            let active = good.get(path).map(|good| good.workflow.as_ref());
+            let (workflow, folder) = (name_of(path, active), self.folder.display().to_string());
+            (errors > 0).then_some(BrokenFile { workflow, errors, is_active: active.is_some(), folder })
+        };
+        files.workflows.iter().filter_map(broken).collect()
     }
 
     /// The templates that workflows may use.
@@ -283,10 +307,9 @@ impl WorkflowFolder {
         let state = self.read_state();
         let definition = |(path, file): (&PathBuf, &SourceFile)| {
             let active = state.good.get(path).map(|good| Arc::clone(&good.workflow));
-            let stem = || path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
             let problems = state.problems.iter().filter(|problem| problem.diagnostic.file == file.name);
             Definition {
-                name: active.as_ref().map_or_else(stem, |workflow| workflow.name.clone()),
+                name: name_of(path, active.as_deref()),
                 path: path.clone(),
                 text: file.text().to_owned(),
                 active,
@@ -424,6 +447,10 @@ fn names_of_gone(
 impl Catalog for WorkflowFolder {
     fn active(&self) -> Arc<Vec<Arc<Workflow>>> {
         Arc::clone(&self.read_state().active)
+    }
+
+    fn broken(&self) -> Arc<Vec<BrokenFile>> {
+        Arc::clone(&self.read_state().broken)
     }
 }
 

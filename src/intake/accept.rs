@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use super::identity::identity;
-use super::{Intake, IntakeError};
+use super::{EARLIER_VERSION, Intake, IntakeError};
 use crate::model::{ExecutionId, InputObject, JobId, ObjectEvent, Timestamp};
 use crate::objects::{Head, ObjectError, Revision};
 use crate::store::{EventOutcome, MatchDecision, NewExecution};
@@ -78,11 +78,20 @@ impl Intake {
         let now = self.clock.now();
         let mut starts = Vec::new();
         let mut decisions = Vec::new();
+        let broken = self.catalog.broken();
         for workflow in workflows.iter() {
-            let (start, reason) = self.decide(workflow, &event, &lineage, now);
+            let (start, mut reason) = self.decide(workflow, &event, &lineage, now);
+            if broken.iter().any(|file| file.workflow == workflow.name && file.is_active) {
+                reason = format!("{reason} {EARLIER_VERSION}");
+            }
             decisions.push(MatchDecision { workflow: workflow.name.clone(), matched: start.is_some(), reason });
             starts.extend(start);
         }
+        decisions.extend(broken.iter().filter(|file| !file.is_active).map(|file| MatchDecision {
+            workflow: file.workflow.clone(),
+            matched: false,
+            reason: file.to_string(),
+        }));
         Ok(DecidedEvent { event, decisions, starts, now })
     }
 

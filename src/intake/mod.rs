@@ -18,6 +18,7 @@ mod parked;
 pub mod shapes;
 pub mod sqs;
 
+use std::fmt;
 use std::sync::Arc;
 
 use async_trait::async_trait;
@@ -33,7 +34,33 @@ use crate::workflow::Workflow;
 pub trait Catalog: Send + Sync {
     /// All of them, as one version that stays the same while it is held.
     fn active(&self) -> Arc<Vec<Arc<Workflow>>>;
+
+    /// The files that do not compile now.
+    fn broken(&self) -> Arc<Vec<BrokenFile>>;
 }
+
+/// A workflow file with errors.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BrokenFile {
+    /// Name of its workflow; that of the file if there was never a valid version.
+    pub workflow: String,
+    /// Number of errors.
+    pub errors: usize,
+    /// True if an earlier version of the workflow is active.
+    pub is_active: bool,
+    /// Folder of the file.
+    pub folder: String,
+}
+
+impl fmt::Display for BrokenFile {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let errors = if self.errors == 1 { "error" } else { "errors" };
+        write!(f, "its file has {} {errors} (reelmill validate {})", self.errors, self.folder)
+    }
+}
+
+/// End of the reason of a workflow that starts in an earlier version.
+pub const EARLIER_VERSION: &str = "(an earlier version; its file is broken)";
 
 /// Dependencies of intake.
 #[derive(Clone)]

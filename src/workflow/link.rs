@@ -45,21 +45,23 @@ fn inputs(draft: &ActivityDraft, drafts: &[ActivityDraft], sink: &mut Sink<'_>) 
     }
 }
 
-/// Warns of an `if_source_lower` without effect: no analysis provides facts about the source.
+/// Finds an `if_source_lower` without effect: no analysis provides facts about the source. A `fail` that never fails is
+/// an error; that the source's rate is not kept is a warning.
 fn source_known(node: NodeIndex, graph: &DiGraph<usize, Need>, drafts: &[ActivityDraft], sink: &mut Sink<'_>) {
     let draft = &drafts[graph[node]];
     let Some(lower) = draft.spec.get("if_source_lower").filter(|_| draft.from.is_none()) else { return };
-    let asks = lower.entries().iter().find(|e| match e.value.as_str() {
-        Some("fail") => true,
-        Some("keep_source") => e.key != "resolution",
-        _ => false,
-    });
+    let fails = lower.entries().iter().find(|e| e.value.as_str() == Some("fail"));
+    let keeps = || lower.entries().iter().find(|e| e.value.as_str() == Some("keep_source") && e.key != "resolution");
     let analysed =
         |n: NodeIndex| drafts[graph[n]].kind == ActivityKind::Analysis && has_path_connecting(graph, n, node, None);
-    if let Some(asks) = asks.filter(|_| !graph.node_indices().any(analysed)) {
+    let Some(asks) = fails.or_else(keeps).filter(|_| !graph.node_indices().any(analysed)) else { return };
+    let found = if fails.is_some() {
+        let message = "`fail` would never fail: no analysis of the source runs before this activity";
+        sink.error("WF0308", asks.key_span, message)
+    } else {
         sink.warning("WF0306", asks.key_span, "`if_source_lower` has no effect: no analysis runs before this activity")
-            .hint("add an activity `probe: { analysis: {} }`, and `needs: probe` here");
-    }
+    };
+    found.hint("add an activity `probe: { analysis: {} }`, and `needs: probe` here");
 }
 
 fn outputs(draft: &ActivityDraft, sink: &mut Sink<'_>) {

@@ -12,7 +12,7 @@ use aws_sdk_sqs::types::{QueueAttributeName, SendMessageBatchRequestEntry};
 use bytes::Bytes;
 use reelmill::intake::backlog::Backlog;
 use reelmill::intake::sqs::{Consumer, Settings};
-use reelmill::intake::{Catalog, Intake};
+use reelmill::intake::{BrokenFile, Catalog, Intake};
 use reelmill::model::{
     Clock, ExecutionState, InputObject, ObjectEvent, ObjectLocation, RandomIds, SystemClock, Timestamp,
 };
@@ -38,6 +38,10 @@ struct Fixed(Arc<Vec<Arc<Workflow>>>);
 impl Catalog for Fixed {
     fn active(&self) -> Arc<Vec<Arc<Workflow>>> {
         Arc::clone(&self.0)
+    }
+
+    fn broken(&self) -> Arc<Vec<BrokenFile>> {
+        Arc::default()
     }
 }
 

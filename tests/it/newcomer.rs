@@ -80,6 +80,42 @@ fn newcomer_put_says_what_each_file_started_or_why_nothing_did() {
 }
 
 #[test]
+fn newcomer_a_broken_file_is_named_wherever_an_upload_is_explained() {
+    let folder = tempfile::tempdir().unwrap();
+    let at = |name: &str| folder.path().join(name);
+    std::fs::create_dir(at("workflows")).unwrap();
+    let look = "name: look\ntrigger: { bucket: uploads, key: '*.mp4' }\nactivities: { probe: { analysis: {} } }\n";
+    std::fs::write(at("workflows/look.yaml"), look).unwrap();
+    std::fs::write(at("workflows/podcast.yaml"), look.replace("look", "podcast").replace("analysis", "anlysis"))
+        .unwrap();
+    let daemon = Daemon::start(&at("data"), &at("workflows"));
+    let (media, text) = (at("one.mp4"), at("two.txt"));
+    std::fs::copy(fixture("normal/tiny_aac_180p.mp4"), &media).unwrap();
+    std::fs::write(&text, "no media").unwrap();
+    let refused = |args: &[&str]| {
+        let output = run(reelmill().args(args).args(["--url", &daemon.api]));
+        String::from_utf8([output.stdout, output.stderr].concat()).unwrap()
+    };
+    let why = "podcast: its file has 1 error (reelmill validate";
+
+    let told = put(&daemon, &[&text], "s3://uploads/");
+    assert!(told.contains(why), "{told}");
+    let told = refused(&["events", "explain", "s3://uploads/two.txt"]);
+    assert!(told.contains("podcast: not started: its file has 1 error"), "{told}");
+    let told = put(&daemon, &[&text], "s3://elsewhere/");
+    assert!(told.contains("podcast: its file has 1 error (reelmill workflows show podcast)"), "{told}");
+    let told = refused(&["executions", "start", "podcast", "s3://uploads/one.mp4"]);
+    assert!(told.contains("STORE0006") && told.contains("podcast is broken: its file has 1 error"), "{told}");
+
+    let told = put(&daemon, &[&media], "s3://uploads/");
+    assert!(told.contains("started look: ") && !told.contains("earlier"), "{told}");
+    std::fs::write(at("workflows/look.yaml"), "name: look\n").unwrap();
+    wait_for("the broken file", || refused(&["workflows", "list"]).contains("an earlier version").then_some(()));
+    let told = put(&daemon, &[&media], "s3://uploads/again.mp4");
+    assert!(told.contains("started look: ") && told.contains(" (an earlier version; its file is broken)"), "{told}");
+}
+
+#[test]
 fn newcomer_the_beginning_of_an_identifier_will_do_and_last_is_the_newest() {
     let folder = tempfile::tempdir().unwrap();
     let at = |name: &str| folder.path().join(name);

@@ -484,3 +484,16 @@ fn newcomer_if_incomplete_holds_for_a_workflow_or_an_activity() {
     let misspelt = compiled(&with("  a: { if_incomplete: maybe, analysis: {} }"));
     assert_eq!(misspelt.diagnostics[0].code, "WF0104");
 }
+
+#[test]
+fn newcomer_a_fail_that_would_never_fail_is_an_error() {
+    let found = |choice: &str| {
+        let compiled = compiled(&with(&format!("  a: {{ transcode: {{ if_source_lower: {{ {choice} }} }} }}")));
+        let diagnostic = compiled.diagnostics.first().map(|found| found.code.to_string());
+        (compiled.workflow.is_some(), diagnostic)
+    };
+    assert_eq!(found("resolution: fail"), (false, Some("WF0308".to_owned())));
+    assert_eq!(found("video_bitrate: keep_source"), (true, Some("WF0306".to_owned())));
+    assert_eq!(found("video_bitrate: keep_source, audio_bitrate: fail"), (false, Some("WF0308".to_owned())));
+    assert_eq!(found("resolution: keep_source"), (true, None));
+}
