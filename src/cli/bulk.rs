@@ -21,7 +21,7 @@ pub(super) struct Which {
     #[arg(long)]
     all: bool,
     /// With --all: only executions in these states, comma-separated [default: queued and running for cancel, failed for retry]
-    #[arg(long, requires = "all", value_delimiter = ',', value_parser = state)]
+    #[arg(long, requires = "all", value_delimiter = ',', value_parser = state())]
     state: Vec<ExecutionStatus>,
     /// With --all: only executions of this workflow
     #[arg(long, requires = "all")]

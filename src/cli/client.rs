@@ -1,5 +1,6 @@
 //! Client of a daemon's API.
 
+use std::fmt::Display;
 use std::time::Duration;
 
 use futures::{Stream, StreamExt};
@@ -65,6 +66,11 @@ impl Client {
                 CliError::new(Exit::Storage, "CLI0001", format!("cannot start an HTTP client: {error}"))
             })?;
         Ok(Self { http, url: daemon.url.trim_end_matches('/').to_owned() })
+    }
+
+    /// Returns the page of an execution in the daemon's console.
+    pub(super) fn page(&self, execution: impl Display) -> String {
+        format!("{}/executions/{execution}", self.url)
     }
 
     pub(super) async fn get<T: DeserializeOwned>(&self, path: &str, query: &[(&str, String)]) -> Result<T, CliError> {

@@ -147,10 +147,17 @@ impl From<ServeError> for CliError {
             ServeError::Store(error) => error.into(),
             ServeError::Objects(error) => error.into(),
             ServeError::Worker(error) => error.into(),
-            ServeError::Listen { .. }
-            | ServeError::Locked(_)
-            | ServeError::Workflows { .. }
-            | ServeError::Ended { .. } => Self::coded(Exit::Storage, &error),
+            ServeError::Listen { what, ref source, .. } => {
+                let mut this = Self::coded(Exit::Storage, &error);
+                if source.kind() == std::io::ErrorKind::AddrInUse {
+                    let option = if what == "API" { "--api" } else { "--s3-endpoint" };
+                    this.message += &format!("; `{option} 127.0.0.1:0` takes a free port");
+                }
+                this
+            }
+            ServeError::Locked(_) | ServeError::Workflows { .. } | ServeError::Ended { .. } => {
+                Self::coded(Exit::Storage, &error)
+            }
         }
     }
 }

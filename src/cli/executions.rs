@@ -2,6 +2,7 @@
 
 use std::fmt::Display;
 
+use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{Args, Subcommand};
 use futures::StreamExt;
 use reqwest::Method;
@@ -17,9 +18,9 @@ use crate::api::view::{
     ActivityView, ExecutionPage, ExecutionView, LogLine, OutputView, RetryView, WaitingView, WarningView,
 };
 use crate::model::units::parse_duration;
-use crate::model::{Clock, ExecutionId, ExecutionStatus, SystemClock};
+use crate::model::{Blame, Clock, ExecutionId, ExecutionStatus, SystemClock};
 
-/// List, show, start, cancel, retry and prioritize executions.
+/// List, show, start, cancel and retry executions, and change their priority.
 #[derive(Debug, Args)]
 pub(super) struct ExecutionsArgs {
     #[command(flatten)]
@@ -35,8 +36,8 @@ enum Action {
         /// Only executions of this workflow
         #[arg(long)]
         workflow: Option<String>,
-        /// Only executions in these states, comma-separated: queued, running, succeeded, failed, cancelled
-        #[arg(long, value_delimiter = ',', value_parser = state)]
+        /// Only executions in these states, comma-separated
+        #[arg(long, value_delimiter = ',', value_parser = state())]
         state: Vec<ExecutionStatus>,
         /// Only executions that have warnings
         #[arg(long)]
@@ -111,12 +112,10 @@ enum Action {
 /// Path of the list of executions.
 pub(super) const LIST: &str = "/v1/executions";
 
-/// Parses the name of a state.
-pub(super) fn state(text: &str) -> Result<ExecutionStatus, String> {
-    ExecutionStatus::parse(text).ok_or_else(|| {
-        let names: Vec<&str> = ExecutionStatus::ALL.iter().map(|state| state.as_str()).collect();
-        format!("expected one of {}", names.join(", "))
-    })
+/// Returns a parser of states that also tells their names, for completions.
+pub(super) fn state() -> impl TypedValueParser<Value = ExecutionStatus> {
+    PossibleValuesParser::new(ExecutionStatus::ALL.iter().map(|state| state.as_str()))
+        .try_map(|name| ExecutionStatus::parse(&name).ok_or("no such state"))
 }
 
 /// Parses a time. A date and `today` are 00:00 UTC of that day; a duration is before now.
@@ -154,7 +153,7 @@ pub(super) async fn executions(args: ExecutionsArgs, output: Output) -> Result<E
         }
         Action::Show { execution, follow: false } => {
             let execution = execution.find(&client, LIST).await?;
-            show(&client.get(&format!("/v1/executions/{execution}"), &[]).await?, output);
+            show(&client.get(&format!("/v1/executions/{execution}"), &[]).await?, Some(&client), output);
             Ok(Exit::Done)
         }
         Action::Show { execution, follow: true } => {
@@ -168,19 +167,26 @@ pub(super) async fn executions(args: ExecutionsArgs, output: Output) -> Result<E
             let params = set.into_iter().collect();
             let body = ExecutionBody { workflow, input, params, priority, user_data };
             let key: Vec<_> = idempotency_key.as_deref().map(|key| ("idempotency-key", key)).into_iter().collect();
-            show(&client.call_with(Method::POST, "/v1/executions", &[], &key, &body).await?, output);
+            show(&client.call_with(Method::POST, "/v1/executions", &[], &key, &body).await?, Some(&client), output);
             Ok(Exit::Done)
         }
         Action::Cancel { which } => {
             let usual = [ExecutionStatus::Pending, ExecutionStatus::Queued, ExecutionStatus::Running];
             let cancel = async |id| client.post(&format!("{LIST}/{id}/cancel")).await;
-            which.each(&client, output, &usual, show, cancel).await
+            let show_one = |view: &ExecutionView, output: Output| show(view, Some(&client), output);
+            which.each(&client, output, &usual, show_one, cancel).await
         }
         Action::Retry { which, set, latest } => {
             let body = RetryBody { params: set.into_iter().collect(), latest };
-            let retry = async |id| client.call(Method::POST, &format!("{LIST}/{id}/retry"), &body).await;
+            let retry = async |id| {
+                let answer = client.call(Method::POST, &format!("{LIST}/{id}/retry"), &body).await;
+                answer.map_err(|error: CliError| match error.message.ends_with("already succeeded") {
+                    true => CliError { message: format!("{}; `--latest` starts a new one", error.message), ..error },
+                    false => error,
+                })
+            };
             let show_one = |view: &ExecutionView, output: Output| {
-                show(view, output);
+                show(view, Some(&client), output);
                 if !latest {
                     note_definition(view, output);
                 }
@@ -201,7 +207,7 @@ pub(super) async fn executions(args: ExecutionsArgs, output: Output) -> Result<E
         Action::Priority { execution, priority } => {
             let execution = execution.find(&client, LIST).await?;
             let path = format!("/v1/executions/{execution}");
-            show(&client.call(Method::PATCH, &path, &PriorityPatch { priority }).await?, output);
+            show(&client.call(Method::PATCH, &path, &PriorityPatch { priority }).await?, Some(&client), output);
             Ok(Exit::Done)
         }
     }
@@ -275,8 +281,8 @@ pub(super) fn warnings(warnings: &[WarningView], count: u64, output: Output) {
     }
 }
 
-/// Prints an execution with its activities.
-pub(super) fn show(view: &ExecutionView, output: Output) {
+/// Prints an execution with its activities. `client` is the daemon that knows it.
+pub(super) fn show(view: &ExecutionView, client: Option<&Client>, output: Output) {
     if output.json {
         output.json_line(view);
         return;
@@ -292,6 +298,10 @@ pub(super) fn show(view: &ExecutionView, output: Output) {
     output.line(format_args!("created    {} UTC", second(&view.created_at)));
     if let Some(ended_at) = &view.ended_at {
         output.line(format_args!("ended      {} UTC", second(ended_at)));
+    }
+    if let Some(client) = client {
+        output.line(format_args!("console    {}", client.page(view.id)));
+        causes(view, output);
     }
     warnings(&view.warnings, view.warning_count, output);
     output.line("");
@@ -311,6 +321,25 @@ pub(super) fn show(view: &ExecutionView, output: Output) {
         })
         .collect();
     output.table(["ACTIVITY", "TYPE", "STATE", "QUEUE", "PRIORITY", "ATTEMPTS", ""], &rows);
+}
+
+/// Prints the causes of an execution's failure, each with what to do about it.
+fn causes(view: &ExecutionView, output: Output) {
+    let mut told = Vec::new();
+    for failure in view.activities.values().filter_map(|activity| activity.error.as_ref()) {
+        if told.contains(&failure.blame) {
+            continue;
+        }
+        told.push(failure.blame);
+        let retry = format!("reelmill executions retry {}", view.id);
+        let mend = match failure.blame {
+            Blame::Input => "upload another file".to_owned(),
+            Blame::Definition => format!("after a change of the workflow or a template: `{retry} --latest`"),
+            Blame::Infrastructure => format!("once it works again: `{retry}`"),
+            Blame::Bug => "please report it".to_owned(),
+        };
+        output.line(format_args!("cause      {}; {mend}", failure.blame.cause()));
+    }
 }
 
 /// Prints which definition a retry runs.
@@ -375,7 +404,7 @@ async fn follow(client: &Client, execution: ExecutionId, output: Output) -> Resu
             }
             "end" => {
                 let Ok(view) = serde_json::from_value::<ExecutionView>(event.data) else { break };
-                show(&view, output);
+                show(&view, Some(client), output);
                 return Ok(if view.state == ExecutionStatus::Succeeded { Exit::Done } else { Exit::Failed });
             }
             _ => break,

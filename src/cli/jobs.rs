@@ -14,7 +14,7 @@ use crate::api::jobs::{JobBody, JobPage, JobView, OutputBody};
 use crate::model::plan::{ActivityKind, IfExists};
 use crate::model::{ExecutionStatus, JobId, JobState};
 
-/// Submit, list, show, cancel and prioritize single jobs, without a workflow.
+/// Submit, list, show and cancel single jobs, without a workflow, and change their priority.
 ///
 /// A job is an execution of one activity: `reelmill logs JOB` and `reelmill executions show JOB --follow` work too.
 #[derive(Debug, Args)]
@@ -34,8 +34,8 @@ enum Action {
         /// Only jobs of this type: analysis, template-analysis, transcode, remux, snapshot, watermark, package
         #[arg(long = "type", value_parser = kind)]
         kind: Option<ActivityKind>,
-        /// Only jobs in these states, comma-separated: queued, running, succeeded, failed, cancelled
-        #[arg(long, value_delimiter = ',', value_parser = state)]
+        /// Only jobs in these states, comma-separated
+        #[arg(long, value_delimiter = ',', value_parser = state())]
         state: Vec<ExecutionStatus>,
         /// Only jobs that have warnings
         #[arg(long)]

@@ -38,6 +38,7 @@ mod workflows;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
+use clap::error::{ContextKind, ContextValue};
 use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand};
 
 pub use error::{CliError, Exit};
@@ -156,12 +157,29 @@ fn not_understood(error: &clap::Error) -> ExitCode {
     let text = error.render().to_string();
     let text = text.strip_prefix("error: ").unwrap_or(&text).trim_end();
     let first = text.split("\n\n").next().unwrap_or(text).replace("\n  ", " ");
+    let text = match tip(error) {
+        Some(tip) => format!("{}\n\n  tip: {tip}", text.split("\n\n").next().unwrap_or(text)),
+        None => text.to_owned(),
+    };
     let message = match (json, lacks_command) {
         (true, true) => "no command given; `reelmill --help` lists the commands",
         (true, false) => &first,
-        (false, _) => text,
+        (false, _) => &text,
     };
     Output::new(json).error(&CliError::usage(message))
+}
+
+/// Returns the command for a word that other programs have for it.
+fn tip(error: &clap::Error) -> Option<&'static str> {
+    let Some(ContextValue::String(word)) = error.get(ContextKind::InvalidSubcommand) else { return None };
+    Some(match word.as_str() {
+        "upload" | "cp" | "push" => "`reelmill put` uploads files",
+        "download" | "ls" | "pull" => "`reelmill get` copies the outputs of an execution",
+        "list" | "ps" => "`reelmill executions list`",
+        "start" | "up" => "`reelmill serve` runs the daemon, `reelmill executions start` a workflow",
+        "status" => "`reelmill queues list` shows waiting and running jobs, `reelmill doctor` checks the setup",
+        _ => return None,
+    })
 }
 
 async fn dispatch(command: Command, output: Output) -> Result<Exit, CliError> {

@@ -153,6 +153,7 @@ async fn tell(events: &EventList, location: &ObjectLocation, etag: &str, client:
     for (decision, execution) in started {
         let earlier = if decision.reason.ends_with(EARLIER_VERSION) { EARLIER_VERSION } else { "" };
         output.line(format!("  started {}: {execution} {earlier}", decision.workflow).trim_end());
+        output.line(format_args!("  console {}", client.page(execution)));
     }
     if executions.is_empty() {
         output.line("  started nothing:");

@@ -132,7 +132,7 @@ pub(super) async fn run(args: RunArgs, output: Output) -> Result<Exit, CliError>
             object.path = places.path(&object.bucket, &object.key).map(|path| path.display().to_string());
         }
     }
-    executions::show(&view, output);
+    executions::show(&view, None, output);
     Ok(if view.state == ExecutionStatus::Succeeded { Exit::Done } else { Exit::Failed })
 }
 

@@ -32,6 +32,19 @@ pub enum Blame {
     Bug,
 }
 
+impl Blame {
+    /// Returns the cause, as the end of a sentence.
+    #[must_use]
+    pub const fn cause(self) -> &'static str {
+        match self {
+            Self::Input => "the uploaded file",
+            Self::Definition => "the workflow, a template, or a file that they name",
+            Self::Infrastructure => "storage, network or machine",
+            Self::Bug => "an error in Reelmill itself",
+        }
+    }
+}
+
 /// Failure of an attempt; stored with it, shown to people, sent in notifications.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema, utoipa::ToSchema)]
 pub struct Failure {

@@ -11,10 +11,12 @@ use crate::model::{Blame, Class, Code, Coded, Failure, ObjectLocation};
 #[derive(Debug, thiserror::Error)]
 pub enum ObjectError {
     /// No such bucket.
-    #[error("there is no bucket {bucket}")]
+    #[error("there is no bucket {bucket}{}", object.as_ref().map(|object| format!(" for {object}")).unwrap_or_default())]
     NoBucket {
         /// Its name.
         bucket: String,
+        /// Object that was wanted in it.
+        object: Option<ObjectLocation>,
     },
     /// No such object.
     #[error("there is no object {object}")]

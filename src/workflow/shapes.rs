@@ -141,7 +141,7 @@ static PARAM: Shape = Shape {
         Field::required(
             "type",
             Kind::Choice(&Choice { now: &["string", "int", "float", "bool"], later: &[] }),
-            "Its type.",
+            "Type of its values.",
         ),
         Field::new("default", Kind::Scalar, "Value if none is given; a parameter without a default is required."),
         Field::new("description", Kind::Fixed { max: 1024 }, "Purpose, for people."),

@@ -8,10 +8,10 @@ pub const STARTER: &str = "starter";
 #[must_use]
 pub fn starter(uploads: &str, output: &str) -> String {
     format!(
-        r#"# Every video in s3://{uploads}/incoming/ becomes MP4s, HLS and a poster in s3://{output}/.
+        r#"# Every video and recording in s3://{uploads}/incoming/ becomes MP4s, HLS and a poster in s3://{output}/.
 # A running daemon reads this file again within a second of every change; `reelmill validate` checks it.
 name: {STARTER}
-description: MP4s, HLS and a poster of every uploaded video.
+description: MP4s, HLS and a poster of every upload.
 
 # Uploads that start it. `incoming/**/*.…` would take those in folders too.
 trigger:

@@ -75,7 +75,8 @@ impl<'a> Suite<'a> {
 
         let nowhere = ObjectLocation { bucket: "no-such-bucket".into(), key: "x".into() };
         let missing = self.objects.head(&nowhere, Revision::LATEST).await;
-        assert!(matches!(missing, Err(ObjectError::NoBucket { .. })), "{missing:?}");
+        let said = missing.unwrap_err().to_string();
+        assert_eq!(said, "there is no bucket no-such-bucket for s3://no-such-bucket/x");
         let missing = self.objects.publish(&nowhere, &self.file("x", b"x"), "text/plain").await;
         assert!(matches!(missing, Err(ObjectError::NoBucket { .. })), "{missing:?}");
         assert_eq!(Failure::from(missing.unwrap_err()).class, Class::Fatal);

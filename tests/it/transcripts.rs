@@ -79,7 +79,8 @@ fn execute(command: &str, folder: &Path, daemon: &Daemon) -> String {
     let mut program: Command = reelmill();
     let output = run(program.args(words).current_dir(folder).env("REELMILL_URL", &daemon.api));
     // A terminal shows the progress of `run`, which is in standard error, before its answer.
-    [output.stderr, output.stdout].map(|text| String::from_utf8(text).unwrap()).concat()
+    let printed = [output.stderr, output.stdout].map(|text| String::from_utf8(text).unwrap()).concat();
+    printed.replace(&daemon.api, "http://127.0.0.1:8080")
 }
 
 #[test]

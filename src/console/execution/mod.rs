@@ -50,7 +50,7 @@ pub(super) async fn show(
     let now = context.clock.now();
     let definition = again::definition(&context, &record.plan);
     let content = html! {
-        div #head data-swap { (head(&record, definition.as_ref(), run, visitor, now)) }
+        div #head data-swap { (head(&record, definition.as_ref(), (&log, run), visitor, now)) }
         div #failures data-swap { (failures(&record)) }
         div #warnings data-swap { (warnings(&record)) }
         section.panel aria-labelledby="graph-title" {
@@ -119,7 +119,7 @@ pub(super) async fn prioritize(
 fn head(
     record: &ExecutionRecord,
     definition: Option<&DefinitionView>,
-    run: &[LogEntry],
+    (log, run): (&[LogEntry], &[LogEntry]),
     visitor: Visitor,
     now: Timestamp,
 ) -> Markup {
@@ -164,10 +164,28 @@ fn head(
             @for (name, value) in &record.params { div { dt { "param " (name) } dd { code { (value) } } } }
             @if let Some(text) = &record.user_data { div { dt { "User data" } dd { code { (text) } } } }
             div { dt { "ID" } dd { code.id { (summary.id) } } }
-            div { dt { "Started by" } dd { a href={
-                "/events?bucket=" (part(&summary.input.location.bucket)) "&key=" (part(&summary.input.location.key))
-            } { "event" } } }
+            div { dt { "Started by" } dd { (started_by(record, log)) } }
         }
+    }
+}
+
+/// Says what started the execution. An event is linked, and the execution that this one repeats.
+fn started_by(record: &ExecutionRecord, log: &[LogEntry]) -> Markup {
+    let cause = log.iter().find_map(|entry| match &entry.event {
+        LogEvent::Started { cause } => Some(cause.as_str()),
+        _ => None,
+    });
+    let object = &record.summary.input.location;
+    match cause.filter(|cause| !cause.starts_with("event ")) {
+        None => {
+            html! { a href={ "/events?bucket=" (part(&object.bucket)) "&key=" (part(&object.key)) } { "event" } }
+        }
+        Some(cause) => match cause.rsplit_once(' ') {
+            Some((by, id)) if id.parse::<ExecutionId>().is_ok() => {
+                html! { (by) " " a href={ "/executions/" (id) } { code { (id) } } }
+            }
+            _ => html! { (cause) },
+        },
     }
 }
 
@@ -258,17 +276,16 @@ fn failures(record: &ExecutionRecord) -> Markup {
 
 fn failed(failure: &Failure) -> Markup {
     let mend = match failure.blame {
-        Blame::Input => "Cause: the uploaded file. Upload another file.",
+        Blame::Input => "Upload another file.",
         Blame::Definition => {
-            "Cause: the workflow, a template, or a file that they name. If a file is missing, upload it and use Retry. \
-             After a change of the workflow or a template use Run again: Retry runs the old definition."
+            "If a file is missing, upload it and use Retry. After a change of the workflow or a template use Run again: Retry runs the old definition."
         }
-        Blame::Infrastructure => "Cause: storage, network or machine. Use Retry once it works again.",
-        Blame::Bug => "Cause: an error in Reelmill itself. Please report it.",
+        Blame::Infrastructure => "Use Retry once it works again.",
+        Blame::Bug => "Please report it.",
     };
     html! {
         p.reason { code { (failure.code) } " " (failure.message) }
-        p.hint { (mend) @if failure.class == Class::Fatal && failure.blame == Blame::Input { " Retry with the same file would fail in the same way." } }
+        p.hint { "Cause: " (failure.blame.cause()) ". " (mend) @if failure.class == Class::Fatal && failure.blame == Blame::Input { " Retry with the same file would fail in the same way." } }
         @if !failure.chain.is_empty() {
             details { summary { "Causes" } pre { @for cause in &failure.chain { (cause) "\n" } } }
         }

@@ -3,7 +3,7 @@
 use maud::{Markup, html};
 
 use super::{activities, media};
-use crate::console::format::{bytes, part, path};
+use crate::console::format::{bytes, count, part, path};
 use crate::model::work::FileRole;
 use crate::model::{ExecutionId, OutputObject};
 use crate::store::ExecutionRecord;
@@ -117,14 +117,14 @@ pub fn pictures(record: &ExecutionRecord) -> Markup {
 /// Draws the table of all outputs, by activity.
 #[must_use]
 pub fn table(record: &ExecutionRecord) -> Markup {
-    let count = all(record).count();
-    if count == 0 {
+    let number = all(record).count();
+    if number == 0 {
         return html! {};
     }
     let total: u64 = all(record).map(|(_, output)| output.size_bytes).sum();
     html! {
         section.panel aria-labelledby="outputs-title" {
-            h2 #outputs-title { "Outputs " small { (count) " objects, " (bytes(total)) } }
+            h2 #outputs-title { "Outputs " small { (count(number, "object")) ", " (bytes(total)) } }
             @for (node, state) in activities(record) { (of_activity(record, &record.plan.graph[node].name, state.outputs())) }
         }
     }

@@ -94,7 +94,7 @@ impl Folders {
         let failed = |e| ObjectError::io("write", object, e);
         let path = self.writable(object)?;
         let (name, parents) = path.split_last().ok_or_else(|| failed(io::ErrorKind::InvalidFilename.into()))?;
-        let bucket = self.bucket(&object.bucket)?;
+        let bucket = self.bucket_of(object)?;
         let etag = placement.etag.clone().unwrap_or_else(|| staged.md5().to_owned());
         let file = File::open(staged.path()).map_err(failed)?;
         file.sync_all().map_err(failed)?;
@@ -163,9 +163,17 @@ impl Folders {
             Err(e) if is_absent(&e) && !self.internal("meta").is_dir() => Err(ObjectError::Unreachable {
                 source: format!("{} does not exist: is its disk mounted?", self.layout.root.display()).into(),
             }),
-            Err(e) if is_absent(&e) => Err(ObjectError::NoBucket { bucket: bucket.to_owned() }),
+            Err(e) if is_absent(&e) => Err(ObjectError::NoBucket { bucket: bucket.to_owned(), object: None }),
             result => result.map_err(|e| ObjectError::io("open", bucket, e)),
         }
+    }
+
+    /// The folder of the bucket of an object, which the error names.
+    pub fn bucket_of(&self, object: &ObjectLocation) -> Result<Folder, ObjectError> {
+        self.bucket(&object.bucket).map_err(|error| match error {
+            ObjectError::NoBucket { bucket, .. } => ObjectError::NoBucket { bucket, object: Some(object.clone()) },
+            other => other,
+        })
     }
 
     /// Names of all buckets, in order, and when their folders were last changed.
@@ -261,7 +269,7 @@ impl Folders {
             File::open(path)
         } else {
             let path = keys::components(object)?;
-            let bucket = self.bucket(&object.bucket)?;
+            let bucket = self.bucket_of(object)?;
             match path.split_last() {
                 Some((name, parents)) => bucket.descend(parents).and_then(|folder| match folder.file(name) {
                     Err(e) if is_absent(&e) && folder.has_folder(name) => folder.enter(name)?.file(keys::OBJECT),
@@ -296,7 +304,7 @@ impl Folders {
     /// Deletes an object if it meets the condition `only`, and the folders that only existed for its key.
     pub fn delete(&self, object: &ObjectLocation, only: &DeleteCondition) -> Result<(), ObjectError> {
         let path = self.writable(object)?;
-        let bucket = self.bucket(&object.bucket)?;
+        let bucket = self.bucket_of(object)?;
         let Some((name, parents)) = path.split_last() else { return Ok(()) };
         let _names = self.names.write().unwrap_or_else(PoisonError::into_inner);
         if !only.is_any() {

@@ -178,7 +178,7 @@ impl LocalBuckets {
         let object = object.clone();
         self.blocking(move |folders| {
             folders.writable(&object)?;
-            folders.bucket(&object.bucket).map(drop)
+            folders.bucket_of(&object).map(drop)
         })
         .await
     }

@@ -27,7 +27,10 @@ where
     let said = said(answer.err(), answer.raw().status().as_u16());
     // HEAD has no body, hence no code.
     match (answer.err().code().unwrap_or_default(), answer.raw().status().as_u16()) {
-        ("NoSuchBucket", _) => ObjectError::NoBucket { bucket: object.bucket },
+        ("NoSuchBucket", _) => {
+            let bucket = object.bucket.clone();
+            ObjectError::NoBucket { bucket, object: (!object.key.is_empty()).then_some(object) }
+        }
         ("NoSuchKey" | "NoSuchVersion" | "NotFound", _) | ("", 404) => ObjectError::NoObject { object },
         ("InvalidObjectState", _) => ObjectError::Archived { object },
         ("PreconditionFailed" | "ConditionalRequestConflict", _) | (_, 412) => ObjectError::Changed { object },

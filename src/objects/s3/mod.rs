@@ -42,7 +42,7 @@ impl S3Buckets {
     async fn missing(&self, object: &ObjectLocation) -> ObjectError {
         match self.client.head_bucket().bucket(&object.bucket).send().await {
             Err(e) if e.raw_response().is_some_and(|r| r.status().as_u16() == 404) => {
-                ObjectError::NoBucket { bucket: object.bucket.clone() }
+                ObjectError::NoBucket { bucket: object.bucket.clone(), object: Some(object.clone()) }
             }
             _ => ObjectError::NoObject { object: object.clone() },
         }
