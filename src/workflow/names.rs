@@ -280,10 +280,19 @@ impl Check<'_, '_> {
             let activities = self.names.activities.keys().chain(&self.names.broken);
             BUILT_IN.iter().copied().chain(activities.map(String::as_str))
         };
-        let hint = nearest(&path.root, known()).map_or_else(
-            || format!("the names are {}", known().collect::<Vec<_>>().join(", ")),
-            |n| format!("did you mean `{n}`?"),
-        );
+        let analysed = self.names.activities.values().any(|(kind, _)| *kind == ActivityKind::Analysis);
+        let hint = match nearest(&path.root, known()) {
+            Some(near) => format!("did you mean `{near}`?"),
+            // What it is asked for is likely to be a property of the file.
+            None if !analysed && !path.fields.is_empty() => {
+                let names = known().collect::<Vec<_>>().join(", ");
+                format!(
+                    "the names are {names}; for properties of the file add an activity `{}: {{ analysis: {{}} }}`",
+                    path.root
+                )
+            }
+            None => format!("the names are {}", known().collect::<Vec<_>>().join(", ")),
+        };
         self.sink.error("WF0202", span, format!("unknown name `{}`", path.root)).hint(hint);
     }
 
@@ -304,12 +313,18 @@ impl Check<'_, '_> {
             Ok(_) | Err(_) => None,
         };
         if let Some(message) = message {
-            self.tell(
-                &ExpressionProblem { code: Code::new("WF0209"), start: 0, end: source.len(), message, hint: None },
-                offset,
-            );
+            let hint = quoted_number(&folded).map(|number| format!("write {number} without quotes"));
+            let hint = hint.filter(|_| message.starts_with("the types do not match"));
+            let code = Code::new("WF0209");
+            self.tell(&ExpressionProblem { code, start: 0, end: source.len(), message, hint }, offset);
         }
     }
+}
+
+/// Returns the first number that an expression has in quotes.
+fn quoted_number(source: &str) -> Option<&str> {
+    let quoted = |quote| source.split(quote).skip(1).step_by(2).find(|text: &&str| text.parse::<f64>().is_ok());
+    quoted('\'').or_else(|| quoted('"'))
 }
 
 /// Returns the message of an error of types; `None` for an error caused by empty values.

@@ -1,7 +1,9 @@
 //! Check of a tree against a shape: all mistakes at once.
 
+use std::ops::RangeInclusive;
+
 use super::shape::{Field, Rules};
-use super::{Entry, Kind, Node, Shape, Sink, Span, Value, is_deferred, nearest};
+use super::{Entry, Kind, Node, Shape, Sink, Span, Value, elsewhere, is_deferred, nearest};
 use crate::model::units;
 
 /// Checks `node` against `shape`. A text with `${…}` passes wherever a single value is expected: it is checked when
@@ -101,8 +103,7 @@ impl Check<'_, '_> {
             Kind::Bytes => drop(self.parsed(node, units::parse_bytes)),
             Kind::Bits { min, max } => {
                 if let Some(n) = self.parsed(node, units::parse_bitrate) {
-                    let inside = (*min..=*max).contains(&n);
-                    self.range(node.span, inside, || format!("{n} is out of range: from {min} to {max}"));
+                    self.bits(node, n, *min..=*max);
                 }
             }
             Kind::Color => drop(self.parsed(node, units::parse_color)),
@@ -129,9 +130,23 @@ impl Check<'_, '_> {
         }
     }
 
+    /// Checks a bit rate. A number without a unit may have been meant as kilobits.
+    fn bits(&mut self, node: &Node, n: u64, allowed: RangeInclusive<u64>) {
+        if allowed.contains(&n) {
+            return;
+        }
+        let message = format!("{n} is out of range: from {} to {}", allowed.start(), allowed.end());
+        let kilo = node.as_f64().and(n.checked_mul(1_000)).filter(|kilo| allowed.contains(kilo));
+        self.sink.error(self.rules.out_of_range, node.span, message).hint =
+            kilo.map(|_| format!("did you mean `{n}k`?"));
+    }
+
     fn wrong_kind(&mut self, node: &Node, kind: &Kind) {
         let message = format!("expected {}, found {}", kind.expected(), node.kind_name());
-        self.sink.error(self.rules.wrong_kind, node.span, message);
+        let found = self.sink.error(self.rules.wrong_kind, node.span, message);
+        if let (Kind::Map(shape), Some(_)) = (kind, node.as_f64()) {
+            found.hint = elsewhere::instead_of_number(shape.id, &node.scalar_text().unwrap_or_default());
+        }
     }
 
     /// Checks a value against the alternative that has its form, and names the others if it is wrong.
@@ -240,6 +255,11 @@ impl Check<'_, '_> {
         if let Some(parent) = not_indented(key, within, shape) {
             let message = format!("{} has no key `{key}`", shape.name);
             self.sink.error(self.rules.unknown_key, span, message).hint(format!("it belongs to `{parent}`: indent it"));
+            return;
+        }
+        if let Some(instead) = elsewhere::instead(shape.id, key) {
+            let message = format!("{} has no key `{key}`", shape.name);
+            self.sink.error(self.rules.unknown_key, span, message).hint(instead);
             return;
         }
         let known = || shape.fields.iter().map(|f| f.key);

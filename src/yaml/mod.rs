@@ -8,6 +8,7 @@
 
 mod check;
 mod diagnostic;
+mod elsewhere;
 mod nearest;
 mod node;
 mod parse;

@@ -27,6 +27,9 @@ const SYNONYMS: &[(&str, &str)] = &[
     ("webvtt", "vtt"),
     ("subrip", "srt"),
     ("jpeg", "jpg"),
+    // Methods of encryption.
+    ("aes128", "hls-aes-128"),
+    ("hlsaes", "hls-aes-128"),
     // Keys of other workflow languages.
     ("if", "when"),
     ("condition", "when"),
@@ -89,6 +92,13 @@ mod tests {
         assert_eq!(nearest("pack", known), Some("package"));
         assert_eq!(nearest("webhook", known), None);
         assert_eq!(nearest("", known), None);
+    }
+
+    #[test]
+    fn newcomer_methods_of_encryption_are_known_by_their_usual_name() {
+        for theirs in ["AES-128", "aes128", "hls-aes"] {
+            assert_eq!(nearest(theirs, ["hls-aes-128"]), Some("hls-aes-128"), "{theirs}");
+        }
     }
 
     #[test]

@@ -538,3 +538,30 @@ proptest! {
         drop(compiled(&with(&format!("  a: {{ when: '{quoted}', analysis: {{}} }}"))));
     }
 }
+
+#[test]
+fn newcomer_what_was_meant_is_told_in_words_that_can_be_written() {
+    let hint = |activity: &str| {
+        let text = format!("name: x\noutput: {{ bucket: media }}\nactivities: {{ a: {{ {activity} }} }}\n");
+        let hints = compiled(&text).diagnostics.into_iter().filter_map(|found| found.hint);
+        hints.collect::<Vec<_>>().join("\n")
+    };
+    let loudness = "write `audio: { loudness: { target: -16 } }`";
+    for (activity, expected) in [
+        ("transcode: { loudness: -16 }", loudness),
+        ("transcode: { normalize: true }", loudness),
+        ("transcode: { audio: { loudness: -16 } }", "write `loudness: { target: -16 }`"),
+        ("transcode: { video: { resolution: 720p } }", "write `short_side: 720`, or `width: 1280` and `height: 720`"),
+        ("transcode: { video: { rate_control: abr, bitrate: 3000 } }", "did you mean `3000k`?"),
+        ("uses: transcode", "the key of an activity is its type: `transcode: { template: h264-720p }`"),
+        ("package: { protocol: hls, encryption: { method: AES-128 } }", "did you mean `hls-aes-128`?"),
+        ("transcode: {}, when: \"object.size == '720'\"", "write 720 without quotes"),
+    ] {
+        assert!(hint(activity).contains(expected), "{activity}: {}", hint(activity));
+    }
+    let analysis = hint("transcode: {}, when: probe.video.width > 100");
+    assert!(analysis.contains("for properties of the file add an activity `probe: { analysis: {} }`"), "{analysis}");
+    let trigger =
+        told("name: x\ntrigger: { bucket: b, prefix: in/, suffix: .mp4 }\nactivities: { a: { analysis: {} } }\n");
+    assert!(trigger.contains("write `key: \"incoming/*.mp4\"`"), "{trigger}");
+}
