@@ -8,6 +8,7 @@ use super::executions::{PAGE, PAGE_MAX};
 use super::extract::Asked;
 use super::{Context, ParameterPlace, Problem, whole};
 use crate::model::{ExecutionId, InputObject, ObjectLocation};
+use crate::objects::Revision;
 use crate::store::{EventFilter, EventRecord, MatchDecision};
 
 /// An entry of the ledger: a received upload event.
@@ -51,6 +52,9 @@ pub struct EventList {
     pub items: Vec<EventView>,
     /// Cursor of the next page; null on the last one.
     pub next: Option<i64>,
+    /// False if the object that was asked for has no entries and does not exist; not set otherwise.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub object_exists: Option<bool>,
 }
 
 /// Filter of ledger entries.
@@ -89,8 +93,18 @@ pub(super) async fn list(
             return Err(Problem::invalid(ParameterPlace::Query, missing, detail));
         }
     };
-    let (records, next) = page(&context, EventFilter { object, before, limit: limit.unwrap_or(PAGE) }).await?;
-    Ok(Json(EventList { items: records.into_iter().map(EventView::from).collect(), next }))
+    let filter = EventFilter { object: object.clone(), before, limit: limit.unwrap_or(PAGE) };
+    let (records, next) = page(&context, filter).await?;
+    let object_exists = match object.filter(|_| records.is_empty() && before.is_none()) {
+        Some(object) if is_missing(&context, &object).await => Some(false),
+        _ => None,
+    };
+    Ok(Json(EventList { items: records.into_iter().map(EventView::from).collect(), next, object_exists }))
+}
+
+/// Returns whether the storage says that an object does not exist.
+async fn is_missing(context: &Context, object: &ObjectLocation) -> bool {
+    context.intake.objects.head(object, Revision::LATEST).await.is_err_and(|error| error.is_not_found())
 }
 
 /// Returns the entries of a page, and the cursor of the next page.

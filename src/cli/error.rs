@@ -151,7 +151,7 @@ impl From<ServeError> for CliError {
                 let mut this = Self::coded(Exit::Storage, &error);
                 if source.kind() == std::io::ErrorKind::AddrInUse {
                     let option = if what == "API" { "--api" } else { "--s3-endpoint" };
-                    this.message += &format!("; `{option} 127.0.0.1:0` takes a free port");
+                    this.message = format!("{}; `{option} 127.0.0.1:0` takes a free port", this.message);
                 }
                 this
             }

@@ -58,6 +58,9 @@ pub(super) async fn events(args: EventsArgs, output: Output) -> Result<Exit, Cli
                 output.json_line(&events);
             } else if events.items.is_empty() {
                 output.line(format_args!("no event of {object} was received"));
+                if events.object_exists == Some(false) {
+                    output.line("  there is no such object");
+                }
                 let why = unwatched(&client, &location.bucket).await;
                 output.line(format_args!("  {}", why.as_deref().unwrap_or(NO_EVENT)));
             } else {

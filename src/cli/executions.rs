@@ -180,10 +180,7 @@ pub(super) async fn executions(args: ExecutionsArgs, output: Output) -> Result<E
             let body = RetryBody { params: set.into_iter().collect(), latest };
             let retry = async |id| {
                 let answer = client.call(Method::POST, &format!("{LIST}/{id}/retry"), &body).await;
-                answer.map_err(|error: CliError| match error.message.ends_with("already succeeded") {
-                    true => CliError { message: format!("{}; `--latest` starts a new one", error.message), ..error },
-                    false => error,
-                })
+                answer.map_err(not_done)
             };
             let show_one = |view: &ExecutionView, output: Output| {
                 show(view, Some(&client), output);
@@ -340,6 +337,14 @@ fn causes(view: &ExecutionView, output: Output) {
         };
         output.line(format_args!("cause      {}; {mend}", failure.blame.cause()));
     }
+}
+
+/// Adds what can be done with an execution that has succeeded to the error of its retry.
+fn not_done(error: CliError) -> CliError {
+    if !error.message.ends_with("already succeeded") {
+        return error;
+    }
+    CliError { message: format!("{}; `--latest` starts a new one", error.message), ..error }
 }
 
 /// Prints which definition a retry runs.

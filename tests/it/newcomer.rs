@@ -55,14 +55,27 @@ fn newcomer_put_says_what_each_file_started_or_why_nothing_did() {
     let id = told.lines().find_map(|line| line.strip_prefix("  started starter: ")).unwrap_or_else(|| panic!("{told}"));
     assert!(told.contains("started nothing:\n    starter: the key does not match"), "{told}");
     assert_eq!(daemon.show(id)["workflow"], "starter");
+    let page = format!("console {}/executions/{id}", daemon.api);
+    assert!(told.contains(&page), "{told}");
 
     let told = put(&daemon, &[&one], "s3://elsewhere/one.mp4");
     assert!(
         told.contains("started nothing: no workflow has a trigger for bucket `elsewhere`, only for `uploads`"),
         "{told}"
     );
+    let (exit, told) = explain("s3://uploads/incoming/none.mp4");
+    assert!(exit == Some(4) && told.contains("there is no such object"), "{told}");
     let (_, told) = explain("s3://elsewhere/one.mp4");
+    assert!(!told.contains("no such object"), "{told}");
     assert!(told.contains("no workflow has a trigger for bucket `elsewhere`"), "{told}");
+
+    std::fs::copy(&two, at("bad.mp4")).unwrap();
+    let told = put(&daemon, &[&at("bad.mp4")], "s3://uploads/incoming/");
+    let id = told.lines().find_map(|line| line.strip_prefix("  started starter: ")).unwrap_or_else(|| panic!("{told}"));
+    daemon.ended(2);
+    let told = run_ok(reelmill().args(["executions", "show", id, "--url", &daemon.api]));
+    assert!(told.contains("\ncause      the uploaded file; upload another file\n"), "{told}");
+    assert!(told.contains(&format!("\nconsole    {}/executions/{id}\n", daemon.api)), "{told}");
 
     let two_under_one_key =
         run(reelmill().arg("put").args([&one, &two]).arg("s3://uploads/x").arg("--data").arg(&daemon.data));

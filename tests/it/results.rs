@@ -294,6 +294,9 @@ fn newcomer_a_retry_says_that_it_runs_the_old_definition() {
     let posted = run_ok(Command::new("curl").args(["-si", "-X", "POST", "-H", "Sec-Fetch-Site: same-origin", &again]));
     assert!(posted.starts_with("HTTP/1.1 303"), "{posted}");
     crate::support::wait_for("a third", || (daemon.executions().len() == 4).then_some(()));
+    let third = posted.lines().find_map(|line| line.strip_prefix("location: ")).unwrap_or_else(|| panic!("{posted}"));
+    let page = place.page(third.trim());
+    assert!(page.contains(&format!("console, again after <a href=\"/executions/{new_id}\">")), "{page}");
     let job = place.cli(&["jobs", "submit", "analysis", "s3://uploads/a.mp4", "--wait", "60s"]);
     let mut of_a_job = daemon.cli(&["executions", "retry", job["id"].as_str().unwrap(), "--latest"]);
     let refused = crate::support::run(&mut of_a_job);

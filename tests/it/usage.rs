@@ -40,6 +40,34 @@ fn wrong_usage_has_the_shape_of_every_error() {
 }
 
 #[test]
+fn newcomer_words_of_other_programs_and_states_are_told() {
+    let told = |args: &[&str]| String::from_utf8(run(reelmill().args(args)).stderr).unwrap();
+    for (word, expected) in [("upload", "`reelmill put`"), ("list", "`reelmill executions list`"), ("status", "doctor")]
+    {
+        let told = told(&[word]);
+        assert!(told.contains("tip: ") && told.contains(expected), "{told}");
+    }
+    let wrong = told(&["executions", "list", "--state", "done"]);
+    assert!(wrong.contains("possible values: pending, queued, running"), "{wrong}");
+    let script = run_ok(reelmill().args(["completions", "bash"]));
+    assert!(script.contains("pending queued running succeeded failed cancelled"), "states complete");
+}
+
+#[test]
+fn newcomer_a_port_that_is_in_use_is_told_with_a_way_out() {
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = taken.local_addr().unwrap().to_string();
+    let folder = tempfile::tempdir().unwrap();
+    let data = folder.path().to_str().unwrap();
+    for (option, other) in [("--api", "--s3-endpoint"), ("--s3-endpoint", "--api")] {
+        let args = ["serve", "--json", "--data", data, option, &address, other, "127.0.0.1:0"];
+        let (exit, code, message) = error(&run(reelmill().args(args).current_dir(folder.path())));
+        assert_eq!((exit, code.as_str()), (Some(3), "CLI0011"), "{message}");
+        assert!(message.contains(&format!("`{option} 127.0.0.1:0` takes a free port")), "{message}");
+    }
+}
+
+#[test]
 fn help_is_short_and_long() {
     let help = |flag: &str| run_ok(reelmill().args(["run", flag])).split_whitespace().collect::<Vec<_>>().join(" ");
     let sentence = "Outputs are written to DIR";
