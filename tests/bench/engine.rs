@@ -27,7 +27,7 @@ use std::time::{Duration, Instant};
 use async_trait::async_trait;
 use futures::StreamExt;
 use reelmill::intake::backlog::Backlog;
-use reelmill::intake::{Catalog, Intake};
+use reelmill::intake::{BrokenFile, Catalog, Intake};
 use reelmill::model::media::{MediaInfo, VideoStream};
 use reelmill::model::plan::NotifyChannel;
 use reelmill::model::work::FileRole;
@@ -78,6 +78,10 @@ struct Only(Arc<Vec<Arc<Workflow>>>);
 impl Catalog for Only {
     fn active(&self) -> Arc<Vec<Arc<Workflow>>> {
         Arc::clone(&self.0)
+    }
+
+    fn broken(&self) -> Arc<Vec<BrokenFile>> {
+        Arc::default()
     }
 }
 
