@@ -138,7 +138,8 @@ impl Watcher {
         }
         self.missing = counted.into_iter().filter(|(_, looks)| *looks <= patience).collect();
         self.returning &= !self.missing.is_empty();
-        (self.shrinking, self.away) = (shrinking, None);
+        let away = self.returning.then(|| self.not_yet_back(before.workflows.len()));
+        (self.shrinking, self.away) = (shrinking, away);
         let pending = self.missing.keys().filter_map(|path| before.workflows.get_key_value(path));
         found.workflows.extend(pending.map(|(path, file)| (path.clone(), file.clone())));
         Ok(found)
@@ -148,6 +149,18 @@ impl Watcher {
         self.missing.clear();
         (self.returning, self.shrinking, self.away) = (true, false, Some(why));
         before.clone()
+    }
+
+    /// Reason to treat the folder as unavailable while some of its files are still missing after an outage: workflows
+    /// whose files may be gone for good stay active, and somebody must see it.
+    fn not_yet_back(&self, of: usize) -> String {
+        let names: Vec<_> = self.missing.keys().map(|path| path.display().to_string()).collect();
+        format!(
+            "{} of {of} workflow files have not come back ({}); what is missing for {PATIENCE_AFTER_AWAY} s counts as \
+             removed",
+            names.len(),
+            names.join(", ")
+        )
     }
 }
 
@@ -281,9 +294,23 @@ mod tests {
     fn what_comes_back_slowly_is_not_taken_away_meanwhile() {
         let mut folders: Vec<&[&str]> = vec![&["a", "b"], &[], &[]];
         folders.extend([["a"].as_slice(); 10]);
-        assert_eq!(last(&folders), ("a b".into(), false));
+        assert_eq!(last(&folders), ("a b".into(), true), "not yet back");
         folders.extend([["a"].as_slice(); 30]);
         assert_eq!(last(&folders), ("a".into(), false), "and what does not come back goes at last");
+    }
+
+    #[test]
+    fn field_fault_airflow_42111_a_folder_is_unavailable_until_all_of_its_files_are_back_or_gone() {
+        let mut watcher = Watcher::default();
+        let mut before = files(&["a", "b"]);
+        let mut look = |names: &[&str]| {
+            before = watcher.judge(&before, Ok(files(names)), HERE, CheckOccasion::Regular).unwrap();
+            watcher.away.clone()
+        };
+        assert!(look(&[]).is_some());
+        let why = look(&["a"]).unwrap();
+        assert!(why.contains("1 of 2") && why.contains("(b)"), "{why}");
+        assert_eq!(look(&["a", "b"]), None);
     }
 
     #[test]
