@@ -78,7 +78,8 @@ impl Timeline {
             let jumps = !(-self.ahead_us..=self.back_us).contains(&early);
             if jumps && !(early < 0 && self.is_pause(stream, time_us.saturating_add(offset_us))) {
                 let fits = |offset: i64| (expected_us - time_us.saturating_add(offset)).abs() <= NEAR_US;
-                if !fits(self.newest_us) {
+                // A clock that it comes from is none that it goes over to, however short the jump.
+                if offset_us == self.newest_us || !fits(self.newest_us) {
                     self.newest_us = expected_us.saturating_sub(time_us);
                 }
                 self.changes += 1;
@@ -135,6 +136,20 @@ mod tests {
             }
         }
         assert_eq!(timeline.changes(), 0);
+    }
+
+    #[test]
+    fn field_fault_11_a_clock_that_goes_back_by_little_is_a_new_one() {
+        let mut timeline = Timeline::new(true);
+        for n in 0..50 {
+            assert_eq!(timeline.offset(0, n * 40_000, 40_000), 0);
+            assert_eq!(timeline.offset(1, n * 40_000 + 60_000, 40_000), 0);
+        }
+        assert_eq!(timeline.offset(0, 500_000, 40_000), 1_500_000);
+        assert_eq!(timeline.offset(1, 2_060_000, 40_000), 0, "what is left of the old clock");
+        assert_eq!(timeline.offset(1, 480_000, 40_000), 1_500_000, "the streams stay in step");
+        assert_eq!(timeline.offset(0, 540_000, 40_000), 1_500_000);
+        assert_eq!(timeline.changes(), 2);
     }
 
     #[test]

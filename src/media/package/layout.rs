@@ -90,10 +90,13 @@ fn is_zero_based(info: &MediaInfo) -> bool {
     info.format.name.split(',').any(|name| matches!(name, "mov" | "mp4" | "matroska" | "webm"))
 }
 
-/// Start of a file's clock, in microseconds. What lies before zero only starts decoders.
+/// Start of a file's clock, in microseconds. What lies before zero only starts decoders where clocks count from zero; in
+/// transport streams it is what comes before the clock wraps.
 #[expect(clippy::cast_possible_truncation, reason = "a media time")]
 fn start_us(info: &MediaInfo) -> i64 {
-    (info.format.start_time_s.unwrap_or(0.0).max(0.0) * 1e6).round() as i64
+    let start_s = info.format.start_time_s.unwrap_or(0.0);
+    let start_s = if info.format.name == "mpegts" { start_s } else { start_s.max(0.0) };
+    (start_s * 1e6).round() as i64
 }
 
 /// The first video stream and the main audio stream as one track.
@@ -223,7 +226,8 @@ mod tests {
         let (mp4, mkv) = ("mov,mp4,m4a,3gp,3g2,mj2", "matroska,webm");
         assert_eq!(origins(&[at(mp4, 0.5), at(mkv, 0.0), at("mpegts", 1.4)]), [0, 0, 1_400_000]);
         assert_eq!(origins(&[at(mp4, 3600.5), at(mp4, 3600.0)]), [3_600_000_000; 2]);
-        assert_eq!(origins(&[at(mp4, -0.02), at("ogg", 0.0)]), [0, 0]);
+        assert_eq!(origins(&[at(mp4, -0.02), at("ogg", -0.01)]), [0, 0]);
+        assert_eq!(origins(&[at("mpegts", -3.5)]), [-3_500_000], "its clock wraps");
     }
 
     #[test]

@@ -141,6 +141,61 @@ fn field_fault_11_a_clock_that_jumps_ahead_or_wraps_is_brought_back() {
     holds_one_timeline(&joined(&H264, &["-output_ts_offset", "95440"], 0), "wraps");
 }
 
+/// Length of a file in seconds as every activity makes it: an analysis, a remux, a transcode, a package.
+fn lengths(source: &Path) -> Vec<f64> {
+    let mut lengths = vec![analysed(source, &Analysis::default()).format.duration_s.unwrap()];
+    let copy = with(|output| {
+        output.video = Some(Video::Copy);
+        output.audio = Some(Audio::Copy { tracks: Tracks::Main });
+    });
+    for output in [copy, media_output("out.mp4", encoded())] {
+        let trial = Trial::new(source, &[output]);
+        let media = trial.made.media();
+        lengths.extend([media.video[0].duration_s.unwrap(), media.audio[0].duration_s.unwrap()]);
+    }
+    for segments in [SegmentFormat::Fmp4, SegmentFormat::Ts] {
+        let scratch = tempfile::tempdir().unwrap();
+        package::run(&[source_of(source)], &Package { segments, ..hls() }, scratch.path(), &|_| {}).unwrap();
+        let list = std::fs::read_to_string(scratch.path().join("rung/index.m3u8")).unwrap();
+        let parts =
+            list.lines().filter_map(|line| line.strip_prefix("#EXTINF:")?.split(',').next()?.parse::<f64>().ok());
+        lengths.push(parts.sum());
+    }
+    lengths
+}
+
+/// A red or blue part of so many seconds whose clock starts there.
+fn part(colour: &str, length_s: u32, start_s: &str) -> File {
+    let (video, audio) =
+        (format!("color={colour}:s=160x90:r=25:d={length_s}"), format!("sine=440:r=48000:d={length_s}"));
+    let sources = ["-f", "lavfi", "-i", &video, "-f", "lavfi", "-i", &audio];
+    let rest = ["-c:a", "aac", "-output_ts_offset", start_s, "-f", "mpegts"];
+    generate(&[&sources[..], &H264, &rest].concat(), "part.ts")
+}
+
+#[test]
+fn field_fault_11_a_clock_that_goes_back_by_little_is_one_timeline_too() {
+    // A first part that is short, and a second one that begins a little before the end of the first.
+    for (first_s, second_s, start_s) in [(2, 3, "0"), (1, 4, "0"), (5, 3, "3.5")] {
+        let parts = [part("red", first_s, "0"), part("blue", second_s, start_s)];
+        let (_folder, source) = super::changes::joined(&parts, "in.ts");
+        let whole_s = f64::from(first_s + second_s);
+        let found = lengths(&source);
+        assert!(found.iter().all(|length| (length - whole_s).abs() < 0.15), "{first_s}+{second_s}: {found:?}");
+        for (at_s, wanted) in [(f64::from(first_s) - 0.5, "red"), (f64::from(first_s) + 0.5, "blue")] {
+            let picture = shots(SnapshotTimes::At(Moment::Seconds(at_s)), ImageFormat::Png, "a.png");
+            let trial = Trial::new(&source, &[Output::Snapshot(picture)]);
+            assert_eq!(colour(&trial, "a.png"), wanted, "{first_s}+{second_s} at {at_s}");
+        }
+    }
+}
+
+#[test]
+fn field_fault_11_a_package_of_a_clock_that_wraps_is_whole() {
+    let found = lengths(&part("red", 6, "95439"));
+    assert!(found.iter().all(|length| (length - 6.0).abs() < 0.15), "{found:?}");
+}
+
 #[test]
 fn field_fault_11_intervals_of_an_analysis_lie_on_the_one_timeline() {
     let common = ["-c:v", "libx264", "-preset", "ultrafast", "-g", "25", "-c:a", "mp2", "-f", "mpegts"];
