@@ -285,6 +285,40 @@ fn without_empty_lines(text: &str) -> String {
     lines.collect::<Vec<_>>().join("\n")
 }
 
+/// An event of ASS without lines that show nothing: an empty line would end a text of SRT. Overrides in them stay.
+#[must_use]
+pub fn without_empty_lines_of_event(event: &str) -> String {
+    let at = event.match_indices(',').nth(FIELDS_BEFORE_TEXT - 1).map_or(0, |(at, _)| at + 1);
+    let (fields, text) = event.split_at(at);
+    let text = text.trim_end_matches(['\r', '\n']).replace("\\n", "\\N").replace("\r\n", "\\N").replace('\n', "\\N");
+    let (mut out, mut shown) = (fields.to_owned(), false);
+    for line in text.split("\\N") {
+        if shows(line) {
+            if std::mem::replace(&mut shown, true) {
+                out.push_str("\\N");
+            }
+            out.push_str(line);
+        } else {
+            let overrides = line.split_inclusive('}').filter_map(|part| Some(&part[part.find('{')?..]));
+            out.extend(overrides);
+        }
+    }
+    out
+}
+
+/// Whether a line of an event of ASS has anything but spaces and overrides.
+fn shows(line: &str) -> bool {
+    let mut rest = line;
+    while let Some((before, after)) = rest.split_once('{') {
+        let Some((_, after)) = after.split_once('}') else { return true };
+        if !before.replace("\\h", "").trim().is_empty() {
+            return true;
+        }
+        rest = after;
+    }
+    !rest.replace("\\h", "").trim().is_empty()
+}
+
 /// A text of SRT with its entities decoded: authors who know HTML write `&amp;`, and the others `&`.
 #[must_use]
 pub fn without_entities(text: &str) -> String {

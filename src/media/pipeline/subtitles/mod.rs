@@ -216,9 +216,12 @@ impl SubtitleBranch {
                 packet
             })
         } else {
+            let to_srt = self.encoder == srt::CODEC;
             if self.track.codec == srt::CODEC {
-                let to_srt = self.encoder == srt::CODEC;
                 raw::change_texts(subtitle, if to_srt { &srt::as_written } else { &srt::as_meant });
+            }
+            if to_srt {
+                raw::change_texts(subtitle, &webvtt::without_empty_lines_of_event);
             }
             raw::encode_subtitle(encoder, subtitle)
                 .map_err(|source| MediaError::Encode { encoder: self.encoder.to_owned(), source })?

@@ -54,6 +54,38 @@ fn subtitles_are_taken_out_as_files() {
 }
 
 #[test]
+fn field_fault_03_empty_lines_do_not_end_a_text_of_srt() {
+    let times = "00:00:00,500 --> 00:00:01,500";
+    let srt = format!("1\n{times}\nfirst<br><br>second\n\n2\n00:00:02,000 --> 00:00:03,000\n<br>third\n");
+    let ass = "[Script Info]\nScriptType: v4.00+\n\n[V4+ Styles]\nFormat: Name, Fontname, Fontsize\n\
+        Style: Default,Arial,16\n\n[Events]\nFormat: Layer, Start, End, Style, Name, MarginL, MarginR, MarginV, Effect, \
+        Text\nDialogue: 0,0:00:00.50,0:00:01.50,Default,,0,0,0,,first\\N\\Nsecond\n\
+        Dialogue: 0,0:00:02.00,0:00:03.00,Default,,0,0,0,,{\\i1}\\N{\\i0}third\n";
+    let clip = lavfi(&["color=gray:d=4:r=10:s=64x64"], &[], "a.mp4");
+    for (name, text) in [("a.srt", srt.as_str()), ("a.ass", ass)] {
+        let (_folder, path) = file(name, text.as_bytes());
+        let listed =
+            SubtitleFile { input: 1, language: None, name: None, default: false, forced: false, charset: None };
+        for container in [Container::Mkv, Container::Mp4] {
+            let output = with(|media| {
+                media.container = container;
+                media.subtitle_files = vec![listed.clone()];
+            });
+            let carried = Trial::with(&[&clip, &path], &[output]);
+            carried.made.media();
+            let trial = Trial::new(&carried.path("out.mp4"), &[taken_out(Container::Srt)]);
+            let found = std::fs::read_to_string(trial.path("out.mp4")).unwrap().replace('\r', "");
+            let blocks: Vec<&str> = found.trim().split("\n\n").collect();
+            assert_eq!(blocks.len(), 2, "{name} {container:?}: {found}");
+            assert!(
+                blocks[0].ends_with("\nfirst\nsecond") && blocks[1].contains("third"),
+                "{name} {container:?}: {found}"
+            );
+        }
+    }
+}
+
+#[test]
 fn a_clip_cuts_subtitles_to_its_part() {
     let clip = subtitled("subrip", "a.mkv");
     let output = with(|media| {
