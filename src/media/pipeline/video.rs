@@ -96,6 +96,8 @@ struct Encoder {
     cadence: Cadence,
     /// Whether frames know their durations better than the frame rate.
     trusts_durations: bool,
+    /// Whether the source says of every frame how long it is shown, the last one too.
+    exact: bool,
     /// How a last frame is held, where the duration of its packet is not enough.
     hold: Option<Hold>,
 }
@@ -463,6 +465,7 @@ impl VideoBranch<'_> {
             space: frame.color_space(),
             // Filters that change the clock leave durations on the old one.
             trusts_durations: !matches!(asked, FrameRate::Fixed(_)) && base == track.time_base,
+            exact: matches!(track.codec.as_str(), "gif" | "apng"),
             hold,
             cadence,
         })
@@ -493,8 +496,11 @@ impl Encoder {
         let left = window.end(time_base).map_or(i64::MAX, |end| (end - time).max(1));
         // It counts for the last frame only; some containers give that one a single tick, and those of a constant rate are
         // rounded.
-        let shortest =
-            if self.cadence.is_constant() { frame_duration + frame_duration / 2 } else { frame_duration / 2 };
+        let shortest = match (self.exact, self.cadence.is_constant()) {
+            (true, _) => 0,
+            (_, true) => frame_duration + frame_duration / 2,
+            (_, false) => frame_duration / 2,
+        };
         let known = self.trusts_durations && own > shortest;
         let duration = if known { own } else { frame_duration }.min(left);
         frame.set_pts(Some(time));

@@ -147,6 +147,30 @@ fn field_fault_16_every_delay_of_an_apng_is_kept_in_every_output() {
 }
 
 #[test]
+fn field_fault_16_a_last_delay_that_is_shorter_than_others_is_kept() {
+    use VideoCodec::{Gif, H264, Webp};
+    let delays = [120, 5];
+    for name in ["a.gif", "a.png"] {
+        let clip = animation(&delays, name);
+        for (container, codec) in
+            [(Container::Mp4, H264), (Container::Mov, H264), (Container::Gif, Gif), (Container::Webp, Webp)]
+        {
+            let preset = (codec == H264).then(|| "ultrafast".to_owned());
+            let encode = VideoEncode { codec, preset, ..encoded() };
+            let Output::Media(media) = media_output("out.bin", encode) else { unreachable!() };
+            let trial = Trial::new(&clip, &[Output::Media(MediaOutput { container, audio: None, ..media })]);
+            if container == Container::Webp {
+                assert_eq!(webp_delays(&trial.path("out.bin")), [1200, 50], "{name}");
+                continue;
+            }
+            let made = trial.made.media().format.duration_s;
+            let near = made.is_some_and(|made| (made - seconds(&delays)).abs() < 0.06);
+            assert!(near, "{name} as {container:?}: {made:?}");
+        }
+    }
+}
+
+#[test]
 fn field_fault_16_packages_and_snapshots_reach_into_the_last_delay() {
     let clip = animation(&UNEVEN, "a.gif");
     let shot = |at, file: &str| Output::Snapshot(shots(SnapshotTimes::At(Moment::Seconds(at)), ImageFormat::Png, file));
