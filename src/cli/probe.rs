@@ -16,7 +16,7 @@ use crate::model::work::{Analysis, Report, Work};
 use crate::model::{Failure, InputObject, JobId};
 use crate::worker::input::{Input, InputBytes};
 use crate::worker::scratch::ScratchRoot;
-use crate::worker::supervisor::{Assignment, Limits, run};
+use crate::worker::supervisor::{Assignment, JobMessage, Limits, run};
 
 /// Timeout for reading the headers of a file.
 const LIMIT: Duration = Duration::from_secs(120);
@@ -39,7 +39,10 @@ pub(super) struct ProbeArgs {
 }
 
 pub(super) async fn probe(args: ProbeArgs, output: Output) -> Result<Exit, CliError> {
-    let info = look(&args.worker, &args.file, args.loudness).await?;
+    let (info, warnings) = look_closely(&args.worker, &args.file, args.loudness).await?;
+    for warning in warnings {
+        output.note(warning);
+    }
     if output.json {
         output.json_line(&info);
     } else {
@@ -50,6 +53,15 @@ pub(super) async fn probe(args: ProbeArgs, output: Output) -> Result<Exit, CliEr
 
 /// Probes a file or an object `s3://bucket/key`. `loudness` decodes all audio.
 pub(super) async fn look(worker: &WorkerArgs, file: &FileArgs, loudness: bool) -> Result<MediaInfo, CliError> {
+    look_closely(worker, file, loudness).await.map(|(info, _)| info)
+}
+
+/// The same, with the warnings about it.
+async fn look_closely(
+    worker: &WorkerArgs,
+    file: &FileArgs,
+    loudness: bool,
+) -> Result<(MediaInfo, Vec<String>), CliError> {
     let input = match local::parse_location(&file.file) {
         Some(location) => {
             let embedded = if file.aws { None } else { local::embedded(&file.data).await? };
@@ -84,16 +96,33 @@ pub(super) async fn look(worker: &WorkerArgs, file: &FileArgs, loudness: bool) -
             grace: Duration::from_secs(1),
         },
     };
-    let (words, _) = mpsc::channel(16);
+    let (words, mut said) = mpsc::channel(16);
     let stop = CancellationToken::new();
-    let report = tokio::select! {
-        report = run(&pool, assignment, words, &stop) => report?,
-        () = signals.next() => return Err(local::interrupted()),
+    let mut warnings = Vec::new();
+    let running = run(&pool, assignment, words, &stop);
+    tokio::pin!(running);
+    let report = loop {
+        tokio::select! {
+            report = &mut running => break report?,
+            Some(message) = said.recv() => warnings.extend(warning(message)),
+            () = signals.next() => return Err(local::interrupted()),
+        }
     };
+    while let Ok(message) = said.try_recv() {
+        warnings.extend(warning(message));
+    }
     let Report::Analysis { info, .. } = report else {
         return Err(Failure::bug("WORKER0008", "the worker answered an analysis with something else").into());
     };
-    Ok(*info)
+    Ok((*info, warnings))
+}
+
+/// What a worker warns of.
+fn warning(message: JobMessage) -> Option<String> {
+    match message {
+        JobMessage::Warning { code, message } => Some(format!("warning: {code}: {message}")),
+        JobMessage::Progress(_) => None,
+    }
 }
 
 /// Opens a local file as an input.

@@ -261,7 +261,7 @@ impl MediaError {
 
 /// Where a source ends, in words, where that is known.
 fn ends(end_s: Option<f64>) -> String {
-    end_s.map_or_else(String::new, |end_s| format!(", which is {end_s:.2} s long"))
+    end_s.map_or_else(|| " or of its streams".to_owned(), |end_s| format!(", which is {end_s:.2} s long"))
 }
 
 impl From<MediaError> for Failure {

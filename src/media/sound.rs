@@ -3,7 +3,11 @@
 //! Pure. Streams without a container and transport streams have such headers; other containers keep those of MPEG audio and
 //! AC-3, and strip those of AAC.
 
+mod frames;
+
 use ffmpeg_next::codec;
+
+pub use self::frames::other_codec;
 
 use crate::shape::Shape;
 

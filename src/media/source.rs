@@ -371,6 +371,12 @@ impl Opened {
 }
 
 impl Opened {
+    /// Goes to the start, which is at `start_us`.
+    pub fn rewind(&mut self, start_us: i64) -> Result<(), MediaError> {
+        // A seek by time lands behind the first keyframe in formats without an index.
+        if self.broadcast { self.seek_byte(0, Timeline::new(true)) } else { self.seek(start_us) }
+    }
+
     /// Goes to a byte of the file, where the clocks are those of `timeline`.
     pub fn seek_byte(&mut self, byte: i64, timeline: Timeline) -> Result<(), MediaError> {
         self.damaged_reads = 0;

@@ -55,7 +55,7 @@ pub fn cut(
     }
     for headers in headers.iter().flatten() {
         let Some(change) = headers.change() else { continue };
-        if headers.breaks() && manner.form != Form::Ts {
+        if headers.is_replaced() || headers.breaks() && manner.form != Form::Ts {
             return Err(MediaError::Changes(change, folder.to_owned()));
         }
         let message = format!("in the rendition `{folder}`, {change}; its packets were copied unchanged");

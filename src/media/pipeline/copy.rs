@@ -26,25 +26,24 @@ pub struct Copying {
     /// Video since the last keyframe, until the window starts.
     held: Vec<Packet>,
     headers: Option<Headers>,
+    /// Name of the output.
+    file: String,
+    /// Whether the muxer knows of the stream: a clip may lie where it has nothing.
+    announced: bool,
 }
 
 impl Copying {
-    /// Announces the stream to the muxer.
-    pub fn start(track: Track, window: Window, port: Port) -> Result<Self, Stop> {
+    /// Announces the stream to the muxer, unless a clip may lie after its end.
+    pub fn start(track: Track, window: Window, port: Port, file: &str) -> Result<Self, Stop> {
         let attached = track.disposition.contains(Disposition::ATTACHED_PIC);
         let video = !attached && track.parameters.medium() == media::Type::Video;
-        port.ready(Spec {
-            parameters: track.parameters.clone(),
-            time_base: track.time_base,
-            side_data: track.side_data.clone(),
-            frame_rate: video.then_some(track.frame_rate),
-            size: None,
-            language: track.language.clone(),
-            title: track.title.clone(),
-            disposition: if video { Disposition::DEFAULT } else { track.disposition },
-        })?;
         let headers = Headers::follow(&track.parameters, track.time_base, track.start).filter(|_| !attached);
-        Ok(Self { track, window, video, attached, port, started: false, held: Vec::new(), headers })
+        let (file, started, held) = (file.to_owned(), false, Vec::new());
+        let mut copying = Self { track, window, video, attached, port, started, held, headers, file, announced: false };
+        if attached || !window.is_clip() {
+            copying.announce()?;
+        }
+        Ok(copying)
     }
 
     /// Hands on a packet of the stream; false when the window has ended.
@@ -61,6 +60,9 @@ impl Copying {
         }
         if let Some(headers) = &mut self.headers {
             headers.see(packet);
+            if let Some(change) = headers.change().filter(|_| headers.is_replaced()) {
+                return Err(MediaError::Changes(change, self.file.clone()).into());
+            }
         }
         let base = self.track.time_base;
         let Some(time) = packet.pts().or(packet.dts()) else {
@@ -127,7 +129,30 @@ impl Copying {
         self.port.end()
     }
 
-    fn forward(&self, packet: &Packet) -> Result<(), Stop> {
+    /// Whether the stream has nothing in the part that the output takes.
+    pub const fn is_left_out(&self) -> bool {
+        !self.announced
+    }
+
+    fn announce(&mut self) -> Result<(), Stop> {
+        if std::mem::replace(&mut self.announced, true) {
+            return Ok(());
+        }
+        let Self { track, video, .. } = self;
+        self.port.ready(Spec {
+            parameters: track.parameters.clone(),
+            time_base: track.time_base,
+            side_data: track.side_data.clone(),
+            frame_rate: video.then_some(track.frame_rate),
+            size: None,
+            language: track.language.clone(),
+            title: track.title.clone(),
+            disposition: if *video { Disposition::DEFAULT } else { track.disposition },
+        })
+    }
+
+    fn forward(&mut self, packet: &Packet) -> Result<(), Stop> {
+        self.announce()?;
         let base = self.track.time_base;
         let mut packet = raw::share_packet(packet);
         packet.set_pts(packet.pts().map(|time| self.window.moved(time, base)));

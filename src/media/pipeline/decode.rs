@@ -8,6 +8,7 @@ use ffmpeg_next::{Dictionary, Error, Frame, Packet, Rational, Rescale, media};
 
 use super::colors;
 use super::flow::{Inlet, Outlets, Stop};
+use super::replaced::Replaced;
 use super::streams::Track;
 use super::watch::Watch;
 use crate::error::{MediaError, warning};
@@ -35,7 +36,10 @@ pub struct Decoder {
     packets: u64,
     frames: u64,
     damaged: u64,
+    /// Whether it was flushed and has had no keyframe since: what comes before one is not whole.
+    awaits_key: bool,
     watch: Watch,
+    replaced: Replaced,
 }
 
 /// Time and duration of a frame.
@@ -73,7 +77,9 @@ impl Decoder {
             packets: 0,
             frames: 0,
             damaged: 0,
+            awaits_key: false,
             watch: Watch::new(track.start),
+            replaced: Replaced::new(track.parameters.id(), track.start),
         })
     }
 
@@ -96,7 +102,7 @@ impl Decoder {
 
     /// What the stream has changed under way, in words.
     pub fn change(&self) -> Option<String> {
-        self.watch.change(self.time_base)
+        self.replaced.change(self.time_base).or_else(|| self.watch.change(self.time_base))
     }
 
     /// Feeds a packet, or the end, and hands on what comes out until `take` wants no more; false when it does not.
@@ -107,8 +113,11 @@ impl Decoder {
     ) -> Result<bool, MediaError> {
         let fed = match packet {
             Some(packet) if raw::is_encrypted(packet) => return Err(MediaError::Encrypted),
+            Some(packet) if self.awaits_key && !packet.is_key() => return Ok(true),
             Some(packet) => {
                 self.packets += 1;
+                self.awaits_key = false;
+                self.replaced.see(packet);
                 self.opened.send_packet(packet)
             }
             None => self.opened.send_eof(),
@@ -146,6 +155,7 @@ impl Decoder {
     pub fn flush(&mut self) {
         self.opened.flush();
         self.last = None;
+        self.awaits_key = self.kind == "video";
         self.watch.jump();
     }
 

@@ -78,6 +78,10 @@ fn end(output: usize, copy: Copying, copied: &mut Copied, talk: &Talk) {
         talk.warn(warning::SOURCE_CHANGES, format!("{change}; its packets were copied unchanged{so}"));
         copied.changed.push((output, change));
     }
+    if copy.is_left_out() {
+        let kind = if copy.is_video() { "video" } else { "audio" };
+        talk.warn(warning::STREAM_LEFT_OUT, format!("the clip contains none of the {kind}, which was left out"));
+    }
     note(output, copy.finish(), copied);
 }
 

@@ -2,6 +2,8 @@
 //! their sound: a picture is decoded only where a header is another one than before, and sound never.
 #![expect(unsafe_code, reason = "ffmpeg-next does not wrap filters of bit streams")]
 
+mod sizes;
+
 use std::ptr;
 
 use ffmpeg_next::codec::{Context, Parameters, decoder};
@@ -9,6 +11,7 @@ use ffmpeg_next::packet::side_data::Type;
 use ffmpeg_next::packet::{Mut, Ref};
 use ffmpeg_next::{Dictionary, Packet, Rational, codec, ffi, media};
 
+use super::replaced::Replaced;
 use super::watch::Watch;
 use crate::libav;
 use crate::raw;
@@ -28,6 +31,7 @@ pub struct Headers {
     /// What is declared of sound whose packets have no headers.
     declared: Option<Shape>,
     watch: Watch,
+    replaced: Replaced,
 }
 
 impl Headers {
@@ -47,6 +51,7 @@ impl Headers {
             declared: sound::of_configuration(libav::extradata(raw::parameters(parameters)))
                 .filter(|_| parameters.id() == codec::Id::AAC),
             watch: Watch::new(start),
+            replaced: Replaced::new(parameters.id(), start),
         })
     }
 
@@ -60,7 +65,8 @@ impl Headers {
         }
         let own = new_header(packet);
         let sets = || parameter_sets(&self.parameters, packet);
-        let header = own.or_else(sets).or_else(|| self.filter.as_mut()?.header(packet));
+        let sizes = || sizes::header(self.parameters.id(), packet.data()?);
+        let header = own.or_else(sets).or_else(sizes).or_else(|| self.filter.as_mut()?.header(packet));
         // The first picture is the one that others differ from.
         let first = self.last.is_none();
         let Some(header) = header.or_else(|| first.then(Vec::new)) else { return };
@@ -73,12 +79,12 @@ impl Headers {
 
     /// What the stream has changed under way, in words.
     pub fn change(&self) -> Option<String> {
-        self.watch.change(self.base)
+        self.replaced.change(self.base).or_else(|| self.watch.change(self.base))
     }
 
     /// The same of a change that has only just begun.
     pub fn begun(&self) -> Option<String> {
-        self.watch.begun(self.base)
+        self.replaced.change(self.base).or_else(|| self.watch.begun(self.base))
     }
 
     /// Whether nothing plays what comes after a change where packets are stored without their own headers: players know
@@ -87,8 +93,14 @@ impl Headers {
         self.parameters.id() == codec::Id::AAC && self.watch.changes_channels()
     }
 
+    /// Whether the rest of the stream is of another codec than the container will say.
+    pub fn is_replaced(&self) -> bool {
+        self.replaced.is_there()
+    }
+
     /// Takes notice of a packet of sound.
     fn hear(&mut self, packet: &Packet) {
+        self.replaced.see(packet);
         let codec = self.parameters.id();
         if codec == codec::Id::AAC
             && let Some(header) = new_header(packet)

@@ -29,6 +29,7 @@ mod passes;
 mod picture;
 mod plan;
 mod progress;
+mod replaced;
 mod run;
 mod snapshot;
 mod sound;

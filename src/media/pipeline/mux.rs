@@ -226,7 +226,9 @@ impl Muxing<'_> {
                 }
             }
             let begun = |stream: usize| lanes[stream].ended || held.iter().any(|(of, _)| *of == stream);
-            let known = lanes.iter().all(|lane| lane.spec.is_some() || lane.ended) && (!self.shows_lead || begun(0));
+            let any = lanes.iter().any(|lane| lane.spec.is_some());
+            let known =
+                any && lanes.iter().all(|lane| lane.spec.is_some() || lane.ended) && (!self.shows_lead || begun(0));
             if muxer.is_none() && (known || held_bytes > MAX_HELD_BYTES) {
                 let lead_us = self.lead_us(&lanes, &held);
                 let mut opened = self.open(&mut lanes, lead_us)?;

@@ -311,7 +311,11 @@ pub fn latest_s(snapshot: &Snapshot) -> f64 {
 /// show.
 fn snapshot_reaches(snapshot: &Snapshot, inventory: &Inventory, talk: &Talk) -> Result<(), MediaError> {
     let Some(end_s) = inventory.duration_s().filter(|_| inventory.end_known) else { return Ok(()) };
-    let beyond = |moment: &Moment| matches!(*moment, Moment::Seconds(s) if s > 0.0 && s >= end_s).then_some(*moment);
+    // Program streams do not say how long their last picture is shown.
+    let rate = inventory.info.video.first().map_or(0.0, |video| video.frame_rate);
+    let last_s = if inventory.info.format.name == "mpeg" && rate > 0.0 { 1.0 / rate } else { 0.0 };
+    let is_beyond = |s: f64| s > 0.0 && s >= end_s + last_s;
+    let beyond = |moment: &Moment| matches!(*moment, Moment::Seconds(s) if is_beyond(s)).then_some(*moment);
     if let Some(start_s) = snapshot.animation.as_ref().and_then(|animation| animation.start_s)
         && start_s > 0.0
         && start_s >= end_s

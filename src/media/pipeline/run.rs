@@ -509,7 +509,7 @@ impl Wiring {
 
     fn copy(&mut self, output: usize, track: &Track, plan: &MediaPlan<'_>, port: Port) {
         // A muxer that is gone already says itself why.
-        if let Ok(copying) = Copying::start(track.clone(), plan.window, port) {
+        if let Ok(copying) = Copying::start(track.clone(), plan.window, port, &plan.output.file) {
             self.routes.entry(track.index).or_default().copies.push((output, copying));
         }
     }

@@ -42,13 +42,24 @@ pub struct Extent {
     pub duration_s: Option<f64>,
     /// Whether that is said of all fragments, and not of the first alone.
     pub of_all: bool,
+    /// Whether its header was left as it was begun, as by writers to a pipe: what it declares means nothing.
+    pub open: bool,
     /// Whether it is MP4 in fragments, of which libav knows those that it has read.
     pub fragmented: bool,
 }
 
 impl Extent {
-    const UNKNOWN: Self =
-        Self { state: State::Unknown, size_bytes: None, duration_s: None, of_all: false, fragmented: false };
+    const UNKNOWN: Self = Self {
+        state: State::Unknown,
+        size_bytes: None,
+        duration_s: None,
+        of_all: false,
+        open: false,
+        fragmented: false,
+    };
+
+    /// Of a container whose writer did not come back to its header.
+    const OPEN: Self = Self { open: true, ..Self::UNKNOWN };
 
     /// Of a container that should end at `end`, in a file of `size` bytes.
     const fn ending(end: u64, size: u64) -> Self {
@@ -71,6 +82,9 @@ pub fn extent(demuxer: &str, reader: &mut Reader, size: u64) -> Extent {
         "asf" => counts::asf(reader, size),
         "mp3" => counts::mp3(reader, size),
         "flac" => counts::flac(reader, size),
+        "au" => counts::au(reader, size),
+        "caf" => counts::caf(reader, size),
+        "tta" => counts::tta(reader, size),
         name if name.starts_with("mxf") => counts::mxf(reader, size),
         _ => Ok(Extent::UNKNOWN),
     };
@@ -137,7 +151,7 @@ fn chunks(reader: &mut Reader, size: u64) -> io::Result<Extent> {
             _ => break,
         };
         if length <= 8 || length == u64::from(u32::MAX) || OPEN_SIZES.contains(&length) {
-            return Ok(Extent::UNKNOWN);
+            return Ok(Extent::OPEN);
         }
         let end = at.saturating_add(8).saturating_add(length);
         if end >= size {

@@ -20,6 +20,9 @@ use reelmill::model::work::IfIncomplete;
 /// Less than this is rounding, priming or a last frame, in seconds.
 const LEAST_S: f64 = 0.1;
 
+/// Less than this is rounding where frames are counted, in seconds.
+const ROUNDING_S: f64 = 0.001;
+
 /// By how much packets stay below a declared duration that nothing else bears out, in seconds, before it counts.
 const DOUBT_S: f64 = 1.0;
 
@@ -47,7 +50,8 @@ impl Incomplete {
         let state = if scan.tracks.iter().any(|track| track.missing.is_some()) { State::Cut } else { extent.state };
         let header_s = libav::known(demuxer.duration()).map(|us| seconds(us, ffmpeg_next::rescale::TIME_BASE));
         // That of Ogg is the time of the last page that is there.
-        let stated = libav::is_duration_stated(demuxer) && libav::demuxer_name(demuxer) != "ogg";
+        let name = libav::demuxer_name(demuxer);
+        let stated = libav::is_duration_stated(demuxer) && name != "ogg" && !extent.open;
         // What is estimated is estimated of the bytes that are there.
         let there_s = measured_s.or(header_s.filter(|_| !stated));
         let header_s = header_s.filter(|_| stated);
@@ -58,8 +62,10 @@ impl Incomplete {
         let short_s = declared_s.zip(measured_s).map(|(declared, measured)| declared - measured);
         let incomplete = match (state, short_s) {
             (State::Whole, _) | (State::Unknown, None) => false,
+            // What is left of the last frame counts as the whole of it.
+            (State::Cut, short) if name == "flac" => short.is_none_or(|short| short > ROUNDING_S),
             (State::Cut, short) => short.is_none_or(|short| short > LEAST_S),
-            (State::Unknown, Some(short)) if EXACT.contains(&libav::demuxer_name(demuxer).as_str()) => short > LEAST_S,
+            (State::Unknown, Some(short)) if EXACT.contains(&name.as_str()) => short > LEAST_S,
             (State::Unknown, Some(short)) => short > DOUBT_S.max(DOUBT_SHARE * declared_s.unwrap_or_default()),
         };
         // Of most files bytes are about as time.

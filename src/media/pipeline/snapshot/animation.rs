@@ -4,6 +4,8 @@
 
 use std::path::Path;
 
+use ffmpeg_next::format::Pixel;
+use ffmpeg_next::format::pixel::Descriptor;
 use ffmpeg_next::frame::Video as Frame;
 use ffmpeg_next::{Dictionary, Packet, Rational, Rescale, codec, encoder, format, rescale};
 use reelmill::model::work::{Animation, AnimationFormat, FileRole, Fit, ProducedFile};
@@ -17,6 +19,7 @@ use crate::pipeline::picture::{self as look, Look, Matrix, Target};
 use crate::pipeline::still;
 use crate::raw;
 use crate::scratch;
+use crate::shape::{Shape, shape};
 use crate::source::Opened;
 use crate::verify;
 
@@ -58,6 +61,10 @@ struct Reel {
     last: Option<i64>,
     /// What came out.
     small: Vec<Frame>,
+    /// What the first frame is; where others differ, as in sources that change under way, they are made like it.
+    first: Option<(Shape, Pixel)>,
+    /// The graph that makes frames of this shape like the first.
+    alike: Option<(Shape, Graph)>,
 }
 
 /// Moments at which pieces begin, and how long each lasts, in a source of `duration_s`.
@@ -90,7 +97,7 @@ impl Shooting<'_> {
     ) -> Result<ProducedFile, MediaError> {
         let (starts, length_s) = pieces(animation, self.duration_s.unwrap_or(animation.length_s));
         let base = self.source.track.time_base;
-        let mut reel = Reel { graph: None, last: None, small: Vec::new() };
+        let mut reel = Reel { graph: None, last: None, small: Vec::new(), first: None, alike: None };
         let mut offset_s = 0.0;
         for start_s in starts {
             let end_s = start_s + length_s;
@@ -128,6 +135,11 @@ impl Shooting<'_> {
         }
         reel.last = Some(pts);
         frame.set_pts(Some(pts));
+        let own = shape(&frame);
+        let (first, format) = *reel.first.get_or_insert((own, frame.format()));
+        if own != first {
+            frame = self.alike(frame, own, (first, format), &mut reel.alike)?;
+        }
         let graph = match &mut reel.graph {
             Some(graph) => graph,
             None => reel.graph.insert(self.graph(animation, &frame)?),
@@ -137,6 +149,24 @@ impl Shooting<'_> {
             reel.small.push(Frame::from(frame));
         }
         Ok(())
+    }
+
+    /// A frame as large as the first, with pixels of its shape: fitted into it, and centred.
+    fn alike(
+        &self,
+        frame: Frame,
+        own: Shape,
+        (first, format): (Shape, Pixel),
+        alike: &mut Option<(Shape, Graph)>,
+    ) -> Result<Frame, MediaError> {
+        if alike.as_ref().is_none_or(|(shape, _)| *shape != own) {
+            let text = fitting(own, first, format);
+            let graph = Graph::new(&[Input::video("in", &frame, self.source.track.time_base)], &text)?;
+            *alike = Some((own, graph));
+        }
+        let Some((_, graph)) = alike else { return Ok(frame) };
+        graph.push("in", &frame)?;
+        Ok(graph.pull()?.map_or(frame, Frame::from))
     }
 
     fn graph(&self, animation: &Animation, frame: &Frame) -> Result<Graph, MediaError> {
@@ -227,6 +257,25 @@ impl Shooting<'_> {
         let (file, content_type) = (file.clone(), content_type.to_owned());
         Ok(ProducedFile { file, size_bytes, content_type, role: FileRole::Image, media: None })
     }
+}
+
+/// The filters that fit a picture into another, of that pixel format.
+fn fitting(own: Shape, into: Shape, format: Pixel) -> String {
+    let size = |shape| match shape {
+        Shape::Picture { width, height, aspect: (num, den) } => (width, height, f64::from(num) / f64::from(den.max(1))),
+        Shape::Sound { .. } => (1, 1, 1.0),
+    };
+    let ((own_width, own_height, own_aspect), (width, height, aspect)) = (size(own), size(into));
+    // In pixels of the other's shape.
+    let across = f64::from(own_width) * own_aspect / aspect;
+    let factor = (f64::from(width) / across).min(f64::from(height) / f64::from(own_height));
+    let even = |side: f64, most: i32| ((side / 2.0).round() * 2.0).clamp(2.0, f64::from(most.max(2)));
+    let (scaled_width, scaled_height) = (even(across * factor, width), even(f64::from(own_height) * factor, height));
+    let name = format.descriptor().map_or("yuv420p", Descriptor::name);
+    format!(
+        "[in]scale={scaled_width:.0}:{scaled_height:.0},pad={width}:{height}:(ow-iw)/2:(oh-ih)/2,\
+         setsar={aspect:.6},format={name}[out]"
+    )
 }
 
 fn options(format: AnimationFormat, quality: u8) -> Dictionary<'static> {

@@ -266,8 +266,12 @@ impl Shooting<'_> {
     fn frame_at(&self, opened: &mut Opened, decoder: &mut Decoder, moment: f64) -> Result<Frame, MediaError> {
         for run_up in RUN_UPS_S {
             let from = moment - run_up;
-            let start = if from > 0.0 { microseconds(from) } else { 0 };
-            if opened.seek(self.window.start_us().saturating_add(start)).is_err() {
+            let sought = if from > 0.0 {
+                opened.seek(self.window.start_us().saturating_add(microseconds(from)))
+            } else {
+                opened.rewind(self.window.start_us())
+            };
+            if sought.is_err() {
                 // What cannot seek starts over.
                 *opened = opened.source().open()?;
             }

@@ -1,6 +1,7 @@
 //! Sources that change under way: sizes, shapes of pixels, channels, and streams that begin late.
 
-use reelmill::model::work::{Analysis, AudioEncode, Black, Fit};
+use reelmill::model::Coded;
+use reelmill::model::work::{Analysis, AudioEncode, Black, Fit, Package, SegmentFormat};
 use reelmill::worker::protocol::Message;
 
 use super::incomplete::hls;
@@ -106,6 +107,89 @@ fn field_fault_02_a_size_that_changes_leaves_squares_square() {
     let large = boxed("1280x720", "x=440:y=160:w=400:h=400", "1", &h264, "3");
     let (_folder, source) = joined(&[small, large], "in.ts");
     squares_stay_squares(&source);
+}
+
+#[test]
+fn field_fault_01_previews_leave_squares_square() {
+    use reelmill::model::work::{Animation, AnimationFormat};
+    let mpeg2 = ["-c:v", "mpeg2video", "-b:v", "2M", "-g", "12", "-bf", "2"];
+    let narrow = boxed("720x576", "x=219:y=138:w=282:h=300", "16/15", &mpeg2, "0");
+    let wide = boxed("720x576", "x=254:y=138:w=211:h=300", "64/45", &mpeg2, "3");
+    let upright = boxed("360x640", "x=80:y=220:w=200:h=200", "1", &mpeg2, "3");
+    let bytes = |file: &File| std::fs::read(&**file).unwrap();
+    for second in [&wide, &upright] {
+        let folder = tempfile::tempdir().unwrap();
+        let source = folder.path().join("in.ts");
+        std::fs::write(&source, [bytes(&narrow), bytes(second)].concat()).unwrap();
+        let animation =
+            Animation { format: AnimationFormat::Mp4, pieces: 1, length_s: 2.0, start_s: Some(2.0), fps: 10.0 };
+        let any = SnapshotTimes::At(Moment::Seconds(0.0));
+        let snapshot = Snapshot { animation: Some(animation), ..shots(any, ImageFormat::Jpg, "p.mp4") };
+        let trial = Trial::new(&source, &[Output::Snapshot(snapshot)]);
+        trial.made.produced();
+        for at in ["0.5", "1.5"] {
+            let (shape, _) = white(&trial.path("p.mp4"), at);
+            assert!((shape - 1.0).abs() < 0.04, "at {at}: {shape}");
+        }
+    }
+}
+
+/// A tone of three seconds in a transport stream, with a picture.
+fn toned(codec: &str, offset: &str) -> File {
+    let sources = ["-f", "lavfi", "-i", "testsrc2=s=160x90:r=25:d=3", "-f", "lavfi", "-i", "sine=r=48000:d=3"];
+    let video = ["-c:v", "libx264", "-preset", "ultrafast", "-g", "25"];
+    let rest = ["-c:a", codec, "-muxdelay", "0", "-output_ts_offset", offset, "-f", "mpegts"];
+    generate(&[&sources[..], &video, &rest].concat(), "part.ts")
+}
+
+#[test]
+fn field_fault_02_sound_that_goes_on_in_another_codec_is_said() {
+    for (first, second) in [("aac", "ac3"), ("ac3", "aac"), ("mp2", "aac")] {
+        let (_folder, source) = joined(&[toned(first, "0"), toned(second, "3")], "in.ts");
+        for container in [Container::Ts, Container::Mkv] {
+            let copy = with(|output| {
+                output.container = container;
+                output.video = Some(Video::Copy);
+                output.audio = Some(Audio::Copy { tracks: Tracks::Main });
+            });
+            let trial = Trial::new(&source, &[copy]);
+            let failure = trial.made.failure();
+            assert_eq!(failure.code, "MEDIA0024", "{first}, {second} {container:?}: {failure:?}");
+        }
+        for segments in [SegmentFormat::Fmp4, SegmentFormat::Ts] {
+            let scratch = tempfile::tempdir().unwrap();
+            let work = Package { segments, ..hls() };
+            match package::run(&[source_of(&source)], &work, scratch.path(), &|_| {}) {
+                Err(error) => assert!(["MEDIA0024", "MEDIA0012"].contains(&error.code().as_str()), "{error:?}"),
+                Ok(made) => panic!("{first}, {second} {segments:?}: {made:?}"),
+            }
+        }
+        let trial = Trial::new(&source, &[media_output("out.mp4", encoded())]);
+        let warnings = trial.made.warnings();
+        let said = warnings.iter().any(|(code, text)| *code == "MEDIA0117" && text.contains("codec of its sound"));
+        assert!(said, "{first}, {second}: {warnings:?}");
+    }
+}
+
+#[test]
+fn field_fault_02_copies_of_every_codec_say_that_sizes_change() {
+    for (codec, kind) in [("libvpx", "mkv"), ("libvpx-vp9", "mkv"), ("mjpeg", "mkv"), ("mjpeg", "avi")] {
+        let part = |size: &str| {
+            let video = format!("testsrc2=s={size}:r=25:d=2");
+            let rest = ["-c:v", codec, "-g", "25", "-pix_fmt", "yuvj420p"];
+            let rest = if codec == "mjpeg" { &rest[..] } else { &rest[..4] };
+            generate(&[&["-f", "lavfi", "-i", &video][..], rest].concat(), &format!("part.{kind}"))
+        };
+        let (first, second) = (part("320x180"), part("180x320"));
+        let list = tempfile::NamedTempFile::new().unwrap();
+        std::fs::write(list.path(), format!("file '{}'\nfile '{}'\n", first.display(), second.display())).unwrap();
+        let arguments = ["-f", "concat", "-safe", "0", "-i", list.path().to_str().unwrap(), "-c", "copy"];
+        let source = generate(&arguments, &format!("in.{kind}"));
+        let copy = with(|output| {
+            (output.container, output.video, output.audio) = (Container::Mkv, Some(Video::Copy), None);
+        });
+        says_that_it_changes(&Trial::new(&source, &[copy]), "180x320");
+    }
 }
 
 #[test]

@@ -19,7 +19,7 @@ const TONE: [&str; 4] = ["-f", "lavfi", "-i", "anoisesrc=d=6:r=48000:a=0.3"];
 const H264: [&str; 8] = ["-c:v", "libx264", "-g", "25", "-preset", "ultrafast", "-c:a", "aac"];
 
 /// Containers, and how they are written; those of sound alone come last.
-const KINDS: [(&str, &[&str], bool); 17] = [
+const KINDS: [(&str, &[&str], bool); 20] = [
     ("a.mp4", &["-movflags", "faststart"], true),
     ("a.mov", &["-movflags", "faststart"], true),
     ("keyframes.mp4", &["-movflags", "frag_keyframe"], true),
@@ -37,6 +37,9 @@ const KINDS: [(&str, &[&str], bool); 17] = [
     ("tagged.mp3", &["-c:a", "libmp3lame", "-q:a", "4", "-metadata", "title=A title"], false),
     ("a.flac", &["-c:a", "flac"], false),
     ("a.ogg", &["-c:a", "libvorbis"], false),
+    ("a.au", &["-c:a", "pcm_s16be"], false),
+    ("a.caf", &["-c:a", "pcm_s16le"], false),
+    ("a.tta", &["-c:a", "tta"], false),
 ];
 
 fn made(name: &str, options: &[&str], picture: bool) -> File {
@@ -218,6 +221,69 @@ fn newcomer_wrong_headers_of_whole_files_are_no_alarm() {
     std::fs::write(claims.path(), [&bytes[..at], &hours[..], &bytes[at + 8..]].concat()).unwrap();
     let (found, said) = analysed(claims.path(), IfIncomplete::Fail);
     assert!((found.unwrap().format.duration_s.unwrap() - LENGTH_S).abs() < 0.2 && said.is_empty(), "{said:?}");
+}
+
+/// A file that `ffmpeg` writes to a pipe: it cannot come back to its header.
+fn piped(format: &str, options: &[&str]) -> tempfile::NamedTempFile {
+    let arguments = [&["-v", "error"][..], &PICTURE, &TONE, options, &["-f", format, "-"]].concat();
+    let output = std::process::Command::new("ffmpeg").args(arguments).output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let file = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(file.path(), output.stdout).unwrap();
+    file
+}
+
+#[test]
+fn field_fault_files_that_were_written_to_a_pipe_are_no_alarm() {
+    for (format, options) in [
+        ("avi", &["-c:v", "mpeg4", "-c:a", "libmp3lame"][..]),
+        ("avi", &["-c:v", "mjpeg", "-pix_fmt", "yuvj420p", "-c:a", "pcm_s16le"]),
+        ("flv", &["-c:v", "flv1", "-c:a", "libmp3lame"]),
+        ("matroska", &["-c:v", "mpeg4", "-c:a", "aac"]),
+        ("wav", &["-vn"]),
+        ("aiff", &["-vn"]),
+        ("au", &["-vn"]),
+        ("caf", &["-vn"]),
+        ("flac", &["-vn"]),
+    ] {
+        let whole = piped(format, options);
+        let (found, said) = analysed(whole.path(), IfIncomplete::Fail);
+        assert!(found.is_ok() && warning(&said, "MEDIA0115").is_none(), "{format}: {found:?} {said:?}");
+    }
+}
+
+#[test]
+fn field_fault_the_last_frames_of_flac_are_missed() {
+    let whole = made("a.flac", &["-c:a", "flac"], false);
+    for share in [0.97, 0.98] {
+        let (_, said) = analysed(cut(&whole, share).path(), IfIncomplete::Warn);
+        assert!(warning(&said, "MEDIA0115").is_some(), "{share}: {said:?}");
+    }
+}
+
+#[test]
+fn field_fault_the_last_picture_of_a_program_stream_is_no_moment_beyond_its_end() {
+    let source = generate(&[&PICTURE[..], &["-c:v", "mpeg2video", "-b:v", "1M"]].concat(), "a.mpg");
+    for (at_s, beyond) in [(5.96, false), (6.5, true)] {
+        let picture = shots(SnapshotTimes::At(Moment::Seconds(at_s)), ImageFormat::Png, "a.png");
+        let trial = Trial::new(&source, &[Output::Snapshot(picture)]);
+        let warnings = trial.made.warnings();
+        assert_eq!(warnings.iter().any(|(code, _)| *code == "MEDIA0119"), beyond, "{at_s}: {warnings:?}");
+    }
+}
+
+#[test]
+fn field_fault_a_clip_behind_the_end_of_the_video_keeps_the_sound() {
+    let sources = ["-f", "lavfi", "-i", "testsrc2=d=3:r=25:s=192x108", "-f", "lavfi", "-i", "sine=d=8"];
+    for name in ["a.mp4", "a.mkv", "a.ts"] {
+        let source = generate(&[&sources[..], &["-c:v", "libx264", "-g", "25", "-c:a", "aac"]].concat(), name);
+        let trial = Trial::new(&source, &[copied(Some(Clip { start_s: 5.0, duration_s: None }))]);
+        let media = trial.made.media();
+        assert!(media.video.is_empty() && media.audio.len() == 1, "{name}: {media:?}");
+        assert!((media.format.duration_s.unwrap() - 3.0).abs() < 0.2, "{name}: {:?}", media.format);
+        let warnings = trial.made.warnings();
+        assert!(warnings.iter().any(|(code, _)| *code == "MEDIA0103"), "{name}: {warnings:?}");
+    }
 }
 
 #[test]

@@ -185,6 +185,35 @@ fn previews_move_through_the_whole_source() {
     }
 }
 
+/// Formats without an index are sought to places between keyframes.
+#[test]
+fn field_fault_previews_and_covers_of_streams_without_an_index_are_whole() {
+    let colours = ["color=red:d=2:r=25:s=160x90", "color=lime:d=2:r=25:s=160x90", "color=blue:d=2:r=25:s=160x90"];
+    let h264 = ["-c:v", "libx264", "-g", "25", "-bf", "2", "-sc_threshold", "0"];
+    let h265 = ["-c:v", "libx265", "-x265-params", "log-level=error:keyint=25:scenecut=0"];
+    let mpeg2 = ["-c:v", "mpeg2video", "-g", "12", "-bf", "2"];
+    for (codec, name) in [(&h264[..], "a.ts"), (&h265[..], "a.ts"), (&mpeg2[..], "a.mpg"), (&mpeg2[..], "a.ts")] {
+        let clip = lavfi(&colours, &[&["-filter_complex", "[0][1][2]concat=n=3"][..], codec].concat(), name);
+        for (start_s, colour) in [(0.0, [255, 0, 0]), (2.6, [0, 255, 0]), (4.7, [0, 0, 255])] {
+            let animation =
+                Animation { format: AnimationFormat::Gif, pieces: 1, length_s: 1.0, start_s: Some(start_s), fps: 10.0 };
+            let any = SnapshotTimes::At(Moment::Seconds(0.0));
+            let snapshot = Snapshot { animation: Some(animation), ..shots(any, ImageFormat::Jpg, "p.gif") };
+            let trial = Trial::new(&clip, &[Output::Snapshot(snapshot)]);
+            trial.made.produced();
+            let length: f64 = trial.ffprobe("p.gif", "v", "format=duration")[0].parse().unwrap();
+            assert!((length - 1.0).abs() < 0.15, "{codec:?} {name} at {start_s}: {length}");
+            for frame in [0, 5] {
+                let found = trial.colour_of("p.gif", frame, (0, 0, 160, 90));
+                assert!(is_near(found, colour), "{codec:?} {name} at {start_s}: frame {frame} is {found:?}");
+            }
+        }
+        let best = shots(SnapshotTimes::Best, ImageFormat::Png, "best.png");
+        let found = Trial::new(&clip, &[Output::Snapshot(best)]).colour("best.png", (0, 0, 160, 90));
+        assert!([[255, 0, 0], [0, 255, 0], [0, 0, 255]].iter().any(|&colour| is_near(found, colour)), "{found:?}");
+    }
+}
+
 #[test]
 fn a_picture_alone_becomes_an_animation_of_one() {
     let still = generate(&["-f", "lavfi", "-i", "color=red:s=160x90", "-frames:v", "1"], "still.png");

@@ -90,6 +90,7 @@ pub(super) fn extent(reader: &mut Reader, size: u64) -> io::Result<Extent> {
         duration_s: seen.duration_s,
         of_all: seen.of_all,
         fragmented: seen.fragmented,
+        ..Extent::UNKNOWN
     })
 }
 

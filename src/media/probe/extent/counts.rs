@@ -97,6 +97,55 @@ pub(super) fn mp3(reader: &mut Reader, size: u64) -> io::Result<Extent> {
     Ok(if extent.state == State::Cut { extent } else { Extent::UNKNOWN })
 }
 
+/// AU: its header says where samples begin and how many bytes they are; all bits are set where the writer did not know.
+pub(super) fn au(reader: &mut Reader, size: u64) -> io::Result<Extent> {
+    let head = bytes(reader, 0, 12)?;
+    let (start, length) = (u32::from_be_bytes(number(&head, 4)?), u32::from_be_bytes(number(&head, 8)?));
+    Ok(match length {
+        0 | u32::MAX => Extent::OPEN,
+        _ if !head.starts_with(b".snd") => Extent::UNKNOWN,
+        length => Extent::ending(u64::from(start) + u64::from(length), size),
+    })
+}
+
+/// CAF: its chunks, one after the other; that of the samples may have no length where it is the last.
+pub(super) fn caf(reader: &mut Reader, size: u64) -> io::Result<Extent> {
+    const CHUNK_BYTES: u64 = 12;
+    let mut at = 8_u64;
+    for _ in 0..super::MAX_ELEMENTS {
+        let head = bytes(reader, at, 12)?;
+        let Ok(length) = u64::try_from(i64::from_be_bytes(number(&head, 4)?)) else { return Ok(Extent::OPEN) };
+        let end = at.saturating_add(CHUNK_BYTES).saturating_add(length);
+        if end > size {
+            return Ok(Extent::ending(end, size));
+        }
+        if end == size {
+            return Ok(Extent { state: State::Whole, size_bytes: Some(size), ..Extent::UNKNOWN });
+        }
+        at = end;
+    }
+    Ok(Extent::UNKNOWN)
+}
+
+/// TTA: a table behind its header has the size of every frame.
+pub(super) fn tta(reader: &mut Reader, size: u64) -> io::Result<Extent> {
+    const HEAD_BYTES: u64 = 22;
+    /// A frame lasts 256/245 s.
+    const FRAME: (u64, u64) = (256, 245);
+    const MAX_FRAMES: u64 = 1 << 20;
+    let head = bytes(reader, 0, 18)?;
+    let (rate, samples) = (u32::from_le_bytes(number(&head, 10)?), u32::from_le_bytes(number(&head, 14)?));
+    let frame = u64::from(rate) * FRAME.0 / FRAME.1;
+    if !head.starts_with(b"TTA1") || frame == 0 {
+        return Ok(Extent::UNKNOWN);
+    }
+    let frames = u64::from(samples).div_ceil(frame).min(MAX_FRAMES);
+    let table = bytes(reader, HEAD_BYTES, usize::try_from(frames * 4).unwrap_or(0))?;
+    let sizes = table.chunks_exact(4).map(|size| u64::from(u32::from_le_bytes([size[0], size[1], size[2], size[3]])));
+    // A checksum follows the table.
+    Ok(Extent::ending(HEAD_BYTES + frames * 4 + 4 + sizes.sum::<u64>(), size))
+}
+
 /// FLAC: its header counts the samples, and every frame says which it begins with.
 pub(super) fn flac(reader: &mut Reader, size: u64) -> io::Result<Extent> {
     /// Bytes at the end in which the last frame begins.
