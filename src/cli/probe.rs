@@ -117,7 +117,7 @@ async fn look_closely(
     Ok((*info, warnings))
 }
 
-/// What a worker warns of.
+/// Text of a worker's warning.
 fn warning(message: JobMessage) -> Option<String> {
     match message {
         JobMessage::Warning { code, message } => Some(format!("warning: {code}: {message}")),

@@ -231,7 +231,7 @@ impl WorkflowFolder {
             }
             (Some(_), None) => tracing::info!(%folder, "the workflow folder is available again"),
             (Some(was), Some(why)) if was != why => {
-                tracing::warn!(%folder, why, "the workflow folder is still unavailable")
+                tracing::warn!(%folder, why, "the workflow folder is still unavailable");
             }
             _ => {}
         }

@@ -78,7 +78,7 @@ impl Timeline {
             let jumps = !(-self.ahead_us..=self.back_us).contains(&early);
             if jumps && !(early < 0 && self.is_pause(stream, time_us.saturating_add(offset_us))) {
                 let fits = |offset: i64| (expected_us - time_us.saturating_add(offset)).abs() <= NEAR_US;
-                // A clock that it comes from is none that it goes over to, however short the jump.
+                // A stream never goes over to the clock that it comes from, however short the jump.
                 if offset_us == self.newest_us || !fits(self.newest_us) {
                     self.newest_us = expected_us.saturating_sub(time_us);
                 }

@@ -241,7 +241,6 @@ fn field_fault_files_that_were_written_to_a_pipe_are_no_alarm() {
         ("flv", &["-c:v", "flv1", "-c:a", "libmp3lame"]),
         ("matroska", &["-c:v", "mpeg4", "-c:a", "aac"]),
         ("wav", &["-vn"]),
-        ("aiff", &["-vn"]),
         ("au", &["-vn"]),
         ("caf", &["-vn"]),
         ("flac", &["-vn"]),
