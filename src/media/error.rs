@@ -42,7 +42,7 @@ pub enum MediaError {
     #[error("{0}")]
     Incomplete(String),
     /// A part of the source that begins after its end.
-    #[error("{what} begins at {start_s:.2} s, after the end of the source{}", ends(*.end_s))]
+    #[error("{what} begins at {start_s:.2} s{}", ends(*.end_s))]
     BeyondEnd {
         /// What was asked for: `the clip`.
         what: &'static str,
@@ -259,9 +259,12 @@ impl MediaError {
     }
 }
 
-/// Where a source ends, in words, where that is known.
+/// Why a part of a source has nothing, in words.
 fn ends(end_s: Option<f64>) -> String {
-    end_s.map_or_else(|| " or of its streams".to_owned(), |end_s| format!(", which is {end_s:.2} s long"))
+    match end_s {
+        Some(end_s) => format!(", after the end of the source, which is {end_s:.2} s long"),
+        None => " and contains nothing of the streams of the source".to_owned(),
+    }
 }
 
 impl From<MediaError> for Failure {

@@ -127,7 +127,7 @@ impl VideoBranch<'_> {
             self.filter(&mut state, &frame)?;
         }
         drop(frames);
-        if self.window.length_us().is_some() {
+        if self.window.is_clip() || self.window.length_us().is_some() {
             self.fill(&mut state, None)?;
         }
         self.flush(&mut state)?;

@@ -282,6 +282,10 @@ fn field_fault_a_clip_behind_the_end_of_the_video_keeps_the_sound() {
         assert!((media.format.duration_s.unwrap() - 3.0).abs() < 0.2, "{name}: {:?}", media.format);
         let warnings = trial.made.warnings();
         assert!(warnings.iter().any(|(code, _)| *code == "MEDIA0103"), "{name}: {warnings:?}");
+        let encoded = with(|output| output.clip = Some(Clip { start_s: 5.0, duration_s: None }));
+        let trial = Trial::new(&source, &[encoded]);
+        let sound_s = trial.made.media().audio[0].duration_s.unwrap();
+        assert!((sound_s - 3.0).abs() < 0.2, "{name}: {sound_s}");
     }
 }
 
