@@ -1,7 +1,6 @@
 //! `reelmill probe`: container and streams of a media file.
 
 use std::path::Path;
-use std::sync::Arc;
 use std::time::Duration;
 
 use clap::Args;
@@ -16,7 +15,7 @@ use crate::model::work::{Analysis, Report, Work};
 use crate::model::{Failure, InputObject, JobId};
 use crate::worker::input::{Input, InputBytes};
 use crate::worker::scratch::ScratchRoot;
-use crate::worker::supervisor::{Assignment, JobMessage, Limits, run};
+use crate::worker::supervisor::{Assignment, JobMessage, Limits, run_one};
 
 /// Timeout for reading the headers of a file.
 const LIMIT: Duration = Duration::from_secs(120);
@@ -84,22 +83,21 @@ async fn look_closely(
     let (pool, _) = local::pool(worker, 0).await?;
     let folder = local::TemporaryFolder::create("probe")?;
     let scratch = ScratchRoot::open(folder.path())?.create(JobId(uuid::Uuid::nil()), 1)?;
+    let (words, mut said) = mpsc::channel(16);
     let assignment = Assignment {
-        peak_memory: Arc::default(),
         inputs: vec![input],
-        scratch: scratch.path(),
-        threads: 0,
+        scratch: scratch.path().to_owned(),
         work: Work::Analysis(Analysis { loudness, ..Analysis::default() }),
         limits: Limits {
             timeout: if loudness { DECODING } else { LIMIT },
             stall: LIMIT,
             grace: Duration::from_secs(1),
         },
+        words,
+        stop: CancellationToken::new(),
     };
-    let (words, mut said) = mpsc::channel(16);
-    let stop = CancellationToken::new();
     let mut warnings = Vec::new();
-    let running = run(&pool, assignment, words, &stop);
+    let running = run_one(&pool, 0, assignment);
     tokio::pin!(running);
     let report = loop {
         tokio::select! {

@@ -97,6 +97,7 @@ pub(super) async fn run(args: RunArgs, output: Output) -> Result<Exit, CliError>
         clock,
         live: Live::default(),
         slots: std::thread::available_parallelism().map_or(1, |processors| (usize::from(processors) / 2).max(1)),
+        fusion: WorkerConfig::default().group_size(),
         threads: 0,
         lease: Duration::from_secs(30),
         stall: Duration::from_secs(120),

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::str::FromStr;
 
 use super::{
-    Config, ConfigError, EventsConfig, ObjectsConfig, Scope, SqsConfig, TokenConfig, default_wait, parse_slots,
+    Config, ConfigError, EventsConfig, Fusion, ObjectsConfig, Scope, SqsConfig, TokenConfig, default_wait, parse_slots,
 };
 use crate::model::units::{parse_bytes, parse_duration};
 
@@ -45,6 +45,16 @@ fn set(config: &mut Config, variable: &str, value: String) -> Result<(), String>
             },
         }),
         "REELMILL_WORKER_SLOTS" => config.worker.slots = parse_slots(&value)?,
+        "REELMILL_WORKER_FUSION" => {
+            config.worker.fusion = match value.as_str() {
+                "on" => Fusion::On,
+                "off" => Fusion::Off,
+                _ => return Err(format!("`{value}` is neither `on` nor `off`")),
+            };
+        }
+        "REELMILL_WORKER_FUSION_MAX" => {
+            config.worker.fusion_max = value.parse().map_err(|_| format!("`{value}` is not a whole number"))?;
+        }
         "REELMILL_WORKER_SCRATCH" => config.worker.scratch = PathBuf::from(value),
         "REELMILL_WORKER_PROGRAM" => config.worker.program = Some(PathBuf::from(value)),
         "REELMILL_WORKER_MEMORY" if value == "auto" => config.worker.memory = None,

@@ -12,6 +12,7 @@ mod mistakes;
 mod notify;
 mod store;
 mod tokens;
+mod worker;
 
 use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
@@ -24,10 +25,11 @@ pub use self::endpoint::CorsConfig;
 pub use self::notify::{NotificationsConfig, NotifyConfig, WebhooksConfig};
 pub use self::store::StoreTarget;
 pub use self::tokens::{Scope, TokenConfig, TokenDigest, digest};
+pub use self::worker::{Fusion, WorkerConfig};
 
 use crate::yaml::Diagnostic;
 
-use self::forms::{Slots, bytes, duration, memory, parse_slots, slots};
+use self::forms::{duration, parse_slots};
 use crate::model::{Code, Coded};
 
 /// Error of reading the configuration.
@@ -248,51 +250,6 @@ pub struct ApiConfig {
     pub tokens: Vec<TokenConfig>,
 }
 
-/// Workers.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize, schemars::JsonSchema)]
-#[serde(deny_unknown_fields, default)]
-pub struct WorkerConfig {
-    /// Jobs at once; `auto`: one per two processors, at least one.
-    #[serde(with = "slots")]
-    #[schemars(with = "Slots")]
-    pub slots: Option<usize>,
-    /// Memory that jobs may be estimated to need together; `auto`: four fifths of the machine's, or of the control
-    /// group's.
-    #[serde(with = "memory")]
-    #[schemars(with = "String")]
-    pub memory: Option<u64>,
-    /// Scratch space that jobs may be estimated to need together.
-    #[serde(with = "bytes")]
-    #[schemars(with = "String")]
-    pub scratch_max: u64,
-    /// Folder for unfinished files. Everything in it is removed at start.
-    pub scratch: PathBuf,
-    /// The worker program; absent: beside this program.
-    pub program: Option<PathBuf>,
-    /// The queues that this daemon takes jobs from; empty: every queue.
-    pub queues: Vec<String>,
-    /// Time after which a job is taken from a daemon that does not respond; at least 2s.
-    #[serde(with = "duration")]
-    #[schemars(with = "String")]
-    pub lease: Duration,
-    /// Time that running jobs have to end after a shutdown was requested; jobs that run longer are handed back.
-    #[serde(with = "duration")]
-    #[schemars(with = "String")]
-    pub drain: Duration,
-    /// Time without progress after which a job is stopped.
-    #[serde(with = "duration")]
-    #[schemars(with = "String")]
-    pub stall: Duration,
-    /// Longest wait of a job for storage, network or database, without using up attempts; `0s`: none.
-    #[serde(with = "duration")]
-    #[schemars(with = "String")]
-    pub infrastructure_wait: Duration,
-    /// Time between the request to a job to stop and the kill of its worker.
-    #[serde(with = "duration")]
-    #[schemars(with = "String")]
-    pub grace: Duration,
-}
-
 impl Default for Config {
     fn default() -> Self {
         Self::under(Path::new("reelmill-data"))
@@ -302,12 +259,6 @@ impl Default for Config {
 impl Default for ApiConfig {
     fn default() -> Self {
         Self { listen: SocketAddr::new(IpAddr::from([127, 0, 0, 1]), 8080), tokens: Vec::new() }
-    }
-}
-
-impl Default for WorkerConfig {
-    fn default() -> Self {
-        Config::default().worker
     }
 }
 
@@ -326,6 +277,8 @@ impl Config {
             api: ApiConfig::default(),
             worker: WorkerConfig {
                 slots: None,
+                fusion: Fusion::On,
+                fusion_max: 16,
                 memory: None,
                 scratch_max: 100 << 30,
                 scratch: data.join("scratch"),
@@ -422,31 +375,6 @@ impl Config {
         self.queues.values().flat_map(|queue| &queue.notify).try_for_each(|receiver| receiver.target().map(|_| ()))?;
         self.store_target().map(|_| ())
     }
-}
-
-impl WorkerConfig {
-    /// Memory for jobs, in bytes.
-    #[must_use]
-    pub fn memory_bytes(&self) -> u64 {
-        self.memory.unwrap_or_else(|| installed_memory() / 5 * 4)
-    }
-
-    /// Jobs at once.
-    #[must_use]
-    pub fn slot_count(&self) -> usize {
-        let processors = std::thread::available_parallelism().map_or(1, usize::from);
-        self.slots.unwrap_or_else(|| (processors / 2).max(1))
-    }
-}
-
-/// Memory that this process may use: its control group's limit, else what the machine has.
-fn installed_memory() -> u64 {
-    let group = std::fs::read_to_string("/sys/fs/cgroup/memory.max").ok().and_then(|text| text.trim().parse().ok());
-    let machine = std::fs::read_to_string("/proc/meminfo").ok().and_then(|text| {
-        let line = text.lines().find_map(|line| line.strip_prefix("MemTotal:").map(str::to_owned))?;
-        line.trim().strip_suffix("kB")?.trim().parse::<u64>().ok()?.checked_mul(1024)
-    });
-    [group, machine].into_iter().flatten().min().unwrap_or(4 << 30)
 }
 
 const fn default_wait() -> Duration {

@@ -1,15 +1,15 @@
 //! One attempt of one job, from the claim to published outputs.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 
 use async_trait::async_trait;
 use bytes::Bytes;
 use petgraph::graph::NodeIndex;
 use serde_json::Value;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 
+use super::group::{Candidate, Seat, together};
 use super::hold::LeaseGuard;
 use super::{Host, key, publish};
 use crate::engine::ActivityState;
@@ -19,11 +19,10 @@ use crate::model::work::Report;
 use crate::model::{Class, Failure, InputObject, ObjectLocation, OutputObject};
 use crate::objects::{ObjectError, Revision, SharedObjects};
 use crate::store::Claim;
-use crate::worker::WorkerError;
-use crate::worker::admission::{self, AdmissionGuard, Need};
+use crate::worker::admission;
 use crate::worker::input::{Input, InputBytes, RangeRead, ReadError};
 use crate::worker::scratch::Scratch;
-use crate::worker::supervisor::{Assignment, JobMessage, Limits, all_or_nothing, run as supervise};
+use crate::worker::supervisor::{Assignment, JobMessage, Limits, all_or_nothing};
 use crate::workflow::{ResolveContext, Resolved, ResolvedInput, resolve};
 
 /// Result of a successful attempt.
@@ -35,14 +34,23 @@ pub(super) struct JobResult {
     pub(super) outputs: Vec<OutputObject>,
 }
 
-/// Carries out the job. `stop` ends its work; publishing continues as long as the lease `hold` is valid. The scratch
-/// folder is removed before this returns.
+/// Progress and warnings of an attempt, what ends it, and the lease as long as which it may publish.
+pub(super) struct Channels<'a> {
+    /// Receives progress and warnings.
+    pub(super) words: mpsc::Sender<JobMessage>,
+    /// Ends the work.
+    pub(super) stop: &'a CancellationToken,
+    /// The lease.
+    pub(super) hold: &'a LeaseGuard,
+}
+
+/// Carries out the job, alone or in its `seat` of a group. Publishing continues as long as the lease is valid. The
+/// scratch folder is removed before this returns.
 pub(super) async fn run(
     host: &Host,
     claim: &Claim,
-    words: mpsc::Sender<JobMessage>,
-    stop: &CancellationToken,
-    hold: &LeaseGuard,
+    channels: Channels<'_>,
+    seat: Option<Seat>,
 ) -> Result<JobResult, Failure> {
     let context = ResolveContext {
         execution: claim.execution,
@@ -56,47 +64,44 @@ pub(super) async fn run(
     for input in &resolved.inputs {
         inputs.push(open(host, input).await?);
     }
-    let activity = &claim.plan.graph[NodeIndex::new(claim.activity)];
-    let input_bytes = inputs.iter().map(|input| input.size_bytes).sum();
-    let need = admission::estimate(&resolved.work, input_bytes, source_media(claim).as_ref());
-    let admitted = tokio::select! {
-        admitted = host.admission.admit(activity.kind.as_str(), need) => admitted,
-        () = stop.cancelled() => return Err(Failure::from(&WorkerError::Stopped)),
-    };
     let scratch = host.scratch.create(claim.job, claim.attempt).map_err(|error| Failure::from(&error))?;
-    let made = make(host, claim, &resolved, inputs, &scratch, (words, stop, hold), admitted).await;
+    let made = make(host, claim, &resolved, inputs, &scratch, channels, seat).await;
     match (made, scratch.check()) {
         (Err(failure), Err(gone)) if failure.class != Class::Cancelled => Err(Failure::from(&gone).caused_by(&failure)),
         (made, _) => made,
     }
 }
 
-/// Runs the job in its scratch folder, and publishes the outputs.
+/// Makes what the job is to make in its scratch folder, and publishes it.
 async fn make(
     host: &Host,
     claim: &Claim,
     resolved: &Resolved,
     inputs: Vec<Input>,
     scratch: &Scratch,
-    (words, stop, hold): (mpsc::Sender<JobMessage>, &CancellationToken, &LeaseGuard),
-    admitted: AdmissionGuard,
+    Channels { words, stop, hold }: Channels<'_>,
+    seat: Option<Seat>,
 ) -> Result<JobResult, Failure> {
     let activity = &claim.plan.graph[NodeIndex::new(claim.activity)];
-    let peak_memory = Arc::new(AtomicU64::new(0));
+    let input_bytes = inputs.iter().map(|input| input.size_bytes).sum();
+    let need = admission::estimate(&resolved.work, input_bytes, source_media(claim).as_ref());
     let assignment = Assignment {
         inputs,
-        scratch: scratch.path(),
-        threads: host.threads,
+        scratch: scratch.path().to_owned(),
         work: resolved.work.clone(),
         limits: Limits { timeout: activity.timeout, stall: host.stall, grace: host.grace },
-        peak_memory: Arc::clone(&peak_memory),
+        words,
+        stop: stop.clone(),
     };
-    let supervised = supervise(&host.pool, assignment, words, stop).await;
-    // Recorded before errors are returned: jobs that fail because they needed more than estimated must correct the
-    // estimate.
-    admitted.used(Need { memory: peak_memory.load(Ordering::Relaxed), scratch: 0 });
-    let report = all_or_nothing(supervised?)?;
-    admitted.used(Need { memory: 0, scratch: scratch_of(&report) });
+    let (answer, answered) = oneshot::channel();
+    let candidate = Candidate { need, source: resolved.inputs.first().cloned(), assignment, answer };
+    let kind = activity.kind.as_str();
+    match seat {
+        Some(seat) => seat.take(candidate),
+        None => together(host, kind, vec![candidate]).await,
+    }
+    let lost = |_| Err(Failure::bug("WORKER0008", "the job has no result"));
+    let report = all_or_nothing(answered.await.unwrap_or_else(lost)?)?;
     if !resolved.work.fits(&report) {
         return Err(Failure::bug("WORKER0008", "the worker's report does not match its job"));
     }
@@ -124,15 +129,6 @@ fn source_media(claim: &Claim) -> Option<MediaInfo> {
         ActivityState::Succeeded { result, .. } => serde_json::from_value((**result).clone()).ok(),
         _ => None,
     })
-}
-
-fn scratch_of(report: &Report) -> u64 {
-    match report {
-        Report::Analysis { files, .. } => files.iter().map(|file| file.size_bytes).sum(),
-        Report::Outputs(outputs) => {
-            outputs.iter().flatten().flat_map(|produced| &produced.files).map(|file| file.size_bytes).sum()
-        }
-    }
 }
 
 async fn open(host: &Host, input: &ResolvedInput) -> Result<Input, Failure> {

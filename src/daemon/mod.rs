@@ -1,6 +1,7 @@
 //! The daemon: everything below put together and kept going.
 //!
-//! [`Host`] is what all its loops share. [`scheduler`] claims jobs and sees each through ([`job`]); [`reaper`] takes
+//! [`Host`] is what all its loops share. [`scheduler`] claims jobs and sees each through ([`job`], or several
+//! as a [`group`]); [`reaper`] takes
 //! back leases and wakes retries; [`retention`] takes away what is old; [`trace`] says what took how long; [`catalog`]
 //! keeps the workflows, read by [`source`], judged by [`last_good`], held
 //! against [`settings`] and changed by [`definitions`]; [`serve`] adds what
@@ -12,6 +13,7 @@
 
 pub mod catalog;
 pub mod definitions;
+mod group;
 mod hold;
 mod job;
 mod key;
@@ -60,6 +62,8 @@ pub struct Host {
     pub live: live::Live,
     /// Jobs at once.
     pub slots: usize,
+    /// Most jobs that one worker does together; 1: each runs alone.
+    pub fusion: usize,
     /// Threads for codecs of one job; 0: as many as there are processors.
     pub threads: u32,
     /// Time for which a claim holds without a heartbeat.

@@ -8,7 +8,9 @@ use tokio::task::JoinSet;
 use tokio::time::MissedTickBehavior;
 use tokio_util::sync::CancellationToken;
 
+use super::group::{self, Seat};
 use super::hold::LeaseGuard;
+use super::job::Channels;
 use super::live::Mark;
 use super::{Host, job};
 use crate::engine::LogEvent;
@@ -61,10 +63,10 @@ pub async fn run(host: Arc<Host>, shutdown: Shutdown) {
         let until = Instant::now() + host.lease;
         match host.store.claim(&host.claimant, host.lease, host.clock.now()).await {
             Ok(Some(claim)) => {
-                let (running, host, hard) = (host.live.begin_job(), Arc::clone(&host), shutdown.hard.clone());
+                let (host, hard) = (Arc::clone(&host), shutdown.hard.clone());
                 jobs.spawn(async move {
-                    see_through(&host, claim, until, &hard).await;
-                    drop((permit, running));
+                    group::run(&host, claim, until, &hard).await;
+                    drop(permit);
                 });
             }
             Ok(None) => {
@@ -138,11 +140,18 @@ enum AttemptEnd {
 }
 
 /// Runs a claimed job whose lease is valid at least until `until`, and reports its end.
-async fn see_through(host: &Host, claim: Claim, until: Instant, hard: &CancellationToken) {
+pub(super) async fn see_through(
+    host: &Host,
+    claim: Claim,
+    until: Instant,
+    hard: &CancellationToken,
+    seat: Option<Seat>,
+) {
+    let _running = host.live.begin_job();
     let Some(activity) = claim.plan.graph.node_weight(petgraph::graph::NodeIndex::new(claim.activity)) else { return };
     let name = activity.name.clone();
     let begin = Instant::now();
-    let outcome = attend(host, &claim, &name, until, hard).await;
+    let outcome = attend(host, &claim, &name, until, hard, seat).await;
     let state = match &outcome {
         AttemptEnd::Reported(Ok(_)) => Some("succeeded"),
         AttemptEnd::Reported(Err(failure)) if failure.class == Class::Cancelled => Some("cancelled"),
@@ -199,7 +208,14 @@ async fn report(host: &Host, claim: &Claim, name: &str, outcome: &AttemptEnd, ha
 }
 
 /// Runs the job and its heartbeat concurrently, so that a slow answer of the store delays neither.
-async fn attend(host: &Host, claim: &Claim, activity: &str, until: Instant, hard: &CancellationToken) -> AttemptEnd {
+async fn attend(
+    host: &Host,
+    claim: &Claim,
+    activity: &str,
+    until: Instant,
+    hard: &CancellationToken,
+    seat: Option<Seat>,
+) -> AttemptEnd {
     let stop = hard.child_token();
     let done = CancellationToken::new();
     let hold = LeaseGuard::new(until, hard.child_token());
@@ -207,7 +223,7 @@ async fn attend(host: &Host, claim: &Claim, activity: &str, until: Instant, hard
     let mut lost = false;
     let mut speed = None;
     let work = async {
-        let outcome = job::run(host, claim, sender, &stop, &hold).await;
+        let outcome = job::run(host, claim, Channels { words: sender, stop: &stop, hold: &hold }, seat).await;
         done.cancel();
         outcome
     };

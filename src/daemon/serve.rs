@@ -212,6 +212,7 @@ impl Daemon {
             clock,
             live: Live::default(),
             slots: config.worker.slot_count(),
+            fusion: config.worker.group_size(),
             threads: 0,
             lease: config.worker.lease,
             stall: config.worker.stall,

@@ -168,6 +168,9 @@ pub enum MediaError {
     /// Code that must not fail did.
     #[error("the worker failed: {0}")]
     Panic(String),
+    /// Its job was stopped.
+    #[error("the output was stopped on request")]
+    Unwanted,
 }
 
 impl Coded for MediaError {
@@ -194,6 +197,7 @@ impl Coded for MediaError {
             Self::Libav { .. } => "MEDIA0019",
             Self::Job(_) => "MEDIA0020",
             Self::Panic(_) => "MEDIA0021",
+            Self::Unwanted => "MEDIA0025",
             Self::Incomplete(_) => "MEDIA0022",
             Self::BeyondEnd { .. } => "MEDIA0023",
             Self::Changes(..) => "MEDIA0024",
@@ -224,6 +228,7 @@ impl MediaError {
             Self::SourceUnreadable | Self::ScratchFull | Self::Scratch { .. } | Self::WrongOutput { .. } => {
                 Class::Retry
             }
+            Self::Unwanted => Class::Cancelled,
             Self::Overlay { source, .. } | Self::Beside { source, .. } => source.class(),
             _ => Class::Fatal,
         }
@@ -241,9 +246,11 @@ impl MediaError {
             | Self::Changes(..)
             | Self::Encrypted
             | Self::Limit(_) => Blame::Input,
-            Self::SourceUnreadable | Self::ScratchFull | Self::Scratch { .. } | Self::Missing { .. } => {
-                Blame::Infrastructure
-            }
+            Self::SourceUnreadable
+            | Self::ScratchFull
+            | Self::Scratch { .. }
+            | Self::Missing { .. }
+            | Self::Unwanted => Blame::Infrastructure,
             Self::Encode { .. } | Self::NotInContainer { .. } | Self::Parameter(_) => Blame::Definition,
             Self::Overlay { source, .. } | Self::Beside { source, .. } => match source.blame() {
                 Blame::Input => Blame::Definition,

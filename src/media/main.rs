@@ -1,4 +1,4 @@
-//! `reelmill-worker`: does one job of media work and ends.
+//! `reelmill-worker`: does one job of media work, of one task or several, and ends.
 //!
 //! **Invariant**: the only code that names `ffmpeg_next`. It gets descriptors, a scratch folder and a job; it opens no
 //! path outside scratch and no URL, and knows no store, no storage service and no credential.
@@ -34,11 +34,13 @@ mod verify;
 mod webvtt;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use ffmpeg_next::log;
 use reelmill::model::work::{Report, Work};
-use reelmill::worker::child::{end_with_supervisor, receive_job};
-use reelmill::worker::protocol::{Job, Message, VERSION};
+use reelmill::worker::child::{heed_supervisor, receive_job};
+use reelmill::worker::protocol::{Message, Order, Task, VERSION};
 
 use self::error::MediaError;
 use self::pipeline::JobContext;
@@ -54,7 +56,7 @@ fn main() {
     }
 }
 
-/// Says hello, waits for a job, does it and says what came of it.
+/// Says hello, waits for a job, and does it.
 fn serve(talk: &Talk) -> Result<(), MediaError> {
     ffmpeg_next::init().map_err(|source| MediaError::Libav { doing: "start", source })?;
     log::set_level(log::Level::Warning);
@@ -63,30 +65,71 @@ fn serve(talk: &Talk) -> Result<(), MediaError> {
     let Some((job, descriptors)) = receive_job(std::io::stdin()).map_err(|error| broken(&error))? else {
         return Ok(());
     };
-    end_with_supervisor(std::io::stdin()).map_err(|error| broken(&error))?;
+    let stops: Vec<Arc<AtomicBool>> = job.tasks.iter().map(|_| Arc::default()).collect();
+    let ordered = stops.clone();
+    let heed = move |Order::Stop(task)| {
+        if let Some(stop) = ordered.get(task) {
+            stop.store(true, Ordering::Relaxed);
+        }
+    };
+    heed_supervisor(std::io::stdin(), heed).map_err(|error| broken(&error))?;
     let inputs: Vec<Source> =
         descriptors.into_iter().zip(&job.inputs).map(|(fd, input)| Source::new(fd, input)).collect();
-    let report = work(&job, &inputs, talk)?;
-    talk.say(&Message::Done { report });
-    Ok(())
+    match job.tasks.as_slice() {
+        [task] if !matches!(task.work, Work::Pipeline(_)) => {
+            let inputs = inputs_of(task, &inputs);
+            let report = work(task, &inputs, &talk.about([0]))?;
+            talk.about([0]).say(&Message::Done { report });
+            Ok(())
+        }
+        tasks => make_outputs(tasks, &stops, &inputs, job.threads, talk),
+    }
 }
 
-fn work(job: &Job, inputs: &[Source], talk: &Talk) -> Result<Report, MediaError> {
-    match &job.work {
-        Work::Pipeline(work) => {
-            let (scratch, if_incomplete) = (job.scratch.as_path(), work.if_incomplete);
-            let context = JobContext { scratch, threads: job.threads, talk, if_incomplete };
-            pipeline::run(work, inputs, context).map(Report::Outputs)
-        }
+fn inputs_of(task: &Task, inputs: &[Source]) -> Vec<Source> {
+    task.inputs.iter().map(|&input| inputs[input].clone()).collect()
+}
+
+fn work(task: &Task, inputs: &[Source], talk: &Talk) -> Result<Report, MediaError> {
+    match &task.work {
         Work::Analysis(analysis) => {
             let source = inputs.first().ok_or_else(|| MediaError::Job("it has no input".into()))?;
             let info = analysis::run(source, analysis, &|message| talk.say(message))?;
-            let files = analysis::files(&info, analysis, &job.scratch)?;
+            let files = analysis::files(&info, analysis, &task.scratch)?;
             Ok(Report::Analysis { info: Box::new(info), files })
         }
         Work::Package(package) => {
-            let produced = package::run(inputs, package, &job.scratch, &|message| talk.say(message))?;
+            let produced = package::run(inputs, package, &task.scratch, &|message| talk.say(message))?;
             Ok(Report::Outputs(vec![Ok(produced)]))
         }
+        Work::Pipeline(_) => Err(MediaError::Job("outputs of pipelines are made together".into())),
     }
+}
+
+/// Makes the outputs of all `tasks` from one decoding, and reports each task as it ends.
+fn make_outputs(
+    tasks: &[Task],
+    stops: &[Arc<AtomicBool>],
+    inputs: &[Source],
+    threads: u32,
+    talk: &Talk,
+) -> Result<(), MediaError> {
+    let together = || MediaError::Job("only pipelines can be done together".into());
+    let talks: Vec<Talk> = (0..tasks.len()).map(|number| talk.about([number])).collect();
+    let sources: Vec<Vec<Source>> = tasks.iter().map(|task| inputs_of(task, inputs)).collect();
+    let mut pipelines = Vec::with_capacity(tasks.len());
+    for (number, task) in tasks.iter().enumerate() {
+        let Work::Pipeline(work) = &task.work else { return Err(together()) };
+        let (scratch, if_incomplete) = (task.scratch.as_path(), work.if_incomplete);
+        let context = JobContext { scratch, threads, talk: &talks[number], if_incomplete };
+        let stop = Arc::clone(&stops[number]);
+        pipelines.push(pipeline::Task { number, work, inputs: &sources[number], context, stop });
+    }
+    pipeline::run(pipelines, &talk.about(0..tasks.len()), &|number, outcomes| {
+        talks[number].say(&match outcomes {
+            Ok(outputs) => Message::Done { report: Report::Outputs(outputs) },
+            Err(failure) => Message::Failed { failure },
+        });
+    });
+    Ok(())
 }

@@ -340,6 +340,28 @@ pub fn parameters_of(encoder: &codec::Context) -> codec::Parameters {
     parameters
 }
 
+/// Parameters of a codec that several threads read.
+#[derive(Clone)]
+pub struct SharedParameters(codec::Parameters);
+
+// SAFETY: they own their memory, and nothing writes to it any more: all access is by a shared reference.
+unsafe impl Sync for SharedParameters {}
+
+impl From<codec::Parameters> for SharedParameters {
+    fn from(parameters: codec::Parameters) -> Self {
+        // A copy, which nothing else refers to.
+        Self(parameters.clone())
+    }
+}
+
+impl std::ops::Deref for SharedParameters {
+    type Target = codec::Parameters;
+
+    fn deref(&self) -> &codec::Parameters {
+        &self.0
+    }
+}
+
 /// Frames by which decoding may be ahead of what is shown: more than none with B-frames.
 pub fn video_delay(parameters: &codec::Parameters) -> usize {
     // SAFETY: they are allocated as long as they live.

@@ -100,7 +100,10 @@ pub fn run_if(outputs: &[Output], inputs: &[Source], scratch: &Path, if_incomple
     let talk = Talk::new(said.clone());
     let context = JobContext { scratch, threads: 0, talk: &talk, if_incomplete };
     let work = Pipeline { outputs: outputs.to_vec(), if_incomplete };
-    let outcomes = pipeline::run(&work, inputs, context).map_err(Failure::from);
+    let outcomes = Mutex::new(None);
+    let task = pipeline::Task { number: 0, work: &work, inputs, context, stop: Arc::default() };
+    pipeline::run(vec![task], &talk, &|_, made| *outcomes.lock().unwrap() = Some(made));
+    let outcomes = outcomes.into_inner().unwrap().expect("it answers");
     let bytes = said.0.lock().unwrap();
     let said = bytes.split(|&b| b == b'\n').filter(|line| !line.is_empty());
     Made { outcomes, said: said.map(|line| serde_json::from_slice(line).unwrap()).collect() }

@@ -396,12 +396,12 @@ pub trait Store: Send + Sync {
     /// priority, then the order of submission.
     async fn claim(&self, claimant: &Claimant, lease: Duration, now: Timestamp) -> Result<Option<Claim>, StoreError>;
 
-    /// Leases more jobs of the execution of `claim` to `claimant`: those of `activities` that wait in the same queue with
-    /// the same priority, in the order of the plan, as far as that queue is not paused and has room.
+    /// Leases up to `limit` more jobs of the execution of `claim` to `claimant`: those of `activities` that wait in the same
+    /// queue with the same priority, in the order of the plan, as far as that queue is not paused and has room.
     async fn claim_beside(
         &self,
         claim: &Claim,
-        activities: &[usize],
+        (activities, limit): (&[usize], usize),
         claimant: &Claimant,
         lease: Duration,
         now: Timestamp,

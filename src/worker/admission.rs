@@ -153,6 +153,14 @@ pub fn estimate(work: &Work, input_bytes: u64, media: Option<&MediaInfo>) -> Nee
     }
 }
 
+/// Returns the need of one worker that does what alone would need these: the program and the decoder are there once.
+#[must_use]
+pub fn together(needs: &[Need]) -> Need {
+    let common = BASE_MEMORY * (needs.len() as u64).saturating_sub(1);
+    let sum = |of: fn(&Need) -> u64| needs.iter().map(of).fold(0_u64, u64::saturating_add);
+    Need { memory: sum(|need| need.memory).saturating_sub(common), scratch: sum(|need| need.scratch) }
+}
+
 fn media_output(output: &MediaOutput, input_bytes: u64, media: Option<&MediaInfo>) -> Need {
     let copied = Need { memory: 0, scratch: input_bytes + input_bytes / 16 };
     let Some(Video::Encode(encode)) = &output.video else { return copied };

@@ -1,14 +1,15 @@
-//! The worker's end of the protocol: the job, and the end of the supervisor.
+//! The worker's end of the protocol: the job, what is ordered after it, and the end of the supervisor.
 //!
 //! **Invariant**: a worker does not outlive its supervisor: when the socket on standard input closes, it ends.
 
-use std::io::IoSliceMut;
+use std::fs::File;
+use std::io::{BufRead, BufReader, IoSliceMut};
 use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, OwnedFd};
 
 use rustix::net::{RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, recvmsg};
 
-use super::protocol::{Job, MAX_LINE_BYTES};
+use super::protocol::{Job, MAX_LINE_BYTES, Order, Task};
 
 /// Most descriptors that come with one job.
 pub const MAX_INPUTS: usize = 128;
@@ -65,20 +66,25 @@ pub fn receive_job(socket: impl AsFd) -> Result<Option<(Job, Vec<OwnedFd>)>, Rec
             descriptors.len()
         )));
     }
+    let missing = |task: &Task| task.inputs.iter().any(|&input| input >= job.inputs.len());
+    if job.tasks.is_empty() || job.tasks.iter().any(missing) {
+        return Err(ReceiveError::Malformed("it has no task, or one without its inputs".to_owned()));
+    }
     Ok(Some((job, descriptors)))
 }
 
-/// Ends this process when the supervisor closes `socket`, which after the job carries nothing more.
-pub fn end_with_supervisor(socket: impl AsFd) -> std::io::Result<()> {
-    let socket = socket.as_fd().try_clone_to_owned()?;
+/// Ends this process when the supervisor closes `socket`, and hands on what it orders after the job.
+pub fn heed_supervisor(socket: impl AsFd, mut order: impl FnMut(Order) + Send + 'static) -> std::io::Result<()> {
+    let socket = File::from(socket.as_fd().try_clone_to_owned()?);
     std::thread::spawn(move || {
-        let mut byte = [0_u8; 1];
-        loop {
-            match rustix::io::read(&socket, &mut byte) {
-                Err(rustix::io::Errno::INTR) | Ok(1..) => {}
-                _ => std::process::exit(1),
+        for line in BufReader::new(socket).lines() {
+            // What is not understood comes from no supervisor of this version.
+            match line.map(|line| serde_json::from_str(&line)) {
+                Ok(Ok(known)) => order(known),
+                _ => break,
             }
         }
+        std::process::exit(1);
     });
     Ok(())
 }

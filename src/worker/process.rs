@@ -12,14 +12,14 @@ use std::time::Duration;
 use futures::StreamExt;
 use rustix::net::{SendAncillaryBuffer, SendAncillaryMessage, SendFlags, sendmsg};
 use rustix::process::{Pid, Signal, kill_process_group};
-use tokio::io::{AsyncReadExt, Interest};
+use tokio::io::{AsyncReadExt, AsyncWriteExt, Interest};
 use tokio::net::UnixStream;
 use tokio::process::{Child, ChildStdout, Command};
 use tokio_util::codec::{FramedRead, LinesCodec};
 
 use super::WorkerError;
 use super::child::MAX_INPUTS;
-use super::protocol::{Job, MAX_LINE_BYTES, Message, VERSION};
+use super::protocol::{Job, Line, MAX_LINE_BYTES, Message, Order, VERSION};
 use crate::model::Capabilities;
 
 /// Longest wait for the first message of a worker: a cold disk has to load some 200 libraries.
@@ -103,7 +103,8 @@ impl WorkerProcess {
     async fn introduction(&mut self) -> Result<Capabilities, StartError> {
         let first = tokio::time::timeout(HELLO_TIMEOUT, self.next()).await;
         let silent = |_| StartError::Silent(format!("silent for {} s", HELLO_TIMEOUT.as_secs()));
-        match first.map_err(silent)?.map_err(|error| StartError::Stranger(error.to_string()))? {
+        let first = first.map_err(silent)?.map_err(|error| StartError::Stranger(error.to_string()))?;
+        match first.map(|line| line.message) {
             Some(Message::Hello { protocol: VERSION, capabilities }) => Ok(capabilities),
             Some(Message::Hello { protocol, .. }) => {
                 Err(StartError::Stranger(format!("its protocol has version {protocol}, not {VERSION}")))
@@ -152,8 +153,15 @@ impl WorkerProcess {
         Ok(())
     }
 
+    /// Sends an order about a task of its job.
+    pub(super) async fn order(&mut self, order: &Order) -> std::io::Result<()> {
+        let mut line = serde_json::to_vec(order)?;
+        line.push(b'\n');
+        self.socket.write_all(&line).await
+    }
+
     /// The next message; `None` where it closed its output.
-    pub(super) async fn next(&mut self) -> Result<Option<Message>, WorkerError> {
+    pub(super) async fn next(&mut self) -> Result<Option<Line>, WorkerError> {
         let Some(line) = self.messages.next().await else { return Ok(None) };
         let line = line.map_err(|error| WorkerError::Protocol(error.to_string()))?;
         serde_json::from_str(&line).map(Some).map_err(|error| WorkerError::Protocol(error.to_string()))

@@ -18,6 +18,7 @@ mod drain;
 mod endpoint;
 mod field_cases;
 mod first_steps;
+mod groups;
 mod installed;
 mod intake;
 mod intake_storage;

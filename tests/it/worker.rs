@@ -7,8 +7,8 @@ use std::time::Duration;
 use reelmill::model::work::{Analysis, Work};
 use reelmill::model::{Class, Code, Failure};
 use reelmill::worker::pool::Pool;
-use reelmill::worker::supervisor::{Assignment, JobMessage, Limits, run};
-use tokio::sync::mpsc;
+use reelmill::worker::supervisor::{Assignment, JobMessage, Limits, run, run_one};
+use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 
 use crate::support::worker_script;
@@ -20,18 +20,16 @@ fn worker(folder: &Path, body: &str) -> PathBuf {
     worker_script(folder, &[], body)
 }
 
+fn assignment(scratch: &Path, limits: Limits, words: mpsc::Sender<JobMessage>, stop: CancellationToken) -> Assignment {
+    let work = Work::Analysis(Analysis::default());
+    Assignment { inputs: Vec::new(), scratch: scratch.to_owned(), work, limits, words, stop }
+}
+
 async fn run_with(program: PathBuf, limits: Limits, stop: &CancellationToken) -> Result<(), Failure> {
     let (words, _heard) = mpsc::channel(64);
     let scratch = tempfile::tempdir().unwrap();
-    let assignment = Assignment {
-        peak_memory: Arc::default(),
-        inputs: Vec::new(),
-        scratch: scratch.path(),
-        threads: 1,
-        work: Work::Analysis(Analysis::default()),
-        limits,
-    };
-    run(&Pool::new(program, 0), assignment, words, stop).await.map(drop)
+    let assignment = assignment(scratch.path(), limits, words, stop.clone());
+    run_one(&Pool::new(program, 0), 1, assignment).await.map(drop)
 }
 
 fn limits() -> Limits {
@@ -120,19 +118,58 @@ async fn warnings_reach_the_log_and_a_worker_may_fail_by_itself() {
     let body = r#"echo '{"type":"warning","code":"MEDIA9999","message":"look"}'
 echo '{"type":"failed","failure":{"code":"MEDIA0001","class":"fatal","blame":"input","message":"no media"}}'"#;
     let (words, mut heard) = mpsc::channel(64);
-    let assignment = Assignment {
-        peak_memory: Arc::default(),
-        inputs: Vec::new(),
-        scratch: folder.path(),
-        threads: 1,
-        work: Work::Analysis(Analysis::default()),
-        limits: limits(),
-    };
+    let assignment = assignment(folder.path(), limits(), words, CancellationToken::new());
     let pool = Pool::new(worker(folder.path(), body), 0);
-    let failure = run(&pool, assignment, words, &CancellationToken::new()).await.unwrap_err();
+    let failure = run_one(&pool, 1, assignment).await.unwrap_err();
     assert_eq!(failure.code, "MEDIA0001");
     assert_eq!(
         heard.recv().await,
         Some(JobMessage::Warning { code: Code::new("MEDIA9999"), message: "look".to_owned() })
     );
+}
+
+/// A group of `count` tasks with a worker that then does `body`; answers the end of each. `stop` ends the second.
+async fn ends_of(count: usize, body: &str, stop: &CancellationToken) -> Vec<Result<(), String>> {
+    let folder = tempfile::tempdir().unwrap();
+    let (words, _heard) = mpsc::channel(64);
+    let mut answers = Vec::new();
+    let mut tasks = Vec::new();
+    for n in 0..count {
+        let (answer, answered) = oneshot::channel();
+        let own = if n == 1 { stop.clone() } else { CancellationToken::new() };
+        tasks.push((assignment(folder.path(), limits(), words.clone(), own), answer));
+        answers.push(answered);
+    }
+    let pool = Pool::new(worker(folder.path(), body), 0);
+    run(&pool, 1, tasks, &Arc::default()).await;
+    let ends = futures::future::join_all(answers).await;
+    ends.into_iter().map(|end| end.unwrap().map(drop).map_err(|failure| failure.code.to_string())).collect()
+}
+
+const DONE: &str = r#""type":"done","report":{"outputs":[]}"#;
+
+#[tokio::test]
+async fn tasks_of_a_group_end_on_their_own_and_a_crash_ends_what_is_left() {
+    let failed =
+        r#""type":"failed","failure":{"code":"MEDIA0003","class":"fatal","blame":"input","message":"no sound"}"#;
+    let body = format!("echo '{{\"task\":2,{DONE}}}'; echo '{{\"task\":0,{failed}}}'; kill -SEGV $$");
+    let ends = ends_of(4, &body, &CancellationToken::new()).await;
+    let crashed = || Err("WORKER0004".to_owned());
+    assert_eq!(ends, [Err("MEDIA0003".to_owned()), crashed(), Ok(()), crashed()]);
+}
+
+#[tokio::test]
+async fn a_task_that_is_stopped_leaves_the_others_alone() {
+    let stop = CancellationToken::new();
+    stop.cancel();
+    // The order comes on standard input; only then the first task ends.
+    let body = format!("read order; case $order in '{{\"stop\":1}}') echo '{{\"task\":0,{DONE}}}';; *) exit 3;; esac");
+    assert_eq!(ends_of(2, &body, &stop).await, [Ok(()), Err("WORKER0007".to_owned())]);
+}
+
+#[tokio::test]
+async fn a_message_about_a_task_that_was_not_given_is_a_fault_of_the_worker() {
+    let ends =
+        ends_of(2, &format!("echo '{{\"task\":7,{DONE}}}'; exec /bin/sleep 1000"), &CancellationToken::new()).await;
+    assert_eq!(ends, [Err("WORKER0008".to_owned()), Err("WORKER0008".to_owned())]);
 }

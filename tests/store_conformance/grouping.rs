@@ -15,7 +15,7 @@ fn siblings() -> Arc<Plan> {
 const ALL: [usize; 5] = [0, 1, 2, 3, 4];
 
 async fn beside(world: &World, claim: &Claim, activities: &[usize]) -> Vec<Claim> {
-    world.store.claim_beside(claim, activities, &Claimant::of_all("w1"), LEASE, world.now()).await.unwrap()
+    world.store.claim_beside(claim, (activities, 2), &Claimant::of_all("w1"), LEASE, world.now()).await.unwrap()
 }
 
 fn names(claims: &[Claim]) -> Vec<usize> {
@@ -27,6 +27,8 @@ pub async fn a_claim_takes_along_what_waits_in_the_same_queue_with_the_same_prio
     let other = world.start(&siblings()).await;
     let first = world.claim_one().await;
     assert_eq!((first.execution, first.activity), (id, 0));
+    let none = world.store.claim_beside(&first, (&ALL, 0), &Claimant::of_all("w1"), LEASE, world.now()).await;
+    assert!(none.unwrap().is_empty(), "no more than asked for");
     assert_eq!(names(&beside(&world, &first, &[4]).await), [4], "only what is asked for");
     let more = beside(&world, &first, &ALL).await;
     assert_eq!(names(&more), [1], "neither another queue nor another priority, and nothing twice");

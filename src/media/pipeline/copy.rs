@@ -140,7 +140,7 @@ impl Copying {
         }
         let Self { track, video, .. } = self;
         self.port.ready(Spec {
-            parameters: track.parameters.clone(),
+            parameters: (*track.parameters).clone(),
             time_base: track.time_base,
             side_data: track.side_data.clone(),
             frame_rate: video.then_some(track.frame_rate),

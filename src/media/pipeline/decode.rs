@@ -52,7 +52,7 @@ struct Timed {
 impl Decoder {
     /// Opens one for `track` with that many threads (0: one for each processor).
     pub fn open(track: &Track, threads: u32) -> Result<Self, MediaError> {
-        let parameters = track.parameters.clone();
+        let parameters = (*track.parameters).clone();
         let kind = if parameters.medium() == media::Type::Video { "video" } else { "audio" };
         let unsupported = || MediaError::UnsupportedCodec { kind, codec: track.codec.clone() };
         let preferred = track.decoder.and_then(decoder::find_by_name);

@@ -30,7 +30,12 @@ pub struct Copied {
 }
 
 /// Reads `opened` to its end, or until nobody wants more.
-pub fn run(opened: &mut Opened, mut routes: BTreeMap<usize, Route>, talk: &Talk) -> Result<Copied, MediaError> {
+/// `talk_of` is the voice about an output.
+pub fn run<'a>(
+    opened: &mut Opened,
+    mut routes: BTreeMap<usize, Route>,
+    talk_of: &impl Fn(usize) -> &'a Talk,
+) -> Result<Copied, MediaError> {
     opened.read_only(&routes.keys().copied().collect::<Vec<_>>());
     let mut copied = Copied::default();
     let mut packet = Packet::empty();
@@ -38,14 +43,14 @@ pub fn run(opened: &mut Opened, mut routes: BTreeMap<usize, Route>, talk: &Talk)
         let index = packet.stream();
         let Some(route) = routes.get_mut(&index) else { continue };
         route.packets.send(|| Ok(raw::share_packet(&packet)))?;
-        route.copy(&packet, &mut copied, talk);
+        route.copy(&packet, &mut copied, talk_of);
         if route.is_idle() {
             routes.remove(&index);
         }
     }
     for (_, route) in routes {
         for (output, copy) in route.copies {
-            end(output, copy, &mut copied, talk);
+            end(output, copy, &mut copied, talk_of(output));
         }
         route.packets.end();
     }
@@ -53,11 +58,11 @@ pub fn run(opened: &mut Opened, mut routes: BTreeMap<usize, Route>, talk: &Talk)
 }
 
 impl Route {
-    fn copy(&mut self, packet: &Packet, copied: &mut Copied, talk: &Talk) {
+    fn copy<'a>(&mut self, packet: &Packet, copied: &mut Copied, talk_of: &impl Fn(usize) -> &'a Talk) {
         for (output, mut copy) in std::mem::take(&mut self.copies) {
             match copy.feed(packet) {
                 Ok(true) => self.copies.push((output, copy)),
-                Ok(false) => end(output, copy, copied, talk),
+                Ok(false) => end(output, copy, copied, talk_of(output)),
                 Err(stop) => {
                     copied.changed.extend(copy.begun().map(|change| (output, change)));
                     note(output, Err(stop), copied);

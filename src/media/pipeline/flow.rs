@@ -23,6 +23,8 @@ pub enum Stop {
     Failed(MediaError),
     /// What feeds it failed, and says why itself.
     Upstream,
+    /// Nobody wants the output any more.
+    Unwanted,
 }
 
 impl From<MediaError> for Stop {

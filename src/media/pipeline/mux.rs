@@ -211,6 +211,9 @@ impl Muxing<'_> {
         let mut held: Vec<(usize, Packet)> = Vec::new();
         let mut held_bytes = 0;
         while lanes.iter().any(|lane| !lane.ended) {
+            if self.position.is_stopped() {
+                return Err(Stop::Unwanted);
+            }
             match mailbox.0.recv().map_err(|_| Stop::Upstream)? {
                 Event::Broken => return Err(Stop::Upstream),
                 Event::Ready(stream, spec) => lanes[stream].spec = Some(spec),

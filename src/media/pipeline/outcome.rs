@@ -32,8 +32,8 @@ pub enum Last<'scope> {
 
 /// What the threads of one output made.
 pub enum Made {
-    /// A media file: what each stream got, and what streams that were taken as they are change under way.
-    Media(Vec<Totals>, Option<String>),
+    /// A media file: what each stream got.
+    Media(Vec<Totals>),
     /// Pictures.
     Shots(Produced),
     /// A first pass: what it saw, and nothing else.
@@ -45,14 +45,14 @@ impl Running<'_> {
     pub fn finish(self) -> Result<Made, Stop> {
         let branches: Vec<Result<(), Stop>> = self.branches.into_iter().map(joined).collect();
         let last = match self.last {
-            Last::Muxer(thread) => joined(thread).map(|totals| Made::Media(totals, None)),
+            Last::Muxer(thread) => joined(thread).map(Made::Media),
             Last::Shooting(thread) => joined(thread).map(Made::Shots),
             Last::Looking(thread) => joined(thread).map(|()| Made::Looked),
         };
         let mut upstream = false;
         for stop in branches.into_iter().filter_map(Result::err) {
             match stop {
-                Stop::Failed(_) => return Err(stop),
+                Stop::Failed(_) | Stop::Unwanted => return Err(stop),
                 Stop::Upstream => upstream = true,
             }
         }
@@ -106,8 +106,10 @@ impl Faults {
     /// Why an output that uses the frames of `tracks` stopped.
     #[must_use]
     pub fn of(&self, output: usize, tracks: &[&Track], stop: Stop) -> Failure {
-        if let Stop::Failed(error) = stop {
-            return error.because_of(self.change(output)).into();
+        match stop {
+            Stop::Failed(error) => return error.because_of(self.change(output)).into(),
+            Stop::Unwanted => return MediaError::Unwanted.into(),
+            Stop::Upstream => {}
         }
         let decoding = || tracks.iter().find_map(|track| self.decoding.get(&track.index));
         let why = self.reading.as_ref().or_else(|| self.copying.get(&output)).or_else(decoding);

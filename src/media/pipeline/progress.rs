@@ -3,7 +3,8 @@
 //! **Invariant**: progress is said only when something was made since the last time, so that a supervisor that hears
 //! nothing knows that the work stands still.
 
-use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::time::{Duration, Instant};
 
@@ -23,13 +24,27 @@ pub struct Position {
     passes: i64,
     /// What earlier passes reached.
     before_us: AtomicI64,
+    /// Set once nobody wants the output any more.
+    stop: Arc<AtomicBool>,
 }
 
 impl Position {
     /// At the start of an output of that length, made in so many passes.
     #[must_use]
-    pub const fn new(total_us: Option<i64>, passes: i64) -> Self {
-        Self { reached_us: AtomicI64::new(0), total_us, passes, before_us: AtomicI64::new(0) }
+    pub fn new(total_us: Option<i64>, passes: i64) -> Self {
+        let (reached_us, before_us) = (AtomicI64::new(0), AtomicI64::new(0));
+        Self { reached_us, total_us, passes, before_us, stop: Arc::default() }
+    }
+
+    /// The same; `stop` is set when nobody wants the output any more.
+    #[must_use]
+    pub fn until(self, stop: Arc<AtomicBool>) -> Self {
+        Self { stop, ..self }
+    }
+
+    /// Whether nobody wants the output any more.
+    pub fn is_stopped(&self) -> bool {
+        self.stop.load(Ordering::Relaxed)
     }
 
     /// A pass is done, and another begins.
@@ -62,17 +77,18 @@ impl Position {
     }
 }
 
-/// Says how far `positions` are until `done` closes.
-pub fn report(positions: &[Position], talk: &Talk, done: &Receiver<()>) {
+/// Says how far each task with its outputs is until `done` closes.
+pub fn report(tasks: &[(&Talk, &[Position])], done: &Receiver<()>) {
     let begun = Instant::now();
-    let mut last = 0;
+    let mut last = vec![0; tasks.len()];
     while done.recv_timeout(INTERVAL) == Err(RecvTimeoutError::Timeout) {
-        let sum = positions.iter().map(Position::reached_us).sum();
-        if sum == last {
-            continue;
+        for (last, (talk, positions)) in last.iter_mut().zip(tasks) {
+            let sum = positions.iter().map(Position::reached_us).sum();
+            if sum != *last {
+                *last = sum;
+                talk.say(&message(positions, begun.elapsed()));
+            }
         }
-        last = sum;
-        talk.say(&message(positions, begun.elapsed()));
     }
 }
 

@@ -1,14 +1,14 @@
 //! Putting a pipeline's threads together.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 use std::sync::mpsc::sync_channel;
-use std::thread::{self, Scope};
+use std::thread::{self, Scope, ScopedJoinHandle};
 
 use ffmpeg_next::Frame;
 use reelmill::model::Failure;
-use reelmill::model::work::{Output, Pipeline, Produced, VideoEncode};
+use reelmill::model::work::{Output, Produced, VideoEncode};
 
-use super::JobContext;
 use super::container;
 use super::copy::Copying;
 use super::decode::Decoder;
@@ -16,20 +16,23 @@ use super::demux::{self, Route};
 use super::finish;
 use super::flow::{Inlet, Outlets, Stop};
 use super::graph;
-use super::mux::{self, Muxing, Port};
+use super::mux::{self, Muxing, Port, Totals};
 use super::outcome::{Faults, Last, Made, Running, joined};
 use super::overlay::Layers;
 use super::passes::{Notes, Round};
 use super::picture;
 use super::plan::{MediaPlan, Plan, ShotPlan};
 use super::progress::{self, Position};
+use super::results::Results;
 use super::snapshot::Shooting;
 use super::sound::{self, AudioBranch};
 use super::streams::{Inventory, Track, VideoTrack};
 use super::subtitles::{self, SubtitleBranch};
 use super::video::VideoBranch;
+use super::{Done, JobContext, Task};
 use crate::error::{MediaError, warning};
 use crate::source::{Opened, Source};
+use crate::talk::Talk;
 use crate::{libav, raw, scratch};
 
 /// Packets that may wait for a decoder.
@@ -47,52 +50,67 @@ const RUN_UP_US: i64 = 1_000_000;
 /// The same for formats without an index, where a seek lands anywhere between keyframes.
 const BLIND_RUN_UP_US: i64 = 10_000_000;
 
-/// Results by place of the output in the job.
-type Outcomes = BTreeMap<usize, Result<Produced, Failure>>;
+/// Failures by index of the output.
+type Failures = BTreeMap<usize, Failure>;
 
-/// Makes every output of `work`.
-pub fn run(
-    work: &Pipeline,
-    inventory: &Inventory,
-    opened: Opened,
-    inputs: &[Source],
-    context: JobContext<'_>,
-) -> Vec<Result<Produced, Failure>> {
-    warn_of_empty_audio(work, inventory, context);
-    if inventory.is_hdr() && !graph::has_filters(picture::TONE_MAPPING) {
-        context.talk.warn(warning::NO_TONE_MAPPING, "the source is HDR and this build of FFmpeg cannot tone-map it");
-    }
-    let mut outcomes = Outcomes::new();
-    let mut plans: BTreeMap<usize, Plan<'_>> = BTreeMap::new();
-    for (index, output) in work.outputs.iter().enumerate() {
-        match Plan::new(output, inventory, inputs, context) {
-            Ok(plan) => {
-                plans.insert(index, plan);
-            }
-            Err(error) => {
-                outcomes.insert(index, Err(error.into()));
-            }
-        }
-    }
-    let positions: Vec<Position> =
-        (0..work.outputs.len()).map(|index| position(plans.get(&index), inventory)).collect();
-    let crew = Crew { inventory, inputs, positions: &positions, context };
-    thread::scope(|scope| {
-        let (done, stopped) = sync_channel(0);
-        let positions = &positions;
-        scope.spawn(move || progress::report(positions, context.talk, &stopped));
-        crew.work(&plans, opened, &mut outcomes);
-        drop(done);
-    });
-    let lost = || Err(MediaError::Panic("an output has no result".into()).into());
-    (0..work.outputs.len()).map(|index| outcomes.remove(&index).unwrap_or_else(lost)).collect()
+/// An output of one of the tasks.
+#[derive(Clone, Copy)]
+struct Wanted<'a> {
+    output: &'a Output,
+    task: &'a Task<'a>,
 }
 
-/// Streams that are declared but empty are left out where somebody wanted them, and never silently.
-fn warn_of_empty_audio(work: &Pipeline, inventory: &Inventory, context: JobContext<'_>) {
-    let wanted = work.outputs.iter().any(|output| matches!(output, Output::Media(media) if media.audio.is_some()));
-    for reason in inventory.left_out.iter().filter(|_| wanted) {
-        context.talk.warn(warning::STREAM_LEFT_OUT, format!("{reason} and was left out"));
+/// Makes every output of `tasks`. `talk` is about all of them; `done` gets the results of each.
+pub fn run(tasks: &[Task<'_>], inventory: &Inventory, opened: Opened, talk: &Talk, done: &Done<'_>) {
+    let counts: Vec<(usize, usize)> = tasks.iter().map(|task| (task.number, task.work.outputs.len())).collect();
+    let results = Results::new(&counts, done);
+    let wanted: Vec<Wanted<'_>> =
+        tasks.iter().flat_map(|task| task.work.outputs.iter().map(move |output| Wanted { output, task })).collect();
+    warn_of_empty_audio(tasks, inventory);
+    if inventory.is_hdr() && !graph::has_filters(picture::TONE_MAPPING) {
+        talk.warn(warning::NO_TONE_MAPPING, "the source is HDR and this build of FFmpeg cannot tone-map it");
+    }
+    let mut plans: BTreeMap<usize, Plan<'_>> = BTreeMap::new();
+    for (index, Wanted { output, task }) in wanted.iter().enumerate() {
+        match Plan::new(output, inventory, task.inputs, task.context) {
+            Ok(plan) => drop(plans.insert(index, plan)),
+            Err(error) => results.set(index, Err(error.into())),
+        }
+    }
+    let positions: Vec<Position> = wanted
+        .iter()
+        .enumerate()
+        .map(|(index, wanted)| position(plans.get(&index), inventory).until(Arc::clone(&wanted.task.stop)))
+        .collect();
+    let crew = Crew { inventory, wanted: &wanted, positions: &positions, talk, results: &results };
+    thread::scope(|scope| {
+        let (done, stopped) = sync_channel(0);
+        let progress = by_task(tasks, &positions);
+        scope.spawn(move || progress::report(&progress, &stopped));
+        crew.work(&plans, opened);
+        drop(done);
+    });
+    results.finish();
+}
+
+/// Positions of the outputs of each task.
+fn by_task<'a>(tasks: &'a [Task<'_>], mut positions: &'a [Position]) -> Vec<(&'a Talk, &'a [Position])> {
+    let mut split = Vec::with_capacity(tasks.len());
+    for task in tasks {
+        let (own, rest) = positions.split_at(task.work.outputs.len());
+        split.push((task.context.talk, own));
+        positions = rest;
+    }
+    split
+}
+
+/// Warns of streams that are declared but empty, where a task wants audio.
+fn warn_of_empty_audio(tasks: &[Task<'_>], inventory: &Inventory) {
+    let wants = |output: &Output| matches!(output, Output::Media(media) if media.audio.is_some());
+    for task in tasks.iter().filter(|task| task.work.outputs.iter().any(wants)) {
+        for reason in &inventory.left_out {
+            task.context.talk.warn(warning::STREAM_LEFT_OUT, format!("{reason} and was left out"));
+        }
     }
 }
 
@@ -109,9 +127,11 @@ fn position(plan: Option<&Plan<'_>>, inventory: &Inventory) -> Position {
 /// What every output needs while it is made.
 struct Crew<'a> {
     inventory: &'a Inventory,
-    inputs: &'a [Source],
+    wanted: &'a [Wanted<'a>],
     positions: &'a [Position],
-    context: JobContext<'a>,
+    /// About all tasks.
+    talk: &'a Talk,
+    results: &'a Results<'a>,
 }
 
 /// Connections that wait for the demuxer and the decoders.
@@ -122,80 +142,92 @@ struct Wiring {
 }
 
 impl Crew<'_> {
-    fn work(&self, plans: &BTreeMap<usize, Plan<'_>>, opened: Opened, outcomes: &mut Outcomes) {
+    /// Settings and channels of the task of an output.
+    const fn context(&self, index: usize) -> JobContext<'_> {
+        self.wanted[index].task.context
+    }
+
+    fn threads(&self) -> u32 {
+        self.wanted.first().map_or(0, |wanted| wanted.task.context.threads)
+    }
+
+    fn work(&self, plans: &BTreeMap<usize, Plan<'_>>, opened: Opened) {
         let source = opened.source().clone();
         let (sought, mut flowing) = self.divide(plans);
-        let decoders = self.open_decoders(&mut flowing, outcomes);
+        // A few pictures are there at once; encodes take their time.
+        for (index, shots) in sought {
+            self.results.set(index, self.seek(index, shots, &source).map_err(Failure::from));
+        }
+        let decoders = self.open_decoders(&mut flowing);
         let notes: BTreeMap<usize, Notes> = flowing
             .iter()
             .filter(|(_, plan)| plan.looks_first())
-            .map(|(&index, _)| (index, Notes::new(self.context.scratch, index)))
+            .map(|(&index, _)| (index, Notes::new(self.context(index).scratch, index)))
             .collect();
-        self.look(&mut flowing, &notes, &source, outcomes);
+        self.look(&mut flowing, &notes, &source);
         if !flowing.is_empty() {
             let passes = Passes { first: false, notes: &notes };
-            for (index, made) in self.flow(&flowing, decoders, opened, passes) {
-                let outcome = made.and_then(|made| self.check(flowing[&index], made).map_err(Failure::from));
-                self.positions[index].finish();
-                outcomes.insert(index, outcome);
+            for (index, failure) in self.flow(&flowing, decoders, opened, passes) {
+                self.results.set(index, Err(failure));
             }
-        }
-        for (index, shots) in sought {
-            let shooting = self.shooting(index, shots);
-            let produced = source.open().and_then(|mut opened| {
-                let mut decoder = Decoder::open(&shots.video.track, self.context.threads)?;
-                let produced = shooting.seek(&mut opened, &mut decoder);
-                if let Some(change) = decoder.change() {
-                    self.context.talk.warn(warning::SOURCE_CHANGES, change);
-                }
-                produced
-            });
-            outcomes.insert(index, produced.map_err(Failure::from));
         }
     }
 
+    fn seek(&self, index: usize, shots: &ShotPlan<'_>, source: &Source) -> Result<Produced, MediaError> {
+        let mut opened = source.open()?;
+        let mut decoder = Decoder::open(&shots.video.track, self.threads())?;
+        let produced = self.shooting(index, shots).seek(&mut opened, &mut decoder);
+        if let Some(change) = decoder.change() {
+            self.context(index).talk.warn(warning::SOURCE_CHANGES, change);
+        }
+        produced
+    }
+
     /// First passes of those that want two, over a decoding of their own; what fails here has failed.
-    fn look(&self, plans: &mut Flowing<'_>, notes: &BTreeMap<usize, Notes>, source: &Source, outcomes: &mut Outcomes) {
+    fn look(&self, plans: &mut Flowing<'_>, notes: &BTreeMap<usize, Notes>, source: &Source) {
         let mut looking: Flowing<'_> =
             plans.iter().filter(|(index, _)| notes.contains_key(index)).map(|(&index, &plan)| (index, plan)).collect();
         if looking.is_empty() {
             return;
         }
-        let mut failed = Outcomes::new();
-        let decoders = self.open_decoders(&mut looking, &mut failed);
-        match source.open() {
-            Ok(opened) => {
-                let passes = Passes { first: true, notes };
-                for (index, made) in self.flow(&looking, decoders, opened, passes) {
-                    self.positions[index].begin_again();
-                    failed.extend(made.err().map(|failure| (index, Err(failure))));
-                }
-            }
+        let mut failed: BTreeSet<usize> = looking.keys().copied().collect();
+        let decoders = self.open_decoders(&mut looking);
+        failed.retain(|index| !looking.contains_key(index));
+        let failures = match source.open() {
+            Ok(opened) => self.flow(&looking, decoders, opened, Passes { first: true, notes }),
             Err(error) => {
                 let failure = Failure::from(error);
-                failed.extend(looking.keys().map(|&index| (index, Err(failure.clone()))));
+                looking.keys().map(|&index| (index, failure.clone())).collect()
             }
+        };
+        for &index in looking.keys() {
+            self.positions[index].begin_again();
         }
-        plans.retain(|index, _| !failed.contains_key(index));
-        outcomes.extend(failed);
+        for (index, failure) in failures {
+            failed.insert(index);
+            self.results.set(index, Err(failure));
+        }
+        plans.retain(|index, _| !failed.contains(index));
     }
 
     /// Opens a decoder for each stream that is needed decoded; plans that need one that does not open have failed.
-    fn open_decoders(&self, plans: &mut Flowing<'_>, outcomes: &mut Outcomes) -> BTreeMap<usize, Decoder> {
+    fn open_decoders(&self, plans: &mut Flowing<'_>) -> BTreeMap<usize, Decoder> {
         let mut decoders = BTreeMap::new();
-        let mut faulty: BTreeMap<usize, Failure> = BTreeMap::new();
+        let mut faulty = Failures::new();
         for track in plans.values().flat_map(|plan| plan.decoded()) {
             if decoders.contains_key(&track.index) || faulty.contains_key(&track.index) {
                 continue;
             }
-            match Decoder::open(track, self.context.threads) {
+            match Decoder::open(track, self.threads()) {
                 Ok(decoder) => drop(decoders.insert(track.index, decoder)),
                 Err(error) => drop(faulty.insert(track.index, error.into())),
             }
         }
         plans.retain(|&index, plan| {
             let failure = plan.decoded().into_iter().find_map(|track| faulty.get(&track.index));
-            outcomes.extend(failure.map(|failure| (index, Err(failure.clone()))));
+            if let Some(failure) = failure {
+                self.results.set(index, Err(failure.clone()));
+            }
             failure.is_none()
         });
         decoders
@@ -227,52 +259,62 @@ impl Crew<'_> {
         (sought, flowing)
     }
 
-    /// Runs the threads of all `plans`, and waits for them.
+    /// Runs the threads of all `plans`, and waits for them. Outputs that are made are checked and handed on as each ends;
+    /// returns the failures.
     fn flow(
         &self,
         plans: &Flowing<'_>,
         decoders: BTreeMap<usize, Decoder>,
         mut opened: Opened,
         passes: Passes<'_>,
-    ) -> Vec<(usize, Result<Made, Failure>)> {
+    ) -> Failures {
         if plans.values().any(|plan| plan.copies()) {
             raw::generate_timestamps(opened.demuxer_mut());
         }
         thread::scope(|scope| {
             let mut wiring = Wiring::default();
-            let running: Vec<(usize, Result<Running<'_>, MediaError>)> = plans
+            let running: Vec<_> = plans
                 .iter()
-                .map(|(&index, plan)| (index, self.start(scope, index, plan, passes, &mut wiring)))
+                .map(|(&index, &plan)| (index, plan, self.start(scope, index, plan, passes, &mut wiring)))
+                .collect();
+            let ending: Vec<(usize, &Plan<'_>, Result<Ending<'_>, MediaError>)> = running
+                .into_iter()
+                .map(|(index, plan, running)| {
+                    (index, plan, running.map(|running| scope.spawn(move || self.end(index, plan, running))))
+                })
                 .collect();
             let decoding: BTreeMap<usize, _> = decoders
                 .into_iter()
                 .filter_map(|(index, decoder)| {
                     let frames = wiring.frames.remove(&index)?;
                     let packets = wiring.routes.entry(index).or_default().packets.connect(PACKETS);
-                    let talk = self.context.talk;
-                    Some((index, scope.spawn(move || decoder.run(&packets, frames, talk))))
+                    Some((index, scope.spawn(move || decoder.run(&packets, frames, self.talk))))
                 })
                 .collect();
-            let read = self
-                .seek_to_clips(&mut opened, plans)
-                .and_then(|()| demux::run(&mut opened, wiring.routes, self.context.talk));
+            let talk_of = |output| self.context(output).talk;
+            let read =
+                self.seek_to_clips(&mut opened, plans).and_then(|()| demux::run(&mut opened, wiring.routes, &talk_of));
             let decoded = decoding.into_iter().map(|(index, thread)| (index, joined(thread))).collect();
             let faults = Faults::new(read, decoded);
-            running
-                .into_iter()
-                .map(|(index, running)| {
-                    let made = running.map_err(Failure::from).and_then(|running| {
-                        let made = running.finish().map_err(|stop| faults.of(index, &plans[&index].decoded(), stop))?;
-                        Ok(if let Made::Media(totals, _) = made {
-                            Made::Media(totals, faults.change(index))
-                        } else {
-                            made
-                        })
-                    });
-                    (index, made)
-                })
-                .collect()
+            let ended = ending.into_iter().map(|(index, plan, thread)| {
+                let ended = thread.map_err(Failure::from).and_then(|thread| {
+                    let made = joined(thread).map_err(|stop| faults.of(index, &plan.decoded(), stop))?;
+                    let check = |totals| self.check(index, plan, Made::Media(totals), faults.change(index));
+                    made.map_or(Ok(()), check).map_err(Failure::from)
+                });
+                (index, ended)
+            });
+            ended.filter_map(|(index, ended)| Some((index, ended.err()?))).collect()
         })
+    }
+
+    /// Follows an output to its end and hands it on; gives back one whose streams were taken as they are, as only the end
+    /// of the reading says whether they changed.
+    fn end(&self, index: usize, plan: &Plan<'_>, running: Running<'_>) -> Result<Option<Vec<Totals>>, Stop> {
+        match running.finish()? {
+            Made::Media(totals) if plan.copies() => Ok(Some(totals)),
+            made => self.check(index, plan, made, None).map(|()| None).map_err(Stop::from),
+        }
     }
 
     /// Where every output starts late, reading starts late.
@@ -304,7 +346,7 @@ impl Crew<'_> {
             position: &self.positions[index],
         });
         match plan {
-            Plan::Media(media) if passes.first => self.start_looking(scope, media, round, wiring),
+            Plan::Media(media) if passes.first => self.start_looking(scope, index, media, round, wiring),
             Plan::Media(media) => self.start_media(scope, index, media, round, wiring),
             Plan::Shots(shots) => {
                 let frames = wiring.frames(&shots.video.track, PICTURES);
@@ -322,7 +364,7 @@ impl Crew<'_> {
             source: shots.video.clone(),
             window: shots.window,
             duration_s: self.inventory.duration_s(),
-            scratch: self.context.scratch,
+            scratch: self.context(index).scratch,
             position: &self.positions[index],
         }
     }
@@ -331,6 +373,7 @@ impl Crew<'_> {
     fn start_looking<'scope>(
         &'scope self,
         scope: &'scope Scope<'scope, '_>,
+        index: usize,
         plan: &'scope MediaPlan<'scope>,
         round: Option<Round<'scope>>,
         wiring: &mut Wiring,
@@ -343,7 +386,7 @@ impl Crew<'_> {
             && let Some(port) = ports.into_iter().next()
         {
             let frames = wiring.frames(&video.track, PICTURES);
-            let branch = self.video_branch(plan, video, encode, round);
+            let branch = self.video_branch(index, plan, video, encode, round);
             branches.push(scope.spawn(move || branch.run(frames, port, layers)));
         }
         Ok(Running { branches, last: Last::Looking(drain) })
@@ -351,6 +394,7 @@ impl Crew<'_> {
 
     fn video_branch<'scope>(
         &'scope self,
+        index: usize,
         plan: &'scope MediaPlan<'scope>,
         source: &VideoTrack,
         encode: &'scope VideoEncode,
@@ -362,12 +406,13 @@ impl Crew<'_> {
             burn: plan.burn.as_ref(),
             source: source.clone(),
             window: plan.window,
-            threads: self.context.threads,
+            threads: self.threads(),
             muxer: plan.format.muxer,
+            position: &self.positions[index],
             round,
             length_s: plan.duration_s,
             file: &plan.output.file,
-            talk: self.context.talk,
+            talk: self.context(index).talk,
         }
     }
 
@@ -379,7 +424,7 @@ impl Crew<'_> {
         round: Option<Round<'scope>>,
         wiring: &mut Wiring,
     ) -> Result<Running<'scope>, MediaError> {
-        let context = self.context;
+        let context = self.context(index);
         let mut layers = Layers::new(&plan.overlays)?;
         let streams = plan.streams();
         let (ports, mailbox) = mux::ports(streams);
@@ -408,7 +453,7 @@ impl Crew<'_> {
                         Some((_, pictures, _)) => pictures.connect(PICTURES),
                         None => wiring.frames(&video.track, PICTURES),
                     };
-                    let branch = self.video_branch(plan, video, encode, round);
+                    let branch = self.video_branch(index, plan, video, encode, round);
                     let layers = std::mem::take(&mut layers);
                     branches.push(scope.spawn(move || branch.run(frames, port, layers)));
                 }
@@ -434,7 +479,7 @@ impl Crew<'_> {
                 level: &sound.level,
                 track: sound.track.clone(),
                 window: sound::window_of(sound, plan.window),
-                inputs: self.inputs,
+                inputs: self.wanted[index].task.inputs,
                 muxer: plan.format.muxer,
                 talk: context.talk,
             };
@@ -468,19 +513,27 @@ impl Crew<'_> {
         Ok(Running { branches, last: Last::Muxer(muxer) })
     }
 
-    /// Opens a finished output again, and checks it against its definition.
-    fn check(&self, plan: &Plan<'_>, made: Made) -> Result<Produced, MediaError> {
-        match (plan, made) {
-            (Plan::Media(media), Made::Media(totals, change)) => {
-                finish::check(self.context, media, &totals).map_err(|error| error.because_of(change))
+    /// Opens a finished output again, checks it against its definition, and hands it on. `change` says what streams that
+    /// were taken as they are change under way.
+    fn check(&self, index: usize, plan: &Plan<'_>, made: Made, change: Option<String>) -> Result<(), MediaError> {
+        let produced = match (plan, made) {
+            (_, Made::Looked) => return Ok(()),
+            (Plan::Media(media), Made::Media(totals)) => {
+                finish::check(self.context(index), media, &totals).map_err(|error| error.because_of(change))?
             }
-            (_, Made::Shots(produced)) => Ok(produced),
-            (Plan::Shots(_), Made::Media(..)) | (_, Made::Looked) => {
-                Err(MediaError::Panic("a snapshot became a media file".into()))
+            (_, Made::Shots(produced)) => produced,
+            (Plan::Shots(_), Made::Media(_)) => {
+                return Err(MediaError::Panic("a snapshot became a media file".into()));
             }
-        }
+        };
+        self.positions[index].finish();
+        self.results.set(index, Ok(produced));
+        Ok(())
     }
 }
+
+/// The thread that follows an output to its end.
+type Ending<'scope> = ScopedJoinHandle<'scope, Result<Option<Vec<Totals>>, Stop>>;
 
 /// Sends silence.
 fn keep_silent(mut frames: Outlets<Frame>, samples: i64) -> Result<(), Stop> {

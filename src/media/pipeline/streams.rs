@@ -2,7 +2,6 @@
 //!
 //! **Invariant**: cover art is never video; what cannot be used is left out here, with a reason, and not half-way.
 
-use ffmpeg_next::codec::Parameters;
 use ffmpeg_next::format::stream::Disposition;
 use ffmpeg_next::{Packet, Rational, Rescale, Stream, codec, media, rescale};
 use reelmill::model::media::{AudioStream, MediaInfo, Picture, Ratio, SubtitleStream, VideoStream};
@@ -17,7 +16,7 @@ use crate::geometry::region::Region;
 use crate::language;
 use crate::libav::{self, Orientation};
 use crate::probe::Examined;
-use crate::raw::{self, SideData};
+use crate::raw::{self, SharedParameters, SideData};
 use crate::source::Opened;
 
 /// Frame rate taken where nothing is known.
@@ -36,7 +35,7 @@ pub struct Track {
     /// When the source begins, in that unit.
     pub start: i64,
     /// What the container says about its codec.
-    pub parameters: Parameters,
+    pub parameters: SharedParameters,
     /// What it says about itself beside its packets.
     pub side_data: Vec<SideData>,
     /// libav's name of the codec.
@@ -354,7 +353,7 @@ fn track(opened: &Opened, index: u32, codec: &str, language: Option<&String>, ti
         index: index as usize,
         time_base: stream.time_base(),
         start: 0,
-        parameters: stream.parameters().clone(),
+        parameters: stream.parameters().into(),
         side_data: raw::side_data(&stream),
         codec: codec.to_owned(),
         decoder: None,

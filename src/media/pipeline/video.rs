@@ -23,6 +23,7 @@ use super::overlay::Layers;
 use super::passes::Round;
 use super::picture::{self as look, Look, Matrix, Target};
 use super::plan::View;
+use super::progress::Position;
 use super::streams::VideoTrack;
 use super::subtitles::{Burn, Transfer};
 use super::window::{Placed, Window};
@@ -64,6 +65,8 @@ pub struct VideoBranch<'a> {
     pub threads: u32,
     /// libav's name of the muxer.
     pub muxer: &'static str,
+    /// How far its output is.
+    pub position: &'a Position,
     /// Which pass of two it is; absent: the only one.
     pub round: Option<Round<'a>>,
     /// Length of the output in seconds, where it is known.
@@ -108,6 +111,10 @@ impl VideoBranch<'_> {
         let mut state =
             State { layers, graph: None, encoder: None, port: Some(port), last_slot: None, before: None, end: 0 };
         while let Some(frame) = frames.next()? {
+            // An encoder may take long until the muxer has a packet to see this at.
+            if self.position.is_stopped() {
+                return Err(Stop::Unwanted);
+            }
             let mut frame = Frame::from(frame);
             match self.window.place(frame.pts().unwrap_or(0), self.source.track.time_base) {
                 Placed::Before => {

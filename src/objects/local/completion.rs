@@ -16,7 +16,7 @@ use serde::{Deserialize, Serialize};
 
 use super::attributes::{EndpointAttributes, KeptPart, hex, unhex};
 use super::parts::{self, Part, Upload};
-use super::staged::{self, Staged};
+use super::staged::{self, Stage, Staged};
 use super::{LocalBuckets, PlaceCondition, Placement};
 use crate::model::ObjectLocation;
 use crate::objects::ObjectError;
@@ -144,7 +144,7 @@ fn join(
     folder: &Path,
     named: &BTreeMap<u32, NamedPart>,
     completion: &CompletionRequest,
-    stage: std::path::PathBuf,
+    stage: Stage,
 ) -> Result<Joined, ObjectError> {
     let object = &upload.object;
     let there = parts::list(folder).map_err(|e| ObjectError::io("list the parts of", object, e))?;

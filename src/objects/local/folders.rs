@@ -10,7 +10,7 @@ use rustix::fs::FileType;
 
 use super::attributes::{self, Attributes};
 use super::folder::{Folder, is_absent};
-use super::staged::Staged;
+use super::staged::{Stage, Staged, Users};
 use super::{DeleteCondition, EndpointAttributes, Layout, PlaceCondition, Placement, keys, parts};
 use crate::model::{Clock, ObjectLocation, Timestamp};
 use crate::objects::{Head, ObjectError};
@@ -28,13 +28,22 @@ pub struct Folders {
     ticks: AtomicI64,
     /// Held for writing while an object and its attributes change, so that readers see both or neither.
     names: RwLock<()>,
+    /// Files that are staged in mounts.
+    staged_in_mounts: Users,
 }
 
 impl Folders {
     /// Opens or creates the folders of `layout`, and removes incomplete files of an earlier run.
     pub fn open(layout: Layout, clock: Arc<dyn Clock>) -> Result<Self, ObjectError> {
         let tidied = AtomicI64::new(clock.now().as_micros());
-        let folders = Self { layout, clock, tidied, ticks: AtomicI64::new(0), names: RwLock::new(()) };
+        let folders = Self {
+            layout,
+            clock,
+            tidied,
+            ticks: AtomicI64::new(0),
+            names: RwLock::new(()),
+            staged_in_mounts: Arc::default(),
+        };
         let mounts = folders.layout.mounts.values();
         for stage in mounts.clone().map(|mount| mount_stage(mount)).chain([folders.internal("tmp")]) {
             remove_all(&stage).map_err(|e| ObjectError::io("clear", stage.display(), e))?;
@@ -75,13 +84,16 @@ impl Folders {
     }
 
     /// A new file name on the file system of `bucket`.
-    pub fn stage(&self, bucket: &str) -> Result<PathBuf, ObjectError> {
-        let folder = match self.layout.mounts.get(bucket) {
-            Some(mount) => mount_stage(mount),
-            None => self.internal("tmp"),
-        };
-        std::fs::create_dir_all(&folder).map_err(|e| ObjectError::io("make", folder.display(), e))?;
-        Ok(folder.join(format!("{:016x}", self.tick())))
+    pub fn stage(&self, bucket: &str) -> Result<Stage, ObjectError> {
+        let name = format!("{:016x}", self.tick());
+        let made = |folder: &Path, e| ObjectError::io("make", folder.display(), e);
+        if let Some(mount) = self.layout.mounts.get(bucket) {
+            let folder = mount_stage(mount);
+            return Stage::passing(&folder, &name, &self.staged_in_mounts).map_err(|e| made(&folder, e));
+        }
+        let folder = self.internal("tmp");
+        std::fs::create_dir_all(&folder).map_err(|e| made(&folder, e))?;
+        Ok(Stage::lasting(folder.join(name)))
     }
 
     /// Makes a staged file visible; answers with its sequencer.
@@ -125,7 +137,6 @@ impl Folders {
         for result in [folder.sync(), written.sync_all(), kept.sync()] {
             result.map_err(failed)?;
         }
-        self.tidy_stage(&object.bucket);
         Ok((attributes::head(&metadata, Some(attributes)), sequencer))
     }
 
@@ -135,7 +146,7 @@ impl Folders {
         path.iter().try_fold(bucket, |folder, component| {
             if folder.has_file(component) {
                 let stage = self.stage(name).map_err(io::Error::other)?;
-                folder.turn_into_folder(component, keys::OBJECT, &stage)?;
+                folder.turn_into_folder(component, keys::OBJECT, stage.path())?;
             }
             folder.enter_or_create(component)
         })
@@ -291,14 +302,6 @@ impl Folders {
         std::fs::create_dir_all(folder)?;
         std::fs::rename(notes, &path)?;
         Folder::open(folder)
-    }
-
-    /// Leaves no empty internal folder behind in a mounted one.
-    fn tidy_stage(&self, bucket: &str) {
-        if let Some(mount) = self.layout.mounts.get(bucket) {
-            // Not empty while another upload is on its way.
-            let _ = std::fs::remove_dir(mount_stage(mount));
-        }
     }
 
     /// Deletes an object if it meets the condition `only`, and the folders that only existed for its key.

@@ -15,7 +15,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::completion;
-use super::staged::Staged;
+use super::staged::{Stage, Staged};
 use super::{LocalBuckets, Writer};
 use crate::model::{ObjectLocation, Timestamp};
 use crate::objects::ObjectError;
@@ -124,13 +124,13 @@ impl LocalBuckets {
 
     /// Starts writing a part.
     pub async fn part_writer(&self, upload: &Upload) -> Result<Writer, ObjectError> {
-        let stage = self.upload_folder(&upload.id)?.join(format!("{:016x}.tmp", self.tick()));
+        let stage = Stage::lasting(self.upload_folder(&upload.id)?.join(format!("{:016x}.tmp", self.tick())));
         Writer::create(stage).await.map_err(|e| ObjectError::io("write a part of", &upload.object, e))
     }
 
     /// Stages a range of an open file as a part.
     pub async fn copy_part(&self, upload: &Upload, from: File, range: Range<u64>) -> Result<Staged, ObjectError> {
-        let stage = self.upload_folder(&upload.id)?.join(format!("{:016x}.tmp", self.tick()));
+        let stage = Stage::lasting(self.upload_folder(&upload.id)?.join(format!("{:016x}.tmp", self.tick())));
         let object = upload.object.clone();
         let copied = move || Staged::copy_range(from, range, stage);
         self.blocking(move |_| copied().map_err(|e| ObjectError::io("copy a part of", object, e))).await

@@ -79,9 +79,9 @@ impl Batch<'_> {
     /// Leases jobs that may run together with one that was claimed.
     pub(super) async fn claim_beside_all(&mut self, commands: &mut [Command]) -> Result<(), Fault> {
         for command in commands {
-            let Command::ClaimBeside { job, activities, worker, lease, now, reply } = command else { continue };
+            let Command::ClaimBeside { job, activities, limit, worker, lease, now, reply } = command else { continue };
             let now = self.now(*now);
-            let waiting = self.waiting_beside(*job, activities).await?;
+            let waiting = self.waiting_beside(*job, activities, *limit).await?;
             let mut claims = Vec::with_capacity(waiting.len());
             self.fetch(waiting.first().map(|(seq, ..)| *seq).into_iter().collect()).await?;
             let evaluate = self.cache.evaluate();
@@ -103,6 +103,7 @@ impl Batch<'_> {
         &mut self,
         job: JobId,
         activities: &[usize],
+        limit: usize,
     ) -> Result<Vec<(Seq, NodeIndex, JobId)>, Fault> {
         const ROOM: &str = "SELECT CASE WHEN q.paused THEN 0 WHEN q.concurrency = 0 THEN 2147483647
                  ELSE q.concurrency - (SELECT count(*)::int FROM jobs WHERE state = 'running' AND queue = q.name) END
@@ -124,7 +125,7 @@ impl Batch<'_> {
         )
         .bind(job.0)
         .bind(activities)
-        .bind(i64::from(room.unwrap_or(0).max(0)))
+        .bind(i64::from(room.unwrap_or(0).max(0)).min(codec::bigint(limit as u64)))
         .fetch_all(&mut *self.db)
         .await?;
         rows.iter()

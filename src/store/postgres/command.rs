@@ -109,6 +109,8 @@ pub(super) enum Command {
         job: JobId,
         /// Node indices of activities.
         activities: Vec<usize>,
+        /// Most jobs.
+        limit: usize,
         /// Name of the daemon.
         worker: String,
         /// Lease duration.

@@ -160,13 +160,13 @@ impl Store for PostgresStore {
     async fn claim_beside(
         &self,
         claim: &Claim,
-        activities: &[usize],
+        (activities, limit): (&[usize], usize),
         claimant: &Claimant,
         lease: Duration,
         now: Timestamp,
     ) -> Result<Vec<Claim>, StoreError> {
         let (job, activities, worker) = (claim.job, activities.to_vec(), claimant.name.clone());
-        let command = |reply| Command::ClaimBeside { job, activities, worker, lease, now, reply };
+        let command = |reply| Command::ClaimBeside { job, activities, limit, worker, lease, now, reply };
         self.writer.call("claim more jobs", command).await
     }
 

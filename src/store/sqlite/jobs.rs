@@ -49,7 +49,7 @@ impl Writer {
     pub(super) fn claim_beside(
         &mut self,
         job: JobId,
-        activities: &[usize],
+        (activities, limit): (&[usize], usize),
         claimant: (&str, Duration),
         now: Timestamp,
     ) -> Result<Vec<Claim>, Fault> {
@@ -59,7 +59,7 @@ impl Writer {
             .query_row([job.0], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))
             .optional()?
             .ok_or_else(|| Fault::not_found("job", job))?;
-        let room = self.lines()?.get(&queue).map_or(0, QueueRow::room);
+        let room = self.lines()?.get(&queue).map_or(0, QueueRow::room).min(limit);
         let waiting: Vec<(NodeIndex, JobId)> = self
             .db
             .prepare_cached(

@@ -133,13 +133,15 @@ impl Store for SqliteStore {
     async fn claim_beside(
         &self,
         claim: &Claim,
-        activities: &[usize],
+        (activities, limit): (&[usize], usize),
         claimant: &Claimant,
         lease: Duration,
         now: Timestamp,
     ) -> Result<Vec<Claim>, StoreError> {
         let (job, activities, worker) = (claim.job, activities.to_vec(), claimant.name.clone());
-        self.writer.call("claim more jobs", move |w| w.claim_beside(job, &activities, (&worker, lease), now)).await
+        self.writer
+            .call("claim more jobs", move |w| w.claim_beside(job, (&activities, limit), (&worker, lease), now))
+            .await
     }
 
     async fn heartbeat(

@@ -132,7 +132,7 @@ impl Reading {
         let failed = |source| MediaError::Libav { doing: "open a subtitle decoder", source };
         let mut opened = sheets.source.open()?;
         opened.read_only(&[sheets.track.index]);
-        let mut context = Context::from_parameters(sheets.track.parameters.clone()).map_err(failed)?.decoder();
+        let mut context = Context::from_parameters((*sheets.track.parameters).clone()).map_err(failed)?.decoder();
         context.set_packet_time_base(sheets.track.time_base);
         let decoder = context.subtitle().map_err(failed)?;
         Ok(Self { opened, decoder, packet: Packet::empty(), ended: false })

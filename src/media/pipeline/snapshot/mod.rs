@@ -125,9 +125,8 @@ impl Shooting<'_> {
         let mut next = 0;
         let mut last: Option<(f64, Frame)> = None;
         while self.moments.get(next).is_some()
-            && let Some(frame) = frames.next()?
+            && let Some(frame) = self.next(&frames)?
         {
-            let frame = Frame::from(frame);
             let time = self.time(&frame);
             while let Some((place, moment)) = self.moments.get(next).filter(|(_, moment)| moment + ROUNDING_S < time) {
                 self.take(&mut taken, last.as_ref().map_or(&frame, |(_, last)| last), place, moment)?;
@@ -145,13 +144,20 @@ impl Shooting<'_> {
         Ok(self.finish(taken, end)?)
     }
 
+    /// The next frame, as long as somebody wants the pictures.
+    fn next(&self, frames: &Inlet<ffmpeg_next::Frame>) -> Result<Option<Frame>, Stop> {
+        if self.position.is_stopped() {
+            return Err(Stop::Unwanted);
+        }
+        Ok(frames.next()?.map(Frame::from))
+    }
+
     /// Takes the first picture of each scene, or its first that is not black.
     fn run_scenes(&self, frames: Inlet<ffmpeg_next::Frame>, threshold: f64, most: u32) -> Result<Produced, Stop> {
         let mut taken = self.begin();
         let mut scenes = Scenes::new(threshold, self.source.track.time_base);
         let (mut due, mut place, mut end) = (false, 0, 0.0);
-        while let Some(frame) = frames.next()? {
-            let frame = Frame::from(frame);
+        while let Some(frame) = self.next(&frames)? {
             let time = self.time(&frame);
             end = time + self.frame_duration_s(&frame);
             due |= scenes.begins(&frame)?;

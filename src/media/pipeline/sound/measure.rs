@@ -89,7 +89,7 @@ impl Measuring<'_> {
         match finished {
             Ok(()) => {}
             Err(Stop::Failed(error)) => return Err(error),
-            Err(Stop::Upstream) => return Ok(None),
+            Err(Stop::Upstream | Stop::Unwanted) => return Ok(None),
         }
         let seconds = crate::probe::seconds(end_us, rescale::TIME_BASE);
         Ok(line.map(|(_, target)| Measured { loudness: tally.loudness(Some(seconds)), target }))

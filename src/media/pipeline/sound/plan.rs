@@ -98,7 +98,7 @@ pub fn silent_track() -> Track {
         index: usize::MAX,
         time_base: SILENCE_BASE,
         start: 0,
-        parameters: Parameters::new(),
+        parameters: Parameters::new().into(),
         side_data: Vec::new(),
         codec: "silence".to_owned(),
         decoder: None,

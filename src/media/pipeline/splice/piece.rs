@@ -123,7 +123,7 @@ impl Piece {
     pub fn blame(&self, stop: Stop) -> Stop {
         match stop {
             Stop::Failed(error) => Stop::Failed(blamed(self.input, error)),
-            Stop::Upstream => stop,
+            Stop::Upstream | Stop::Unwanted => stop,
         }
     }
 }

@@ -108,7 +108,7 @@ pub fn burn(
 /// All texts of a stream as an ASS file at output times; `None` where there are none.
 fn script(source: &Source, track: &Track, window: Window) -> Result<Option<String>, MediaError> {
     let failed = |source| MediaError::Libav { doing: "open a subtitle decoder", source };
-    let mut context = Context::from_parameters(track.parameters.clone()).map_err(failed)?.decoder();
+    let mut context = Context::from_parameters((*track.parameters).clone()).map_err(failed)?.decoder();
     context.set_packet_time_base(track.time_base);
     let mut decoder = context.subtitle().map_err(failed)?;
     let mut text = raw::subtitle_header(&decoder);
@@ -145,7 +145,7 @@ fn script(source: &Source, track: &Track, window: Window) -> Result<Option<Strin
         Ok(true)
     });
     match read {
-        Ok(()) | Err(crate::pipeline::flow::Stop::Upstream) => {}
+        Ok(()) | Err(crate::pipeline::flow::Stop::Upstream | crate::pipeline::flow::Stop::Unwanted) => {}
         Err(crate::pipeline::flow::Stop::Failed(error)) => return Err(error),
     }
     Ok((text.len() > before).then_some(text))

@@ -153,7 +153,7 @@ impl SubtitleBranch {
     pub fn run(self, packets: &Inlet<Packet>, port: Port) -> Result<(), Stop> {
         let failed = |source| MediaError::Encode { encoder: self.encoder.to_owned(), source };
         let missing = || MediaError::Missing { kind: "encoder", name: self.encoder.to_owned() };
-        let mut context = Context::from_parameters(self.track.parameters.clone()).map_err(failed)?.decoder();
+        let mut context = Context::from_parameters((*self.track.parameters).clone()).map_err(failed)?.decoder();
         context.set_packet_time_base(self.track.time_base);
         let mut decoder = context.subtitle().map_err(failed)?;
         let found = encoder::find_by_name(self.encoder).ok_or_else(missing)?;
