@@ -79,6 +79,7 @@ fmt:
 
 lint:
 	cargo clippy --locked --all-targets -- -D warnings
+	infra/deny.sh
 
 unit: export REELMILL_MOTO := $(CURDIR)/.venv/bin/moto_server
 ifneq ($(MEDIA),)

@@ -16,6 +16,9 @@ readonly -a TEST_PACKAGES=(ffmpeg mediainfo pgbouncer postgresql rclone)
 readonly -a BROWSER_PACKAGES=(chromium chromium-driver)
 readonly -a NODE_PACKAGES=(nodejs npm)
 readonly NODE_MIN=18
+# Programs of Cargo that tests use.
+readonly TOOLS=.tools
+readonly CARGO_DENY=0.20.2
 # Folders whose package-lock.json names what tests use of npm: players of the web, a client of S3.
 readonly -a NPM_FOLDERS=(tests/players tests/clients)
 
@@ -150,6 +153,18 @@ install_npm_packages() {
   fi
 }
 
+has_cargo_deny() {
+  [ "$("$TOOLS/bin/cargo-deny" --version 2>/dev/null)" = "cargo-deny $CARGO_DENY" ]
+}
+
+# It is built without optimisation: it runs for two seconds.
+install_cargo_deny() {
+  echo "setup: installing cargo-deny $CARGO_DENY into $TOOLS"
+  CARGO_PROFILE_RELEASE_OPT_LEVEL=0 CARGO_PROFILE_RELEASE_LTO=off CARGO_TARGET_DIR="$TOOLS/build" \
+    cargo install --quiet --locked --root "$TOOLS" --version "$CARGO_DENY" cargo-deny
+  rm -rf "$TOOLS/build"
+}
+
 [ $# -eq 1 ] || usage
 wanted=("${BUILD_PACKAGES[@]}" "${DEMO_PACKAGES[@]}")
 case $1 in
@@ -181,6 +196,10 @@ else
 fi
 if [ "$1" = test ] && ! venv_is_current; then
   make_venv
+  did=something
+fi
+if [ "$1" = test ] && ! has_cargo_deny; then
+  install_cargo_deny
   did=something
 fi
 if [ "$1" = test ] && [ -n "$(stale_npm_folders)" ]; then
