@@ -16,6 +16,9 @@ use crate::raw;
 /// Durations remembered of frames that are still in the encoder; more than any encoder holds back.
 const MAX_REMEMBERED: usize = 4096;
 
+/// Ticks of any clock by which no decoding time is ahead of its presentation.
+const IMPOSSIBLE_DELAY: u64 = 1 << 40;
+
 /// Unit of WebP's durations.
 const MILLISECONDS: Rational = Rational(1, 1000);
 
@@ -72,6 +75,8 @@ pub struct Encoding {
     /// Frames that went in, and the first and last moment shown.
     fed: Fed,
     packets: u64,
+    /// What is added to decoding times that cannot be true.
+    shift: Option<i64>,
     /// Unit of times, where the one packet is a file of WebP.
     webp: Option<Rational>,
 }
@@ -96,6 +101,7 @@ impl Encoding {
             durations: BTreeMap::new(),
             fed: Fed { frames: 0, span: None },
             packets: 0,
+            shift: None,
             webp: None,
         }
     }
@@ -153,6 +159,7 @@ impl Encoding {
             if let Some(duration) = packet.pts().and_then(|time| self.durations.remove(&time)) {
                 packet.set_duration(duration);
             }
+            self.settle(&mut packet);
             if let (Some(base), Some((start, end)), Some(bytes)) = (self.webp, self.fed.span, packet.data_mut()) {
                 webp::set_length(bytes, u64::try_from((end - start).rescale(base, MILLISECONDS)).unwrap_or(0));
             }
@@ -160,6 +167,16 @@ impl Encoding {
             self.port.packet(packet)?;
         }
         Ok(())
+    }
+
+    /// Gives a packet a decoding time that can be true. x265 subtracts a delay from the first ones that it never set where
+    /// there are fewer frames than it reorders: memory that held something else.
+    fn settle(&mut self, packet: &mut Packet) {
+        let (Some(pts), Some(dts)) = (packet.pts(), packet.dts()) else { return };
+        if pts.abs_diff(dts) > IMPOSSIBLE_DELAY {
+            let shift = *self.shift.get_or_insert(pts.wrapping_sub(dts));
+            packet.set_dts(Some(dts.wrapping_add(shift)));
+        }
     }
 
     fn failed(&self, source: Error) -> MediaError {
