@@ -17,7 +17,7 @@ use crate::raw;
 const MAX_REMEMBERED: usize = 4096;
 
 /// Ticks of any clock by which no decoding time is ahead of its presentation.
-const IMPOSSIBLE_DELAY: u64 = 1 << 40;
+const IMPOSSIBLE_DELAY: u64 = 1 << 32;
 
 /// Unit of WebP's durations.
 const MILLISECONDS: Rational = Rational(1, 1000);
