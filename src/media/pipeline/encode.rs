@@ -17,7 +17,10 @@ use crate::raw;
 const MAX_REMEMBERED: usize = 4096;
 
 /// Ticks of any clock by which no decoding time is ahead of its presentation.
-const IMPOSSIBLE_DELAY: u64 = 1 << 32;
+const IMPOSSIBLE_DELAY: i64 = 1 << 32;
+
+/// Frames by which x265 decodes ahead, with its pyramid of B-frames.
+const X265_AHEAD: i64 = 2;
 
 /// Unit of WebP's durations.
 const MILLISECONDS: Rational = Rational(1, 1000);
@@ -75,8 +78,7 @@ pub struct Encoding {
     /// Frames that went in, and the first and last moment shown.
     fed: Fed,
     packets: u64,
-    /// What is added to decoding times that cannot be true.
-    shift: Option<i64>,
+    times: DecodingTimes,
     /// Unit of times, where the one packet is a file of WebP.
     webp: Option<Rational>,
 }
@@ -101,7 +103,7 @@ impl Encoding {
             durations: BTreeMap::new(),
             fed: Fed { frames: 0, span: None },
             packets: 0,
-            shift: None,
+            times: DecodingTimes::default(),
             webp: None,
         }
     }
@@ -159,7 +161,9 @@ impl Encoding {
             if let Some(duration) = packet.pts().and_then(|time| self.durations.remove(&time)) {
                 packet.set_duration(duration);
             }
-            self.settle(&mut packet);
+            if let (Some(pts), Some(dts)) = (packet.pts(), packet.dts()) {
+                packet.set_dts(Some(self.times.settle(pts, dts, packet.duration())));
+            }
             if let (Some(base), Some((start, end)), Some(bytes)) = (self.webp, self.fed.span, packet.data_mut()) {
                 webp::set_length(bytes, u64::try_from((end - start).rescale(base, MILLISECONDS)).unwrap_or(0));
             }
@@ -169,18 +173,37 @@ impl Encoding {
         Ok(())
     }
 
-    /// Gives a packet a decoding time that can be true. x265 subtracts a delay from the first ones that it never set where
-    /// there are fewer frames than it reorders: memory that held something else.
-    fn settle(&mut self, packet: &mut Packet) {
-        let (Some(pts), Some(dts)) = (packet.pts(), packet.dts()) else { return };
-        if pts.abs_diff(dts) > IMPOSSIBLE_DELAY {
-            let shift = *self.shift.get_or_insert(pts.wrapping_sub(dts));
-            packet.set_dts(Some(dts.wrapping_add(shift)));
-        }
-    }
-
     fn failed(&self, source: Error) -> MediaError {
         MediaError::Encode { encoder: self.name.clone(), source }
+    }
+}
+
+/// Decoding times of packets that can be true: each is later than the one before, and not after its presentation.
+///
+/// x265 subtracts a delay from the first ones that it never set where there are fewer frames than it decodes ahead:
+/// memory that held something else.
+#[derive(Clone, Copy, Debug, Default)]
+struct DecodingTimes {
+    /// Presentation of the first packet.
+    first: Option<i64>,
+    last: Option<i64>,
+    packets: i64,
+}
+
+impl DecodingTimes {
+    /// The decoding time of the next packet, which the encoder says is `dts`.
+    fn settle(&mut self, pts: i64, dts: i64, duration: i64) -> i64 {
+        let first = *self.first.get_or_insert(pts);
+        let rises = self.last.is_none_or(|last| dts > last);
+        let settled = if rises && dts <= pts && dts > pts.saturating_sub(IMPOSSIBLE_DELAY) {
+            dts
+        } else {
+            let ahead = first - (X265_AHEAD - self.packets).max(0) * duration.max(1);
+            self.last.map_or(ahead, |last| ahead.max(last + 1)).min(pts)
+        };
+        self.last = Some(settled);
+        self.packets += 1;
+        settled
     }
 }
 
@@ -199,5 +222,26 @@ pub fn dictionary(options: Options, threads: u32) -> Dictionary<'static> {
 pub fn set_global_header(context: &mut codec::Context, muxer: &str) {
     if muxer != "mpegts" {
         raw::add_flags(context, codec::Flags::GLOBAL_HEADER);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn settled(packets: &[(i64, i64)]) -> Vec<i64> {
+        let mut times = DecodingTimes::default();
+        packets.iter().map(|&(pts, dts)| times.settle(pts, dts, 10)).collect()
+    }
+
+    #[test]
+    fn decoding_times_that_are_true_stay_and_others_are_put_right() {
+        assert_eq!(settled(&[(0, -20), (30, -10), (10, 0), (20, 10)]), [-20, -10, 0, 10]);
+        assert_eq!(settled(&[(0, 0), (10, 10)]), [0, 10]);
+        let anything = 0x7f12_3456_789a;
+        assert_eq!(settled(&[(0, anything), (10, anything)]), [-20, -10]);
+        assert_eq!(settled(&[(0, -anything), (10, -anything)]), [-20, -10]);
+        assert_eq!(settled(&[(0, 1), (250, 251), (240, 0)]), [-20, -10, 0], "small, and still not true");
+        assert_eq!(settled(&[(5, 9)]), [-15]);
     }
 }
