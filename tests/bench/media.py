@@ -7,7 +7,10 @@ is the goal for each single output. Reelmill's side also checks what it made; ff
 
 Memory is watched in a pair of its own, which also warms the caches: to ask for it so often slows what is asked.
 
-The source is the fixture of 18 s three times over: what a program does once per file weighs as it does in short files, and
+The workflow cases (`workflows.py`) run several activities over one source, beside one ffmpeg command per job and beside
+one command that makes everything from one decode.
+
+The source of the single cases is the fixture of 18 s three times over: what a program does once per file weighs as it does in short files, and
 no more. `BENCH_MEDIA_PAIRS` (default 3) pairs per case; `BENCH_MEDIA_CASES` (comma-separated) chooses cases;
 `BENCH_MEDIA_SOURCE` is another source.
 """
@@ -15,13 +18,12 @@ no more. `BENCH_MEDIA_PAIRS` (default 3) pairs per case; `BENCH_MEDIA_CASES` (co
 import json
 import os
 import shutil
-import statistics
 import subprocess
-import sys
 import tempfile
-import threading
-import time
 from pathlib import Path
+
+import workflows
+from measuring import measure, medians, ratio
 
 ROOT = Path(__file__).resolve().parents[2]
 PROGRAM = ROOT / "target/release/reelmill"
@@ -76,74 +78,6 @@ CASES = {
 SEEK = {"snapshot": ["-ss", "10"]}
 
 
-class Memory(threading.Thread):
-    """Watches what a process and all that it started hold together."""
-
-    def __init__(self, process):
-        super().__init__(daemon=True)
-        self.process, self.most, self.over = process, 0, threading.Event()
-
-    def run(self):
-        while not self.over.wait(0.01):
-            self.most = max(self.most, sum(resident(p) for p in tree(self.process)))
-
-
-def tree(root):
-    found, todo = [], [root]
-    while todo:
-        process = todo.pop()
-        found.append(process)
-        for thread in glob_of(f"/proc/{process}/task"):
-            try:
-                todo += [int(p) for p in Path(f"/proc/{process}/task/{thread}/children").read_text().split()]
-            except OSError:
-                pass
-    return found
-
-
-def glob_of(folder):
-    try:
-        return os.listdir(folder)
-    except OSError:
-        return []
-
-
-def resident(process):
-    """Bytes of its own: pages that are shared with others, as those of libraries are, count in part."""
-    try:
-        for line in Path(f"/proc/{process}/smaps_rollup").read_text().splitlines():
-            if line.startswith("Pss:"):
-                return int(line.split()[1]) * 1024
-    except (OSError, IndexError):
-        pass
-    return 0
-
-
-def measure(command, cwd, watch):
-    """Of one run its memory, where it is to be watched, else its times."""
-    begin = time.monotonic()
-    process = subprocess.Popen(command, cwd=cwd, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
-    memory = Memory(process.pid)
-    if watch:
-        memory.start()
-    errors = process.stderr.read()
-    _, status, usage = os.wait4(process.pid, 0)
-    wall = time.monotonic() - begin
-    memory.over.set()
-    if watch:
-        memory.join()
-    process.returncode = os.waitstatus_to_exitcode(status)
-    if process.returncode != 0:
-        sys.exit(f"{' '.join(map(str, command))}\n{errors.decode(errors='replace')}")
-    if watch:
-        return {"memory_mib": memory.most / 2**20}
-    return {"wall_s": wall, "cpu_s": usage.ru_utime + usage.ru_stime}
-
-
-def medians(runs):
-    return {key: statistics.median(run[key] for run in runs) for key in runs[0]}
-
-
 def source(folder):
     if chosen := os.environ.get("BENCH_MEDIA_SOURCE"):
         return Path(chosen).resolve()
@@ -174,16 +108,12 @@ def case(name, source, folder):
     return answer
 
 
-def ratio(ours, theirs):
-    return {key: ours[key] / theirs[key] for key in ours if theirs[key] > 0}
-
-
 def main():
     chosen = os.environ.get("BENCH_MEDIA_CASES")
-    names = chosen.split(",") if chosen else list(CASES)
+    names = chosen.split(",") if chosen else [*CASES, *workflows.CASES]
     answer = {}
     print(f"{'case':15} {'wall':>16} {'processor':>16} {'memory':>18}   (reelmill / ffmpeg = ratio)")
-    for name in names:
+    for name in (name for name in names if name in CASES):
         with tempfile.TemporaryDirectory(dir=ROOT / "target") as folder:
             figures = answer[name] = case(name, source(Path(folder)), Path(folder))
         ours, theirs, ratio = figures["reelmill"], figures["ffmpeg"], figures["ratio"]
@@ -192,6 +122,9 @@ def main():
             for key, digits in (("wall_s", 2), ("cpu_s", 2), ("memory_mib", 0))
         ]
         print(f"{name:15} {cells[0]:>16} {cells[1]:>16} {cells[2]:>18}", flush=True)
+    for name in (name for name in names if name in workflows.CASES):
+        with tempfile.TemporaryDirectory(dir=ROOT / "target") as folder:
+            answer[name] = workflows.run(name, PROGRAM, FIXTURE, Path(folder), PAIRS)
     file = ROOT / "target/bench/media.json"
     file.parent.mkdir(parents=True, exist_ok=True)
     file.write_text(json.dumps(answer, indent=2) + "\n")
