@@ -122,10 +122,12 @@ async fn make(
     }
 }
 
-/// Returns the media information of the execution's object, where an analysis has it and the job reads the object.
+/// Returns the media information of the job's input, where an analysis of the same input has it.
 fn source_media(claim: &Claim) -> Option<MediaInfo> {
+    let own = &claim.plan.graph.node_weight(NodeIndex::new(claim.activity))?.input;
     let activities = claim.plan.graph.node_weights().zip(&claim.state.activities);
-    activities.filter(|(activity, _)| activity.kind == ActivityKind::Analysis).find_map(|(_, state)| match state {
+    let analyses = activities.filter(|(activity, _)| activity.kind == ActivityKind::Analysis && activity.input == *own);
+    analyses.map(|(_, state)| state).find_map(|state| match state {
         ActivityState::Succeeded { result, .. } => serde_json::from_value((**result).clone()).ok(),
         _ => None,
     })

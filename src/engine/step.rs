@@ -218,6 +218,14 @@ pub enum StepError {
         /// The attempt.
         attempt: u32,
     },
+    /// An event that was decided on is invalid in the state: a bug. Its log could not be read again.
+    #[error("the event `{event}` does not fit the state {state}; please report it")]
+    Misfit {
+        /// The event.
+        event: String,
+        /// The state that it met.
+        state: &'static str,
+    },
     /// The plan has no such activity.
     #[error("the plan has no activity with index {index}")]
     UnknownActivity {
@@ -237,9 +245,13 @@ fn in_words(state: &str) -> String {
 
 /// Returns the next state of an execution, the entries to log, and the effects to carry out.
 pub fn step(cx: &Context<'_>, state: &Execution, input: Input, now: Timestamp) -> Result<Step, StepError> {
-    let mut stepping = Stepping { cx, now, state: state.clone(), log: Vec::new(), effects: Vec::new() };
+    let (log, effects) = (Vec::new(), Vec::new());
+    let mut stepping = Stepping { cx, now, state: state.clone(), log, effects, misfit: None };
     let touched = stepping.take(input)?;
     stepping.settle(touched);
+    if let Some(misfit) = stepping.misfit {
+        return Err(misfit);
+    }
     Ok(Step { state: stepping.state, log: stepping.log, effects: stepping.effects })
 }
 
@@ -249,6 +261,8 @@ struct Stepping<'a> {
     state: Execution,
     log: Vec<LogEntry>,
     effects: Vec<Effect>,
+    /// The first event that did not fold.
+    misfit: Option<StepError>,
 }
 
 impl Stepping<'_> {
@@ -405,8 +419,10 @@ impl Stepping<'_> {
     }
 
     fn record(&mut self, event: LogEvent) {
-        let fits = fold_execution(&mut self.state, self.cx.plan, &event);
-        debug_assert!(fits, "{event} in {:?}", self.state);
+        let before = self.state.state.as_str();
+        if !fold_execution(&mut self.state, self.cx.plan, &event) {
+            self.misfit.get_or_insert_with(|| StepError::Misfit { event: event.to_string(), state: before });
+        }
         match event {
             LogEvent::Ended { state } => {
                 self.effects.extend(NotifyOn::of(state).map(Effect::Notify));
@@ -422,8 +438,10 @@ impl Stepping<'_> {
 
     fn record_for(&mut self, node: NodeIndex, event: LogEvent) {
         let state = &mut self.state.activities[node.index()];
-        let fits = fold_activity(state, &event, self.now);
-        debug_assert!(fits, "{event} in {state:?}");
+        let before = state.name().as_str();
+        if !fold_activity(state, &event, self.now) {
+            self.misfit.get_or_insert_with(|| StepError::Misfit { event: event.to_string(), state: before });
+        }
         let attempt = Some(state.attempt()).filter(|&attempt| attempt > 0);
         self.effects.extend(effect(node, &event));
         self.append(Some(self.cx.plan.graph[node].name.clone()), attempt, event);

@@ -29,7 +29,7 @@ use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::engine::{Execution, LogEntry, LogEvent};
+use crate::engine::{Execution, LogEntry, LogEvent, StepError};
 use crate::model::plan::Plan;
 use crate::model::{
     Code, Coded, ExecutionId, Failure, InputObject, JobId, JobState, ObjectEvent, ObjectLocation, OutputObject,
@@ -113,6 +113,9 @@ pub enum StoreError {
     /// The engine refused the input in the present state.
     #[error("{0}")]
     Illegal(String),
+    /// A bug of the engine or of the store: the operation changed nothing.
+    #[error("the store failed by a bug, and changed nothing: {0}")]
+    Bug(String),
     /// A parameter of the database's URL that is not understood.
     #[error("the store's URL has a parameter `{name}`, which is not supported; {hint}")]
     Parameter {
@@ -124,6 +127,15 @@ pub enum StoreError {
     /// The store has been closed.
     #[error("the store is closed")]
     Closed,
+}
+
+impl From<StepError> for StoreError {
+    fn from(error: StepError) -> Self {
+        match error {
+            StepError::Misfit { .. } => Self::Bug(error.to_string()),
+            _ => Self::Illegal(error.to_string()),
+        }
+    }
 }
 
 impl Coded for StoreError {
@@ -138,6 +150,7 @@ impl Coded for StoreError {
             Self::Stale { .. } => "STORE0007",
             Self::Illegal(_) => "STORE0008",
             Self::Closed => "STORE0009",
+            Self::Bug(_) => "STORE0019",
             Self::Parameter { .. } => "STORE0015",
         })
     }

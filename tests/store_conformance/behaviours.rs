@@ -771,3 +771,19 @@ pub async fn a_deadline_that_passes_while_an_execution_stops_asks_for_nothing(wo
     world.fail(&claim, passing()).await.unwrap();
     assert_eq!(world.words(id).await, "cancelled cancelled");
 }
+
+pub async fn a_panic_is_a_bug_that_changes_nothing(world: World) {
+    let (before, plan) = (world.start(&one("before")).await, one("broken"));
+    let mut broken = Plan::clone(&plan);
+    broken.graph[petgraph::graph::NodeIndex::new(0)].when = Some("panic".to_owned());
+    let new = world.execution(&Arc::new(broken), "clip.mp4");
+    let id = new.id;
+    let refused = world.store.start(new, world.now()).await;
+    assert!(matches!(refused, Err(StoreError::Bug(_))), "{refused:?}");
+    assert!(world.store.execution(id).await.unwrap().is_none());
+    // It goes on with everything else.
+    let claim = world.claim_one().await;
+    assert_eq!(claim.execution, before);
+    world.succeed(&claim).await.unwrap();
+    assert_eq!(world.words(before).await, "succeeded succeeded");
+}

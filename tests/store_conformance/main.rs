@@ -279,6 +279,7 @@ conformance! {
     due_notifications_are_chosen_by_the_room_of_their_receivers
     newcomer_many_long_warnings_fit_into_a_notification
     newcomer_what_waits_is_told_from_what_runs
+    a_panic_is_a_bug_that_changes_nothing
     a_claim_takes_along_what_waits_in_the_same_queue_with_the_same_priority
     a_claim_takes_along_no_more_than_its_queue_has_room_for
 }

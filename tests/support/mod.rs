@@ -73,13 +73,14 @@ pub fn object(key: &str) -> InputObject {
     }
 }
 
-/// Knows the conditions `true`, `false` and `failed(x)`; any other fails.
+/// Knows the conditions `true`, `false` and `failed(x)`; `panic` panics, and any other fails.
 #[derive(Clone, Copy, Debug)]
 pub struct Conditions;
 
 impl Evaluate for Conditions {
     fn when(&self, plan: &Plan, activity: NodeIndex, state: &Execution, _: &Facts<'_>) -> Result<bool, Failure> {
         let when = plan.graph[activity].when.as_deref().unwrap_or("true");
+        assert!(when != "panic", "a condition that panics");
         let unknown = || Failure::definition("WF0001", format!("cannot evaluate {when}"));
         let Some(name) = when.strip_prefix("failed(").and_then(|rest| rest.strip_suffix(')')) else {
             return when.parse().map_err(|_| unknown());

@@ -93,6 +93,7 @@ fn outcome(result: Result<Step, StepError>, next: impl FnOnce(Step) -> String) -
         Ok(step) => next(step),
         Err(StepError::Stale { .. }) => "stale".to_owned(),
         Err(StepError::Illegal { .. }) => "illegal".to_owned(),
+        Err(StepError::Misfit { event, state }) => panic!("{event} does not fit {state}"),
         Err(error @ StepError::UnknownActivity { .. }) => panic!("{error}"),
     }
 }

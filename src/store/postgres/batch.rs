@@ -420,7 +420,6 @@ pub(super) fn well_formed(new: &NewExecution) -> Result<(), StoreError> {
 }
 
 /// A refusal that no command caused.
-#[expect(clippy::needless_pass_by_value, reason = "it is what map_err gives")]
 pub(super) fn illegal(error: StepError) -> Fault {
-    StoreError::Illegal(error.to_string()).into()
+    StoreError::from(error).into()
 }

@@ -28,17 +28,30 @@ impl<T> Reply<T> {
     }
 
     /// Answers; `lost` says why there was no commit.
-    fn answer(self, lost: Option<&str>) {
+    fn answer(self, lost: Option<&Lost>) {
         let result = match (self.result, lost) {
             (Some(result), None) => result,
+            (_, Some(Lost::Bug(why))) => Err(StoreError::Bug(why.clone())),
             (_, lost) => {
-                let why = lost.unwrap_or("the operation did not run").to_owned();
+                let why = match lost {
+                    Some(Lost::Database(why)) => why.clone(),
+                    _ => "the operation did not run".to_owned(),
+                };
                 Err(StoreError::Database { operation: self.operation, source: why.into() })
             }
         };
         // An error only means that the caller was dropped while it waited.
         let _ = self.sender.send(result);
     }
+}
+
+/// Reason for which a transaction was not committed.
+#[derive(Debug)]
+pub(super) enum Lost {
+    /// The database failed.
+    Database(String),
+    /// A bug.
+    Bug(String),
 }
 
 /// Execution that a command is about.
@@ -162,7 +175,7 @@ impl Command {
     }
 
     /// Answers after the commit; `lost` says why there was none.
-    pub(super) fn answer(self, lost: Option<&str>) {
+    pub(super) fn answer(self, lost: Option<&Lost>) {
         match self {
             Self::Event { reply, .. } => reply.answer(lost),
             Self::Start { reply, .. } | Self::Advance { reply, .. } | Self::Delivered { reply, .. } => {

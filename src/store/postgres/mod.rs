@@ -92,7 +92,7 @@ impl PostgresStore {
         tokio::spawn(open::listen(options.clone(), channel.clone(), hints.clone(), listening, stop));
         // So that no hint is missed from here on; without hints it works too, by polling.
         let _ = tokio::time::timeout(LISTENING, listens).await;
-        let (others, told) = mpsc::unbounded_channel();
+        let (others, told) = mpsc::channel(HINTS);
         tokio::spawn(open::tell(pool.clone(), channel, told));
         let writer = WriterHandle::spawn(options, evaluate, time, hints.clone(), others);
         Ok(Self { pool, writer, hints, time, _listener: listener })

@@ -216,7 +216,7 @@ async fn hear(
 
 /// Sends hints to other daemons, until the channel is closed. Several hints are one message: of transactions that
 /// notify, the whole server commits only one at a time, so none that writes does it.
-pub(super) async fn tell(pool: PgPool, channel: Channel, mut hints: mpsc::UnboundedReceiver<Hint>) {
+pub(super) async fn tell(pool: PgPool, channel: Channel, mut hints: mpsc::Receiver<Hint>) {
     let mut waiting = Vec::new();
     while hints.recv_many(&mut waiting, HINTS).await > 0 {
         let payload = format!("{} {}", channel.sender, payload(&waiting));

@@ -14,7 +14,7 @@ use sqlx::{Connection, PgConnection};
 use tokio::sync::{broadcast, mpsc, oneshot};
 
 use super::batch::Batch;
-use super::command::{Command, Reply};
+use super::command::{Command, Lost, Reply};
 use super::fault::Fault;
 use super::load::Cache;
 use super::{ClockSource, open};
@@ -23,6 +23,9 @@ use crate::store::{Hint, StoreError};
 
 /// Most commands in one transaction: bounds how long the first of them waits.
 const BATCH: usize = 512;
+
+/// Commands that wait; whoever has another one waits until there is room.
+const INBOX: usize = 4 * BATCH;
 
 /// Retries of a batch that conflicted with another daemon's.
 const TRIES: usize = 5;
@@ -39,7 +42,7 @@ const TRANSACTION: Duration = Duration::from_secs(70);
 /// The way to the task, which ends with it.
 #[derive(Debug)]
 pub(super) struct WriterHandle {
-    commands: mpsc::UnboundedSender<Command>,
+    commands: mpsc::Sender<Command>,
 }
 
 impl WriterHandle {
@@ -49,9 +52,9 @@ impl WriterHandle {
         evaluate: Arc<dyn Evaluate + Send + Sync>,
         time: ClockSource,
         hints: broadcast::Sender<Hint>,
-        others: mpsc::UnboundedSender<Hint>,
+        others: mpsc::Sender<Hint>,
     ) -> Self {
-        let (commands, inbox) = mpsc::unbounded_channel();
+        let (commands, inbox) = mpsc::channel(INBOX);
         let writer = Writer { options, db: None, cache: Cache::new(evaluate), time, hints, others };
         tokio::spawn(writer.serve(inbox));
         Self { commands }
@@ -64,7 +67,7 @@ impl WriterHandle {
         command: impl FnOnce(Reply<T>) -> Command,
     ) -> Result<T, StoreError> {
         let (answer, answered) = oneshot::channel();
-        self.commands.send(command(Reply::new(operation, answer))).map_err(|_| StoreError::Closed)?;
+        self.commands.send(command(Reply::new(operation, answer))).await.map_err(|_| StoreError::Closed)?;
         answered.await.map_err(|_| StoreError::Closed)?
     }
 }
@@ -78,11 +81,11 @@ struct Writer {
     /// Receivers of hints in this process.
     hints: broadcast::Sender<Hint>,
     /// Sender of hints to other daemons.
-    others: mpsc::UnboundedSender<Hint>,
+    others: mpsc::Sender<Hint>,
 }
 
 impl Writer {
-    async fn serve(mut self, mut inbox: mpsc::UnboundedReceiver<Command>) {
+    async fn serve(mut self, mut inbox: mpsc::Receiver<Command>) {
         let mut commands = Vec::with_capacity(BATCH);
         while inbox.recv_many(&mut commands, BATCH).await > 0 {
             match self.run(&mut commands).await {
@@ -111,16 +114,18 @@ impl Writer {
                     // An error only means that there is no receiver.
                     let _ = self.hints.send(hint);
                     if matches!(hint, Hint::Queue | Hint::Outbox) {
-                        let _ = self.others.send(hint);
+                        // One that finds no room is one of many: the others say the same.
+                        let _ = self.others.try_send(hint);
                     }
                 }
                 None
             }
-            Err(Fault::Sql(error)) => Some(error.to_string()),
-            Err(Fault::Store(error)) => Some(error.to_string()),
+            Err(Fault::Store(StoreError::Bug(why))) => Some(Lost::Bug(why)),
+            Err(Fault::Store(error)) => Some(Lost::Database(error.to_string())),
+            Err(Fault::Sql(error)) => Some(Lost::Database(error.to_string())),
         };
         for command in commands.drain(..) {
-            command.answer(lost.as_deref());
+            command.answer(lost.as_ref());
         }
     }
 
@@ -140,7 +145,7 @@ impl Writer {
         let work = AssertUnwindSafe(transact(&mut db, &mut self.cache, self.time, commands)).catch_unwind();
         let outcome = match tokio::time::timeout(TRANSACTION, work).await {
             Ok(Ok(outcome)) => outcome,
-            Ok(Err(_)) => Err(Fault::Store(StoreError::Illegal("the store panicked; please report it".to_owned()))),
+            Ok(Err(_)) => Err(Fault::Store(StoreError::Bug("it panicked".to_owned()))),
             Err(_) => Err(Fault::Sql(sqlx::Error::Io(std::io::ErrorKind::TimedOut.into()))),
         };
         match &outcome {

@@ -409,7 +409,7 @@ impl From<Fault> for AdvanceError {
 /// A refusal where there is no attempt that could be late.
 pub(super) fn illegal(error: AdvanceError) -> Fault {
     match error {
-        AdvanceError::Refused(error) => StoreError::Illegal(error.to_string()).into(),
+        AdvanceError::Refused(error) => StoreError::from(error).into(),
         AdvanceError::Fault(fault) => fault,
     }
 }

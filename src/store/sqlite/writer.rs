@@ -8,11 +8,11 @@
 //! savepoint: savepoints for every command would cost more than the writing.
 
 use std::collections::BTreeSet;
-use std::sync::mpsc::{Receiver, Sender, channel};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::thread;
 
 use rusqlite::Connection;
-use tokio::sync::{broadcast, oneshot};
+use tokio::sync::{broadcast, mpsc, oneshot};
 
 use super::execution::Cache;
 use super::fault::Fault;
@@ -20,6 +20,9 @@ use crate::store::{Hint, StoreError};
 
 /// Most commands in one transaction: bounds how long the first of them waits.
 const BATCH: usize = 256;
+
+/// Commands that wait; whoever has another one waits until there is room.
+const INBOX: usize = 4 * BATCH;
 
 /// Context of an operation.
 pub(super) struct Writer {
@@ -34,17 +37,17 @@ pub(super) struct Writer {
 /// The way to the thread.
 #[derive(Debug)]
 pub(super) struct WriterHandle {
-    commands: Option<Sender<Box<dyn Command>>>,
+    commands: Option<mpsc::Sender<Box<dyn Command>>>,
     thread: Option<thread::JoinHandle<()>>,
 }
 
 impl WriterHandle {
     /// Starts the thread.
     pub(super) fn spawn(db: Connection, cache: Cache, hints: broadcast::Sender<Hint>) -> std::io::Result<Self> {
-        let (commands, inbox) = channel();
+        let (commands, inbox) = mpsc::channel(INBOX);
         let writer = Writer { db, cache, hints: Vec::new() };
         let thread =
-            thread::Builder::new().name("store-writer".to_owned()).spawn(move || serve(writer, &inbox, &hints))?;
+            thread::Builder::new().name("store-writer".to_owned()).spawn(move || serve(writer, inbox, &hints))?;
         Ok(Self { commands: Some(commands), thread: Some(thread) })
     }
 
@@ -57,7 +60,7 @@ impl WriterHandle {
         let (answer, answered) = oneshot::channel();
         let command = Call { doing, operation, result: None, answer };
         let commands = self.commands.as_ref().ok_or(StoreError::Closed)?;
-        commands.send(Box::new(command)).map_err(|_| StoreError::Closed)?;
+        commands.send(Box::new(command)).await.map_err(|_| StoreError::Closed)?;
         answered.await.map_err(|_| StoreError::Closed)?
     }
 }
@@ -128,16 +131,16 @@ where
     }
 }
 
-fn serve(mut writer: Writer, inbox: &Receiver<Box<dyn Command>>, hints: &broadcast::Sender<Hint>) {
-    while let Ok(first) = inbox.recv() {
-        let mut batch: Vec<_> = std::iter::once(first).chain(inbox.try_iter()).take(BATCH).collect();
+fn serve(mut writer: Writer, mut inbox: mpsc::Receiver<Box<dyn Command>>, hints: &broadcast::Sender<Hint>) {
+    let mut batch = Vec::with_capacity(BATCH);
+    while inbox.blocking_recv_many(&mut batch, BATCH) > 0 {
         let lost = writer.transact(&mut batch).err();
         let mut told = BTreeSet::new();
         for hint in writer.hints.drain(..).filter(|&hint| told.insert(hint)) {
             // An error only means that there is no receiver.
             let _ = hints.send(hint);
         }
-        for command in batch {
+        for command in batch.drain(..) {
             command.answer(lost.as_deref());
         }
     }
@@ -193,7 +196,7 @@ impl Writer {
         operation: &mut impl FnMut(&mut Self) -> Result<T, Fault>,
     ) -> Result<Result<T, Fault>, Dirty> {
         let (hints, written) = (self.hints.len(), self.db.total_changes());
-        let result = operation(self);
+        let Some(result) = caught(|| operation(self)) else { return Err(Dirty) };
         if result.is_err() {
             self.hints.truncate(hints);
             if self.db.total_changes() != written {
@@ -207,7 +210,8 @@ impl Writer {
     fn in_savepoint<T>(&mut self, operation: &mut impl FnMut(&mut Self) -> Result<T, Fault>) -> Result<T, Fault> {
         let hints = self.hints.len();
         self.execute("SAVEPOINT command")?;
-        let result = operation(self);
+        let result =
+            caught(|| operation(self)).unwrap_or_else(|| Err(StoreError::Bug("it panicked".to_owned()).into()));
         if result.is_err() {
             self.cache.clear();
             self.hints.truncate(hints);
@@ -223,6 +227,11 @@ impl Writer {
     fn execute(&self, sql: &str) -> rusqlite::Result<()> {
         self.db.prepare_cached(sql)?.execute([]).map(|_| ())
     }
+}
+
+/// Runs an operation; `None` where it panicked.
+fn caught<T>(operation: impl FnOnce() -> T) -> Option<T> {
+    catch_unwind(AssertUnwindSafe(operation)).ok()
 }
 
 /// Error of a transaction that was not committed.
