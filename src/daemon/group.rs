@@ -16,12 +16,12 @@ use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 use super::Host;
-use super::scheduler::see_through;
+use super::scheduler::{HEARTBEAT, see_through};
 use crate::engine::LogEvent;
 use crate::model::plan::{Activity, ActivityKind, Plan};
 use crate::model::work::{Output, Video, Work};
 use crate::model::{Coded, Failure, JobState};
-use crate::store::{Claim, Hint};
+use crate::store::{Claim, Heartbeat, Hint};
 use crate::worker::WorkerError;
 use crate::worker::admission::{self, Need};
 use crate::worker::supervisor::{self, Answer, Assignment};
@@ -79,7 +79,7 @@ pub(super) async fn run(host: &Host, claim: Claim, until: Instant, hard: &Cancel
     if beside.is_empty() {
         return see_through(host, claim, until, hard, None).await;
     }
-    first_information(host, &claim, hard).await;
+    let until = holding(host, &claim, until, first_information(host, &claim, hard)).await;
     let mut members = vec![(claim, until)];
     let lease = Instant::now() + host.lease;
     let wanted = (beside.as_slice(), host.fusion - 1);
@@ -160,6 +160,24 @@ async fn first_information(host: &Host, claim: &Claim, hard: &CancellationToken)
         }
     };
     let _ = tokio::time::timeout(PATIENCE.min(host.lease / 2), elsewhere).await;
+}
+
+/// Prolongs the lease of `claim`, which holds at least `until`, as long as `work` takes; answers until when it holds then.
+/// A lease that was lost is noticed by whoever follows the job.
+async fn holding(host: &Host, claim: &Claim, mut until: Instant, work: impl Future<Output = ()>) -> Instant {
+    let mut work = std::pin::pin!(work);
+    loop {
+        tokio::select! {
+            () = &mut work => return until,
+            () = tokio::time::sleep(HEARTBEAT) => {
+                let asked = Instant::now();
+                let now = host.clock.now();
+                if let Ok(Heartbeat::Continue) = host.store.heartbeat(claim.job, claim.attempt, host.lease, None, now).await {
+                    until = asked + host.lease;
+                }
+            }
+        }
+    }
 }
 
 /// Follows each member to its end, beside the worker that does all of them.

@@ -20,7 +20,7 @@ use crate::telemetry::metrics;
 use crate::worker::supervisor::JobMessage;
 
 /// Heartbeats: often enough that a cancelled job stops within two seconds. Three fit into the shortest lease.
-const HEARTBEAT: Duration = Duration::from_millis(600);
+pub(super) const HEARTBEAT: Duration = Duration::from_millis(600);
 /// Hints can be missed; this is how long a queued job may then wait.
 const POLL: Duration = Duration::from_secs(1);
 /// Buffer for messages of a worker that were not passed on yet.

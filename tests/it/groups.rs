@@ -124,7 +124,8 @@ activities:
     assert!(at("poster.jpg") < at("small.mp4"), "the picture is published before the encode ends: {log:#?}");
 }
 
-/// A worker that makes a file for each task, unless one of them is poison: then it kills itself.
+/// A worker that makes a file for each task, unless one of them is poison: then it kills itself. An analysis takes three
+/// seconds and fails.
 const POISONED: &str = r#"
 import json, os, signal, sys
 line = b""
@@ -134,6 +135,12 @@ while not line.endswith(b"\n"):
         sys.exit(0)
     line += chunk
 job = json.loads(line)
+if "analysis" in job["tasks"][0]["work"]:
+    # Longer than a lease.
+    signal.sigtimedwait([], 3)
+    failure = {"code": "MEDIA0003", "class": "fatal", "blame": "input", "message": "nothing is known"}
+    print(json.dumps({"task": 0, "type": "failed", "failure": failure}), flush=True)
+    sys.exit(0)
 names = [task["work"]["pipeline"]["outputs"][0]["snapshot"]["file"] for task in job["tasks"]]
 if any("poison" in name for name in names):
     os.kill(os.getpid(), signal.SIGSEGV)
@@ -201,4 +208,26 @@ fn a_daemon_that_is_killed_with_a_group_starts_each_of_its_jobs_again() {
     let notifications = last_json(&run_ok(&mut daemon.cli(&["executions", "list"])));
     assert_eq!(notifications["items"].as_array().unwrap().len(), 1, "one upload, one execution");
     assert_eq!(daemon.end(), Some(0));
+}
+
+#[test]
+fn a_job_that_waits_for_media_information_keeps_its_lease() {
+    let workflow = "
+name: shots
+trigger: { bucket: uploads, key: 'in/**' }
+output: { bucket: media, prefix: '' }
+retry: { attempts: 1 }
+activities:
+  first: { snapshot: { at: 1s, name: first.jpg } }
+  probe: { on_failure: continue, analysis: {} }
+  second: { needs: probe, snapshot: { at: 2s, name: second.jpg } }
+";
+    let place = Place::new(workflow);
+    let program = poisoned(place.folder.path());
+    let worker = format!("program: {}, slots: 1, lease: 2s", program.display());
+    let (execution, log, _) = place.run(&worker, &fixture("normal/tiny_aac_180p.mp4"));
+    for name in ["first", "second"] {
+        assert_eq!(state(&execution, name), ("succeeded".into(), 1, String::new()), "{log:#?}");
+    }
+    assert_eq!(together(&log).len(), 2, "{log:#?}");
 }
