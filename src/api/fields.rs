@@ -184,10 +184,10 @@ impl Text<'_> {
             .split_once('.')
             .filter(|(_, zeros)| zeros.bytes().all(|b| b == b'0'))
             .map_or(self.0, |(whole, _)| whole);
-        match (digits.parse::<i64>(), digits.parse::<u64>()) {
-            (Ok(number), _) => visitor.visit_i64(number),
-            (_, Ok(number)) => visitor.visit_u64(number),
-            _ => visitor.visit_str(self.0),
+        // Larger numbers are not `int64`, which is what the API's document says of all whole numbers.
+        match digits.parse::<i64>() {
+            Ok(number) => visitor.visit_i64(number),
+            Err(_) => visitor.visit_str(self.0),
         }
     }
 }
@@ -278,6 +278,8 @@ mod tests {
         assert_eq!(read(&all), Ok(expected));
         assert_eq!(read(&all[3..4]), Ok(id));
         assert_eq!(read(&pairs(&[("id", "-7")])), Ok(-7_i64));
+        assert_eq!(read(&pairs(&[("after", "9223372036854775807")])), Ok(i64::MAX.unsigned_abs()));
+        assert!(read::<u64>(&pairs(&[("after", "9223372036854775808")])).is_err(), "no `int64`");
         assert_eq!(read(&pairs(&[("a", "x"), ("b", "7")])), Ok(("x".to_owned(), "7".to_owned())));
     }
 

@@ -54,7 +54,8 @@ pub(super) async fn stream(
 /// Returns the number of the last line that the client has; 0 for none.
 fn known(headers: &HeaderMap) -> Result<u64, Problem> {
     let Some(last) = headers.get("last-event-id") else { return Ok(0) };
-    let number = last.to_str().ok().and_then(|last| last.parse().ok());
+    // Numbers of lines are `int64`.
+    let number = last.to_str().ok().and_then(|last| last.parse::<i64>().ok()).and_then(|last| last.try_into().ok());
     number.ok_or_else(|| {
         let detail = "expected the `id` of a log line, which is a whole number";
         Problem::invalid(ParameterPlace::Header, "Last-Event-ID", detail)
