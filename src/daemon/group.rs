@@ -5,13 +5,12 @@
 //! group takes no second attempt: where its worker crashed, the jobs that had not ended are tried again one by one, so
 //! that the guilty one is found.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use futures::future::join_all;
 use petgraph::Direction::Incoming;
 use petgraph::graph::NodeIndex;
+use tokio::sync::broadcast::error::RecvError;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
@@ -156,7 +155,15 @@ async fn first_information(host: &Host, claim: &Claim, hard: &CancellationToken)
             if !missing.iter().any(reading) {
                 return;
             }
-            while !matches!(hints.recv().await, Ok(Hint::Execution(id)) if id == claim.execution) {}
+            loop {
+                match hints.recv().await {
+                    Ok(Hint::Execution(id)) if id == claim.execution => break,
+                    Ok(_) => {}
+                    // What was missed may have been about it.
+                    Err(RecvError::Lagged(_)) => break,
+                    Err(RecvError::Closed) => return,
+                }
+            }
         }
     };
     let _ = tokio::time::timeout(PATIENCE.min(host.lease / 2), elsewhere).await;
@@ -238,9 +245,7 @@ pub(super) async fn together(host: &Host, kind: &'static str, batch: Vec<Candida
             return;
         }
     };
-    let peak = Arc::new(AtomicU64::new(0));
     let tasks = batch.into_iter().map(|candidate| (candidate.assignment, candidate.answer)).collect();
-    supervisor::run(&host.pool, host.threads, tasks, &peak).await;
-    // What outgrew its estimate and failed for it is what has to be learned from.
-    admitted.used(Need { memory: peak.load(Ordering::Relaxed), scratch: 0 });
+    // Also of jobs that failed: for some of them, needing more than was estimated is why.
+    admitted.used(supervisor::run(&host.pool, host.threads, tasks).await);
 }

@@ -5,8 +5,6 @@
 //! worker happens to all tasks that have not ended, and what happens to a task leaves the others alone.
 
 use std::path::PathBuf;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use futures::future::select_all;
@@ -15,6 +13,7 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::WorkerError;
+use super::admission::Need;
 use super::input::{Input, RangeErrors, hand_over};
 use super::pool::Pool;
 use super::process::WorkerProcess;
@@ -69,18 +68,22 @@ pub enum JobMessage {
 }
 
 /// Does `tasks` with one worker of `pool`, with so many threads for its codecs (0: as many as there are processors).
-/// Several tasks are pipelines whose first input is the same; that of the first task is read. Writes the worker's peak
-/// memory in bytes to `peak`.
-pub async fn run(pool: &Pool, threads: u32, tasks: Vec<(Assignment, Answer)>, peak: &Arc<AtomicU64>) {
-    let Some(limits) = tasks.first().map(|(assignment, _)| assignment.limits) else { return };
+/// Several tasks are pipelines whose first input is the same; that of the first task is read. Returns what they used:
+/// the worker's peak memory, and scratch space if every task succeeded (0 else, which says nothing).
+pub async fn run(pool: &Pool, threads: u32, tasks: Vec<(Assignment, Answer)>) -> Need {
+    let Some(limits) = tasks.first().map(|(assignment, _)| assignment.limits) else { return Need::default() };
     let errors = RangeErrors::default();
     let (job, mut members) = split(tasks, threads);
     let mut worker = match pool.take().await {
         Ok(worker) => worker,
-        Err(error) => return members.iter_mut().for_each(|member| member.answer(Err(Failure::from(&error)))),
+        Err(error) => {
+            members.iter_mut().for_each(|member| member.answer(Err(Failure::from(&error))));
+            return Need::default();
+        }
     };
+    let mut memory = 0;
     let end = match give(&mut worker, job, &errors).await {
-        Ok(()) => follow(&mut worker, &mut members, limits, &errors, peak).await,
+        Ok(()) => follow(&mut worker, &mut members, limits, &errors, &mut memory).await,
         Err(source) => Err(WorkerError::Handover(source)),
     };
     let storage_owes = errors.is_reading();
@@ -93,8 +96,22 @@ pub async fn run(pool: &Pool, threads: u32, tasks: Vec<(Assignment, Answer)>, pe
         other => other,
     };
     worker.stop(limits.grace).await;
-    let Err(error) = end else { return };
-    let failure = match (&error, errors.get()) {
+    if let Err(error) = end {
+        let failure = failure_of(&error, &errors, storage_owes, &mut worker).await;
+        members.iter_mut().for_each(|member| member.answer(Err(failure.clone())));
+    }
+    let made = members.iter().try_fold(0_u64, |sum, member| Some(sum.saturating_add(member.made_bytes?)));
+    Need { memory, scratch: made.unwrap_or(0) }
+}
+
+/// The failure of all tasks that had not ended when their worker did.
+async fn failure_of(
+    error: &WorkerError,
+    errors: &RangeErrors,
+    storage_owes: bool,
+    worker: &mut WorkerProcess,
+) -> Failure {
+    match (error, errors.get()) {
         (_, Some(read)) => read.of_job(),
         (WorkerError::Stalled { limit_s }, None) if storage_owes => {
             let late = format!("no response from storage within {limit_s} s");
@@ -105,9 +122,6 @@ pub async fn run(pool: &Pool, threads: u32, tasks: Vec<(Assignment, Answer)>, pe
             failure.chain.extend(worker.last_words().await);
             failure
         }
-    };
-    for member in &mut members {
-        member.answer(Err(failure.clone()));
     }
 }
 
@@ -129,7 +143,7 @@ fn shortened(mut text: String) -> String {
 /// As an [`Answer`] has them.
 pub async fn run_one(pool: &Pool, threads: u32, task: Assignment) -> Result<Report, Failure> {
     let (answer, answered) = oneshot::channel();
-    run(pool, threads, vec![(task, answer)], &Arc::default()).await;
+    run(pool, threads, vec![(task, answer)]).await;
     answered.await.unwrap_or_else(|_| Err(Failure::bug("WORKER0008", "the task has no result")))
 }
 
@@ -141,6 +155,8 @@ struct Member {
     deadline: Instant,
     last: Progress,
     warnings: u32,
+    /// Size of its files, once it succeeded.
+    made_bytes: Option<u64>,
     /// Until its end.
     answer: Option<Answer>,
 }
@@ -174,7 +190,16 @@ fn split(tasks: Vec<(Assignment, Answer)>, threads: u32) -> ((Vec<Input>, Job), 
         }
         given.push(Task { scratch, inputs: places, work });
         let (deadline, last) = (Instant::now() + limits.timeout, Progress::default());
-        members.push(Member { limits, words, stop, deadline, last, warnings: 0, answer: Some(answer) });
+        members.push(Member {
+            limits,
+            words,
+            stop,
+            deadline,
+            last,
+            warnings: 0,
+            made_bytes: None,
+            answer: Some(answer),
+        });
     }
     ((inputs, Job { protocol: VERSION, inputs: Vec::new(), threads, tasks: given }), members)
 }
@@ -227,13 +252,13 @@ async fn follow(
     members: &mut [Member],
     limits: Limits,
     errors: &RangeErrors,
-    peak: &AtomicU64,
+    memory: &mut u64,
 ) -> Result<(), WorkerError> {
     let mut stalled = Instant::now() + limits.stall;
     while members.iter().any(Member::is_live) {
         let (task, error) = match next(worker, members, stalled).await? {
             Event::Said(Some(line)) => {
-                peak.fetch_max(worker.peak_memory().unwrap_or(0), Ordering::Relaxed);
+                *memory = worker.peak_memory().unwrap_or(0).max(*memory);
                 if hear(line, members, errors).await? {
                     stalled = Instant::now() + limits.stall;
                 }
@@ -283,6 +308,7 @@ async fn hear(line: Line, members: &mut [Member], errors: &RangeErrors) -> Resul
             }
             Message::Done { report } => {
                 moved = true;
+                member.made_bytes = Some(report.size_bytes());
                 member.answer(Ok(report));
             }
             Message::Failed { failure } => {

@@ -1,11 +1,11 @@
 //! What happens around a worker process, with shell scripts that misbehave in every way a codec can.
 
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::time::Duration;
 
 use reelmill::model::work::{Analysis, Work};
 use reelmill::model::{Class, Code, Failure};
+use reelmill::worker::admission::Need;
 use reelmill::worker::pool::Pool;
 use reelmill::worker::supervisor::{Assignment, JobMessage, Limits, run, run_one};
 use tokio::sync::{mpsc, oneshot};
@@ -130,6 +130,11 @@ echo '{"type":"failed","failure":{"code":"MEDIA0001","class":"fatal","blame":"in
 
 /// A group of `count` tasks with a worker that then does `body`; answers the end of each. `stop` ends the second.
 async fn ends_of(count: usize, body: &str, stop: &CancellationToken) -> Vec<Result<(), String>> {
+    ends_and_use_of(count, body, stop).await.0
+}
+
+/// As [`ends_of`], and what the group used.
+async fn ends_and_use_of(count: usize, body: &str, stop: &CancellationToken) -> (Vec<Result<(), String>>, Need) {
     let folder = tempfile::tempdir().unwrap();
     let (words, _heard) = mpsc::channel(64);
     let mut answers = Vec::new();
@@ -141,9 +146,9 @@ async fn ends_of(count: usize, body: &str, stop: &CancellationToken) -> Vec<Resu
         answers.push(answered);
     }
     let pool = Pool::new(worker(folder.path(), body), 0);
-    run(&pool, 1, tasks, &Arc::default()).await;
-    let ends = futures::future::join_all(answers).await;
-    ends.into_iter().map(|end| end.unwrap().map(drop).map_err(|failure| failure.code.to_string())).collect()
+    let used = run(&pool, 1, tasks).await;
+    let ends = futures::future::join_all(answers).await.into_iter();
+    (ends.map(|end| end.unwrap().map(drop).map_err(|failure| failure.code.to_string())).collect(), used)
 }
 
 const DONE: &str = r#""type":"done","report":{"outputs":[]}"#;
@@ -156,6 +161,22 @@ async fn tasks_of_a_group_end_on_their_own_and_a_crash_ends_what_is_left() {
     let ends = ends_of(4, &body, &CancellationToken::new()).await;
     let crashed = || Err("WORKER0004".to_owned());
     assert_eq!(ends, [Err("MEDIA0003".to_owned()), crashed(), Ok(()), crashed()]);
+}
+
+/// Estimates of scratch space learn from groups that made everything, not from what a failed one left.
+#[tokio::test]
+async fn a_group_tells_the_size_of_its_files_if_every_task_succeeded() {
+    let file = r#"{"file":"a","size_bytes":700,"content_type":"video/mp4","role":"media"}"#;
+    let done = |task| {
+        format!(
+            "echo '{{\"task\":{task},\"type\":\"done\",\"report\":{{\"outputs\":[{{\"Ok\":{{\"files\":[{file}]}}}}]}}}}'"
+        )
+    };
+    let never = CancellationToken::new();
+    let (ends, used) = ends_and_use_of(2, &format!("{}; {}", done(0), done(1)), &never).await;
+    assert_eq!((ends.as_slice(), used.scratch), ([Ok(()), Ok(())].as_slice(), 1_400));
+    let (ends, used) = ends_and_use_of(2, &format!("{}; exit 3", done(0)), &never).await;
+    assert_eq!((ends[0].clone(), used.scratch), (Ok(()), 0));
 }
 
 #[tokio::test]

@@ -20,6 +20,20 @@ pub enum Report {
     Outputs(Vec<Result<Produced, Failure>>),
 }
 
+impl Report {
+    /// Returns the size of all files, in bytes, as the worker gives it.
+    #[must_use]
+    pub fn size_bytes(&self) -> u64 {
+        let sum = |files: &[ProducedFile]| files.iter().map(|file| file.size_bytes).fold(0, u64::saturating_add);
+        match self {
+            Self::Analysis { files, .. } => sum(files),
+            Self::Outputs(outputs) => {
+                outputs.iter().flatten().map(|made| sum(&made.files)).fold(0, u64::saturating_add)
+            }
+        }
+    }
+}
+
 /// Files of one output, verified: opened again and compared with the work.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Produced {
