@@ -9,7 +9,6 @@ use crate::model::work::{
 /// A summary of `work` on a source with the properties `source`: `h264 1280×720 crf 23, aac 128 kbit/s`.
 pub(super) fn words(work: &Work, source: Option<&MediaInfo>) -> String {
     match work {
-        Work::Analysis(_) => String::new(),
         Work::Pipeline(pipeline) => {
             let outputs: Vec<String> = pipeline.outputs.iter().map(|output| output_words(output, source)).collect();
             outputs.join("; ")
@@ -22,6 +21,7 @@ fn output_words(output: &Output, source: Option<&MediaInfo>) -> String {
     match output {
         Output::Media(media) => media_words(media, source),
         Output::Snapshot(snapshot) => snapshot_words(snapshot, source),
+        Output::Analysis(_) => String::new(),
     }
 }
 

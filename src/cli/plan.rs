@@ -213,13 +213,13 @@ fn step(plan: &Plan, index: usize, resolved: Option<Result<Resolved, Failure>>, 
 /// Returns the outputs of work, as far as their names are known beforehand.
 fn outputs(resolved: &Resolved) -> Vec<OutputObject> {
     let files: Vec<(String, FileRole)> = match &resolved.work {
-        Work::Analysis(_) => Vec::new(),
         Work::Pipeline(pipeline) => pipeline
             .outputs
             .iter()
-            .map(|output| match output {
-                work::Output::Media(media) => (media.file.clone(), FileRole::Media),
-                work::Output::Snapshot(snapshot) => (snapshot.file.clone(), FileRole::Image),
+            .filter_map(|output| match output {
+                work::Output::Media(media) => Some((media.file.clone(), FileRole::Media)),
+                work::Output::Snapshot(snapshot) => Some((snapshot.file.clone(), FileRole::Image)),
+                work::Output::Analysis(_) => None,
             })
             .collect(),
         Work::Package(package) => {

@@ -11,11 +11,11 @@ use super::output::Output;
 use super::{CliError, Exit, FileArgs, WorkerArgs, local};
 use crate::daemon::open_object;
 use crate::model::media::MediaInfo;
-use crate::model::work::{Analysis, Report, Work};
+use crate::model::work::{Analysis, Finding, Output as WorkOutput, Work};
 use crate::model::{Failure, InputObject, JobId};
 use crate::worker::input::{Input, InputBytes};
 use crate::worker::scratch::ScratchRoot;
-use crate::worker::supervisor::{Assignment, JobMessage, Limits, run_one};
+use crate::worker::supervisor::{Assignment, JobMessage, Limits, all_or_nothing, run_one};
 
 /// Timeout for reading the headers of a file.
 const LIMIT: Duration = Duration::from_secs(120);
@@ -87,7 +87,7 @@ async fn look_closely(
     let assignment = Assignment {
         inputs: vec![input],
         scratch: scratch.path().to_owned(),
-        work: Work::Analysis(Analysis { loudness, ..Analysis::default() }),
+        work: Work::one(WorkOutput::Analysis(Analysis { loudness, ..Analysis::default() })),
         limits: Limits {
             timeout: if loudness { DECODING } else { LIMIT },
             stall: LIMIT,
@@ -109,7 +109,8 @@ async fn look_closely(
     while let Ok(message) = said.try_recv() {
         warnings.extend(warning(message));
     }
-    let Report::Analysis { info, .. } = report else {
+    let finding = all_or_nothing(report)?.into_iter().find_map(|made| made.finding);
+    let Some(Finding::Media(info)) = finding else {
         return Err(Failure::bug("WORKER0008", "the worker answered an analysis with something else").into());
     };
     Ok((*info, warnings))

@@ -50,7 +50,7 @@ impl Candidate {
     fn goes_with(&self, other: &Self) -> bool {
         let one_pass = |candidate: &Self| match &candidate.assignment.work {
             Work::Pipeline(pipeline) => !pipeline.outputs.iter().any(takes_two_passes),
-            Work::Analysis(_) | Work::Package(_) => false,
+            Work::Package(_) => false,
         };
         self.source == other.source && one_pass(self) && one_pass(other)
     }
@@ -103,11 +103,12 @@ fn companions(claim: &Claim) -> Vec<usize> {
     others.map(NodeIndex::index).filter(|&index| fresh(index)).collect()
 }
 
-const fn decodes(activity: &Activity) -> bool {
-    matches!(
-        activity.kind,
-        ActivityKind::Transcode | ActivityKind::Remux | ActivityKind::Snapshot | ActivityKind::Watermark
-    )
+fn decodes(activity: &Activity) -> bool {
+    match activity.kind {
+        ActivityKind::Transcode | ActivityKind::Remux | ActivityKind::Snapshot | ActivityKind::Watermark => true,
+        ActivityKind::Analysis => !reads_headers(activity),
+        ActivityKind::TemplateAnalysis | ActivityKind::Package => false,
+    }
 }
 
 /// Returns whether an activity only reads headers, which takes milliseconds.

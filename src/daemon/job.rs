@@ -15,7 +15,7 @@ use super::{Host, key, publish};
 use crate::engine::ActivityState;
 use crate::model::media::MediaInfo;
 use crate::model::plan::ActivityKind;
-use crate::model::work::Report;
+use crate::model::work::Finding;
 use crate::model::{Class, Failure, InputObject, ObjectLocation, OutputObject};
 use crate::objects::{ObjectError, Revision, SharedObjects};
 use crate::store::Claim;
@@ -101,25 +101,24 @@ async fn make(
         None => together(host, kind, vec![candidate]).await,
     }
     let lost = |_| Err(Failure::bug("WORKER0008", "the job has no result"));
-    let report = all_or_nothing(answered.await.unwrap_or_else(lost)?)?;
-    if !resolved.work.fits(&report) {
+    let report = answered.await.unwrap_or_else(lost)?;
+    let fits = resolved.work.fits(&report);
+    let produced = all_or_nothing(report)?;
+    if !fits {
         return Err(Failure::bug("WORKER0008", "the worker's report does not match its job"));
     }
-    match report {
-        Report::Analysis { info, files } => {
-            let result = resolved.answer.of(&info)?;
-            let outputs = match files.as_slice() {
-                [] => Vec::new(),
-                _ => publish::publish(host, claim, scratch.path(), resolved, files, hold).await?,
-            };
-            Ok(JobResult { result, outputs })
-        }
-        Report::Outputs(produced) => {
-            let files = produced.into_iter().flatten().flat_map(|output| output.files).collect();
-            let outputs = publish::publish(host, claim, scratch.path(), resolved, files, hold).await?;
-            Ok(JobResult { result: Value::Null, outputs })
+    let (mut result, mut files) = (Value::Null, Vec::new());
+    for made in produced {
+        files.extend(made.files);
+        if let Some(Finding::Media(info)) = made.finding {
+            result = resolved.answer.of(&info)?;
         }
     }
+    let outputs = match files.as_slice() {
+        [] => Vec::new(),
+        _ => publish::publish(host, claim, scratch.path(), resolved, files, hold).await?,
+    };
+    Ok(JobResult { result, outputs })
 }
 
 /// Returns the media information of the job's input, where an analysis of the same input has it.

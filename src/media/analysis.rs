@@ -10,45 +10,36 @@ use std::path::Path;
 
 use ffmpeg_next::{Stream, media};
 use reelmill::model::media::MediaInfo;
-use reelmill::model::work::{Analysis, FileRole, ProducedFile};
-use reelmill::worker::protocol::Message;
+use reelmill::model::work::{Analysis, FileRole, Finding, Produced, ProducedFile};
 
+pub use self::sweep::Sweep;
 use crate::error::MediaError;
-use crate::source::{Opened, Source};
-use crate::{libav, probe, scratch};
+use crate::probe::Examined;
+use crate::source::Opened;
+use crate::{libav, scratch};
 
-/// Says what a source holds. A file with at least one video or audio stream that decodes is good enough; `tell` hears
-/// about progress where the whole file must be decoded.
-pub fn run(source: &Source, analysis: &Analysis, tell: &dyn Fn(&Message)) -> Result<MediaInfo, MediaError> {
-    let mut opened = source.open()?;
-    let examined = probe::examine(&mut opened)?;
-    if examined.encrypted {
-        return Err(MediaError::Encrypted);
-    }
+/// Fails where nothing of a freshly `opened` source can be worked with: a file with at least one video or audio stream that
+/// decodes is good enough.
+pub fn judge(opened: &Opened, examined: &Examined) -> Result<(), MediaError> {
     if examined.info.video.is_empty() && examined.info.audio.is_empty() {
-        return Err(unusable(&opened));
+        return Err(unusable(opened));
     }
     if examined.packets == 0 {
         return Err(MediaError::NoStreams("media data"));
     }
     if !examined.decodable {
-        return Err(undecodable(&opened, &examined.info));
+        return Err(undecodable(opened, &examined.info));
     }
-    for (code, message) in examined.remarks("the source", analysis.if_incomplete)? {
-        tell(&Message::Warning { code, message });
-    }
-    let mut info = examined.info;
-    let measured = sweep::is_needed(analysis);
-    if measured || analysis.loudness && !info.audio.is_empty() {
-        let found = sweep::run(source, &info, analysis, tell)?;
-        info.loudness = found.loudness;
-        info.measured = Some(found.measured).filter(|_| measured);
-    }
-    Ok(info)
+    Ok(())
 }
 
-/// Files that an analysis which found `info` makes: a chart, where one is asked for.
-pub fn files(info: &MediaInfo, analysis: &Analysis, scratch: &Path) -> Result<Vec<ProducedFile>, MediaError> {
+/// What an analysis that found `info` makes: the finding, and a chart where one is asked for.
+pub fn produced(info: MediaInfo, analysis: &Analysis, scratch: &Path) -> Result<Produced, MediaError> {
+    let files = files(&info, analysis, scratch)?;
+    Ok(Produced { files, finding: Some(Finding::Media(Box::new(info))) })
+}
+
+fn files(info: &MediaInfo, analysis: &Analysis, scratch: &Path) -> Result<Vec<ProducedFile>, MediaError> {
     let (Some(name), Some(measured)) = (&analysis.chart, &info.measured) else { return Ok(Vec::new()) };
     let svg = chart::draw(measured, info.loudness, info.format.duration_s.unwrap_or(0.0));
     Ok(vec![scratch::write(scratch, name, svg.as_bytes(), "image/svg+xml", FileRole::Image)?])

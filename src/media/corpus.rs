@@ -7,7 +7,6 @@ use reelmill::model::Failure;
 use reelmill::model::work::Analysis;
 use reelmill::worker::protocol::Message;
 
-use crate::analysis;
 use crate::testing::{encoded, media_output, run, source_of};
 
 /// A row of the manifest.
@@ -86,7 +85,7 @@ fn newcomer_no_whole_file_of_real_media_is_taken_for_a_truncated_one() {
     for row in rows.iter().filter(whole) {
         let said = std::cell::RefCell::new(Vec::new());
         let tell = |message: &Message| said.borrow_mut().push(message.clone());
-        let analysed = analysis::run(&source_of(&row.file), &Analysis::default(), &tell);
+        let analysed = crate::testing::analyse(&source_of(&row.file), &Analysis::default(), &tell);
         let alarms = said.into_inner().into_iter().filter(|message| matches!(message, Message::Warning { .. }));
         wrong.extend(alarms.map(|alarm| format!("{}: {alarm:?}", row.file.display())));
         wrong.extend(analysed.err().map(|error| format!("{}: {error}", row.file.display())));

@@ -133,15 +133,14 @@ fn is_text(head: &[u8]) -> bool {
 #[cfg(test)]
 mod tests {
     use super::is_text;
-    use crate::analysis;
     use crate::testing::{generate, source_of};
+    use reelmill::model::Code;
     use reelmill::model::work::Analysis;
-    use reelmill::model::{Code, Coded};
 
     fn code(bytes: &[u8]) -> Option<Code> {
         let file = tempfile::NamedTempFile::new().unwrap();
         std::fs::write(file.path(), bytes).unwrap();
-        analysis::run(&source_of(file.path()), &Analysis::default(), &|_| {}).err().map(|error| error.code())
+        crate::testing::analyse(&source_of(file.path()), &Analysis::default(), &|_| {}).err().map(|error| error.code)
     }
 
     /// Bytes that look like nothing, the same at every run.

@@ -8,7 +8,6 @@ use std::collections::BTreeMap;
 
 use ffmpeg_next::{Frame, Rational, Rescale};
 use reelmill::model::media::Loudness;
-use reelmill::worker::protocol::Message;
 
 use crate::error::MediaError;
 use crate::libav;
@@ -41,16 +40,6 @@ pub const METER: &str = "apad=pad_dur=0.1,volume=40dB:precision=double,ebur128=p
 
 /// Label of the graph's source.
 const SOUND: &str = "in";
-
-/// Word of how far a pass has come.
-#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a media time")]
-pub fn progress(position_s: f64, duration_s: Option<f64>) -> Message {
-    Message::Progress {
-        fraction: duration_s.filter(|s| *s > 0.0).map(|s| (position_s / s).clamp(0.0, 1.0)),
-        speed: None,
-        position_ms: Some((position_s * 1_000.0).max(0.0) as u64),
-    }
-}
 
 /// The meter over decoded sound, built for the first frame that comes.
 #[derive(Default)]

@@ -76,10 +76,11 @@ fn serve(talk: &Talk) -> Result<(), MediaError> {
     let inputs: Vec<Source> =
         descriptors.into_iter().zip(&job.inputs).map(|(fd, input)| Source::new(fd, input)).collect();
     match job.tasks.as_slice() {
-        [task] if !matches!(task.work, Work::Pipeline(_)) => {
+        [Task { work: Work::Package(package), .. }] => {
+            let (task, talk) = (&job.tasks[0], talk.about([0]));
             let inputs = inputs_of(task, &inputs);
-            let report = work(task, &inputs, &talk.about([0]))?;
-            talk.about([0]).say(&Message::Done { report });
+            let produced = package::run(&inputs, package, &task.scratch, &|message| talk.say(message))?;
+            talk.say(&Message::Done { report: Report { outputs: vec![Ok(produced)] } });
             Ok(())
         }
         tasks => make_outputs(tasks, &stops, &inputs, job.threads, talk),
@@ -88,22 +89,6 @@ fn serve(talk: &Talk) -> Result<(), MediaError> {
 
 fn inputs_of(task: &Task, inputs: &[Source]) -> Vec<Source> {
     task.inputs.iter().map(|&input| inputs[input].clone()).collect()
-}
-
-fn work(task: &Task, inputs: &[Source], talk: &Talk) -> Result<Report, MediaError> {
-    match &task.work {
-        Work::Analysis(analysis) => {
-            let source = inputs.first().ok_or_else(|| MediaError::Job("it has no input".into()))?;
-            let info = analysis::run(source, analysis, &|message| talk.say(message))?;
-            let files = analysis::files(&info, analysis, &task.scratch)?;
-            Ok(Report::Analysis { info: Box::new(info), files })
-        }
-        Work::Package(package) => {
-            let produced = package::run(inputs, package, &task.scratch, &|message| talk.say(message))?;
-            Ok(Report::Outputs(vec![Ok(produced)]))
-        }
-        Work::Pipeline(_) => Err(MediaError::Job("outputs of pipelines are made together".into())),
-    }
 }
 
 /// Makes the outputs of all `tasks` from one decoding, and reports each task as it ends.
@@ -127,7 +112,7 @@ fn make_outputs(
     }
     pipeline::run(pipelines, &talk.about(0..tasks.len()), &|number, outcomes| {
         talks[number].say(&match outcomes {
-            Ok(outputs) => Message::Done { report: Report::Outputs(outputs) },
+            Ok(outputs) => Message::Done { report: Report { outputs } },
             Err(failure) => Message::Failed { failure },
         });
     });

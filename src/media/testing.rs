@@ -9,8 +9,8 @@ use std::sync::{Arc, Mutex};
 use reelmill::model::Failure;
 use reelmill::model::media::MediaInfo;
 use reelmill::model::work::{
-    Audio, AudioCodec, AudioEncode, Container, Fit, FrameRate, IfIncomplete, Level, MediaOutput, Output, Pipeline,
-    Produced, RateControl, Size, Subtitles, Tracks, Treatment, Video, VideoCodec, VideoEncode,
+    Analysis, Audio, AudioCodec, AudioEncode, Container, Finding, Fit, FrameRate, IfIncomplete, Level, MediaOutput,
+    Output, Pipeline, Produced, RateControl, Size, Subtitles, Tracks, Treatment, Video, VideoCodec, VideoEncode,
 };
 use reelmill::worker::protocol::{Input, Message, Source as Kind};
 
@@ -107,6 +107,28 @@ pub fn run_if(outputs: &[Output], inputs: &[Source], scratch: &Path, if_incomple
     let bytes = said.0.lock().unwrap();
     let said = bytes.split(|&b| b == b'\n').filter(|line| !line.is_empty());
     Made { outcomes, said: said.map(|line| serde_json::from_slice(line).unwrap()).collect() }
+}
+
+/// Analyses `source`; `tell` hears what is said meanwhile.
+pub fn analyse(source: &Source, analysis: &Analysis, tell: &dyn Fn(&Message)) -> Result<MediaInfo, Failure> {
+    analyse_if(source, analysis, tell, IfIncomplete::Warn)
+}
+
+/// The same, and what happens where the source is incomplete.
+pub fn analyse_if(
+    source: &Source,
+    analysis: &Analysis,
+    tell: &dyn Fn(&Message),
+    if_incomplete: IfIncomplete,
+) -> Result<MediaInfo, Failure> {
+    let scratch = tempfile::tempdir().unwrap();
+    let outputs = [Output::Analysis(analysis.clone())];
+    let made = run_if(&outputs, std::slice::from_ref(source), scratch.path(), if_incomplete);
+    made.said.iter().for_each(tell);
+    match made.outcomes?.remove(0)?.finding {
+        Some(Finding::Media(info)) => Ok(*info),
+        None => panic!("nothing was found out"),
+    }
 }
 
 /// A writer whose bytes can be read back.

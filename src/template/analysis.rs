@@ -3,7 +3,7 @@
 use super::encode::seconds;
 use super::names::Files;
 use crate::model::units;
-use crate::model::work::{Analysis, Black, IfIncomplete, Quiet};
+use crate::model::work::{Analysis, Black, Quiet};
 use crate::yaml::{Node, Value};
 
 /// Default shortest interval, in seconds.
@@ -34,7 +34,6 @@ pub(super) fn read(spec: &Node, files: &Files) -> Analysis {
         gop: asked("gop").is_some(),
         bitrate_step_s: asked("bitrate").map(|node| node.get("step").and_then(seconds).unwrap_or(1.0)),
         chart: Some(files.main.clone()).filter(|name| !name.is_empty()),
-        if_incomplete: IfIncomplete::Warn,
     }
 }
 

@@ -74,14 +74,16 @@ pub fn check(kind: ActivityKind, rendered: &Node) -> Result<(), Box<yaml::Diagno
 #[must_use]
 pub fn outputs(kind: ActivityKind, spec: &Node, files: &Files, first_input: usize) -> (work::Work, Vec<String>) {
     match kind {
-        ActivityKind::Analysis => (work::Work::Analysis(analysis::read(spec, files)), Vec::new()),
-        ActivityKind::TemplateAnalysis => (work::Work::Analysis(work::Analysis::default()), Vec::new()),
-        ActivityKind::Snapshot => (pipeline(work::Output::Snapshot(snapshot::read(spec, files))), Vec::new()),
+        ActivityKind::Analysis => (work::Work::one(work::Output::Analysis(analysis::read(spec, files))), Vec::new()),
+        ActivityKind::TemplateAnalysis => {
+            (work::Work::one(work::Output::Analysis(work::Analysis::default())), Vec::new())
+        }
+        ActivityKind::Snapshot => (work::Work::one(work::Output::Snapshot(snapshot::read(spec, files))), Vec::new()),
         ActivityKind::Transcode | ActivityKind::Remux | ActivityKind::Watermark => {
             let (overlays, images) = overlay::read(kind, spec, first_input);
             let mut beside = Beside { first: first_input, references: images };
             let output = encode::read(kind, spec, &files.main, overlays, &mut beside);
-            (pipeline(work::Output::Media(output)), beside.references)
+            (work::Work::one(work::Output::Media(output)), beside.references)
         }
         ActivityKind::Package => {
             let (package, subtitles) = package::read(spec, files, first_input);
@@ -109,10 +111,6 @@ pub fn is_template<'a>(keys: impl IntoIterator<Item = &'a str>) -> bool {
 #[must_use]
 pub fn schema() -> schemars::Schema {
     yaml::schema(&shapes::TEMPLATE, "Reelmill template")
-}
-
-fn pipeline(output: work::Output) -> work::Work {
-    work::Work::Pipeline(work::Pipeline { outputs: vec![output], if_incomplete: work::IfIncomplete::Warn })
 }
 
 fn with_templates(kind: ActivityKind, spec: &Node, templates: &Templates, sink: &mut Sink<'_>) -> Node {

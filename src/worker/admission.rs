@@ -138,11 +138,12 @@ fn scaled(bytes: u64, by: f64) -> u64 {
 #[must_use]
 pub fn estimate(work: &Work, input_bytes: u64, media: Option<&MediaInfo>) -> Need {
     match work {
-        Work::Analysis(_) => Need { memory: BASE_MEMORY, scratch: 0 },
         Work::Package(_) => Need { memory: BASE_MEMORY, scratch: input_bytes + input_bytes / 16 },
         Work::Pipeline(pipeline) => {
             let outputs = pipeline.outputs.iter().map(|output| match output {
                 Output::Snapshot(_) => Need { memory: pictures(source_pixels(media)) / 4, scratch: SNAPSHOT },
+                Output::Analysis(analysis) if analysis.reads_headers() => Need::default(),
+                Output::Analysis(_) => Need { memory: pictures(source_pixels(media)) / 4, scratch: 0 },
                 Output::Media(output) => media_output(output, input_bytes, media),
             });
             outputs.fold(Need { memory: BASE_MEMORY, scratch: 0 }, |sum, need| Need {
@@ -266,6 +267,6 @@ mod tests {
 
     #[test]
     fn an_analysis_needs_no_scratch() {
-        assert_eq!(estimate(&Work::Analysis(Analysis::default()), 1 << 40, None).scratch, 0);
+        assert_eq!(estimate(&Work::one(Output::Analysis(Analysis::default())), 1 << 40, None).scratch, 0);
     }
 }

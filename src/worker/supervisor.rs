@@ -18,8 +18,8 @@ use super::input::{Input, RangeErrors, hand_over};
 use super::pool::Pool;
 use super::process::WorkerProcess;
 use super::protocol::{Job, Line, Message, Order, Task, VERSION};
-use crate::model::work::{Report, Work};
-use crate::model::{Code, Failure, work};
+use crate::model::work::{Produced, Report, Work};
+use crate::model::{Code, Failure};
 use crate::store::Progress;
 
 /// Time limits of a task.
@@ -325,11 +325,6 @@ async fn hear(line: Line, members: &mut [Member], errors: &RangeErrors) -> Resul
 }
 
 /// Folds the outcomes of a report's outputs into one: everything, or the first failure.
-pub fn all_or_nothing(report: Report) -> Result<work::Report, Failure> {
-    if let Report::Outputs(outputs) = &report
-        && let Some(failure) = outputs.iter().find_map(|output| output.as_ref().err())
-    {
-        return Err(failure.clone());
-    }
-    Ok(report)
+pub fn all_or_nothing(report: Report) -> Result<Vec<Produced>, Failure> {
+    report.outputs.into_iter().collect()
 }

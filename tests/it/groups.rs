@@ -24,6 +24,7 @@ activities:
   poster: { snapshot: { at: 1s, name: poster.jpg } }
   film: { remux: { name: film.mov } }
   sheet: { snapshot: { every: 1s, width: 64, name: 'sheet-####.jpg' } }
+  measured: { analysis: { loudness: true, black: true, silence: true, scenes: true, crop: true, gop: true, chart: true } }
 ";
 
 struct Place {
@@ -78,10 +79,13 @@ fn jobs_over_one_input_are_decoded_once_and_make_the_same_bytes() {
     let (execution, log, fused) = Place::new(LADDER).run("fusion: on, slots: 1", &clip);
     assert_eq!(execution["state"], "succeeded", "{execution:#}");
     let notes = together(&log);
-    assert_eq!(notes.len(), 5, "all but the probe: {log:#?}");
+    assert_eq!(notes.len(), 6, "all but the probe: {log:#?}");
     assert!(notes.iter().all(|line| line.matches(", ").count() >= 3), "{notes:#?}");
+    let found = execution["activities"]["measured"]["result"].clone();
     let (execution, log, alone) = Place::new(LADDER).run("fusion: off, slots: 1", &clip);
     assert_eq!(execution["state"], "succeeded", "{execution:#}");
+    assert_eq!(execution["activities"]["measured"]["result"], found);
+    assert!(found["loudness"]["integrated_lufs"].is_number() && found["measured"]["gop"].is_object(), "{found:#}");
     assert!(together(&log).is_empty(), "{log:#?}");
     assert_eq!(fused.keys().collect::<Vec<_>>(), alone.keys().collect::<Vec<_>>());
     for (name, bytes) in &fused {

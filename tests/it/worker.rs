@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use reelmill::model::work::{Analysis, Work};
+use reelmill::model::work::{Analysis, Output, Work};
 use reelmill::model::{Class, Code, Failure};
 use reelmill::worker::admission::Need;
 use reelmill::worker::pool::Pool;
@@ -21,7 +21,7 @@ fn worker(folder: &Path, body: &str) -> PathBuf {
 }
 
 fn assignment(scratch: &Path, limits: Limits, words: mpsc::Sender<JobMessage>, stop: CancellationToken) -> Assignment {
-    let work = Work::Analysis(Analysis::default());
+    let work = Work::one(Output::Analysis(Analysis::default()));
     Assignment { inputs: Vec::new(), scratch: scratch.to_owned(), work, limits, words, stop }
 }
 

@@ -78,6 +78,16 @@ impl Packets {
         }
     }
 
+    /// What was counted here, and there of another stream.
+    #[must_use]
+    pub fn and(mut self, mut other: Self) -> Self {
+        if self.bytes[0].is_empty() {
+            std::mem::swap(&mut self, &mut other);
+        }
+        let [_, sound] = other.bytes;
+        Self { bytes: [std::mem::take(&mut self.bytes[0]), sound], end_s: self.end_s.max(other.end_s), ..self }
+    }
+
     /// Where everything ends so far, in seconds.
     #[must_use]
     pub const fn end_s(&self) -> f64 {

@@ -1,22 +1,25 @@
-//! One pass over a source that finds whatever was asked for: in packets, in pictures, in sound.
+//! A sink that finds whatever was asked for in a source: in its packets, its pictures, its sound.
 //!
-//! **Invariant**: only what is asked for is decoded, and only once; times count from the start of the source.
+//! **Invariant**: only what is asked for is decoded; times count from the start of the source.
 
 use std::collections::BTreeMap;
+use std::path::Path;
+use std::thread::{Scope, ScopedJoinHandle};
 
 use ffmpeg_next::{Frame, Packet, Rational, Rescale, rescale};
-use reelmill::model::media::{Crop, Interlace, Interval, Loudness, LoudnessOverTime, Measured, MediaInfo};
-use reelmill::model::work::Analysis;
-use reelmill::worker::protocol::Message;
+use reelmill::model::media::{Crop, Interlace, Interval, LoudnessOverTime, Measured, MediaInfo};
+use reelmill::model::work::{Analysis, Produced};
 
 use super::packets::Packets;
-use crate::error::{MediaError, warning};
+use crate::error::MediaError;
 use crate::loudness::{self, Block, Meter};
-use crate::pipeline::decode::Decoder;
+use crate::pipeline::flow::{Inlet, Stop};
 use crate::pipeline::graph::{AudioFormat, Graph, Input};
+use crate::pipeline::outcome::joined;
+use crate::pipeline::progress::Position;
 use crate::pipeline::streams::{Inventory, Track};
+use crate::pipeline::wiring::Wiring;
 use crate::probe::seconds;
-use crate::source::Source;
 use crate::{libav, raw};
 
 /// Most intervals or scenes that are told.
@@ -25,96 +28,165 @@ const MAX_FOUND: usize = 10_000;
 /// Step of loudness over time, in seconds.
 const LOUDNESS_STEP_S: f64 = 1.0;
 
-/// Media time between two words about progress, in seconds.
-const TELL_EVERY_S: f64 = 30.0;
-
 /// How far times are rounded, in seconds.
 const ROUNDING_S: f64 = 0.001;
 
-/// What a pass found.
-pub struct Found {
-    /// Everything but the loudness of the whole.
-    pub measured: Measured,
-    /// Loudness of the whole, where it was asked for.
-    pub loudness: Option<Loudness>,
+/// A sink that measures: what it takes of a source, and how it takes it.
+pub struct Sweep<'a> {
+    analysis: &'a Analysis,
+    info: MediaInfo,
+    video: Option<Track>,
+    audio: Option<Track>,
+    start_us: i64,
 }
 
-/// Whether anything is asked for that headers do not tell.
-#[must_use]
-pub fn is_needed(analysis: &Analysis) -> bool {
-    let plain = Analysis { loudness: analysis.loudness, if_incomplete: analysis.if_incomplete, ..Analysis::default() };
-    *analysis != plain
+/// The threads of a sweep.
+pub struct Sweeping<'scope> {
+    pictures: Option<Thread<'scope, Eyes>>,
+    sound: Option<Thread<'scope, Ears>>,
+    packets: Vec<Thread<'scope, Packets>>,
 }
 
-/// Goes over a source that holds `info`.
-pub fn run(
-    source: &Source,
-    info: &MediaInfo,
-    analysis: &Analysis,
-    tell: &dyn Fn(&Message),
-) -> Result<Found, MediaError> {
-    let mut opened = source.open()?;
-    let inventory = Inventory::new(&opened, info.clone());
-    let video = inventory.video().ok().flatten().map(|video| video.track.clone());
-    let audio = super::main_audio(info).and_then(|index| inventory.audio.iter().find(|a| a.index == index).cloned());
-    let start_us = inventory.start_us;
-    let mut eyes = match (&video, picture_filters(analysis)) {
-        (Some(track), Some(filters)) => Some(Eyes::new(track, filters, start_us)?),
-        _ => None,
-    };
-    let silence = analysis.silence.map(|quiet| format!("silencedetect=d={}:n={}dB", quiet.least_s, quiet.noise_db));
-    let levels = analysis.loudness || analysis.chart.is_some();
-    let mut ears = match &audio {
-        Some(track) if levels || silence.is_some() => Some(Ears::new(track, silence, levels, start_us)?),
-        _ => None,
-    };
-    // Loudness alone needs no picture: where a container allows it, those bytes are not even read.
-    let watched = video.as_ref().filter(|_| is_needed(analysis));
-    let wanted: Vec<usize> = watched.into_iter().chain(&audio).map(|track| track.index).collect();
-    opened.read_only(&wanted);
-    let step_s = analysis.bitrate_step_s.or(analysis.chart.as_ref().map(|_| 1.0));
-    let mut packets = Packets::new(video.as_ref(), audio.as_ref(), start_us, step_s.unwrap_or(1.0));
-    let mut packet = Packet::empty();
-    let mut told_s = 0.0;
-    while opened.read(&mut packet)? {
-        packets.add(&packet);
-        if let Some(eyes) = eyes.as_mut().filter(|eyes| eyes.track == packet.stream()) {
-            eyes.feed(Some(&packet))?;
-        }
-        if let Some(ears) = ears.as_mut().filter(|ears| ears.track == packet.stream()) {
-            ears.feed(Some(&packet))?;
-        }
-        if packets.end_s() - told_s >= TELL_EVERY_S {
-            told_s = packets.end_s();
-            tell(&loudness::progress(told_s, info.format.duration_s));
-        }
+type Thread<'scope, T> = ScopedJoinHandle<'scope, Result<T, Stop>>;
+
+impl<'a> Sweep<'a> {
+    /// Over the streams that matter to `analysis`.
+    #[must_use]
+    pub fn new(analysis: &'a Analysis, inventory: &Inventory) -> Self {
+        let info = inventory.info.clone();
+        let video = inventory.video().ok().flatten().map(|video| video.track.clone());
+        let main = super::main_audio(&info);
+        let audio = inventory.audio.iter().find(|audio| Some(audio.index) == main).cloned();
+        Self { analysis, info, video, audio, start_us: inventory.start_us }
     }
-    let decoders = eyes.iter().map(|eyes| &eyes.decoder).chain(ears.iter().map(|ears| &ears.decoder));
-    for message in decoders.filter_map(Decoder::change) {
-        tell(&Message::Warning { code: warning::SOURCE_CHANGES, message });
+
+    /// Streams whose frames it needs.
+    #[must_use]
+    pub fn decoded(&self) -> Vec<&Track> {
+        self.watched().into_iter().chain(self.heard()).collect()
     }
-    let end_s = packets.end_s();
-    let mut measured = Measured::default();
-    if let Some(mut eyes) = eyes {
-        eyes.feed(None)?;
+
+    fn watched(&self) -> Option<&Track> {
+        self.video.as_ref().filter(|_| picture_filters(self.analysis).is_some())
+    }
+
+    fn heard(&self) -> Option<&Track> {
+        self.audio.as_ref().filter(|_| self.levels() || self.analysis.silence.is_some())
+    }
+
+    /// Streams whose packets it counts. Loudness alone needs no picture: where a container allows it, those bytes are not
+    /// even read.
+    fn counted(&self) -> Vec<&Track> {
+        let video = self.video.as_ref().filter(|_| self.measures());
+        video.into_iter().chain(&self.audio).filter(|_| !self.analysis.reads_headers()).collect()
+    }
+
+    const fn levels(&self) -> bool {
+        self.analysis.loudness || self.analysis.chart.is_some()
+    }
+
+    /// Whether anything is asked for beside the loudness of the whole.
+    fn measures(&self) -> bool {
+        let loudness = Analysis { loudness: self.analysis.loudness, ..Analysis::default() };
+        *self.analysis != loudness
+    }
+
+    /// Step of the bit rate over time, in seconds, where that is asked for.
+    fn step_s(&self) -> Option<f64> {
+        self.analysis.bitrate_step_s.or(self.analysis.chart.as_ref().map(|_| 1.0))
+    }
+
+    /// Starts its threads over what `feeds` connects.
+    pub fn start<'scope>(
+        &'scope self,
+        scope: &'scope Scope<'scope, '_>,
+        feeds: &mut Wiring,
+        position: &'scope Position,
+    ) -> Sweeping<'scope> {
+        let pictures = self.watched().map(|track| {
+            let frames = feeds.frames(track, Wiring::PICTURES);
+            scope.spawn(move || self.watch(track, &frames, position))
+        });
+        let sound = self.heard().map(|track| {
+            let frames = feeds.frames(track, Wiring::SOUNDS);
+            scope.spawn(move || self.listen(track, &frames, position))
+        });
+        let counted = self.counted().into_iter().map(|track| {
+            let packets = feeds.packets(track);
+            scope.spawn(move || self.count(&packets, position))
+        });
+        Sweeping { pictures, sound, packets: counted.collect() }
+    }
+
+    fn watch(&self, track: &Track, frames: &Inlet<Frame>, position: &Position) -> Result<Eyes, Stop> {
+        let filters = picture_filters(self.analysis).unwrap_or_default();
+        let mut eyes = Eyes::new(track, filters, self.start_us);
+        while let Some(frame) = frames.next()? {
+            position.wanted()?;
+            eyes.look(&frame.into())?;
+        }
         eyes.end()?;
-        eyes.report(analysis, end_s, &mut measured);
+        Ok(eyes)
     }
-    let mut loudness = None;
-    if let Some(mut ears) = ears {
-        ears.feed(None)?;
-        if analysis.silence.is_some() {
-            measured.silence = Some(intervals(&ears.silence, end_s));
+
+    fn listen(&self, track: &Track, frames: &Inlet<Frame>, position: &Position) -> Result<Ears, Stop> {
+        let quiet = self.analysis.silence;
+        let silence = quiet.map(|quiet| format!("silencedetect=d={}:n={}dB", quiet.least_s, quiet.noise_db));
+        let mut ears = Ears::new(track, silence, self.levels(), self.start_us);
+        while let Some(frame) = frames.next()? {
+            position.wanted()?;
+            ears.listen(frame.into())?;
         }
-        if let Some(meter) = &ears.meter {
-            loudness = Some(meter.tally.loudness(info.format.duration_s));
-            measured.loudness =
-                Some(LoudnessOverTime { step_s: LOUDNESS_STEP_S, short_term_lufs: std::mem::take(&mut ears.levels) });
-        }
+        ears.end()?;
+        Ok(ears)
     }
-    measured.gop = packets.gops().filter(|_| analysis.gop);
-    measured.bitrate = step_s.map(|step_s| packets.bitrate(step_s));
-    Ok(Found { measured, loudness })
+
+    fn count(&self, inlet: &Inlet<Packet>, position: &Position) -> Result<Packets, Stop> {
+        let step_s = self.step_s().unwrap_or(1.0);
+        let mut packets = Packets::new(self.video.as_ref(), self.audio.as_ref(), self.start_us, step_s);
+        while let Some(packet) = inlet.next()? {
+            position.wanted()?;
+            packets.add(&packet);
+            position.reach(0, microseconds(packets.end_s()));
+        }
+        Ok(packets)
+    }
+
+    /// Puts together what the threads found, and makes the files.
+    pub fn finish(&self, sweeping: Sweeping<'_>, scratch: &Path) -> Result<Produced, Stop> {
+        let mut stops = Vec::new();
+        let (eyes, ears) = (ended(sweeping.pictures, &mut stops), ended(sweeping.sound, &mut stops));
+        let counted: Vec<Packets> =
+            sweeping.packets.into_iter().filter_map(|thread| ended(Some(thread), &mut stops)).collect();
+        if let Some(stop) = Stop::first(stops) {
+            return Err(stop);
+        }
+        let packets = counted.into_iter().reduce(Packets::and);
+        let end_s = packets.as_ref().map_or(0.0, Packets::end_s);
+        let mut info = self.info.clone();
+        let mut measured = Measured::default();
+        if let Some(eyes) = eyes {
+            eyes.report(self.analysis, end_s, &mut measured);
+        }
+        if let Some(ears) = ears {
+            if self.analysis.silence.is_some() {
+                measured.silence = Some(intervals(&ears.silence, end_s));
+            }
+            if let Some(meter) = &ears.meter {
+                info.loudness = Some(meter.tally.loudness(info.format.duration_s));
+                measured.loudness = Some(LoudnessOverTime { step_s: LOUDNESS_STEP_S, short_term_lufs: ears.levels });
+            }
+        }
+        measured.gop = packets.as_ref().and_then(Packets::gops).filter(|_| self.analysis.gop);
+        measured.bitrate = self.step_s().zip(packets).map(|(step_s, packets)| packets.bitrate(step_s));
+        info.measured = Some(measured).filter(|_| self.measures());
+        Ok(super::produced(info, self.analysis, scratch)?)
+    }
+}
+
+/// What a thread made; why it stopped goes to `stops`.
+fn ended<T>(thread: Option<Thread<'_, T>>, stops: &mut Vec<Stop>) -> Option<T> {
+    joined(thread?).map_err(|stop| stops.push(stop)).ok()
 }
 
 /// Filters over pictures, or none where none is needed.
@@ -146,8 +218,6 @@ type Form = (u32, u32, i32);
 
 /// Looks at pictures.
 struct Eyes {
-    track: usize,
-    decoder: Decoder,
     base: Rational,
     start_s: f64,
     filters: String,
@@ -161,10 +231,8 @@ struct Eyes {
 }
 
 impl Eyes {
-    fn new(track: &Track, filters: String, start_us: i64) -> Result<Self, MediaError> {
-        Ok(Self {
-            track: track.index,
-            decoder: Decoder::open(track, 0)?,
+    fn new(track: &Track, filters: String, start_us: i64) -> Self {
+        Self {
             base: track.time_base,
             start_s: seconds(start_us, rescale::TIME_BASE),
             filters,
@@ -174,11 +242,7 @@ impl Eyes {
             freeze: Marks::new(),
             scenes: Vec::new(),
             last: BTreeMap::new(),
-        })
-    }
-
-    fn feed(&mut self, packet: Option<&Packet>) -> Result<(), MediaError> {
-        decoded(&mut self.decoder, packet)?.into_iter().try_for_each(|frame| self.look(&frame.into()))
+        }
     }
 
     fn look(&mut self, frame: &ffmpeg_next::frame::Video) -> Result<(), MediaError> {
@@ -262,8 +326,6 @@ impl Eyes {
 
 /// Listens to sound.
 struct Ears {
-    track: usize,
-    decoder: Decoder,
     start_us: i64,
     base: Rational,
     /// Format of the first sound: what changes it under way is listened to in that, at its own level.
@@ -280,10 +342,8 @@ struct Ears {
 }
 
 impl Ears {
-    fn new(track: &Track, silence: Option<String>, levels: bool, start_us: i64) -> Result<Self, MediaError> {
-        Ok(Self {
-            track: track.index,
-            decoder: Decoder::open(track, 1)?,
+    fn new(track: &Track, silence: Option<String>, levels: bool, start_us: i64) -> Self {
+        Self {
             start_us,
             base: track.time_base,
             first: None,
@@ -292,16 +352,10 @@ impl Ears {
             silence: Marks::new(),
             meter: levels.then(Meter::default),
             levels: Vec::new(),
-        })
+        }
     }
 
-    fn feed(&mut self, packet: Option<&Packet>) -> Result<(), MediaError> {
-        for frame in decoded(&mut self.decoder, packet)? {
-            self.listen(frame.into())?;
-        }
-        if packet.is_some() {
-            return Ok(());
-        }
+    fn end(&mut self) -> Result<(), MediaError> {
         self.finish_conversion()?;
         if let Some((_, Some(graph))) = &mut self.quiet {
             graph.finish("in")?;
@@ -382,6 +436,11 @@ impl Ears {
     }
 }
 
+#[expect(clippy::cast_possible_truncation, reason = "saturates, and media are shorter than 292,000 years")]
+fn microseconds(seconds: f64) -> i64 {
+    (seconds * 1e6) as i64
+}
+
 /// Notes the short-term loudness of a block.
 fn note_level(levels: &mut Vec<f64>, block: Block) {
     let level = block.short_term.max(loudness::GATE_LUFS);
@@ -431,16 +490,6 @@ fn intervals(marks: &Marks, end_s: f64) -> Vec<Interval> {
     let starts = marks.iter().filter(|(begins, _)| *begins).map(|(_, at)| *at);
     let mut ends = marks.iter().filter(|(begins, _)| !*begins).map(|(_, at)| *at);
     starts.map(|start_s| Interval { start_s, end_s: ends.next().unwrap_or(end_s).max(start_s) }).collect()
-}
-
-/// Frames that a packet, or the end, brings.
-fn decoded(decoder: &mut Decoder, packet: Option<&Packet>) -> Result<Vec<Frame>, MediaError> {
-    let mut frames = Vec::new();
-    decoder.feed(packet, |frame| {
-        frames.push(share(frame)?);
-        Ok(true)
-    })?;
-    Ok(frames)
 }
 
 fn share(frame: &Frame) -> Result<Frame, MediaError> {

@@ -5,21 +5,20 @@ use std::time::{Duration, Instant};
 
 use reelmill::model::media::{Hdr, Interval, MediaInfo};
 use reelmill::model::work::{Analysis, Black, Quiet};
-use reelmill::model::{Code, Coded};
+use reelmill::model::{Code, Failure};
 use reelmill::worker::protocol::Message;
 
-use super::run;
-use crate::error::MediaError;
+use crate::testing::analyse as run;
 use crate::testing::{generate, source_of};
 
-fn analyse(path: &Path) -> Result<MediaInfo, MediaError> {
+fn analyse(path: &Path) -> Result<MediaInfo, Failure> {
     run(&source_of(path), &Analysis::default(), &|_| {})
 }
 
 fn code(content: &[u8]) -> Code {
     let file = tempfile::NamedTempFile::new().unwrap();
     std::fs::write(file.path(), content).unwrap();
-    analyse(file.path()).unwrap_err().code()
+    analyse(file.path()).unwrap_err().code
 }
 
 #[test]
@@ -43,7 +42,7 @@ fn subtitles_alone_are_nothing_to_work_with() {
     let text = folder.path().join("a.srt");
     std::fs::write(&text, "1\n00:00:00,000 --> 00:00:01,000\nHello\n").unwrap();
     let clip = generate(&["-i", text.to_str().unwrap()], "subtitles.mkv");
-    assert_eq!(analyse(&clip).unwrap_err().code(), "MEDIA0003");
+    assert_eq!(analyse(&clip).unwrap_err().code, "MEDIA0003");
 }
 
 #[test]
@@ -154,7 +153,7 @@ fn every_file_of_the_media_folder_is_what_its_manifest_says() {
         }
         match (row.expected.as_str(), result) {
             ("ok", Ok(info)) => wrong.extend(differences(row, &info).map(|d| format!("{}: {d}", row.file))),
-            ("ok", Err(error)) => wrong.push(format!("{}: {} {error}", row.file, error.code())),
+            ("ok", Err(error)) => wrong.push(format!("{}: {} {error}", row.file, error.code)),
             ("must-fail-clean", Ok(_)) => wrong.push(format!("{}: analysed", row.file)),
             _ => {}
         }

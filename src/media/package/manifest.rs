@@ -62,7 +62,7 @@ impl Contents<'_> {
         let texts = self.texts.into_iter().flat_map(|text| text.files);
         let (whole, segments): (Vec<_>, Vec<_>) = texts.partition(|file| file.role == FileRole::Track);
         let files = keys.into_iter().chain(tracks).chain(segments).chain(whole).chain(manifests).chain(masters);
-        Ok(Produced { files: files.collect() })
+        Ok(Produced::files(files.collect()))
     }
 
     /// The playlists of all tracks and texts.

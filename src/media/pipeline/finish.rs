@@ -57,20 +57,18 @@ pub fn check(context: JobContext<'_>, plan: &MediaPlan<'_>, totals: &[Totals]) -
         let content_type = plan.format.content_type.0.to_owned();
         let role = FileRole::Track;
         let made = ProducedFile { file: file.clone(), size_bytes, content_type, role, media: None };
-        return Ok(Produced { files: vec![made] });
+        return Ok(Produced::files(vec![made]));
     }
     let info = verify::verify(&path, plan.output, &expected(plan, totals))?;
     let (with_video, audio_only) = plan.format.content_type;
     let content_type = if info.video.is_empty() { audio_only } else { with_video };
-    Ok(Produced {
-        files: vec![ProducedFile {
-            file: file.clone(),
-            size_bytes: info.format.size_bytes,
-            content_type: content_type.to_owned(),
-            role: FileRole::Media,
-            media: Some(info),
-        }],
-    })
+    Ok(Produced::files(vec![ProducedFile {
+        file: file.clone(),
+        size_bytes: info.format.size_bytes,
+        content_type: content_type.to_owned(),
+        role: FileRole::Media,
+        media: Some(info),
+    }]))
 }
 
 /// What of a copied video lies before what was asked for, in words: copies of a clip begin at a keyframe, and what an edit

@@ -27,6 +27,20 @@ pub enum Stop {
     Unwanted,
 }
 
+impl Stop {
+    /// Of why several threads stopped, what is to be heard: the first that says why itself.
+    pub fn first(stops: impl IntoIterator<Item = Self>) -> Option<Self> {
+        let mut upstream = None;
+        for stop in stops {
+            match stop {
+                Self::Failed(_) | Self::Unwanted => return Some(stop),
+                Self::Upstream => upstream = Some(stop),
+            }
+        }
+        upstream
+    }
+}
+
 impl From<MediaError> for Stop {
     fn from(error: MediaError) -> Self {
         Self::Failed(error)

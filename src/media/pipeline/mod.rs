@@ -17,18 +17,18 @@ mod demux;
 mod detect;
 pub mod encode;
 mod finish;
-mod flow;
+pub mod flow;
 pub mod graph;
 mod hdr;
 pub mod headers;
 mod hold;
 mod mux;
-mod outcome;
+pub mod outcome;
 mod overlay;
 mod passes;
 mod picture;
 mod plan;
-mod progress;
+pub mod progress;
 mod replaced;
 mod results;
 mod run;
@@ -43,16 +43,18 @@ mod tests;
 mod video;
 mod watch;
 mod window;
+pub mod wiring;
 
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
 use reelmill::model::Failure;
-use reelmill::model::work::{IfIncomplete, Output, Pipeline};
+use reelmill::model::work::{Finding, IfIncomplete, Output, Pipeline, Produced};
 
 pub use self::results::Done;
 use self::streams::Inventory;
+use crate::analysis;
 use crate::error::MediaError;
 use crate::probe::{self, Examined};
 use crate::source::Source;
@@ -95,20 +97,33 @@ pub fn run(tasks: Vec<Task<'_>>, talk: &Talk, done: &Done<'_>) {
         }
     };
     let source = tasks.first().and_then(|task| task.inputs.first());
-    let examined = match source.map_or_else(|| Err(MediaError::Job("it has no input".into())), examine) {
+    let (examined, unusable) = match source.map_or_else(|| Err(MediaError::Job("it has no input".into())), examine) {
         Ok(examined) => examined,
         Err(error) => return fail(&tasks, error),
     };
     let mut accepted = Vec::with_capacity(tasks.len());
     for task in tasks {
+        if let Some(failure) = unusable.as_ref().filter(|_| task.work.outputs.iter().any(is_analysis)) {
+            done(task.number, Err(failure.clone()));
+            continue;
+        }
         match examined.remarks("the source", task.work.if_incomplete) {
             Ok(remarks) => {
                 for (code, message) in remarks {
                     task.context.talk.warn(code, message);
                 }
-                accepted.push(task);
             }
-            Err(error) => fail(&[task], error),
+            Err(error) => {
+                fail(&[task], error);
+                continue;
+            }
+        }
+        if task.work.outputs.iter().all(reads_headers) {
+            let produced =
+                || Produced { files: Vec::new(), finding: Some(Finding::Media(examined.info.clone().into())) };
+            done(task.number, Ok(task.work.outputs.iter().map(|_| Ok(produced())).collect()));
+        } else {
+            accepted.push(task);
         }
     }
     if let Err(error) = run_accepted(&accepted, examined, talk, done) {
@@ -116,9 +131,23 @@ pub fn run(tasks: Vec<Task<'_>>, talk: &Talk, done: &Done<'_>) {
     }
 }
 
-fn examine(source: &Source) -> Result<Examined, MediaError> {
-    let examined = probe::examine(&mut source.open()?)?;
-    if examined.encrypted { Err(MediaError::Encrypted) } else { Ok(examined) }
+const fn is_analysis(output: &Output) -> bool {
+    matches!(output, Output::Analysis(_))
+}
+
+fn reads_headers(output: &Output) -> bool {
+    matches!(output, Output::Analysis(analysis) if analysis.reads_headers())
+}
+
+/// What a source holds, and why an analysis of it fails where nothing in it can be worked with.
+fn examine(source: &Source) -> Result<(Examined, Option<Failure>), MediaError> {
+    let mut opened = source.open()?;
+    let examined = probe::examine(&mut opened)?;
+    if examined.encrypted {
+        return Err(MediaError::Encrypted);
+    }
+    let unusable = analysis::judge(&opened, &examined).err().map(Failure::from);
+    Ok((examined, unusable))
 }
 
 /// Runs tasks that take their source as it is. An error answers none of them.
@@ -130,6 +159,7 @@ fn run_accepted(tasks: &[Task<'_>], examined: Examined, talk: &Talk, done: &Done
     let latest_s = outputs.filter_map(|output| match output {
         Output::Snapshot(snapshot) => Some(plan::latest_s(snapshot)),
         Output::Media(media) => media.clip.map(|clip| clip.start_s).filter(|&start_s| start_s > 0.0),
+        Output::Analysis(_) => None,
     });
     if let Some(latest_s) = latest_s.reduce(f64::max) {
         inventory.measure(&mut source.open()?, latest_s)?;

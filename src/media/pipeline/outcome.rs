@@ -24,8 +24,8 @@ pub struct Running<'scope> {
 pub enum Last<'scope> {
     /// Of a media file.
     Muxer(ScopedJoinHandle<'scope, Result<Vec<Totals>, Stop>>),
-    /// Of pictures.
-    Shooting(ScopedJoinHandle<'scope, Result<Produced, Stop>>),
+    /// Of pictures and measurements.
+    Producing(ScopedJoinHandle<'scope, Result<Produced, Stop>>),
     /// Of a first pass.
     Looking(ScopedJoinHandle<'scope, Result<(), Stop>>),
 }
@@ -34,8 +34,8 @@ pub enum Last<'scope> {
 pub enum Made {
     /// A media file: what each stream got.
     Media(Vec<Totals>),
-    /// Pictures.
-    Shots(Produced),
+    /// Pictures and measurements.
+    Produced(Produced),
     /// A first pass: what it saw, and nothing else.
     Looked,
 }
@@ -46,19 +46,12 @@ impl Running<'_> {
         let branches: Vec<Result<(), Stop>> = self.branches.into_iter().map(joined).collect();
         let last = match self.last {
             Last::Muxer(thread) => joined(thread).map(Made::Media),
-            Last::Shooting(thread) => joined(thread).map(Made::Shots),
+            Last::Producing(thread) => joined(thread).map(Made::Produced),
             Last::Looking(thread) => joined(thread).map(|()| Made::Looked),
         };
-        let mut upstream = false;
-        for stop in branches.into_iter().filter_map(Result::err) {
-            match stop {
-                Stop::Failed(_) | Stop::Unwanted => return Err(stop),
-                Stop::Upstream => upstream = true,
-            }
-        }
-        match last {
-            Ok(_) if upstream => Err(Stop::Upstream),
-            last => last,
+        match (Stop::first(branches.into_iter().filter_map(Result::err)), last) {
+            (None, last) | (Some(Stop::Upstream), last @ Err(_)) => last,
+            (Some(stop), _) => Err(stop),
         }
     }
 }

@@ -18,6 +18,7 @@ use super::splice::Splice;
 use super::streams::{Inventory, Track, VideoTrack};
 use super::subtitles::{self, Burn, Drawn, Text};
 use super::window::Window;
+use crate::analysis::Sweep;
 use crate::codec as codecs;
 use crate::error::{MediaError, warning};
 use crate::geometry::Pixels;
@@ -32,6 +33,8 @@ pub enum Plan<'a> {
     Media(Box<MediaPlan<'a>>),
     /// Pictures.
     Shots(ShotPlan<'a>),
+    /// Measurements.
+    Sweep(Sweep<'a>),
 }
 
 /// What a media file takes.
@@ -113,6 +116,7 @@ impl<'a> Plan<'a> {
                     window: Window::new(inventory.start_us, None),
                 }))
             }
+            Output::Analysis(analysis) => Ok(Self::Sweep(Sweep::new(analysis, inventory))),
         }
     }
 
@@ -121,6 +125,7 @@ impl<'a> Plan<'a> {
     pub fn decoded(&self) -> Vec<&Track> {
         match self {
             Self::Shots(shots) => vec![&shots.video.track],
+            Self::Sweep(sweep) => sweep.decoded(),
             Self::Media(media) if media.splice.is_some() => Vec::new(),
             Self::Media(media) => {
                 let video = media.video.iter().filter(|(_, encode)| encode.is_some()).map(|(video, _)| &video.track);
@@ -138,7 +143,7 @@ impl<'a> Plan<'a> {
     #[must_use]
     pub fn looks_first(&self) -> bool {
         match self {
-            Self::Shots(_) => false,
+            Self::Shots(_) | Self::Sweep(_) => false,
             Self::Media(media) => {
                 let twice = media.video.iter().any(|(_, encode)| encode.is_some_and(|encode| encode.two_passes));
                 // Parts are put together as they come, once.
@@ -151,7 +156,7 @@ impl<'a> Plan<'a> {
     #[must_use]
     pub fn copies(&self) -> bool {
         match self {
-            Self::Shots(_) => false,
+            Self::Shots(_) | Self::Sweep(_) => false,
             Self::Media(media) => {
                 media.video.iter().any(|(_, encode)| encode.is_none())
                     || media.audio.iter().any(|sound| sound.encode.is_none())

@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 
 use reelmill::worker::protocol::Message;
 
+use super::flow::Stop;
 use crate::talk::Talk;
 
 /// Time between two messages.
@@ -45,6 +46,11 @@ impl Position {
     /// Whether nobody wants the output any more.
     pub fn is_stopped(&self) -> bool {
         self.stop.load(Ordering::Relaxed)
+    }
+
+    /// Fails where nobody wants the output any more.
+    pub fn wanted(&self) -> Result<(), Stop> {
+        if self.is_stopped() { Err(Stop::Unwanted) } else { Ok(()) }
     }
 
     /// A pass is done, and another begins.

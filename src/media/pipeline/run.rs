@@ -10,13 +10,12 @@ use reelmill::model::Failure;
 use reelmill::model::work::{Output, Produced, VideoEncode};
 
 use super::container;
-use super::copy::Copying;
 use super::decode::Decoder;
-use super::demux::{self, Route};
+use super::demux;
 use super::finish;
-use super::flow::{Inlet, Outlets, Stop};
+use super::flow::{Outlets, Stop};
 use super::graph;
-use super::mux::{self, Muxing, Port, Totals};
+use super::mux::{self, Muxing, Totals};
 use super::outcome::{Faults, Last, Made, Running, joined};
 use super::overlay::Layers;
 use super::passes::{Notes, Round};
@@ -26,23 +25,15 @@ use super::progress::{self, Position};
 use super::results::Results;
 use super::snapshot::Shooting;
 use super::sound::{self, AudioBranch};
-use super::streams::{Inventory, Track, VideoTrack};
+use super::streams::{Inventory, VideoTrack};
 use super::subtitles::{self, SubtitleBranch};
 use super::video::VideoBranch;
+use super::wiring::Wiring;
 use super::{Done, JobContext, Task};
 use crate::error::{MediaError, warning};
 use crate::source::{Opened, Source};
 use crate::talk::Talk;
 use crate::{libav, raw, scratch};
-
-/// Packets that may wait for a decoder.
-const PACKETS: usize = 64;
-
-/// Pictures that may wait for filters: they are large.
-const PICTURES: usize = 2;
-
-/// Audio frames that may wait for filters.
-const SOUNDS: usize = 64;
 
 /// How long before a clip reading starts, in microseconds: indexes are ordered by decoding time.
 const RUN_UP_US: i64 = 1_000_000;
@@ -132,13 +123,6 @@ struct Crew<'a> {
     /// About all tasks.
     talk: &'a Talk,
     results: &'a Results<'a>,
-}
-
-/// Connections that wait for the demuxer and the decoders.
-#[derive(Default)]
-struct Wiring {
-    routes: BTreeMap<usize, Route>,
-    frames: BTreeMap<usize, Outlets<Frame>>,
 }
 
 impl Crew<'_> {
@@ -240,7 +224,7 @@ impl Crew<'_> {
                 let shooting = self.shooting(index, shots);
                 (shooting.must_seek() || shooting.is_sparse()).then_some((index, shots))
             }
-            Plan::Media(_) => None,
+            Plan::Media(_) | Plan::Sweep(_) => None,
         };
         let decodes_video = plans.iter().any(|(&index, plan)| {
             let video = self.inventory.video().ok().flatten().map(|video| video.track.index);
@@ -287,7 +271,7 @@ impl Crew<'_> {
                 .into_iter()
                 .filter_map(|(index, decoder)| {
                     let frames = wiring.frames.remove(&index)?;
-                    let packets = wiring.routes.entry(index).or_default().packets.connect(PACKETS);
+                    let packets = wiring.packets_of(index);
                     Some((index, scope.spawn(move || decoder.run(&packets, frames, self.talk))))
                 })
                 .collect();
@@ -322,6 +306,7 @@ impl Crew<'_> {
         let starts = plans.values().map(|plan| match plan {
             Plan::Media(media) => media.window.start_us(),
             Plan::Shots(shots) => shots.window.start_us(),
+            Plan::Sweep(_) => self.inventory.start_us,
         });
         let indexed = !libav::demuxer_name(opened.demuxer()).starts_with("mpeg");
         let run_up = if indexed { RUN_UP_US } else { BLIND_RUN_UP_US };
@@ -349,10 +334,16 @@ impl Crew<'_> {
             Plan::Media(media) if passes.first => self.start_looking(scope, index, media, round, wiring),
             Plan::Media(media) => self.start_media(scope, index, media, round, wiring),
             Plan::Shots(shots) => {
-                let frames = wiring.frames(&shots.video.track, PICTURES);
+                let frames = wiring.frames(&shots.video.track, Wiring::PICTURES);
                 let shooting = self.shooting(index, shots);
                 let thread = scope.spawn(move || shooting.run(frames));
-                Ok(Running { branches: Vec::new(), last: Last::Shooting(thread) })
+                Ok(Running { branches: Vec::new(), last: Last::Producing(thread) })
+            }
+            Plan::Sweep(sweep) => {
+                let sweeping = sweep.start(scope, wiring, &self.positions[index]);
+                let scratch = self.context(index).scratch;
+                let thread = scope.spawn(move || sweep.finish(sweeping, scratch));
+                Ok(Running { branches: Vec::new(), last: Last::Producing(thread) })
             }
         }
     }
@@ -385,7 +376,7 @@ impl Crew<'_> {
         if let Some((video, Some(encode))) = &plan.video
             && let Some(port) = ports.into_iter().next()
         {
-            let frames = wiring.frames(&video.track, PICTURES);
+            let frames = wiring.frames(&video.track, Wiring::PICTURES);
             let branch = self.video_branch(index, plan, video, encode, round);
             branches.push(scope.spawn(move || branch.run(frames, port, layers)));
         }
@@ -450,8 +441,8 @@ impl Crew<'_> {
                 None => wiring.copy(index, &video.track, plan, port),
                 Some(encode) => {
                     let frames = match &mut spliced {
-                        Some((_, pictures, _)) => pictures.connect(PICTURES),
-                        None => wiring.frames(&video.track, PICTURES),
+                        Some((_, pictures, _)) => pictures.connect(Wiring::PICTURES),
+                        None => wiring.frames(&video.track, Wiring::PICTURES),
                     };
                     let branch = self.video_branch(index, plan, video, encode, round);
                     let layers = std::mem::take(&mut layers);
@@ -465,11 +456,11 @@ impl Crew<'_> {
                 continue;
             };
             let frames = match (sound.silence, &mut spliced) {
-                (None, Some((_, _, sounds))) => sounds.connect(SOUNDS),
-                (None, None) => wiring.frames(&sound.track, SOUNDS),
+                (None, Some((_, _, sounds))) => sounds.connect(Wiring::SOUNDS),
+                (None, None) => wiring.frames(&sound.track, Wiring::SOUNDS),
                 (Some(samples), _) => {
                     let mut silent = Outlets::default();
-                    let frames = silent.connect(SOUNDS);
+                    let frames = silent.connect(Wiring::SOUNDS);
                     branches.push(scope.spawn(move || keep_silent(silent, samples)));
                     frames
                 }
@@ -495,10 +486,10 @@ impl Crew<'_> {
                 continue;
             };
             let (packets, window) = match &text.file {
-                None => (wiring.routes.entry(track.index).or_default().packets.connect(PACKETS), plan.window),
+                None => (wiring.packets(track), plan.window),
                 Some(file) => {
                     let mut sending = Outlets::default();
-                    let packets = sending.connect(PACKETS);
+                    let packets = sending.connect(Wiring::PACKETS);
                     let (source, index) = (file.source().clone(), track.index);
                     branches.push(scope.spawn(move || subtitles::send(&source, index, sending)));
                     (packets, plan.window.on_own_clock(plan.origin_us))
@@ -521,9 +512,9 @@ impl Crew<'_> {
             (Plan::Media(media), Made::Media(totals)) => {
                 finish::check(self.context(index), media, &totals).map_err(|error| error.because_of(change))?
             }
-            (_, Made::Shots(produced)) => produced,
-            (Plan::Shots(_), Made::Media(_)) => {
-                return Err(MediaError::Panic("a snapshot became a media file".into()));
+            (_, Made::Produced(produced)) => produced,
+            (Plan::Shots(_) | Plan::Sweep(_), Made::Media(_)) => {
+                return Err(MediaError::Panic("an output became a media file".into()));
             }
         };
         self.positions[index].finish();
@@ -554,16 +545,3 @@ struct Passes<'a> {
 
 /// Plans that share the reading of the source.
 type Flowing<'p> = BTreeMap<usize, &'p Plan<'p>>;
-
-impl Wiring {
-    fn frames(&mut self, track: &Track, depth: usize) -> Inlet<Frame> {
-        self.frames.entry(track.index).or_default().connect(depth)
-    }
-
-    fn copy(&mut self, output: usize, track: &Track, plan: &MediaPlan<'_>, port: Port) {
-        // A muxer that is gone already says itself why.
-        if let Ok(copying) = Copying::start(track.clone(), plan.window, port, &plan.output.file) {
-            self.routes.entry(track.index).or_default().copies.push((output, copying));
-        }
-    }
-}

@@ -2,8 +2,6 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::IfIncomplete;
-
 /// Measurements of an analysis beyond headers and the first packets. All are made in one pass, which decodes
 /// only what it needs.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -37,9 +35,14 @@ pub struct Analysis {
     /// File name in scratch of a chart of bit rate and loudness over time (SVG).
     #[serde(default)]
     pub chart: Option<String>,
-    /// Policy for an incomplete source.
-    #[serde(default, skip_serializing_if = "IfIncomplete::is_warn")]
-    pub if_incomplete: IfIncomplete,
+}
+
+impl Analysis {
+    /// Returns whether it asks for nothing but what headers and the first packets tell.
+    #[must_use]
+    pub fn reads_headers(&self) -> bool {
+        *self == Self::default()
+    }
 }
 
 /// Definition of black.

@@ -19,15 +19,13 @@ mod video;
 
 use serde::{Deserialize, Serialize};
 
-use super::Failure;
-
 pub use super::codec::{AudioCodec, Hardware, VideoCodec};
 pub use analysis::{Analysis, Black, Quiet};
 pub use audio::{Audio, AudioEncode, Level, LoudnessMethod, LoudnessTarget, Mix, Tracks};
 pub use incomplete::IfIncomplete;
 pub use overlay::{Border, Overlay, OverlayContent, OverlayText, ReferencePosition};
 pub use package::{Encryption, Package, SegmentFormat, SubtitleFile};
-pub use report::{FileRole, Produced, ProducedFile, Report};
+pub use report::{FileRole, Finding, Produced, ProducedFile, Report};
 pub use snapshot::{Animation, AnimationFormat, FrameType, ImageFormat, Moment, Snapshot, SnapshotTimes, Sprite};
 pub use timeline::{BurnIn, Clip, Length, Part, Subtitles};
 pub use treatment::{Color, Crop, Deinterlace, Denoise, HdrMode, Pad, Treatment, Turn};
@@ -37,8 +35,6 @@ pub use video::{Fit, FrameRate, Gop, RateControl, Size, Video, VideoEncode};
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Work {
-    /// Say what input 0 holds.
-    Analysis(Analysis),
     /// Decode input 0 once, make every output.
     Pipeline(Pipeline),
     /// Cut inputs (finished renditions) into segments and write playlists. Never re-encodes.
@@ -46,10 +42,15 @@ pub enum Work {
 }
 
 impl Work {
+    /// Returns the work of making one output.
+    #[must_use]
+    pub fn one(output: Output) -> Self {
+        Self::Pipeline(Pipeline { outputs: vec![output], if_incomplete: IfIncomplete::Warn })
+    }
+
     /// Says what happens where its source is incomplete.
     pub const fn set_if_incomplete(&mut self, choice: IfIncomplete) {
         match self {
-            Self::Analysis(analysis) => analysis.if_incomplete = choice,
             Self::Pipeline(pipeline) => pipeline.if_incomplete = choice,
             Self::Package(package) => package.if_incomplete = choice,
         }
@@ -58,14 +59,15 @@ impl Work {
     /// Returns whether `report` answers this work, with a file if one is required.
     #[must_use]
     pub fn fits(&self, report: &Report) -> bool {
-        let whole = |outputs: &[Result<Produced, Failure>], count: usize| {
-            outputs.len() == count && outputs.iter().flatten().all(|produced| !produced.files.is_empty())
-        };
-        match (self, report) {
-            (Self::Analysis(analysis), Report::Analysis { files, .. }) => analysis.chart.is_some() != files.is_empty(),
-            (Self::Pipeline(pipeline), Report::Outputs(outputs)) => whole(outputs, pipeline.outputs.len()),
-            (Self::Package(_), Report::Outputs(outputs)) => whole(outputs, 1),
-            _ => false,
+        match self {
+            Self::Pipeline(Pipeline { outputs, .. }) => {
+                let mut each = report.outputs.iter().zip(outputs);
+                let fits = |(made, output): (&Result<Produced, _>, &Output)| made.iter().all(|made| output.fits(made));
+                report.outputs.len() == outputs.len() && each.all(fits)
+            }
+            Self::Package(_) => {
+                report.outputs.len() == 1 && report.outputs.iter().flatten().all(|made| !made.files.is_empty())
+            }
         }
     }
 
@@ -73,8 +75,8 @@ impl Work {
     #[must_use]
     pub fn makes(&self, file: &str) -> bool {
         match self {
-            Self::Analysis(analysis) => analysis.chart.as_deref() == Some(file),
             Self::Pipeline(pipeline) => pipeline.outputs.iter().any(|output| match output {
+                Output::Analysis(analysis) => analysis.chart.as_deref() == Some(file),
                 Output::Media(media) => media.file == file,
                 Output::Snapshot(snapshot) => {
                     snapshot.vtt.as_deref() == Some(file)
@@ -115,6 +117,21 @@ pub enum Output {
     Media(MediaOutput),
     /// Pictures.
     Snapshot(Snapshot),
+    /// Media information and measurements.
+    Analysis(Analysis),
+}
+
+impl Output {
+    /// Returns whether `produced` answers this output, with files and a finding where it needs them.
+    fn fits(&self, produced: &Produced) -> bool {
+        match self {
+            Self::Media(_) | Self::Snapshot(_) => !produced.files.is_empty(),
+            Self::Analysis(analysis) => {
+                let told = matches!(produced.finding, Some(Finding::Media(_)));
+                told && analysis.chart.is_some() != produced.files.is_empty()
+            }
+        }
+    }
 }
 
 /// A media file to make.

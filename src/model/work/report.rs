@@ -5,32 +5,20 @@ use serde::{Deserialize, Serialize};
 use crate::model::Failure;
 use crate::model::media::MediaInfo;
 
-/// Outputs of a worker.
+/// Results of a worker.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Report {
-    /// Of [`Work::Analysis`](super::Work::Analysis).
-    Analysis {
-        /// Media information of the source.
-        info: Box<MediaInfo>,
-        /// A chart, where one was asked for.
-        files: Vec<ProducedFile>,
-    },
-    /// Of [`Work::Pipeline`](super::Work::Pipeline), one per output in order; and of [`Work::Package`](super::Work::Package), one in all.
-    Outputs(Vec<Result<Produced, Failure>>),
+pub struct Report {
+    /// Results: of a [`Work::Pipeline`](super::Work::Pipeline), one for each output, in order; of a
+    /// [`Work::Package`](super::Work::Package), one in all.
+    pub outputs: Vec<Result<Produced, Failure>>,
 }
 
 impl Report {
     /// Returns the size of all files, in bytes, as the worker gives it.
     #[must_use]
     pub fn size_bytes(&self) -> u64 {
-        let sum = |files: &[ProducedFile]| files.iter().map(|file| file.size_bytes).fold(0, u64::saturating_add);
-        match self {
-            Self::Analysis { files, .. } => sum(files),
-            Self::Outputs(outputs) => {
-                outputs.iter().flatten().map(|made| sum(&made.files)).fold(0, u64::saturating_add)
-            }
-        }
+        let files = self.outputs.iter().flatten().flat_map(|made| &made.files);
+        files.map(|file| file.size_bytes).fold(0, u64::saturating_add)
     }
 }
 
@@ -39,6 +27,25 @@ impl Report {
 pub struct Produced {
     /// In the order in which they must become visible: manifests last.
     pub files: Vec<ProducedFile>,
+    /// Result beside the files, of outputs that measure.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub finding: Option<Finding>,
+}
+
+impl Produced {
+    /// Returns files alone.
+    #[must_use]
+    pub const fn files(files: Vec<ProducedFile>) -> Self {
+        Self { files, finding: None }
+    }
+}
+
+/// Result of an output that measures, by its kind.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Finding {
+    /// Media information of the source, of an [`Output::Analysis`](super::Output::Analysis).
+    Media(Box<MediaInfo>),
 }
 
 /// A file in scratch.

@@ -218,7 +218,8 @@ fn an_analysis_finds_what_is_asked_for_and_publishes_a_chart() {
     );
     let run = Run::new(&text, "in/film.mp4");
     let resolved = run.resolve("a").unwrap();
-    let Work::Analysis(analysis) = &resolved.work else { panic!() };
+    let Work::Pipeline(pipeline) = &resolved.work else { panic!() };
+    let [Output::Analysis(analysis)] = pipeline.outputs.as_slice() else { panic!() };
     assert_eq!((analysis.black.unwrap().least_s, analysis.freeze), (2.0, None));
     assert_eq!((analysis.silence.unwrap().least_s, analysis.silence.unwrap().noise_db), (0.5, -40.0));
     assert_eq!((analysis.scenes, analysis.bitrate_step_s, analysis.crop), (Some(0.25), Some(2.0), true));
@@ -253,7 +254,8 @@ fn template_analyses_choose_what_later_activities_make() {
     );
     let run = Run::new(&text, "in/x.mp4");
     let resolved = run.resolve("fit").unwrap();
-    assert!(matches!(resolved.work, Work::Analysis(_)) && resolved.bucket.is_empty(), "{resolved:?}");
+    let Work::Pipeline(pipeline) = &resolved.work else { panic!() };
+    assert!(matches!(pipeline.outputs[..], [Output::Analysis(_)]) && resolved.bucket.is_empty(), "{resolved:?}");
     let of = |info: &MediaInfo| run.resolve("fit").unwrap().answer.of(info).unwrap();
     let answer = of(&source(1280, 720, 9_000_000));
     assert_eq!(answer["templates"], json!(["h264-720p", "h264-360p"]));
@@ -460,7 +462,6 @@ fn newcomer_if_incomplete_holds_for_a_workflow_or_an_activity() {
     let activities = "  probe: { analysis: {} }\n  base: { if_incomplete: warn, transcode: { template: h264-360p } }\n  \
                       poster: { snapshot: {} }\n  hls: { from: base, package: {} }";
     let choice = |resolved: &Resolved| match &resolved.work {
-        Work::Analysis(work) => work.if_incomplete,
         Work::Pipeline(work) => work.if_incomplete,
         Work::Package(work) => work.if_incomplete,
     };

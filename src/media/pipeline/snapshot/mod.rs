@@ -179,7 +179,7 @@ impl Shooting<'_> {
         if let Some(animation) = &self.snapshot.animation {
             let file = self.animate(animation, opened, decoder)?;
             self.position.finish();
-            return Ok(Produced { files: vec![file] });
+            return Ok(Produced::files(vec![file]));
         }
         let mut taken = self.begin();
         let duration = self.duration_s.unwrap_or_default();
@@ -415,7 +415,7 @@ impl Shooting<'_> {
             taken.files.push(scratch::write(self.scratch, name, text.as_bytes(), "text/vtt", FileRole::Track)?);
         }
         self.position.finish();
-        Ok(Produced { files: taken.files })
+        Ok(Produced::files(taken.files))
     }
 
     fn write(&self, file: &str, picture: &Frame) -> Result<ProducedFile, MediaError> {

@@ -6,8 +6,8 @@ use reelmill::worker::protocol::Message;
 
 use super::incomplete::hls;
 use super::*;
+use crate::package;
 use crate::testing::Clip as File;
-use crate::{analysis, package};
 
 /// A folder, and a file in it.
 pub type Parts = (tempfile::TempDir, PathBuf);
@@ -209,7 +209,7 @@ fn field_fault_02_packages_and_analyses_say_that_a_source_changes() {
     package::run(&[source_of(&copied.path("out.mp4"))], &hls(), scratch.path(), &tell).unwrap();
     let black = Black { least_s: 0.5, threshold: 0.1 };
     let asked = Analysis { black: Some(black), ..Analysis::default() };
-    analysis::run(&source_of(&source), &asked, &tell).unwrap();
+    crate::testing::analyse(&source_of(&source), &asked, &tell).unwrap();
     let said = said.into_inner();
     let changes = said.iter().filter(|said| said.contains("MEDIA0117") && said.contains("640x480"));
     assert_eq!(changes.count(), 2, "{said:?}");
@@ -224,7 +224,7 @@ fn field_fault_02_an_analysis_goes_on_where_a_source_changes() {
     };
     let (_folder, source) = joined(&[black("320x180", "0"), black("640x480", "4")], "in.ts");
     let asked = Analysis { black: Some(Black { least_s: 0.5, threshold: 0.1 }), ..Analysis::default() };
-    let found = analysis::run(&source_of(&source), &asked, &|_| {}).unwrap().measured.unwrap().black.unwrap();
+    let found = crate::testing::analyse(&source_of(&source), &asked, &|_| {}).unwrap().measured.unwrap().black.unwrap();
     let starts: Vec<f64> = found.iter().map(|found| found.start_s.round()).collect();
     assert_eq!(starts, [1.0, 5.0], "{found:?}");
 }
@@ -273,7 +273,7 @@ fn field_fault_loudness_is_that_of_the_whole_where_channels_change() {
     for (first, second, rate) in [("5.1", "stereo", 48_000), ("stereo", "5.1", 48_000), ("stereo", "stereo", 44_100)] {
         // The first part is so soft that the gate leaves it out beside the second.
         let loud = tone_of(second, "3", 0.5, rate);
-        let alone = analysis::run(&source_of(&loud), &loudness_alone, &|_| {}).unwrap().loudness.unwrap();
+        let alone = crate::testing::analyse(&source_of(&loud), &loudness_alone, &|_| {}).unwrap().loudness.unwrap();
         let (_folder, source) = joined(&[tone_of(first, "0", 0.05, 48_000), loud], "in.ts");
         for asked in [&loudness_alone, &over_time] {
             let changes = std::cell::Cell::new(0);
@@ -281,7 +281,7 @@ fn field_fault_loudness_is_that_of_the_whole_where_channels_change() {
                 let change = matches!(message, Message::Warning { code, .. } if code == "MEDIA0117");
                 changes.set(changes.get() + u32::from(change));
             };
-            let info = analysis::run(&source_of(&source), asked, &tell).unwrap();
+            let info = crate::testing::analyse(&source_of(&source), asked, &tell).unwrap();
             let whole = info.loudness.unwrap();
             let near = |a: Option<f64>, b: Option<f64>| (a.unwrap() - b.unwrap()).abs() < 0.7;
             assert!(near(whole.integrated_lufs, alone.integrated_lufs), "{first}, {second}: {whole:?}, {alone:?}");
@@ -321,7 +321,7 @@ fn field_fault_a_stream_that_begins_late_is_taken() {
         "mpegts",
     ];
     let source = generate(&arguments, "late.ts");
-    let info = analysis::run(&source_of(&source), &Analysis::default(), &|_| {}).unwrap();
+    let info = crate::testing::analyse(&source_of(&source), &Analysis::default(), &|_| {}).unwrap();
     assert_eq!((info.audio.len(), info.audio[0].channels), (1, 1), "{info:?}");
     assert!((info.format.duration_s.unwrap() - 25.0).abs() < 0.3, "{:?}", info.format);
     let trial = Trial::new(&source, &[media_output("out.mp4", encoded())]);
@@ -377,7 +377,7 @@ fn uneven(codec: &str, format: &str) -> (tempfile::TempDir, PathBuf, f64) {
 fn field_fault_22_large_files_without_an_index_have_their_true_length() {
     for (codec, format) in [("libmp3lame", "mp3"), ("aac", "adts")] {
         let (_folder, source, length_s) = uneven(codec, format);
-        let info = analysis::run(&source_of(&source), &Analysis::default(), &|_| {}).unwrap();
+        let info = crate::testing::analyse(&source_of(&source), &Analysis::default(), &|_| {}).unwrap();
         let duration_s = info.format.duration_s.unwrap();
         assert!((duration_s / length_s - 1.0).abs() < 0.005, "{format}: {duration_s} and not {length_s}");
     }
@@ -391,7 +391,7 @@ fn field_fault_22_what_is_too_large_to_be_read_for_its_length_says_so() {
     std::fs::write(&*noise, bytes.repeat((64 << 20) / bytes.len() + 1)).unwrap();
     let said = std::cell::RefCell::new(Vec::new());
     let tell = |message: &Message| said.borrow_mut().push(format!("{message:?}"));
-    analysis::run(&source_of(&noise), &Analysis::default(), &tell).unwrap();
+    crate::testing::analyse(&source_of(&noise), &Analysis::default(), &tell).unwrap();
     let said = said.into_inner();
     assert!(said.len() == 1 && said[0].contains("MEDIA0116"), "{said:?}");
 }

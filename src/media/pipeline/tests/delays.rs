@@ -93,7 +93,7 @@ fn every_delay_is_kept(delays: &[u32], name: &str) {
     use VideoCodec::{Gif, H264, Vp9, Webp};
     let clip = animation(delays, name);
     let expected: Vec<f64> = (0..=delays.len()).map(|n| seconds(&delays[..n])).collect();
-    let info = crate::analysis::run(&source_of(&clip), &Analysis::default(), &|_| {}).unwrap();
+    let info = crate::testing::analyse(&source_of(&clip), &Analysis::default(), &|_| {}).unwrap();
     assert!((info.format.duration_s.unwrap() - seconds(delays)).abs() < 0.011, "{name}: {:?}", info.format);
     let most = |num| FrameRate::Max(Ratio { num, den: 1 });
     for (container, codec, frame_rate) in [

@@ -1,15 +1,15 @@
 //! Sources that were cut short, and parts of sources that lie beyond their end.
 
 use reelmill::model::Coded;
+use reelmill::model::Failure;
 use reelmill::model::failure::{Blame, Class};
 use reelmill::model::media::MediaInfo;
 use reelmill::model::work::{Analysis, Animation, AnimationFormat, IfIncomplete, Package, Part, SegmentFormat};
 use reelmill::worker::protocol::Message;
 
 use super::*;
-use crate::error::MediaError;
-use crate::testing::{Clip as File, run_if};
-use crate::{analysis, package};
+use crate::package;
+use crate::testing::{Clip as File, analyse_if, run_if};
 
 /// Length of the clips of these tests, in seconds.
 const LENGTH_S: f64 = 6.0;
@@ -69,10 +69,10 @@ fn cut(file: &Path, share: f64) -> tempfile::NamedTempFile {
     cut
 }
 
-fn analysed(path: &Path, if_incomplete: IfIncomplete) -> (Result<MediaInfo, MediaError>, Vec<Message>) {
+fn analysed(path: &Path, if_incomplete: IfIncomplete) -> (Result<MediaInfo, Failure>, Vec<Message>) {
     let said = std::cell::RefCell::new(Vec::new());
-    let analysis = Analysis { if_incomplete, ..Analysis::default() };
-    let found = analysis::run(&source_of(path), &analysis, &|message| said.borrow_mut().push(message.clone()));
+    let tell = |message: &Message| said.borrow_mut().push(message.clone());
+    let found = analyse_if(&source_of(path), &Analysis::default(), &tell, if_incomplete);
     (found, said.into_inner())
 }
 
@@ -112,7 +112,7 @@ fn newcomer_a_truncated_upload_is_a_warning_in_every_container() {
             _ => panic!("{name}: {message}"),
         }
         let failure = analysed(short.path(), IfIncomplete::Fail).0.unwrap_err();
-        assert_eq!(failure.code(), "MEDIA0022", "{name}");
+        assert_eq!(failure.code, "MEDIA0022", "{name}");
     }
 }
 
@@ -126,7 +126,7 @@ fn newcomer_less_than_a_second_is_missed_where_a_container_counts_exactly() {
         let short = cut(&made(name, options, picture), 0.95);
         let (_, said) = analysed(short.path(), IfIncomplete::Warn);
         assert!(warning(&said, "MEDIA0115").is_some(), "{name}: {said:?}");
-        assert_eq!(analysed(short.path(), IfIncomplete::Fail).0.unwrap_err().code(), "MEDIA0022", "{name}");
+        assert_eq!(analysed(short.path(), IfIncomplete::Fail).0.unwrap_err().code, "MEDIA0022", "{name}");
     }
 }
 
@@ -147,7 +147,7 @@ fn newcomer_ogg_that_is_cut_between_two_pages_is_incomplete() {
             let short = tempfile::NamedTempFile::new().unwrap();
             std::fs::write(short.path(), &bytes[..page]).unwrap();
             let failure = analysed(short.path(), IfIncomplete::Fail).0.unwrap_err();
-            assert_eq!(failure.code(), "MEDIA0022", "{name} up to {page} of {}", bytes.len());
+            assert_eq!(failure.code, "MEDIA0022", "{name} up to {page} of {}", bytes.len());
         }
     }
 }
@@ -332,7 +332,7 @@ fn newcomer_a_truncated_upload_of_many_fragments_is_a_warning() {
     let short = cut(&whole, 0.9);
     let (_, said) = analysed(short.path(), IfIncomplete::Warn);
     assert!(warning(&said, "MEDIA0115").is_some(), "{said:?}");
-    assert_eq!(analysed(short.path(), IfIncomplete::Fail).0.unwrap_err().code(), "MEDIA0022");
+    assert_eq!(analysed(short.path(), IfIncomplete::Fail).0.unwrap_err().code, "MEDIA0022");
 }
 
 #[test]

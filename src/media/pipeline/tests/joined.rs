@@ -6,8 +6,8 @@ use reelmill::model::work::{Analysis, Package, Quiet, SegmentFormat};
 
 use super::incomplete::hls;
 use super::*;
+use crate::package;
 use crate::testing::Clip as File;
-use crate::{analysis, package};
 
 /// Both halves, and how far the second half's colours are told apart, in seconds.
 const HALF_S: f64 = 6.0;
@@ -43,7 +43,7 @@ const H264: [&str; 8] = ["-c:v", "libx264", "-preset", "ultrafast", "-g", "25", 
 const MPEG2: [&str; 6] = ["-c:v", "mpeg2video", "-g", "12", "-bf", "2"];
 
 fn analysed(path: &Path, analysis: &Analysis) -> MediaInfo {
-    analysis::run(&source_of(path), analysis, &|_| {}).unwrap()
+    crate::testing::analyse(&source_of(path), analysis, &|_| {}).unwrap()
 }
 
 /// What colour a picture has: red, green or blue.

@@ -5,7 +5,6 @@ use reelmill::model::work::{AudioCodec, LoudnessMethod};
 
 use super::sound::{loudness, samples, target};
 use super::*;
-use crate::analysis;
 use reelmill::model::media::Loudness;
 use reelmill::model::work::{Analysis, Quiet};
 
@@ -17,10 +16,10 @@ fn tone(amplitude: f64, seconds: f64, codec: &str) -> crate::testing::Clip {
 
 fn analysed(path: &Path) -> Loudness {
     let plain = Analysis { loudness: true, ..Analysis::default() };
-    let found = analysis::run(&source_of(path), &plain, &|_| {}).unwrap().loudness.unwrap();
+    let found = crate::testing::analyse(&source_of(path), &plain, &|_| {}).unwrap().loudness.unwrap();
     // Beside other things that are asked for it is the same.
     let more = Analysis { silence: Some(Quiet { least_s: 1.0, noise_db: -60.0 }), ..plain };
-    let same = analysis::run(&source_of(path), &more, &|_| {}).unwrap().loudness.unwrap();
+    let same = crate::testing::analyse(&source_of(path), &more, &|_| {}).unwrap().loudness.unwrap();
     let near = |one: Option<f64>, other: Option<f64>| match (one, other) {
         (Some(one), Some(other)) => (one - other).abs() < 0.02,
         (one, other) => one == other,
