@@ -77,7 +77,9 @@ pub async fn run(pool: &Pool, threads: u32, tasks: Vec<(Assignment, Answer)>) ->
     let mut worker = match pool.take().await {
         Ok(worker) => worker,
         Err(error) => {
-            members.iter_mut().for_each(|member| member.answer(Err(Failure::from(&error))));
+            for member in &mut members {
+                member.answer(Err(Failure::from(&error)));
+            }
             return Need::default();
         }
     };
@@ -98,7 +100,9 @@ pub async fn run(pool: &Pool, threads: u32, tasks: Vec<(Assignment, Answer)>) ->
     worker.stop(limits.grace).await;
     if let Err(error) = end {
         let failure = failure_of(&error, &errors, storage_owes, &mut worker).await;
-        members.iter_mut().for_each(|member| member.answer(Err(failure.clone())));
+        for member in &mut members {
+            member.answer(Err(failure.clone()));
+        }
     }
     let made = members.iter().try_fold(0_u64, |sum, member| Some(sum.saturating_add(member.made_bytes?)));
     Need { memory, scratch: made.unwrap_or(0) }

@@ -22,11 +22,9 @@ fn media(activity: &str) -> crate::model::work::MediaOutput {
     let spec = crate::yaml::Node::from_json(&plan.graph[index].spec);
     let files = Files { main: "a.mp4".to_owned(), ..Files::default() };
     let (work, _) = template::outputs(plan.graph[index].kind, &spec, &files, 1);
-    match work {
-        Work::Pipeline(pipeline) => match pipeline.outputs.into_iter().next() {
-            Some(Output::Media(media)) => media,
-            other => panic!("{other:?}"),
-        },
+    let Work::Pipeline(pipeline) = work else { panic!("{work:?}") };
+    match pipeline.outputs.into_iter().next() {
+        Some(Output::Media(media)) => media,
         other => panic!("{other:?}"),
     }
 }

@@ -96,11 +96,9 @@ impl Run {
 }
 
 fn media(resolved: &Resolved) -> &MediaOutput {
-    match &resolved.work {
-        Work::Pipeline(p) => match p.outputs.as_slice() {
-            [Output::Media(output)] => output,
-            other => panic!("{other:?}"),
-        },
+    let Work::Pipeline(p) = &resolved.work else { panic!("{resolved:?}") };
+    match p.outputs.as_slice() {
+        [Output::Media(output)] => output,
         other => panic!("{other:?}"),
     }
 }
