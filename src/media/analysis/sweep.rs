@@ -15,8 +15,10 @@ use crate::error::MediaError;
 use crate::loudness::{self, Block, Meter};
 use crate::pipeline::flow::{Inlet, Stop};
 use crate::pipeline::graph::{AudioFormat, Graph, Input};
-use crate::pipeline::outcome::joined;
+use crate::pipeline::outcome::{Last, Running, joined};
+use crate::pipeline::passes::Round;
 use crate::pipeline::progress::Position;
+use crate::pipeline::sink::{Needs, Seeks, Sink, SinkContext};
 use crate::pipeline::streams::{Inventory, Track};
 use crate::pipeline::wiring::Wiring;
 use crate::probe::seconds;
@@ -41,7 +43,7 @@ pub struct Sweep<'a> {
 }
 
 /// The threads of a sweep.
-pub struct Sweeping<'scope> {
+struct Sweeping<'scope> {
     pictures: Option<Thread<'scope, Eyes>>,
     sound: Option<Thread<'scope, Ears>>,
     packets: Vec<Thread<'scope, Packets>>,
@@ -58,12 +60,6 @@ impl<'a> Sweep<'a> {
         let main = super::main_audio(&info);
         let audio = inventory.audio.iter().find(|audio| Some(audio.index) == main).cloned();
         Self { analysis, info, video, audio, start_us: inventory.start_us }
-    }
-
-    /// Streams whose frames it needs.
-    #[must_use]
-    pub fn decoded(&self) -> Vec<&Track> {
-        self.watched().into_iter().chain(self.heard()).collect()
     }
 
     fn watched(&self) -> Option<&Track> {
@@ -94,28 +90,6 @@ impl<'a> Sweep<'a> {
     /// Step of the bit rate over time, in seconds, where that is asked for.
     fn step_s(&self) -> Option<f64> {
         self.analysis.bitrate_step_s.or(self.analysis.chart.as_ref().map(|_| 1.0))
-    }
-
-    /// Starts its threads over what `feeds` connects.
-    pub fn start<'scope>(
-        &'scope self,
-        scope: &'scope Scope<'scope, '_>,
-        feeds: &mut Wiring,
-        position: &'scope Position,
-    ) -> Sweeping<'scope> {
-        let pictures = self.watched().map(|track| {
-            let frames = feeds.frames(track, Wiring::PICTURES);
-            scope.spawn(move || self.watch(track, &frames, position))
-        });
-        let sound = self.heard().map(|track| {
-            let frames = feeds.frames(track, Wiring::SOUNDS);
-            scope.spawn(move || self.listen(track, &frames, position))
-        });
-        let counted = self.counted().into_iter().map(|track| {
-            let packets = feeds.packets(track);
-            scope.spawn(move || self.count(&packets, position))
-        });
-        Sweeping { pictures, sound, packets: counted.collect() }
     }
 
     fn watch(&self, track: &Track, frames: &Inlet<Frame>, position: &Position) -> Result<Eyes, Stop> {
@@ -153,7 +127,7 @@ impl<'a> Sweep<'a> {
     }
 
     /// Puts together what the threads found, and makes the files.
-    pub fn finish(&self, sweeping: Sweeping<'_>, scratch: &Path) -> Result<Produced, Stop> {
+    fn finish(&self, sweeping: Sweeping<'_>, scratch: &Path) -> Result<Produced, Stop> {
         let mut stops = Vec::new();
         let (eyes, ears) = (ended(sweeping.pictures, &mut stops), ended(sweeping.sound, &mut stops));
         let counted: Vec<Packets> =
@@ -181,6 +155,44 @@ impl<'a> Sweep<'a> {
         measured.bitrate = self.step_s().zip(packets).map(|(step_s, packets)| packets.bitrate(step_s));
         info.measured = Some(measured).filter(|_| self.measures());
         Ok(super::produced(info, self.analysis, scratch)?)
+    }
+}
+
+impl Sink for Sweep<'_> {
+    fn needs(&self) -> Needs<'_> {
+        Needs {
+            decoded: self.watched().into_iter().chain(self.heard()).collect(),
+            copies: false,
+            looks_first: false,
+            start_us: self.start_us,
+            length_s: self.info.format.duration_s,
+            seeks: Seeks::Never,
+        }
+    }
+
+    fn start<'scope>(
+        &'scope self,
+        scope: &'scope Scope<'scope, '_>,
+        feeds: &mut Wiring,
+        context: SinkContext<'scope>,
+        _round: Option<Round<'scope>>,
+    ) -> Result<Running<'scope>, MediaError> {
+        let position = context.position;
+        let pictures = self.watched().map(|track| {
+            let frames = feeds.frames(track, Wiring::PICTURES);
+            scope.spawn(move || self.watch(track, &frames, position))
+        });
+        let sound = self.heard().map(|track| {
+            let frames = feeds.frames(track, Wiring::SOUNDS);
+            scope.spawn(move || self.listen(track, &frames, position))
+        });
+        let counted = self.counted().into_iter().map(|track| {
+            let packets = feeds.packets(track);
+            scope.spawn(move || self.count(&packets, position))
+        });
+        let sweeping = Sweeping { pictures, sound, packets: counted.collect() };
+        let thread = scope.spawn(move || self.finish(sweeping, context.job.scratch));
+        Ok(Running { branches: Vec::new(), last: Last::Producing(thread) })
     }
 }
 

@@ -16,6 +16,7 @@ pub mod decode;
 mod demux;
 mod detect;
 pub mod encode;
+mod file;
 mod finish;
 pub mod flow;
 pub mod graph;
@@ -25,13 +26,14 @@ mod hold;
 mod mux;
 pub mod outcome;
 mod overlay;
-mod passes;
+pub mod passes;
 mod picture;
 mod plan;
 pub mod progress;
 mod replaced;
 mod results;
 mod run;
+pub mod sink;
 mod snapshot;
 mod sound;
 mod splice;
@@ -157,7 +159,7 @@ fn run_accepted(tasks: &[Task<'_>], examined: Examined, talk: &Talk, done: &Done
     let mut inventory = Inventory::examined(&opened, examined);
     let outputs = tasks.iter().flat_map(|task| &task.work.outputs);
     let latest_s = outputs.filter_map(|output| match output {
-        Output::Snapshot(snapshot) => Some(plan::latest_s(snapshot)),
+        Output::Snapshot(snapshot) => Some(snapshot::latest_s(snapshot)),
         Output::Media(media) => media.clip.map(|clip| clip.start_s).filter(|&start_s| start_s > 0.0),
         Output::Analysis(_) => None,
     });

@@ -1,24 +1,20 @@
-//! What each output takes from the source: decided before anything is read.
+//! What a media file takes from the source: decided before anything is read.
 //!
 //! **Invariant**: an output that cannot become what was asked for fails here, before work is done; what is left out of
 //! it is said in a warning.
 
 use ffmpeg_next::codec::decoder;
-use reelmill::model::work::{
-    Audio, MediaOutput, Moment, Output, Overlay, Snapshot, SnapshotTimes, Subtitles, Treatment, Video, VideoEncode,
-};
+use reelmill::model::work::{Audio, MediaOutput, Overlay, Subtitles, Treatment, Video, VideoEncode};
 
 use super::JobContext;
 use super::container::{self, Format};
 use super::overlay::Laid;
 use super::picture::Fields;
-use super::snapshot::Moments;
 use super::sound::{self, Sound};
 use super::splice::Splice;
 use super::streams::{Inventory, Track, VideoTrack};
 use super::subtitles::{self, Burn, Drawn, Text};
 use super::window::Window;
-use crate::analysis::Sweep;
 use crate::codec as codecs;
 use crate::error::{MediaError, warning};
 use crate::geometry::Pixels;
@@ -26,16 +22,6 @@ use crate::geometry::region::Region;
 use crate::libav::Orientation;
 use crate::source::Source;
 use crate::talk::Talk;
-
-/// What one output takes.
-pub enum Plan<'a> {
-    /// A media file.
-    Media(Box<MediaPlan<'a>>),
-    /// Pictures.
-    Shots(ShotPlan<'a>),
-    /// Measurements.
-    Sweep(Sweep<'a>),
-}
 
 /// What a media file takes.
 pub struct MediaPlan<'a> {
@@ -83,90 +69,9 @@ impl View {
     }
 }
 
-/// What a series of pictures takes.
-pub struct ShotPlan<'a> {
-    /// What was asked for.
-    pub snapshot: &'a Snapshot,
-    /// Which moments.
-    pub moments: Moments,
-    /// Where from.
-    pub video: VideoTrack,
-    /// The source, whole.
-    pub window: Window,
-}
-
-impl<'a> Plan<'a> {
+impl<'a> MediaPlan<'a> {
     /// Of an output over a source.
     pub fn new(
-        output: &'a Output,
-        inventory: &Inventory,
-        inputs: &[Source],
-        context: JobContext<'_>,
-    ) -> Result<Self, MediaError> {
-        match output {
-            Output::Media(media) => Ok(Self::Media(Box::new(MediaPlan::new(media, inventory, inputs, context)?))),
-            Output::Snapshot(snapshot) => {
-                let video = inventory.video()?.ok_or(MediaError::NoStreams("video"))?.clone();
-                decodable(&video.track, "video")?;
-                snapshot_reaches(snapshot, inventory, context.talk)?;
-                Ok(Self::Shots(ShotPlan {
-                    snapshot,
-                    moments: Moments::new(&snapshot.at, inventory.duration_s())?,
-                    video,
-                    window: Window::new(inventory.start_us, None),
-                }))
-            }
-            Output::Analysis(analysis) => Ok(Self::Sweep(Sweep::new(analysis, inventory))),
-        }
-    }
-
-    /// Streams whose frames it needs.
-    #[must_use]
-    pub fn decoded(&self) -> Vec<&Track> {
-        match self {
-            Self::Shots(shots) => vec![&shots.video.track],
-            Self::Sweep(sweep) => sweep.decoded(),
-            Self::Media(media) if media.splice.is_some() => Vec::new(),
-            Self::Media(media) => {
-                let video = media.video.iter().filter(|(_, encode)| encode.is_some()).map(|(video, _)| &video.track);
-                let audio = media
-                    .audio
-                    .iter()
-                    .filter(|sound| sound.encode.is_some() && sound.silence.is_none())
-                    .map(|s| &s.track);
-                video.chain(audio).collect()
-            }
-        }
-    }
-
-    /// Whether its video is looked at before it is encoded.
-    #[must_use]
-    pub fn looks_first(&self) -> bool {
-        match self {
-            Self::Shots(_) | Self::Sweep(_) => false,
-            Self::Media(media) => {
-                let twice = media.video.iter().any(|(_, encode)| encode.is_some_and(|encode| encode.two_passes));
-                // Parts are put together as they come, once.
-                twice && media.splice.is_none()
-            }
-        }
-    }
-
-    /// Whether it takes packets as they are.
-    #[must_use]
-    pub fn copies(&self) -> bool {
-        match self {
-            Self::Shots(_) | Self::Sweep(_) => false,
-            Self::Media(media) => {
-                media.video.iter().any(|(_, encode)| encode.is_none())
-                    || media.audio.iter().any(|sound| sound.encode.is_none())
-            }
-        }
-    }
-}
-
-impl<'a> MediaPlan<'a> {
-    fn new(
         output: &'a MediaOutput,
         inventory: &Inventory,
         inputs: &[Source],
@@ -235,6 +140,30 @@ impl<'a> MediaPlan<'a> {
         })
     }
 
+    /// Streams whose frames it needs.
+    #[must_use]
+    pub fn decoded(&self) -> Vec<&Track> {
+        if self.splice.is_some() {
+            return Vec::new();
+        }
+        let video = self.video.iter().filter(|(_, encode)| encode.is_some()).map(|(video, _)| &video.track);
+        let audio = self.audio.iter().filter(|sound| sound.encode.is_some() && sound.silence.is_none());
+        video.chain(audio.map(|sound| &sound.track)).collect()
+    }
+
+    /// Whether its video is looked at before it is encoded. Parts are put together as they come, once.
+    #[must_use]
+    pub fn looks_first(&self) -> bool {
+        let twice = self.video.iter().any(|(_, encode)| encode.is_some_and(|encode| encode.two_passes));
+        twice && self.splice.is_none()
+    }
+
+    /// Whether it takes packets as they are.
+    #[must_use]
+    pub fn copies(&self) -> bool {
+        self.copies_video() || self.audio.iter().any(|sound| sound.encode.is_none())
+    }
+
     /// Whether its video is taken as it is.
     #[must_use]
     pub fn copies_video(&self) -> bool {
@@ -297,50 +226,6 @@ fn length_s(output: &MediaOutput, inventory: &Inventory) -> Option<f64> {
     }
 }
 
-/// The latest moment, in seconds, that a snapshot asks for by its time; zero where it asks for none.
-pub fn latest_s(snapshot: &Snapshot) -> f64 {
-    let at = |moment: &Moment| if let Moment::Seconds(s) = *moment { s } else { 0.0 };
-    let latest_s = match &snapshot.at {
-        SnapshotTimes::At(moment) => at(moment),
-        SnapshotTimes::List(moments) => moments.iter().map(at).fold(0.0, f64::max),
-        _ => 0.0,
-    };
-    snapshot
-        .animation
-        .as_ref()
-        .and_then(|animation| animation.start_s)
-        .map_or(latest_s, |start_s| start_s.max(latest_s))
-}
-
-/// Moments after the end of the source show its last picture, which is said; a preview that begins there has nothing to
-/// show.
-fn snapshot_reaches(snapshot: &Snapshot, inventory: &Inventory, talk: &Talk) -> Result<(), MediaError> {
-    let Some(end_s) = inventory.duration_s().filter(|_| inventory.end_known) else { return Ok(()) };
-    // Program streams do not say how long their last picture is shown.
-    let rate = inventory.info.video.first().map_or(0.0, |video| video.frame_rate);
-    let last_s = if inventory.info.format.name == "mpeg" && rate > 0.0 { 1.0 / rate } else { 0.0 };
-    let is_beyond = |s: f64| s > 0.0 && s >= end_s + last_s;
-    let beyond = |moment: &Moment| matches!(*moment, Moment::Seconds(s) if is_beyond(s)).then_some(*moment);
-    if let Some(start_s) = snapshot.animation.as_ref().and_then(|animation| animation.start_s)
-        && start_s > 0.0
-        && start_s >= end_s
-    {
-        return Err(MediaError::BeyondEnd { what: "the animation", start_s, end_s: Some(end_s) });
-    }
-    let found = match &snapshot.at {
-        SnapshotTimes::At(moment) => beyond(moment),
-        SnapshotTimes::List(moments) => moments.iter().find_map(beyond),
-        _ => None,
-    };
-    let Some(Moment::Seconds(start_s)) = found else { return Ok(()) };
-    let message = format!(
-        "`{}` takes a picture at {start_s:.2} s, but the source is {end_s:.2} s long: its last picture was used",
-        snapshot.file
-    );
-    talk.warn(warning::BEYOND_END, message);
-    Ok(())
-}
-
 fn laid_over(
     output: &MediaOutput,
     overlays: &[Overlay],
@@ -385,7 +270,8 @@ fn video<'a>(
     Ok(Some((source.clone(), encode)))
 }
 
-fn decodable(track: &Track, kind: &'static str) -> Result<(), MediaError> {
+/// Fails where this build has no decoder for a stream.
+pub fn decodable(track: &Track, kind: &'static str) -> Result<(), MediaError> {
     match decoder::find(track.parameters.id()) {
         Some(_) => Ok(()),
         None => Err(MediaError::UnsupportedCodec { kind, codec: track.codec.clone() }),

@@ -20,6 +20,8 @@ pub struct Wiring {
     pub routes: BTreeMap<usize, Route>,
     /// Frames, by the index of their stream.
     pub frames: BTreeMap<usize, Outlets<Frame>>,
+    /// Index of the output whose sink connects.
+    pub output: usize,
 }
 
 impl Wiring {
@@ -47,11 +49,11 @@ impl Wiring {
         self.routes.entry(index).or_default().packets.connect(Self::PACKETS)
     }
 
-    /// Copies the packets of a stream to `port`.
-    pub fn copy(&mut self, output: usize, track: &Track, plan: &MediaPlan<'_>, port: Port) {
+    /// Copies the packets of a stream of `plan` to `port`.
+    pub fn copy(&mut self, track: &Track, plan: &MediaPlan<'_>, port: Port) {
         // A muxer that is gone already says itself why.
         if let Ok(copying) = Copying::start(track.clone(), plan.window, port, &plan.output.file) {
-            self.routes.entry(track.index).or_default().copies.push((output, copying));
+            self.routes.entry(track.index).or_default().copies.push((self.output, copying));
         }
     }
 }

@@ -8,6 +8,7 @@ mod image;
 mod measure;
 mod moments;
 mod names;
+mod plan;
 mod scenes;
 mod sheet;
 mod vtt;
@@ -20,7 +21,8 @@ use reelmill::model::work::{FileRole, Fit, FrameType, Produced, ProducedFile, Si
 
 use self::image::Image;
 use self::measure::Measured;
-pub use self::moments::Moments;
+use self::moments::Moments;
+pub use self::plan::{ShotPlan, latest_s};
 use self::scenes::Scenes;
 use self::sheet::{Sheet, Sheets};
 use self::vtt::Cue;
@@ -41,9 +43,6 @@ use crate::verify;
 
 /// Moments this much before a frame still show the frame, in seconds: times are rounded.
 const ROUNDING_S: f64 = 0.001;
-
-/// Distances between moments from which seeking beats decoding everything, in seconds.
-const SEEK_STEP_S: f64 = 20.0;
 
 /// How far before a moment to seek, in seconds, when a seek lands after it or on damage.
 const RUN_UPS_S: [f64; 4] = [0.0, 5.0, 30.0, f64::MAX];
@@ -93,29 +92,6 @@ struct Taken {
 }
 
 impl Shooting<'_> {
-    /// Whether it is quicker to seek to each moment than to decode the whole source.
-    #[must_use]
-    pub fn is_sparse(&self) -> bool {
-        match (&self.moments, self.duration_s) {
-            (Moments::Every(step), duration) => *step >= SEEK_STEP_S && duration.is_some(),
-            (Moments::Listed(moments), Some(duration)) => u32::try_from(moments.len())
-                .is_ok_and(|count| duration >= f64::from(count.saturating_sub(1)) * SEEK_STEP_S),
-            (Moments::Listed(moments), None) => moments.len() == 1,
-            (Moments::Scenes { .. }, _) => false,
-            (Moments::Best, _) => true,
-        }
-    }
-
-    /// Whether it seeks whatever else is made of the source: what is wanted depends on what is found, or is keyframes only.
-    #[must_use]
-    pub fn must_seek(&self) -> bool {
-        if matches!(self.moments, Moments::Scenes { .. }) {
-            return false;
-        }
-        let picky = self.snapshot.black_level.is_some() || self.moments == Moments::Best;
-        picky || self.snapshot.animation.is_some() || self.snapshot.frame_type == FrameType::Intra
-    }
-
     /// Takes pictures as frames come by.
     pub fn run(&self, frames: Inlet<ffmpeg_next::Frame>) -> Result<Produced, Stop> {
         if let Moments::Scenes { threshold, most } = self.moments {
