@@ -190,27 +190,74 @@ fn a_job_that_kills_its_worker_is_found_and_the_others_succeed_without_it() {
     assert_eq!(made.len(), 4);
 }
 
-#[test]
-fn a_daemon_that_is_killed_with_a_group_starts_each_of_its_jobs_again() {
-    let workflow =
-        LADDER.replace("preset: ultrafast, crf: 22, short_side: 144", "preset: medium, crf: 22, short_side: 360");
-    let place = Place::new(&workflow);
-    let daemon = place.start("slots: 1, lease: 2s");
+/// The ladder with one encode that takes long.
+fn slow() -> Place {
+    let quick = "preset: ultrafast, crf: 22, short_side: 144";
+    assert!(LADDER.contains(quick));
+    Place::new(&LADDER.replace(quick, "preset: slow, crf: 22, short_side: 360"))
+}
+
+/// Uploads 18 s of video, and waits for a moment at which the slow encode still runs and `ended` have succeeded.
+fn in_the_middle(daemon: &Daemon, ended: &[&str]) -> String {
     daemon.put(&fixture("sintel_dragon_720p_18s.mp4"), "s3://uploads/in/a.mp4");
     crate::support::wait_for("a group that runs", || {
         let execution = daemon.executions().first().map(|one| daemon.show(one["id"].as_str().unwrap()))?;
-        (execution["activities"]["large"]["state"] == "running").then_some(())
-    });
-    daemon.kill();
-    let daemon = place.start("slots: 1, lease: 2s");
+        let activities = &execution["activities"];
+        let there = ended.iter().all(|name| activities[*name]["state"] == "succeeded");
+        assert_ne!(activities["large"]["state"], "succeeded", "nothing ended before it: {execution:#}");
+        (there && activities["large"]["state"] == "running").then(|| execution["id"].as_str().unwrap().to_owned())
+    })
+}
+
+/// Waits for the one execution to succeed, each job of it after one more attempt at most.
+fn succeeds(daemon: Daemon) -> Value {
     let execution = daemon.ended(1).remove(0);
     assert_eq!(execution["state"], "succeeded", "{execution:#}");
-    for name in ["small", "large", "poster", "film", "sheet"] {
+    for name in ["small", "large", "poster", "film", "sheet", "measured"] {
         let (state, attempts, _) = state(&execution, name);
         assert!(state == "succeeded" && attempts <= 2, "{name}: {execution:#}");
     }
     let notifications = last_json(&run_ok(&mut daemon.cli(&["executions", "list"])));
     assert_eq!(notifications["items"].as_array().unwrap().len(), 1, "one upload, one execution");
+    assert_eq!(daemon.end(), Some(0));
+    execution
+}
+
+#[test]
+fn a_daemon_that_is_killed_with_a_group_starts_each_of_its_jobs_again() {
+    let place = slow();
+    let daemon = place.start("slots: 1, lease: 2s");
+    in_the_middle(&daemon, &[]);
+    daemon.kill();
+    succeeds(place.start("slots: 1, lease: 2s"));
+}
+
+#[test]
+fn a_picture_is_published_before_the_encode_ends_and_a_drain_hands_back_the_rest_of_the_group() {
+    let place = slow();
+    let daemon = place.start("slots: 1, drain: 10ms");
+    in_the_middle(&daemon, &["poster"]);
+    assert!(place.folder.path().join("data/buckets/media/poster.jpg").exists());
+    assert_eq!(daemon.end(), Some(0));
+    let execution = succeeds(place.start("slots: 1"));
+    assert_eq!(state(&execution, "poster").1, 1, "{execution:#}");
+    assert_eq!(state(&execution, "large").1, 2, "{execution:#}");
+}
+
+#[test]
+fn a_cancelled_group_stops_and_leaves_what_was_published() {
+    let place = slow();
+    let daemon = place.start("slots: 1");
+    let id = in_the_middle(&daemon, &["poster"]);
+    run_ok(&mut daemon.cli(&["executions", "cancel", &id]));
+    let execution = daemon.ended(1).remove(0);
+    assert_eq!(execution["state"], "cancelled", "{execution:#}");
+    assert_eq!(state(&execution, "poster").0, "succeeded", "{execution:#}");
+    for name in ["large", "film", "sheet", "measured"] {
+        assert_eq!(state(&execution, name).0, "cancelled", "{name}: {execution:#}");
+    }
+    let made = files(&place.folder.path().join("data/buckets/media"));
+    assert!(made.iter().all(|name| name == "poster.jpg" || name == "small.mp4"), "{made:?}");
     assert_eq!(daemon.end(), Some(0));
 }
 

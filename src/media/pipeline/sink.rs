@@ -107,7 +107,7 @@ pub trait Sink: Sync {
         }
     }
 
-    /// Makes its output by seeking, for sinks that say so.
+    /// Makes its output by seeking, for sinks that ask for it.
     ///
     /// # Errors
     /// Where the source cannot be read or decoded, or a file cannot be written.
