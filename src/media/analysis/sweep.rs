@@ -173,7 +173,7 @@ impl Sink for Sweep<'_> {
     fn start<'scope>(
         &'scope self,
         scope: &'scope Scope<'scope, '_>,
-        feeds: &mut Wiring,
+        feeds: &mut Wiring<'scope>,
         context: SinkContext<'scope>,
         _round: Option<Round<'scope>>,
     ) -> Result<Running<'scope>, MediaError> {

@@ -55,7 +55,7 @@ impl Copying {
             let mut packet = raw::share_packet(packet);
             packet.set_pts(Some(0));
             packet.set_dts(Some(0));
-            self.port.packet(packet)?;
+            self.port.packet(&packet)?;
             return Ok(false);
         }
         if let Some(headers) = &mut self.headers {
@@ -139,7 +139,7 @@ impl Copying {
             return Ok(());
         }
         let Self { track, video, .. } = self;
-        self.port.ready(Spec {
+        self.port.ready(&Spec {
             parameters: (*track.parameters).clone(),
             time_base: track.time_base,
             side_data: track.side_data.clone(),
@@ -157,6 +157,6 @@ impl Copying {
         let mut packet = raw::share_packet(packet);
         packet.set_pts(packet.pts().map(|time| self.window.moved(time, base)));
         packet.set_dts(packet.dts().map(|time| self.window.moved(time, base)));
-        self.port.packet(packet)
+        self.port.packet(&packet)
     }
 }

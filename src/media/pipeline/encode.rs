@@ -168,7 +168,7 @@ impl Encoding {
                 webp::set_length(bytes, u64::try_from((end - start).rescale(base, MILLISECONDS)).unwrap_or(0));
             }
             self.packets += 1;
-            self.port.packet(packet)?;
+            self.port.packet(&packet)?;
         }
         Ok(())
     }
@@ -220,9 +220,15 @@ pub fn dictionary(options: Options, threads: u32) -> Dictionary<'static> {
 
 /// Has the encoder put its headers beside the stream, where the container wants them there.
 pub fn set_global_header(context: &mut codec::Context, muxer: &str) {
-    if muxer != "mpegts" {
+    if wants_global_header(muxer) {
         raw::add_flags(context, codec::Flags::GLOBAL_HEADER);
     }
+}
+
+/// Whether a muxer wants the headers of a codec in front, not in the packets.
+#[must_use]
+pub fn wants_global_header(muxer: &str) -> bool {
+    muxer != "mpegts"
 }
 
 #[cfg(test)]

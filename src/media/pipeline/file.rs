@@ -38,7 +38,7 @@ impl Sink for MediaPlan<'_> {
     fn start<'scope>(
         &'scope self,
         scope: &'scope Scope<'scope, '_>,
-        feeds: &mut Wiring,
+        feeds: &mut Wiring<'scope>,
         context: SinkContext<'scope>,
         round: Option<Round<'scope>>,
     ) -> Result<Running<'scope>, MediaError> {
@@ -61,7 +61,7 @@ impl MediaPlan<'_> {
     fn start_looking<'scope>(
         &'scope self,
         scope: &'scope Scope<'scope, '_>,
-        wiring: &mut Wiring,
+        wiring: &mut Wiring<'scope>,
         context: SinkContext<'scope>,
         round: Option<Round<'scope>>,
     ) -> Result<Running<'scope>, MediaError> {
@@ -105,7 +105,7 @@ impl MediaPlan<'_> {
     fn start_file<'scope>(
         &'scope self,
         scope: &'scope Scope<'scope, '_>,
-        feeds: &mut Wiring,
+        feeds: &mut Wiring<'scope>,
         context: SinkContext<'scope>,
         round: Option<Round<'scope>>,
     ) -> Result<Running<'scope>, MediaError> {
@@ -152,7 +152,7 @@ type Branch<'scope> = ScopedJoinHandle<'scope, Result<(), Stop>>;
 struct Starting<'f, 'scope, 'env> {
     plan: &'scope MediaPlan<'scope>,
     scope: &'scope Scope<'scope, 'env>,
-    feeds: &'f mut Wiring,
+    feeds: &'f mut Wiring<'scope>,
     context: SinkContext<'scope>,
     /// Inputs that are put together, and who wants their pictures and sounds.
     spliced: Option<(Splice, Outlets<Frame>, Outlets<Frame>)>,
@@ -179,6 +179,7 @@ impl<'scope> Starting<'_, 'scope, '_> {
 
     fn sound(&mut self, sound: &'scope Sound<'scope>, port: Port) {
         let Some(encode) = sound.encode else { return self.feeds.copy(&sound.track, self.plan, port) };
+        let Some(ports) = self.feeds.share(sound, self.plan, port, self.context.job.talk) else { return };
         let frames = match (sound.silence, &mut self.spliced) {
             (None, Some((_, _, sounds))) => sounds.connect(Wiring::SOUNDS),
             (None, None) => self.feeds.frames(&sound.track, Wiring::SOUNDS),
@@ -196,9 +197,8 @@ impl<'scope> Starting<'_, 'scope, '_> {
             window: sound::window_of(sound, self.plan.window),
             inputs: self.context.inputs,
             muxer: self.plan.format.muxer,
-            talk: self.context.job.talk,
         };
-        self.branches.push(self.scope.spawn(move || branch.run(frames, port)));
+        self.branches.push(self.scope.spawn(move || branch.run(frames, &ports)));
     }
 
     fn subtitles(&mut self, text: &'scope Text, port: Port) {

@@ -7,6 +7,7 @@
 use std::fs::File;
 use std::path::PathBuf;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use ffmpeg_next::codec::{self, Parameters};
 use ffmpeg_next::format::context::{Output as Muxer, StreamIo};
@@ -37,6 +38,7 @@ const BUFFER_BYTES: usize = 256 * 1024;
 const HVC1: u32 = u32::from_le_bytes(*b"hvc1");
 
 /// What a stream of an output is.
+#[derive(Clone)]
 pub struct Spec {
     /// Codec and its parameters.
     pub parameters: Parameters,
@@ -74,45 +76,76 @@ enum Event {
     Broken,
 }
 
-/// Where one stream of an output goes in.
+/// Where one stream goes in: of an output, or of several that share it.
 pub struct Port {
-    stream: usize,
-    events: SyncSender<Event>,
+    /// Streams, and the muxers that they are in.
+    to: Vec<(usize, SyncSender<Event>)>,
     ended: bool,
 }
 
 impl Port {
+    /// Where a stream goes into this output and into `other`.
+    #[must_use]
+    pub fn and(mut self, mut other: Self) -> Self {
+        self.to.append(&mut other.to);
+        self
+    }
+
     /// Says what the stream is; comes before its packets.
-    pub fn ready(&self, spec: Spec) -> Result<(), Stop> {
-        self.send(Event::Ready(self.stream, Box::new(spec)))
+    pub fn ready(&self, spec: &Spec) -> Result<(), Stop> {
+        self.send(|stream| Event::Ready(stream, Box::new(spec.clone())))
     }
 
     /// Hands a packet on.
-    pub fn packet(&self, packet: Packet) -> Result<(), Stop> {
-        self.send(Event::Packet(self.stream, packet))
+    pub fn packet(&self, packet: &Packet) -> Result<(), Stop> {
+        self.send(|stream| Event::Packet(stream, raw::share_packet(packet)))
     }
 
     /// Says what the one packet of the stream was made of.
     pub fn fed(&self, fed: Fed) -> Result<(), Stop> {
-        self.send(Event::Fed(self.stream, fed))
+        self.send(|stream| Event::Fed(stream, fed))
     }
 
     /// There are no more packets; a stream that never was ready is left out.
     pub fn end(mut self) -> Result<(), Stop> {
         self.ended = true;
-        self.send(Event::End(self.stream))
+        self.send(Event::End)
     }
 
-    fn send(&self, event: Event) -> Result<(), Stop> {
-        self.events.send(event).map_err(|_| Stop::Upstream)
+    /// Tells every muxer that is still there; fails where none is.
+    fn send(&self, event: impl Fn(usize) -> Event) -> Result<(), Stop> {
+        let mut heard = false;
+        for (stream, muxer) in &self.to {
+            heard |= muxer.send(event(*stream)).is_ok();
+        }
+        if heard { Ok(()) } else { Err(Stop::Upstream) }
+    }
+}
+
+/// The ports of equal streams of several outputs, with the voices of these, while they connect.
+#[derive(Clone, Default)]
+pub struct Ports<'a>(Arc<Mutex<Vec<(Port, &'a Talk)>>>);
+
+impl<'a> Ports<'a> {
+    /// One more output has this stream.
+    pub fn add(&self, port: Port, talk: &'a Talk) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).push((port, talk));
+    }
+
+    /// The port of all of them, and their voices; once, as nobody connects after that.
+    #[must_use]
+    pub fn take(&self) -> Option<(Port, Vec<&'a Talk>)> {
+        let all = std::mem::take(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner));
+        let (ports, talks): (Vec<_>, Vec<_>) = all.into_iter().unzip();
+        ports.into_iter().reduce(Port::and).map(|port| (port, talks))
     }
 }
 
 impl Drop for Port {
     fn drop(&mut self) {
-        if !self.ended {
+        for (_, muxer) in self.to.iter().filter(|_| !self.ended) {
             // Where the muxer is gone too, it needs no telling.
-            let _gone = self.events.send(Event::Broken);
+            let _gone = muxer.send(Event::Broken);
         }
     }
 }
@@ -121,7 +154,7 @@ impl Drop for Port {
 #[must_use]
 pub fn ports(streams: usize) -> (Vec<Port>, Mailbox) {
     let (events, receiver) = sync_channel(DEPTH);
-    let ports = (0..streams).map(|stream| Port { stream, events: events.clone(), ended: false }).collect();
+    let ports = (0..streams).map(|stream| Port { to: vec![(stream, events.clone())], ended: false }).collect();
     (ports, Mailbox(receiver))
 }
 

@@ -96,16 +96,16 @@ impl Faults {
         self.changes.get(&output).cloned()
     }
 
-    /// Why an output that uses the frames of `tracks` stopped.
+    /// Why an output that uses the frames of `tracks` stopped; `shared` is why the one ended whose sound it takes.
     #[must_use]
-    pub fn of(&self, output: usize, tracks: &[&Track], stop: Stop) -> Failure {
+    pub fn of(&self, output: usize, tracks: &[&Track], stop: Stop, shared: Option<&Failure>) -> Failure {
         match stop {
             Stop::Failed(error) => return error.because_of(self.change(output)).into(),
             Stop::Unwanted => return MediaError::Unwanted.into(),
             Stop::Upstream => {}
         }
         let decoding = || tracks.iter().find_map(|track| self.decoding.get(&track.index));
-        let why = self.reading.as_ref().or_else(|| self.copying.get(&output)).or_else(decoding);
+        let why = self.reading.as_ref().or_else(|| self.copying.get(&output)).or_else(decoding).or(shared);
         why.cloned().unwrap_or_else(|| MediaError::Panic("an output ended without an error".into()).into())
     }
 }

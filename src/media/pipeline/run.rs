@@ -246,19 +246,25 @@ impl Crew<'_> {
                 })
                 .collect();
             let talk_of = |output: usize| self.wanted[output].task.context.talk;
-            let read =
-                self.seek_to_clips(&mut opened, plans).and_then(|()| demux::run(&mut opened, wiring.routes, &talk_of));
+            // Nobody connects any more: what is still held for others would keep their muxers waiting.
+            let Wiring { routes, shares, .. } = wiring.connected();
+            let read = self.seek_to_clips(&mut opened, plans).and_then(|()| demux::run(&mut opened, routes, &talk_of));
             let decoded = decoding.into_iter().map(|(index, thread)| (index, joined(thread))).collect();
             let faults = Faults::new(read, decoded);
-            let ended = ending.into_iter().map(|(index, plan, thread)| {
+            let mut failures = Failures::new();
+            for (index, sink, thread) in ending {
+                let shared = shares.get(&index).and_then(|output| failures.get(output));
+                let why = |stop| faults.of(index, &sink.needs().decoded, stop, shared);
                 let ended = thread.map_err(Failure::from).and_then(|thread| {
-                    let made = joined(thread).map_err(|stop| faults.of(index, &plan.needs().decoded, stop))?;
-                    let check = |totals| self.check(index, plan, Made::Media(totals), faults.change(index));
+                    let made = joined(thread).map_err(why)?;
+                    let check = |totals| self.check(index, sink, Made::Media(totals), faults.change(index));
                     made.map_or(Ok(()), check).map_err(Failure::from)
                 });
-                (index, ended)
-            });
-            ended.filter_map(|(index, ended)| Some((index, ended.err()?))).collect()
+                if let Err(failure) = ended {
+                    failures.insert(index, failure);
+                }
+            }
+            failures
         })
     }
 

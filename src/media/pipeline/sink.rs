@@ -91,7 +91,7 @@ pub trait Sink: Sync {
     fn start<'scope>(
         &'scope self,
         scope: &'scope Scope<'scope, '_>,
-        feeds: &mut Wiring,
+        feeds: &mut Wiring<'scope>,
         context: SinkContext<'scope>,
         round: Option<Round<'scope>>,
     ) -> Result<Running<'scope>, MediaError>;

@@ -456,7 +456,7 @@ impl VideoBranch<'_> {
         let track = &self.source.track;
         let parameters = encoding.parameters();
         let hold = Hold::new(self.muxer, raw::video_delay(&parameters));
-        encoding.port().ready(Spec {
+        encoding.port().ready(&Spec {
             parameters,
             time_base: cadence.time_base,
             side_data: if kept { side_data } else { Vec::new() },

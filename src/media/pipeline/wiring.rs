@@ -8,23 +8,44 @@ use ffmpeg_next::{Frame, Packet};
 
 use super::copy::Copying;
 use super::demux::Route;
+use super::encode;
 use super::flow::{Inlet, Outlets};
-use super::mux::Port;
+use super::mux::{Port, Ports};
 use super::plan::MediaPlan;
+use super::sound::Sound;
 use super::streams::Track;
+use super::window::Window;
+use crate::talk::Talk;
 
 /// Connections that wait for the demuxer and the decoders.
 #[derive(Default)]
-pub struct Wiring {
+pub struct Wiring<'a> {
     /// Packets, by the index of their stream.
     pub routes: BTreeMap<usize, Route>,
     /// Frames, by the index of their stream.
     pub frames: BTreeMap<usize, Outlets<Frame>>,
     /// Index of the output whose sink connects.
     pub output: usize,
+    /// Encodes of sound so far.
+    pub sounds: Vec<SharedSound<'a>>,
+    /// Outputs that take their sound from the encode of another, and that one.
+    pub shares: BTreeMap<usize, usize>,
 }
 
-impl Wiring {
+/// An encode of sound that further outputs may take.
+pub struct SharedSound<'a> {
+    /// What it makes of which stream.
+    sound: &'a Sound<'a>,
+    /// Of which part of the source.
+    window: Window,
+    /// Whether its muxer wants headers in front.
+    global_header: bool,
+    /// Output that began it.
+    output: usize,
+    ports: Ports<'a>,
+}
+
+impl<'a> Wiring<'a> {
     /// Packets that may wait for a decoder.
     pub const PACKETS: usize = 64;
 
@@ -33,6 +54,13 @@ impl Wiring {
 
     /// Audio frames that may wait for filters.
     pub const SOUNDS: usize = 64;
+
+    /// What is connected, once nobody connects any more.
+    #[must_use]
+    pub fn connected(mut self) -> Self {
+        self.sounds.clear();
+        self
+    }
 
     /// Frames of a stream, of which up to `depth` wait.
     pub fn frames(&mut self, track: &Track, depth: usize) -> Inlet<Frame> {
@@ -47,6 +75,33 @@ impl Wiring {
     /// Packets of the stream of this index.
     pub fn packets_of(&mut self, index: usize) -> Inlet<Packet> {
         self.routes.entry(index).or_default().packets.connect(Self::PACKETS)
+    }
+
+    /// Takes the sound that `plan` wants from an encode that an output before it has begun, if its parameters are the same.
+    /// Otherwise returns where to begin one.
+    pub fn share(
+        &mut self,
+        sound: &'a Sound<'a>,
+        plan: &MediaPlan<'_>,
+        port: Port,
+        talk: &'a Talk,
+    ) -> Option<Ports<'a>> {
+        let (window, global_header) = (plan.window, encode::wants_global_header(plan.format.muxer));
+        let alone = plan.splice.is_some() || !sound.is_of_source();
+        let equal = |other: &&SharedSound<'_>| {
+            (other.window, other.global_header) == (window, global_header) && other.sound.is_same(sound)
+        };
+        if let Some(other) = self.sounds.iter().find(equal).filter(|_| !alone) {
+            other.ports.add(port, talk);
+            self.shares.insert(self.output, other.output);
+            return None;
+        }
+        let ports = Ports::default();
+        ports.add(port, talk);
+        if !alone {
+            self.sounds.push(SharedSound { sound, window, global_header, output: self.output, ports: ports.clone() });
+        }
+        Some(ports)
     }
 
     /// Copies the packets of a stream of `plan` to `port`.

@@ -100,7 +100,7 @@ impl Sink for ShotPlan<'_> {
     fn start<'scope>(
         &'scope self,
         scope: &'scope Scope<'scope, '_>,
-        feeds: &mut Wiring,
+        feeds: &mut Wiring<'scope>,
         context: SinkContext<'scope>,
         _round: Option<Round<'scope>>,
     ) -> Result<Running<'scope>, MediaError> {

@@ -16,12 +16,11 @@ use crate::error::{MediaError, warning};
 use crate::pipeline::encode::{self, Encoding};
 use crate::pipeline::flow::{Inlet, Stop};
 use crate::pipeline::graph::AudioFormat;
-use crate::pipeline::mux::{Port, Spec};
+use crate::pipeline::mux::{Port, Ports, Spec};
 use crate::pipeline::streams::Track;
 use crate::pipeline::window::{Placed, Window};
 use crate::raw;
 use crate::source::Source;
-use crate::talk::Talk;
 
 /// One audio stream of one output.
 pub struct AudioBranch<'a> {
@@ -37,8 +36,6 @@ pub struct AudioBranch<'a> {
     pub inputs: &'a [Source],
     /// libav's name of the muxer.
     pub muxer: &'static str,
-    /// For warnings.
-    pub talk: &'a Talk,
 }
 
 /// An encoder and what stands before it.
@@ -49,8 +46,7 @@ struct Line {
 
 impl AudioBranch<'_> {
     /// Works until the frames or the window end.
-    pub fn run(&self, frames: Inlet<ffmpeg_next::Frame>, port: Port) -> Result<(), Stop> {
-        let mut port = Some(port);
+    pub fn run(&self, frames: Inlet<ffmpeg_next::Frame>, ports: &Ports<'_>) -> Result<(), Stop> {
         let mut line: Option<Line> = None;
         let base = self.track.time_base;
         while let Some(frame) = frames.next()? {
@@ -60,31 +56,25 @@ impl AudioBranch<'_> {
                 Placed::Before => continue,
                 Placed::At(_) => {}
             }
-            if let Some(port) = port.take() {
-                line = Some(self.open(&frame, port)?);
-            }
-            if let Some(Line { desk, encoding }) = &mut line {
-                desk.take(&frame, base, &mut |frame| encoding.encode(&frame, 0))?;
-            }
+            // Frames come only when all outputs have connected.
+            let Line { desk, encoding } = match &mut line {
+                Some(line) => line,
+                None => line.insert(self.open(&frame, ports.take().ok_or(Stop::Upstream)?.0)?),
+            };
+            desk.take(&frame, base, &mut |frame| encoding.encode(&frame, 0))?;
         }
         drop(frames);
-        match (line, port) {
-            (Some(Line { mut desk, mut encoding }), _) => {
-                desk.finish(&mut |frame| encoding.encode(&frame, 0))?;
-                encoding.finish().map(drop)
-            }
-            (None, Some(port)) => {
-                self.talk.warn(
-                    warning::STREAM_LEFT_OUT,
-                    format!(
-                        "audio stream {} was left out: it has no data in this part of the source",
-                        self.track.index
-                    ),
-                );
-                port.end()
-            }
-            (None, None) => Ok(()),
+        if let Some(Line { mut desk, mut encoding }) = line {
+            desk.finish(&mut |frame| encoding.encode(&frame, 0))?;
+            return encoding.finish().map(drop);
         }
+        let Some((port, talks)) = ports.take() else { return Ok(()) };
+        let index = self.track.index;
+        for talk in talks {
+            let message = format!("audio stream {index} was left out: it has no data in this part of the source");
+            talk.warn(warning::STREAM_LEFT_OUT, message);
+        }
+        port.end()
     }
 
     fn open(&self, frame: &Frame, port: Port) -> Result<Line, Stop> {
@@ -97,7 +87,7 @@ impl AudioBranch<'_> {
             #[cfg(feature = "fdk-aac")]
             AudioEncoder::Fdk => Encoding::new(Fdk::open(self.encode, &target)?, OWN_FDK.to_owned(), port),
         };
-        encoding.port().ready(Spec {
+        encoding.port().ready(&Spec {
             parameters: encoding.parameters(),
             time_base: base,
             side_data: Vec::new(),

@@ -110,6 +110,19 @@ pub fn silent_track() -> Track {
 }
 
 impl Sound<'_> {
+    /// Whether it comes from the source alone: not silence, and nothing is laid under it.
+    #[must_use]
+    pub fn is_of_source(&self) -> bool {
+        self.silence.is_none() && self.encode.is_some_and(|encode| encode.mix.is_none())
+    }
+
+    /// Whether the encode of both from one part of a source is the same.
+    #[must_use]
+    pub fn is_same(&self, other: &Self) -> bool {
+        let made_of = |sound: &Self| (sound.track.index, sound.silence);
+        made_of(self) == made_of(other) && self.encode == other.encode && self.level == other.level
+    }
+
     /// Finds out which filters bring it to the level that is asked for; may read the whole stream, several times.
     pub fn level(
         &mut self,

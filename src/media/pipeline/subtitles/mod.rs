@@ -163,7 +163,7 @@ impl SubtitleBranch {
         let mut target = context.encoder().subtitle().map_err(failed)?;
         target.set_time_base(BASE);
         let mut encoder = target.open().map_err(failed)?;
-        port.ready(Spec {
+        port.ready(&Spec {
             parameters: raw::parameters_of(&encoder),
             time_base: BASE,
             side_data: Vec::new(),
@@ -181,7 +181,7 @@ impl SubtitleBranch {
                 continue;
             }
             if let Some(packet) = self.encode(&mut encoder, writer.as_ref(), &packet, &mut subtitle)? {
-                port.packet(packet)?;
+                port.packet(&packet)?;
             }
         }
         port.end()

@@ -34,6 +34,7 @@ mod rates_change;
 mod real;
 mod real_pictures;
 mod remux;
+mod sharing;
 mod shots;
 mod sound;
 mod subtitles;

@@ -1,0 +1,111 @@
+//! Outputs that want the same sound share its encode, and none of them notices.
+
+use std::path::Path;
+use std::process::Command;
+
+use reelmill::model::work::{
+    Audio, AudioEncode, Clip as Part, Container, IfIncomplete, MediaOutput, Output, VideoEncode,
+};
+
+use super::Trial;
+use crate::pipeline::JobContext;
+use crate::pipeline::mux::ports;
+use crate::pipeline::plan::MediaPlan;
+use crate::pipeline::streams::Inventory;
+use crate::pipeline::wiring::Wiring;
+use crate::probe::examine;
+use crate::talk::Talk;
+use crate::testing::{Clip, aac, encoded, generate, media_output, source_of};
+
+/// Audio packets of a file, with their times and digests.
+fn packets(path: &Path) -> String {
+    let arguments = ["-map", "0:a", "-c", "copy", "-f", "framehash", "-hash", "md5", "-"];
+    let output = Command::new("ffmpeg").args(["-v", "error", "-i"]).arg(path).args(arguments).output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8(output.stdout).unwrap()
+}
+
+fn source() -> Clip {
+    let arguments = ["-f", "lavfi", "-i", "testsrc2=d=4:s=160x90:r=25", "-f", "lavfi", "-i", "aevalsrc=random(0):d=4"];
+    generate(&[&arguments[..], &["-c:v", "libx264", "-preset", "ultrafast", "-c:a", "aac"]].concat(), "source.mp4")
+}
+
+fn with(output: Output, change: impl FnOnce(&mut MediaOutput)) -> Output {
+    let Output::Media(mut media) = output else { panic!("{output:?}") };
+    change(&mut media);
+    Output::Media(media)
+}
+
+/// Outputs that share, and some that nearly do: another bit rate, another part, headers in the packets.
+fn ladder() -> Vec<Output> {
+    let rung = |file: &str, crf: f32| {
+        let rate_control = reelmill::model::work::RateControl::Crf { crf, maxrate_bps: None, bufsize_bits: None };
+        media_output(file, VideoEncode { rate_control, ..encoded() })
+    };
+    vec![
+        rung("a.mp4", 20.0),
+        rung("b.mp4", 30.0),
+        with(rung("c.mkv", 35.0), |media| media.container = Container::Mkv),
+        with(rung("d.mp4", 35.0), |media| {
+            media.audio = Some(Audio::Encode(AudioEncode { bitrate_bps: Some(48_000), ..aac() }));
+        }),
+        with(rung("e.mp4", 35.0), |media| media.clip = Some(Part { start_s: 1.0, duration_s: Some(2.0) })),
+        with(rung("f.ts", 35.0), |media| media.container = Container::Ts),
+    ]
+}
+
+fn name(output: &Output) -> &str {
+    let Output::Media(media) = output else { panic!("{output:?}") };
+    &media.file
+}
+
+#[test]
+fn what_wants_the_same_sound_of_the_same_part_shares_it() {
+    let source = [source_of(&source())];
+    let inventory = Inventory::examined(&source[0].open().unwrap(), examine(&mut source[0].open().unwrap()).unwrap());
+    let (outputs, talk, scratch) = (ladder(), Talk::new(std::io::sink()), tempfile::tempdir().unwrap());
+    let job = JobContext { scratch: scratch.path(), threads: 1, talk: &talk, if_incomplete: IfIncomplete::Warn };
+    let media = outputs.iter().filter_map(|output| if let Output::Media(media) = output { Some(media) } else { None });
+    let plans: Vec<MediaPlan<'_>> =
+        media.map(|media| MediaPlan::new(media, &inventory, &source, job).unwrap()).collect();
+    let mut wiring = Wiring::default();
+    for (output, plan) in plans.iter().enumerate() {
+        wiring.output = output;
+        let (mut ports, _mailbox) = ports(1);
+        let begun = wiring.share(&plan.audio[0], plan, ports.remove(0), &talk);
+        assert_eq!(begun.is_none(), wiring.shares.contains_key(&output));
+    }
+    // The Matroska file with the two of MP4; the others have another bit rate, another part, and headers in the packets.
+    assert_eq!(wiring.shares.into_iter().collect::<Vec<_>>(), [(1, 0), (2, 0)]);
+}
+
+#[test]
+fn sound_that_is_shared_is_the_same_packet_for_packet() {
+    let source = source();
+    let outputs = ladder();
+    let together = Trial::new(&source, &outputs);
+    together.made.produced();
+    for output in &outputs {
+        let alone = Trial::new(&source, std::slice::from_ref(output));
+        alone.made.produced();
+        let file = name(output);
+        let (shared, own) = (packets(&together.path(file)), packets(&alone.path(file)));
+        assert!(shared == own && shared.lines().count() > 40, "{file}:\n{shared}\n{own}");
+    }
+}
+
+#[test]
+fn an_output_that_fails_leaves_the_sound_that_it_shares_to_the_others() {
+    let source = source();
+    let mut outputs = ladder();
+    let broken = VideoEncode { preset: Some("nonsense".into()), ..encoded() };
+    outputs[0] = media_output("a.mp4", broken);
+    let together = Trial::new(&source, &outputs);
+    let outcomes = together.made.outcomes.as_ref().unwrap();
+    assert!(outcomes[0].is_err());
+    for (output, outcome) in outputs.iter().zip(outcomes).skip(1) {
+        assert!(outcome.is_ok(), "{outcome:?}");
+        let alone = Trial::new(&source, std::slice::from_ref(output));
+        assert!(packets(&together.path(name(output))) == packets(&alone.path(name(output))), "{}", name(output));
+    }
+}
