@@ -160,7 +160,7 @@ async fn first_information(host: &Host, claim: &Claim, hard: &CancellationToken)
                 match hints.recv().await {
                     Ok(Hint::Execution(id)) if id == claim.execution => break,
                     Ok(_) => {}
-                    // What was missed may have been about it.
+                    // A missed hint may have named this execution.
                     Err(RecvError::Lagged(_)) => break,
                     Err(RecvError::Closed) => return,
                 }

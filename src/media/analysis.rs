@@ -33,7 +33,7 @@ pub fn judge(opened: &Opened, examined: &Examined) -> Result<(), MediaError> {
     Ok(())
 }
 
-/// What an analysis that found `info` makes: the finding, and a chart where one is asked for.
+/// Result of an analysis that found `info`, with a chart if one is asked for.
 pub fn produced(info: MediaInfo, analysis: &Analysis, scratch: &Path) -> Result<Produced, MediaError> {
     let files = files(&info, analysis, scratch)?;
     Ok(Produced { files, finding: Some(Finding::Media(Box::new(info))) })

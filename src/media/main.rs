@@ -76,8 +76,8 @@ fn serve(talk: &Talk) -> Result<(), MediaError> {
     let inputs: Vec<Source> =
         descriptors.into_iter().zip(&job.inputs).map(|(fd, input)| Source::new(fd, input)).collect();
     match job.tasks.as_slice() {
-        [Task { work: Work::Package(package), .. }] => {
-            let (task, talk) = (&job.tasks[0], talk.about([0]));
+        [task @ Task { work: Work::Package(package), .. }] => {
+            let talk = talk.about([0]);
             let inputs = inputs_of(task, &inputs);
             let produced = package::run(&inputs, package, &task.scratch, &|message| talk.say(message))?;
             talk.say(&Message::Done { report: Report { outputs: vec![Ok(produced)] } });

@@ -78,7 +78,7 @@ impl Packets {
         }
     }
 
-    /// What was counted here, and there of another stream.
+    /// Sum of both counts, which are of different streams.
     #[must_use]
     pub fn and(mut self, mut other: Self) -> Self {
         if self.bytes[0].is_empty() {

@@ -81,7 +81,7 @@ impl<'a> Sweep<'a> {
         self.analysis.loudness || self.analysis.chart.is_some()
     }
 
-    /// Whether anything is asked for beside the loudness of the whole.
+    /// Returns whether more is asked for than the loudness of the whole.
     fn measures(&self) -> bool {
         let loudness = Analysis { loudness: self.analysis.loudness, ..Analysis::default() };
         *self.analysis != loudness
@@ -196,7 +196,7 @@ impl Sink for Sweep<'_> {
     }
 }
 
-/// What a thread made; why it stopped goes to `stops`.
+/// Result of a thread that succeeded; the reason of another goes to `stops`.
 fn ended<T>(thread: Option<Thread<'_, T>>, stops: &mut Vec<Stop>) -> Option<T> {
     joined(thread?).map_err(|stop| stops.push(stop)).ok()
 }

@@ -225,7 +225,7 @@ pub fn set_global_header(context: &mut codec::Context, muxer: &str) {
     }
 }
 
-/// Whether a muxer wants the headers of a codec in front, not in the packets.
+/// Returns whether a muxer stores codec headers once, before the packets, and not in them.
 #[must_use]
 pub fn wants_global_header(muxer: &str) -> bool {
     muxer != "mpegts"

@@ -141,7 +141,7 @@ fn reads_headers(output: &Output) -> bool {
     matches!(output, Output::Analysis(analysis) if analysis.reads_headers())
 }
 
-/// What a source holds, and why an analysis of it fails where nothing in it can be worked with.
+/// Content of a source, and the failure of an analysis of it if no stream is usable.
 fn examine(source: &Source) -> Result<(Examined, Option<Failure>), MediaError> {
     let mut opened = source.open()?;
     let examined = probe::examine(&mut opened)?;

@@ -76,7 +76,7 @@ enum Event {
     Broken,
 }
 
-/// Where one stream goes in: of an output, or of several that share it.
+/// Input of the muxer for one stream; of several muxers, if their outputs share the stream.
 pub struct Port {
     /// Streams, and the muxers that they are in.
     to: Vec<(usize, SyncSender<Event>)>,
@@ -84,7 +84,7 @@ pub struct Port {
 }
 
 impl Port {
-    /// Where a stream goes into this output and into `other`.
+    /// Joins both: the stream goes to the muxers of both.
     #[must_use]
     pub fn and(mut self, mut other: Self) -> Self {
         self.to.append(&mut other.to);

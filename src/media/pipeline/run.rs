@@ -50,7 +50,8 @@ pub fn run(tasks: &[Task<'_>], inventory: &Inventory, opened: Opened, talk: &Tal
     let wanted: Vec<Wanted<'_>> =
         tasks.iter().flat_map(|task| task.work.outputs.iter().map(move |output| Wanted { output, task })).collect();
     warn_of_empty_audio(tasks, inventory);
-    if inventory.is_hdr() && !graph::has_filters(picture::TONE_MAPPING) {
+    let shows = |wanted: &Wanted<'_>| !matches!(wanted.output, Output::Analysis(_));
+    if inventory.is_hdr() && wanted.iter().any(shows) && !graph::has_filters(picture::TONE_MAPPING) {
         talk.warn(warning::NO_TONE_MAPPING, "the source is HDR and this build of FFmpeg cannot tone-map it");
     }
     let mut sinks = Sinks::new();
