@@ -101,7 +101,8 @@ impl<'a> MediaPlan<'a> {
         let pictures = pictures(output, inventory, &format, video.is_some(), talk);
         let encoded = video.as_ref().is_some_and(|(_, encode)| encode.is_some());
         let window = Window::new(inventory.start_us, output.clip);
-        audio.iter_mut().try_for_each(|sound| sound.level(window, splice.as_ref(), inputs, talk))?;
+        let known = &inventory.loudness;
+        audio.iter_mut().try_for_each(|sound| sound.level(known, window, splice.as_ref(), inputs, talk))?;
         let drawn =
             if encoded { subtitles::burn(output, inventory, inputs, window, context.scratch, talk)? } else { None };
         let overlays = if encoded { output.overlays.as_slice() } else { &[] };

@@ -9,6 +9,7 @@ use reelmill::model::work::{Clip, Crop, Deinterlace, Tracks};
 
 use super::detect::Survey;
 use super::picture::{Fields, StreamLook};
+use super::sound::Measurements;
 use crate::analysis;
 use crate::error::MediaError;
 use crate::geometry::Pixels;
@@ -104,6 +105,8 @@ pub struct Inventory {
     pub end_known: bool,
     /// What only its pictures tell.
     survey: Survey,
+    /// What was measured of its sound.
+    pub loudness: Measurements,
 }
 
 impl Inventory {
@@ -141,8 +144,20 @@ impl Inventory {
             track.start = start_us.rescale(rescale::TIME_BASE, track.time_base);
         }
         let survey = Survey::new(opened.source().clone(), info.format.duration_s);
-        let end_known = true;
-        Self { info, video, audio, subtitles, pictures, others, left_out, hidden_video, start_us, end_known, survey }
+        Self {
+            info,
+            video,
+            audio,
+            subtitles,
+            pictures,
+            others,
+            left_out,
+            hidden_video,
+            start_us,
+            end_known: true,
+            survey,
+            loudness: Measurements::default(),
+        }
     }
 
     /// Of a freshly opened source that was examined.
@@ -179,6 +194,7 @@ impl Inventory {
             start_us: 0,
             end_known,
             survey,
+            loudness: Measurements::default(),
         }
     }
 

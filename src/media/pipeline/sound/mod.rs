@@ -12,6 +12,7 @@ mod desk;
 mod level;
 mod matrix;
 mod measure;
+mod measurements;
 mod plan;
 mod silence;
 
@@ -21,6 +22,7 @@ use reelmill::model::work::AudioEncode;
 
 pub use self::branch::AudioBranch;
 pub use self::conform::Conform;
+pub use self::measurements::Measurements;
 pub use self::plan::{Sound, streams, window_of};
 pub use self::silence::silence;
 use super::flow::Stop;

@@ -4,11 +4,11 @@ use ffmpeg_next::codec::{Parameters, decoder};
 use ffmpeg_next::format::stream::Disposition;
 use ffmpeg_next::frame::Audio as Frame;
 use ffmpeg_next::{Rescale, rescale};
-use reelmill::model::work::{Audio, AudioEncode, Level, MediaOutput, Tracks};
+use reelmill::model::work::{Audio, AudioEncode, MediaOutput, Tracks};
 
 use super::measure::{Measuring, of_track};
 use super::silence::{SILENCE_BASE, silence};
-use super::{level, measure};
+use super::{Measurements, level, measure};
 use crate::codec as codecs;
 use crate::error::{MediaError, warning};
 use crate::pipeline::container::{self, Format};
@@ -123,9 +123,11 @@ impl Sound<'_> {
         made_of(self) == made_of(other) && self.encode == other.encode && self.level == other.level
     }
 
-    /// Finds out which filters bring it to the level that is asked for; may read the whole stream, several times.
+    /// Finds out which filters bring it to the level that is asked for; may read the whole stream, several times. What other
+    /// outputs of the source measured is in `known`.
     pub fn level(
         &mut self,
+        known: &Measurements,
         window: Window,
         splice: Option<&Splice>,
         inputs: &[Source],
@@ -142,24 +144,15 @@ impl Sound<'_> {
             (None, None) => of_track(source, track, window, take),
         };
         let window = if samples.is_some() { Window::default() } else { window };
-        self.level = levelled(encode, feed, window, inputs, talk)?;
+        let measuring = Measuring { encode, feed, window, inputs, talk };
+        let is_shared = splice.is_none() && self.is_of_source();
+        let mut measure = |filters: &str| {
+            let again = || measuring.run(filters);
+            if is_shared { known.once(self, window, filters, again) } else { again() }
+        };
+        self.level = level::filters(encode, &mut measure, talk)?;
         Ok(())
     }
-}
-
-/// The filters that bring the sound that `feed` gives to the level that `encode` asks for.
-pub fn levelled(
-    encode: &AudioEncode,
-    feed: &measure::Feed<'_>,
-    window: Window,
-    inputs: &[Source],
-    talk: &Talk,
-) -> Result<String, MediaError> {
-    if encode.level == Level::Source && encode.mix.is_none() {
-        return Ok(String::new());
-    }
-    let measuring = Measuring { encode, feed, window, inputs, talk };
-    level::filters(encode, &mut |filters| measuring.run(filters), talk)
 }
 
 /// The part of the silence that the output takes: all of it.

@@ -4,10 +4,11 @@ use std::path::Path;
 use std::process::Command;
 
 use reelmill::model::work::{
-    Audio, AudioEncode, Clip as Part, Container, IfIncomplete, MediaOutput, Output, VideoEncode,
+    Audio, AudioEncode, Clip as Part, Container, IfIncomplete, LoudnessMethod, MediaOutput, Output, VideoEncode,
 };
 
 use super::Trial;
+use super::sound::target;
 use crate::pipeline::JobContext;
 use crate::pipeline::mux::ports;
 use crate::pipeline::plan::MediaPlan;
@@ -77,6 +78,43 @@ fn what_wants_the_same_sound_of_the_same_part_shares_it() {
     }
     // The Matroska file with the two of MP4; the others have another bit rate, another part, and headers in the packets.
     assert_eq!(wiring.shares.into_iter().collect::<Vec<_>>(), [(1, 0), (2, 0)]);
+}
+
+/// The filters that level the sound of `outputs`, planned together, and how many measurements that took.
+fn levelled(clip: &Path, outputs: &[Output]) -> (Vec<String>, usize) {
+    let source = [source_of(clip)];
+    let inventory = Inventory::examined(&source[0].open().unwrap(), examine(&mut source[0].open().unwrap()).unwrap());
+    let (talk, scratch) = (Talk::new(std::io::sink()), tempfile::tempdir().unwrap());
+    let job = JobContext { scratch: scratch.path(), threads: 1, talk: &talk, if_incomplete: IfIncomplete::Warn };
+    let level = |output: &Output| {
+        let Output::Media(media) = output else { panic!("{output:?}") };
+        MediaPlan::new(media, &inventory, &source, job).unwrap().audio[0].level.clone()
+    };
+    (outputs.iter().map(level).collect(), inventory.loudness.count())
+}
+
+#[test]
+fn loudness_is_measured_once_for_all_rungs_with_the_same_target() {
+    let source = source();
+    let level = target(-16.0, None, LoudnessMethod::Dynamic);
+    let sound = |output, encode: AudioEncode| with(output, |media| media.audio = Some(Audio::Encode(encode)));
+    let rung = |bitrate| {
+        let encode = AudioEncode { level, bitrate_bps: Some(bitrate), ..aac() };
+        sound(media_output("a.mp4", encoded()), encode)
+    };
+    let (alone, passes) = levelled(&source, &[rung(96_000)]);
+    assert!(alone[0].contains("loudnorm") && passes > 1, "{alone:?}");
+    let (together, made) = levelled(&source, &[rung(96_000), rung(128_000), rung(64_000)]);
+    assert_eq!((together, made), (vec![alone[0].clone(); 3], passes));
+
+    // Another part, and other samples, are measured for themselves.
+    let part = with(rung(96_000), |media| media.clip = Some(Part { start_s: 1.0, duration_s: Some(2.0) }));
+    let mono = sound(rung(96_000), AudioEncode { level, channels: Some(1), ..aac() });
+    for other in [part, mono] {
+        let (alone, own) = levelled(&source, std::slice::from_ref(&other));
+        let (together, made) = levelled(&source, &[rung(96_000), other]);
+        assert_eq!((&together[1], made), (&alone[0], passes + own));
+    }
 }
 
 #[test]
