@@ -9,7 +9,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::output::Output;
 use super::{CliError, Exit, FileArgs, WorkerArgs, local};
-use crate::daemon::open_object;
+use crate::daemon::{InputCache, open_object};
 use crate::model::media::MediaInfo;
 use crate::model::work::{Analysis, Finding, Output as WorkOutput, Work};
 use crate::model::{Failure, InputObject, JobId};
@@ -75,7 +75,7 @@ async fn look_closely(
                 version: None,
                 metadata: std::collections::BTreeMap::new(),
             };
-            open_object(&objects, &object).await?
+            open_object(&objects, &object, &InputCache::default()).await?
         }
         None => open_file(Path::new(&file.file))?,
     };

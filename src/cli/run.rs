@@ -14,7 +14,7 @@ use super::{CliError, Exit, WorkerArgs, executions, local, validate};
 use crate::api::view::{ExecutionView, LogLine};
 use crate::config::WorkerConfig;
 use crate::daemon::scheduler::Shutdown;
-use crate::daemon::{Host, live::Live};
+use crate::daemon::{Host, InputCache, live::Live};
 use crate::model::{
     Clock, ExecutionId, ExecutionStatus, Ids, InputObject, JobId, ObjectLocation, RandomIds, SystemClock,
 };
@@ -90,6 +90,7 @@ pub(super) async fn run(args: RunArgs, output: Output) -> Result<Exit, CliError>
         claimant: Claimant::of_all("this machine"),
         store: Arc::new(SqliteStore::open_in_memory(Arc::new(Evaluator))?),
         objects: Arc::new(objects),
+        inputs: InputCache::default(),
         // With a single activity, no worker is needed after the first.
         pool: pool.keeping(usize::from(plan.graph.node_count() > 1)),
         admission: Admission::new(Need { memory: WorkerConfig::default().memory_bytes(), scratch: u64::MAX }),

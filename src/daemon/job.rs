@@ -1,9 +1,5 @@
 //! One attempt of one job, from the claim to published outputs.
 
-use std::sync::Arc;
-
-use async_trait::async_trait;
-use bytes::Bytes;
 use petgraph::graph::NodeIndex;
 use serde_json::Value;
 use tokio::sync::{mpsc, oneshot};
@@ -11,19 +7,18 @@ use tokio_util::sync::CancellationToken;
 
 use super::group::{Candidate, Seat, together};
 use super::hold::LeaseGuard;
-use super::{Host, key, publish};
+use super::{Host, inputs, publish};
 use crate::engine::ActivityState;
 use crate::model::media::MediaInfo;
 use crate::model::plan::ActivityKind;
 use crate::model::work::Finding;
-use crate::model::{Class, Failure, InputObject, ObjectLocation, OutputObject};
-use crate::objects::{ObjectError, Revision, SharedObjects};
+use crate::model::{Class, Failure, OutputObject};
 use crate::store::Claim;
 use crate::worker::admission;
-use crate::worker::input::{Input, InputBytes, RangeRead, ReadError};
+use crate::worker::input::Input;
 use crate::worker::scratch::Scratch;
 use crate::worker::supervisor::{Assignment, JobMessage, Limits, all_or_nothing};
-use crate::workflow::{ResolveContext, Resolved, ResolvedInput, resolve};
+use crate::workflow::{ResolveContext, Resolved, resolve};
 
 /// Result of a successful attempt.
 #[derive(Clone, Debug)]
@@ -62,7 +57,7 @@ pub(super) async fn run(
     let resolved = resolve(&claim.plan, claim.activity, &context)?;
     let mut inputs = Vec::with_capacity(resolved.inputs.len());
     for input in &resolved.inputs {
-        inputs.push(open(host, input).await?);
+        inputs.push(inputs::open(host, input).await?);
     }
     let scratch = host.scratch.create(claim.job, claim.attempt).map_err(|error| Failure::from(&error))?;
     let made = make(host, claim, &resolved, inputs, &scratch, channels, seat).await;
@@ -130,49 +125,4 @@ fn source_media(claim: &Claim) -> Option<MediaInfo> {
         ActivityState::Succeeded { result, .. } => serde_json::from_value((**result).clone()).ok(),
         _ => None,
     })
-}
-
-async fn open(host: &Host, input: &ResolvedInput) -> Result<Input, Failure> {
-    let object = match input {
-        ResolvedInput::Object(object) => object.clone(),
-        ResolvedInput::Output(output) => latest(output.location.clone()),
-        ResolvedInput::Asset(location) => latest(location.clone()),
-        ResolvedInput::Key(source) => return key::open(source),
-    };
-    Ok(open_object(&host.objects, &object).await?)
-}
-
-/// Opens an object for a worker: as a file where it is one of this machine, else to be read by ranges.
-pub async fn open_object(objects: &SharedObjects, object: &InputObject) -> Result<Input, ObjectError> {
-    let revision = Revision::of(object);
-    let ext = object.ext().to_owned();
-    if let Some(file) = objects.open_local(&object.location, revision).await? {
-        let size_bytes = file.metadata().map_or(0, |metadata| metadata.len());
-        return Ok(Input { bytes: InputBytes::File(file), size_bytes, ext });
-    }
-    let head = objects.head(&object.location, revision).await?;
-    let object = InputObject { etag: Some(head.etag), ..object.clone() };
-    let far = RemoteObject { objects: Arc::clone(objects), object };
-    Ok(Input { bytes: InputBytes::Ranges(Arc::new(far)), size_bytes: head.size_bytes, ext })
-}
-
-fn latest(location: ObjectLocation) -> InputObject {
-    InputObject { location, size_bytes: None, etag: None, version: None, metadata: std::collections::BTreeMap::new() }
-}
-
-/// An object that is read over the network, always the same revision of it.
-struct RemoteObject {
-    objects: SharedObjects,
-    object: InputObject,
-}
-
-#[async_trait]
-impl RangeRead for RemoteObject {
-    async fn read_range(&self, offset: u64, length: u64) -> Result<Bytes, ReadError> {
-        let range = offset..offset.saturating_add(length);
-        self.objects
-            .read(&self.object.location, Revision::of(&self.object), range)
-            .await
-            .map_err(|error| ReadError::new(Failure::from(error)))
-    }
 }

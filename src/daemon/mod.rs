@@ -1,7 +1,7 @@
 //! The daemon: everything below put together and kept going.
 //!
 //! [`Host`] is what all its loops share. [`scheduler`] claims jobs and sees each through ([`job`], or several
-//! as a [`group`]); [`reaper`] takes
+//! as a [`group`]) over its [`inputs`]; [`reaper`] takes
 //! back leases and wakes retries; [`retention`] takes away what is old; [`trace`] says what took how long; [`catalog`]
 //! keeps the workflows, read by [`source`], judged by [`last_good`], held
 //! against [`settings`] and changed by [`definitions`]; [`serve`] adds what
@@ -15,6 +15,7 @@ pub mod catalog;
 pub mod definitions;
 mod group;
 mod hold;
+mod inputs;
 mod job;
 mod key;
 mod last_good;
@@ -32,7 +33,7 @@ mod trace;
 use std::sync::Arc;
 use std::time::Duration;
 
-pub use job::open_object;
+pub use inputs::{InputCache, open_object};
 
 use crate::model::Clock;
 use crate::objects::SharedObjects;
@@ -50,6 +51,8 @@ pub struct Host {
     pub store: SharedStore,
     /// Object storage.
     pub objects: SharedObjects,
+    /// Blocks of objects that jobs read last.
+    pub inputs: InputCache,
     /// Pool of workers.
     pub pool: Pool,
     /// Admission of further jobs.

@@ -21,7 +21,7 @@ use tokio_util::sync::CancellationToken;
 use super::catalog::WorkflowFolder;
 use super::scheduler::{Shutdown, pause};
 use super::settings::Settings;
-use super::{Host, live::Live, reaper, retention, scheduler, trace};
+use super::{Host, InputCache, live::Live, reaper, retention, scheduler, trace};
 use crate::config::{
     Config, ConfigError, EventsConfig, NotificationsConfig, NotifyConfig, ObjectsConfig, QueueConfig, RetentionConfig,
     SqsConfig, StoreTarget,
@@ -203,6 +203,7 @@ impl Daemon {
             },
             store,
             objects,
+            inputs: InputCache::default(),
             pool,
             admission: Admission::new(Need {
                 memory: config.worker.memory_bytes(),

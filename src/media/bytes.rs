@@ -17,8 +17,9 @@ use reelmill::worker::ranges;
 /// First range asked for after a jump, in bytes; doubles while reading goes on in sequence.
 const FIRST_RANGE_BYTES: u32 = 128 * 1024;
 
-/// Ranges kept, so that streams stored apart in a file can be read side by side.
-const WINDOWS: usize = 4;
+/// Bytes kept of what was read last, so that streams stored apart in a file can be read side by side, each with steps back:
+/// six places with the longest ranges.
+const RECENT_BYTES: usize = 6 * ranges::MAX_RANGE_BYTES as usize;
 
 /// An input's bytes, shared by everything that reads them.
 #[derive(Debug)]
@@ -130,11 +131,12 @@ struct Ranges {
     windows: Vec<Window>,
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Window {
     offset: u64,
     bytes: Vec<u8>,
-    next_length: u32,
+    /// Length that was asked for.
+    asked: u32,
 }
 
 impl Window {
@@ -162,37 +164,40 @@ impl Ranges {
 
     /// A window that holds `offset`, empty at the end of the object.
     fn window(&mut self, offset: u64) -> io::Result<&Window> {
-        let hit = self.windows.iter().position(|w| !w.from(offset).is_empty());
-        let before = hit.or_else(|| self.windows.iter().position(|w| w.end() == offset));
-        let mut window = match before {
-            Some(at) => self.windows.remove(at),
-            None if self.windows.len() < WINDOWS => Window::default(),
-            None => Window { bytes: self.windows.remove(0).bytes, ..Window::default() },
+        let window = if let Some(at) = self.windows.iter().position(|window| !window.from(offset).is_empty()) {
+            self.windows.remove(at)
+        } else {
+            let before = self.windows.iter().find(|window| window.end() == offset);
+            let asked = before.map_or(FIRST_RANGE_BYTES, |window| (window.asked * 2).min(ranges::MAX_RANGE_BYTES));
+            let bytes = self.request(offset, asked)?;
+            self.make_room(bytes.len());
+            Window { offset, bytes, asked }
         };
-        if hit.is_none() {
-            window.next_length = match before {
-                Some(_) => (window.next_length * 2).min(ranges::MAX_RANGE_BYTES),
-                None => FIRST_RANGE_BYTES,
-            };
-            window.offset = offset;
-            Self::request(&mut self.socket, offset, window.next_length, &mut window.bytes)?;
-        }
         self.windows.push(window);
         self.windows.last().ok_or_else(|| io::ErrorKind::Other.into())
     }
 
-    fn request(socket: &mut UnixStream, offset: u64, length: u32, into: &mut Vec<u8>) -> io::Result<()> {
-        into.clear();
-        socket.write_all(&ranges::encode(offset, length))?;
+    /// Forgets what was not used for longest, until there is room for `length` bytes.
+    fn make_room(&mut self, length: usize) {
+        self.windows.retain(|window| !window.bytes.is_empty());
+        let mut kept: usize = self.windows.iter().map(|window| window.bytes.len()).sum();
+        while kept + length > RECENT_BYTES && !self.windows.is_empty() {
+            kept -= self.windows.remove(0).bytes.len();
+        }
+    }
+
+    fn request(&mut self, offset: u64, length: u32) -> io::Result<Vec<u8>> {
+        self.socket.write_all(&ranges::encode(offset, length))?;
         let mut status = [0; 4];
-        socket.read_exact(&mut status)?;
+        self.socket.read_exact(&mut status)?;
         let status = i32::from_le_bytes(status);
         let count = u32::try_from(status).map_err(|_| io::Error::other("the object could not be read from storage"))?;
         if count > length {
             return Err(io::ErrorKind::InvalidData.into());
         }
-        into.resize(count as usize, 0);
-        socket.read_exact(into)
+        let mut bytes = vec![0; count as usize];
+        self.socket.read_exact(&mut bytes)?;
+        Ok(bytes)
     }
 }
 
@@ -252,6 +257,26 @@ mod tests {
         }
         drop(bytes);
         assert_eq!(server.join().unwrap().len(), 2);
+    }
+
+    #[test]
+    fn a_step_back_asks_for_nothing_again_and_what_is_kept_has_a_bound() {
+        let object = vec![7; 3 * RECENT_BYTES];
+        let (ours, theirs) = UnixStream::pair().unwrap();
+        let server = serve(theirs, object.clone(), u64::MAX);
+        let mut ranges = Ranges::new(ours);
+        let (mut buffer, mut at) = ([0; 4_096], 0);
+        while at < object.len() as u64 {
+            at += ranges.read_at(&mut buffer, at).unwrap() as u64;
+            let back = at.saturating_sub(u64::from(ranges::MAX_RANGE_BYTES));
+            assert_eq!(ranges.read_at(&mut buffer, back).unwrap(), buffer.len());
+        }
+        let kept: usize = ranges.windows.iter().map(|window| window.bytes.capacity()).sum();
+        assert!(kept <= RECENT_BYTES, "{kept}");
+        drop(ranges);
+        let asked = server.join().unwrap();
+        let total: u64 = asked.iter().map(|&(_, length)| u64::from(length)).sum();
+        assert!(asked.is_sorted() && total < (object.len() + RECENT_BYTES) as u64, "{asked:?}");
     }
 
     #[test]

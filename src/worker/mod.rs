@@ -8,6 +8,7 @@
 //! Deliberately absent: what the work is (`model::work`), what its result means (`engine`), and publishing (`daemon`).
 
 pub mod admission;
+pub mod cache;
 pub mod child;
 mod error;
 pub mod input;

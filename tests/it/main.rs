@@ -27,6 +27,7 @@ mod newcomer;
 mod notify;
 mod objects;
 mod proxy;
+mod reads;
 mod receiver;
 mod results;
 mod run;

@@ -38,9 +38,28 @@ pub struct Gate {
     /// Where it is.
     pub url: String,
     way: Arc<Mutex<Way>>,
+    /// What came over each connection.
+    requests: Arc<Mutex<Vec<Vec<u8>>>>,
 }
 
 impl Gate {
+    /// Ranges that were read of the object at `path` of the server, sorted: the first byte and the last. `None` where all of
+    /// it was asked for.
+    pub fn ranges(&self, path: &str) -> Vec<Option<(u64, u64)>> {
+        let requests = self.requests.lock().unwrap();
+        let mut ranges = Vec::new();
+        for connection in requests.iter() {
+            let text = String::from_utf8_lossy(connection);
+            for request in text.split("GET ").skip(1).filter(|request| request.starts_with(path)) {
+                let head = request.split("\r\n\r\n").next().unwrap_or_default().to_ascii_lowercase();
+                let range = head.lines().find_map(|line| line.strip_prefix("range: bytes=")?.split_once('-'));
+                ranges.push(range.map(|(first, last)| (first.parse().unwrap(), last.parse().unwrap())));
+            }
+        }
+        ranges.sort_unstable();
+        ranges
+    }
+
     /// Shuts or opens it.
     pub fn set_open(&self, open: bool) {
         self.set(if open { Way::Open } else { Way::Shut });
@@ -61,6 +80,23 @@ fn refuse(mut client: TcpStream) {
 /// Passes on what comes, until either side hangs up.
 fn pass(mut from: TcpStream, mut to: TcpStream) {
     let _ = std::io::copy(&mut from, &mut to);
+    let _ = to.shutdown(std::net::Shutdown::Both);
+}
+
+/// Passes on what comes, and writes it down.
+fn pass_and_note(mut from: TcpStream, mut to: TcpStream, notes: &Mutex<Vec<Vec<u8>>>) {
+    let connection = {
+        let mut notes = notes.lock().unwrap();
+        notes.push(Vec::new());
+        notes.len() - 1
+    };
+    let mut buffer = vec![0; 65_536];
+    while let Ok(length @ 1..) = from.read(&mut buffer) {
+        notes.lock().unwrap()[connection].extend(&buffer[..length]);
+        if to.write_all(&buffer[..length]).is_err() {
+            break;
+        }
+    }
     let _ = to.shutdown(std::net::Shutdown::Both);
 }
 
@@ -110,6 +146,8 @@ impl Moto {
         let url = format!("http://{}", listener.local_addr().unwrap());
         let way = Arc::new(Mutex::new(Way::Open));
         let now = Arc::clone(&way);
+        let requests = Arc::new(Mutex::new(Vec::new()));
+        let noted = Arc::clone(&requests);
         std::thread::spawn(move || {
             let mut silent = Vec::new();
             for client in listener.incoming().map_while(Result::ok) {
@@ -128,11 +166,12 @@ impl Moto {
                 }
                 let Ok(server) = TcpStream::connect(&to) else { continue };
                 let (from_client, from_server) = (client.try_clone().unwrap(), server.try_clone().unwrap());
-                std::thread::spawn(move || pass(from_client, server));
+                let notes = Arc::clone(&noted);
+                std::thread::spawn(move || pass_and_note(from_client, server, &notes));
                 std::thread::spawn(move || pass(from_server, client));
             }
         });
-        Gate { url, way }
+        Gate { url, way, requests }
     }
 
     /// How its services are reached.
