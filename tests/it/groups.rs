@@ -27,24 +27,36 @@ activities:
   measured: { analysis: { loudness: true, black: true, silence: true, scenes: true, crop: true, gop: true, chart: true } }
 ";
 
-struct Place {
+/// A folder with a workflow, for a daemon.
+pub struct Place {
     folder: TempDir,
 }
 
 impl Place {
-    fn new(workflow: &str) -> Self {
+    pub fn new(workflow: &str) -> Self {
         let folder = tempfile::tempdir().unwrap();
         std::fs::create_dir(folder.path().join("workflows")).unwrap();
         std::fs::write(folder.path().join("workflows/w.yaml"), workflow).unwrap();
         Self { folder }
     }
 
+    pub fn folder(&self) -> &Path {
+        self.folder.path()
+    }
+
     fn start(&self, worker: &str) -> Daemon {
+        self.start_with(worker, "")
+    }
+
+    /// Starts a daemon with these settings of its workers, and others.
+    pub fn start_with(&self, worker: &str, more: &str) -> Daemon {
         let workflows = self.folder.path().join("workflows");
-        let config = format!("workflows: {}\ns3_endpoint: 127.0.0.1:0\nworker: {{ {worker} }}\n", workflows.display());
+        let config =
+            format!("workflows: {}\ns3_endpoint: 127.0.0.1:0\nworker: {{ {worker} }}\n{more}", workflows.display());
         let path = self.folder.path().join("reelmill.yaml");
         std::fs::write(&path, config).unwrap();
-        Daemon::with_config(&path, &self.folder.path().join("data"), &HashMap::new())
+        let environment = HashMap::from([("HOOK_SECRET", "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw".to_owned())]);
+        Daemon::with_config(&path, &self.folder.path().join("data"), &environment)
     }
 
     /// Uploads a file and waits for its execution.
@@ -63,13 +75,15 @@ impl Place {
     }
 }
 
-fn state(execution: &Value, activity: &str) -> (String, u64, String) {
+/// State, attempts and error code of an activity.
+pub fn state(execution: &Value, activity: &str) -> (String, u64, String) {
     let one = &execution["activities"][activity];
     let code = one["error"]["code"].as_str().unwrap_or_default().to_owned();
     (one["state"].as_str().unwrap().to_owned(), one["attempts"].as_u64().unwrap(), code)
 }
 
-fn together(log: &[String]) -> Vec<&String> {
+/// Lines that say which jobs ran together.
+pub fn together(log: &[String]) -> Vec<&String> {
     log.iter().filter(|line| line.contains("decoded once, together for")).collect()
 }
 
@@ -155,15 +169,14 @@ for n, (task, name) in enumerate(zip(job["tasks"], names)):
     print(json.dumps({"task": n, "type": "done", "report": {"outputs": [{"Ok": {"files": [made]}}]}}), flush=True)
 "#;
 
-fn poisoned(folder: &Path) -> PathBuf {
+/// A worker program in Python that says hello, and then does `body`.
+pub fn python_worker(folder: &Path, body: &str) -> PathBuf {
     let path = folder.join("worker.py");
     let said = hello(&["mjpeg"]);
     let said = said.strip_prefix("echo '").and_then(|said| said.strip_suffix('\'')).unwrap();
     std::fs::write(
         &path,
-        format!(
-            "#!/usr/bin/env -S PATH=/usr/bin:/bin:/usr/local/bin python3\nprint('''{said}''', flush=True){POISONED}"
-        ),
+        format!("#!/usr/bin/env -S PATH=/usr/bin:/bin:/usr/local/bin python3\nprint('''{said}''', flush=True){body}"),
     )
     .unwrap();
     std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o755)).unwrap();
@@ -180,7 +193,7 @@ fn a_job_that_kills_its_worker_is_found_and_the_others_succeed_without_it() {
          retry: {{ attempts: 3, backoff: 10ms }}\nactivities:\n{activities}"
     );
     let place = Place::new(&workflow);
-    let program = poisoned(place.folder.path());
+    let program = python_worker(place.folder(), POISONED);
     let worker = format!("program: {}, slots: 1", program.display());
     let (execution, log, made) = place.run(&worker, &fixture("normal/tiny_aac_180p.mp4"));
     for name in ["one", "two", "three", "four"] {
@@ -274,7 +287,7 @@ activities:
   second: { needs: probe, snapshot: { at: 2s, name: second.jpg } }
 ";
     let place = Place::new(workflow);
-    let program = poisoned(place.folder.path());
+    let program = python_worker(place.folder(), POISONED);
     let worker = format!("program: {}, slots: 1, lease: 2s", program.display());
     let (execution, log, _) = place.run(&worker, &fixture("normal/tiny_aac_180p.mp4"));
     for name in ["first", "second"] {

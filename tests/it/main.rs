@@ -19,6 +19,7 @@ mod endpoint;
 mod field_cases;
 mod first_steps;
 mod groups;
+mod groups_killed;
 mod installed;
 mod intake;
 mod intake_storage;

@@ -163,6 +163,11 @@ impl Daemon {
         self.child.wait().unwrap();
     }
 
+    /// Stops it, so that it hears and does nothing more.
+    pub fn freeze(&self) {
+        run_ok(Command::new("kill").args(["-STOP", &self.child.id().to_string()]));
+    }
+
     /// Asks it to end.
     pub fn ask_to_end(&self) {
         run_ok(Command::new("kill").args(["-TERM", &self.child.id().to_string()]));
