@@ -19,6 +19,7 @@ mod endpoint;
 mod field_cases;
 mod first_steps;
 mod groups;
+mod groups_fleet;
 mod groups_killed;
 mod installed;
 mod intake;
@@ -27,6 +28,8 @@ mod moto;
 mod newcomer;
 mod notify;
 mod objects;
+#[path = "../support/postgres.rs"]
+mod postgres;
 mod proxy;
 mod reads;
 mod receiver;

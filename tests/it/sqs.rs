@@ -27,7 +27,7 @@ notify:
 ";
 
 /// Buckets, queues and a daemon's folder, all of one name.
-struct Fleet {
+pub struct Fleet {
     moto: &'static Moto,
     name: String,
     s3: aws_sdk_s3::Client,
@@ -39,6 +39,14 @@ struct Fleet {
 
 impl Fleet {
     async fn new(name: &str) -> Option<Self> {
+        let fleet = Self::with(name, WORKFLOW).await?;
+        let store = format!("sqlite:{}/reelmill.db", fleet.folder.path().display());
+        std::fs::write(fleet.folder.path().join("reelmill.yaml"), fleet.config(&store, "scratch", "")).unwrap();
+        Some(fleet)
+    }
+
+    /// One with this workflow, in which `BUCKET` and `NOTIFY` stand for its own.
+    pub async fn with(name: &str, workflow: &str) -> Option<Self> {
         let moto = Moto::get()?;
         let sdk = sdk_config(&moto.options()).await;
         let s3 = aws_sdk_s3::Client::from_conf(aws_sdk_s3::config::Builder::from(&sdk).force_path_style(true).build());
@@ -63,17 +71,34 @@ impl Fleet {
         let folder = tempfile::tempdir().unwrap();
         let workflows = folder.path().join("workflows");
         std::fs::create_dir(&workflows).unwrap();
-        let workflow = WORKFLOW.replace("BUCKET", name).replace("NOTIFY", &told);
+        let workflow = workflow.replace("BUCKET", name).replace("NOTIFY", &told);
         std::fs::write(workflows.join("fleet.yaml"), workflow).unwrap();
-        let config = format!(
-            "store: sqlite:{0}/reelmill.db\nobjects: {{ s3: {{ endpoint: '{1}', region: us-east-1, path_style: true }} }}\n\
-             s3_endpoint: null\nevents: [ {{ sqs: {{ queue: '{events}', wait: 1s, endpoint: '{1}', region: us-east-1 }} }} ]\n\
-             workflows: {0}/workflows\nworker: {{ scratch: {0}/scratch }}\n",
-            folder.path().display(),
-            moto.url
-        );
-        std::fs::write(folder.path().join("reelmill.yaml"), config).unwrap();
         Some(Self { moto, name: name.to_owned(), s3, sqs, events, told, folder })
+    }
+
+    /// Configuration of a daemon with this store, folder for scratch and settings of its workers.
+    fn config(&self, store: &str, scratch: &str, worker: &str) -> String {
+        format!(
+            "store: {store}\nobjects: {{ s3: {{ endpoint: '{1}', region: us-east-1, path_style: true }} }}\n\
+             s3_endpoint: null\nevents: [ {{ sqs: {{ queue: '{2}', wait: 1s, endpoint: '{1}', region: us-east-1 }} }} ]\n\
+             workflows: {0}/workflows\nworker: {{ scratch: {0}/{scratch}, {worker} }}\n",
+            self.folder.path().display(),
+            self.moto.url,
+            self.events
+        )
+    }
+
+    /// Starts one of several daemons over the same store: `n` tells their folders apart.
+    pub fn start_beside(&self, n: usize, store: &str, worker: &str) -> Daemon {
+        let at = |name: String| self.folder.path().join(name);
+        let file = at(format!("reelmill-{n}.yaml"));
+        std::fs::write(&file, self.config(store, &format!("scratch-{n}"), worker)).unwrap();
+        Daemon::with_config(&file, &at(format!("data-{n}")), &self.environment())
+    }
+
+    /// Where its daemons keep their folders.
+    pub fn folder(&self) -> &Path {
+        self.folder.path()
     }
 
     fn start(&self) -> Daemon {
@@ -102,7 +127,8 @@ impl Fleet {
         (result.status.code(), checks.map(|found| (text(&found["state"]), text(&found["message"]))).collect())
     }
 
-    async fn put(&self, file: &Path, key: &str) {
+    /// Uploads a file.
+    pub async fn put(&self, file: &Path, key: &str) {
         let body = std::fs::read(file).unwrap();
         let bucket = format!("{}-in", self.name);
         self.s3.put_object().bucket(bucket).key(key).body(body.into()).send().await.unwrap();
@@ -126,9 +152,16 @@ impl Fleet {
             .unwrap();
     }
 
-    async fn outputs(&self) -> Vec<String> {
+    /// What lies in the bucket of outputs.
+    pub async fn outputs(&self) -> Vec<String> {
         let listed = self.s3.list_objects_v2().bucket(format!("{}-out", self.name)).send().await.unwrap();
         listed.contents().iter().filter_map(|object| object.key().map(str::to_owned)).collect()
+    }
+
+    /// The bytes of an output.
+    pub async fn output(&self, key: &str) -> Vec<u8> {
+        let object = self.s3.get_object().bucket(format!("{}-out", self.name)).key(key).send().await.unwrap();
+        object.body.collect().await.unwrap().to_vec()
     }
 
     /// Messages in the queue of events, hidden ones too.
@@ -155,14 +188,14 @@ impl Fleet {
         assert!(received.messages().is_empty());
     }
 
-    async fn until_no_message_waits(&self) {
+    pub async fn until_no_message_waits(&self) {
         while self.waiting().await > 0 {
             tokio::task::yield_now().await;
         }
     }
 
     /// What the receivers of notifications got, in order.
-    async fn told(&self, count: usize) -> Vec<serde_json::Value> {
+    pub async fn told(&self, count: usize) -> Vec<serde_json::Value> {
         let mut told = Vec::new();
         while told.len() < count {
             let received = self.sqs.receive_message().queue_url(&self.told).max_number_of_messages(10);
