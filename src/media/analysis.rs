@@ -1,6 +1,7 @@
 //! Analysis: media information of a file that can be worked with, or why it cannot.
 
 mod chart;
+mod eyes;
 mod packets;
 mod sweep;
 #[cfg(test)]

@@ -171,6 +171,9 @@ pub enum MediaError {
     /// Its job was stopped.
     #[error("the output was stopped on request")]
     Unwanted,
+    /// What a part of the pipeline failed with that several outputs share.
+    #[error("{}", .0.message)]
+    Told(Failure),
 }
 
 impl Coded for MediaError {
@@ -202,6 +205,7 @@ impl Coded for MediaError {
             Self::BeyondEnd { .. } => "MEDIA0023",
             Self::Changes(..) => "MEDIA0024",
             Self::Beside { .. } => "MEDIA0031",
+            Self::Told(failure) => return failure.code,
         })
     }
 }
@@ -229,6 +233,7 @@ impl MediaError {
                 Class::Retry
             }
             Self::Unwanted => Class::Cancelled,
+            Self::Told(failure) => failure.class,
             Self::Overlay { source, .. } | Self::Beside { source, .. } => source.class(),
             _ => Class::Fatal,
         }
@@ -256,6 +261,7 @@ impl MediaError {
                 Blame::Input => Blame::Definition,
                 other => other,
             },
+            Self::Told(failure) => failure.blame,
             Self::Filter { .. }
             | Self::Mux { .. }
             | Self::WrongOutput { .. }
@@ -276,6 +282,9 @@ fn ends(end_s: Option<f64>) -> String {
 
 impl From<MediaError> for Failure {
     fn from(error: MediaError) -> Self {
+        if let MediaError::Told(failure) = error {
+            return failure;
+        }
         Self::of(&error, error.class(), error.blame())
     }
 }

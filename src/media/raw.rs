@@ -138,13 +138,10 @@ pub fn set_matrix(frame: &mut Frame, space: ffmpeg_next::color::Space) {
     unsafe { (*frame.as_mut_ptr()).colorspace = space.into() };
 }
 
-/// Has a frame say that its pixels are so many times as wide as high.
-pub fn set_aspect(frame: &mut Frame, aspect: f64) {
-    const PARTS: f64 = 10_000.0;
-    #[expect(clippy::cast_possible_truncation, reason = "an aspect ratio")]
-    let num = (aspect * PARTS).round() as i32;
+/// Has a frame say that its pixels are so many times as wide as high; zero where that is not known.
+pub fn set_aspect(frame: &mut Frame, aspect: Rational) {
     // SAFETY: the frame is allocated.
-    unsafe { (*frame.as_mut_ptr()).sample_aspect_ratio = ffi::AVRational { num, den: 10_000 } };
+    unsafe { (*frame.as_mut_ptr()).sample_aspect_ratio = aspect.into() };
 }
 
 /// Gives a frame a duration, in its own time base.

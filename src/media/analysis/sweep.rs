@@ -2,14 +2,14 @@
 //!
 //! **Invariant**: only what is asked for is decoded; times count from the start of the source.
 
-use std::collections::BTreeMap;
 use std::path::Path;
 use std::thread::{Scope, ScopedJoinHandle};
 
 use ffmpeg_next::{Frame, Packet, Rational, Rescale, rescale};
-use reelmill::model::media::{Crop, Interlace, Interval, LoudnessOverTime, Measured, MediaInfo};
+use reelmill::model::media::{Interval, LoudnessOverTime, Measured, MediaInfo};
 use reelmill::model::work::{Analysis, Produced};
 
+use super::eyes::{self, Eyes};
 use super::packets::Packets;
 use crate::error::MediaError;
 use crate::loudness::{self, Block, Meter};
@@ -19,19 +19,16 @@ use crate::pipeline::outcome::{Last, Running, joined};
 use crate::pipeline::passes::Round;
 use crate::pipeline::progress::Position;
 use crate::pipeline::sink::{Needs, Seeks, Sink, SinkContext};
+use crate::pipeline::stage::Step;
 use crate::pipeline::streams::{Inventory, Track};
 use crate::pipeline::wiring::Wiring;
-use crate::probe::seconds;
 use crate::{libav, raw};
 
 /// Most intervals or scenes that are told.
-const MAX_FOUND: usize = 10_000;
+pub const MAX_FOUND: usize = 10_000;
 
 /// Step of loudness over time, in seconds.
 const LOUDNESS_STEP_S: f64 = 1.0;
-
-/// How far times are rounded, in seconds.
-const ROUNDING_S: f64 = 0.001;
 
 /// A sink that measures: what it takes of a source, and how it takes it.
 pub struct Sweep<'a> {
@@ -44,7 +41,8 @@ pub struct Sweep<'a> {
 
 /// The threads of a sweep.
 struct Sweeping<'scope> {
-    pictures: Option<Thread<'scope, Eyes>>,
+    /// Over pictures of every pixel, and over small ones.
+    pictures: [Option<Thread<'scope, Eyes>>; 2],
     sound: Option<Thread<'scope, Ears>>,
     packets: Vec<Thread<'scope, Packets>>,
 }
@@ -62,8 +60,10 @@ impl<'a> Sweep<'a> {
         Self { analysis, info, video, audio, start_us: inventory.start_us }
     }
 
+    /// The stream whose pictures it looks at.
     fn watched(&self) -> Option<&Track> {
-        self.video.as_ref().filter(|_| picture_filters(self.analysis).is_some())
+        let looks = |part: &Analysis| eyes::filters(part).is_some();
+        self.video.as_ref().filter(|_| looks(&eyes::sharp(self.analysis)) || looks(&eyes::coarse(self.analysis)))
     }
 
     fn heard(&self) -> Option<&Track> {
@@ -92,17 +92,6 @@ impl<'a> Sweep<'a> {
         self.analysis.bitrate_step_s.or(self.analysis.chart.as_ref().map(|_| 1.0))
     }
 
-    fn watch(&self, track: &Track, frames: &Inlet<Frame>, position: &Position) -> Result<Eyes, Stop> {
-        let filters = picture_filters(self.analysis).unwrap_or_default();
-        let mut eyes = Eyes::new(track, filters, self.start_us);
-        while let Some(frame) = frames.next()? {
-            position.wanted()?;
-            eyes.look(&frame.into())?;
-        }
-        eyes.end()?;
-        Ok(eyes)
-    }
-
     fn listen(&self, track: &Track, frames: &Inlet<Frame>, position: &Position) -> Result<Ears, Stop> {
         let quiet = self.analysis.silence;
         let silence = quiet.map(|quiet| format!("silencedetect=d={}:n={}dB", quiet.least_s, quiet.noise_db));
@@ -129,7 +118,8 @@ impl<'a> Sweep<'a> {
     /// Puts together what the threads found, and makes the files.
     fn finish(&self, sweeping: Sweeping<'_>, scratch: &Path) -> Result<Produced, Stop> {
         let mut stops = Vec::new();
-        let (eyes, ears) = (ended(sweeping.pictures, &mut stops), ended(sweeping.sound, &mut stops));
+        let eyes = sweeping.pictures.map(|thread| ended(thread, &mut stops));
+        let ears = ended(sweeping.sound, &mut stops);
         let counted: Vec<Packets> =
             sweeping.packets.into_iter().filter_map(|thread| ended(Some(thread), &mut stops)).collect();
         if let Some(stop) = Stop::first(stops) {
@@ -139,8 +129,8 @@ impl<'a> Sweep<'a> {
         let end_s = packets.as_ref().map_or(0.0, Packets::end_s);
         let mut info = self.info.clone();
         let mut measured = Measured::default();
-        if let Some(eyes) = eyes {
-            eyes.report(self.analysis, end_s, &mut measured);
+        for eyes in eyes.into_iter().flatten() {
+            eyes.report(end_s, &mut measured);
         }
         if let Some(ears) = ears {
             if self.analysis.silence.is_some() {
@@ -178,9 +168,19 @@ impl Sink for Sweep<'_> {
         _round: Option<Round<'scope>>,
     ) -> Result<Running<'scope>, MediaError> {
         let position = context.position;
-        let pictures = self.watched().map(|track| {
+        let watched = |part: Analysis| {
+            let filters = eyes::filters(&part)?;
+            Some((self.watched()?, part, filters))
+        };
+        let sharp = watched(eyes::sharp(self.analysis)).map(|(track, part, filters)| {
             let frames = feeds.frames(track, Wiring::PICTURES);
-            scope.spawn(move || self.watch(track, &frames, position))
+            let eyes = Eyes::new(part, track, filters, self.start_us);
+            scope.spawn(move || eyes.watch(position, || Ok(frames.next()?.map(Into::into))))
+        });
+        let coarse = watched(eyes::coarse(self.analysis)).map(|(track, part, filters)| {
+            let pictures = feeds.pictures(track, vec![Step::small()]);
+            let eyes = Eyes::new(part, track, filters, self.start_us);
+            scope.spawn(move || eyes.watch(position, || Ok(pictures.next()?.map(|picture| picture.frame))))
         });
         let sound = self.heard().map(|track| {
             let frames = feeds.frames(track, Wiring::SOUNDS);
@@ -190,7 +190,7 @@ impl Sink for Sweep<'_> {
             let packets = feeds.packets(track);
             scope.spawn(move || self.count(&packets, position))
         });
-        let sweeping = Sweeping { pictures, sound, packets: counted.collect() };
+        let sweeping = Sweeping { pictures: [sharp, coarse], sound, packets: counted.collect() };
         let thread = scope.spawn(move || self.finish(sweeping, context.job.scratch));
         Ok(Running { branches: Vec::new(), last: Last::Producing(thread) })
     }
@@ -201,140 +201,8 @@ fn ended<T>(thread: Option<Thread<'_, T>>, stops: &mut Vec<Stop>) -> Option<T> {
     joined(thread?).map_err(|stop| stops.push(stop)).ok()
 }
 
-/// Filters over pictures, or none where none is needed.
-fn picture_filters(analysis: &Analysis) -> Option<String> {
-    let mut filters = Vec::new();
-    if let Some(black) = analysis.black {
-        filters.push(format!("blackdetect=d={}:pix_th={}", black.least_s, black.threshold));
-    }
-    if let Some(freeze) = analysis.freeze {
-        filters.push(format!("freezedetect=d={}:n={}dB", freeze.least_s, freeze.noise_db));
-    }
-    if let Some(threshold) = analysis.scenes {
-        filters.push(format!("scdet=threshold={}", threshold * 100.0));
-    }
-    if analysis.crop {
-        filters.push("cropdetect=limit=24:round=2:reset=0:skip=0".to_owned());
-    }
-    if analysis.interlace {
-        filters.push("idet".to_owned());
-    }
-    (!filters.is_empty()).then(|| filters.join(","))
-}
-
 /// Moments at which something begins (true) and ends (false), in seconds.
-type Marks = Vec<(bool, f64)>;
-
-/// Width, height and pixel format of a picture.
-type Form = (u32, u32, i32);
-
-/// Looks at pictures.
-struct Eyes {
-    base: Rational,
-    start_s: f64,
-    filters: String,
-    graph: Option<(Graph, Form)>,
-    /// Brings pictures of another form into that of the first.
-    convert: Option<(Form, Graph)>,
-    black: Marks,
-    freeze: Marks,
-    scenes: Vec<f64>,
-    last: BTreeMap<String, String>,
-}
-
-impl Eyes {
-    fn new(track: &Track, filters: String, start_us: i64) -> Self {
-        Self {
-            base: track.time_base,
-            start_s: seconds(start_us, rescale::TIME_BASE),
-            filters,
-            graph: None,
-            convert: None,
-            black: Marks::new(),
-            freeze: Marks::new(),
-            scenes: Vec::new(),
-            last: BTreeMap::new(),
-        }
-    }
-
-    fn look(&mut self, frame: &ffmpeg_next::frame::Video) -> Result<(), MediaError> {
-        let form = (frame.width(), frame.height(), libav::frame_format(frame));
-        if self.graph.is_none() {
-            let text = format!("[in]{}[out]", self.filters);
-            self.graph = Some((Graph::new(&[Input::video("in", frame, self.base)], &text)?, form));
-        }
-        let Some((graph, built_for)) = &mut self.graph else { return Ok(()) };
-        if *built_for == form {
-            graph.push("in", frame)?;
-            return self.pull();
-        }
-        // Pictures that change their size under way are looked at in that of the first.
-        if self.convert.as_ref().is_none_or(|(of, _)| *of != form) {
-            let (width, height, format) = *built_for;
-            let format = libav::pixel_format(format).map_or_else(|| "yuv420p".to_owned(), |format| format.name);
-            let text = format!("[in]scale={width}:{height},format={format}[out]");
-            self.convert = Some((form, Graph::new(&[Input::video("in", frame, self.base)], &text)?));
-        }
-        if let Some((_, convert)) = &mut self.convert {
-            convert.push("in", frame)?;
-            while let Some(frame) = convert.pull()? {
-                graph.push("in", &frame)?;
-            }
-        }
-        self.pull()
-    }
-
-    fn end(&mut self) -> Result<(), MediaError> {
-        if let Some((graph, _)) = &mut self.graph {
-            graph.finish("in")?;
-            self.pull()?;
-        }
-        Ok(())
-    }
-
-    fn pull(&mut self) -> Result<(), MediaError> {
-        let Some((graph, _)) = &mut self.graph else { return Ok(()) };
-        while let Some(frame) = graph.pull()? {
-            let tags = libav::frame_tags(&frame);
-            let time = |key: &str| tags.get(key)?.parse::<f64>().ok().map(|s| (s - self.start_s).max(0.0));
-            note(&mut self.black, time("lavfi.black_start"), time("lavfi.black_end"));
-            note(&mut self.freeze, time("lavfi.freezedetect.freeze_start"), time("lavfi.freezedetect.freeze_end"));
-            self.scenes.extend(time("lavfi.scd.time").filter(|_| self.scenes.len() < MAX_FOUND));
-            self.last.extend(tags);
-        }
-        Ok(())
-    }
-
-    fn report(&self, analysis: &Analysis, end_s: f64, measured: &mut Measured) {
-        let count = |key: &str| self.last.get(&format!("lavfi.idet.{key}")).map_or(0, |text| whole(text));
-        let side =
-            |key: &str| u32::try_from(self.last.get(&format!("lavfi.cropdetect.{key}"))?.parse::<i64>().ok()?).ok();
-        measured.black = analysis.black.map(|black| {
-            let mut found = intervals(&self.black, end_s);
-            // The filter marks every black frame, however few there are.
-            found.retain(|interval| interval.end_s - interval.start_s >= black.least_s - ROUNDING_S);
-            found
-        });
-        measured.freeze = analysis.freeze.map(|_| intervals(&self.freeze, end_s));
-        measured.scenes = analysis.scenes.map(|_| self.scenes.clone());
-        if analysis.crop {
-            let crop = || Some(Crop { x: side("x")?, y: side("y")?, width: side("w")?, height: side("h")? });
-            measured.crop = crop().filter(|crop| crop.width > 0 && crop.height > 0);
-        }
-        if analysis.interlace {
-            let (top_first, bottom_first) = (count("multiple.tff"), count("multiple.bff"));
-            let progressive = count("multiple.progressive");
-            measured.interlace = Some(Interlace {
-                interlaced: top_first + bottom_first > progressive,
-                progressive,
-                top_first,
-                bottom_first,
-                undetermined: count("multiple.undetermined"),
-                repeated: count("repeated.top") + count("repeated.bottom"),
-            });
-        }
-    }
-}
+pub type Marks = Vec<(bool, f64)>;
 
 /// Listens to sound.
 struct Ears {
@@ -477,7 +345,7 @@ pub fn place(at_s: f64, step_s: f64) -> usize {
 
 /// Notes what begins and ends; a beginning that is told again is the same one. What is told late may begin and end with
 /// one frame.
-fn note(marks: &mut Marks, begins: Option<f64>, ends: Option<f64>) {
+pub fn note(marks: &mut Marks, begins: Option<f64>, ends: Option<f64>) {
     if marks.len() >= 2 * MAX_FOUND {
         return;
     }
@@ -492,13 +360,8 @@ fn note(marks: &mut Marks, begins: Option<f64>, ends: Option<f64>) {
     }
 }
 
-/// A count that a filter writes with places after the point.
-fn whole(text: &str) -> u64 {
-    text.split('.').next().and_then(|digits| digits.trim().parse().ok()).unwrap_or(0)
-}
-
 /// Intervals between marks; what has not ended does at `end_s`.
-fn intervals(marks: &Marks, end_s: f64) -> Vec<Interval> {
+pub fn intervals(marks: &Marks, end_s: f64) -> Vec<Interval> {
     let starts = marks.iter().filter(|(begins, _)| *begins).map(|(_, at)| *at);
     let mut ends = marks.iter().filter(|(begins, _)| !*begins).map(|(_, at)| *at);
     starts.map(|start_s| Interval { start_s, end_s: ends.next().unwrap_or(end_s).max(start_s) }).collect()

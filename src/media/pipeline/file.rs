@@ -10,12 +10,12 @@ use super::finish;
 use super::flow::{Outlets, Stop};
 use super::mux::{self, Muxing, Port};
 use super::outcome::{Last, Made, Running};
-use super::overlay::Layers;
 use super::passes::Round;
 use super::plan::MediaPlan;
 use super::sink::{Needs, Seeks, Sink, SinkContext};
 use super::sound::{self, AudioBranch, Sound};
 use super::splice::Splice;
+use super::stage::{Lay, Step};
 use super::streams::VideoTrack;
 use super::subtitles::{self, SubtitleBranch, Text};
 use super::video::VideoBranch;
@@ -65,16 +65,16 @@ impl MediaPlan<'_> {
         context: SinkContext<'scope>,
         round: Option<Round<'scope>>,
     ) -> Result<Running<'scope>, MediaError> {
-        let layers = Layers::new(&self.overlays)?;
         let (ports, mailbox) = mux::ports(1);
         let drain = scope.spawn(move || mailbox.discard());
         let mut branches = Vec::new();
         if let Some((video, Some(encode))) = &self.video
             && let Some(port) = ports.into_iter().next()
         {
-            let frames = wiring.frames(&video.track, Wiring::PICTURES);
+            let steps = Step::all(self, video, Lay::new(self, video)?);
+            let pictures = wiring.pictures(&video.track, steps);
             let branch = self.video_branch(video, encode, context, round);
-            branches.push(scope.spawn(move || branch.run(frames, port, layers)));
+            branches.push(scope.spawn(move || branch.run(&pictures, port)));
         }
         Ok(Running { branches, last: Last::Looking(drain) })
     }
@@ -88,15 +88,12 @@ impl MediaPlan<'_> {
     ) -> VideoBranch<'scope> {
         VideoBranch {
             encode,
-            view: self.view,
-            burn: self.burn.as_ref(),
             source: source.clone(),
             window: self.window,
             threads: context.job.threads,
             muxer: self.format.muxer,
             position: context.position,
             round,
-            length_s: self.duration_s,
             file: &self.output.file,
             talk: context.job.talk,
         }
@@ -109,7 +106,7 @@ impl MediaPlan<'_> {
         context: SinkContext<'scope>,
         round: Option<Round<'scope>>,
     ) -> Result<Running<'scope>, MediaError> {
-        let layers = Layers::new(&self.overlays)?;
+        let lay = self.video.as_ref().map(|(video, _)| Lay::new(self, video)).transpose()?.flatten();
         let streams = self.streams();
         let (ports, mailbox) = mux::ports(streams);
         let muxing = Muxing {
@@ -130,7 +127,7 @@ impl MediaPlan<'_> {
         if let Some((video, encode)) = &self.video
             && let Some(port) = ports.next()
         {
-            starting.video(video, *encode, port, layers, round);
+            starting.video(video, *encode, port, lay, round);
         }
         for (sound, port) in self.audio.iter().zip(ports.by_ref()) {
             starting.sound(sound, port);
@@ -165,16 +162,17 @@ impl<'scope> Starting<'_, 'scope, '_> {
         video: &'scope VideoTrack,
         encode: Option<&'scope VideoEncode>,
         port: Port,
-        layers: Layers,
+        lay: Option<Lay<'scope>>,
         round: Option<Round<'scope>>,
     ) {
         let Some(encode) = encode else { return self.feeds.copy(&video.track, self.plan, port) };
-        let frames = match &mut self.spliced {
-            Some((_, pictures, _)) => pictures.connect(Wiring::PICTURES),
-            None => self.feeds.frames(&video.track, Wiring::PICTURES),
+        let (track, steps) = (&video.track, Step::all(self.plan, video, lay));
+        let pictures = match &mut self.spliced {
+            Some((_, frames, _)) => self.feeds.own_pictures(frames.connect(Wiring::PICTURES), track.time_base, steps),
+            None => self.feeds.pictures(track, steps),
         };
         let branch = self.plan.video_branch(video, encode, self.context, round);
-        self.branches.push(self.scope.spawn(move || branch.run(frames, port, layers)));
+        self.branches.push(self.scope.spawn(move || branch.run(&pictures, port)));
     }
 
     fn sound(&mut self, sound: &'scope Sound<'scope>, port: Port) {

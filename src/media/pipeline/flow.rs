@@ -1,10 +1,13 @@
 //! How the threads of a pipeline hand things on.
 //!
 //! Every connection is a bounded channel of [`Feed`]. **Invariant**: a channel that closes before [`Feed::End`] means
-//! that the sender failed; whoever receives stops with [`Stop::Upstream`] and closes its own channels the same way, so
-//! that a failure runs down one branch and leaves the others alone. A receiver that goes away just wants no more.
+//! that the sender failed, and gives the reason where it ends; with [`Feed::Failed`] the reason comes along. Whoever
+//! receives either stops and closes its own channels the same way, so that a failure runs down one branch and leaves the
+//! others alone. A receiver that goes away just wants no more.
 
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+
+use reelmill::model::Failure;
 
 use crate::error::MediaError;
 
@@ -14,6 +17,8 @@ pub enum Feed<T> {
     Item(T),
     /// There are no more, and nothing went wrong.
     End,
+    /// There are no more, for this reason.
+    Failed(Failure),
 }
 
 /// Why a thread of a pipeline stopped early.
@@ -56,6 +61,7 @@ impl<T> Inlet<T> {
         match self.0.recv() {
             Ok(Feed::Item(item)) => Ok(Some(item)),
             Ok(Feed::End) => Ok(None),
+            Ok(Feed::Failed(failure)) => Err(MediaError::Told(failure).into()),
             Err(_) => Err(Stop::Upstream),
         }
     }
@@ -105,6 +111,13 @@ impl<T> Outlets<T> {
         for sender in self.0 {
             // Who went away needs no telling.
             let _gone = sender.send(Feed::End);
+        }
+    }
+
+    /// Tells everyone why there is no more.
+    pub fn fail(self, failure: &Failure) {
+        for sender in self.0 {
+            let _gone = sender.send(Feed::Failed(failure.clone()));
         }
     }
 }

@@ -37,6 +37,7 @@ pub mod sink;
 mod snapshot;
 mod sound;
 mod splice;
+pub mod stage;
 mod still;
 pub mod streams;
 pub mod subtitles;

@@ -123,6 +123,11 @@ impl Look {
         !self.rgb && self.color.transfer.as_deref().is_some_and(|name| HDR_TRANSFERS.contains(&name))
     }
 
+    /// Whether noise can be taken out of the pixels as they are.
+    const fn takes_denoise(&self) -> bool {
+        !self.rgb && !self.alpha
+    }
+
     /// Matrix coefficients, guessed where they are not tagged.
     fn matrix(&self) -> &str {
         colors::matrix(self.pixels, &self.color)
@@ -180,6 +185,19 @@ pub enum Fields {
     Interlaced(Option<bool>),
 }
 
+/// What is cleaned of a source's pictures at their own size.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Clean {
+    /// What becomes of fields.
+    pub fields: Fields,
+    /// Constant frame rate.
+    pub frame_rate: Option<Ratio>,
+    /// How strongly noise is taken out.
+    pub denoise: Option<Denoise>,
+    /// Part of the stored picture to take.
+    pub crop: Option<Region>,
+}
+
 /// What a chain is to end in.
 #[derive(Clone, Copy, Debug)]
 pub struct Target<'a> {
@@ -189,16 +207,12 @@ pub struct Target<'a> {
     pub matrix: Matrix,
     /// Whether all 256 levels are used.
     pub full_range: bool,
-    /// Constant frame rate.
-    pub frame_rate: Option<Ratio>,
     /// Whether high dynamic range is mapped to standard range.
     pub tone_mapping: bool,
-    /// What becomes of fields.
-    pub fields: Fields,
-    /// How strongly noise is taken out.
+    /// Whether fields stay woven together.
+    pub woven: bool,
+    /// How strongly noise is taken out, where [`clean`] could not.
     pub denoise: Option<Denoise>,
-    /// Part of the stored picture to take.
-    pub crop: Option<Region>,
     /// Colour of what the picture does not cover.
     pub background: Color,
 }
@@ -209,11 +223,9 @@ impl Default for Target<'_> {
             format: "yuv420p",
             matrix: Matrix::Source,
             full_range: false,
-            frame_rate: None,
             tone_mapping: false,
-            fields: Fields::AsMarked,
+            woven: false,
             denoise: None,
-            crop: None,
             background: Color::default(),
         }
     }
@@ -264,7 +276,8 @@ impl Tags {
 }
 
 /// libav's `scale` has names of its own for matrices.
-fn scale_matrix(matrix: &str) -> &'static str {
+#[must_use]
+pub fn scale_matrix(matrix: &str) -> &'static str {
     match matrix {
         "bt709" => "bt709",
         "smpte170m" | "bt470bg" => "smpte170m",
@@ -275,37 +288,24 @@ fn scale_matrix(matrix: &str) -> &'static str {
     }
 }
 
-/// A chain of filters.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Chain {
-    /// The filters, separated by commas.
-    pub text: String,
-    /// Size that comes out.
-    pub out: Pixels,
-    /// Pixel format that comes out.
-    pub format: String,
-    /// Colour matrix that comes out, by the name that `scale` knows.
-    pub matrix: &'static str,
-    /// Transfer of high dynamic range, by the name that `zscale` knows; absent where standard range comes out.
-    pub high_range: Option<&'static str>,
+/// The filters that clean pictures of `look` at their own size; empty where none are needed.
+#[must_use]
+pub fn clean(look: &Look, clean: Clean) -> String {
+    let rate = clean.frame_rate.map(|rate| format!("fps={}/{}", rate.num, rate.den));
+    // Noise is taken out before scaling spreads it, where the filter takes the pixels as they are.
+    let noise = clean.denoise.filter(|_| look.takes_denoise()).map(denoise);
+    let crop =
+        clean.crop.map(|Region { x, y, size: Pixels { width, height } }| format!("crop={width}:{height}:{x}:{y}"));
+    let filters = [deinterlace(look, clean.fields), rate, noise, crop];
+    filters.into_iter().flatten().collect::<Vec<_>>().join(",")
 }
 
-/// The filters that turn frames of `look` into `target`, fitted as `fitted` says.
+/// The filters that turn clean pictures of `look` into `target`, fitted as `fitted` says.
 #[must_use]
-pub fn chain(look: &Look, fitted: Fitted, target: Target<'_>) -> Chain {
+pub fn chain(look: &Look, fitted: Fitted, target: Target<'_>) -> String {
     let mapped = look.is_hdr() && target.tone_mapping;
     let tags = Tags::of(look, target, mapped);
     let mut filters: Vec<String> = Vec::new();
-    filters.extend(deinterlace(look, target.fields));
-    if let Some(rate) = target.frame_rate {
-        filters.push(format!("fps={}/{}", rate.num, rate.den));
-    }
-    // Noise is taken out before scaling spreads it, where the filter takes the pixels as they are.
-    let early = !look.rgb && !look.alpha;
-    filters.extend(target.denoise.filter(|_| early).map(denoise));
-    if let Some(Region { x, y, size }) = target.crop {
-        filters.push(format!("crop={}:{}:{x}:{y}", size.width, size.height));
-    }
     if look.alpha {
         filters.push("format=gbrap,premultiply=inplace=1,format=gbrp".into());
     }
@@ -324,7 +324,8 @@ pub fn chain(look: &Look, fitted: Fitted, target: Target<'_>) -> Chain {
         }
     }
     filters.push(format!("format={}", target.format));
-    filters.extend(target.denoise.filter(|_| !early).map(|strength| denoise(strength) + ",format=" + target.format));
+    let late = target.denoise.filter(|_| !look.takes_denoise());
+    filters.extend(late.map(|strength| denoise(strength) + ",format=" + target.format));
     if out != cut {
         filters.push(pad(fitted, target, &tags));
     }
@@ -333,13 +334,15 @@ pub fn chain(look: &Look, fitted: Fitted, target: Target<'_>) -> Chain {
         "setparams=field_mode=prog:range={range}:colorspace={}:color_trc={}:color_primaries={},setsar=1",
         tags.matrix, tags.transfer, tags.primaries,
     ));
-    Chain {
-        text: filters.join(","),
-        out: fitted.out,
-        format: target.format.to_owned(),
-        matrix: scale_matrix(&tags.matrix),
-        high_range: HDR_TRANSFERS.iter().copied().find(|name| *name == tags.transfer),
-    }
+    filters.join(",")
+}
+
+/// The filters that turn a single picture as it was decoded into `target`.
+#[must_use]
+pub fn whole_chain(look: &Look, fitted: Fitted, target: Target<'_>) -> String {
+    let clean = clean(look, Clean::default());
+    let chain = chain(look, fitted, target);
+    if clean.is_empty() { chain } else { format!("{clean},{chain}") }
 }
 
 fn scale(look: &Look, fitted: Fitted, target: Target<'_>, tags: &Tags, mapped: bool) -> String {
@@ -348,7 +351,7 @@ fn scale(look: &Look, fitted: Fitted, target: Target<'_>, tags: &Tags, mapped: b
     let to = scale_matrix(&tags.matrix);
     let exact = if from == to && !is_rgb(target.format) { "" } else { EXACT };
     let mut scale = format!("scale={}:{}:flags=bicubic{exact}", size.width, size.height);
-    if look.interlaced && target.fields == Fields::Woven {
+    if look.interlaced && target.woven {
         scale.push_str(":interl=1");
     }
     if !mapped {
@@ -467,7 +470,7 @@ mod tests {
 
     fn text(look: &Look, size: Size, fit: Fit) -> String {
         let target = Target { tone_mapping: true, ..Target::default() };
-        chain(look, geometry::fit(look.upright(), look.sample_aspect, size, fit, false), target).text
+        whole_chain(look, geometry::fit(look.upright(), look.sample_aspect, size, fit, false), target)
     }
 
     #[test]

@@ -232,6 +232,7 @@ impl Crew<'_> {
                     (index, sink, sink.start(scope, &mut wiring, self.context(index), round))
                 })
                 .collect();
+            wiring.start_stages(scope);
             let ending: Vec<(usize, &dyn Sink, Result<Ending<'_>, MediaError>)> = running
                 .into_iter()
                 .map(|(index, plan, running)| {

@@ -3,8 +3,9 @@
 //! **Invariant**: whatever is connected is decoded once, however many connect to it.
 
 use std::collections::BTreeMap;
+use std::thread::Scope;
 
-use ffmpeg_next::{Frame, Packet};
+use ffmpeg_next::{Frame, Packet, Rational};
 
 use super::copy::Copying;
 use super::demux::Route;
@@ -13,6 +14,7 @@ use super::flow::{Inlet, Outlets};
 use super::mux::{Port, Ports};
 use super::plan::MediaPlan;
 use super::sound::Sound;
+use super::stage::{Picture, Root, Step, Tree};
 use super::streams::Track;
 use super::window::Window;
 use crate::talk::Talk;
@@ -30,6 +32,10 @@ pub struct Wiring<'a> {
     pub sounds: Vec<SharedSound<'a>>,
     /// Outputs that take their sound from the encode of another, and that one.
     pub shares: BTreeMap<usize, usize>,
+    /// What pictures go through on their way to encoders.
+    pub stages: Tree<'a>,
+    /// Streams that stages take, with the units of their times.
+    treated: BTreeMap<usize, Rational>,
 }
 
 /// An encode of sound that further outputs may take.
@@ -65,6 +71,29 @@ impl<'a> Wiring<'a> {
     /// Frames of a stream, of which up to `depth` wait.
     pub fn frames(&mut self, track: &Track, depth: usize) -> Inlet<Frame> {
         self.frames.entry(track.index).or_default().connect(depth)
+    }
+
+    /// Pictures of a stream after `steps`, of which those that other outputs want as well are taken once.
+    pub fn pictures(&mut self, track: &Track, steps: Vec<Step<'a>>) -> Inlet<Picture> {
+        self.treated.insert(track.index, track.time_base);
+        self.stages.connect(Root::Stream(track.index), steps, self.output).0
+    }
+
+    /// Pictures after `steps` of what only this output takes, with times in `base`.
+    pub fn own_pictures(&mut self, frames: Inlet<Frame>, base: Rational, steps: Vec<Step<'a>>) -> Inlet<Picture> {
+        self.stages.connect(Root::Own(frames, base), steps, self.output).0
+    }
+
+    /// Starts the stages in `scope`, now that everybody is connected.
+    pub fn start_stages<'scope>(&mut self, scope: &'scope Scope<'scope, '_>)
+    where
+        'a: 'scope,
+    {
+        let (frames, treated) = (&mut self.frames, &self.treated);
+        std::mem::take(&mut self.stages).start(scope, &mut |index| {
+            let inlet = frames.entry(index).or_default().connect(Self::PICTURES);
+            Some((inlet, *treated.get(&index)?))
+        });
     }
 
     /// Packets of a stream.

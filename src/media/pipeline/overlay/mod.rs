@@ -16,12 +16,13 @@ use self::film::{Film, Showing};
 use self::player::Player;
 pub use self::sheet::Sheets;
 use self::sheet::Turning;
+use super::colors::HDR_TRANSFERS;
 use super::graph::{self, Graph, Input};
-use super::picture::{self, Chain};
+use super::picture;
 use crate::error::MediaError;
 use crate::geometry::{self, Pixels, Placed};
-use crate::raw;
 use crate::source::Source;
+use crate::{libav, raw};
 
 /// Unit of the times of what is laid over: microseconds.
 const BASE: Rational = Rational(1, 1_000_000);
@@ -83,6 +84,35 @@ impl Laid {
     }
 }
 
+/// What is drawn on: the properties of a video's pictures.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Canvas {
+    /// Size.
+    pub size: Pixels,
+    /// Pixel format.
+    pub format: String,
+    /// Colour matrix, by the name that `scale` knows.
+    pub matrix: &'static str,
+    /// Transfer of high dynamic range, by the name that `zscale` knows; absent in standard range.
+    pub high_range: Option<&'static str>,
+}
+
+impl Canvas {
+    /// Of a picture that says its colours.
+    #[must_use]
+    pub fn of(frame: &Frame) -> Self {
+        let color = libav::Color::of_frame(frame);
+        let transfer = color.transfer.as_deref().unwrap_or_default();
+        let format = libav::pixel_format(libav::frame_format(frame));
+        Self {
+            size: Pixels::new(frame.width(), frame.height()),
+            format: format.map_or_else(|| "yuv420p".to_owned(), |format| format.name),
+            matrix: picture::scale_matrix(color.space.as_deref().unwrap_or_default()),
+            high_range: HDR_TRANSFERS.into_iter().find(|name| *name == transfer),
+        }
+    }
+}
+
 /// What is laid over one video, and how far its films have run.
 #[derive(Default)]
 pub struct Layers {
@@ -116,29 +146,38 @@ impl Layers {
         Ok(Self { layers: laid.iter().map(layer).collect::<Result<_, MediaError>>()? })
     }
 
-    /// The graph of a video: `chain`, then every layer over what it ends in, then the filters `last`.
-    pub fn graph(&mut self, frame: &Frame, base: Rational, chain: &Chain, last: &str) -> Result<Graph, MediaError> {
+    /// The graph of a video like `frame`: the filter `first`, then every layer over what it ends in, then the filters `last`.
+    ///
+    /// # Errors
+    /// Where a text cannot be drawn, or the graph cannot be built.
+    pub fn graph(
+        &mut self,
+        frame: &Frame,
+        base: Rational,
+        canvas: &Canvas,
+        first: Option<&str>,
+        last: Option<&str>,
+    ) -> Result<Graph, MediaError> {
         for layer in &mut self.layers {
-            layer.draw(chain.out)?;
+            layer.draw(canvas.size)?;
         }
         let labels: Vec<String> = (0..self.layers.len()).map(label).collect();
         let mut inputs = vec![Input::video("in", frame, base)];
         let mut placed = Vec::new();
         for (label, layer) in labels.iter().zip(&self.layers) {
-            let (frame, place) = layer.placed(chain.out)?;
+            let (frame, place) = layer.placed(canvas.size)?;
             inputs.push(Input::video(label, frame, BASE));
             let moves = matches!(layer.shown, Shown::Film(_));
             placed.push(Over { place, overlay: &layer.overlay, matrix: picture::matrix_name(frame), moves });
         }
-        let text = text(chain, &placed);
-        let text = text.strip_suffix("[out]").map_or_else(|| text.clone(), |filters| format!("{filters}{last}[out]"));
+        let text = text(canvas, first, &placed, last);
         let mut graph = Graph::new(&inputs, &text)?;
         for (label, layer) in labels.iter().zip(&mut self.layers) {
             if let Shown::Film(player) = &mut layer.shown {
                 player.resume(&mut graph, label)?;
                 continue;
             }
-            let mut still = share(layer.placed(chain.out)?.0)?;
+            let mut still = share(layer.placed(canvas.size)?.0)?;
             still.set_pts(Some(0));
             graph.push(label, &still)?;
             graph.finish(label)?;
@@ -215,15 +254,19 @@ struct Over<'a> {
 }
 
 /// Text of the graph. Pictures are scaled with their colours weighed by alpha, lest what is transparent bleed in.
-fn text(chain: &Chain, layers: &[Over<'_>]) -> String {
-    let Some(last) = layers.len().checked_sub(1) else { return format!("[in]{}[out]", chain.text) };
-    let (mode, pixels) = blending(&chain.format);
-    let range = chain.high_range.map_or_else(String::new, high_range);
+fn text(canvas: &Canvas, first: Option<&str>, layers: &[Over<'_>], last: Option<&str>) -> String {
+    let Some(highest) = layers.len().checked_sub(1) else {
+        let filters: Vec<&str> = [first, last].into_iter().flatten().collect();
+        return format!("[in]{}[out]", filters.join(","));
+    };
+    let last = last.map_or_else(String::new, |last| format!(",{last}"));
+    let (mode, pixels) = blending(&canvas.format);
+    let range = canvas.high_range.map_or_else(String::new, high_range);
     let rgb = if range.is_empty() { "rgba" } else { "gbrap16le" };
-    let mut parts = vec![format!("[in]{}[video0]", chain.text)];
+    let mut parts: Vec<String> = first.map(|first| format!("[in]{first}[video0]")).into_iter().collect();
     for (n, Over { place, overlay, matrix: from, moves }) in layers.iter().enumerate() {
         let Pixels { width, height } = place.size;
-        let (opacity, matrix) = (overlay.opacity.clamp(0.0, 1.0), chain.matrix);
+        let (opacity, matrix) = (overlay.opacity.clamp(0.0, 1.0), canvas.matrix);
         parts.push(format!(
             "[picture{n}]scale=in_color_matrix={from},format=gbrap,premultiply=inplace=1,\
              scale={width}:{height}:flags=bicubic,format=gbrap,unpremultiply=inplace=1,{range}format={rgb},\
@@ -232,9 +275,11 @@ fn text(chain: &Chain, layers: &[Over<'_>]) -> String {
         let from = overlay.start_s.max(0.0);
         let until = overlay.duration_s.map_or_else(String::new, |s| format!("*lt(t,{})", from + s));
         let end = if *moves { "pass" } else { "repeat" };
-        let out = if n == last { format!(",format={}[out]", chain.format) } else { format!("[video{}]", n + 1) };
+        let out =
+            if n == highest { format!(",format={}{last}[out]", canvas.format) } else { format!("[video{}]", n + 1) };
+        let under = if n == 0 && first.is_none() { "in".to_owned() } else { format!("video{n}") };
         parts.push(format!(
-            "[video{n}][over{n}]overlay=x={}:y={}:format={mode}:eof_action={end}:enable='gte(t,{from}){until}'{out}",
+            "[{under}][over{n}]overlay=x={}:y={}:format={mode}:eof_action={end}:enable='gte(t,{from}){until}'{out}",
             place.x, place.y,
         ));
     }
@@ -282,18 +327,13 @@ mod tests {
             duration_s: Some(2.0),
         };
         let place = Placed { size: Pixels::new(20, 10), x: 3, y: 4 };
-        let chain = Chain {
-            text: "null".into(),
-            out: Pixels::new(100, 50),
-            format: "yuv420p".into(),
-            matrix: "bt709",
-            high_range: None,
-        };
-        assert_eq!(text(&chain, &[]), "[in]null[out]");
-        let text = text(&chain, &[Over { place, overlay: &overlay, matrix: "auto", moves: false }]);
-        assert!(text.starts_with("[in]null[video0];[picture0]scale=in_color_matrix=auto,format=gbrap,"), "{text}");
+        let canvas = Canvas { size: Pixels::new(100, 50), format: "yuv420p".into(), matrix: "bt709", high_range: None };
+        assert_eq!(text(&canvas, Some("hflip"), &[], Some("vflip")), "[in]hflip,vflip[out]");
+        let layers = [Over { place, overlay: &overlay, matrix: "auto", moves: false }];
+        let text = text(&canvas, None, &layers, None);
+        assert!(text.starts_with("[picture0]scale=in_color_matrix=auto,format=gbrap,"), "{text}");
         assert!(text.contains("scale=20:10:"), "{text}");
-        assert!(text.contains("overlay=x=3:y=4:format=auto:"), "{text}");
+        assert!(text.contains("[in][over0]overlay=x=3:y=4:format=auto:"), "{text}");
         assert!(text.ends_with("enable='gte(t,1)*lt(t,3)',format=yuv420p[out]"), "{text}");
     }
 }

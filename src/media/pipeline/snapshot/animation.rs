@@ -180,8 +180,8 @@ impl Shooting<'_> {
             tone_mapping: graph::has_filters(look::TONE_MAPPING),
             ..Target::default()
         };
-        let chain = look::chain(&look, fitted, target);
-        let text = format!("[in]fps={},{}{filters}[out]", animation.fps, chain.text);
+        let chain = look::whole_chain(&look, fitted, target);
+        let text = format!("[in]fps={},{chain}{filters}[out]", animation.fps);
         Graph::new(&[Input::video("in", frame, self.source.track.time_base)], &text)
     }
 

@@ -353,9 +353,9 @@ impl Shooting<'_> {
         let Image { pixels, full_range, matrix, .. } = image::image(self.snapshot.format);
         let tone_mapping = graph::has_filters(look::TONE_MAPPING);
         let target = Target { format: pixels, matrix, full_range, tone_mapping, ..Target::default() };
-        let chain = look::chain(&look, self.fitted(&look, cell), target);
+        let chain = look::whole_chain(&look, self.fitted(&look, cell), target);
         let base = self.source.track.time_base;
-        let mut graph = Graph::new(&[Input::video("in", frame, base)], &format!("[in]{}[out]", chain.text))?;
+        let mut graph = Graph::new(&[Input::video("in", frame, base)], &format!("[in]{chain}[out]"))?;
         graph.push("in", &raw::share(frame).map_err(shared)?)?;
         graph.finish("in")?;
         let picture = graph.pull()?.ok_or_else(nothing_decoded)?;

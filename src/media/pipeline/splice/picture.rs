@@ -133,7 +133,7 @@ fn label(frame: &mut Frame, video: &VideoTrack) {
     let own = own_aspect(&frame::Video::from(raw::share(frame).unwrap_or_else(|_| raw::blank())));
     if let Some(aspect) = video.look.aspect_of(own) {
         let stored = if rotation % 180 == 90 { 1.0 / aspect } else { aspect };
-        raw::set_aspect(frame, stored);
+        raw::set_aspect(frame, stored.into());
     }
     // As a photograph says it.
     let exif = match (rotation, flipped) {

@@ -1,10 +1,13 @@
-//! Outputs that want the same sound share its encode, and none of them notices.
+//! Outputs that want the same sound share its encode, those whose pictures begin alike the stages, and none of them notices.
 
 use std::path::Path;
 use std::process::Command;
 
+use reelmill::model::media::Ratio;
 use reelmill::model::work::{
-    Audio, AudioEncode, Clip as Part, Container, IfIncomplete, LoudnessMethod, MediaOutput, Output, VideoEncode,
+    Audio, AudioEncode, Clip as Part, Color, Container, Deinterlace, Denoise, FrameRate, IfIncomplete, Length,
+    LoudnessMethod, MediaOutput, Output, Overlay, OverlayContent, OverlayText, RateControl, ReferencePosition, Size,
+    Treatment, VideoCodec, VideoEncode,
 };
 
 use super::Trial;
@@ -12,15 +15,16 @@ use super::sound::target;
 use crate::pipeline::JobContext;
 use crate::pipeline::mux::ports;
 use crate::pipeline::plan::MediaPlan;
+use crate::pipeline::stage::{Lay, Root, Step, Tree};
 use crate::pipeline::streams::Inventory;
 use crate::pipeline::wiring::Wiring;
 use crate::probe::examine;
 use crate::talk::Talk;
 use crate::testing::{Clip, aac, encoded, generate, media_output, source_of};
 
-/// Audio packets of a file, with their times and digests.
-fn packets(path: &Path) -> String {
-    let arguments = ["-map", "0:a", "-c", "copy", "-f", "framehash", "-hash", "md5", "-"];
+/// Packets of the streams `map` of a file, with their times and digests.
+fn packets(path: &Path, map: &str) -> String {
+    let arguments = ["-map", map, "-c", "copy", "-f", "framehash", "-hash", "md5", "-"];
     let output = Command::new("ffmpeg").args(["-v", "error", "-i"]).arg(path).args(arguments).output().unwrap();
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     String::from_utf8(output.stdout).unwrap()
@@ -40,7 +44,7 @@ fn with(output: Output, change: impl FnOnce(&mut MediaOutput)) -> Output {
 /// Outputs that share, and some that nearly do: another bit rate, another part, headers in the packets.
 fn ladder() -> Vec<Output> {
     let rung = |file: &str, crf: f32| {
-        let rate_control = reelmill::model::work::RateControl::Crf { crf, maxrate_bps: None, bufsize_bits: None };
+        let rate_control = RateControl::Crf { crf, maxrate_bps: None, bufsize_bits: None };
         media_output(file, VideoEncode { rate_control, ..encoded() })
     };
     vec![
@@ -127,7 +131,7 @@ fn sound_that_is_shared_is_the_same_packet_for_packet() {
         let alone = Trial::new(&source, std::slice::from_ref(output));
         alone.made.produced();
         let file = name(output);
-        let (shared, own) = (packets(&together.path(file)), packets(&alone.path(file)));
+        let (shared, own) = (packets(&together.path(file), "0:a"), packets(&alone.path(file), "0:a"));
         assert!(shared == own && shared.lines().count() > 40, "{file}:\n{shared}\n{own}");
     }
 }
@@ -144,6 +148,107 @@ fn an_output_that_fails_leaves_the_sound_that_it_shares_to_the_others() {
     for (output, outcome) in outputs.iter().zip(outcomes).skip(1) {
         assert!(outcome.is_ok(), "{outcome:?}");
         let alone = Trial::new(&source, std::slice::from_ref(output));
-        assert!(packets(&together.path(name(output))) == packets(&alone.path(name(output))), "{}", name(output));
+        let file = name(output);
+        assert!(packets(&together.path(file), "0:a") == packets(&alone.path(file), "0:a"), "{file}");
     }
+}
+
+/// Fields, noise, edges and another frame rate, and pictures that begin late.
+fn woven() -> Clip {
+    let video = "testsrc2=d=3:s=352x288:r=25,noise=alls=20:allf=t,setpts=PTS+0.5/TB,tinterlace=interleave_top";
+    let codec = ["-c:v", "mpeg2video", "-flags", "+ildct+ilme", "-b:v", "3M"];
+    let sound = ["-f", "lavfi", "-i", "sine=d=3.5"];
+    generate(&[&["-f", "lavfi", "-i", video], &sound[..], &codec, &["-shortest"]].concat(), "woven.ts")
+}
+
+fn treated(file: &str, change: impl FnOnce(&mut VideoEncode)) -> Output {
+    let treatment =
+        Treatment { deinterlace: Deinterlace::Force, denoise: Some(Denoise::Medium), ..Treatment::default() };
+    let mut encode = VideoEncode { size: Size::ShortSide(144), treatment, ..encoded() };
+    change(&mut encode);
+    media_output(file, encode)
+}
+
+/// Outputs whose pictures begin alike, and how many steps each shares with which.
+fn pictures() -> Vec<(Output, Option<(usize, usize)>)> {
+    let crf = |crf| RateControl::Crf { crf, maxrate_bps: None, bufsize_bits: None };
+    let text = OverlayText {
+        text: "Reel".into(),
+        font: None,
+        font_size: 40,
+        adaptive: false,
+        color: Color::new(255, 255, 255),
+        border: None,
+    };
+    let mark = Overlay {
+        content: OverlayContent::Text(text),
+        position: ReferencePosition::TopLeft,
+        dx: Length::Pixels(0),
+        dy: Length::Pixels(0),
+        width: None,
+        height: None,
+        opacity: 1.0,
+        start_s: 0.0,
+        duration_s: None,
+    };
+    vec![
+        (treated("a.mp4", |_| {}), None),
+        (treated("b.mp4", |encode| encode.rate_control = crf(40.0)), Some((0, 2))),
+        (treated("c.mkv", |encode| encode.codec = VideoCodec::H265), Some((0, 2))),
+        (treated("d.mp4", |encode| encode.size = Size::ShortSide(96)), Some((0, 1))),
+        (treated("e.mp4", |encode| encode.treatment.denoise = None), None),
+        (with(treated("f.mp4", |_| {}), |media| media.overlays = vec![mark.clone()]), Some((0, 2))),
+        (with(treated("g.mp4", |_| {}), |media| media.overlays = vec![mark]), Some((0, 2))),
+        (with(treated("h.mp4", |_| {}), |media| media.clip = Some(Part { start_s: 1.0, duration_s: None })), None),
+        (treated("i.mp4", |encode| encode.frame_rate = FrameRate::Fixed(Ratio { num: 10, den: 1 })), None),
+    ]
+}
+
+#[test]
+fn pictures_that_begin_alike_go_through_the_same_stages() {
+    let source = [source_of(&woven())];
+    let inventory = Inventory::examined(&source[0].open().unwrap(), examine(&mut source[0].open().unwrap()).unwrap());
+    let (talk, scratch) = (Talk::new(std::io::sink()), tempfile::tempdir().unwrap());
+    let job = JobContext { scratch: scratch.path(), threads: 1, talk: &talk, if_incomplete: IfIncomplete::Warn };
+    let wanted = pictures();
+    let plans: Vec<MediaPlan<'_>> = wanted
+        .iter()
+        .map(|(output, _)| {
+            let Output::Media(media) = output else { panic!("{output:?}") };
+            MediaPlan::new(media, &inventory, &source, job).unwrap()
+        })
+        .collect();
+    let mut tree = Tree::default();
+    for (n, (plan, (output, expected))) in plans.iter().zip(&wanted).enumerate() {
+        let (video, _) = plan.video.as_ref().unwrap();
+        let steps = Step::all(plan, video, Lay::new(plan, video).unwrap());
+        let (_, shared) = tree.connect(Root::Stream(video.track.index), steps, n);
+        assert_eq!(shared, *expected, "{}", name(output));
+    }
+}
+
+#[test]
+fn pictures_that_are_shared_are_the_same_packet_for_packet() {
+    let source = woven();
+    let outputs: Vec<Output> = pictures().into_iter().map(|(output, _)| output).collect();
+    let together = Trial::new(&source, &outputs);
+    together.made.produced();
+    for output in &outputs {
+        let alone = Trial::new(&source, std::slice::from_ref(output));
+        alone.made.produced();
+        let file = name(output);
+        let (shared, own) = (packets(&together.path(file), "0:v"), packets(&alone.path(file), "0:v"));
+        assert!(shared == own && shared.lines().count() > 20, "{file}:\n{shared}\n{own}");
+    }
+}
+
+#[test]
+fn a_stage_that_fails_fails_those_who_share_it_and_no_other() {
+    let bad = |file: &str| treated(file, |encode| encode.pixel_format = Some("yuv 420".into()));
+    let outputs = [bad("a.mp4"), treated("b.mp4", |_| {}), bad("c.mp4")];
+    let together = Trial::new(&woven(), &outputs);
+    let outcomes = together.made.outcomes.as_ref().unwrap();
+    let codes: Vec<Option<&str>> =
+        outcomes.iter().map(|outcome| outcome.as_ref().err().map(|failure| failure.code.as_str())).collect();
+    assert_eq!(codes, [Some("MEDIA0017"), None, Some("MEDIA0017")], "{outcomes:?}");
 }
