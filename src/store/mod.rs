@@ -410,7 +410,8 @@ pub trait Store: Send + Sync {
     async fn claim(&self, claimant: &Claimant, lease: Duration, now: Timestamp) -> Result<Option<Claim>, StoreError>;
 
     /// Leases up to `limit` more jobs of the execution of `claim` to `claimant`: those of `activities` that wait in the same
-    /// queue with the same priority, in the order of the plan, as far as that queue is not paused and has room.
+    /// queue with the same priority and were never claimed before, in the order of the plan, as far as that queue is not
+    /// paused and has room.
     async fn claim_beside(
         &self,
         claim: &Claim,

@@ -11,11 +11,12 @@ use reelmill::engine::{
 use reelmill::model::plan::{NotifyOn, Plan};
 use reelmill::model::{ExecutionId, ExecutionState, Ids, JobId, JobState, SequentialIds, Timestamp};
 use reelmill::store::sqlite::SqliteStore;
-use reelmill::store::{Claimant, DueFilter, Heartbeat, NewExecution, Store, StoreError};
+use reelmill::store::{Claim, Claimant, DueFilter, Heartbeat, NewExecution, Store, StoreError};
 
 use crate::support::{Conditions, object};
 
-const LEASE: Duration = Duration::from_secs(30);
+/// How long a job is leased.
+pub const LEASE: Duration = Duration::from_secs(30);
 
 /// An attempt that some worker works on, or did.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -28,6 +29,8 @@ pub struct Attempt {
 /// What the daemon does to its data; answers that refuse are `false`.
 pub trait Data {
     async fn claim(&mut self, now: Timestamp) -> Option<Attempt>;
+    /// Claims up to so many of `activities` to be done with `leader`.
+    async fn claim_beside(&mut self, leader: Attempt, wanted: (&[usize], usize), now: Timestamp) -> Vec<Attempt>;
     async fn beat(&mut self, attempt: Attempt, now: Timestamp) -> Heartbeat;
     async fn end(&mut self, attempt: Attempt, outcome: Outcome, now: Timestamp) -> bool;
     async fn note(&mut self, attempt: Attempt, now: Timestamp);
@@ -106,6 +109,13 @@ impl Map {
         state.name() == JobState::Running && state.attempt() == attempt.number
     }
 
+    fn lease(&mut self, activity: usize, now: Timestamp) -> Attempt {
+        self.signal(activity, Signal::Claimed { worker: "w".to_owned() }, now).expect("it is queued");
+        self.rows[activity] = Row { state: JobState::Running, due: Some(now.after(LEASE)), stop: false };
+        let number = self.memory.activities[activity].attempt();
+        Attempt { job: JobId(SequentialIds::default().next(now)), activity, number }
+    }
+
     fn lose(&mut self, activity: usize, now: Timestamp) {
         let attempt = self.memory.activities[activity].attempt();
         let outcome = Outcome::Lost { reason: "gone".to_owned() };
@@ -117,10 +127,20 @@ impl Data for Map {
     async fn claim(&mut self, now: Timestamp) -> Option<Attempt> {
         let queued = (0..self.rows.len()).filter(|&n| self.rows[n].state == JobState::Queued);
         let activity = queued.min_by_key(|&n| (10 - self.plan.graph[NodeIndex::new(n)].priority, n))?;
-        self.signal(activity, Signal::Claimed { worker: "w".to_owned() }, now).expect("it is queued");
-        self.rows[activity] = Row { state: JobState::Running, due: Some(now.after(LEASE)), stop: false };
-        let number = self.memory.activities[activity].attempt();
-        Some(Attempt { job: JobId(SequentialIds::default().next(now)), activity, number })
+        Some(self.lease(activity, now))
+    }
+
+    async fn claim_beside(&mut self, leader: Attempt, wanted: (&[usize], usize), now: Timestamp) -> Vec<Attempt> {
+        let place = |n: usize| {
+            let activity = &self.plan.graph[NodeIndex::new(n)];
+            (&activity.queue, activity.priority)
+        };
+        let fits = |&n: &usize| {
+            let waits = self.rows[n].state == JobState::Queued && self.memory.activities[n].attempt() == 0;
+            waits && wanted.0.contains(&n) && place(n) == place(leader.activity)
+        };
+        let chosen: Vec<usize> = (0..self.rows.len()).filter(fits).take(wanted.1).collect();
+        chosen.into_iter().map(|activity| self.lease(activity, now)).collect()
     }
 
     async fn beat(&mut self, attempt: Attempt, now: Timestamp) -> Heartbeat {
@@ -199,6 +219,8 @@ pub struct Sqlite {
     folder: tempfile::TempDir,
     store: Option<SqliteStore>,
     id: ExecutionId,
+    /// The claims that can take along others, by job.
+    claims: BTreeMap<JobId, Claim>,
 }
 
 impl Sqlite {
@@ -216,7 +238,7 @@ impl Sqlite {
         };
         let memory = std::path::Path::new("/dev/shm");
         let folder = if memory.is_dir() { tempfile::tempdir_in(memory) } else { tempfile::tempdir() }.unwrap();
-        let mut sqlite = Self { folder, store: None, id };
+        let mut sqlite = Self { folder, store: None, id, claims: BTreeMap::new() };
         sqlite.open();
         sqlite.store().start(new, now).await.unwrap();
         sqlite
@@ -232,6 +254,10 @@ impl Sqlite {
     }
 }
 
+fn attempt_of(claim: &Claim) -> Attempt {
+    Attempt { job: claim.job, activity: claim.activity, number: claim.attempt }
+}
+
 fn accepted(result: Result<(), StoreError>) -> bool {
     match result {
         Ok(()) => true,
@@ -243,7 +269,15 @@ fn accepted(result: Result<(), StoreError>) -> bool {
 impl Data for Sqlite {
     async fn claim(&mut self, now: Timestamp) -> Option<Attempt> {
         let claim = self.store().claim(&Claimant::of_all("w"), LEASE, now).await.unwrap()?;
-        Some(Attempt { job: claim.job, activity: claim.activity, number: claim.attempt })
+        let attempt = attempt_of(&claim);
+        self.claims.insert(claim.job, claim);
+        Some(attempt)
+    }
+
+    async fn claim_beside(&mut self, leader: Attempt, wanted: (&[usize], usize), now: Timestamp) -> Vec<Attempt> {
+        let claim = &self.claims[&leader.job];
+        let claims = self.store().claim_beside(claim, wanted, &Claimant::of_all("w"), LEASE, now).await.unwrap();
+        claims.iter().map(attempt_of).collect()
     }
 
     async fn beat(&mut self, attempt: Attempt, now: Timestamp) -> Heartbeat {

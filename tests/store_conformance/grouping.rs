@@ -58,3 +58,17 @@ pub async fn a_claim_takes_along_no_more_than_its_queue_has_room_for(world: Worl
     assert_eq!(names(&beside(&world, &first, &ALL).await), [4]);
     assert_eq!(world.words(id).await, "running running running queued queued running");
 }
+
+pub async fn a_claim_takes_along_no_job_that_was_tried_before(world: World) {
+    let id = world.start(&siblings()).await;
+    let first = world.claim_one().await;
+    let more = beside(&world, &first, &[1, 4]).await;
+    assert_eq!(names(&more), [1, 4]);
+    for claim in &more {
+        world.store.hand_back(claim.job, claim.attempt, "a drain", world.now()).await.unwrap();
+    }
+    assert_eq!(world.words(id).await, "running running queued queued queued queued");
+    assert!(beside(&world, &first, &ALL).await.is_empty(), "whoever asks may not have seen that they were tried");
+    let next = [world.claim_one().await, world.claim_one().await].map(|claim| (claim.activity, claim.attempt));
+    assert_eq!(next, [(3, 1), (1, 2)], "each alone");
+}

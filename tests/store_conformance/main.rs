@@ -282,4 +282,5 @@ conformance! {
     a_panic_is_a_bug_that_changes_nothing
     a_claim_takes_along_what_waits_in_the_same_queue_with_the_same_priority
     a_claim_takes_along_no_more_than_its_queue_has_room_for
+    a_claim_takes_along_no_job_that_was_tried_before
 }

@@ -120,7 +120,7 @@ impl Batch<'_> {
         let rows = sqlx::query(
             "SELECT j.execution, j.activity, j.id FROM jobs j JOIN executions e ON e.seq = j.execution
                  JOIN jobs l ON l.execution = j.execution AND l.queue = j.queue AND l.priority = j.priority
-             WHERE l.id = $1 AND j.state = 'queued' AND j.activity = ANY($2)
+             WHERE l.id = $1 AND j.state = 'queued' AND j.attempt = 0 AND j.activity = ANY($2)
              ORDER BY j.activity LIMIT $3 FOR UPDATE OF j, e SKIP LOCKED",
         )
         .bind(job.0)

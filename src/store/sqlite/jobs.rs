@@ -63,10 +63,13 @@ impl Writer {
         let waiting: Vec<(NodeIndex, JobId)> = self
             .db
             .prepare_cached(
-                "SELECT activity, id FROM jobs WHERE execution = ?1 AND state = 'queued' AND queue = ?2 AND priority = ?3
+                "SELECT activity, id FROM jobs
+                 WHERE execution = ?1 AND state = 'queued' AND attempt = 0 AND queue = ?2 AND priority = ?3
                  ORDER BY activity",
             )?
-            .query_map(params![seq, queue, priority], |row| Ok((NodeIndex::from(row.get::<_, u32>(0)?), JobId(row.get(1)?))))?
+            .query_map(params![seq, queue, priority], |row| {
+                Ok((NodeIndex::from(row.get::<_, u32>(0)?), JobId(row.get(1)?)))
+            })?
             .collect::<Result<_, _>>()?;
         let mut claims = Vec::new();
         let mut hot = self.take(seq)?;
