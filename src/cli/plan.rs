@@ -3,7 +3,7 @@
 //! The execution is simulated in a store in memory: an analysis returns what was probed, and every other activity
 //! succeeds without running.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -58,6 +58,9 @@ struct Step {
     /// Warnings that the user should see.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     warnings: Vec<String>,
+    /// Parts of its work that it shares with activities before it, where their jobs run as one group.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    shares: Vec<String>,
     /// Codec, size and rate in a few words.
     #[serde(skip_serializing_if = "String::is_empty")]
     brief: String,
@@ -94,6 +97,9 @@ pub(super) async fn plan(args: PlanArgs, output: Output) -> Result<Exit, CliErro
     for step in &steps {
         for warning in &step.warnings {
             output.line(format!("warning: {}: {warning}", step.activity));
+        }
+        for shares in &step.shares {
+            output.line(shares);
         }
     }
     if let Some(note) = trigger {
@@ -160,11 +166,41 @@ async fn play(
     let record = store.execution(id).await?;
     let states = record.map(|record| record.state.activities).unwrap_or_default();
     let order = plan.in_order();
-    Ok(order
+    let mut steps: Vec<Step> = order
         .iter()
         .map(|node| step(plan, node.index(), resolved.remove(&node.index()), states.get(node.index())))
         .map(|step| step.told(plan, info))
-        .collect())
+        .collect();
+    tell_sharing(plan, &mut steps);
+    Ok(steps)
+}
+
+/// Adds what steps share whose jobs can run as one group: those over the uploaded object, in the same queue.
+fn tell_sharing(plan: &Plan, steps: &mut [Step]) {
+    let place = |step: &Step| {
+        let activity = plan.graph.node_weights().find(|activity| activity.name == step.activity)?;
+        (activity.input == ActivityInput::Object).then(|| (activity.queue.clone(), activity.priority))
+    };
+    let places: Vec<_> = steps.iter().map(place).collect();
+    let mut told: Vec<Vec<String>> = vec![Vec::new(); steps.len()];
+    for at in places.iter().flatten().collect::<BTreeSet<_>>() {
+        let members = steps.iter().enumerate().filter(|(n, _)| places[*n].as_ref() == Some(at));
+        let outputs: Vec<(usize, &str, &work::Output)> = members
+            .filter_map(|(n, step)| Some((n, step, step.work.as_ref().filter(|work| work.is_one_pass())?)))
+            .flat_map(|(n, step, work)| {
+                work.named_outputs(&step.activity).into_iter().map(move |(name, output)| (n, name, output))
+            })
+            .collect();
+        let named: Vec<(&str, &work::Output)> = outputs.iter().map(|&(_, name, output)| (name, output)).collect();
+        for (shares, (n, name, _)) in work::sharing(&named).into_iter().zip(&outputs) {
+            if !shares.is_empty() {
+                told[*n].push(format!("`{name}` shares {}", shares.join(", ")));
+            }
+        }
+    }
+    for (step, shares) in steps.iter_mut().zip(told) {
+        step.shares = shares;
+    }
 }
 
 impl Step {
@@ -206,8 +242,8 @@ fn step(plan: &Plan, index: usize, resolved: Option<Result<Resolved, Failure>>, 
         }
         (None, _) => (Some("not reached".to_owned()), Vec::new(), None),
     };
-    let (warnings, brief) = (Vec::new(), String::new());
-    Step { activity: activity.name.clone(), kind: activity.kind, remark, warnings, brief, makes, work }
+    let (warnings, shares, brief) = (Vec::new(), Vec::new(), String::new());
+    Step { activity: activity.name.clone(), kind: activity.kind, remark, warnings, shares, brief, makes, work }
 }
 
 /// Returns the outputs of work, as far as their names are known beforehand.

@@ -18,8 +18,8 @@ use super::Host;
 use super::scheduler::{HEARTBEAT, see_through};
 use crate::engine::LogEvent;
 use crate::model::plan::{Activity, ActivityKind, Plan};
-use crate::model::work::{Output, Video, Work};
-use crate::model::{Coded, Failure, JobState};
+use crate::model::work::{Output, sharing};
+use crate::model::{Coded, Failure, JobId, JobState};
 use crate::store::{Claim, Heartbeat, Hint};
 use crate::worker::WorkerError;
 use crate::worker::admission::{self, Need};
@@ -35,6 +35,10 @@ const GROUP: &str = "group";
 
 /// A job that is ready for a worker.
 pub(super) struct Candidate {
+    /// The job, and its attempt.
+    pub(super) attempt: (JobId, u32),
+    /// Name of its activity.
+    pub(super) activity: String,
     /// Its estimated need, as if it ran alone.
     pub(super) need: Need,
     /// Its first input.
@@ -48,17 +52,8 @@ pub(super) struct Candidate {
 impl Candidate {
     /// Returns whether both can be done by one worker: outputs made in one pass of the same input.
     fn goes_with(&self, other: &Self) -> bool {
-        let one_pass = |candidate: &Self| match &candidate.assignment.work {
-            Work::Pipeline(pipeline) => !pipeline.outputs.iter().any(takes_two_passes),
-            Work::Package(_) => false,
-        };
-        self.source == other.source && one_pass(self) && one_pass(other)
+        self.source == other.source && self.assignment.work.is_one_pass() && other.assignment.work.is_one_pass()
     }
-}
-
-fn takes_two_passes(output: &Output) -> bool {
-    let Output::Media(media) = output else { return false };
-    matches!(&media.video, Some(Video::Encode(encode)) if encode.two_passes)
 }
 
 /// The place of a job in a group; dropping it leaves the group.
@@ -210,10 +205,28 @@ async fn note_members(host: &Host, members: &[(Claim, Instant)]) {
         let others: Vec<String> =
             members.iter().filter(|(other, _)| other.job != claim.job).map(|(other, _)| name(other)).collect();
         let message = format!("the source is decoded once, together for {}", others.join(", "));
-        let noted = host.store.note(claim.job, claim.attempt, LogEvent::Note { message }, host.clock.now()).await;
-        if let Err(error) = noted {
-            tracing::warn!(error = %error.with_code(), "cannot record which jobs run together");
-        }
+        note(host, (claim.job, claim.attempt), message).await;
+    }
+}
+
+/// Writes into the log of each job of `batch` what it takes from others.
+async fn note_sharing(host: &Host, batch: &[Candidate]) {
+    let outputs: Vec<(usize, &str, &Output)> = (0..)
+        .zip(batch)
+        .flat_map(|(n, candidate)| {
+            let named = candidate.assignment.work.named_outputs(&candidate.activity);
+            named.into_iter().map(move |(name, output)| (n, name, output))
+        })
+        .collect();
+    let named: Vec<(&str, &Output)> = outputs.iter().map(|&(_, name, output)| (name, output)).collect();
+    for (shares, (n, name, _)) in sharing(&named).into_iter().zip(&outputs).filter(|(shares, _)| !shares.is_empty()) {
+        note(host, batch[*n].attempt, format!("`{name}` shares {}", shares.join(", "))).await;
+    }
+}
+
+async fn note(host: &Host, (job, attempt): (JobId, u32), message: String) {
+    if let Err(error) = host.store.note(job, attempt, LogEvent::Note { message }, host.clock.now()).await {
+        tracing::warn!(error = %error.with_code(), "cannot record what jobs share");
     }
 }
 
@@ -228,6 +241,7 @@ async fn work(host: &Host, mut joining: mpsc::UnboundedReceiver<Candidate>) {
         let (with, rest) = waiting.into_iter().partition(|other| first.goes_with(other));
         waiting = rest;
         let batch: Vec<Candidate> = std::iter::once(first).chain::<Vec<_>>(with).collect();
+        note_sharing(host, &batch).await;
         together(host, GROUP, batch).await;
     }
 }

@@ -89,7 +89,14 @@ async fn make(
         stop: stop.clone(),
     };
     let (answer, answered) = oneshot::channel();
-    let candidate = Candidate { need, source: resolved.inputs.first().cloned(), assignment, answer };
+    let candidate = Candidate {
+        attempt: (claim.job, claim.attempt),
+        activity: activity.name.clone(),
+        need,
+        source: resolved.inputs.first().cloned(),
+        assignment,
+        answer,
+    };
     let kind = activity.kind.as_str();
     match seat {
         Some(seat) => seat.take(candidate),

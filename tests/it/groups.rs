@@ -95,6 +95,7 @@ fn jobs_over_one_input_are_decoded_once_and_make_the_same_bytes() {
     let notes = together(&log);
     assert_eq!(notes.len(), 6, "all but the probe: {log:#?}");
     assert!(notes.iter().all(|line| line.matches(", ").count() >= 3), "{notes:#?}");
+    assert!(log.iter().any(|line| line.contains("` shares its sound with `")), "{log:#?}");
     let found = execution["activities"]["measured"]["result"].clone();
     let (execution, log, alone) = Place::new(LADDER).run("fusion: off, slots: 1", &clip);
     assert_eq!(execution["state"], "succeeded", "{execution:#}");

@@ -162,6 +162,31 @@ fn a_plan_says_what_would_run_and_makes_nothing() {
 }
 
 #[test]
+fn a_plan_shows_what_jobs_over_the_upload_share() {
+    let rung = |height: u32, codec: &str| {
+        let video = format!("{{ codec: {codec}, height: {height}, denoise: light }}");
+        format!(
+            "{{ transcode: {{ name: '{codec}-{height}.mp4', video: {video}, audio: {{ codec: aac, bitrate: 64k }} }} }}"
+        )
+    };
+    let (folder, file) = workflow(&format!(
+        "name: rungs\noutput: {{ bucket: media, prefix: '' }}\nactivities:\n  one: {}\n  two: {}\n  three: {}\n",
+        rung(180, "h264"),
+        rung(128, "h264"),
+        rung(128, "h265"),
+    ));
+    let clip = fixture("normal/tiny_aac_180p.mp4");
+    let mut command = reelmill();
+    let planned = last_json(&run_ok(command.args(["plan", "--json"]).arg(&file).arg(&clip).current_dir(folder.path())));
+    let shares = |place: usize| planned["activities"][place]["shares"].clone();
+    assert_eq!(shares(0), serde_json::Value::Null);
+    assert_eq!(shares(1)[0], "`two` shares its first filters and its sound with `one`");
+    assert_eq!(shares(2)[0], "`three` shares its pictures with `two`, its sound with `one`");
+    let text = run_ok(reelmill().args(["plan"]).arg(&file).arg(&clip));
+    assert!(text.contains("\n`three` shares its pictures with `two`"), "{text}");
+}
+
+#[test]
 fn newcomer_a_plan_says_which_box_is_not_reached() {
     let (folder, file) = workflow(
         "name: social\noutput: { bucket: media, prefix: '${object.stem}/' }\nactivities:\n  \

@@ -12,6 +12,7 @@ mod incomplete;
 mod overlay;
 mod package;
 mod report;
+mod sharing;
 mod snapshot;
 mod timeline;
 mod treatment;
@@ -26,6 +27,7 @@ pub use incomplete::IfIncomplete;
 pub use overlay::{Border, Overlay, OverlayContent, OverlayText, ReferencePosition};
 pub use package::{Encryption, Package, SegmentFormat, SubtitleFile};
 pub use report::{FileRole, Finding, Produced, ProducedFile, Report};
+pub use sharing::sharing;
 pub use snapshot::{Animation, AnimationFormat, FrameType, ImageFormat, Moment, Snapshot, SnapshotTimes, Sprite};
 pub use timeline::{BurnIn, Clip, Length, Part, Subtitles};
 pub use treatment::{Color, Crop, Deinterlace, Denoise, HdrMode, Pad, Treatment, Turn};
@@ -54,6 +56,27 @@ impl Work {
             Self::Pipeline(pipeline) => pipeline.if_incomplete = choice,
             Self::Package(package) => package.if_incomplete = choice,
         }
+    }
+
+    /// Returns whether it is made in one pass over its source, and can be made with others.
+    #[must_use]
+    pub fn is_one_pass(&self) -> bool {
+        let twice = |output: &Output| {
+            let Output::Media(media) = output else { return false };
+            matches!(&media.video, Some(Video::Encode(encode)) if encode.two_passes)
+        };
+        matches!(self, Self::Pipeline(pipeline) if !pipeline.outputs.iter().any(twice))
+    }
+
+    /// Returns its outputs with names: of a single one that of its `activity`, of several those of their files.
+    #[must_use]
+    pub fn named_outputs<'a>(&'a self, activity: &'a str) -> Vec<(&'a str, &'a Output)> {
+        let Self::Pipeline(Pipeline { outputs, .. }) = self else { return Vec::new() };
+        let name = |output: &'a Output| match output {
+            Output::Media(media) if outputs.len() > 1 => media.file.as_str(),
+            _ => activity,
+        };
+        outputs.iter().map(|output| (name(output), output)).collect()
     }
 
     /// Returns whether `report` answers this work, with a file if one is required.
