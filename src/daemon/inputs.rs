@@ -21,6 +21,9 @@ use crate::workflow::ResolvedInput;
 /// Limit on the bytes kept of objects that no running job reads: an execution reads its upload again in the next job.
 const IDLE_BYTES: u64 = 64 << 20;
 
+/// Bytes that an entry counts at least: one that was opened and never read bounds their number too.
+const ENTRY_BYTES: u64 = 64 << 10;
+
 /// Caches of the objects that were opened last, for all jobs of a daemon.
 #[derive(Clone, Default)]
 pub struct InputCache {
@@ -35,8 +38,8 @@ struct Entry {
 
 impl Entry {
     fn is_of(&self, object: &InputObject) -> bool {
-        let revision = |object: &InputObject| (object.location.clone(), object.version.clone(), object.etag.clone());
-        revision(&self.object) == revision(object)
+        let own = &self.object;
+        (&own.location, &own.version, &own.etag) == (&object.location, &object.version, &object.etag)
     }
 
     fn is_in_use(&self) -> bool {
@@ -55,15 +58,24 @@ impl InputCache {
         });
         let ranges = Arc::clone(&entry.ranges);
         entries.push(entry);
-        let mut idle_bytes = 0;
-        let mut kept: Vec<Entry> = entries.drain(..).rev().collect();
-        kept.retain(|entry| {
-            idle_bytes += if entry.is_in_use() { 0 } else { entry.ranges.bytes() };
-            entry.is_in_use() || idle_bytes <= IDLE_BYTES
-        });
-        entries.extend(kept.into_iter().rev());
+        trim(&mut entries);
         ranges
     }
+
+    /// Forgets caches beyond the limit.
+    pub fn trim(&self) {
+        trim(&mut self.entries.lock().unwrap_or_else(PoisonError::into_inner));
+    }
+}
+
+fn trim(entries: &mut Vec<Entry>) {
+    let mut idle_bytes = 0;
+    let mut kept: Vec<Entry> = entries.drain(..).rev().collect();
+    kept.retain(|entry| {
+        idle_bytes += if entry.is_in_use() { 0 } else { entry.ranges.bytes() + ENTRY_BYTES };
+        entry.is_in_use() || idle_bytes <= IDLE_BYTES
+    });
+    entries.extend(kept.into_iter().rev());
 }
 
 /// Opens an input of a job.

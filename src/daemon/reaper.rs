@@ -30,6 +30,7 @@ pub async fn run(host: Arc<Host>, stop: CancellationToken) {
                 LONGEST
             }
         };
+        host.inputs.trim();
         if !pause(wait, &stop).await {
             return;
         }
