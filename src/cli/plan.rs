@@ -9,6 +9,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use clap::Args;
+use petgraph::Direction::Incoming;
+use petgraph::graph::NodeIndex;
 use serde::Serialize;
 use serde_json::Value;
 
@@ -99,7 +101,7 @@ pub(super) async fn plan(args: PlanArgs, output: Output) -> Result<Exit, CliErro
             output.line(format!("warning: {}: {warning}", step.activity));
         }
         for shares in &step.shares {
-            output.line(shares);
+            output.line(format!("in one group of jobs: {shares}"));
         }
     }
     if let Some(note) = trigger {
@@ -175,11 +177,15 @@ async fn play(
     Ok(steps)
 }
 
-/// Adds what steps share whose jobs can run as one group: those over the uploaded object, in the same queue.
+/// Adds what steps share whose jobs can run as one group: those over the uploaded object, in the same queue, that wait for the
+/// same activities beside media information.
 fn tell_sharing(plan: &Plan, steps: &mut [Step]) {
     let place = |step: &Step| {
-        let activity = plan.graph.node_weights().find(|activity| activity.name == step.activity)?;
-        (activity.input == ActivityInput::Object).then(|| (activity.queue.clone(), activity.priority))
+        let node = plan.graph.node_indices().find(|&node| plan.graph[node].name == step.activity)?;
+        let activity = &plan.graph[node];
+        let needed = plan.graph.neighbors_directed(node, Incoming).filter(|&other| !plan.graph[other].reads_headers());
+        let needed: BTreeSet<NodeIndex> = needed.collect();
+        (activity.input == ActivityInput::Object).then(|| (activity.queue.clone(), activity.priority, needed))
     };
     let places: Vec<_> = steps.iter().map(place).collect();
     let mut told: Vec<Vec<String>> = vec![Vec::new(); steps.len()];

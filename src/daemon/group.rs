@@ -101,17 +101,8 @@ fn companions(claim: &Claim) -> Vec<usize> {
 fn decodes(activity: &Activity) -> bool {
     match activity.kind {
         ActivityKind::Transcode | ActivityKind::Remux | ActivityKind::Snapshot | ActivityKind::Watermark => true,
-        ActivityKind::Analysis => !reads_headers(activity),
+        ActivityKind::Analysis => !activity.reads_headers(),
         ActivityKind::TemplateAnalysis | ActivityKind::Package => false,
-    }
-}
-
-/// Returns whether an activity only reads headers, which takes milliseconds.
-fn reads_headers(activity: &Activity) -> bool {
-    match activity.kind {
-        ActivityKind::Analysis => activity.spec.as_object().is_none_or(serde_json::Map::is_empty),
-        ActivityKind::TemplateAnalysis => true,
-        _ => false,
     }
 }
 
@@ -125,7 +116,7 @@ fn information(plan: &Plan, claim: &Claim) -> Vec<usize> {
     let unneeded = |node: NodeIndex| plan.graph.neighbors_directed(node, Incoming).next().is_none();
     let nodes = plan.graph.node_indices().filter(|&node| {
         let activity = &plan.graph[node];
-        reads_headers(activity) && activity.input == own.input && unneeded(node) && needed(node) && !ended(node)
+        activity.reads_headers() && activity.input == own.input && unneeded(node) && needed(node) && !ended(node)
     });
     nodes.map(NodeIndex::index).collect()
 }
@@ -226,7 +217,7 @@ async fn note_sharing(host: &Host, batch: &[Candidate]) {
 
 async fn note(host: &Host, (job, attempt): (JobId, u32), message: String) {
     if let Err(error) = host.store.note(job, attempt, LogEvent::Note { message }, host.clock.now()).await {
-        tracing::warn!(error = %error.with_code(), "cannot record what jobs share");
+        tracing::warn!(error = %error.with_code(), "cannot write a note to the log of a job");
     }
 }
 

@@ -174,6 +174,18 @@ pub enum ActivityKind {
     Package,
 }
 
+impl Activity {
+    /// Returns whether it only reads headers, which takes milliseconds.
+    #[must_use]
+    pub fn reads_headers(&self) -> bool {
+        match self.kind {
+            ActivityKind::Analysis => self.spec.as_object().is_none_or(serde_json::Map::is_empty),
+            ActivityKind::TemplateAnalysis => true,
+            _ => false,
+        }
+    }
+}
+
 impl ActivityKind {
     /// Every type.
     pub const ALL: &[Self] = &[

@@ -183,7 +183,7 @@ fn a_plan_shows_what_jobs_over_the_upload_share() {
     assert_eq!(shares(1)[0], "`two` shares its first filters and its sound with `one`");
     assert_eq!(shares(2)[0], "`three` shares its pictures with `two`, its sound with `one`");
     let text = run_ok(reelmill().args(["plan"]).arg(&file).arg(&clip));
-    assert!(text.contains("\n`three` shares its pictures with `two`"), "{text}");
+    assert!(text.contains("\nin one group of jobs: `three` shares its pictures with `two`"), "{text}");
 }
 
 #[test]
