@@ -178,7 +178,7 @@ impl Sink for Sweep<'_> {
             scope.spawn(move || eyes.watch(position, || Ok(frames.next()?.map(Into::into))))
         });
         let coarse = watched(eyes::coarse(self.analysis)).map(|(track, part, filters)| {
-            let pictures = feeds.pictures(track, vec![Step::small()]);
+            let pictures = feeds.pictures(track, (Step::small(), Vec::new()));
             let eyes = Eyes::new(part, track, filters, self.start_us);
             scope.spawn(move || eyes.watch(position, || Ok(pictures.next()?.map(|picture| picture.frame))))
         });

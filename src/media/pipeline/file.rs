@@ -71,7 +71,7 @@ impl MediaPlan<'_> {
         if let Some((video, Some(encode))) = &self.video
             && let Some(port) = ports.into_iter().next()
         {
-            let steps = Step::all(self, video, Lay::new(self, video)?);
+            let steps = Step::all(self, video, encode, Lay::new(self, video, context.position)?);
             let pictures = wiring.pictures(&video.track, steps);
             let branch = self.video_branch(video, encode, context, round);
             branches.push(scope.spawn(move || branch.run(&pictures, port)));
@@ -106,7 +106,8 @@ impl MediaPlan<'_> {
         context: SinkContext<'scope>,
         round: Option<Round<'scope>>,
     ) -> Result<Running<'scope>, MediaError> {
-        let lay = self.video.as_ref().map(|(video, _)| Lay::new(self, video)).transpose()?.flatten();
+        let lay = |(video, _): &'scope (VideoTrack, _)| Lay::new(self, video, context.position);
+        let lay = self.video.as_ref().map(lay).transpose()?.flatten();
         let streams = self.streams();
         let (ports, mailbox) = mux::ports(streams);
         let muxing = Muxing {
@@ -166,7 +167,7 @@ impl<'scope> Starting<'_, 'scope, '_> {
         round: Option<Round<'scope>>,
     ) {
         let Some(encode) = encode else { return self.feeds.copy(&video.track, self.plan, port) };
-        let (track, steps) = (&video.track, Step::all(self.plan, video, lay));
+        let (track, steps) = (&video.track, Step::all(self.plan, video, encode, lay));
         let pictures = match &mut self.spliced {
             Some((_, frames, _)) => self.feeds.own_pictures(frames.connect(Wiring::PICTURES), track.time_base, steps),
             None => self.feeds.pictures(track, steps),

@@ -100,6 +100,19 @@ impl<T> Outlets<T> {
         }
     }
 
+    /// Gives `item` to everyone who still wants it, the last one the item itself; false when nobody does.
+    ///
+    /// # Errors
+    /// Where it cannot be shared.
+    pub fn give(&mut self, item: T, share: impl Fn(&T) -> Result<T, MediaError>) -> Result<bool, MediaError> {
+        let Some(last) = self.0.pop() else { return Ok(false) };
+        let sent = self.send(|| share(&item));
+        if sent.is_err() || last.send(Feed::Item(item)).is_ok() {
+            self.0.push(last);
+        }
+        sent.map(|_| !self.0.is_empty())
+    }
+
     /// Whether nobody wants anything.
     #[must_use]
     pub const fn is_idle(&self) -> bool {

@@ -51,8 +51,8 @@ pub struct VideoBranch<'a> {
 struct Encoder {
     encoding: Encoding,
     cadence: Cadence,
-    /// Whether frames know their durations better than the frame rate.
-    trusts_durations: bool,
+    /// Unit of times in which frames know their durations better than the frame rate does, if any.
+    own_base: Option<Rational>,
     /// Whether the source says of every frame how long it is shown, the last one too.
     exact: bool,
     /// How a last frame is held, where the duration of its packet is not enough.
@@ -98,7 +98,7 @@ impl VideoBranch<'_> {
 
     /// Opens the encoder for pictures like `picture`.
     fn open(&self, picture: &Picture, port: Port) -> Result<Encoder, Stop> {
-        let &Picture { ref frame, base, rate: filtered } = picture;
+        let &Picture { ref frame, base } = picture;
         self.warn_of_box(Pixels::new(frame.width(), frame.height()));
         let transfer = libav::Color::of_frame(frame).transfer;
         let kept = transfer.is_some_and(|transfer| HDR_TRANSFERS.contains(&transfer.as_str()));
@@ -109,7 +109,7 @@ impl VideoBranch<'_> {
             _ => self.source.track.frame_rate,
         };
         let cadence = match asked {
-            FrameRate::Fixed(_) => Cadence::fixed(filtered.unwrap_or(rate), base),
+            FrameRate::Fixed(_) => Cadence::fixed(rate, base),
             FrameRate::Source => Cadence::own(rate, base, !self.source.variable_rate),
             FrameRate::Max(_) => Cadence::own(rate, base, false),
         };
@@ -164,7 +164,7 @@ impl VideoBranch<'_> {
         Ok(Encoder {
             encoding,
             // Filters that change the clock leave durations on the old one.
-            trusts_durations: !matches!(asked, FrameRate::Fixed(_)) && base == track.time_base,
+            own_base: Some(track.time_base).filter(|_| !matches!(asked, FrameRate::Fixed(_))),
             exact: matches!(track.codec.as_str(), "gif" | "apng"),
             hold,
             cadence,
@@ -191,7 +191,7 @@ impl Encoder {
             (_, true) => frame_duration + frame_duration / 2,
             (_, false) => frame_duration / 2,
         };
-        let known = self.trusts_durations && own > shortest;
+        let known = self.own_base == Some(base) && own > shortest;
         let duration = if known { own } else { frame_duration }.min(left);
         frame.set_pts(Some(time));
         frame.set_kind(if self.cadence.is_keyframe(gop) { picture::Type::I } else { picture::Type::None });

@@ -74,14 +74,19 @@ impl<'a> Wiring<'a> {
     }
 
     /// Pictures of a stream after `steps`, of which those that other outputs want as well are taken once.
-    pub fn pictures(&mut self, track: &Track, steps: Vec<Step<'a>>) -> Inlet<Picture> {
+    pub fn pictures(&mut self, track: &Track, steps: (Step<'a>, Vec<Step<'a>>)) -> Inlet<Picture> {
         self.treated.insert(track.index, track.time_base);
-        self.stages.connect(Root::Stream(track.index), steps, self.output).0
+        self.stages.connect(Root::Stream(track.index), steps)
     }
 
     /// Pictures after `steps` of what only this output takes, with times in `base`.
-    pub fn own_pictures(&mut self, frames: Inlet<Frame>, base: Rational, steps: Vec<Step<'a>>) -> Inlet<Picture> {
-        self.stages.connect(Root::Own(frames, base), steps, self.output).0
+    pub fn own_pictures(
+        &mut self,
+        frames: Inlet<Frame>,
+        base: Rational,
+        steps: (Step<'a>, Vec<Step<'a>>),
+    ) -> Inlet<Picture> {
+        self.stages.connect(Root::Own(frames, base), steps)
     }
 
     /// Starts the stages in `scope`, now that everybody is connected.

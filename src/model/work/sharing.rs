@@ -1,7 +1,7 @@
 //! Parts that outputs of one source have in common, and that are made once when one worker makes them.
 //!
 //! Parameters are compared as they are asked for. A worker compares what they come to over its source, and may find more
-//! alike, never less.
+//! alike.
 
 use super::{Audio, Container, Deinterlace, FrameRate, MediaOutput, Output, Video, VideoEncode};
 

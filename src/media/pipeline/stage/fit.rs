@@ -111,15 +111,15 @@ struct Fitted {
     /// Whether it maps to standard dynamic range.
     mapped: bool,
     graph: Graph,
-    /// Frames per second of what goes in.
-    rate: Option<Rational>,
+    /// Unit of the times that go in.
+    base: Rational,
 }
 
 impl Stage for Fitting {
     fn take(&mut self, picture: Picture, next: &mut Next<'_>) -> Result<bool, Stop> {
         let interlaced = self.graph.as_ref().is_some_and(|fitted| fitted.look.interlaced);
         let look = Look::of(&picture.frame, self.step.look, interlaced);
-        if self.graph.as_ref().is_none_or(|fitted| fitted.look != look) {
+        if self.graph.as_ref().is_none_or(|fitted| (&fitted.look, fitted.base) != (&look, picture.base)) {
             self.end(next)?;
             self.graph = Some(self.build(&picture, look)?);
         }
@@ -171,13 +171,13 @@ impl Fitting {
         let text = look::chain(&turned, fitted, target);
         let input = Input::video(FRAMES, &picture.frame, picture.base);
         let graph = Graph::new(&[input], &format!("[{FRAMES}]{text}[out]"))?;
-        Ok(Fitted { look, mapped, graph, rate: picture.rate })
+        Ok(Fitted { look, mapped, graph, base: picture.base })
     }
 
     fn drain(&mut self, next: &mut Next<'_>) -> Result<(), Stop> {
-        let Some(Fitted { mapped, graph, rate, .. }) = &mut self.graph else { return Ok(()) };
+        let Some(Fitted { mapped, graph, .. }) = &mut self.graph else { return Ok(()) };
         let settled = &mut self.settled;
-        drain(graph, *rate, &mut |mut picture| {
+        drain(graph, &mut |mut picture| {
             picture.frame.remove_side_data(SideData::DisplayMatrix);
             for untrue in UNTRUE.into_iter().filter(|_| *mapped) {
                 picture.frame.remove_side_data(untrue);

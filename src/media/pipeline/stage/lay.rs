@@ -2,7 +2,7 @@
 //!
 //! It is an output's own, and never shared: films and texts run on its clock.
 
-use ffmpeg_next::{Rescale, rescale};
+use ffmpeg_next::{Rational, Rescale, rescale};
 use reelmill::model::work::FrameRate;
 
 use super::{Next, Picture, Stage, drain, prepare};
@@ -11,6 +11,7 @@ use crate::pipeline::flow::Stop;
 use crate::pipeline::graph::Graph;
 use crate::pipeline::overlay::{Canvas, Layers};
 use crate::pipeline::plan::MediaPlan;
+use crate::pipeline::progress::Position;
 use crate::pipeline::streams::VideoTrack;
 use crate::pipeline::subtitles::{Burn, Transfer};
 
@@ -25,6 +26,8 @@ pub struct Lay<'a> {
     layers: Layers,
     burn: Option<&'a Burn>,
     palette: Palette,
+    /// How far the output is, and whether anybody wants it.
+    position: &'a Position,
 }
 
 /// Whether pictures get a palette.
@@ -41,7 +44,11 @@ impl<'a> Lay<'a> {
     ///
     /// # Errors
     /// Where a watermark cannot be opened.
-    pub fn new(plan: &'a MediaPlan<'_>, video: &VideoTrack) -> Result<Option<Self>, MediaError> {
+    pub fn new(
+        plan: &'a MediaPlan<'_>,
+        video: &VideoTrack,
+        position: &'a Position,
+    ) -> Result<Option<Self>, MediaError> {
         let Some((_, Some(encode))) = &plan.video else { return Ok(None) };
         let rate = match prepare::frame_rate(encode, video) {
             FrameRate::Fixed(rate) => rate.value(),
@@ -56,7 +63,7 @@ impl<'a> Lay<'a> {
         if plan.overlays.is_empty() && plan.burn.is_none() && palette == Palette::None {
             return Ok(None);
         }
-        Ok(Some(Self { layers: Layers::new(&plan.overlays)?, burn: plan.burn.as_ref(), palette }))
+        Ok(Some(Self { layers: Layers::new(&plan.overlays)?, burn: plan.burn.as_ref(), palette, position }))
     }
 
     /// Begins the stage.
@@ -69,32 +76,35 @@ impl<'a> Lay<'a> {
 /// The stage.
 pub struct Laying<'a> {
     step: Lay<'a>,
-    /// The graph at work, and what it draws on.
-    graph: Option<(Canvas, Graph)>,
+    /// The graph at work, what it draws on, and the unit of the times that go in.
+    graph: Option<(Canvas, Rational, Graph)>,
 }
 
 impl Stage for Laying<'_> {
     fn take(&mut self, picture: Picture, next: &mut Next<'_>) -> Result<bool, Stop> {
         let time_us = picture.frame.pts().unwrap_or(0).rescale(picture.base, rescale::TIME_BASE);
+        // With one palette for all pictures, nothing comes out before the end at which an encoder would notice.
+        self.step.position.wanted()?;
         let canvas = Canvas::of(&picture.frame);
-        if self.graph.as_ref().is_none_or(|(current, _)| *current != canvas) {
+        if self.graph.as_ref().is_none_or(|(current, base, _)| (current, *base) != (&canvas, picture.base)) {
             self.end(next)?;
-            self.graph = Some((canvas.clone(), self.build(&picture, &canvas)?));
+            let graph = self.build(&picture, &canvas)?;
+            self.graph = Some((canvas, picture.base, graph));
         }
-        let Some((_, graph)) = &mut self.graph else { return Ok(true) };
+        let Some((.., graph)) = &mut self.graph else { return Ok(true) };
         graph.push(FRAMES, &picture.frame)?;
-        drain(graph, picture.rate, next)?;
+        drain(graph, next)?;
         while self.step.layers.advance(graph, time_us)? {
-            drain(graph, picture.rate, next)?;
+            drain(graph, next)?;
         }
         Ok(true)
     }
 
     fn end(&mut self, next: &mut Next<'_>) -> Result<(), Stop> {
-        let Some((_, mut graph)) = self.graph.take() else { return Ok(()) };
+        let Some((.., mut graph)) = self.graph.take() else { return Ok(()) };
         self.step.layers.finish(&mut graph)?;
         graph.finish(FRAMES)?;
-        drain(&mut graph, None, next)
+        drain(&mut graph, next)
     }
 }
 

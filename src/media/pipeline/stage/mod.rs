@@ -1,7 +1,7 @@
 //! Stages: what pictures go through between the decoder and an encoder, in this order: [`prepare`] (part of the source, frame
 //! rate, fields, noise, crop), [`fit`] (size, tone mapping, canvas, colour tags) and [`lay`] (subtitles, watermarks, palette).
 //!
-//! A step is its parameters, and becomes a stage with a state of its own when pictures come. Outputs whose first steps are
+//! A step is its parameters, and becomes a stage with a state of its own when the threads start. Outputs whose first steps are
 //! equal share the stages of these ([`tree`]). A new stage is a file with an implementation of [`Stage`] and a line in [`Step`].
 //! **Invariant**: what a stage makes of pictures depends on nothing but its step and the pictures, so that an output's bytes
 //! are the same whether it shares its stages or not.
@@ -16,6 +16,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use ffmpeg_next::Rational;
 use ffmpeg_next::frame::Video as Frame;
+use reelmill::model::work::VideoEncode;
 
 use self::fit::Fit;
 pub use self::lay::Lay;
@@ -34,10 +35,8 @@ use crate::raw;
 pub struct Picture {
     /// The picture, with its time in `base`.
     pub frame: Frame,
-    /// Unit of its time.
+    /// Unit of its time. It may change on the way.
     pub base: Rational,
-    /// Frames per second, where a stage made them constant.
-    pub rate: Option<Rational>,
 }
 
 impl Picture {
@@ -47,7 +46,7 @@ impl Picture {
     /// Where memory is short.
     pub fn share(&self) -> Result<Self, MediaError> {
         let frame = raw::share(&self.frame).map_err(|source| MediaError::Libav { doing: "share a frame", source })?;
-        Ok(Self { frame: Frame::from(frame), ..*self })
+        Ok(Self { frame: Frame::from(frame), base: self.base })
     }
 }
 
@@ -82,13 +81,17 @@ pub enum Step<'a> {
 }
 
 impl<'a> Step<'a> {
-    /// What becomes of the pictures of `video` in the output of `plan`, which is called `number`.
+    /// The first step, and those after it, of the pictures of `video` that the output of `plan` encodes.
     #[must_use]
-    pub fn all(plan: &'a MediaPlan<'_>, video: &VideoTrack, lay: Option<Lay<'a>>) -> Vec<Self> {
-        let Some((_, Some(encode))) = &plan.video else { return Vec::new() };
-        let prepare = Step::Prepare(Prepare::new(plan, video, encode));
+    pub fn all(
+        plan: &'a MediaPlan<'_>,
+        video: &VideoTrack,
+        encode: &VideoEncode,
+        lay: Option<Lay<'a>>,
+    ) -> (Self, Vec<Self>) {
         let fit = Step::Fit(Fit::new(encode, video.look, plan.view.fields));
-        [prepare, fit].into_iter().chain(lay.map(Step::Lay)).collect()
+        let rest = [fit].into_iter().chain(lay.map(Step::Lay));
+        (Step::Prepare(Prepare::new(plan, video, encode)), rest.collect())
     }
 
     /// Small pictures, for all that only measures.
@@ -97,7 +100,7 @@ impl<'a> Step<'a> {
         Self::Small(Small)
     }
 
-    /// Whether it makes the same of the same pictures. What is laid over is nobody else's.
+    /// Returns whether it makes the same of the same pictures. What is laid over is nobody else's.
     fn is_same(&self, other: &Self) -> bool {
         match (self, other) {
             (Self::Prepare(one), Self::Prepare(other)) => one == other,
@@ -124,7 +127,7 @@ fn run(
     mut outlets: Outlets<Picture>,
 ) {
     let mut work = || {
-        let mut send = |picture: Picture| match outlets.send(|| picture.share()) {
+        let mut send = |picture: Picture| match outlets.give(picture, Picture::share) {
             Ok(true) => Ok(()),
             Ok(false) => Err(Stop::Unwanted),
             Err(error) => Err(error.into()),
@@ -162,17 +165,46 @@ fn finish(stages: &mut [Box<dyn Stage + '_>], out: &mut Next<'_>) -> Result<(), 
     finish(rest, out)
 }
 
-/// Hands on all that a graph has ready, at `rate` where the graph makes none of its own.
-fn drain(graph: &mut Graph, rate: Option<Rational>, next: &mut Next<'_>) -> Result<(), Stop> {
+/// Hands on all that a graph has ready.
+fn drain(graph: &mut Graph, next: &mut Next<'_>) -> Result<(), Stop> {
     let base = graph.time_base()?;
-    let rate = graph.frame_rate()?.or(rate);
     while let Some(frame) = graph.pull()? {
-        next(Picture { frame: Frame::from(frame), base, rate })?;
+        next(Picture { frame: Frame::from(frame), base })?;
     }
     Ok(())
 }
 
 /// Pictures of a connection, whose first sender counts their times in `base`.
 fn pictures(frames: &Inlet<ffmpeg_next::Frame>, base: Rational) -> Result<Option<Picture>, Stop> {
-    Ok(frames.next()?.map(|frame| Picture { frame: Frame::from(frame), base, rate: None }))
+    Ok(frames.next()?.map(|frame| Picture { frame: Frame::from(frame), base }))
+}
+
+#[cfg(test)]
+mod tests {
+    use ffmpeg_next::Rescale;
+    use ffmpeg_next::format::Pixel;
+
+    use super::*;
+    use crate::libav::Orientation;
+    use crate::pipeline::picture::{Fields, StreamLook};
+    use crate::testing::encoded;
+
+    /// As where deinterlacing begins under way: its filter halves the unit of times.
+    #[test]
+    fn times_stay_true_where_their_unit_changes_under_way() {
+        let look = StreamLook { orientation: Orientation::default(), sample_aspect: None, coded_aspect: None };
+        let mut fitting = Fit::new(&encoded(), look, Fields::AsMarked).begin();
+        let mut times = Vec::new();
+        let mut note = |picture: Picture| {
+            times.push(picture.frame.pts().unwrap_or(0).rescale(picture.base, Rational(1, 100)));
+            Ok(())
+        };
+        for (time, base) in [(0, 25), (1, 25), (4, 50), (6, 50), (4, 25)] {
+            let mut frame = Frame::new(Pixel::YUV420P, 64, 36);
+            frame.set_pts(Some(time));
+            assert!(fitting.take(Picture { frame, base: Rational(1, base) }, &mut note).unwrap());
+        }
+        fitting.end(&mut note).unwrap();
+        assert_eq!(times, [0, 4, 8, 12, 16]);
+    }
 }

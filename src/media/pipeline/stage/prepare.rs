@@ -209,7 +209,7 @@ impl Preparing {
         Ok(())
     }
 
-    /// Whether a highest frame rate leaves the picture out: each of its slots takes one.
+    /// Returns whether a highest frame rate leaves the picture out: each of its slots takes one.
     fn skips(&mut self, picture: &Picture) -> bool {
         let FrameRate::Max(max) = self.step.frame_rate else { return false };
         let slots = Rational(max.den, max.num);
@@ -252,7 +252,7 @@ impl Preparing {
 impl Cleaning {
     fn drain(&mut self, next: &mut Next<'_>) -> Result<(), Stop> {
         let aspect = self.aspect;
-        drain(&mut self.graph, None, &mut |mut picture| {
+        drain(&mut self.graph, &mut |mut picture| {
             raw::set_aspect(&mut picture.frame, aspect);
             next(picture)
         })

@@ -40,7 +40,7 @@ impl Stage for Shrinking {
         }
         if let Some((_, graph)) = &mut self.graph {
             graph.push(FRAMES, &picture.frame)?;
-            drain(graph, None, next)?;
+            drain(graph, next)?;
         }
         Ok(true)
     }
@@ -48,14 +48,14 @@ impl Stage for Shrinking {
     fn end(&mut self, next: &mut Next<'_>) -> Result<(), Stop> {
         let Some((_, mut graph)) = self.graph.take() else { return Ok(()) };
         graph.finish(FRAMES)?;
-        drain(&mut graph, None, next)
+        drain(&mut graph, next)
     }
 }
 
 impl Shrinking {
     fn build(&mut self, picture: &Picture) -> Result<Graph, MediaError> {
         let own = Pixels::new(picture.frame.width(), picture.frame.height());
-        // Pictures that change their size under way are looked at in that of the first.
+        // Pictures that change their size under way are measured in that of the first.
         let Pixels { width, height } = *self.first.get_or_insert_with(|| small(own));
         let input = Input::video(FRAMES, &picture.frame, picture.base);
         let text = format!("[{FRAMES}]scale={width}:{height}:flags=neighbor:out_range=tv,format=yuv420p[out]");

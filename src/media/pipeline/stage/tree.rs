@@ -33,10 +33,8 @@ pub struct Tree<'a> {
 
 struct Node<'a> {
     from: From,
-    /// Absent once its stage has begun.
+    /// `None` once its stage has begun.
     step: Option<Step<'a>>,
-    /// Output that was the first to want it.
-    output: usize,
     /// Encoders and others at the end of their steps.
     outlets: Outlets<Picture>,
 }
@@ -48,30 +46,29 @@ enum From {
 }
 
 impl<'a> Tree<'a> {
-    /// The pictures that `steps`, one or more, make for `output` of those that `root` gives; and the output that made the
-    /// last of the first steps that both have, with the number of these.
-    pub fn connect(
-        &mut self,
-        root: Root,
-        steps: Vec<Step<'a>>,
-        output: usize,
-    ) -> (Inlet<Picture>, Option<(usize, usize)>) {
-        let mut shared = None;
-        let mut from = From::Root(Some(root));
-        let mut at = 0;
-        for (n, step) in steps.into_iter().enumerate() {
-            let found = self.nodes.iter().position(|node| {
-                node.from.is_same(&from) && node.step.as_ref().is_some_and(|other| other.is_same(&step))
-            });
-            at = found.unwrap_or(self.nodes.len());
-            if found.is_some() {
-                shared = Some((self.nodes[at].output, n + 1));
-            } else {
-                self.nodes.push(Node { from, step: Some(step), output, outlets: Outlets::default() });
-            }
-            from = From::Node(at);
+    /// The pictures that the steps `first` and `rest` make of those that `root` gives.
+    pub fn connect(&mut self, root: Root, (first, rest): (Step<'a>, Vec<Step<'a>>)) -> Inlet<Picture> {
+        let mut at = self.place(From::Root(Some(root)), first);
+        for step in rest {
+            at = self.place(From::Node(at), step);
         }
-        (self.nodes[at].outlets.connect(DEPTH), shared)
+        self.nodes[at].outlets.connect(DEPTH)
+    }
+
+    /// The place of a step: that of its like, where there is one.
+    fn place(&mut self, from: From, step: Step<'a>) -> usize {
+        let is_like =
+            |node: &Node<'a>| node.from.is_same(&from) && node.step.as_ref().is_some_and(|other| other.is_same(&step));
+        self.nodes.iter().position(is_like).unwrap_or_else(|| {
+            self.nodes.push(Node { from, step: Some(step), outlets: Outlets::default() });
+            self.nodes.len() - 1
+        })
+    }
+
+    /// Number of stages.
+    #[cfg(test)]
+    pub const fn stages(&self) -> usize {
+        self.nodes.len()
     }
 
     /// Starts the stages in `scope`; `frames` gives those of a stream, and the unit of their times.
@@ -123,7 +120,7 @@ impl<'a> Tree<'a> {
 }
 
 impl From {
-    /// Whether both are the same stream, or the same step. What only one output takes is like nothing.
+    /// Returns whether both are the same stream, or the same step. What only one output takes is like nothing.
     const fn is_same(&self, other: &Self) -> bool {
         match (self, other) {
             (Self::Root(Some(Root::Stream(one))), Self::Root(Some(Root::Stream(other))))

@@ -7,7 +7,7 @@ use reelmill::model::media::Ratio;
 use reelmill::model::work::{
     Audio, AudioEncode, Clip as Part, Color, Container, Deinterlace, Denoise, FrameRate, IfIncomplete, Length,
     LoudnessMethod, MediaOutput, Output, Overlay, OverlayContent, OverlayText, RateControl, ReferencePosition, Size,
-    Treatment, VideoCodec, VideoEncode,
+    Treatment, VideoCodec, VideoEncode, sharing,
 };
 
 use super::Trial;
@@ -15,6 +15,7 @@ use super::sound::target;
 use crate::pipeline::JobContext;
 use crate::pipeline::mux::ports;
 use crate::pipeline::plan::MediaPlan;
+use crate::pipeline::progress::Position;
 use crate::pipeline::stage::{Lay, Root, Step, Tree};
 use crate::pipeline::streams::Inventory;
 use crate::pipeline::wiring::Wiring;
@@ -169,8 +170,8 @@ fn treated(file: &str, change: impl FnOnce(&mut VideoEncode)) -> Output {
     media_output(file, encode)
 }
 
-/// Outputs whose pictures begin alike, and how many steps each shares with which.
-fn pictures() -> Vec<(Output, Option<(usize, usize)>)> {
+/// Outputs, and how many stages each has that no one before it has.
+fn pictures() -> Vec<(Output, usize)> {
     let crf = |crf| RateControl::Crf { crf, maxrate_bps: None, bufsize_bits: None };
     let text = OverlayText {
         text: "Reel".into(),
@@ -192,15 +193,15 @@ fn pictures() -> Vec<(Output, Option<(usize, usize)>)> {
         duration_s: None,
     };
     vec![
-        (treated("a.mp4", |_| {}), None),
-        (treated("b.mp4", |encode| encode.rate_control = crf(40.0)), Some((0, 2))),
-        (treated("c.mkv", |encode| encode.codec = VideoCodec::H265), Some((0, 2))),
-        (treated("d.mp4", |encode| encode.size = Size::ShortSide(96)), Some((0, 1))),
-        (treated("e.mp4", |encode| encode.treatment.denoise = None), None),
-        (with(treated("f.mp4", |_| {}), |media| media.overlays = vec![mark.clone()]), Some((0, 2))),
-        (with(treated("g.mp4", |_| {}), |media| media.overlays = vec![mark]), Some((0, 2))),
-        (with(treated("h.mp4", |_| {}), |media| media.clip = Some(Part { start_s: 1.0, duration_s: None })), None),
-        (treated("i.mp4", |encode| encode.frame_rate = FrameRate::Fixed(Ratio { num: 10, den: 1 })), None),
+        (treated("a.mp4", |_| {}), 2),
+        (treated("b.mp4", |encode| encode.rate_control = crf(40.0)), 0),
+        (treated("c.mkv", |encode| encode.codec = VideoCodec::H265), 0),
+        (treated("d.mp4", |encode| encode.size = Size::ShortSide(96)), 1),
+        (treated("e.mp4", |encode| encode.treatment.denoise = None), 2),
+        (with(treated("f.mp4", |_| {}), |media| media.overlays = vec![mark.clone()]), 1),
+        (with(treated("g.mp4", |_| {}), |media| media.overlays = vec![mark]), 1),
+        (with(treated("h.mp4", |_| {}), |media| media.clip = Some(Part { start_s: 1.0, duration_s: None })), 2),
+        (treated("i.mp4", |encode| encode.frame_rate = FrameRate::Fixed(Ratio { num: 10, den: 1 })), 2),
     ]
 }
 
@@ -218,12 +219,21 @@ fn pictures_that_begin_alike_go_through_the_same_stages() {
             MediaPlan::new(media, &inventory, &source, job).unwrap()
         })
         .collect();
+    let named: Vec<(&str, &Output)> = wanted.iter().map(|(output, _)| (name(output), output)).collect();
+    let position = Position::new(None, 1);
     let mut tree = Tree::default();
-    for (n, (plan, (output, expected))) in plans.iter().zip(&wanted).enumerate() {
-        let (video, _) = plan.video.as_ref().unwrap();
-        let steps = Step::all(plan, video, Lay::new(plan, video).unwrap());
-        let (_, shared) = tree.connect(Root::Stream(video.track.index), steps, n);
-        assert_eq!(shared, *expected, "{}", name(output));
+    for ((plan, (output, expected)), said) in plans.iter().zip(&wanted).zip(sharing(&named)) {
+        let Some((video, Some(encode))) = &plan.video else { panic!("{output:?}") };
+        let before = tree.stages();
+        let lay = Lay::new(plan, video, &position).unwrap();
+        let drawn = usize::from(lay.is_some());
+        tree.connect(Root::Stream(video.track.index), Step::all(plan, video, encode, lay));
+        let own = tree.stages() - before;
+        assert_eq!(own, *expected, "{}", name(output));
+        // What people are told is true.
+        let said = said.join(", ");
+        assert_eq!(said.contains("its pictures"), own == drawn, "{}: {said}", name(output));
+        assert_eq!(said.contains("its first filters"), own == drawn + 1, "{}: {said}", name(output));
     }
 }
 
