@@ -123,7 +123,7 @@ impl Look {
         !self.rgb && self.color.transfer.as_deref().is_some_and(|name| HDR_TRANSFERS.contains(&name))
     }
 
-    /// Whether noise can be taken out of the pixels as they are.
+    /// Returns whether noise can be taken out of the pixels as they are.
     const fn takes_denoise(&self) -> bool {
         !self.rgb && !self.alpha
     }
